@@ -1,0 +1,70 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The layers of the house, bottom first. A target may import only what its row names: SwiftPM refuses the rest,
+// and `scripts/check-layers` refuses what SwiftPM would let through by transitivity.
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .treatAllWarnings(as: .error),
+]
+let strictC: [CSetting] = [.treatAllWarnings(as: .error)]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "longtake",
+    products: [
+        .executable(name: "longtake", targets: ["LongtakeCLI"]),
+        .library(name: "Longtake", targets: ["Longtake"]),
+    ],
+    traits: [
+        .trait(name: "OneDNN", description: "Large products by oneDNN; without it OpenBLAS does them, in f32 only."),
+        .default(enabledTraits: ["OneDNN"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // System libraries: a module map and a shim.h each, nothing else.
+        .systemLibrary(
+            name: "CFFmpeg", pkgConfig: "libavformat libavcodec libswscale libavutil",
+            providers: [.apt(["libavformat-dev", "libavcodec-dev", "libswscale-dev"])]),
+        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+        .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CKernels", cSettings: strictC),
+
+        // Leaves: none of them knows another one, except that models are made of tensors.
+        .target(
+            name: "Tensors",
+            dependencies: [
+                "CKernels", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: ["OneDNN"])),
+            ],
+            swiftSettings: strict),
+        .target(name: "Media", dependencies: ["CFFmpeg", "CSeccomp"], swiftSettings: strict),
+        .target(name: "Models", dependencies: ["Tensors"], swiftSettings: strict),
+        .target(name: "Store", dependencies: ["CXXHash", "CCrypto", grdb], swiftSettings: strict),
+
+        // Where the leaves meet, and the command line in front of it.
+        .target(name: "Longtake", dependencies: ["Media", "Models", "Store", yams], swiftSettings: strict),
+        .executableTarget(name: "LongtakeCLI", dependencies: ["Longtake", argumentParser], swiftSettings: strict),
+
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
+        .testTarget(name: "MediaTests", dependencies: ["Media", "LongtakeCLI"], swiftSettings: strict),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors"], swiftSettings: strict),
+        .testTarget(name: "StoreTests", dependencies: ["Store"], swiftSettings: strict),
+        .testTarget(
+            name: "LongtakeTests", dependencies: ["Longtake", "LongtakeCLI", "Models", "Media", "Store"],
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,4 @@
+#ifndef LT_CCRYPTO_SHIM_H
+#define LT_CCRYPTO_SHIM_H
+#include <openssl/evp.h>
+#endif

@@ -1,0 +1,18 @@
+// libavformat, libavcodec, libswscale and libavutil (FFmpeg 5.1 or later) as Swift sees them.
+#ifndef LT_CFFMPEG_SHIM_H
+#define LT_CFFMPEG_SHIM_H
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/display.h>
+#include <libavutil/imgutils.h>
+#include <libavutil/opt.h>
+#include <libavutil/pixdesc.h>
+#include <libswscale/swscale.h>
+
+// Swift does not import function-like macros.
+static inline int lt_averror(int code) { return AVERROR(code); }
+static const int lt_averror_eof = AVERROR_EOF;
+static const int64_t lt_nopts = AV_NOPTS_VALUE;
+
+#endif

@@ -1,0 +1,2 @@
+#include "CKernels.h"
+int lt_kernels_version(void) { return 1; }

@@ -1,0 +1,1 @@
+int lt_kernels_version(void);

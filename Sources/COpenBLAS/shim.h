@@ -1,0 +1,3 @@
+#ifndef LT_COPENBLAS_SHIM_H
+#define LT_COPENBLAS_SHIM_H
+#endif

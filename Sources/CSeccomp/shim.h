@@ -1,0 +1,4 @@
+#ifndef LT_CSECCOMP_SHIM_H
+#define LT_CSECCOMP_SHIM_H
+#include <seccomp.h>
+#endif

@@ -1,0 +1,2 @@
+/// The face of the library.
+enum LongtakeNamespace {}

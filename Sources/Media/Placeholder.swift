@@ -1,0 +1,2 @@
+/// Decoding video files into frames.
+enum MediaNamespace {}

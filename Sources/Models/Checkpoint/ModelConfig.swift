@@ -1,0 +1,149 @@
+/// The shape of a Llama decoder: the language model itself, and each pre-fusion layer.
+///
+/// Source: `config.json` of a Llama or LLaVA-Mini checkpoint (Hugging Face key names in the comments).
+public struct LanguageConfig: Sendable, Equatable {
+    public var hiddenSize: Int  // hidden_size, H
+    public var intermediateSize: Int  // intermediate_size
+    public var layerCount: Int  // num_hidden_layers
+    public var headCount: Int  // num_attention_heads
+    public var keyValueHeadCount: Int  // num_key_value_heads (absent: = headCount)
+    public var headSize: Int  // head_dim (absent: hidden_size / num_attention_heads)
+    public var vocabularySize: Int  // vocab_size, V
+    public var rmsNormEpsilon: Float  // rms_norm_eps
+    public var rope: RopeConfig
+    public var maxPositions: Int  // max_position_embeddings
+    public var tiedEmbeddings: Bool  // tie_word_embeddings
+
+    public init(
+        hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int, keyValueHeadCount: Int,
+        headSize: Int, vocabularySize: Int, rmsNormEpsilon: Float, rope: RopeConfig, maxPositions: Int,
+        tiedEmbeddings: Bool
+    ) {
+        self.hiddenSize = hiddenSize
+        self.intermediateSize = intermediateSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        self.keyValueHeadCount = keyValueHeadCount
+        self.headSize = headSize
+        self.vocabularySize = vocabularySize
+        self.rmsNormEpsilon = rmsNormEpsilon
+        self.rope = rope
+        self.maxPositions = maxPositions
+        self.tiedEmbeddings = tiedEmbeddings
+    }
+}
+
+/// Rotary position embedding: `rope_theta` and, for Llama 3.1, `rope_scaling` of type `llama3`.
+public struct RopeConfig: Sendable, Equatable {
+    public var theta: Double
+    public var scaling: Llama3Scaling?
+
+    public init(theta: Double, scaling: Llama3Scaling? = nil) {
+        self.theta = theta
+        self.scaling = scaling
+    }
+}
+
+/// `rope_scaling` with `rope_type` (or the older key `type`) `llama3`.
+public struct Llama3Scaling: Sendable, Equatable {
+    public var factor: Double
+    public var lowFrequencyFactor: Double
+    public var highFrequencyFactor: Double
+    public var originalMaxPositions: Double
+
+    public init(
+        factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalMaxPositions: Double
+    ) {
+        self.factor = factor
+        self.lowFrequencyFactor = lowFrequencyFactor
+        self.highFrequencyFactor = highFrequencyFactor
+        self.originalMaxPositions = originalMaxPositions
+    }
+}
+
+/// The shape of a CLIP vision tower (`config.json` of a `clip_vision_model`, or `vision_config` of a two-tower one).
+public struct VisionConfig: Sendable, Equatable {
+    public var hiddenSize: Int  // D
+    public var intermediateSize: Int
+    public var layerCount: Int
+    public var headCount: Int
+    public var imageSize: Int
+    public var patchSize: Int
+    public var layerNormEpsilon: Float
+    public var projectionSize: Int?  // projection_dim of a two-tower checkpoint
+
+    /// Patches per side (g) and per picture (P = g·g).
+    public var gridSize: Int { imageSize / patchSize }
+    public var patchCount: Int { gridSize * gridSize }
+
+    public init(
+        hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int, imageSize: Int, patchSize: Int,
+        layerNormEpsilon: Float, projectionSize: Int? = nil
+    ) {
+        self.hiddenSize = hiddenSize
+        self.intermediateSize = intermediateSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        self.imageSize = imageSize
+        self.patchSize = patchSize
+        self.layerNormEpsilon = layerNormEpsilon
+        self.projectionSize = projectionSize
+    }
+}
+
+/// The shape of a CLIP text tower (`text_config` of a two-tower checkpoint).
+public struct TextTowerConfig: Sendable, Equatable {
+    public var hiddenSize: Int
+    public var intermediateSize: Int
+    public var layerCount: Int
+    public var headCount: Int
+    public var vocabularySize: Int
+    public var maxPositions: Int
+    public var layerNormEpsilon: Float
+    public var endTokenID: Int  // eos_token_id; 2 selects the legacy pooling at the largest id
+    public var projectionSize: Int
+
+    public init(
+        hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int, vocabularySize: Int,
+        maxPositions: Int, layerNormEpsilon: Float, endTokenID: Int, projectionSize: Int
+    ) {
+        self.hiddenSize = hiddenSize
+        self.intermediateSize = intermediateSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        self.vocabularySize = vocabularySize
+        self.maxPositions = maxPositions
+        self.layerNormEpsilon = layerNormEpsilon
+        self.endTokenID = endTokenID
+        self.projectionSize = projectionSize
+    }
+}
+
+/// What LLaVA-Mini adds between the tower and the language model.
+public struct FusionConfig: Sendable, Equatable {
+    public var compressorSize: Int  // compressor_size, C: a frame becomes C·C vision tokens
+    public var compressorWidth: Int  // compressor_embed_dim, 1024 where absent (hard-coded in the reference)
+    public var compressorHeadCount: Int  // compressor_num_heads, 8 where absent
+    public var projectorDepth: Int  // K of mlpKx_gelu; 1 for "linear"
+    public var prefusionLayerCount: Int  // prefusion_layer_num, 4 where absent
+    public var visionSelectLayer: Int  // mm_vision_select_layer, -2
+    public var resolutionRatio: Int  // resolution_ratio, n: n·n crops beside the whole picture when n > 1
+
+    /// Vision tokens per frame (C2 = C·C).
+    public var tokensPerFrame: Int { compressorSize * compressorSize }
+    /// Pictures per frame: 1, or n·n crops and the whole.
+    public var partCount: Int { resolutionRatio > 1 ? resolutionRatio * resolutionRatio + 1 : 1 }
+
+    public init(
+        compressorSize: Int, compressorWidth: Int, compressorHeadCount: Int, projectorDepth: Int,
+        prefusionLayerCount: Int, visionSelectLayer: Int, resolutionRatio: Int
+    ) {
+        self.compressorSize = compressorSize
+        self.compressorWidth = compressorWidth
+        self.compressorHeadCount = compressorHeadCount
+        self.projectorDepth = projectorDepth
+        self.prefusionLayerCount = prefusionLayerCount
+        self.visionSelectLayer = visionSelectLayer
+        self.resolutionRatio = resolutionRatio
+    }
+}

@@ -1,0 +1,20 @@
+/// A tensor as it lies in a mapped checkpoint file: its bytes stay valid while `owner` lives.
+public struct StoredTensor: @unchecked Sendable {
+    // @unchecked: the bytes are a read-only mapping, kept alive by `owner`.
+    public let name: String
+    public let type: ElementType
+    public let shape: [Int]
+    public let bytes: UnsafeRawBufferPointer
+    public let owner: AnyObject
+
+    public init(name: String, type: ElementType, shape: [Int], bytes: UnsafeRawBufferPointer, owner: AnyObject) {
+        self.name = name
+        self.type = type
+        self.shape = shape
+        self.bytes = bytes
+        self.owner = owner
+    }
+
+    /// Number of elements.
+    public var count: Int { shape.reduce(1, *) }
+}

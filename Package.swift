@@ -39,6 +39,7 @@ let package = Package(
             providers: [.apt(["libavformat-dev", "libavcodec-dev", "libswscale-dev"])]),
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "COpenMP", providers: [.apt(["libgomp1"])]),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -48,7 +49,7 @@ let package = Package(
         .target(
             name: "Tensors",
             dependencies: [
-                "CKernels", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: ["OneDNN"])),
+                "CKernels", "COpenMP", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: ["OneDNN"])),
             ],
             swiftSettings: strict),
         .target(name: "Media", dependencies: ["CFFmpeg", "CSeccomp"], swiftSettings: strict),

@@ -1,0 +1,12 @@
+// The kernels for avx2; chosen at run time by dispatch.c, so the rest of the build needs no target flag.
+#if defined(__x86_64__)
+#define LT_TABLE lt_kernels_avx2
+#define LT_TABLE_NAME "avx2"
+#include <math.h>
+#include <string.h>
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#include "../kernels.inc"
+#pragma clang attribute pop
+#else
+typedef int lt_avx2_needs_x86_64;
+#endif

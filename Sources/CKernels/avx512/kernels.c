@@ -1,0 +1,12 @@
+// The kernels for avx512; chosen at run time by dispatch.c, so the rest of the build needs no target flag.
+#if defined(__x86_64__)
+#define LT_TABLE lt_kernels_avx512
+#define LT_TABLE_NAME "avx512"
+#include <math.h>
+#include <string.h>
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), apply_to = function)
+#include "../kernels.inc"
+#pragma clang attribute pop
+#else
+typedef int lt_avx512_needs_x86_64;
+#endif

@@ -1,0 +1,216 @@
+// The definitions: plain loops, double accumulation, library exp. Slow on purpose; every table is tested against it.
+#include "CKernels.h"
+#include <math.h>
+#include <string.h>
+
+static float load_bf16(uint16_t h) {
+    uint32_t u = (uint32_t)h << 16;
+    float f;
+    memcpy(&f, &u, 4);
+    return f;
+}
+
+static uint16_t store_bf16(float f) {
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    if (isnan(f)) return (uint16_t)((u >> 16) | 0x40);
+    uint32_t low = u & 0xffff, high = u >> 16;
+    if (low > 0x8000 || (low == 0x8000 && (high & 1))) high++;
+    return (uint16_t)high;
+}
+
+static double get(const void *x, lt_type type, ptrdiff_t at) {
+    return type == LT_F32 ? ((const float *)x)[at] : load_bf16(((const uint16_t *)x)[at]);
+}
+
+static void put(void *x, lt_type type, ptrdiff_t at, double value) {
+    if (type == LT_F32) ((float *)x)[at] = (float)value;
+    else ((uint16_t *)x)[at] = store_bf16((float)value);
+}
+
+static void layer_norm(const float *x, ptrdiff_t x_stride, const float *weight, const float *bias, float eps,
+                       size_t rows, size_t n, void *out, lt_type out_type, ptrdiff_t out_stride) {
+    for (ptrdiff_t t = 0; t < (ptrdiff_t)rows; t++) {
+        double mean = 0, variance = 0;
+        for (size_t i = 0; i < n; i++) mean += x[t * x_stride + (ptrdiff_t)i] / (double)n;
+        for (size_t i = 0; i < n; i++) variance += pow(x[t * x_stride + (ptrdiff_t)i] - mean, 2) / (double)n;
+        for (size_t i = 0; i < n; i++) {
+            double y = (x[t * x_stride + (ptrdiff_t)i] - mean) / sqrt(variance + eps);
+            put(out, out_type, t * out_stride + (ptrdiff_t)i, y * weight[i] + bias[i]);
+        }
+    }
+}
+
+static void rms_norm(const float *x, ptrdiff_t x_stride, const float *weight, float eps, size_t rows, size_t n,
+                     void *out, lt_type out_type, ptrdiff_t out_stride) {
+    for (ptrdiff_t t = 0; t < (ptrdiff_t)rows; t++) {
+        double square = 0;
+        for (size_t i = 0; i < n; i++) square += pow(x[t * x_stride + (ptrdiff_t)i], 2) / (double)n;
+        for (size_t i = 0; i < n; i++)
+            put(out, out_type, t * out_stride + (ptrdiff_t)i,
+                x[t * x_stride + (ptrdiff_t)i] / sqrt(square + eps) * weight[i]);
+    }
+}
+
+static void softmax(const float *scores, ptrdiff_t stride, float scale, size_t rows, size_t n, size_t visible,
+                    size_t visible_step, void *out, lt_type out_type, ptrdiff_t out_stride) {
+    for (ptrdiff_t t = 0; t < (ptrdiff_t)rows; t++) {
+        const float *row = scores + t * stride;
+        size_t limit = visible + (size_t)t * visible_step;
+        if (limit > n) limit = n;
+        double top = -INFINITY, sum = 0;
+        for (size_t i = 0; i < limit; i++) top = fmax(top, (double)scale * row[i]);
+        for (size_t i = 0; i < limit; i++) sum += exp((double)scale * row[i] - top);
+        for (size_t i = 0; i < n; i++)
+            put(out, out_type, t * out_stride + (ptrdiff_t)i,
+                i < limit ? exp((double)scale * row[i] - top) / sum : 0.0);
+    }
+}
+
+static void rope(void *x, lt_type type, ptrdiff_t stride, size_t rows, size_t heads, size_t head_size,
+                 const float *cos, const float *sin) {
+    size_t half = head_size / 2;
+    for (size_t t = 0; t < rows; t++)
+        for (size_t h = 0; h < heads; h++)
+            for (size_t i = 0; i < half; i++) {
+                ptrdiff_t a = (ptrdiff_t)t * stride + (ptrdiff_t)(h * head_size + i), b = a + (ptrdiff_t)half;
+                double first = get(x, type, a), second = get(x, type, b);
+                double c = cos[t * half + i], s = sin[t * half + i];
+                put(x, type, a, first * c - second * s);
+                put(x, type, b, second * c + first * s);
+            }
+}
+
+static void silu_multiply(void *gate, const void *up, lt_type type, ptrdiff_t gate_stride, ptrdiff_t up_stride,
+                          size_t rows, size_t n) {
+    for (ptrdiff_t t = 0; t < (ptrdiff_t)rows; t++)
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)n; i++) {
+            double g = get(gate, type, t * gate_stride + i);
+            put(gate, type, t * gate_stride + i, g / (1 + exp(-g)) * get(up, type, t * up_stride + i));
+        }
+}
+
+static void bias_activation(float *out, ptrdiff_t stride, const float *bias, lt_activation activation, size_t rows,
+                            size_t n) {
+    for (ptrdiff_t t = 0; t < (ptrdiff_t)rows; t++)
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)n; i++) {
+            double y = out[t * stride + i] + (bias ? bias[i] : 0.0f);
+            if (activation == LT_ACT_QUICK_GELU) y = y / (1 + exp(-(double)1.702f * y));
+            if (activation == LT_ACT_GELU_ERF) y = 0.5 * y * (1 + erf(y / sqrt(2)));
+            out[t * stride + i] = (float)y;
+        }
+}
+
+static void matrix_vector(const void *weight, lt_type type, ptrdiff_t stride, const float *x, const float *bias,
+                          int accumulate, size_t rows, size_t n, float *out) {
+    for (ptrdiff_t r = 0; r < (ptrdiff_t)rows; r++) {
+        double s = (bias ? bias[r] : 0) + (accumulate ? out[r] : 0);
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)n; i++) s += get(weight, type, r * stride + i) * x[i];
+        out[r] = (float)s;
+    }
+}
+
+static void decode_attention(const float *q, const void *k, const void *v, lt_type type, ptrdiff_t kv_stride,
+                             size_t keys, size_t head_begin, size_t head_end, size_t queries_per_kv_head,
+                             size_t head_size, float scale, float *scores, float *out) {
+    for (size_t h = head_begin; h < head_end; h++) {
+        ptrdiff_t offset = (ptrdiff_t)((h / queries_per_kv_head) * head_size);
+        double top = -INFINITY, sum = 0;
+        for (ptrdiff_t s = 0; s < (ptrdiff_t)keys; s++) {
+            double dot = 0;
+            for (size_t i = 0; i < head_size; i++)
+                dot += q[h * head_size + i] * get(k, type, s * kv_stride + offset + (ptrdiff_t)i);
+            scores[s] = (float)(dot * scale);
+            top = fmax(top, scores[s]);
+        }
+        for (size_t s = 0; s < keys; s++) sum += exp(scores[s] - top);
+        for (size_t i = 0; i < head_size; i++) {
+            double y = 0;
+            for (ptrdiff_t s = 0; s < (ptrdiff_t)keys; s++)
+                y += exp(scores[s] - top) / sum * get(v, type, s * kv_stride + offset + (ptrdiff_t)i);
+            out[h * head_size + i] = (float)y;
+        }
+    }
+}
+
+static void add(const float *x, float *y, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+static void f32_to_bf16(const float *x, uint16_t *y, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = store_bf16(x[i]);
+}
+
+static void bf16_to_f32(const uint16_t *x, float *y, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = load_bf16(x[i]);
+}
+
+static void f16_to_f32(const uint16_t *x, float *y, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        int exponent = (x[i] >> 10) & 31, fraction = x[i] & 1023;
+        double value = exponent == 0    ? ldexp(fraction, -24)
+                       : exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
+                                        : ldexp(1024 + fraction, exponent - 25);
+        y[i] = (float)((x[i] & 0x8000) ? -value : value);
+    }
+}
+
+static void quantize_rows(const float *x, size_t rows, size_t n, int8_t *q, float *scales) {
+    for (size_t t = 0; t < rows; t++) {
+        float top = 0;
+        for (size_t i = 0; i < n; i++) top = fmaxf(top, fabsf(x[t * n + i]));
+        scales[t] = top / 127.0f;
+        for (size_t i = 0; i < n; i++)
+            q[t * n + i] = top > 0 ? (int8_t)fmaxf(-127, fminf(127, rintf(x[t * n + i] * (127.0f / top)))) : 0;
+    }
+}
+
+static void dequantize_rows(const int8_t *q, const float *scales, size_t rows, size_t n, float *x) {
+    for (size_t t = 0; t < rows; t++)
+        for (size_t i = 0; i < n; i++) x[t * n + i] = (float)q[t * n + i] * scales[t];
+}
+
+static void patchify_rgb(const uint8_t *rgb, size_t grid, size_t patch, const float mean[3], const float std[3],
+                         void *out, lt_type out_type) {
+    size_t side = grid * patch;
+    ptrdiff_t at = 0;
+    for (size_t p = 0; p < grid * grid; p++)
+        for (size_t c = 0; c < 3; c++)
+            for (size_t y = 0; y < patch; y++)
+                for (size_t x = 0; x < patch; x++) {
+                    size_t row = p / grid * patch + y, column = p % grid * patch + x;
+                    float value = (float)rgb[(row * side + column) * 3 + c] * (float)(1.0 / 255.0);
+                    put(out, out_type, at++, (value - mean[c]) / std[c]);
+                }
+}
+
+static void patchify_planes(const float *planes, size_t grid, size_t patch, void *out, lt_type out_type) {
+    size_t side = grid * patch;
+    ptrdiff_t at = 0;
+    for (size_t p = 0; p < grid * grid; p++)
+        for (size_t c = 0; c < 3; c++)
+            for (size_t y = 0; y < patch; y++)
+                for (size_t x = 0; x < patch; x++)
+                    put(out, out_type, at++,
+                        planes[(c * side + p / grid * patch + y) * side + p % grid * patch + x]);
+}
+
+const lt_kernels lt_kernels_reference = {
+    .name = "reference",
+    .layer_norm = layer_norm,
+    .rms_norm = rms_norm,
+    .softmax = softmax,
+    .rope = rope,
+    .silu_multiply = silu_multiply,
+    .bias_activation = bias_activation,
+    .matrix_vector = matrix_vector,
+    .decode_attention = decode_attention,
+    .add = add,
+    .f32_to_bf16 = f32_to_bf16,
+    .bf16_to_f32 = bf16_to_f32,
+    .f16_to_f32 = f16_to_f32,
+    .quantize_rows = quantize_rows,
+    .dequantize_rows = dequantize_rows,
+    .patchify_rgb = patchify_rgb,
+    .patchify_planes = patchify_planes,
+};

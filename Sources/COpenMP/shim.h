@@ -1,0 +1,12 @@
+// The OpenMP runtime oneDNN computes with (libgomp), called directly: one thread pool for its products and our kernels.
+#ifndef LT_COPENMP_SHIM_H
+#define LT_COPENMP_SHIM_H
+
+// libgomp's stable entry point for a parallel region (GOMP_4.0 ABI, GCC 4.9 and later).
+void GOMP_parallel(void (*body)(void *), void *data, unsigned thread_count, unsigned flags);
+int omp_get_thread_num(void);
+int omp_get_num_threads(void);
+int omp_get_max_threads(void);
+void omp_set_num_threads(int thread_count);
+
+#endif

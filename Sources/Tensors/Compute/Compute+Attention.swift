@@ -1,0 +1,109 @@
+internal import CKernels
+
+/// How the heads of an attention layer are laid out.
+public struct AttentionShape: Sendable, Equatable {
+    public let heads: Int
+    public let keyValueHeads: Int
+    public let headSize: Int
+
+    public init(heads: Int, keyValueHeads: Int, headSize: Int) {
+        self.heads = heads
+        self.keyValueHeads = keyValueHeads
+        self.headSize = headSize
+    }
+
+    var queriesPerGroup: Int { heads / keyValueHeads }
+}
+
+extension Compute {
+    /// Attention of T query rows over S keys: softmax(q · kᵀ / √headSize) · v, head by head.
+    ///
+    /// - Parameters:
+    ///   - query: [T, heads · headSize]; f32 when T is 1.
+    ///   - keys, values: [S, keyValueHeads · headSize].
+    ///   - firstVisible: row t sees the first `firstVisible + t` keys (causal); nil: every row sees all.
+    ///   - out: [T, heads · headSize], of the query's type.
+    ///   - weights: f32 only: receives the attention weights [heads, T, S].
+    public func attention(
+        query: Block, keys: Block, values: Block, shape: AttentionShape, firstVisible: Int? = nil, into out: Block,
+        weights: UnsafeMutablePointer<Float>? = nil
+    ) {
+        precondition(query.columns == shape.heads * shape.headSize && out.columns == query.columns, "attention: query")
+        precondition(
+            keys.columns == shape.keyValueHeads * shape.headSize && keys.rows == values.rows, "attention: keys")
+        if query.rows == 1, query.type == .f32, weights == nil {
+            decodeAttention(query: query, keys: keys, values: values, shape: shape, visible: firstVisible, into: out)
+            return
+        }
+        precondition(query.type == keys.type && values.type == keys.type && values.stride == keys.stride, "attention")
+        // The scores of a slice of rows, all heads: at most 64 MiB however many keys there are.
+        let rowsPerSlice = max(1, min(query.rows, (16 << 20) / max(1, shape.heads * keys.rows)))
+        var start = 0
+        while start < query.rows {
+            let rows = start..<min(query.rows, start + rowsPerSlice)
+            attentionSlice(
+                query.rows(rows), keys, values, shape, firstVisible.map { $0 + start }, into: out.rows(rows),
+                weights: weights.map { ($0, query.rows, start) })
+            start = rows.upperBound
+        }
+    }
+
+    private func attentionSlice(
+        _ query: Block, _ keys: Block, _ values: Block, _ shape: AttentionShape, _ firstVisible: Int?,
+        into out: Block, weights: (base: UnsafeMutablePointer<Float>, rows: Int, start: Int)?
+    ) {
+        let (rows, keyCount, type) = (query.rows, keys.rows, query.type)
+        let scores = self.scores.block(.f32, rows: shape.heads * rows, columns: keyCount)
+        let weighted = type == .f32 ? scores : probabilities.block(type, rows: scores.rows, columns: keyCount)
+        products.grouped(
+            GroupedProduct(
+                groups: shape.keyValueHeads, repeats: shape.queriesPerGroup, m: rows, n: keyCount, k: shape.headSize,
+                aType: type, aGroup: shape.queriesPerGroup * shape.headSize, aRepeat: shape.headSize,
+                aRow: query.stride, bGroup: shape.headSize, bRow: 1, bColumn: keys.stride, cType: .f32,
+                cGroup: shape.queriesPerGroup * rows * keyCount, cRepeat: rows * keyCount, cRow: keyCount),
+            a: query.base, b: keys.base, c: scores.base)
+        let table = kernels.table
+        let scale = 1 / Float(shape.headSize).squareRoot()
+        workers.split(shape.heads * rows) { range in
+            // A thread's share may begin and end inside a head, where the causal limit starts anew.
+            var at = range.lowerBound
+            while at < range.upperBound {
+                let row = at % rows
+                let count = min(rows - row, range.upperBound - at)
+                table.softmax(
+                    scores.rows(at..<at + count).floats, keyCount, scale, count, keyCount,
+                    firstVisible.map { $0 + row } ?? keyCount, firstVisible == nil ? 0 : 1, weighted.row(at),
+                    type.kernel, keyCount)
+                at += count
+            }
+        }
+        if let weights {
+            for head in 0..<shape.heads {
+                (weights.base + (head * weights.rows + weights.start) * keyCount).update(
+                    from: weighted.floats + head * rows * keyCount, count: rows * keyCount)
+            }
+        }
+        products.grouped(
+            GroupedProduct(
+                groups: shape.keyValueHeads, repeats: shape.queriesPerGroup, m: rows, n: shape.headSize, k: keyCount,
+                aType: type, aGroup: shape.queriesPerGroup * rows * keyCount, aRepeat: rows * keyCount, aRow: keyCount,
+                bGroup: shape.headSize, bRow: values.stride, bColumn: 1, cType: out.type,
+                cGroup: shape.queriesPerGroup * shape.headSize, cRepeat: shape.headSize, cRow: out.stride),
+            a: weighted.base, b: values.base, c: out.base)
+    }
+
+    private func decodeAttention(
+        query: Block, keys: Block, values: Block, shape: AttentionShape, visible: Int?, into out: Block
+    ) {
+        let keyCount = min(visible ?? keys.rows, keys.rows)
+        let scratch = scores.block(.f32, rows: shape.heads, columns: keyCount)
+        let table = kernels.table
+        let scale = 1 / Float(shape.headSize).squareRoot()
+        workers.split(shape.heads, grain: max(1, 8192 / max(1, keyCount * shape.headSize))) { heads in
+            table.decode_attention(
+                query.floats, keys.base, values.base, keys.type.kernel, keys.stride, keyCount, heads.lowerBound,
+                heads.upperBound, shape.queriesPerGroup, shape.headSize, scale,
+                scratch.rows(heads.lowerBound..<heads.lowerBound + 1).floats, out.floats)
+        }
+    }
+}

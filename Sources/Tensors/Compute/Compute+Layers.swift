@@ -1,0 +1,178 @@
+internal import CKernels
+
+/// The parts of a transformer layer, each over all rows at once, split over the threads.
+extension Compute {
+    /// Name and version of the product library in use.
+    public var libraryVersion: String { products.version }
+
+    /// out = act(x · Wᵀ + bias), or out += x · Wᵀ + bias (then without activation).
+    ///
+    /// - Parameters:
+    ///   - x: [T, in] in the precision, or f32 when T is 1.
+    ///   - out: [T, out]; f32 when T is 1 or `accumulate`.
+    public func linear(
+        _ x: Block, _ weight: Matrix, bias: [Float]? = nil, activation: Activation = .none, accumulate: Bool = false,
+        into out: Block
+    ) {
+        precondition(x.columns == weight.columns && out.columns == weight.rows && out.rows == x.rows, "linear: shapes")
+        precondition(!(accumulate && activation != .none), "linear: an accumulated product has no activation")
+        if let bias { precondition(bias.count == weight.rows, "linear: bias") }
+        withPointer(bias) { bias in
+            if x.rows == 1, x.type == .f32, out.type == .f32 {
+                vectorProduct(x.floats, weight, bias, activation, accumulate, out.floats)
+            } else if x.rows > 0 {
+                products.linear(
+                    LinearProduct(
+                        input: x, weight: weight, bias: bias, activation: activation, accumulate: accumulate,
+                        output: out))
+            }
+        }
+    }
+
+    /// A single row against the weights: bounded by memory, so each thread streams its own rows of them.
+    private func vectorProduct(
+        _ x: UnsafeMutablePointer<Float>, _ weight: Matrix, _ bias: UnsafePointer<Float>?, _ activation: Activation,
+        _ accumulate: Bool, _ out: UnsafeMutablePointer<Float>
+    ) {
+        let table = kernels.table
+        let (base, columns, size, type) = (weight.base, weight.columns, weight.type.size, weight.type.kernel)
+        workers.split(weight.rows, grain: max(1, 16384 / columns)) { range in
+            let rows = base + range.lowerBound * columns * size
+            table.matrix_vector(
+                rows, type, columns, x, bias.map { $0 + range.lowerBound }, accumulate ? 1 : 0, range.count, columns,
+                out + range.lowerBound)
+            if activation != .none {
+                table.bias_activation(out + range.lowerBound, range.count, nil, activation.kernel, 1, range.count)
+            }
+        }
+    }
+
+    private func withPointer(_ values: [Float]?, _ body: (UnsafePointer<Float>?) -> Void) {
+        guard let values else { return body(nil) }
+        values.withUnsafeBufferPointer { body($0.baseAddress) }
+    }
+
+    /// LayerNorm of f32 rows; `out` may be `x` itself.
+    public func layerNorm(_ x: Block, _ weight: [Float], _ bias: [Float], epsilon: Float, into out: Block) {
+        precondition(weight.count == x.columns && bias.count == x.columns && out.columns == x.columns, "layerNorm")
+        let table = kernels.table
+        weight.withUnsafeBufferPointer { weight in
+            bias.withUnsafeBufferPointer { bias in
+                workers.split(x.rows, grain: 8) { rows in
+                    let source = x.rows(rows)
+                    let target = out.rows(rows)
+                    table.layer_norm(
+                        source.floats, source.stride, weight.baseAddress, bias.baseAddress, epsilon, rows.count,
+                        x.columns, target.base, target.type.kernel, target.stride)
+                }
+            }
+        }
+    }
+
+    /// RMSNorm of f32 rows; `out` may be `x` itself.
+    public func rmsNorm(_ x: Block, _ weight: [Float], epsilon: Float, into out: Block) {
+        precondition(weight.count == x.columns && out.columns == x.columns, "rmsNorm")
+        let table = kernels.table
+        weight.withUnsafeBufferPointer { weight in
+            workers.split(x.rows, grain: 8) { rows in
+                let source = x.rows(rows)
+                let target = out.rows(rows)
+                table.rms_norm(
+                    source.floats, source.stride, weight.baseAddress, epsilon, rows.count, x.columns, target.base,
+                    target.type.kernel, target.stride)
+            }
+        }
+    }
+
+    /// Rotary embedding in place on [T, heads · headSize] with the angles of `rotation` (one row per row of x).
+    public func rotate(_ x: Block, heads: Int, headSize: Int, by rotation: Rotation) {
+        precondition(rotation.rows == x.rows && rotation.half * 2 == headSize, "rotate: shapes")
+        let table = kernels.table
+        workers.split(x.rows, grain: 8) { rows in
+            let target = x.rows(rows)
+            table.rope(
+                target.base, target.type.kernel, target.stride, rows.count, heads, headSize,
+                rotation.cosines + rows.lowerBound * rotation.half, rotation.sines + rows.lowerBound * rotation.half)
+        }
+    }
+
+    /// gate = silu(gate) · up, element by element.
+    public func siluMultiply(_ gate: Block, _ up: Block) {
+        precondition(gate.type == up.type && gate.rows == up.rows && gate.columns == up.columns, "siluMultiply")
+        let table = kernels.table
+        if gate.rows == 1 {
+            workers.split(gate.columns, grain: 4096) { range in
+                let (g, u) = (gate.columns(range), up.columns(range))
+                table.silu_multiply(g.base, u.base, g.type.kernel, g.stride, u.stride, 1, range.count)
+            }
+            return
+        }
+        workers.split(gate.rows) { rows in
+            let (g, u) = (gate.rows(rows), up.rows(rows))
+            table.silu_multiply(g.base, u.base, g.type.kernel, g.stride, u.stride, rows.count, gate.columns)
+        }
+    }
+
+    /// Copies rows between types.
+    public func convert(_ x: Block, into out: Block) {
+        precondition(x.rows == out.rows && x.columns == out.columns, "convert: shapes")
+        let table = kernels.table
+        for row in 0..<x.rows {
+            let (source, target) = (x.row(row), out.row(row))
+            switch (x.type, out.type) {
+            case (.f32, .bf16):
+                table.f32_to_bf16(
+                    source.assumingMemoryBound(to: Float.self), target.assumingMemoryBound(to: UInt16.self), x.columns)
+            case (.bf16, .f32):
+                table.bf16_to_f32(
+                    source.assumingMemoryBound(to: UInt16.self), target.assumingMemoryBound(to: Float.self), x.columns)
+            default:
+                target.copyMemory(from: source, byteCount: x.columns * x.type.size)
+            }
+        }
+    }
+
+    /// y += x over `count` numbers.
+    public func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int) {
+        kernels.table.add(x, y, count)
+    }
+
+    /// Rows of int8 with one scale each (scale = max|x| / 127), the frame record's patches.
+    public func quantize(_ x: Block, into values: UnsafeMutablePointer<Int8>, scales: UnsafeMutablePointer<Float>) {
+        precondition(x.stride == x.columns, "quantize: rows must be contiguous")
+        kernels.table.quantize_rows(x.floats, x.rows, x.columns, values, scales)
+    }
+
+    public func dequantize(_ values: UnsafePointer<Int8>, scales: UnsafePointer<Float>, into x: Block) {
+        precondition(x.stride == x.columns, "dequantize: rows must be contiguous")
+        kernels.table.dequantize_rows(values, scales, x.rows, x.columns, x.floats)
+    }
+
+    /// The patch matrix [g·g, 3·p·p] of one packed RGB24 picture, normalised with mean and standard deviation.
+    public func patchify(
+        rgb: UnsafePointer<UInt8>, grid: Int, patch: Int, mean: [Float], deviation: [Float], into out: Block
+    ) {
+        precondition(mean.count == 3 && deviation.count == 3 && out.stride == out.columns, "patchify")
+        kernels.table.patchify_rgb(rgb, grid, patch, mean, deviation, out.base, out.type.kernel)
+    }
+
+    /// The patch matrix of normalised planes [3, g·p, g·p].
+    public func patchify(planes: UnsafePointer<Float>, grid: Int, patch: Int, into out: Block) {
+        kernels.table.patchify_planes(planes, grid, patch, out.base, out.type.kernel)
+    }
+}
+
+/// Cosines and sines of a run of rows, each [rows, half], valid while their owner is not refilled.
+public struct Rotation {
+    public let cosines: UnsafePointer<Float>
+    public let sines: UnsafePointer<Float>
+    public let rows: Int
+    public let half: Int
+
+    public init(cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>, rows: Int, half: Int) {
+        self.cosines = cosines
+        self.sines = sines
+        self.rows = rows
+        self.half = half
+    }
+}

@@ -1,0 +1,87 @@
+internal import CKernels
+
+/// Which library does the large products.
+public enum Backend: String, Sendable, CaseIterable {
+    case oneDNN = "onednn"
+    case openBLAS = "openblas"
+}
+
+/// Why computing could not be set up on this machine.
+public struct ComputeError: Error, CustomStringConvertible, Sendable {
+    public enum Code: String, Sendable {
+        case backendMissing = "backend_missing"
+        case unsupportedPrecision = "unsupported_precision"
+        case unknownInstructionSet = "unknown_instruction_set"
+        case libraryFailed = "library_failed"
+    }
+    public let code: Code
+    public let message: String
+    public var description: String { message }
+}
+
+/// Everything needed to compute on this machine: the product library, the kernels and the threads.
+///
+/// One instance belongs to one thread; models built on it share its scratch memory.
+public final class Compute {
+    public let backend: Backend
+    public let precision: WorkType
+    public let kernels: Kernels
+    public let workers: Workers
+    let products: any Products
+    let scores = Scratch()
+    let probabilities = Scratch()
+
+    /// - Parameters:
+    ///   - backend: nil takes oneDNN where the build has it and OpenBLAS otherwise.
+    ///   - instructionSet: name of a kernel table; nil takes the best. A name this CPU lacks is an error.
+    /// - Throws: `ComputeError` when the backend cannot be loaded or does not know `precision`.
+    public init(
+        precision: WorkType, backend: Backend? = nil, threads: Int, instructionSet: String? = nil
+    ) throws {
+        guard let kernels = Kernels(named: instructionSet) else {
+            throw ComputeError(
+                code: .unknownInstructionSet,
+                message: "this CPU has no kernels named \(instructionSet ?? ""); it has "
+                    + Kernels.available.joined(separator: ", "))
+        }
+        self.kernels = kernels
+        self.precision = precision
+        workers = Workers(threadCount: threads)
+        let chosen = backend ?? (Backend.hasOneDNN ? .oneDNN : .openBLAS)
+        self.backend = chosen
+        products = try Self.makeProducts(chosen, precision: precision, kernels: kernels, threads: workers.threadCount)
+    }
+
+    private static func makeProducts(
+        _ backend: Backend, precision: WorkType, kernels: Kernels, threads: Int
+    ) throws -> any Products {
+        switch backend {
+        case .openBLAS:
+            guard precision == .f32 else {
+                throw ComputeError(
+                    code: .unsupportedPrecision,
+                    message: "OpenBLAS computes in f32 only: use --precision f32, or install libdnnl-dev for bf16")
+            }
+            return try OpenBLASProducts(kernels: kernels, threads: threads)
+        case .oneDNN:
+            #if OneDNN
+                return try OneDNNProducts()
+            #else
+                throw ComputeError(
+                    code: .backendMissing,
+                    message: "this build has no oneDNN: build with the OneDNN trait and libdnnl-dev installed")
+            #endif
+        }
+    }
+}
+
+extension Backend {
+    /// Whether this build links oneDNN (trait `OneDNN`).
+    public static var hasOneDNN: Bool {
+        #if OneDNN
+            true
+        #else
+            false
+        #endif
+    }
+}

@@ -1,0 +1,116 @@
+internal import CKernels
+
+/// The weights of a linear layer, stored [out, in] as a checkpoint stores them, read in place where possible.
+public final class Matrix {
+    /// Outputs and inputs of the layer.
+    public let rows: Int
+    public let columns: Int
+    public let type: WorkType
+    let base: UnsafeRawPointer
+    private let owner: AnyObject
+
+    /// Set for weights that meet many rows at a time (the frame path): their product then keeps a copy in the
+    /// library's own layout, a quarter faster; the mapped original is no longer touched.
+    public var prefersPacking = false
+    var packed: PackedWeights?
+
+    /// Takes `tensor` as [out, in] (further dimensions count as inputs): in place when it is stored as `type`
+    /// and aligned, converted into memory of its own otherwise. Nil for a tensor that is no matrix of floats.
+    public init?(_ tensor: StoredTensor, as type: WorkType, kernels: Kernels) {
+        guard tensor.shape.count >= 2, let rows = tensor.shape.first, rows > 0, let start = tensor.bytes.baseAddress,
+            tensor.type == .f32 || tensor.type == .bf16 || tensor.type == .f16
+        else { return nil }
+        self.rows = rows
+        columns = tensor.count / rows
+        self.type = type
+        let stored: ElementType = type == .f32 ? .f32 : .bf16
+        if tensor.type == stored, Int(bitPattern: start) % type.size == 0 {
+            base = start
+            owner = tensor.owner
+        } else {
+            let converted = ConvertedWeights(tensor, as: type, kernels: kernels)
+            base = UnsafeRawPointer(converted.buffer.pointer)
+            owner = converted
+        }
+    }
+
+    /// Row `index` as f32 into `out` (an embedding look-up).
+    public func copyRow(_ index: Int, into out: UnsafeMutablePointer<Float>, kernels: Kernels) {
+        precondition(index >= 0 && index < rows, "row \(index) of \(rows)")
+        let row = base + index * columns * type.size
+        switch type {
+        case .f32: out.update(from: row.assumingMemoryBound(to: Float.self), count: columns)
+        case .bf16: kernels.table.bf16_to_f32(row.assumingMemoryBound(to: UInt16.self), out, columns)
+        }
+    }
+}
+
+/// Weights converted once at load because they are stored in another type than they are computed in.
+private final class ConvertedWeights {
+    let buffer: Buffer<UInt8>
+
+    init(_ tensor: StoredTensor, as type: WorkType, kernels: Kernels) {
+        let count = tensor.count
+        buffer = Buffer(count: count * type.size)
+        let target = UnsafeMutableRawPointer(buffer.pointer)
+        // In blocks, so that a large f32 tensor never stands in memory a third time.
+        let step = 1 << 16
+        let staging = Buffer<Float>(count: min(step, max(count, 1)))
+        var at = 0
+        while at < count {
+            let length = min(step, count - at)
+            tensor.copyFloats(at, count: length, into: staging.pointer, kernels: kernels)
+            switch type {
+            case .f32:
+                (target + at * 4).assumingMemoryBound(to: Float.self).update(from: staging.pointer, count: length)
+            case .bf16:
+                let out = (target + at * 2).assumingMemoryBound(to: UInt16.self)
+                kernels.table.f32_to_bf16(staging.pointer, out, length)
+            }
+            at += length
+        }
+    }
+}
+
+extension StoredTensor {
+    /// Copies `count` numbers from `offset` on as f32; the tensor must be F32, F16 or BF16. Handles misaligned bytes.
+    func copyFloats(_ offset: Int, count: Int, into out: UnsafeMutablePointer<Float>, kernels: Kernels) {
+        guard let base = bytes.baseAddress, count > 0 else { return }
+        let source = base + offset * type.size
+        switch type {
+        case .f32:
+            UnsafeMutableRawPointer(out).copyMemory(from: source, byteCount: count * 4)
+        case .bf16, .f16:
+            // The halves are staged at the far end of `out`, so that widening never overwrites what is still to be read.
+            let halves = (UnsafeMutableRawPointer(out) + count * 2).assumingMemoryBound(to: UInt16.self)
+            UnsafeMutableRawPointer(halves).copyMemory(from: source, byteCount: count * 2)
+            var at = 0
+            let step = 4096
+            withUnsafeTemporaryAllocation(of: UInt16.self, capacity: step) { piece in
+                guard let pieceBase = piece.baseAddress else { return }
+                while at < count {
+                    let length = min(step, count - at)
+                    pieceBase.update(from: halves + at, count: length)
+                    if type == .bf16 {
+                        kernels.table.bf16_to_f32(pieceBase, out + at, length)
+                    } else {
+                        kernels.table.f16_to_f32(pieceBase, out + at, length)
+                    }
+                    at += length
+                }
+            }
+        default:
+            preconditionFailure("tensor \(name) of type \(type) read as floats")
+        }
+    }
+
+    /// Every number as f32, or nil when the tensor does not hold floats: norms, biases, positions.
+    public func floats(kernels: Kernels) -> [Float]? {
+        guard type == .f32 || type == .f16 || type == .bf16 else { return nil }
+        let count = count
+        return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+            if let base = buffer.baseAddress { copyFloats(0, count: count, into: base, kernels: kernels) }
+            initialized = count
+        }
+    }
+}

@@ -1,0 +1,128 @@
+#if OneDNN
+    internal import COneDNN
+
+    /// Large products by oneDNN (f32 and bf16), with biases and activations fused as post-ops.
+    ///
+    /// Primitives are made once per shape and kept with their memory objects; a call only sets pointers.
+    final class OneDNNProducts: Products {
+        private let engine: dnnl_engine_t
+        private let stream: dnnl_stream_t
+        private var linears: [LinearKey: MatmulPrimitive] = [:]
+        private var groups: [GroupedProduct: MatmulPrimitive] = [:]
+        private var scratchpad = Buffer<UInt8>(count: 0)
+        /// Shapes follow the lengths of prompts, which are endless: past this many the primitives are made anew.
+        private static let primitiveLimit = 1024
+
+        init() throws {
+            var engine: dnnl_engine_t?
+            var stream: dnnl_stream_t?
+            guard dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success, let engine,
+                dnnl_stream_create(&stream, engine, dnnl_stream_default_flags.rawValue) == dnnl_success, let stream
+            else {
+                throw ComputeError(code: .libraryFailed, message: "oneDNN found no CPU engine; try --backend openblas")
+            }
+            self.engine = engine
+            self.stream = stream
+        }
+
+        deinit {
+            linears.removeAll()
+            groups.removeAll()
+            dnnl_stream_destroy(stream)
+            dnnl_engine_destroy(engine)
+        }
+
+        var version: String {
+            guard let version = dnnl_version()?.pointee else { return "oneDNN" }
+            return "oneDNN \(version.major).\(version.minor).\(version.patch)"
+        }
+
+        private struct LinearKey: Hashable {
+            let rows: Int, inputs: Int, outputs: Int, inputStride: Int, outputStride: Int
+            let inputType: WorkType, outputType: WorkType, activation: Activation
+            let accumulate: Bool, bias: Bool, packed: Bool
+        }
+
+        func linear(_ product: LinearProduct) {
+            let weight = product.weight
+            // Packing pays from a frame's worth of rows on.
+            if weight.prefersPacking, weight.packed == nil, product.input.rows >= 64 { pack(weight, product) }
+            let key = LinearKey(
+                rows: product.input.rows, inputs: weight.columns, outputs: weight.rows,
+                inputStride: product.input.stride, outputStride: product.output.stride,
+                inputType: product.input.type, outputType: product.output.type, activation: product.activation,
+                accumulate: product.accumulate, bias: product.bias != nil, packed: weight.packed != nil)
+            let primitive: MatmulPrimitive
+            if let found = linears[key] {
+                primitive = found
+            } else {
+                let layout = weight.packed?.layout ?? Self.plainLayout(weight)
+                primitive = makeLinear(product, weights: layout)
+                if linears.count >= Self.primitiveLimit { linears.removeAll() }
+                linears[key] = primitive
+            }
+            scratchpad.reserve(primitive.scratchpadSize)
+            primitive.execute(
+                stream, source: product.input.base,
+                weights: weight.packed.map { UnsafeRawPointer($0.pointer) } ?? weight.base,
+                bias: product.bias.map { UnsafeRawPointer($0) }, destination: product.output.base,
+                scratchpad: scratchpad.pointer)
+        }
+
+        func grouped(
+            _ product: GroupedProduct, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer
+        ) {
+            let primitive: MatmulPrimitive
+            if let found = groups[product] {
+                primitive = found
+            } else {
+                primitive = makeGrouped(product)
+                if groups.count >= Self.primitiveLimit { groups.removeAll() }
+                groups[product] = primitive
+            }
+            scratchpad.reserve(primitive.scratchpadSize)
+            primitive.execute(
+                stream, source: a, weights: b, bias: nil, destination: c, scratchpad: scratchpad.pointer)
+        }
+
+        private func makeLinear(_ product: LinearProduct, weights: dnnl_memory_desc_t) -> MatmulPrimitive {
+            let rows = Int64(product.input.rows)
+            let (inputs, outputs) = (Int64(product.weight.columns), Int64(product.weight.rows))
+            return MatmulPrimitive(
+                engine: engine,
+                source: .strided([rows, inputs], product.input.type, [Int64(product.input.stride), 1]),
+                weights: weights,
+                bias: product.bias == nil ? nil : .strided([1, outputs], .f32, [outputs, 1]),
+                destination: .strided([rows, outputs], product.output.type, [Int64(product.output.stride), 1]),
+                activation: product.activation, accumulate: product.accumulate)
+        }
+
+        private func makeGrouped(_ p: GroupedProduct) -> MatmulPrimitive {
+            func dims(_ values: Int...) -> [Int64] { values.map { Int64($0) } }
+            return MatmulPrimitive(
+                engine: engine,
+                source: .strided(dims(p.groups, p.repeats, p.m, p.k), p.aType, dims(p.aGroup, p.aRepeat, p.aRow, 1)),
+                weights: .strided(
+                    dims(p.groups, 1, p.k, p.n), p.aType, dims(p.bGroup, p.k * p.n, p.bRow, p.bColumn)),
+                bias: nil,
+                destination: .strided(
+                    dims(p.groups, p.repeats, p.m, p.n), p.cType, dims(p.cGroup, p.cRepeat, p.cRow, 1)),
+                activation: .none, accumulate: false)
+        }
+
+        /// The checkpoint's own layout: stored [out, in], seen by the product as a transposed [in, out].
+        private static func plainLayout(_ weight: Matrix) -> dnnl_memory_desc_t {
+            .strided([Int64(weight.columns), Int64(weight.rows)], weight.type, [1, Int64(weight.columns)])
+        }
+
+        /// Copies the weights into the layout the library prefers for this shape; left alone if it has no other.
+        private func pack(_ weight: Matrix, _ product: LinearProduct) {
+            weight.prefersPacking = false
+            let wanted = makeLinear(
+                product, weights: .any([Int64(weight.columns), Int64(weight.rows)], weight.type))
+            weight.packed = PackedWeights(
+                from: weight.base, in: Self.plainLayout(weight), to: wanted.weightsLayout, engine: engine,
+                stream: stream)
+        }
+    }
+#endif

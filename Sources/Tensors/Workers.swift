@@ -1,0 +1,41 @@
+internal import COpenMP
+
+/// The compute threads: libgomp's pool, the one oneDNN uses, so that products and kernels never compete for cores.
+///
+/// libgomp keeps one pool per calling thread: all computing is done from one thread.
+public struct Workers: Sendable {
+    public let threadCount: Int
+
+    public init(threadCount: Int) {
+        self.threadCount = max(1, threadCount)
+        omp_set_num_threads(Int32(self.threadCount))
+    }
+
+    /// Runs `body` over 0..<count cut into one contiguous range per thread, none shorter than `grain`.
+    public func split(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
+        let parts = min(threadCount, count / max(grain, 1))
+        guard parts > 1 else {
+            if count > 0 { body(0..<count) }
+            return
+        }
+        withoutActuallyEscaping(body) { body in
+            var job = Job(count: count, body: body)
+            withUnsafeMutablePointer(to: &job) { pointer in
+                GOMP_parallel(
+                    { raw in
+                        guard let raw else { return }
+                        let job = raw.assumingMemoryBound(to: Job.self).pointee
+                        let index = Int(omp_get_thread_num())
+                        let parts = Int(omp_get_num_threads())
+                        let range = (job.count * index / parts)..<(job.count * (index + 1) / parts)
+                        if !range.isEmpty { job.body(range) }
+                    }, pointer, UInt32(parts), 0)
+            }
+        }
+    }
+
+    private struct Job {
+        let count: Int
+        let body: (Range<Int>) -> Void
+    }
+}

@@ -1,0 +1,224 @@
+import CKernels
+import Testing
+
+/// Every table this CPU runs, against the reference, on odd sizes and misaligned rows.
+struct KernelTests {
+    static var tables: [UnsafePointer<lt_kernels>] {
+        var found: [UnsafePointer<lt_kernels>] = []
+        var entry = lt_kernels_available()
+        while let table = entry?.pointee {
+            found.append(table)
+            entry = entry?.advanced(by: 1)
+        }
+        return found
+    }
+    static var names: [String] { tables.map { String(cString: $0.pointee.name) } }
+    static let sizes = [1, 2, 3, 7, 15, 16, 17, 31, 64, 97, 128, 257, 1021]
+
+    func table(_ name: String) throws -> lt_kernels {
+        try #require(lt_kernels_named(name)).pointee
+    }
+
+    /// Deterministic values in -4...4 with a few large ones; a shift of one element makes rows misaligned.
+    func values(_ count: Int, seed: UInt64) -> [Float] {
+        var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+        return (0..<count).map { _ in
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            return (Float(state >> 40) / Float(1 << 24) - 0.5) * (state & 63 == 0 ? 40 : 8)
+        }
+    }
+
+    /// Largest deviation, relative to the largest magnitude of the expected values and at least 1.
+    func deviation(_ a: [Float], _ b: [Float]) -> Float {
+        let magnitude = b.reduce(Float(1)) { max($0, abs($1)) }
+        return zip(a, b).reduce(Float(0)) { max($0, $1.0.isFinite ? abs($1.0 - $1.1) : .infinity) } / magnitude
+    }
+
+    @Test(arguments: names) func `norms equal the reference`(name: String) throws {
+        let (tested, reference) = (try table(name), lt_kernels_reference)
+        for n in Self.sizes {
+            let rows = 3
+            let x = values(rows * (n + 1) + 1, seed: UInt64(n))
+            let (weight, bias) = (values(n, seed: 5), values(n, seed: 6))
+            for kernel in 0..<2 {
+                var out = [[Float]](repeating: [Float](repeating: .nan, count: rows * (n + 2)), count: 2)
+                for (index, table) in [tested, reference].enumerated() {
+                    x.withUnsafeBufferPointer { x in
+                        let start = x.baseAddress! + 1
+                        if kernel == 0 {
+                            table.layer_norm(start, n + 1, weight, bias, 1e-5, rows, n, &out[index], LT_F32, n + 2)
+                        } else {
+                            table.rms_norm(start, n + 1, weight, 1e-5, rows, n, &out[index], LT_F32, n + 2)
+                        }
+                    }
+                }
+                for row in 0..<rows {
+                    let range = row * (n + 2)..<row * (n + 2) + n
+                    // A row of one number has variance 0: eps alone divides, and its rounding noise is magnified.
+                    #expect(deviation(Array(out[0][range]), Array(out[1][range])) < (n < 3 ? 2e-3 : 3e-6), "n = \(n)")
+                }
+                #expect(out[0][n].isNaN, "wrote past its row")
+            }
+        }
+    }
+
+    @Test(arguments: names) func `softmax equals the reference, causal and full, and hides what is not visible`(
+        name: String
+    ) throws {
+        let (tested, reference) = (try table(name), lt_kernels_reference)
+        for n in Self.sizes {
+            for (visible, step) in [(n, 0), (1, 1), (n / 2, 1)] {
+                let rows = 5
+                var scores = values(rows * n, seed: UInt64(n * 3 + step))
+                var (a, b) = ([Float](repeating: 7, count: rows * n), [Float](repeating: 7, count: rows * n))
+                tested.softmax(scores, n, 0.37, rows, n, visible, step, &a, LT_F32, n)
+                reference.softmax(scores, n, 0.37, rows, n, visible, step, &b, LT_F32, n)
+                #expect(deviation(a, b) < 1e-6)
+                for row in 0..<rows {
+                    let limit = min(n, visible + row * step)
+                    #expect(a[(row * n + limit)..<(row * n + n)].allSatisfy { $0 == 0 })
+                    if limit > 0 { #expect(abs(a[row * n..<row * n + n].reduce(0, +) - 1) < 1e-5) }
+                }
+                var halves = [UInt16](repeating: 1, count: rows * n)
+                tested.softmax(&scores, n, 0.37, rows, n, visible, step, &halves, LT_BF16, n)
+                let back = halves.map { Float(bitPattern: UInt32($0) << 16) }
+                #expect(deviation(back, b) < 1.0 / 256)
+            }
+        }
+    }
+
+    @Test(arguments: names) func `rope, silu and activations equal the reference`(name: String) throws {
+        let (tested, reference) = (try table(name), lt_kernels_reference)
+        for (heads, headSize) in [(1, 2), (3, 6), (4, 16), (2, 34), (5, 64), (2, 128)] {
+            let rows = 3
+            let angles = values(rows * headSize / 2, seed: 9)
+            let (cosines, sines) = (angles.map { $0 / 8 }, angles.map { 1 - $0 / 8 })
+            let x = values(rows * heads * headSize, seed: 11)
+            var (a, b) = (x, x)
+            tested.rope(&a, LT_F32, heads * headSize, rows, heads, headSize, cosines, sines)
+            reference.rope(&b, LT_F32, heads * headSize, rows, heads, headSize, cosines, sines)
+            #expect(deviation(a, b) < 1e-6)
+        }
+        for n in Self.sizes {
+            let (x, y) = (values(2 * n, seed: 1), values(2 * n, seed: 2))
+            var (a, b) = (x, x)
+            tested.silu_multiply(&a, y, LT_F32, n, n, 2, n)
+            reference.silu_multiply(&b, y, LT_F32, n, n, 2, n)
+            #expect(deviation(a, b) < 1e-6)
+            for activation in [LT_ACT_NONE, LT_ACT_QUICK_GELU, LT_ACT_GELU_ERF] {
+                (a, b) = (x, x)
+                tested.bias_activation(&a, n, y, activation, 2, n)
+                reference.bias_activation(&b, n, y, activation, 2, n)
+                #expect(deviation(a, b) < 1e-6)
+            }
+        }
+    }
+
+    @Test(arguments: names) func `products of one row equal the reference in f32 and bf16`(name: String) throws {
+        let (tested, reference) = (try table(name), lt_kernels_reference)
+        for n in Self.sizes {
+            let rows = 5
+            let (weight, x, bias) = (values(rows * n, seed: 3), values(n, seed: 4), values(rows, seed: 8))
+            var halves = [UInt16](repeating: 0, count: rows * n)
+            reference.f32_to_bf16(weight, &halves, rows * n)
+            for type in [LT_F32, LT_BF16] {
+                var (a, b) = (bias, bias)
+                let run = { (table: lt_kernels, out: inout [Float]) in
+                    if type == LT_F32 {
+                        table.matrix_vector(weight, type, n, x, bias, 1, rows, n, &out)
+                    } else {
+                        table.matrix_vector(halves, type, n, x, bias, 1, rows, n, &out)
+                    }
+                }
+                run(tested, &a)
+                run(reference, &b)
+                // A sum of n products of up to 4·4 each: eps · n · 16 at worst, its square root in practice.
+                #expect(deviation(a, b) < 2e-7 * Float(n).squareRoot() * 16)
+            }
+        }
+    }
+
+    @Test(arguments: names) func `attention of one row equals the reference, grouped heads too`(name: String) throws {
+        let (tested, reference) = (try table(name), lt_kernels_reference)
+        for (heads, groups, headSize, keys) in [(4, 4, 8, 1), (8, 2, 16, 37), (6, 2, 32, 129), (2, 1, 6, 5)] {
+            let stride = groups * headSize + 3
+            let (q, k, v) = (
+                values(heads * headSize, seed: 1), values(keys * stride, seed: 2), values(keys * stride, seed: 3)
+            )
+            var out = [[Float]](repeating: [Float](repeating: 0, count: heads * headSize), count: 2)
+            var scores = [Float](repeating: 0, count: keys)
+            for (index, table) in [tested, reference].enumerated() {
+                table.decode_attention(
+                    q, k, v, LT_F32, stride, keys, 0, heads, heads / groups, headSize, 0.25, &scores, &out[index])
+            }
+            #expect(deviation(out[0], out[1]) < 3e-6)
+        }
+    }
+
+    @Test(arguments: names) func `every half and bfloat16 converts exactly`(name: String) throws {
+        let (tested, reference) = (try table(name), lt_kernels_reference)
+        let all = (0...UInt16.max).map { $0 }
+        for kernel in 0..<2 {
+            var (a, b) = ([Float](repeating: 0, count: all.count), [Float](repeating: 0, count: all.count))
+            if kernel == 0 {
+                tested.f16_to_f32(all, &a, all.count)
+                reference.f16_to_f32(all, &b, all.count)
+            } else {
+                tested.bf16_to_f32(all, &a, all.count)
+                reference.bf16_to_f32(all, &b, all.count)
+            }
+            #expect(zip(a, b).allSatisfy { $0.isNaN ? $1.isNaN : $0.bitPattern == $1.bitPattern })
+        }
+        var x = values(4099, seed: 77)
+        x += [0, -0.0, .infinity, -.infinity, .nan, .greatestFiniteMagnitude, .leastNonzeroMagnitude]
+        // Ties: halfway between two bfloat16 numbers.
+        x += (0..<64).map { Float(bitPattern: 0x3f80_8000 + UInt32($0) << 16) }
+        var (a, b) = ([UInt16](repeating: 0, count: x.count), [UInt16](repeating: 0, count: x.count))
+        tested.f32_to_bf16(x, &a, x.count)
+        reference.f32_to_bf16(x, &b, x.count)
+        #expect(a == b)
+    }
+
+    @Test(arguments: names) func `int8 rows come back within half a step`(name: String) throws {
+        let (tested, reference) = (try table(name), lt_kernels_reference)
+        for n in Self.sizes {
+            let x = values(3 * n, seed: 21).enumerated().map { $0.offset < n ? 0 : $0.element }
+            var (a, b) = ([Int8](repeating: 1, count: 3 * n), [Int8](repeating: 1, count: 3 * n))
+            var (sa, sb) = ([Float](repeating: 0, count: 3), [Float](repeating: 0, count: 3))
+            tested.quantize_rows(x, 3, n, &a, &sa)
+            reference.quantize_rows(x, 3, n, &b, &sb)
+            #expect(a == b && sa == sb)
+            var back = [Float](repeating: 0, count: 3 * n)
+            tested.dequantize_rows(a, sa, 3, n, &back)
+            for i in 0..<3 * n { #expect(abs(back[i] - x[i]) <= sa[i / n] * 0.5001) }
+        }
+    }
+
+    @Test(arguments: names) func `patch matrices equal the reference`(name: String) throws {
+        let (tested, reference) = (try table(name), lt_kernels_reference)
+        for (grid, patch) in [(1, 1), (2, 3), (4, 14), (5, 7)] {
+            let side = grid * patch
+            let rgb = (0..<side * side * 3).map { UInt8(truncatingIfNeeded: $0 &* 131 &+ 7) }
+            let planes = values(side * side * 3, seed: 2)
+            let (mean, deviations): ([Float], [Float]) = ([0.48, 0.45, 0.40], [0.26, 0.27, 0.28])
+            var (a, b) = ([Float](repeating: 0, count: rgb.count), [Float](repeating: 0, count: rgb.count))
+            tested.patchify_rgb(rgb, grid, patch, mean, deviations, &a, LT_F32)
+            reference.patchify_rgb(rgb, grid, patch, mean, deviations, &b, LT_F32)
+            #expect(deviation(a, b) < 1e-6)
+            tested.patchify_planes(planes, grid, patch, &a, LT_F32)
+            reference.patchify_planes(planes, grid, patch, &b, LT_F32)
+            #expect(a == b)
+        }
+    }
+
+    @Test func `the comparison itself notices a wrong answer`() {
+        #expect(deviation([1, 2, 3], [1, 2, 3.001]) > 1e-4)
+        #expect(deviation([1, .nan], [1, 2]) == .infinity)
+    }
+
+    @Test func `an unknown instruction set is refused, not replaced`() {
+        #expect(lt_kernels_named("avx9000") == nil)
+    }
+}

@@ -34,6 +34,22 @@ public final class Matrix {
         }
     }
 
+    private init(rows: Int, columns: Int, type: WorkType, base: UnsafeRawPointer, owner: AnyObject) {
+        self.rows = rows
+        self.columns = columns
+        self.type = type
+        self.base = base
+        self.owner = owner
+    }
+
+    /// Some of the outputs, sharing the memory: weights stored packed (q, k, v in one tensor).
+    public func slice(rows range: Range<Int>) -> Matrix {
+        precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
+        return Matrix(
+            rows: range.count, columns: columns, type: type, base: base + range.lowerBound * columns * type.size,
+            owner: owner)
+    }
+
     /// Row `index` as f32 into `out` (an embedding look-up).
     public func copyRow(_ index: Int, into out: UnsafeMutablePointer<Float>, kernels: Kernels) {
         precondition(index >= 0 && index < rows, "row \(index) of \(rows)")

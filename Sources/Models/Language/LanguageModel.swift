@@ -1,0 +1,101 @@
+public import Tensors
+
+/// A Llama decoder with its embeddings and its head.
+///
+/// Letters: T rows, H width, V vocabulary. Source: spec section 7; checkpoints Llama-3.1-8B, Vicuna-1.5-7B.
+public final class LanguageModel {
+    public let config: LanguageConfig
+    private let compute: Compute
+    private let embeddings: Matrix  // [V, H]
+    private let head: Matrix  // [V, H]
+    private let layers: [DecoderLayer]
+    private let finalNorm: [Float]
+    private let rope: RotaryEmbedding
+    private let scratch = DecoderScratch()
+    private let residual = Scratch()
+    private let normedRow = Scratch()
+
+    /// Rows computed at a time: long enough for the products, short enough to bound memory.
+    public static let sliceLength = 512
+
+    /// - Parameter weights: a reader at the checkpoint's root (`model.`, `lm_head.`).
+    public init(_ weights: WeightReader, config: LanguageConfig) throws {
+        self.config = config
+        compute = weights.compute
+        embeddings = try weights.matrix("model.embed_tokens.weight", [config.vocabularySize, config.hiddenSize])
+        head =
+            config.tiedEmbeddings
+            ? embeddings : try weights.matrix("lm_head.weight", [config.vocabularySize, config.hiddenSize])
+        layers = try (0..<config.layerCount).map {
+            try DecoderLayer(weights.under("model.layers.\($0)."), config: config, onFramePath: false)
+        }
+        finalNorm = try weights.vector("model.norm.weight", [config.hiddenSize])
+        rope = RotaryEmbedding(config.rope, headSize: config.headSize)
+    }
+
+    public func makeCache(capacity: Int) -> KeyValueCache {
+        KeyValueCache(
+            layerCount: config.layerCount, width: config.keyValueHeadCount * config.headSize, capacity: capacity,
+            type: compute.precision)
+    }
+
+    /// The embedding of `id` into `row` [H] f32. The id must be in the vocabulary.
+    public func embed(_ id: Int32, into row: UnsafeMutablePointer<Float>) {
+        embeddings.copyRow(Int(id), into: row, kernels: compute.kernels)
+    }
+
+    public func isInVocabulary(_ id: Int32) -> Bool { id >= 0 && Int(id) < config.vocabularySize }
+
+    /// Runs `count` input rows after what `cache` holds, in slices, and returns the last row before the final norm.
+    ///
+    /// - Parameters:
+    ///   - rows: writes the input embeddings of the given rows into the block [rows, H] f32.
+    ///   - progress: called after each slice with the number of rows done.
+    ///   - trace: sees `hidden_0` … of each slice, before the final norm.
+    /// - Returns: [1, H] f32, valid until the next call.
+    public func append(
+        count: Int, to cache: KeyValueCache, trace: Trace? = nil, progress: (Int) -> Void = { _ in },
+        rows: (Range<Int>, Block) -> Void
+    ) -> Block {
+        var done = 0
+        var last = residual.block(.f32, rows: 1, columns: config.hiddenSize)
+        while done < count {
+            let range = done..<min(count, done + Self.sliceLength)
+            let x = residual.block(.f32, rows: range.count, columns: config.hiddenSize)
+            rows(range, x)
+            trace?("hidden_0", x)
+            let start = cache.count
+            for (index, layer) in layers.enumerated() {
+                let seen = start + range.count
+                let (keys, values) = (cache.keys(layer: index, rows: seen), cache.values(layer: index, rows: seen))
+                let normed = layer.project(
+                    x, sequences: 1, start: start, keys: keys.rows(start..<seen), values: values.rows(start..<seen),
+                    rope: rope, compute: compute, scratch: scratch)
+                layer.attend(
+                    x, normed: normed, sequences: 1, start: start, keys: keys, values: values, rope: rope,
+                    compute: compute, scratch: scratch)
+                trace?("hidden_\(index + 1)", x)
+            }
+            cache.count = start + range.count
+            done = range.upperBound
+            last = x.rows(range.count - 1..<range.count)
+            progress(done)
+        }
+        return last
+    }
+
+    /// Final RMSNorm and head of rows before the final norm: logits [T, V] into `out`.
+    public func logits(_ hidden: Block, into out: UnsafeMutablePointer<Float>) {
+        for row in 0..<hidden.rows {
+            let normed = normedRow.block(.f32, rows: 1, columns: config.hiddenSize)
+            finalNorm(hidden.rows(row..<row + 1), into: normed)
+            compute.linear(
+                normed, head, into: Block(out + row * config.vocabularySize, rows: 1, columns: config.vocabularySize))
+        }
+    }
+
+    /// The final norm alone, for looking at hidden states.
+    public func finalNorm(_ hidden: Block, into out: Block) {
+        compute.rmsNorm(hidden, finalNorm, epsilon: config.rmsNormEpsilon, into: out)
+    }
+}

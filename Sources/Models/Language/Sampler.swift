@@ -1,0 +1,72 @@
+internal import Glibc
+
+/// How the next token is chosen from the logits.
+public struct Sampling: Sendable, Equatable {
+    /// 0 is greedy: the largest logit, the smallest id among equals.
+    public var temperature: Double
+    /// Only the most probable tokens that together reach this mass take part.
+    public var topP: Double
+    public var seed: UInt64
+
+    public static let greedy = Sampling(temperature: 0, topP: 1, seed: 0)
+
+    public init(temperature: Double, topP: Double = 1, seed: UInt64 = 0) {
+        self.temperature = temperature
+        self.topP = topP
+        self.seed = seed
+    }
+}
+
+/// Chooses tokens; the same seed and logits give the same tokens.
+public struct Sampler {
+    private let sampling: Sampling
+    private var generator: SplitMix64
+
+    public init(_ sampling: Sampling) {
+        self.sampling = sampling
+        generator = SplitMix64(state: sampling.seed)
+    }
+
+    /// - Throws: `ModelError.notANumber` when a logit is not finite.
+    public mutating func next(_ logits: UnsafeBufferPointer<Float>) throws -> Int32 {
+        var best = 0
+        var finite = true
+        for index in logits.indices {
+            if logits[index] > logits[best] { best = index }
+            if !logits[index].isFinite { finite = false }
+        }
+        guard finite, !logits.isEmpty else { throw ModelError.notANumber }
+        guard sampling.temperature > 0 else { return Int32(best) }
+
+        let top = Double(logits[best])
+        var candidates = logits.indices.map { (id: $0, mass: exp((Double(logits[$0]) - top) / sampling.temperature)) }
+        candidates.sort { $0.mass != $1.mass ? $0.mass > $1.mass : $0.id < $1.id }
+        let total = candidates.reduce(0) { $0 + $1.mass }
+        var kept = 0.0
+        var length = 0
+        for candidate in candidates {
+            kept += candidate.mass
+            length += 1
+            if kept >= sampling.topP * total { break }
+        }
+        var point = generator.unit() * kept
+        for candidate in candidates[..<length] {
+            point -= candidate.mass
+            if point <= 0 { return Int32(candidate.id) }
+        }
+        return Int32(candidates[length - 1].id)
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every platform.
+private struct SplitMix64 {
+    var state: UInt64
+
+    mutating func unit() -> Double {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return Double((z ^ (z >> 31)) >> 11) * 0x1p-53
+    }
+}

@@ -1,0 +1,43 @@
+/// Why a model cannot be built or cannot answer.
+public struct ModelError: Error, CustomStringConvertible, Sendable {
+    public enum Code: String, Sendable {
+        case missingTensor = "missing_tensor"
+        case wrongShape = "wrong_shape"
+        case unsupported = "unsupported"
+        case contextExceeded = "context_exceeded"
+        case badPrompt = "bad_prompt"
+        case notANumber = "not_a_number"
+    }
+    public let code: Code
+    public let message: String
+    public var description: String { message }
+
+    public init(code: Code, message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    static func missing(_ name: String) -> ModelError {
+        ModelError(code: .missingTensor, message: "the checkpoint has no tensor \(name): fetch it again")
+    }
+
+    static func shape(_ name: String, _ shape: [Int], wanted: [Int]) -> ModelError {
+        ModelError(
+            code: .wrongShape,
+            message: "tensor \(name) is \(shape), but config.json makes it \(wanted): one of the two is from another model"
+        )
+    }
+
+    static func context(needed: Int, limit: Int, frames: Int, tokensPerFrame: Int, other: Int) -> ModelError {
+        let fitting = max(0, (limit - other) / max(1, tokensPerFrame))
+        return ModelError(
+            code: .contextExceeded,
+            message: "the prompt needs \(needed) positions and the model has \(limit): \(frames) frames at "
+                + "\(tokensPerFrame) each and \(other) for text and answer. \(fitting) frames would fit: ask about a "
+                + "shorter range (--from, --to) or index with a lower --fps")
+    }
+
+    static let notANumber = ModelError(
+        code: .notANumber,
+        message: "the model produced values that are not numbers: run `longtake model inspect --check-tensors` on it")
+}

@@ -24,7 +24,8 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     static func shape(_ name: String, _ shape: [Int], wanted: [Int]) -> ModelError {
         ModelError(
             code: .wrongShape,
-            message: "tensor \(name) is \(shape), but config.json makes it \(wanted): one of the two is from another model"
+            message:
+                "tensor \(name) is \(shape), but config.json makes it \(wanted): one of the two is from another model"
         )
     }
 

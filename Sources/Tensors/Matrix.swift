@@ -9,11 +9,6 @@ public final class Matrix {
     let base: UnsafeRawPointer
     private let owner: AnyObject
 
-    /// Set for weights that meet many rows at a time (the frame path): their product then keeps a copy in the
-    /// library's own layout, a quarter faster; the mapped original is no longer touched.
-    public var prefersPacking = false
-    var packed: PackedWeights?
-
     /// Takes `tensor` as [out, in] (further dimensions count as inputs): in place when it is stored as `type`
     /// and aligned, converted into memory of its own otherwise. Nil for a tensor that is no matrix of floats.
     public init?(_ tensor: StoredTensor, as type: WorkType, kernels: Kernels) {

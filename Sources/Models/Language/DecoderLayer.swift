@@ -16,12 +16,12 @@ final class DecoderLayer {
     private let down: Matrix
     private let shape: AttentionShape
 
-    init(_ weights: WeightReader, config: LanguageConfig, onFramePath: Bool) throws {
+    init(_ weights: WeightReader, config: LanguageConfig) throws {
         self.config = config
         let (width, inner, head) = (config.hiddenSize, config.intermediateSize, config.headSize)
         let (queries, pairs) = (config.headCount * head, config.keyValueHeadCount * head)
         func matrix(_ name: String, _ shape: [Int]) throws -> Matrix {
-            try weights.matrix(name + ".weight", shape, onFramePath: onFramePath)
+            try weights.matrix(name + ".weight", shape)
         }
         attentionNorm = try weights.vector("input_layernorm.weight", [width])
         query = try matrix("self_attn.q_proj", [queries, width])

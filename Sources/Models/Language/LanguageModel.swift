@@ -27,7 +27,7 @@ public final class LanguageModel {
             config.tiedEmbeddings
             ? embeddings : try weights.matrix("lm_head.weight", [config.vocabularySize, config.hiddenSize])
         layers = try (0..<config.layerCount).map {
-            try DecoderLayer(weights.under("model.layers.\($0)."), config: config, onFramePath: false)
+            try DecoderLayer(weights.under("model.layers.\($0)."), config: config)
         }
         finalNorm = try weights.vector("model.norm.weight", [config.hiddenSize])
         rope = RotaryEmbedding(config.rope, headSize: config.headSize)

@@ -47,7 +47,8 @@ public final class TextTower {
         else {
             throw ModelError(
                 code: .badPrompt,
-                message: "a caption of \(ids.count) tokens: the text tower takes 1 to \(config.maxPositions), ids below "
+                message:
+                    "a caption of \(ids.count) tokens: the text tower takes 1 to \(config.maxPositions), ids below "
                     + "\(config.vocabularySize)")
         }
         let width = config.hiddenSize

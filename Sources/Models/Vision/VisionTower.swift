@@ -33,7 +33,7 @@ public final class VisionTower {
         compute = weights.compute
         let width = config.hiddenSize
         patchEmbedding = try weights.matrix(
-            "embeddings.patch_embedding.weight", [width, 3, config.patchSize, config.patchSize], onFramePath: true)
+            "embeddings.patch_embedding.weight", [width, 3, config.patchSize, config.patchSize])
         classEmbedding = try weights.vector("embeddings.class_embedding", [width])
         positions = try weights.vector("embeddings.position_embedding.weight", [1 + config.patchCount, width])
         // "layrnorm" is how the checkpoint spells it.

@@ -7,10 +7,10 @@ struct Linear {
     var outputs: Int { weight.rows }
 
     init(
-        _ weights: WeightReader, _ inputs: Int, _ outputs: Int, bias: Bool = true, onFramePath: Bool = true,
+        _ weights: WeightReader, _ inputs: Int, _ outputs: Int, bias: Bool = true,
         as type: WorkType? = nil
     ) throws {
-        weight = try weights.matrix("weight", [outputs, inputs], onFramePath: onFramePath, as: type)
+        weight = try weights.matrix("weight", [outputs, inputs], as: type)
         self.bias = bias ? try weights.vector("bias", [outputs]) : nil
     }
 

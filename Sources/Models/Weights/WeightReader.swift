@@ -26,22 +26,22 @@ public struct WeightReader {
         return tensor
     }
 
-    /// - Parameter onFramePath: the weights meet hundreds of rows per frame: worth a copy in the library's own layout.
     func matrix(
-        _ name: String, _ shape: [Int], onFramePath: Bool = false, as type: WorkType? = nil
+        _ name: String, _ shape: [Int], as type: WorkType? = nil
     ) throws -> Matrix {
         let tensor = try tensor(name, shape)
         guard let matrix = Matrix(tensor, as: type ?? compute.precision, kernels: compute.kernels) else {
-            throw ModelError(code: .unsupported, message: "tensor \(prefix + name) is stored as \(tensor.type.rawValue)")
+            throw ModelError(
+                code: .unsupported, message: "tensor \(prefix + name) is stored as \(tensor.type.rawValue)")
         }
-        matrix.prefersPacking = onFramePath
         return matrix
     }
 
     func vector(_ name: String, _ shape: [Int]) throws -> [Float] {
         let tensor = try tensor(name, shape)
         guard let values = tensor.floats(kernels: compute.kernels) else {
-            throw ModelError(code: .unsupported, message: "tensor \(prefix + name) is stored as \(tensor.type.rawValue)")
+            throw ModelError(
+                code: .unsupported, message: "tensor \(prefix + name) is stored as \(tensor.type.rawValue)")
         }
         return values
     }

@@ -3,7 +3,6 @@
 
     /// One oneDNN matmul for one shape, with the memory objects it is called with.
     final class MatmulPrimitive {
-        let weightsLayout: dnnl_memory_desc_t
         let scratchpadSize: Int
         private let primitive: dnnl_primitive_t
         private var memories: [dnnl_memory_t] = []
@@ -43,7 +42,6 @@
             var description: dnnl_primitive_desc_t?
             check(dnnl_primitive_desc_create(&description, &operation, attributes, engine, nil))
             defer { dnnl_primitive_desc_destroy(description) }
-            weightsLayout = query(description, dnnl_query_weights_md)
             let scratch = query(description, dnnl_query_scratchpad_md)
             var scratchCopy = scratch
             scratchpadSize = Int(dnnl_memory_desc_get_size(&scratchCopy))
@@ -53,7 +51,7 @@
             primitive = made
 
             var slots: [(Int32, dnnl_memory_desc_t)] = [
-                (DNNL_ARG_SRC, source), (DNNL_ARG_WEIGHTS, weightsLayout), (DNNL_ARG_DST, destination),
+                (DNNL_ARG_SRC, source), (DNNL_ARG_WEIGHTS, weights), (DNNL_ARG_DST, destination),
                 (DNNL_ARG_SCRATCHPAD, scratch),
             ]
             if let bias { slots.append((DNNL_ARG_BIAS, bias)) }
@@ -90,15 +88,6 @@
         static func strided(_ dims: [Int64], _ type: WorkType, _ strides: [Int64]) -> dnnl_memory_desc_t {
             var description = dnnl_memory_desc_t()
             check(dnnl_memory_desc_init_by_strides(&description, Int32(dims.count), dims, type.oneDNN, strides))
-            return description
-        }
-
-        /// Lets the library choose the layout.
-        static func any(_ dims: [Int64], _ type: WorkType) -> dnnl_memory_desc_t {
-            var description = dnnl_memory_desc_t()
-            check(
-                dnnl_memory_desc_init_by_tag(
-                    &description, Int32(dims.count), dims, type.oneDNN, dnnl_format_tag_any))
             return description
         }
     }

@@ -57,7 +57,7 @@ let package = Package(
         .target(name: "Store", dependencies: ["CXXHash", "CCrypto", grdb], swiftSettings: strict),
 
         // Where the leaves meet, and the command line in front of it.
-        .target(name: "Longtake", dependencies: ["Media", "Models", "Store", yams], swiftSettings: strict),
+        .target(name: "Longtake", dependencies: ["Media", "Models", "Store", "Tensors", yams], swiftSettings: strict),
         .executableTarget(name: "LongtakeCLI", dependencies: ["Longtake", argumentParser], swiftSettings: strict),
 
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
@@ -65,7 +65,7 @@ let package = Package(
         .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store"], swiftSettings: strict),
         .testTarget(
-            name: "LongtakeTests", dependencies: ["Longtake", "LongtakeCLI", "Models", "Media", "Store"],
+            name: "LongtakeTests", dependencies: ["Longtake", "LongtakeCLI", "Models", "Tensors", "Media", "Store"],
             swiftSettings: strict),
     ]
 )

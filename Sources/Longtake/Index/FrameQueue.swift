@@ -1,0 +1,89 @@
+internal import Foundation
+internal import Media
+
+/// The bounded queue between decoding and encoding: a thread of its own pulls frames out of the decode worker while the
+/// compute thread encodes the ones before. Frames are swapped, never copied; their number is fixed at the start.
+final class FrameQueue: @unchecked Sendable {
+    // @unchecked: every field below is read and written under `condition`; the stream belongs to the decode thread.
+    private let condition = NSCondition()
+    private var slots: [Frame]
+    private var first = 0
+    private var filled = 0
+    private var ended = false
+    private var stopped = false
+    private var failure: (any Error)?
+    private let stream: FrameStream
+
+    init(_ stream: FrameStream, capacity: Int) {
+        self.stream = stream
+        slots = (0..<max(capacity, 1)).map { _ in Frame() }
+    }
+
+    /// Starts decoding. Call `stop()` before letting go of the queue.
+    func start() {
+        let thread = Thread { [self] in decode() }
+        thread.name = "decode"
+        thread.start()
+    }
+
+    private func decode() {
+        var frame = Frame()
+        do {
+            while try stream.next(into: &frame) {
+                condition.lock()
+                while filled == slots.count, !stopped { condition.wait() }
+                if stopped {
+                    condition.unlock()
+                    break
+                }
+                swap(&slots[(first + filled) % slots.count], &frame)
+                filled += 1
+                condition.broadcast()
+                condition.unlock()
+            }
+            finish(nil)
+        } catch {
+            finish(error)
+        }
+    }
+
+    private func finish(_ error: (any Error)?) {
+        condition.lock()
+        ended = true
+        failure = error
+        condition.broadcast()
+        condition.unlock()
+    }
+
+    /// Fills `batch` from its start with the next frames, in order, and returns how many came: fewer only at the end.
+    func take(into batch: inout [Frame]) throws -> Int {
+        condition.lock()
+        defer { condition.unlock() }
+        var taken = 0
+        while taken < batch.count {
+            while filled == 0, !ended { condition.wait() }
+            guard filled > 0 else { break }
+            swap(&slots[first], &batch[taken])
+            first = (first + 1) % slots.count
+            filled -= 1
+            taken += 1
+            condition.broadcast()
+        }
+        // What was decoded before a failure is still good: the failure comes with the first empty batch.
+        if taken == 0, let failure { throw failure }
+        return taken
+    }
+
+    /// Ends decoding and waits until the thread has let go of the stream.
+    func stop() {
+        condition.lock()
+        stopped = true
+        condition.broadcast()
+        stream.cancel()
+        while !ended { condition.wait() }
+        condition.unlock()
+    }
+
+    /// What decoding found; complete once `take` has returned 0.
+    var result: DecodeResult { stream.result }
+}

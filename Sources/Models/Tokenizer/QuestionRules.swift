@@ -1,0 +1,27 @@
+/// What a question must be before it is encoded. Nothing is normalised.
+public enum QuestionRules {
+    /// 64 KiB of UTF-8: more than any context holds, little enough to be encoded at once.
+    public static let maximumBytes = 65_536
+
+    /// Throws `TokenizerError` when the question is empty, only white space, too long, or has a NUL.
+    public static func validate(_ text: String) throws {
+        let bytes = text.utf8
+        guard bytes.count <= maximumBytes else {
+            throw TokenizerError.questionTooLong(bytes: bytes.count, limit: maximumBytes)
+        }
+        if let nul = bytes.firstIndex(of: 0) {
+            throw TokenizerError.questionNUL(at: bytes.distance(from: bytes.startIndex, to: nul))
+        }
+        guard !PythonSpace.strip(text).isEmpty else { throw TokenizerError.questionEmpty() }
+    }
+
+    /// The question that raw bytes are, validated. Throws `TokenizerError`, also when they are not UTF-8.
+    public static func question(fromUTF8 bytes: some Collection<UInt8>) throws -> String {
+        guard bytes.count <= maximumBytes else {
+            throw TokenizerError.questionTooLong(bytes: bytes.count, limit: maximumBytes)
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw TokenizerError.questionNotUTF8() }
+        try validate(text)
+        return text
+    }
+}

@@ -1,0 +1,147 @@
+/// Turns ids into bytes of valid UTF-8, one id at a time: what is appended never changes later.
+///
+/// Bytes of an incomplete character wait for the next id; what cannot become a character turns into U+FFFD, counted as
+/// the reference counts it: byte-level decoders replace each maximal broken stretch, sentencepiece each byte.
+public struct TokenAssembler: Sendable {
+    private let tokenizer: any Tokenizer
+    private let skipSpecial: Bool
+    private let sentencePiece: SentencePieceTokenizer?
+    private var pending: [UInt8] = []
+
+    // Sentencepiece: where the reference is in its list of tokens.
+    private var tokenIndex = 0
+    private var previousIsSpecial = false
+    private var decodedNothing = true  // since the last special token
+
+    init(_ tokenizer: any Tokenizer, skipSpecial: Bool) {
+        self.tokenizer = tokenizer
+        self.skipSpecial = skipSpecial
+        sentencePiece = tokenizer as? SentencePieceTokenizer
+    }
+
+    /// Appends the text that an id completes.
+    mutating func append(_ id: Int32, to text: inout [UInt8]) {
+        guard id >= 0, Int(id) < tokenizer.vocabularySize else { return }
+        let special = tokenizer.isSpecial(id)
+        if special, skipSpecial { return }
+        if let sentencePiece {
+            append(id, special: special, sentencePiece, to: &text)
+        } else {
+            pending.append(contentsOf: tokenizer.tokenBytes(id))
+            drain(final: false, perByte: false, into: &text)
+        }
+    }
+
+    /// Appends what was held back.
+    mutating func finish(into text: inout [UInt8]) {
+        drain(final: true, perByte: sentencePiece != nil, into: &text)
+    }
+
+    // Follows LlamaTokenizer.convert_tokens_to_string (transformers 4.43) and sentencepiece's Decode, but for one thing:
+    // where specials are kept and legacy is set, the reference puts the extra space before the text, not after it.
+    private mutating func append(
+        _ id: Int32, special: Bool, _ tokenizer: SentencePieceTokenizer, to text: inout [UInt8]
+    ) {
+        defer { tokenIndex += 1 }
+        if special {
+            finish(into: &text)
+            if !previousIsSpecial, tokenIndex > 0, tokenizer.legacy { text.append(0x20) }
+            text.append(contentsOf: tokenizer.rawPiece(id))
+            previousIsSpecial = true
+            decodedNothing = true
+            return
+        }
+        if tokenizer.isByte(id) {
+            if previousIsSpecial, tokenIndex == 1 { text.append(0x20) }
+            previousIsSpecial = false
+            pending.append(contentsOf: tokenizer.tokenBytes(id))
+            let before = text.count
+            drain(final: false, perByte: true, into: &text)
+            if text.count > before { decodedNothing = false }
+            return
+        }
+        let before = text.count
+        finish(into: &text)
+        if text.count > before { decodedNothing = false }
+
+        var piece = tokenizer.rawPiece(id)
+        let mark = SentencePieceTokenizer.spaceMark
+        if previousIsSpecial, tokenIndex == 1, !piece.starts(with: mark) { text.append(0x20) }
+        previousIsSpecial = false
+        if tokenIndex == 0, piece.starts(with: mark) {
+            piece = piece.dropFirst(mark.count)
+            // The reference hands the rest to sentencepiece as a piece; one that is not in the vocabulary comes back
+            // as it is, marks and all.
+            if !piece.isEmpty, tokenizer.normalPiece(piece) == nil {
+                text.append(contentsOf: piece)
+                decodedNothing = false
+                return
+            }
+        }
+        // With its dummy prefix, sentencepiece drops one mark at the start; legacy=false turns the prefix off.
+        if decodedNothing, tokenizer.legacy, piece.starts(with: mark) {
+            piece = piece.dropFirst(mark.count)
+            decodedNothing = false
+        }
+        if !piece.isEmpty { decodedNothing = false }
+        SentencePieceTokenizer.appendSurface(piece, to: &text)
+    }
+
+    /// Moves complete characters from `pending` to `text`.
+    private mutating func drain(final: Bool, perByte: Bool, into text: inout [UInt8]) {
+        var index = 0
+        scan: while index < pending.count {
+            switch UTF8Check.prefix(of: pending[index...]) {
+            case .scalar(let length):
+                text.append(contentsOf: pending[index..<index + length])
+                index += length
+            case .incomplete(let length):
+                if !final { break scan }
+                for _ in 0..<(perByte ? length : 1) { text.append(contentsOf: UTF8Check.replacement) }
+                index += length
+            case .broken(let length):
+                for _ in 0..<(perByte ? length : 1) { text.append(contentsOf: UTF8Check.replacement) }
+                index += length
+            }
+        }
+        pending.removeFirst(index)
+    }
+}
+
+/// What a stretch of bytes begins with, by table 3-7 of the Unicode standard.
+enum UTF8Check {
+    enum Prefix: Equatable {
+        /// A character of so many bytes.
+        case scalar(Int)
+        /// All the bytes there are begin a character that more bytes could complete.
+        case incomplete(Int)
+        /// So many bytes that cannot begin a character: a maximal subpart, or a single byte.
+        case broken(Int)
+    }
+
+    /// U+FFFD.
+    static let replacement: [UInt8] = [0xEF, 0xBF, 0xBD]
+
+    static func prefix(of bytes: ArraySlice<UInt8>) -> Prefix {
+        guard let first = bytes.first else { return .incomplete(0) }
+        let length: Int
+        var second: ClosedRange<UInt8> = 0x80...0xBF
+        switch first {
+        case 0..<0x80: return .scalar(1)
+        case 0xC2...0xDF: length = 2
+        case 0xE0: (length, second) = (3, 0xA0...0xBF)
+        case 0xED: (length, second) = (3, 0x80...0x9F)
+        case 0xE1...0xEF: length = 3
+        case 0xF0: (length, second) = (4, 0x90...0xBF)
+        case 0xF1...0xF3: length = 4
+        case 0xF4: (length, second) = (4, 0x80...0x8F)
+        default: return .broken(1)
+        }
+        for offset in 1..<length {
+            guard offset < bytes.count else { return .incomplete(offset) }
+            let byte = bytes[bytes.startIndex + offset]
+            guard (offset == 1 ? second : 0x80...0xBF).contains(byte) else { return .broken(offset) }
+        }
+        return .scalar(length)
+    }
+}

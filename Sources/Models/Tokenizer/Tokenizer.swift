@@ -1,0 +1,121 @@
+/// Text to token ids and back.
+///
+/// Special tokens (`<|eot_id|>`, `</s>`, …) come only from code: text is text unless `parseSpecial` says otherwise, so
+/// nothing that a user types can close his turn or open another.
+public protocol Tokenizer: Sendable {
+    /// Which of the three kinds this is.
+    var family: TokenizerFamily { get }
+    /// Ids are 0 ..< vocabularySize.
+    var vocabularySize: Int { get }
+    /// The token that begins a sequence.
+    var beginID: Int32? { get }
+    /// The token that ends a turn or a sequence, as the tokenizer's configuration names it.
+    var endID: Int32? { get }
+    /// Whether the reference puts `beginID` before everything it encodes.
+    var addsBegin: Bool { get }
+    /// `clean_up_tokenization_spaces`: whether decoded text loses the space before punctuation.
+    var cleansUpSpaces: Bool { get }
+
+    /// The id of a special token by its text, or nil.
+    func id(ofSpecial token: String) -> Int32?
+    /// Whether an id is a special token (also true for sentencepiece's unknown token).
+    func isSpecial(_ id: Int32) -> Bool
+    /// The bytes an id stands for, without regard to its neighbours; empty for an unknown id.
+    func tokenBytes(_ id: Int32) -> [UInt8]
+
+    /// Encodes pieces as one text: neighbouring `.text` is joined first, ids are taken as they are. No begin token is added.
+    func encode(_ pieces: [PromptPiece]) -> [Int32]
+    /// Splits text at special tokens, leftmost and longest first.
+    func splitSpecial(_ text: String) -> [PromptPiece]
+    /// What turns ids into text one by one.
+    func makeAssembler(skipSpecial: Bool) -> TokenAssembler
+}
+
+/// The kinds of tokenizer, by the model that made them known.
+public enum TokenizerFamily: String, Sendable {
+    case llama3 = "byte_level_bpe"
+    case sentencePiece = "sentencepiece_bpe"
+    case clip = "clip_bpe"
+}
+
+/// A stretch of a prompt: plain text, or one token that code chose.
+public enum PromptPiece: Equatable, Sendable {
+    case text(String)
+    case special(Int32)
+}
+
+extension Tokenizer {
+    /// Encodes text; special tokens in it are recognised only with `parseSpecial`. No begin token is added.
+    public func encode(_ text: String, parseSpecial: Bool = false) -> [Int32] {
+        encode(parseSpecial ? splitSpecial(text) : [.text(text)])
+    }
+
+    /// Decodes ids; ids outside the vocabulary give nothing, bytes that are no UTF-8 give U+FFFD.
+    ///
+    /// `cleanUp` removes the spaces before punctuation; nil takes the tokenizer's own setting.
+    public func decode(_ ids: [Int32], skipSpecial: Bool = true, cleanUp: Bool? = nil) -> String {
+        var assembler = makeAssembler(skipSpecial: skipSpecial)
+        var bytes: [UInt8] = []
+        for id in ids { assembler.append(id, to: &bytes) }
+        assembler.finish(into: &bytes)
+        if cleanUp ?? cleansUpSpaces { bytes = SpaceCleanup.clean(bytes) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+/// Special tokens by text, for `splitSpecial` and `id(ofSpecial:)`.
+struct SpecialTokens: Sendable {
+    private let ids: [String: Int32]
+    private let longestFirst: [(text: [UInt8], id: Int32)]
+    private let set: Set<Int32>
+
+    /// `hidden`: ids that decoding skips; `named`: every token that text may name.
+    init(named: [String: Int32], hidden: Set<Int32>) {
+        ids = named
+        longestFirst = named.filter { !$0.key.isEmpty }
+            .map { (Array($0.key.utf8), $0.value) }
+            .sorted { $0.0.count > $1.0.count }
+        set = hidden
+    }
+
+    func id(of text: String) -> Int32? { ids[text] }
+    func contains(_ id: Int32) -> Bool { set.contains(id) }
+
+    func split(_ text: String) -> [PromptPiece] {
+        let bytes = Array(text.utf8)
+        var pieces: [PromptPiece] = []
+        var start = 0
+        var index = 0
+        while index < bytes.count {
+            let hit = longestFirst.first { $0.text[0] == bytes[index] && bytes[index...].starts(with: $0.text) }
+            guard let hit else {
+                index += 1
+                continue
+            }
+            if index > start { pieces.append(.text(String(decoding: bytes[start..<index], as: UTF8.self))) }
+            pieces.append(.special(hit.id))
+            index += hit.text.count
+            start = index
+        }
+        if start < bytes.count { pieces.append(.text(String(decoding: bytes[start...], as: UTF8.self))) }
+        return pieces
+    }
+}
+
+extension [PromptPiece] {
+    /// The same with neighbouring texts joined and empty texts dropped.
+    var joined: [PromptPiece] {
+        var result: [PromptPiece] = []
+        for piece in self {
+            if case .text(let more) = piece {
+                if more.isEmpty { continue }
+                if case .text(let text)? = result.last {
+                    result[result.count - 1] = .text(text + more)
+                    continue
+                }
+            }
+            result.append(piece)
+        }
+        return result
+    }
+}

@@ -1,0 +1,100 @@
+/// The class of a code point as the splitters' regular expressions see it: letter, number, white space, or none of them.
+enum UnicodeClass: UInt8, Sendable {
+    case other = 0
+    case letter = 1
+    case number = 2
+    case space = 3
+
+    /// The class of a code point, from tables frozen at Unicode 14.
+    @inline(__always)
+    static func of(_ scalar: UInt32) -> UnicodeClass {
+        pages.lookup(scalar)
+    }
+
+    private static let pages = UnicodePages()
+}
+
+/// Two-level class table: 256-code-point pages, equal pages stored once.
+private struct UnicodePages: Sendable {
+    private var pageOf: [UInt16]  // 0x1100 entries
+    private var classes: [UInt8]  // 256 per distinct page
+
+    init() {
+        var flat = [UInt8](repeating: UnicodeClass.other.rawValue, count: 0x110000)
+        for (table, kind) in [
+            (UnicodeTables.letters, UnicodeClass.letter), (UnicodeTables.numbers, .number),
+            (UnicodeTables.whiteSpace, .space),
+        ] {
+            Self.forEachRange(table) { range in
+                for scalar in range where scalar < 0x110000 { flat[scalar] = kind.rawValue }
+            }
+        }
+        pageOf = []
+        classes = []
+        var known: [[UInt8]: UInt16] = [:]
+        for start in stride(from: 0, to: 0x110000, by: 256) {
+            let page = Array(flat[start..<start + 256])
+            if let index = known[page] {
+                pageOf.append(index)
+            } else {
+                let index = UInt16(classes.count / 256)
+                known[page] = index
+                classes.append(contentsOf: page)
+                pageOf.append(index)
+            }
+        }
+    }
+
+    @inline(__always)
+    func lookup(_ scalar: UInt32) -> UnicodeClass {
+        guard scalar < 0x110000 else { return .other }
+        let page = Int(pageOf[Int(scalar >> 8)])
+        return UnicodeClass(rawValue: classes[page << 8 | Int(scalar & 0xFF)]) ?? .other
+    }
+
+    private static func forEachRange(_ table: StaticString, _ body: (ClosedRange<Int>) -> Void) {
+        for item in table.description.split(whereSeparator: { $0 == " " || $0 == "\n" }) {
+            let ends = item.split(separator: "-").compactMap { Int($0, radix: 16) }
+            guard let first = ends.first, let last = ends.last, first <= last else { continue }
+            body(first...last)
+        }
+    }
+}
+
+/// A code point of valid UTF-8 and the bytes it takes.
+struct DecodedScalar {
+    var value: UInt32
+    var length: Int
+}
+
+/// Reads the code point that starts at `index` of valid UTF-8; beyond the end it has length 0.
+@inline(__always)
+func decodeScalar(_ bytes: UnsafeBufferPointer<UInt8>, at index: Int) -> DecodedScalar {
+    guard index < bytes.count else { return DecodedScalar(value: 0x11_0000, length: 0) }
+    let first = UInt32(bytes[index])
+    if first < 0x80 { return DecodedScalar(value: first, length: 1) }
+    let length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2
+    guard index + length <= bytes.count else { return DecodedScalar(value: 0xFFFD, length: 1) }
+    var value = length == 4 ? first & 0x07 : length == 3 ? first & 0x0F : first & 0x1F
+    for offset in 1..<length { value = value << 6 | UInt32(bytes[index + offset]) & 0x3F }
+    return DecodedScalar(value: value, length: length)
+}
+
+/// Appends a code point as UTF-8.
+func appendUTF8(_ scalar: UInt32, to bytes: inout [UInt8]) {
+    switch scalar {
+    case 0..<0x80: bytes.append(UInt8(scalar))
+    case 0x80..<0x800:
+        bytes.append(0xC0 | UInt8(scalar >> 6))
+        bytes.append(0x80 | UInt8(scalar & 0x3F))
+    case 0x800..<0x10000:
+        bytes.append(0xE0 | UInt8(scalar >> 12))
+        bytes.append(0x80 | UInt8(scalar >> 6 & 0x3F))
+        bytes.append(0x80 | UInt8(scalar & 0x3F))
+    default:
+        bytes.append(0xF0 | UInt8(scalar >> 18 & 0x07))
+        bytes.append(0x80 | UInt8(scalar >> 12 & 0x3F))
+        bytes.append(0x80 | UInt8(scalar >> 6 & 0x3F))
+        bytes.append(0x80 | UInt8(scalar & 0x3F))
+    }
+}

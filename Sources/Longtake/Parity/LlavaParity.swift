@@ -35,7 +35,7 @@ struct LlavaParity {
         if withPictures { compareStages(trace, prefix, ids: ids, visible: visible, frames: frames, text, &report) }
 
         let width = model.hiddenSize
-        let prompt = Prompt(text: text, visionTokens: tokens.count / width) { range, block in
+        let prompt = FusedPrompt(text: text, visionTokens: tokens.count / width) { range, block in
             tokens.withUnsafeBufferPointer { tokens in
                 guard let base = tokens.baseAddress else { return }
                 block.floats.update(from: base + range.lowerBound * width, count: range.count * width)
@@ -141,7 +141,7 @@ struct LlavaParity {
         }
     }
 
-    private func compareLanguage(_ prompt: Prompt, _ prefix: String, _ report: inout ParityReport) throws {
+    private func compareLanguage(_ prompt: FusedPrompt, _ prefix: String, _ report: inout ParityReport) throws {
         let language = model.language
         let (width, vocabulary) = (language.config.hiddenSize, language.config.vocabularySize)
         let count = min(prompt.count, truncation ?? prompt.count)
@@ -173,7 +173,7 @@ struct LlavaParity {
         try compareGreedy(prompt, prefix, &report)
     }
 
-    private func compareGreedy(_ prompt: Prompt, _ prefix: String, _ report: inout ParityReport) throws {
+    private func compareGreedy(_ prompt: FusedPrompt, _ prefix: String, _ report: inout ParityReport) throws {
         guard let wanted = expected.integers(prefix + "greedy_ids") else { return }
         var steps: [Float] = []
         let result = try model.language.answer(

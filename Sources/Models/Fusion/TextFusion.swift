@@ -13,6 +13,7 @@ public final class TextFusion {
     private let width: Int
     private let raw: Buffer<Float>  // [A, H]
     private let sum: Buffer<Float>  // [A, H]
+    private var squares: [Double]  // per row: the sum over frames of the squared length
     /// Frames added so far.
     public private(set) var frameCount = 0
     private let language: LanguageModel
@@ -36,6 +37,7 @@ public final class TextFusion {
         visible = ids.indices.filter { ids[$0] > 0 }
         raw = Buffer(count: visible.count * width)
         sum = Buffer(count: visible.count * width)
+        squares = [Double](repeating: 0, count: visible.count)
         for (row, index) in visible.enumerated() {
             language.embed(ids[index], into: raw.pointer + row * width)
         }
@@ -49,10 +51,31 @@ public final class TextFusion {
     public func add(_ fused: Block) {
         precondition(fused.rows == visible.count && fused.columns == width, "fused rows \(fused.rows)")
         for row in 0..<fused.rows {
-            compute.add(fused.rows(row..<row + 1).floats, to: sum.pointer + row * width, count: width)
+            let values = fused.rows(row..<row + 1).floats
+            compute.add(values, to: sum.pointer + row * width, count: width)
+            for i in 0..<width { squares[row] += Double(values[i]) * Double(values[i]) }
         }
         frameCount += 1
     }
+
+    /// Standard error of the mean as an estimate for `population` frames, relative to the mean's length.
+    ///
+    /// That of a simple random sample with finite-population correction: an upper bound for the stratified one taken.
+    public func relativeStandardError(population: Int) -> Double {
+        guard frameCount > 1, population > frameCount else { return 0 }
+        let n = Double(frameCount)
+        var (spread, length) = (0.0, 0.0)
+        for row in visible.indices {
+            var square = 0.0
+            for i in 0..<width { square += pow2(Double(sum.pointer[row * width + i]) / n) }
+            spread += max(0, squares[row] - n * square) / (n - 1)
+            length += square
+        }
+        guard length > 0 else { return 0 }
+        return ((spread / n) * (1 - n / Double(population)) / length).squareRoot()
+    }
+
+    private func pow2(_ x: Double) -> Double { x * x }
 
     /// The input rows of the language model around the vision tokens.
     public var placeholderIndex: Int? { ids.firstIndex(of: Self.placeholder) }

@@ -3,7 +3,7 @@ public import Tensors
 /// The sequence the language model answers: fused text before, the vision tokens, fused text after.
 ///
 /// Positions are 0, 1, 2, … over the whole of it. Source: spec section 8.
-public struct Prompt {
+public struct FusedPrompt {
     /// Rows before the vision tokens; all rows when the prompt has no place for them.
     public let head: Int
     public let visionTokens: Int
@@ -64,7 +64,7 @@ extension LanguageModel {
     ///   - onToken: sees each id (the stop id too) with its logits; returning false cancels.
     /// - Throws: `ModelError` when prompt and answer do not fit the context, or a logit is not a number.
     public func answer(
-        _ prompt: Prompt, sampling: Sampling, maxTokens: Int, stopIDs: Set<Int32>, truncatedTo limit: Int? = nil,
+        _ prompt: FusedPrompt, sampling: Sampling, maxTokens: Int, stopIDs: Set<Int32>, truncatedTo limit: Int? = nil,
         progress: (Int) -> Void = { _ in }, onToken: (Int32, UnsafeBufferPointer<Float>) -> Bool
     ) throws -> (ids: [Int32], stop: StopReason) {
         let count = min(prompt.count, limit ?? prompt.count)

@@ -1,0 +1,91 @@
+internal import Foundation
+public import Media
+public import Models
+internal import Store
+public import Tensors
+
+/// A model ready to index and to answer: weights mapped, tokenizer and preprocessing read from its folder.
+///
+/// Belongs to one thread, the one that computes.
+public final class LoadedModel {
+    public let path: String
+    /// The folder's name, for people.
+    public let name: String
+    public let checkpoint: CheckpointFolder
+    public let llava: LlavaMini
+    public let tokenizer: any Tokenizer
+    public let template: ConversationTemplate
+    public let preprocessing: PicturePreprocessing
+    /// SHA-256 of what identifies the weights and everything that changes what they compute.
+    public let hash: String
+    public let stopIDs: Set<Int32>
+    public var compute: Compute { llava.compute }
+    /// Seconds from opening the folder to being ready.
+    public let loadSeconds: Double
+
+    /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `PictureError`, `ComputeError`, each naming the file
+    ///   and the fault; `LongtakeError` when the folder is no LLaVA-Mini model or memory is short.
+    public init(path: String, settings: ModelSettings) throws {
+        let start = ContinuousClock.now
+        self.path = path
+        name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
+        let checkpoint = try CheckpointFolder(path: path)
+        self.checkpoint = checkpoint
+        guard let language = checkpoint.language, let fusion = checkpoint.fusion else {
+            throw LongtakeError(
+                code: .unsupportedModel,
+                message: "\(path) is a \(checkpoint.kind.rawValue) checkpoint: questions need a LLaVA-Mini one "
+                    + "(model_type llava_mini_llama)")
+        }
+        try checkpoint.validate()
+        let vision = try checkpoint.requireVision()
+        let cost = ModelCost(language: language, vision: vision, fusion: fusion)
+        let precision = settings.resolvedPrecision(
+            parameters: cost.parameters.total, storedInHalves: checkpoint.storesHalves)
+        try MemoryPreflight.check(checkpoint, cost: cost, precision: precision)
+        let compute = try Compute(
+            precision: precision, backend: settings.backend, threads: settings.threads,
+            instructionSet: settings.instructionSet)
+        let weights = try checkpoint.loadTensors()
+        let tower = try checkpoint.loadTower()
+        llava = try LlavaMini(
+            WeightReader(weights, compute: compute),
+            tower: WeightReader(tower.tensors, prefix: tower.prefix, compute: compute), language: language,
+            vision: vision, fusion: fusion)
+        let folder = URL(fileURLWithPath: path, isDirectory: true)
+        tokenizer = try TokenizerLoader.load(folder: folder)
+        template = try TemplateChoice.choose(folder: folder, tokenizer: tokenizer).template
+        preprocessing = try Self.preprocessing(checkpoint, side: vision.imageSize)
+        stopIDs = Set(checkpoint.stopTokenIDs.map { Int32($0) })
+        hash = ContentHash.sha256(checkpoint.identityBytes())
+        let took = ContinuousClock.now - start
+        loadSeconds = took.seconds
+    }
+
+    private static func preprocessing(_ checkpoint: CheckpointFolder, side: Int) throws -> PicturePreprocessing {
+        guard let config = checkpoint.preprocessorConfig else {
+            return PicturePreprocessing.clip(side: side)
+        }
+        let preprocessing = try PicturePreprocessing(
+            preprocessorConfig: config, imageAspectRatio: checkpoint.imageAspectRatio)
+        guard preprocessing.side == side else {
+            throw LongtakeError(
+                code: .unsupportedModel,
+                message: "preprocessor_config.json makes pictures of \(preprocessing.side)×\(preprocessing.side), but "
+                    + "the vision tower takes \(side)×\(side)")
+        }
+        return preprocessing
+    }
+
+    /// The prompt's ids for a question about a recording (or, without one, plain text).
+    public func prompt(_ question: String, withRecording: Bool = true) throws -> Prompt {
+        try PromptBuilder(tokenizer: tokenizer, template: template).build(question: question, withImage: withRecording)
+    }
+}
+
+extension Duration {
+    var seconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}

@@ -1,0 +1,89 @@
+import Glibc
+
+/// A regular file mapped read-only for as long as this object lives.
+///
+/// A file that shrinks under a mapping ends the process with SIGBUS when a lost page is touched: nobody may truncate
+/// a checkpoint in place while it is loaded, and `checkUnchanged()` finds out before a long computation.
+final class MappedFile: @unchecked Sendable {
+    // @unchecked: the mapping is read-only and never changes until deinit.
+    let path: String
+    let bytes: UnsafeRawBufferPointer
+    private let descriptor: Int32
+    private let identity: stat
+
+    /// Maps `path`; throws `file_missing`, `file_unreadable`, `file_too_short` (an empty file), `file_changed`.
+    init(path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            throw errno == ENOENT ? WeightsError.fileMissing(path) : .fileUnreadable(path, systemText(errno))
+        }
+        var before = stat()
+        var failure: WeightsError?
+        if fstat(descriptor, &before) != 0 {
+            failure = .fileUnreadable(path, systemText(errno))
+        } else if before.st_mode & S_IFMT != S_IFREG {
+            failure = .fileUnreadable(path, "it is not a regular file")
+        } else if before.st_size <= 0 {
+            failure = .fileTooShort(path, bytes: 0)
+        }
+        if let failure {
+            close(descriptor)
+            throw failure
+        }
+        let size = Int(before.st_size)
+        guard let start = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
+            let reason = systemText(errno)
+            close(descriptor)
+            throw WeightsError.fileUnreadable(path, reason)
+        }
+        self.path = path
+        self.descriptor = descriptor
+        self.bytes = UnsafeRawBufferPointer(start: start, count: size)
+        self.identity = before
+        try checkUnchanged()
+    }
+
+    deinit {
+        munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
+        close(descriptor)
+    }
+
+    /// Throws `file_changed` if the file's size is no longer what was mapped.
+    func checkUnchanged() throws {
+        var now = stat()
+        guard fstat(descriptor, &now) == 0 else { throw WeightsError.fileUnreadable(path, systemText(errno)) }
+        guard now.st_size == identity.st_size else {
+            throw WeightsError.fileChanged(path, was: bytes.count, now: Int(now.st_size))
+        }
+    }
+
+    /// Bytes copied out by `pread`, so that what is checked cannot change between two looks at it.
+    func copy(from offset: Int, count: Int) throws -> [UInt8] {
+        var failed: Int32 = 0
+        let copied = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            while filled < count {
+                let got = pread(
+                    descriptor, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
+                if got < 0, errno == EINTR { continue }
+                if got < 0 { failed = errno }
+                if got <= 0 { break }
+                filled += got
+            }
+        }
+        guard failed == 0 else { throw WeightsError.fileUnreadable(path, systemText(failed)) }
+        guard copied.count == count else {
+            throw WeightsError.fileChanged(path, was: bytes.count, now: offset + copied.count)
+        }
+        return copied
+    }
+}
+
+/// The system's words for an `errno`.
+package func systemText(_ code: Int32) -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    // The XSI strerror_r is thread-safe; strerror is not.
+    return buffer.withUnsafeMutableBufferPointer { raw in
+        guard let base = raw.baseAddress, strerror_r(code, base, raw.count) == 0 else { return "error \(code)" }
+        return String(cString: base)
+    }
+}

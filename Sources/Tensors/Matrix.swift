@@ -114,14 +114,4 @@ extension StoredTensor {
             preconditionFailure("tensor \(name) of type \(type) read as floats")
         }
     }
-
-    /// Every number as f32, or nil when the tensor does not hold floats: norms, biases, positions.
-    public func floats(kernels: Kernels) -> [Float]? {
-        guard type == .f32 || type == .f16 || type == .bf16 else { return nil }
-        let count = count
-        return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-            if let base = buffer.baseAddress { copyFloats(0, count: count, into: base, kernels: kernels) }
-            initialized = count
-        }
-    }
 }

@@ -107,7 +107,7 @@ struct ClipParity {
         let (imagesUnit, textsUnit) = (normalised(images, size), normalised(projected, size))
         compare("\(name).image_embeds_normalised", imagesUnit, size, into: &report)
         compare("\(name).text_embeds_normalised", textsUnit, size, into: &report)
-        let scale = expf(tensors["logit_scale"]?.floats(kernels: compute.kernels)?.first ?? 0)
+        let scale = expf((try tensors["logit_scale"]?.floats())?.first ?? 0)
         var logits: [Float] = []
         for image in 0..<imagesUnit.count / size {
             for text in 0..<textsUnit.count / size {

@@ -38,12 +38,7 @@ public struct WeightReader {
     }
 
     func vector(_ name: String, _ shape: [Int]) throws -> [Float] {
-        let tensor = try tensor(name, shape)
-        guard let values = tensor.floats(kernels: compute.kernels) else {
-            throw ModelError(
-                code: .unsupported, message: "tensor \(prefix + name) is stored as \(tensor.type.rawValue)")
-        }
-        return values
+        try tensor(name, shape).floats()
     }
 }
 

@@ -128,6 +128,7 @@ public struct FusionConfig: Sendable, Equatable {
     public var prefusionLayerCount: Int  // prefusion_layer_num, 4 where absent
     public var visionSelectLayer: Int  // mm_vision_select_layer, -2
     public var resolutionRatio: Int  // resolution_ratio, n: n·n crops beside the whole picture when n > 1
+    public var plainProjector: Bool  // "linear": the tensors are mm_projector.weight and .bias, without an index
 
     /// Vision tokens per frame (C2 = C·C).
     public var tokensPerFrame: Int { compressorSize * compressorSize }
@@ -136,7 +137,7 @@ public struct FusionConfig: Sendable, Equatable {
 
     public init(
         compressorSize: Int, compressorWidth: Int, compressorHeadCount: Int, projectorDepth: Int,
-        prefusionLayerCount: Int, visionSelectLayer: Int, resolutionRatio: Int
+        prefusionLayerCount: Int, visionSelectLayer: Int, resolutionRatio: Int, plainProjector: Bool = false
     ) {
         self.compressorSize = compressorSize
         self.compressorWidth = compressorWidth
@@ -145,5 +146,6 @@ public struct FusionConfig: Sendable, Equatable {
         self.prefusionLayerCount = prefusionLayerCount
         self.visionSelectLayer = visionSelectLayer
         self.resolutionRatio = resolutionRatio
+        self.plainProjector = plainProjector
     }
 }

@@ -1,0 +1,113 @@
+public import Tensors
+
+extension CheckpointFolder {
+    /// The vision tower's tensors under their names in a CLIP folder (`vision_model.…`), wherever they are stored; empty for Llama.
+    public var towerTensors: [String: StoredTensor] {
+        switch towerSource {
+        case nil: return [:]
+        case .folder:
+            return (towerWeights ?? weights).tensors.filter {
+                $0.key.hasPrefix("vision_model.") || $0.key == "visual_projection.weight"
+            }
+        case .insideCheckpoint:
+            let prefix = Tower.insidePrefix
+            var found: [String: StoredTensor] = [:]
+            for (name, tensor) in weights.tensors where name.hasPrefix(prefix) {
+                found[String(name.dropFirst(prefix.count))] = tensor
+            }
+            return found
+        }
+    }
+
+    /// The tensors this checkpoint must have, in the order of the model; tower tensors without the prefix of an inside tower.
+    public var expectedTensors: [ExpectedTensor] { expectedInCheckpoint + expectedInTower }
+
+    private var expectedInCheckpoint: [ExpectedTensor] {
+        var list: [ExpectedTensor] = []
+        if let language {
+            list += TensorCatalog.language(language)
+            if let fusion {
+                list += TensorCatalog.projector(language, fusion)
+                list += TensorCatalog.prefusion(language, fusion)
+                list += TensorCatalog.compressor(fusion)
+            }
+        }
+        if let textTower { list += TensorCatalog.text(textTower) }
+        return list
+    }
+
+    private var expectedInTower: [ExpectedTensor] {
+        guard let vision else { return [] }
+        // LLaVA-Mini takes a hidden state and never the projection, even out of a two-tower folder.
+        var shape = vision
+        if fusion != nil { shape.projectionSize = nil }
+        return TensorCatalog.vision(shape, selectLayer: fusion?.visionSelectLayer)
+    }
+
+    /// Compares the stored tensors with the configuration and returns notes on harmless extras.
+    ///
+    /// Throws `tensor_missing`, `tensor_shape`, `tensor_type` or `tensor_unexpected`, each listing the first ten.
+    @discardableResult
+    public func validate() throws -> [String] {
+        let main = expectedInCheckpoint, tower = expectedInTower
+        let towerPath = towerFolder ?? path
+        try Self.compare(main, with: weights.tensors, folder: path)
+        try Self.compare(tower, with: towerTensors, folder: towerSource == .insideCheckpoint ? path : towerPath)
+
+        let known = Set(main.map(\.name))
+        let knownInTower = Set(tower.map(\.name))
+        var unexpected: [String] = []
+        var ignored: [String] = []
+        for name in weights.tensors.keys.sorted() where !known.contains(name) {
+            if kind == .clip || kind == .clipVision {
+                if !knownInTower.contains(name), !name.hasSuffix(".position_ids") { ignored.append(name) }
+            } else if name.hasPrefix(Tower.insidePrefix) {
+                continue
+            } else if Self.mayBeIgnored(name) || (name == "lm_head.weight" && language?.tiedEmbeddings == true) {
+                ignored.append(name)
+            } else if name.hasPrefix("model.") || name.hasPrefix("lm_head") {
+                unexpected.append(name)
+            } else {
+                ignored.append(name)
+            }
+        }
+        guard unexpected.isEmpty else {
+            throw CheckpointError.tensors(.tensorUnexpected, path, "are not in its configuration", unexpected)
+        }
+        guard !ignored.isEmpty else { return notes }
+        let shown = ignored.prefix(10).joined(separator: ", ")
+        return notes + ["\(ignored.count) tensors are not used: \(shown)\(ignored.count > 10 ? " …" : "")"]
+    }
+
+    /// Tables that old transformers versions saved and every version recomputes.
+    private static func mayBeIgnored(_ name: String) -> Bool {
+        name.hasSuffix(".rotary_emb.inv_freq") || name.hasSuffix(".position_ids")
+    }
+
+    private static func compare(
+        _ expected: [ExpectedTensor], with stored: [String: StoredTensor], folder: String
+    ) throws {
+        var missing: [String] = []
+        var shapes: [String] = []
+        var types: [String] = []
+        for tensor in expected {
+            guard let found = stored[tensor.name] else {
+                if !tensor.isOptional { missing.append(tensor.name) }
+                continue
+            }
+            // A scalar is stored with rank 0 by some writers and as one element by others.
+            if found.shape != tensor.shape, !(tensor.shape.isEmpty && found.shape == [1]) {
+                shapes.append("\(tensor.name) is \(found.shape), the configuration says \(tensor.shape)")
+            }
+            switch found.type {
+            case .f32, .f16, .bf16: break
+            default: types.append("\(tensor.name) is \(found.type.rawValue)")
+            }
+        }
+        if !missing.isEmpty { throw CheckpointError.tensors(.tensorMissing, folder, "are missing", missing) }
+        if !shapes.isEmpty { throw CheckpointError.tensors(.tensorShape, folder, "have a wrong shape", shapes) }
+        if !types.isEmpty {
+            throw CheckpointError.tensors(.tensorType, folder, "are not stored as F32, F16 or BF16", types)
+        }
+    }
+}

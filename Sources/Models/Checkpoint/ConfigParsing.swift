@@ -1,0 +1,133 @@
+// The config keys of each kind of model, their defaults in transformers 4.43, and the ranges accepted here.
+//
+// The ranges are far beyond every published model and far below what would overflow a size: they stop a damaged or
+// hostile config before anything is allocated from it.
+
+extension LanguageConfig {
+    /// From a Llama or LLaVA-Mini `config.json`.
+    init(_ config: ConfigReader) throws {
+        try config.requireFalse("attention_bias")
+        try config.requireFalse("mlp_bias")
+        try config.require("hidden_act", isOneOf: ["silu"])
+        let width = try config.integer("hidden_size", in: 1...65_536)
+        let heads = try config.integer("num_attention_heads", in: 1...1024)
+        let keyValueHeads = try config.integer("num_key_value_heads", in: 1...1024, default: heads)
+        try config.require("num_attention_heads", heads, isDividedBy: keyValueHeads, "num_key_value_heads")
+        if config.value("head_dim") == nil {
+            try config.require("hidden_size", width, isDividedBy: heads, "num_attention_heads")
+        }
+        let headSize = try config.integer("head_dim", in: 1...4096, default: width / heads)
+        // Rotary embedding turns pairs of components.
+        try config.require("head_dim", headSize, isDividedBy: 2, "the rotary pair")
+        self.init(
+            hiddenSize: width,
+            intermediateSize: try config.integer("intermediate_size", in: 1...1_048_576),
+            layerCount: try config.integer("num_hidden_layers", in: 1...1024),
+            headCount: heads, keyValueHeadCount: keyValueHeads, headSize: headSize,
+            vocabularySize: try config.integer("vocab_size", in: 1...16_777_216),
+            rmsNormEpsilon: Float(try config.double("rms_norm_eps", in: 1e-12...0.1, default: 1e-6)),
+            rope: try RopeConfig(config),
+            maxPositions: try config.integer("max_position_embeddings", in: 1...1_073_741_824, default: 2048),
+            tiedEmbeddings: try config.flag("tie_word_embeddings"))
+    }
+}
+
+extension RopeConfig {
+    init(_ config: ConfigReader) throws {
+        self.init(theta: try config.double("rope_theta", in: 1...1e12, default: 10_000))
+        guard let scaling = try config.object("rope_scaling") else { return }
+        // Configs from before 4.43 call the key "type".
+        guard let type = try scaling.string("rope_type") ?? scaling.string("type") else {
+            throw CheckpointError.keyMissing(scaling.file, "rope_type")
+        }
+        switch type {
+        case "default": break
+        case "llama3":
+            let low = try scaling.double("low_freq_factor", in: 1e-6...1e6)
+            let high = try scaling.double("high_freq_factor", in: 1e-6...1e6)
+            guard high > low else {
+                throw CheckpointError.outOfRange(
+                    scaling.file, "high_freq_factor", "\(high)", "above low_freq_factor, \(low)")
+            }
+            self.scaling = Llama3Scaling(
+                factor: try scaling.double("factor", in: 1...1e6), lowFrequencyFactor: low, highFrequencyFactor: high,
+                originalMaxPositions: try scaling.double("original_max_position_embeddings", in: 1...1e9))
+        default: throw CheckpointError.ropeTypeUnknown(config.file, type)
+        }
+    }
+}
+
+extension VisionConfig {
+    /// From the config of a `clip_vision_model`, or `vision_config` of a two-tower one.
+    init(_ config: ConfigReader, projectionSize: Int?) throws {
+        try config.require("hidden_act", isOneOf: ["quick_gelu"])
+        guard try config.integer("num_channels", in: 1...64, default: 3) == 3 else {
+            throw CheckpointError.unsupported(config.file, "num_channels", "not 3", "3")
+        }
+        let width = try config.integer("hidden_size", in: 1...65_536, default: 768)
+        let heads = try config.integer("num_attention_heads", in: 1...1024, default: 12)
+        try config.require("hidden_size", width, isDividedBy: heads, "num_attention_heads")
+        let image = try config.integer("image_size", in: 1...4096, default: 224)
+        let patch = try config.integer("patch_size", in: 1...512, default: 32)
+        try config.require("image_size", image, isDividedBy: patch, "patch_size")
+        self.init(
+            hiddenSize: width,
+            intermediateSize: try config.integer("intermediate_size", in: 1...1_048_576, default: 3072),
+            layerCount: try config.integer("num_hidden_layers", in: 1...1024, default: 12),
+            headCount: heads, imageSize: image, patchSize: patch,
+            layerNormEpsilon: Float(try config.double("layer_norm_eps", in: 1e-12...0.1, default: 1e-5)),
+            projectionSize: projectionSize)
+    }
+}
+
+extension TextTowerConfig {
+    /// From `text_config` of a two-tower CLIP model.
+    init(_ config: ConfigReader, projectionSize: Int) throws {
+        try config.require("hidden_act", isOneOf: ["quick_gelu"])
+        let width = try config.integer("hidden_size", in: 1...65_536, default: 512)
+        let heads = try config.integer("num_attention_heads", in: 1...1024, default: 8)
+        try config.require("hidden_size", width, isDividedBy: heads, "num_attention_heads")
+        let vocabulary = try config.integer("vocab_size", in: 1...16_777_216, default: 49_408)
+        self.init(
+            hiddenSize: width,
+            intermediateSize: try config.integer("intermediate_size", in: 1...1_048_576, default: 2048),
+            layerCount: try config.integer("num_hidden_layers", in: 1...1024, default: 12),
+            headCount: heads, vocabularySize: vocabulary,
+            maxPositions: try config.integer("max_position_embeddings", in: 1...65_536, default: 77),
+            layerNormEpsilon: Float(try config.double("layer_norm_eps", in: 1e-12...0.1, default: 1e-5)),
+            endTokenID: try config.integer("eos_token_id", in: 0...16_777_215, default: 49_407),
+            projectionSize: projectionSize)
+    }
+}
+
+extension FusionConfig {
+    /// From a LLaVA-Mini `config.json`; the vision width is checked by the caller, who knows the tower.
+    init(_ config: ConfigReader) throws {
+        // Without the key the reference builds no compressor, and its forward path then fails.
+        let size = try config.integer("compressor_size", in: 1...32)
+        let width = try config.integer("compressor_embed_dim", in: 4...65_536, default: 1024)
+        let heads = try config.integer("compressor_num_heads", in: 1...1024, default: 8)
+        try config.require("compressor_embed_dim", width, isDividedBy: heads, "compressor_num_heads")
+        try config.require("mm_vision_select_feature", isOneOf: ["patch"])
+        try config.requireFalse("mm_use_im_start_end")
+        try config.requireFalse("s2")
+        self.init(
+            compressorSize: size, compressorWidth: width, compressorHeadCount: heads,
+            projectorDepth: try Self.projectorDepth(config),
+            prefusionLayerCount: try config.integer("prefusion_layer_num", in: 1...64, default: 4),
+            visionSelectLayer: try config.integer("mm_vision_select_layer", in: -1024...(-1), default: -2),
+            resolutionRatio: try config.integer("resolution_ratio", in: 1...8, default: 1),
+            plainProjector: try config.string("mm_projector_type") ?? "linear" == "linear")
+    }
+
+    private static func projectorDepth(_ config: ConfigReader) throws -> Int {
+        let type = try config.string("mm_projector_type") ?? "linear"
+        if type == "linear" { return 1 }
+        let middle = type.hasPrefix("mlp") && type.hasSuffix("x_gelu") ? type.dropFirst(3).dropLast(6) : ""
+        guard let depth = Int(middle), (1...8).contains(depth), String(depth) == middle else {
+            throw CheckpointError.unsupported(
+                config.file, "mm_projector_type", "\"\(type)\"", "linear, or mlp1x_gelu to mlp8x_gelu")
+        }
+        return depth
+    }
+}

@@ -1,0 +1,109 @@
+import Tensors
+
+/// Reads typed, range-checked values out of one JSON config object; an explicit null counts as absent.
+struct ConfigReader {
+    /// For messages: the file, and the object inside it.
+    let file: String
+    let members: [String: JSONValue]
+
+    init(file: String, members: [String: JSONValue]) {
+        self.file = file
+        self.members = members
+    }
+
+    /// The object in `bytes`; throws `config_invalid`.
+    init(file: String, bytes: [UInt8]) throws {
+        let document: JSONValue
+        do throws(JSONFault) {
+            document = try StrictJSON.parse(bytes)
+        } catch {
+            throw CheckpointError.configInvalid(file, error.description)
+        }
+        guard let members = document.objectValue else {
+            throw CheckpointError.configInvalid(file, "is not a JSON object")
+        }
+        self.init(file: file, members: members)
+    }
+
+    func value(_ key: String) -> JSONValue? {
+        guard let value = members[key], !value.isNull else { return nil }
+        return value
+    }
+
+    func integer(_ key: String, in range: ClosedRange<Int>, default absent: Int? = nil) throws -> Int {
+        guard let value = value(key) else {
+            guard let absent else { throw CheckpointError.keyMissing(file, key) }
+            return absent
+        }
+        guard let number = value.intValue else { throw CheckpointError.keyType(file, key, "a whole number") }
+        guard range.contains(number) else {
+            throw CheckpointError.outOfRange(file, key, "\(number)", "\(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    func double(_ key: String, in range: ClosedRange<Double>, default absent: Double? = nil) throws -> Double {
+        guard let value = value(key) else {
+            guard let absent else { throw CheckpointError.keyMissing(file, key) }
+            return absent
+        }
+        guard let number = value.doubleValue else { throw CheckpointError.keyType(file, key, "a number") }
+        guard range.contains(number) else {
+            throw CheckpointError.outOfRange(file, key, "\(number)", "\(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    func flag(_ key: String, default absent: Bool = false) throws -> Bool {
+        guard let value = value(key) else { return absent }
+        guard let flag = value.boolValue else { throw CheckpointError.keyType(file, key, "true or false") }
+        return flag
+    }
+
+    func string(_ key: String) throws -> String? {
+        guard let value = value(key) else { return nil }
+        guard let text = value.stringValue else { throw CheckpointError.keyType(file, key, "a string") }
+        return text
+    }
+
+    func object(_ key: String) throws -> ConfigReader? {
+        guard let value = value(key) else { return nil }
+        guard let members = value.objectValue else { throw CheckpointError.keyType(file, key, "an object") }
+        return ConfigReader(file: "\(file): \(key)", members: members)
+    }
+
+    /// One whole number or a list of them, as `eos_token_id` may be; nil where absent.
+    func integers(_ key: String, in range: ClosedRange<Int>) throws -> [Int]? {
+        guard let value = value(key) else { return nil }
+        let list = value.arrayValue ?? [value]
+        guard list.count <= 64 else { throw CheckpointError.keyType(file, key, "a list of at most 64 numbers") }
+        return try list.map { element in
+            guard let number = element.intValue else {
+                throw CheckpointError.keyType(file, key, "a whole number or a list of them")
+            }
+            guard range.contains(number) else {
+                throw CheckpointError.outOfRange(file, key, "\(number)", "\(range.lowerBound) to \(range.upperBound)")
+            }
+            return number
+        }
+    }
+
+    /// Throws `unsupported` unless `key` is absent or one of `supported`.
+    func require(_ key: String, isOneOf supported: [String]) throws {
+        guard let text = try string(key), !supported.contains(text) else { return }
+        throw CheckpointError.unsupported(file, key, "\"\(text)\"", supported.joined(separator: " or "))
+    }
+
+    /// Throws `unsupported` where `key` is true.
+    func requireFalse(_ key: String) throws {
+        guard try flag(key) else { return }
+        throw CheckpointError.unsupported(file, key, "true", "false")
+    }
+
+    /// Throws `config_out_of_range` unless `divisor` divides `value`.
+    func require(_ key: String, _ value: Int, isDividedBy divisor: Int, _ what: String) throws {
+        guard divisor > 0, value % divisor == 0 else {
+            throw CheckpointError.outOfRange(file, key, "\(value)", "a multiple of \(what), \(divisor)")
+        }
+    }
+}

@@ -1,0 +1,155 @@
+/// Which part of a model a tensor belongs to.
+public enum ModelPart: String, Sendable, Codable, CaseIterable {
+    case language
+    case prefusion
+    case compressor
+    case projector
+    case vision
+    case text
+}
+
+/// A tensor that a configuration calls for.
+public struct ExpectedTensor: Sendable, Equatable {
+    public let name: String
+    public let shape: [Int]
+    public let part: ModelPart
+    /// Whether the model runs without it: the vision tower beyond the selected layer.
+    public let isOptional: Bool
+
+    /// Number of elements; shapes come from range-checked configurations and cannot overflow.
+    public var count: Int { shape.reduce(1, *) }
+}
+
+/// The tensors of each part of a model, by Hugging Face name. Letters: H language width, I inner width, V vocabulary,
+/// D vision width, E compressor width, P patches, C2 tokens per frame.
+public enum TensorCatalog {
+    /// `model.embed_tokens`, `model.layers.*`, `model.norm`, `lm_head` (not where embeddings are tied).
+    public static func language(_ config: LanguageConfig) -> [ExpectedTensor] {
+        var list = List(part: .language)
+        list.add("model.embed_tokens.weight", [config.vocabularySize, config.hiddenSize])
+        for layer in 0..<config.layerCount { decoderLayer("model.layers.\(layer).", config, into: &list) }
+        list.add("model.norm.weight", [config.hiddenSize])
+        if !config.tiedEmbeddings { list.add("lm_head.weight", [config.vocabularySize, config.hiddenSize]) }
+        return list.tensors
+    }
+
+    /// `model.prefusion_layers.*`: decoder layers of the language model's shape.
+    public static func prefusion(_ config: LanguageConfig, _ fusion: FusionConfig) -> [ExpectedTensor] {
+        var list = List(part: .prefusion)
+        for layer in 0..<fusion.prefusionLayerCount {
+            decoderLayer("model.prefusion_layers.\(layer).", config, into: &list)
+        }
+        return list.tensors
+    }
+
+    /// `model.compressor.*`.
+    public static func compressor(_ fusion: FusionConfig) -> [ExpectedTensor] {
+        var list = List(part: .compressor)
+        let width = fusion.compressorWidth
+        list.add("model.compressor.pos_embed", [fusion.tokensPerFrame, width])
+        list.add("model.compressor.query", [fusion.tokensPerFrame, width])
+        list.add("model.compressor.attn.in_proj_weight", [3 * width, width])
+        list.add("model.compressor.attn.in_proj_bias", [3 * width])
+        list.add("model.compressor.attn.out_proj.weight", [width, width])
+        list.add("model.compressor.attn.out_proj.bias", [width])
+        for norm in ["ln_q", "ln_kv"] {
+            list.add("model.compressor.\(norm).weight", [width])
+            list.add("model.compressor.\(norm).bias", [width])
+        }
+        return list.tensors
+    }
+
+    /// `model.mm_projector.*`: K linears at indices 0, 2, 4 … with GELU between them, or one without an index.
+    public static func projector(_ config: LanguageConfig, _ fusion: FusionConfig) -> [ExpectedTensor] {
+        var list = List(part: .projector)
+        for step in 0..<fusion.projectorDepth {
+            let name = fusion.plainProjector ? "model.mm_projector." : "model.mm_projector.\(2 * step)."
+            let input = step == 0 ? fusion.compressorWidth : config.hiddenSize
+            list.add(name + "weight", [config.hiddenSize, input])
+            list.add(name + "bias", [config.hiddenSize])
+        }
+        return list.tensors
+    }
+
+    /// `vision_model.*` behind `prefix`; with a `selectLayer` (-2) what comes after that hidden state is optional.
+    public static func vision(_ config: VisionConfig, prefix: String = "", selectLayer: Int? = nil) -> [ExpectedTensor]
+    {
+        var list = List(part: .vision)
+        let width = config.hiddenSize
+        let base = prefix + "vision_model."
+        list.add(base + "embeddings.class_embedding", [width])
+        list.add(base + "embeddings.patch_embedding.weight", [width, 3, config.patchSize, config.patchSize])
+        list.add(base + "embeddings.position_embedding.weight", [config.patchCount + 1, width])
+        list.norm(base + "pre_layrnorm", width)
+        // Hidden state -1 comes after the last layer, -2 after the one before it.
+        let used = selectLayer.map { config.layerCount + 1 + $0 } ?? config.layerCount
+        for layer in 0..<config.layerCount {
+            list.isOptional = layer >= used
+            encoderLayer(base + "encoder.layers.\(layer).", width, config.intermediateSize, into: &list)
+        }
+        list.isOptional = selectLayer != nil
+        list.norm(base + "post_layernorm", width)
+        list.isOptional = false
+        if let projection = config.projectionSize {
+            list.add(prefix + "visual_projection.weight", [projection, width])
+        }
+        return list.tensors
+    }
+
+    /// `text_model.*`, `text_projection` and `logit_scale` of a two-tower CLIP model.
+    public static func text(_ config: TextTowerConfig) -> [ExpectedTensor] {
+        var list = List(part: .text)
+        let width = config.hiddenSize
+        list.add("text_model.embeddings.token_embedding.weight", [config.vocabularySize, width])
+        list.add("text_model.embeddings.position_embedding.weight", [config.maxPositions, width])
+        for layer in 0..<config.layerCount {
+            encoderLayer("text_model.encoder.layers.\(layer).", width, config.intermediateSize, into: &list)
+        }
+        list.norm("text_model.final_layer_norm", width)
+        list.add("text_projection.weight", [config.projectionSize, width])
+        list.add("logit_scale", [])
+        return list.tensors
+    }
+
+    private static func decoderLayer(_ base: String, _ config: LanguageConfig, into list: inout List) {
+        let width = config.hiddenSize
+        let queries = config.headCount * config.headSize, keys = config.keyValueHeadCount * config.headSize
+        list.add(base + "self_attn.q_proj.weight", [queries, width])
+        list.add(base + "self_attn.k_proj.weight", [keys, width])
+        list.add(base + "self_attn.v_proj.weight", [keys, width])
+        list.add(base + "self_attn.o_proj.weight", [width, queries])
+        list.add(base + "mlp.gate_proj.weight", [config.intermediateSize, width])
+        list.add(base + "mlp.up_proj.weight", [config.intermediateSize, width])
+        list.add(base + "mlp.down_proj.weight", [width, config.intermediateSize])
+        list.add(base + "input_layernorm.weight", [width])
+        list.add(base + "post_attention_layernorm.weight", [width])
+    }
+
+    private static func encoderLayer(_ base: String, _ width: Int, _ inner: Int, into list: inout List) {
+        for name in ["k_proj", "v_proj", "q_proj", "out_proj"] { list.linear(base + "self_attn." + name, width, width) }
+        list.norm(base + "layer_norm1", width)
+        list.linear(base + "mlp.fc1", inner, width)
+        list.linear(base + "mlp.fc2", width, inner)
+        list.norm(base + "layer_norm2", width)
+    }
+
+    private struct List {
+        let part: ModelPart
+        var isOptional = false
+        var tensors: [ExpectedTensor] = []
+
+        init(part: ModelPart) { self.part = part }
+
+        mutating func add(_ name: String, _ shape: [Int]) {
+            tensors.append(ExpectedTensor(name: name, shape: shape, part: part, isOptional: isOptional))
+        }
+        mutating func norm(_ name: String, _ width: Int) {
+            add(name + ".weight", [width])
+            add(name + ".bias", [width])
+        }
+        mutating func linear(_ name: String, _ output: Int, _ input: Int) {
+            add(name + ".weight", [output, input])
+            add(name + ".bias", [output])
+        }
+    }
+}

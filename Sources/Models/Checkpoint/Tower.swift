@@ -1,0 +1,112 @@
+import Tensors
+
+/// The vision tower of a LLaVA-Mini checkpoint: where it is, what shape it has, and which of two copies counts.
+struct Tower {
+    static let insidePrefix = "model.vision_tower.vision_tower."
+
+    var vision: VisionConfig?
+    var folder: String?
+    var source: TowerSource?
+    var weights: SafetensorsFolder?
+    var configBytes: [UInt8]?
+    var notes: [String] = []
+
+    init() {}
+
+    /// Follows the reference: the tower folder's tensors count, unless `unfreeze_mm_vision_tower` says the checkpoint's own do.
+    init(
+        of config: ConfigReader, fusion: FusionConfig, folder checkpoint: String, weights: SafetensorsFolder,
+        environment: [String: String]
+    ) throws {
+        guard let name = try config.string("mm_vision_tower") ?? config.string("vision_tower") else {
+            throw CheckpointError.keyMissing(config.file, "mm_vision_tower")
+        }
+        let unfrozen = try config.flag("unfreeze_mm_vision_tower")
+        let inside = weights.tensors.keys.contains { $0.hasPrefix(Self.insidePrefix) }
+        let found = try TowerFolder(tower: name, checkpoint: checkpoint, environment: environment)
+        if let path = found.path {
+            folder = path
+            (vision, configBytes) = try Self.vision(of: path)
+        } else if inside {
+            vision = try Self.vision(fromShapesOf: weights, checkpoint: checkpoint)
+            notes.append(
+                "the tower's folder \(name) is not here: its shape was taken from the checkpoint's own tensors")
+        } else {
+            throw CheckpointError.towerMissing(checkpoint, tower: name, tried: found.tried)
+        }
+        if inside, unfrozen || folder == nil {
+            source = .insideCheckpoint
+        } else {
+            source = .folder
+            if inside { notes.append("the checkpoint's own copy of the frozen vision tower is ignored") }
+            if unfrozen {
+                notes.append("unfreeze_mm_vision_tower is set, but the checkpoint has no tower: its folder's is used")
+            }
+            if let folder { self.weights = try SafetensorsFolder(path: folder) }
+        }
+        try check(config, fusion: fusion)
+    }
+
+    /// What the compressor, the projector and the select layer need of the tower.
+    private func check(_ config: ConfigReader, fusion: FusionConfig) throws {
+        guard let vision else { return }
+        guard fusion.compressorWidth == vision.hiddenSize else {
+            throw CheckpointError.outOfRange(
+                config.file, "compressor_embed_dim", "\(fusion.compressorWidth)",
+                "the vision tower's hidden_size, \(vision.hiddenSize)")
+        }
+        let width = try config.integer("mm_hidden_size", in: 1...65_536, default: vision.hiddenSize)
+        guard width == vision.hiddenSize else {
+            throw CheckpointError.outOfRange(
+                config.file, "mm_hidden_size", "\(width)", "the vision tower's hidden_size, \(vision.hiddenSize)")
+        }
+        guard -fusion.visionSelectLayer <= vision.layerCount + 1 else {
+            throw CheckpointError.outOfRange(
+                config.file, "mm_vision_select_layer", "\(fusion.visionSelectLayer)",
+                "at least -\(vision.layerCount + 1), the tower has \(vision.layerCount) layers")
+        }
+    }
+
+    private static func vision(of folder: String) throws -> (VisionConfig, [UInt8]) {
+        let file = folder + "/config.json"
+        guard let bytes = try FolderPath.read("config.json", in: folder, limit: CheckpointFolder.smallFileLimit) else {
+            throw CheckpointError.configMissing(file)
+        }
+        let config = try ConfigReader(file: file, bytes: bytes)
+        switch try config.string("model_type") {
+        case "clip_vision_model": return (try VisionConfig(config, projectionSize: nil), bytes)
+        case "clip": return (try CheckpointFolder.towers(config, kind: .clip).vision, bytes)
+        case let type:
+            throw CheckpointError.unsupported(file, "model_type", "\"\(type ?? "")\"", "clip or clip_vision_model")
+        }
+    }
+
+    /// The tower's shape from its tensors; CLIP's heads are 64 wide in every published size, which the tensors do not show.
+    private static func vision(fromShapesOf weights: SafetensorsFolder, checkpoint: String) throws -> VisionConfig {
+        func shape(_ name: String, rank: Int) throws -> [Int] {
+            let name = insidePrefix + "vision_model." + name
+            guard let shape = weights.tensors[name]?.shape, shape.count == rank, shape.allSatisfy({ $0 > 0 }) else {
+                throw CheckpointError.tensors(.tensorMissing, checkpoint, "of the vision tower are missing", [name])
+            }
+            return shape
+        }
+        let patch = try shape("embeddings.patch_embedding.weight", rank: 4)
+        let positions = try shape("embeddings.position_embedding.weight", rank: 2)
+        let inner = try shape("encoder.layers.0.mlp.fc1.weight", rank: 2)
+        var layers = 0
+        while weights.tensors["\(insidePrefix)vision_model.encoder.layers.\(layers).layer_norm1.weight"] != nil {
+            layers += 1
+        }
+        var grid = 1
+        while grid < 4096, grid * grid < positions[0] - 1 { grid += 1 }
+        let width = patch[0]
+        let members: [String: JSONValue] = [
+            "hidden_size": .integer(Int64(width)), "intermediate_size": .integer(Int64(inner[0])),
+            "num_hidden_layers": .integer(Int64(layers)), "num_attention_heads": .integer(Int64(max(1, width / 64))),
+            "patch_size": .integer(Int64(patch[2])),
+            "image_size": .integer(Int64(min(patch[2], 4096) * grid)), "num_channels": .integer(Int64(patch[1])),
+        ]
+        return try VisionConfig(
+            ConfigReader(file: checkpoint + ": the vision tower inside", members: members), projectionSize: nil)
+    }
+}

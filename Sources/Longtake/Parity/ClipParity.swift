@@ -41,8 +41,8 @@ struct ClipParity {
     private func visionStates(
         _ name: String, _ checkpoint: CheckpointFolder, named key: String, into report: inout ParityReport
     ) throws -> VisionStates {
-        let config = try checkpoint.requireVision()
-        let tensors = try checkpoint.loadTensors()
+        guard let config = checkpoint.vision else { throw ParityError(message: "\(name) has no vision tower") }
+        let tensors = checkpoint.weights.tensors
         let projection = config.projectionSize != nil && tensors["visual_projection.weight"] != nil
         let tower = try VisionTower(
             WeightReader(tensors, prefix: "vision_model.", compute: compute), config: config,
@@ -75,8 +75,8 @@ struct ClipParity {
         let vision = try visionStates(name, checkpoint, named: "vision_hidden_states", into: &report)
         compare("\(name).vision_pooler_output", vision.pooled, vision.config.hiddenSize, into: &report)
         let images = vision.projected ?? []
-        let tensors = try checkpoint.loadTensors()
-        let config = try checkpoint.requireText()
+        let tensors = checkpoint.weights.tensors
+        guard let config = checkpoint.textTower else { throw ParityError(message: "\(name) has no text tower") }
         let size = config.projectionSize
         compare("\(name).image_features_projected", images, size, into: &report)
 

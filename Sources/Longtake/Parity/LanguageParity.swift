@@ -19,9 +19,12 @@ struct LanguageParity {
     func run(_ models: [String: Entry], into report: inout ParityReport) throws {
         for (name, entry) in models.sorted(by: { $0.key < $1.key }) {
             let configFolder = folder + "/" + entry.config.dropLastPathComponent
-            let checkpoint = try CheckpointFolder(path: configFolder)
-            let config = try checkpoint.requireLanguage()
-            let tensors = try SafetensorsFile(path: folder + "/" + entry.weights).tensors
+            let checkpoint = try CheckpointFolder(
+                path: configFolder, weightsFrom: folder + "/" + entry.weights.dropLastPathComponent)
+            guard let config = checkpoint.language else {
+                throw ParityError(message: "\(configFolder) holds no language model")
+            }
+            let tensors = checkpoint.weights.tensors
             let model = try LanguageModel(WeightReader(tensors, compute: compute), config: config)
             let frequencies = RotaryEmbedding(config.rope, headSize: config.headSize).frequencies
             compare("\(name).inv_freq", frequencies, frequencies.count, into: &report)

@@ -1,0 +1,56 @@
+public import Tensors
+
+/// A tensor with values that are no finite numbers.
+public struct NonFiniteTensor: Sendable, Equatable, Codable {
+    public let name: String
+    public let count: NonFiniteCount
+}
+
+extension CheckpointFolder {
+    /// Reads every weight once and lists the tensors with NaN or infinite values, by name; none in a sound checkpoint.
+    ///
+    /// `progress` gets bytes read and bytes in all. Throws `file_changed` if a file is being written to.
+    public func scanNonFinite(progress: (Int64, Int64) throws -> Void = { _, _ in }) throws -> [NonFiniteTensor] {
+        let folders = [weights] + (towerWeights.map { [$0] } ?? [])
+        let total = folders.reduce(0) { $0 + Int64($1.dataBytes) }
+        var done: Int64 = 0
+        var found: [NonFiniteTensor] = []
+        for (_, file) in folders.flatMap(\.files) {
+            try file.checkUnchanged()
+            for tensor in file.names.compactMap({ file.tensors[$0] }) {
+                let count = tensor.countNonFinite()
+                if !count.isZero { found.append(NonFiniteTensor(name: tensor.name, count: count)) }
+                done += Int64(tensor.bytes.count)
+                try progress(done, total)
+            }
+        }
+        return found.sorted { $0.name < $1.name }
+    }
+
+    /// A canonical description of this checkpoint, cheap to make and different for different weights; hash it for a model's identity.
+    ///
+    /// It has the configuration files that change what is computed, and of each weight file its name, size, header, ends (64 KiB
+    /// each) and the first KiB of every tensor: some megabytes at full size. Paths and tokenizers are not in it.
+    public func identityBytes() -> [UInt8] {
+        var out: [UInt8] = []
+        func add(_ label: String, _ bytes: [UInt8]) {
+            // Lengths before contents: no two lists of parts give the same bytes.
+            for part in [Array(label.utf8), bytes] {
+                withUnsafeBytes(of: UInt64(part.count).littleEndian) { out.append(contentsOf: $0) }
+                out.append(contentsOf: part)
+            }
+        }
+        add("format", Array("longtake checkpoint identity 1".utf8))
+        add("tower source", Array((towerSource?.rawValue ?? "none").utf8))
+        add("config.json", configBytes)
+        add("tower/config.json", towerConfigBytes ?? [])
+        add("preprocessor_config.json", preprocessorConfigBytes ?? [])
+        for (folder, label) in [(Optional(weights), ""), (towerWeights, "tower/")] {
+            for (name, file) in folder?.files ?? [] {
+                add(label + name, file.sample(edge: 64 << 10, perTensor: 1024))
+                withUnsafeBytes(of: UInt64(file.fileBytes).littleEndian) { out.append(contentsOf: $0) }
+            }
+        }
+        return out
+    }
+}

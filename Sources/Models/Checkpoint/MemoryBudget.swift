@@ -1,0 +1,95 @@
+import Tensors
+
+/// How much memory this process may still take: what the machine has left, and what its control group allows.
+public struct MemoryBudget: Sendable, Equatable, Codable {
+    /// MemAvailable of /proc/meminfo, in bytes.
+    public let machine: Int64
+    /// What the tightest control group around this process leaves, in bytes; nil without a limit.
+    public let group: Int64?
+
+    public init(machine: Int64, group: Int64? = nil) {
+        self.machine = machine
+        self.group = group
+    }
+
+    public var usable: Int64 { min(machine, group ?? .max) }
+
+    /// Reads the budget below `root` ("/"); nil where /proc/meminfo does not say.
+    public static func read(root: String = "/") -> MemoryBudget? {
+        let lines = text("proc/meminfo", root: root)?.split(separator: "\n") ?? []
+        guard let line = lines.first(where: { $0.hasPrefix("MemAvailable:") }),
+            let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ Int64($0) }),
+            kibibytes >= 0, kibibytes < Int64.max >> 10
+        else { return nil }
+        return MemoryBudget(machine: kibibytes << 10, group: group(root: root))
+    }
+
+    /// Throws `not_enough_memory`, with both numbers, if `needed` bytes do not fit.
+    public func check(_ what: String, needed: Int64) throws {
+        guard needed > usable else { return }
+        let isGroup = group.map { $0 < machine } ?? false
+        throw CheckpointError.notEnoughMemory(
+            what, needed: needed, available: usable,
+            limit: isGroup ? "the limit of the control group, cgroup memory.max" : "MemAvailable of the machine")
+    }
+
+    private static func group(root: String) -> Int64? {
+        var tightest: Int64?
+        for line in text("proc/self/cgroup", root: root)?.split(separator: "\n") ?? [] {
+            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard fields.count == 3 else { continue }
+            let second = fields[0] == "0" && fields[1].isEmpty
+            guard second || fields[1].split(separator: ",").contains("memory") else { continue }
+            let base = second ? "sys/fs/cgroup" : "sys/fs/cgroup/memory"
+            var path = fields[2].split(separator: "/").filter { $0 != ".." }
+            // A limit on any group above holds as well.
+            while true {
+                let folder = ([base] + path.map(String.init)).joined(separator: "/")
+                if let left = second ? left(version2: folder, root: root) : left(version1: folder, root: root) {
+                    tightest = min(tightest ?? .max, left)
+                }
+                if path.popLast() == nil { break }
+            }
+        }
+        return tightest
+    }
+
+    private static func left(version2 folder: String, root: String) -> Int64? {
+        guard let limit = number("\(folder)/memory.max", root: root) else { return nil }
+        let used = number("\(folder)/memory.current", root: root) ?? 0
+        return left(limit: limit, used: used, cache: statistic("inactive_file", of: folder, root: root))
+    }
+
+    private static func left(version1 folder: String, root: String) -> Int64? {
+        // Version 1 says "no limit" with the largest page-aligned number.
+        guard let limit = number("\(folder)/memory.limit_in_bytes", root: root), limit < 1 << 60 else { return nil }
+        let used = number("\(folder)/memory.usage_in_bytes", root: root) ?? 0
+        return left(limit: limit, used: used, cache: statistic("total_inactive_file", of: folder, root: root))
+    }
+
+    /// Cached file pages count as used but are given up on demand.
+    private static func left(limit: Int64, used: Int64, cache: Int64) -> Int64 {
+        max(0, limit - max(0, used - min(used, cache)))
+    }
+
+    private static func statistic(_ key: String, of folder: String, root: String) -> Int64 {
+        for line in text("\(folder)/memory.stat", root: root)?.split(separator: "\n") ?? [] {
+            let fields = line.split(separator: " ")
+            if fields.count == 2, fields[0] == key { return max(0, Int64(fields[1]) ?? 0) }
+        }
+        return 0
+    }
+
+    private static func number(_ name: String, root: String) -> Int64? {
+        guard let value = text(name, root: root)?.split(whereSeparator: \.isWhitespace).first.flatMap({ Int64($0) }),
+            value >= 0
+        else { return nil }
+        return value
+    }
+
+    private static func text(_ name: String, root: String) -> String? {
+        // Files of /proc and /sys say a size of zero or a page, whatever they hold.
+        guard let bytes = try? FolderPath.read(name, in: root, limit: 1 << 20) else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -160,11 +160,13 @@ public struct CLIPTokenizer: Tokenizer {
     /// A text as the text tower takes it: begin token, text, end token, then padding up to `length` positions.
     ///
     /// `ids` has exactly `length` entries, of which the first `count` are not padding. A longer text is cut before its
-    /// end token. `length` nil takes `maximumLength`; less than 2 counts as 2.
-    public func encodeForTower(_ text: String, length: Int? = nil) -> (ids: [Int32], count: Int) {
+    /// end token. `length` nil takes `maximumLength`; less than 2 counts as 2. The reference always parses specials.
+    public func encodeForTower(
+        _ text: String, length: Int? = nil, parseSpecial: Bool = false
+    ) -> (ids: [Int32], count: Int) {
         let length = max(2, length ?? maximumLength)
         var ids = [beginID ?? 0]
-        ids += encode(text, parseSpecial: false).prefix(length - 2)
+        ids += encode(text, parseSpecial: parseSpecial).prefix(length - 2)
         ids.append(endID ?? 0)
         let count = ids.count
         ids += [Int32](repeating: paddingID, count: length - count)
@@ -189,8 +191,18 @@ public struct CLIPTokenizer: Tokenizer {
         // The reference also folds white space; the splitter drops all of it anyway.
         var bytes: [UInt8] = []
         for scalar in text.precomposedStringWithCanonicalMapping.unicodeScalars {
-            bytes.append(contentsOf: scalar.properties.lowercaseMapping.utf8)
+            if hasCase(scalar.value) {
+                bytes.append(contentsOf: scalar.properties.lowercaseMapping.utf8)
+            } else {
+                appendUTF8(scalar.value, to: &bytes)
+            }
         }
         return bytes
+    }
+
+    /// Letters, Roman numerals and circled letters of Unicode 14: the standard library knows later capitals too (Garay,
+    /// Unicode 16), which the reference leaves alone.
+    private static func hasCase(_ scalar: UInt32) -> Bool {
+        UnicodeClass.of(scalar) != .other || (0x24B6...0x24CF).contains(scalar)
     }
 }

@@ -1,7 +1,7 @@
 /// Cuts text into the pieces that byte pair merging never crosses; hand-written equivalents of two regular expressions.
 ///
 /// All functions take valid UTF-8 and call `body` with the byte range of each piece, in order. Linear time.
-enum PretokenSplitter {
+package enum PretokenSplitter {
     /// The expression `splitLlama3` stands for, as Llama-3's tokenizer.json writes it.
     static let llama3Pattern =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
@@ -9,7 +9,7 @@ enum PretokenSplitter {
     static let clipPattern = #"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"#
 
     /// Splits as `llama3Pattern`, isolated: every byte of the text is in exactly one piece.
-    static func splitLlama3(_ text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>) -> Void) {
+    package static func splitLlama3(_ text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>) -> Void) {
         var index = 0
         while index < text.count {
             let end = llama3End(text, from: index)
@@ -68,7 +68,7 @@ enum PretokenSplitter {
     }
 
     /// Calls `body` with each match of `clipPattern`; what it does not match is white space and is dropped.
-    static func splitCLIP(_ text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>) -> Void) {
+    package static func splitCLIP(_ text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>) -> Void) {
         var index = 0
         while index < text.count {
             let first = decodeScalar(text, at: index)

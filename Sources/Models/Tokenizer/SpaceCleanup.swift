@@ -9,6 +9,8 @@ enum SpaceCleanup {
     // Every byte that a pattern has.
     private static let patternBytes = Set(rules.flatMap(\.pattern))
 
+    private static let beforeSpace = Array(" 'n".utf8)
+
     /// The cleaned text.
     static func clean(_ text: [UInt8]) -> [UInt8] {
         var text = text
@@ -34,13 +36,13 @@ enum SpaceCleanup {
 
     /// How much of a growing text can be cleaned for good: no match can cross the end of that prefix, whatever follows.
     ///
-    /// That is so after a byte that no pattern has, and before a space that does not follow an apostrophe (the only
-    /// pattern with a second space is " ' ").
+    /// That is so after a byte that no pattern has, and before a space that follows neither a space nor what a pattern
+    /// can have before an apostrophe or a space: an apostrophe, or the n of "n't" (" n ' t" becomes " n't", then "n't").
     static func settledCount(_ text: [UInt8]) -> Int {
         var index = text.count
         while index > 0 {
             if !patternBytes.contains(text[index - 1]) { return index }
-            if index < text.count, text[index] == 0x20, text[index - 1] != 0x27 { return index }
+            if index < text.count, text[index] == 0x20, !Self.beforeSpace.contains(text[index - 1]) { return index }
             index -= 1
         }
         return 0

@@ -12,6 +12,7 @@ public struct TokenAssembler: Sendable {
     private var tokenIndex = 0
     private var previousIsSpecial = false
     private var decodedNothing = true  // since the last special token
+    private var held: [UInt8] = []  // legacy with specials kept: the stretch since the last special token
 
     init(_ tokenizer: any Tokenizer, skipSpecial: Bool) {
         self.tokenizer = tokenizer
@@ -34,23 +35,33 @@ public struct TokenAssembler: Sendable {
 
     /// Appends what was held back.
     mutating func finish(into text: inout [UInt8]) {
+        text.append(contentsOf: held)
+        held.removeAll()
         drain(final: true, perByte: sentencePiece != nil, into: &text)
     }
 
-    // Follows LlamaTokenizer.convert_tokens_to_string (transformers 4.43) and sentencepiece's Decode, but for one thing:
-    // where specials are kept and legacy is set, the reference puts the extra space before the text, not after it.
+    // Follows LlamaTokenizer.convert_tokens_to_string (transformers 4.43) and sentencepiece's Decode.
     private mutating func append(
         _ id: Int32, special: Bool, _ tokenizer: SentencePieceTokenizer, to text: inout [UInt8]
     ) {
-        defer { tokenIndex += 1 }
         if special {
-            finish(into: &text)
+            drain(final: true, perByte: true, into: &held)
+            // The reference puts this space before the stretch that the special token ends, not after it.
             if !previousIsSpecial, tokenIndex > 0, tokenizer.legacy { text.append(0x20) }
+            text.append(contentsOf: held)
             text.append(contentsOf: tokenizer.rawPiece(id))
+            held.removeAll()
             previousIsSpecial = true
             decodedNothing = true
-            return
+        } else if tokenizer.legacy, !skipSpecial {
+            appendPiece(id, tokenizer, to: &held)
+        } else {
+            appendPiece(id, tokenizer, to: &text)
         }
+        tokenIndex += 1
+    }
+
+    private mutating func appendPiece(_ id: Int32, _ tokenizer: SentencePieceTokenizer, to text: inout [UInt8]) {
         if tokenizer.isByte(id) {
             if previousIsSpecial, tokenIndex == 1 { text.append(0x20) }
             previousIsSpecial = false
@@ -61,7 +72,7 @@ public struct TokenAssembler: Sendable {
             return
         }
         let before = text.count
-        finish(into: &text)
+        drain(final: true, perByte: true, into: &text)
         if text.count > before { decodedNothing = false }
 
         var piece = tokenizer.rawPiece(id)

@@ -123,6 +123,8 @@ import Testing
             // A line break typed as <0x0A> must not become the byte token 3 + 10.
             #expect(!ids.contains(13))
         }
+        let clip = try TokenizerLoader.loadCLIP(folder: TokenizerGolden.clipFolder)
+        #expect(!clip.encode("<|endoftext|> " + text).contains { clip.isSpecial($0) })
         for template in [ConversationTemplate.llavaLlama31, .llavaLlama3] {
             let builder = try PromptBuilder(tokenizer: llama, template: template)
             let plain = try builder.build(question: "x", withImage: true).ids

@@ -1,3 +1,5 @@
+import Tensors
+
 /// What a model costs: parameters, bytes and floating-point operations, from its configuration alone.
 ///
 /// A product of an [m, k] with a [k, n] matrix counts 2·m·k·n operations; a causal attention counts half of its square.

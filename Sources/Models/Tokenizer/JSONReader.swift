@@ -198,11 +198,11 @@ struct JSONReader {
     }
 
     /// Reads one value of any kind as a tree; for small values only.
-    mutating func value(depth: Int = 0) throws -> JSONValue {
+    mutating func value(depth: Int = 0) throws -> TokenizerValue {
         guard depth < Self.maximumDepth else { throw fault("nesting deeper than \(Self.maximumDepth)") }
         switch try peek() {
         case UInt8(ascii: "{"):
-            var members: [String: JSONValue] = [:]
+            var members: [String: TokenizerValue] = [:]
             try object { reader, key in
                 let name = String(decoding: key, as: UTF8.self)
                 guard members[name] == nil else {
@@ -212,7 +212,7 @@ struct JSONReader {
             }
             return .object(members)
         case UInt8(ascii: "["):
-            var elements: [JSONValue] = []
+            var elements: [TokenizerValue] = []
             try array { reader in elements.append(try reader.value(depth: depth + 1)) }
             return .array(elements)
         case UInt8(ascii: "\""):
@@ -223,7 +223,7 @@ struct JSONReader {
         }
     }
 
-    private mutating func scalarValue() throws -> JSONValue {
+    private mutating func scalarValue() throws -> TokenizerValue {
         switch try peek() {
         case UInt8(ascii: "t"):
             try literal("true")
@@ -255,15 +255,15 @@ struct JSONReader {
 }
 
 /// A small JSON value as a tree.
-enum JSONValue: Equatable, Sendable {
+enum TokenizerValue: Equatable, Sendable {
     case null
     case bool(Bool)
     case number(Double)
     case string(String)
-    case array([JSONValue])
-    case object([String: JSONValue])
+    case array([TokenizerValue])
+    case object([String: TokenizerValue])
 
-    subscript(_ key: String) -> JSONValue? {
+    subscript(_ key: String) -> TokenizerValue? {
         guard case .object(let members) = self else { return nil }
         return members[key]
     }
@@ -275,11 +275,11 @@ enum JSONValue: Equatable, Sendable {
         guard case .bool(let flag) = self else { return nil }
         return flag
     }
-    var array: [JSONValue]? {
+    var array: [TokenizerValue]? {
         guard case .array(let elements) = self else { return nil }
         return elements
     }
-    var object: [String: JSONValue]? {
+    var object: [String: TokenizerValue]? {
         guard case .object(let members) = self else { return nil }
         return members
     }

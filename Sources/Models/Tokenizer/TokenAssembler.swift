@@ -45,20 +45,28 @@ public struct TokenAssembler: Sendable {
         _ id: Int32, special: Bool, _ tokenizer: SentencePieceTokenizer, to text: inout [UInt8]
     ) {
         if special {
-            drain(final: true, perByte: true, into: &held)
+            var stretch = takeHeld()
+            drain(final: true, perByte: true, into: &stretch)
             // The reference puts this space before the stretch that the special token ends, not after it.
             if !previousIsSpecial, tokenIndex > 0, tokenizer.legacy { text.append(0x20) }
-            text.append(contentsOf: held)
+            text.append(contentsOf: stretch)
             text.append(contentsOf: tokenizer.rawPiece(id))
-            held.removeAll()
             previousIsSpecial = true
             decodedNothing = true
         } else if tokenizer.legacy, !skipSpecial {
-            appendPiece(id, tokenizer, to: &held)
+            var stretch = takeHeld()
+            appendPiece(id, tokenizer, to: &stretch)
+            held = stretch
         } else {
             appendPiece(id, tokenizer, to: &text)
         }
         tokenIndex += 1
+    }
+
+    // Out of self and back: `drain` changes self too.
+    private mutating func takeHeld() -> [UInt8] {
+        defer { held = [] }
+        return held
     }
 
     private mutating func appendPiece(_ id: Int32, _ tokenizer: SentencePieceTokenizer, to text: inout [UInt8]) {

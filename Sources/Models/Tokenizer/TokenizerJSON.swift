@@ -13,17 +13,17 @@ struct TokenizerJSON {
     let ignoreMerges: Bool
     let wordEnd: String  // end_of_word_suffix
     let added: [AddedToken]
-    let normalizer: JSONValue
-    let preTokenizer: JSONValue
-    let postProcessor: JSONValue
+    let normalizer: TokenizerValue
+    let preTokenizer: TokenizerValue
+    let postProcessor: TokenizerValue
     private let reader: JSONReader
     private let vocabularyAt: Int
     private let mergesAt: Int
 
     init(_ bytes: [UInt8], path: String) throws {
         var reader = try JSONReader(bytes, file: path)
-        var parts: [String: JSONValue] = [:]
-        var model: [String: JSONValue] = [:]
+        var parts: [String: TokenizerValue] = [:]
+        var model: [String: TokenizerValue] = [:]
         var places: [String: Int] = [:]
         try reader.object { reader, key in
             let name = String(decoding: key, as: UTF8.self)
@@ -82,7 +82,7 @@ struct TokenizerJSON {
     }
 
     /// `added_tokens`: an array of {id, content, special, …}. The content is literal text, whatever it looks like.
-    private static func added(_ value: JSONValue, path: String) throws -> [AddedToken] {
+    private static func added(_ value: TokenizerValue, path: String) throws -> [AddedToken] {
         if value == .null { return [] }
         guard let elements = value.array else { throw TokenizerError.malformed(path, "added_tokens is not an array") }
         return try elements.map { element in

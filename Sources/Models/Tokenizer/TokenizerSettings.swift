@@ -41,7 +41,7 @@ struct TokenizerSettings: Sendable {
         }
     }
 
-    private static func read(_ path: String) throws -> JSONValue? {
+    private static func read(_ path: String) throws -> TokenizerValue? {
         guard let bytes = try TokenizerFile.read(path, limit: 4 << 20) else { return nil }
         var reader = try JSONReader(bytes, file: path)
         let value = try reader.value()

@@ -2,12 +2,15 @@
 public struct LongtakeError: Error, CustomStringConvertible, Sendable {
     public enum Code: String, Sendable {
         case unsupportedModel = "unsupported_model"
-        case notEnoughMemory = "not_enough_memory"
-        case notEnoughDisk = "not_enough_disk"
         case unknownRecording = "unknown_recording"
         case noModel = "no_model"
-        case contextExceeded = "context_exceeded"
         case badRequest = "bad_request"
+        case badPipeline = "bad_pipeline"
+        /// Still being written.
+        case growing = "still_growing"
+        /// Changed while it was read, twice.
+        case unstable
+        case notEnoughDisk = "not_enough_disk"
         case interrupted
     }
     public let code: Code
@@ -17,5 +20,15 @@ public struct LongtakeError: Error, CustomStringConvertible, Sendable {
     public init(code: Code, message: String) {
         self.code = code
         self.message = message
+    }
+
+    static func growing(_ path: String, age: Double, _ minimum: Double) -> Self {
+        .init(
+            code: .growing,
+            message: "\(path): still growing (changed \(Int(age)) s ago, the least age is \(Int(minimum)) s); it is taken next time")
+    }
+
+    static func unstable(_ path: String) -> Self {
+        .init(code: .unstable, message: "\(path): changed while it was read; nothing was kept. Index it when it is finished")
     }
 }

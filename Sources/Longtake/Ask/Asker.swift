@@ -5,7 +5,7 @@ internal import Tensors
 
 /// Answers questions from an index: fuses the text with frames, lays the vision tokens between, lets the model speak.
 public final class Asker {
-    private let loaded: LoadedModel
+    let loaded: LoadedModel
     private var model: LlavaMini { loaded.llava }
 
     public init(_ model: LoadedModel) {

@@ -1,31 +1,273 @@
+internal import Foundation
 public import Media
 public import Models
 public import Store
+internal import Synchronization
 internal import Tensors
+
+/// Set from a signal handler or another thread; long work looks at it between frames.
+public final class Cancellation: Sendable {
+    private let flag = Atomic<Bool>(false)
+    public init() {}
+    public var isCancelled: Bool { flag.load(ordering: .relaxed) }
+    public func cancel() { flag.store(true, ordering: .relaxed) }
+
+    func check() throws {
+        if isCancelled { throw LongtakeError(code: .interrupted, message: "interrupted; what is sealed is kept, run it again to go on") }
+    }
+}
 
 /// How recordings are indexed.
 public struct IndexOptions: Sendable {
-    public var framesPerSecond: Double
-    public var sampling: Sampling
-    public var record: RecordKind
+    public var framesPerSecond = 1.0
+    public var sampling = FrameRequest.Sampling.grid
+    public var record = RecordKind.standard
+    public var stream: Int?
     /// Index again even where a complete index exists.
-    public var force: Bool
-    public var decodeThreads: Int
-    public var maxDuration: Double
+    public var force = false
+    public var decodeThreads = 1
+    public var maxDuration = 24.0 * 3600
+    public var maxFrames = 10_000_000
+    public var keepCorrupt = false
+    /// A file changed within the last so many seconds counts as still being written.
+    public var minimumAge = 0.0
+    public var watchdog = 60.0
 
-    public enum Sampling: String, Sendable, CaseIterable {
-        case grid, reference
+    public init() {}
+}
+
+/// What indexing a recording will take, known before it starts.
+public struct IndexPlan: Sendable, Codable {
+    public let path: String
+    public let info: RecordingInfo
+    /// nil where the container does not say how long it is.
+    public let frames: Int?
+    public let bytes: Int64?
+    public let bytesPerFrame: Int
+    public let freeBytes: Int64
+    public let notes: [MediaNote]
+
+    private enum CodingKeys: String, CodingKey {
+        case path, info, frames, bytes, notes
+        case bytesPerFrame = "bytes_per_frame"
+        case freeBytes = "free_bytes"
+    }
+}
+
+public struct IndexProgress: Sendable {
+    public let frames: Int
+    /// nil where unknown.
+    public let framesTotal: Int?
+    /// Frames encoded by this run.
+    public let framesNow: Int
+    public let seconds: Double
+
+    public var framesPerSecond: Double { seconds > 0 ? Double(framesNow) / seconds : 0 }
+    public var secondsLeft: Double? {
+        guard let framesTotal, framesPerSecond > 0 else { return nil }
+        return Double(max(0, framesTotal - frames)) / framesPerSecond
+    }
+}
+
+/// What became of one recording.
+public struct IndexOutcome: Sendable {
+    public enum Action: String, Sendable, Codable { case new, resumed, unchanged }
+
+    public let action: Action
+    public let id: String
+    public let manifest: Manifest
+    public let notes: [MediaNote]
+    public let seconds: Double
+    public var isPartial: Bool { manifest.state == "partial" }
+}
+
+/// Indexes recordings: decode → encode → compress → pre-fuse → append, memory the same whatever the length.
+///
+/// Belongs to the thread that computes; decoding has a process and a thread of its own.
+public final class Indexer {
+    private let loaded: LoadedModel
+    private let library: Library
+    private let options: IndexOptions
+    private let cancellation: Cancellation
+    private let encoder: FrameEncoder
+    private let codec: RecordCodec
+    private let buffers: RecordBuffers
+    private let layout: RecordLayout
+
+    public init(_ model: LoadedModel, library: Library, options: IndexOptions, cancellation: Cancellation = Cancellation())
+        throws
+    {
+        loaded = model
+        self.library = library
+        self.options = options
+        self.cancellation = cancellation
+        encoder = FrameEncoder(model)
+        codec = RecordCodec(kind: options.record, model: model.llava)
+        layout = try codec.layout()
+        buffers = RecordBuffers(codec: codec, layout: layout, compute: model.compute)
     }
 
-    public init(
-        framesPerSecond: Double = 1, sampling: Sampling = .grid, record: RecordKind = .standard, force: Bool = false,
-        decodeThreads: Int = 1, maxDuration: Double = 24 * 3600
-    ) {
-        self.framesPerSecond = framesPerSecond
-        self.sampling = sampling
-        self.record = record
-        self.force = force
-        self.decodeThreads = decodeThreads
-        self.maxDuration = maxDuration
+    /// The index key of content indexed as the options say.
+    public func key(content: String) -> IndexKey {
+        IndexKey(
+            content: content, stream: options.stream ?? -1,
+            sampling: "\(options.sampling.rawValue):\(options.framesPerSecond)"
+                + (options.keepCorrupt ? ":corrupt" : "") + ":\(options.maxDuration):\(options.maxFrames)",
+            preprocessing: "decode=1;" + loaded.preprocessing.identity + ";parts=\(loaded.llava.fusion.partCount)",
+            model: loaded.hash, record: "\(options.record.rawValue):\(loaded.compute.precision.rawValue)")
+    }
+
+    func request() -> FrameRequest {
+        var request = FrameRequest(
+            output: .model(loaded.preprocessing, resolutionRatio: loaded.llava.fusion.partCount > 1 ? loaded.llava.fusion.resolutionRatio : 1))
+        request.framesPerSecond = options.framesPerSecond
+        request.sampling = options.sampling
+        request.stream = options.stream
+        request.threads = options.decodeThreads
+        request.maxDuration = options.maxDuration
+        request.maxFrames = options.maxFrames
+        request.keepCorrupt = options.keepCorrupt
+        request.watchdog = options.watchdog
+        return request
+    }
+
+    public func plan(_ file: RecordingFile) throws -> IndexPlan {
+        let probe = try FrameStream.probe(file, request: request())
+        let frames = probe.info.duration.map { Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up)) }
+        return IndexPlan(
+            path: file.displayPath, info: probe.info, frames: frames,
+            bytes: frames.map { Int64($0) * Int64(layout.recordBytes) }, bytesPerFrame: layout.recordBytes,
+            freeBytes: try library.cache.freeBytes(), notes: probe.notes)
+    }
+
+    /// Indexes one recording, or finds it indexed already.
+    ///
+    /// - Throws: `MediaError` for a bad input, `StoreError` for the cache, `LongtakeError` when the file keeps changing,
+    ///   space is short, or on cancellation.
+    public func index(_ file: RecordingFile, progress: (IndexProgress) -> Void = { _ in }) throws -> IndexOutcome {
+        do {
+            return try attempt(file, progress: progress)
+        } catch let error as LongtakeError where error.code == .unstable {
+            // Once more: it may have been replaced just now by a finished file.
+            guard let again = try? RecordingFile(path: file.path) else { throw error }
+            return try attempt(again, progress: progress)
+        } catch let error as MediaError where error.code == .decoderCrashed {
+            return try attempt(file, progress: progress)
+        }
+    }
+
+    private func attempt(_ file: RecordingFile, progress: (IndexProgress) -> Void) throws -> IndexOutcome {
+        let clock = ContinuousClock()
+        let start = clock.now
+        if options.minimumAge > 0 {
+            let age = Date().timeIntervalSince1970 - Double(file.modified) / 1e9
+            if age >= 0, age < options.minimumAge { throw LongtakeError.growing(file.displayPath, age: age, options.minimumAge) }
+        }
+        let content = try hash(file)
+        let key = key(content: content)
+        if !options.force, let reader = try? IndexReader(cache: library.cache, key: key) {
+            try register(file, reader.manifest)
+            return IndexOutcome(
+                action: .unchanged, id: Library.id(content: content), manifest: reader.manifest, notes: [],
+                seconds: (clock.now - start).seconds)
+        }
+        if options.force { try? library.cache.remove(indexID: key.id) }
+        let writer = try IndexWriter(cache: library.cache, key: key, layout: layout)
+        let resumed = writer.framesDone
+        let result: DecodeResult
+        do {
+            result = try encode(file, into: writer, start: start, progress: progress)
+            guard file.isUnchanged || file.path.isEmpty else { throw LongtakeError.unstable(file.displayPath) }
+        } catch {
+            writer.discard()
+            if (error as? LongtakeError)?.code == .unstable { try? library.cache.remove(indexID: key.id) }
+            throw error
+        }
+        var manifest: Manifest?
+        try writer.finish { total, segments in
+            let made = self.manifest(file, key, result, frames: total, segments: segments)
+            manifest = made
+            return made
+        }
+        guard let manifest else { throw LongtakeError(code: .badRequest, message: "no manifest was written") }
+        try register(file, manifest)
+        return IndexOutcome(
+            action: resumed > 0 ? .resumed : .new, id: Library.id(content: content), manifest: manifest,
+            notes: result.notes, seconds: (clock.now - start).seconds)
+    }
+
+    /// The content's SHA-256, from the catalog where path, size, time and inode are those it was read with.
+    private func hash(_ file: RecordingFile) throws -> String {
+        if let known = try library.catalog.find(
+            path: file.displayPath, size: file.size, modified: file.modified, inode: file.inode)
+        {
+            return known.content
+        }
+        do {
+            return try ContentHash.sha256(fileDescriptor: file.descriptor) { _ in try cancellation.check() }
+        } catch let error as StoreError {
+            throw MediaError(code: .cannotRead, message: "cannot read: \(error.message)")
+        }
+    }
+
+    private func encode(
+        _ file: RecordingFile, into writer: IndexWriter, start: ContinuousClock.Instant, progress: (IndexProgress) -> Void
+    ) throws -> DecodeResult {
+        var request = request()
+        request.firstIndex = writer.framesDone
+        let stream = try FrameStream(file, request: request)
+        let queue = FrameQueue(stream, capacity: 2 * encoder.batchSize)
+        queue.start()
+        defer { queue.stop() }
+        var batch = (0..<encoder.batchSize).map { _ in Frame() }
+        let first = writer.framesDone
+        var done = first
+        while true {
+            try cancellation.check()
+            let count = try queue.take(into: &batch)
+            guard count > 0 else { break }
+            try encoder.encode(batch, count: count) { index, token, patches in
+                let frame = batch[index]
+                let entry = FrameEntry(
+                    index: UInt32(clamping: frame.index), gridTime: frame.gridTime, pts: frame.pts,
+                    ptsSeconds: frame.ptsSeconds)
+                try writer.append(entry, parts: buffers.encode(token: token, patches: patches))
+            }
+            done += count
+            let total = queue.result.info.duration.map { Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up)) }
+            progress(
+                IndexProgress(
+                    frames: done, framesTotal: total, framesNow: done - first,
+                    seconds: (ContinuousClock.now - start).seconds))
+        }
+        return queue.result
+    }
+
+    private func manifest(
+        _ file: RecordingFile, _ key: IndexKey, _ result: DecodeResult, frames: Int, segments: [SegmentSummary]
+    ) -> Manifest {
+        let name = file.displayPath.split(separator: "/").last.map(String.init) ?? file.displayPath
+        return Manifest(
+            key: key, layout: layout, name: name, path: file.displayPath, pathBase64: file.pathBase64, fileSize: file.size,
+            modified: file.modified, inode: file.inode, timeBase: result.info.timeBase, frames: frames, segments: segments,
+            state: result.status.rawValue, warnings: result.notes.map { "\($0.code): \($0.message)" },
+            counters: result.counters.dictionary, duration: result.coveredSeconds,
+            created: Date().formatted(.iso8601), modelName: loaded.name)
+    }
+
+    private func register(_ file: RecordingFile, _ manifest: Manifest) throws {
+        try library.catalog.upsert(
+            Catalog.RecordingRow(
+                path: file.displayPath, pathBase64: file.pathBase64, size: file.size, modified: file.modified,
+                inode: file.inode, content: manifest.key.content, indexID: manifest.key.id,
+                id: Library.id(content: manifest.key.content), added: Date().formatted(.iso8601), state: manifest.state,
+                error: nil))
+    }
+}
+
+extension RecordingFile {
+    /// The path in base64 where it is no UTF-8; nil elsewhere.
+    var pathBase64: String? {
+        String(validating: path, as: UTF8.self) == nil ? Data(path).base64EncodedString() : nil
     }
 }

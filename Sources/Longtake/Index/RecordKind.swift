@@ -32,17 +32,17 @@ struct RecordCodec {
         case token, patches, scales
     }
 
-    var layout: RecordLayout {
+    func layout() throws -> RecordLayout {
         let (tokens, patches) = (tokenRows * tokenWidth, patchRows * patchWidth)
         switch kind {
         case .standard:
-            return RecordLayout(parts: [
+            return try RecordLayout(parts: [
                 RecordPart(name: "token", bytes: tokens * 2, format: "bf16[\(tokenRows),\(tokenWidth)]"),
                 RecordPart(name: "patches", bytes: patches, format: "i8[\(patchRows),\(patchWidth)]"),
                 RecordPart(name: "scales", bytes: patchRows * 4, format: "f32[\(patchRows)]"),
             ])
         case .f32:
-            return RecordLayout(parts: [
+            return try RecordLayout(parts: [
                 RecordPart(name: "token", bytes: tokens * 4, format: "f32[\(tokenRows),\(tokenWidth)]"),
                 RecordPart(name: "patches", bytes: patches * 4, format: "f32[\(patchRows),\(patchWidth)]"),
             ])
@@ -59,10 +59,10 @@ final class RecordBuffers {
     private let scales: Buffer<Float>
     private let row: Buffer<Float>
 
-    init(codec: RecordCodec, compute: Compute) {
+    init(codec: RecordCodec, layout: RecordLayout, compute: Compute) {
         self.codec = codec
         self.compute = compute
-        let bytes = codec.layout.parts.map(\.bytes)
+        let bytes = layout.parts.map(\.bytes)
         token = Buffer(count: bytes[0])
         patches = Buffer(count: bytes[1])
         scales = Buffer(count: codec.patchRows)

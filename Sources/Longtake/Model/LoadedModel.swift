@@ -38,19 +38,23 @@ public final class LoadedModel {
                     + "(model_type llava_mini_llama)")
         }
         try checkpoint.validate()
-        let vision = try checkpoint.requireVision()
-        let cost = ModelCost(language: language, vision: vision, fusion: fusion)
-        let precision = settings.resolvedPrecision(
-            parameters: cost.parameters.total, storedInHalves: checkpoint.storesHalves)
-        try MemoryPreflight.check(checkpoint, cost: cost, precision: precision)
+        guard let vision = checkpoint.vision else {
+            throw LongtakeError(
+                code: .unsupportedModel,
+                message: "\(path) has no vision tower: mm_vision_tower names a folder that is not there, and the checkpoint "
+                    + "holds none")
+        }
+        let cost = ModelCost(checkpoint)
+        let precision = settings.resolvedPrecision(parameters: cost.parameters, storedInHalves: checkpoint.storesHalves)
+        let needed = precision == .f32 && checkpoint.storesHalves ? cost.loadBytes.f32 : cost.loadBytes.bf16
+        // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.
+        try MemoryBudget.read()?.check("the weights of \(name)", needed: needed)
         let compute = try Compute(
             precision: precision, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
-        let weights = try checkpoint.loadTensors()
-        let tower = try checkpoint.loadTower()
         llava = try LlavaMini(
-            WeightReader(weights, compute: compute),
-            tower: WeightReader(tower.tensors, prefix: tower.prefix, compute: compute), language: language,
+            WeightReader(checkpoint.weights.tensors, compute: compute),
+            tower: WeightReader(checkpoint.towerTensors, prefix: "vision_model.", compute: compute), language: language,
             vision: vision, fusion: fusion)
         let folder = URL(fileURLWithPath: path, isDirectory: true)
         tokenizer = try TokenizerLoader.load(folder: folder)
@@ -63,7 +67,7 @@ public final class LoadedModel {
     }
 
     private static func preprocessing(_ checkpoint: CheckpointFolder, side: Int) throws -> PicturePreprocessing {
-        guard let config = checkpoint.preprocessorConfig else {
+        guard let config = checkpoint.preprocessorConfigBytes else {
             return PicturePreprocessing.clip(side: side)
         }
         let preprocessing = try PicturePreprocessing(
@@ -80,6 +84,13 @@ public final class LoadedModel {
     /// The prompt's ids for a question about a recording (or, without one, plain text).
     public func prompt(_ question: String, withRecording: Bool = true) throws -> Prompt {
         try PromptBuilder(tokenizer: tokenizer, template: template).build(question: question, withImage: withRecording)
+    }
+}
+
+extension CheckpointFolder {
+    /// Whether the language model's large weights are stored in 16 bits.
+    var storesHalves: Bool {
+        weights.tensors["model.layers.0.mlp.gate_proj.weight"].map { $0.type == .bf16 || $0.type == .f16 } ?? false
     }
 }
 

@@ -1,0 +1,41 @@
+/// What is wanted of a recording, as the decode worker is told.
+public struct FrameRequest: Sendable, Codable, Equatable {
+    public enum Sampling: String, Sendable, Codable, CaseIterable {
+        /// The frame being shown at t = 0, 1/fps, 2/fps … from the first presented one.
+        case grid
+        /// The reference implementation's frame indices: the middle of each second.
+        case reference
+    }
+
+    public enum Output: Sendable, Codable, Equatable {
+        /// No frames: only what the file is.
+        case probe
+        /// As decoded: upright, square pixels.
+        case native
+        /// As the model takes them: `parts` pictures per frame.
+        case model(PicturePreprocessing, resolutionRatio: Int)
+    }
+
+    public var output: Output
+    public var framesPerSecond = 1.0
+    public var sampling = Sampling.grid
+    /// Index of a stream of the container; nil: the default video stream, then the largest.
+    public var stream: Int?
+    /// Frames before this index are decoded but not sent: they are there already.
+    public var firstIndex = 0
+    /// Codec threads; each costs memory of a few pictures.
+    public var threads = 1
+    public var maxPixels = 8192 * 8192
+    public var maxDuration = 24.0 * 3600
+    public var maxFrames = 10_000_000
+    /// A picture is repeated over a gap of at most so many seconds; a longer one is a break in the timeline.
+    public var maxGap = 4.0 * 3600
+    /// Pictures that the decoder flags as damaged count too.
+    public var keepCorrupt = false
+    /// Seconds without progress until the worker is stopped.
+    public var watchdog = 60.0
+    /// 0 for no limit: address space of the worker in bytes.
+    public var memoryLimit = 4 << 30
+
+    public init(output: Output) { self.output = output }
+}

@@ -1,0 +1,137 @@
+import Foundation
+import Glibc
+import Synchronization
+
+/// The frames of a recording, from a decode worker of their own; the parent trusts nothing the worker says.
+///
+/// `next` belongs to one thread; `cancel` may come from any.
+public final class FrameStream: Sendable {
+    private struct State {
+        var worker: WorkerProcess?
+        var result = DecodeResult()
+        var lastIndex = -1
+        var ended = false
+        var delivered = 0
+        var cancelled = false
+    }
+
+    private let state = Mutex(State())
+    private let request: FrameRequest
+
+    /// Starts the worker; it decodes until the pipe is full.
+    public init(_ file: RecordingFile, request: FrameRequest) throws {
+        self.request = request
+        let worker = try WorkerProcess(file: file.descriptor, request: request)
+        state.withLock { $0.worker = worker }
+    }
+
+    deinit { cancel() }
+
+    /// What was found; complete once `next` has returned false.
+    public var result: DecodeResult { state.withLock { $0.result } }
+
+    /// Stops the worker at once; `next` then ends.
+    public func cancel() {
+        let worker = state.withLock { state -> WorkerProcess? in
+            state.cancelled = true
+            return state.worker
+        }
+        worker?.kill()
+    }
+
+    /// The next frame, its buffer reused; false at the end.
+    ///
+    /// - Throws: `MediaError` when not a single frame can be had. Once there was one, trouble ends the stream and is told in
+    ///   `result`: status partial, with a note.
+    public func next(into frame: inout Frame) throws -> Bool {
+        guard let worker = state.withLock({ $0.ended ? nil : $0.worker }) else { return false }
+        do {
+            while true {
+                guard let message = try worker.readHeader(timeout: request.watchdog) else {
+                    let status = worker.wait()
+                    if state.withLock({ $0.cancelled }) { return finish() }
+                    throw MediaError.crashed(status)
+                }
+                switch message.kind {
+                case .heartbeat: continue
+                case .frame:
+                    try accept(message, from: worker, into: &frame)
+                    return true
+                case .info:
+                    let info = try worker.readJSON(RecordingInfo.self, message, timeout: request.watchdog)
+                    state.withLock { $0.result.info = info }
+                case .end:
+                    let result = try worker.readJSON(DecodeResult.self, message, timeout: request.watchdog)
+                    state.withLock { $0.result = result }
+                    _ = worker.wait()
+                    return finish()
+                case .failure:
+                    let failure = try worker.readJSON(WorkerFailure.self, message, timeout: request.watchdog)
+                    _ = worker.wait()
+                    throw MediaError(code: failure.code, message: failure.message)
+                }
+            }
+        } catch let error as MediaError {
+            worker.kill()
+            _ = worker.wait()
+            let delivered = state.withLock { state -> Int in
+                state.ended = true
+                return state.delivered
+            }
+            if state.withLock({ $0.cancelled }) { return false }
+            guard delivered > 0 else { throw error }
+            state.withLock { state in
+                state.result.status = .partial
+                state.result.note(error.code.rawValue, error.message)
+                state.result.counters.framesSampled = state.lastIndex + 1
+                state.result.coveredSeconds = frameSeconds(state.lastIndex + 1)
+            }
+            return false
+        }
+    }
+
+    private func frameSeconds(_ index: Int) -> Double { Double(index) / request.framesPerSecond }
+
+    private func finish() -> Bool {
+        state.withLock { $0.ended = true }
+        return false
+    }
+
+    private func accept(_ message: WorkerMessage, from worker: WorkerProcess, into frame: inout Frame) throws {
+        let last = state.withLock { $0.lastIndex }
+        guard message.index > last || (last == -1 && message.index >= request.firstIndex),
+            message.index < request.maxFrames, message.gridTime.isFinite, message.ptsSeconds.isFinite,
+            message.parts > 0, message.parts <= 64, message.width > 0, message.height > 0,
+            message.width <= request.maxPixels / message.height,
+            message.payload == message.width * message.height * 3 * message.parts
+        else { throw MediaError.worker("a frame that was not asked for") }
+        if case .model(let preprocessing, let ratio) = request.output {
+            let parts = ratio > 1 ? ratio * ratio + 1 : 1
+            guard message.width == preprocessing.side, message.height == preprocessing.side, message.parts == parts else {
+                throw MediaError.worker("a frame of another size than asked for")
+            }
+        }
+        frame.index = message.index
+        frame.gridTime = message.gridTime
+        frame.pts = message.pts
+        frame.ptsSeconds = message.ptsSeconds
+        frame.width = message.width
+        frame.height = message.height
+        if frame.rgb.count != message.payload { frame.rgb = [UInt8](repeating: 0, count: message.payload) }
+        try frame.rgb.withUnsafeMutableBytes { try worker.read(into: $0, timeout: request.watchdog) }
+        state.withLock {
+            $0.lastIndex = message.index
+            $0.delivered += 1
+        }
+    }
+
+    /// What a recording is, without decoding it.
+    public static func probe(_ file: RecordingFile, request: FrameRequest) throws -> DecodeResult {
+        var probe = request
+        probe.output = .probe
+        let stream = try FrameStream(file, request: probe)
+        var frame = Frame()
+        while try stream.next(into: &frame) {}
+        return stream.result
+    }
+}

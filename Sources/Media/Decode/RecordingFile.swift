@@ -1,0 +1,128 @@
+import Glibc
+
+/// An open video file: checked to be a regular one before a byte of it is read.
+///
+/// The name is only used to open it; from then on there is the descriptor. Names are bytes: they need not be UTF-8.
+public final class RecordingFile: @unchecked Sendable {
+    // @unchecked: the descriptor is only read from with pread, and closed once in deinit.
+    public let descriptor: Int32
+    public let path: [UInt8]
+    public let size: Int64
+    /// Nanoseconds since 1970.
+    public let modified: Int64
+    public let inode: UInt64
+    public let device: UInt64
+
+    /// For people: invalid UTF-8 replaced.
+    public var displayPath: String { String(decoding: path, as: UTF8.self) }
+
+    public convenience init(path: String) throws { try self.init(path: Array(path.utf8)) }
+
+    /// - Throws: `cannot_read`, `not_a_regular_file`, `empty_file`; `still_image` and `playlist` by the first bytes.
+    public init(path: [UInt8]) throws {
+        self.path = path
+        guard !path.contains(0) else { throw MediaError.cannotRead("the path has a NUL byte") }
+        // O_NONBLOCK: opening a FIFO would wait for its writer.
+        let opened = (path.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { name -> Int32 in
+            guard let name = name.baseAddress else { return -1 }
+            return open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        }
+        guard opened >= 0 else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
+        descriptor = opened
+        var status = stat()
+        let known = fstat(opened, &status) == 0
+        size = Int64(status.st_size)
+        modified = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+        inode = UInt64(status.st_ino)
+        device = UInt64(status.st_dev)
+        guard known else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
+        if let kind = Self.kind(status.st_mode) { throw MediaError.notRegular(kind) }
+        guard size > 0 else {
+            // Files of /proc and /sys say 0 and have bytes all the same.
+            var byte: UInt8 = 0
+            throw pread(opened, &byte, 1, 0) > 0 ? MediaError.notRegular("a file of the kernel (/proc, /sys)") : MediaError.empty()
+        }
+        try sniff()
+    }
+
+    /// An open descriptor with content of known size, e.g. a spooled pipe; takes it over.
+    public init(descriptor: Int32, name: String) throws {
+        path = Array(name.utf8)
+        self.descriptor = descriptor
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
+        size = Int64(status.st_size)
+        modified = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+        inode = UInt64(status.st_ino)
+        device = UInt64(status.st_dev)
+        guard size > 0 else { throw MediaError.empty() }
+        try sniff()
+    }
+
+    deinit { close(descriptor) }
+
+    /// Whether the path still names this very content: same inode, size and time of change.
+    public var isUnchanged: Bool {
+        var now = stat()
+        let found = (path.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { name -> Int32 in
+            guard let name = name.baseAddress else { return -1 }
+            return stat(name, &now)
+        }
+        guard found == 0 else { return false }
+        return UInt64(now.st_ino) == inode && Int64(now.st_size) == size
+            && Int64(now.st_mtim.tv_sec) * 1_000_000_000 + Int64(now.st_mtim.tv_nsec) == modified
+    }
+
+    private static func kind(_ mode: mode_t) -> String? {
+        switch mode & S_IFMT {
+        case S_IFREG: nil
+        case S_IFDIR: "a directory"
+        case S_IFIFO: "a pipe (FIFO)"
+        case S_IFSOCK: "a socket"
+        case S_IFCHR, S_IFBLK: "a device"
+        default: "something else"
+        }
+    }
+
+    /// What is no video by its first bytes gets a better answer than a demuxer's.
+    private func sniff() throws {
+        var head = [UInt8](repeating: 0, count: 1024)
+        let count = pread(descriptor, &head, head.count, 0)
+        guard count >= 0 else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
+        head.removeSubrange(count...)
+        func starts(_ text: String) -> Bool { head.starts(with: Array(text.utf8)) }
+        func holds(_ text: String, at offset: Int) -> Bool {
+            head.count >= offset + text.utf8.count && head[offset...].starts(with: Array(text.utf8))
+        }
+        if head.starts(with: [0x89, 0x50, 0x4E, 0x47]) { throw MediaError.stillImage("PNG") }
+        if head.starts(with: [0xFF, 0xD8, 0xFF]) { throw MediaError.stillImage("JPEG") }
+        if starts("GIF8") { throw MediaError.stillImage("GIF") }
+        if starts("RIFF"), holds("WEBP", at: 8) { throw MediaError.stillImage("WebP") }
+        if starts("BM"), head.count > 14, head[14] == 40 { throw MediaError.stillImage("BMP") }
+        if starts("II*\0") || starts("MM\0*") { throw MediaError.stillImage("TIFF") }
+        let text = String(decoding: head, as: UTF8.self).drop { $0.isWhitespace || $0 == "\u{FEFF}" }
+        if text.hasPrefix("#EXTM3U") { throw MediaError.playlist("m3u8") }
+        if text.hasPrefix("ffconcat") || text.hasPrefix("file '") { throw MediaError.playlist("concat script") }
+        if text.hasPrefix("<"), text.contains("<MPD") { throw MediaError.playlist("MPEG-DASH manifest") }
+        if text.hasPrefix("[playlist]") { throw MediaError.playlist("pls") }
+        try checkMoov(head)
+    }
+
+    /// An MP4 without a movie box: walked by its top-level boxes, a few reads.
+    private func checkMoov(_ head: [UInt8]) throws {
+        guard head.count >= 16, Array(head[4..<8]) == Array("ftyp".utf8) else { return }
+        var offset: Int64 = 0
+        for _ in 0..<10_000 {
+            var box = [UInt8](repeating: 0, count: 16)
+            guard offset < size, pread(descriptor, &box, 16, off_t(offset)) >= 8 else { break }
+            var length = box[0..<4].reduce(Int64(0)) { $0 << 8 | Int64($1) }
+            let type = Array(box[4..<8])
+            if type == Array("moov".utf8) { return }
+            if length == 1 { length = box[8..<16].reduce(Int64(0)) { ($0 & 0x7F_FFFF_FFFF_FFFF) << 8 | Int64($1) } }
+            if length == 0 { break }
+            guard length >= 8, !offset.addingReportingOverflow(length).overflow else { break }
+            offset += length
+        }
+        throw MediaError.moovMissing()
+    }
+}

@@ -1,0 +1,141 @@
+import CSeccomp
+import Foundation
+import Glibc
+import Synchronization
+
+/// A running decode worker and the reading end of its pipe.
+final class WorkerProcess: Sendable {
+    private let pid: pid_t
+    private let pipe: Int32
+    private let status = Mutex<String?>(nil)
+    private let reaped = Mutex(false)
+
+    init(file: Int32, request: FrameRequest) throws {
+        let json = String(decoding: try JSONEncoder().encode(request), as: UTF8.self)
+        let executable = try Self.executable()
+        var ends: [Int32] = [-1, -1]
+        guard lt_pipe_cloexec(&ends) == 0 else {
+            throw MediaError.worker("no pipe: \(String(cString: strerror(errno)))")
+        }
+        // A pipe of a megabyte holds some frames: fewer switches between the processes.
+        _ = lt_set_pipe_size(ends[0], 1 << 20)
+        // Out of the way of the descriptors the child gets; dup2 onto itself would keep close-on-exec.
+        let source = fcntl(file, F_DUPFD_CLOEXEC, 10)
+        let sink = fcntl(ends[1], F_DUPFD_CLOEXEC, 10)
+        close(ends[1])
+        defer {
+            if source >= 0 { close(source) }
+            if sink >= 0 { close(sink) }
+        }
+        guard source >= 0, sink >= 0 else {
+            close(ends[0])
+            throw MediaError.worker("too many open files")
+        }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, source, DecodeWorker.fileDescriptor)
+        posix_spawn_file_actions_adddup2(&actions, sink, DecodeWorker.pipeDescriptor)
+        // A group of its own: Ctrl-C at the terminal is the parent's to handle.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+        defer { posix_spawnattr_destroy(&attributes) }
+        let arguments = [executable, DecodeWorker.command, json, String(getpid())]
+        var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+        defer { argv.forEach { free($0) } }
+        var child: pid_t = 0
+        let failure = posix_spawn(&child, executable, &actions, &attributes, &argv, environ)
+        guard failure == 0 else {
+            close(ends[0])
+            throw MediaError.worker("\(executable) does not start: \(String(cString: strerror(failure)))")
+        }
+        pid = child
+        pipe = ends[0]
+    }
+
+    deinit {
+        kill()
+        _ = wait()
+        close(pipe)
+    }
+
+    /// The binary that has the hidden subcommand: this one, or `longtake` beside it (as in the tests), or $LONGTAKE_WORKER.
+    static func executable() throws -> String {
+        if let set = getenv("LONGTAKE_WORKER") { return String(cString: set) }
+        let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        let url = URL(fileURLWithPath: own)
+        if url.lastPathComponent == "longtake" { return "/proc/self/exe" }
+        let beside = url.deletingLastPathComponent().appendingPathComponent("longtake").path
+        guard access(beside, X_OK) == 0 else {
+            throw MediaError.worker("no `longtake` beside \(own); set LONGTAKE_WORKER to its path")
+        }
+        return beside
+    }
+
+    func kill() {
+        reaped.withLock { if !$0 { _ = Glibc.kill(pid, SIGKILL) } }
+    }
+
+    /// Waits for the process to end and says how it did.
+    func wait() -> String {
+        if let known = status.withLock({ $0 }) { return known }
+        var code: Int32 = 0
+        while waitpid(pid, &code, 0) < 0, errno == EINTR {}
+        reaped.withLock { $0 = true }
+        let signal = code & 0x7F
+        let text = signal != 0 ? "signal \(signal), \(String(cString: strsignal(signal)))" : "exit status \(code >> 8 & 0xFF)"
+        status.withLock { $0 = text }
+        return text
+    }
+
+    /// nil when the pipe has ended.
+    func readHeader(timeout: Double) throws -> WorkerMessage? {
+        try withUnsafeTemporaryAllocation(byteCount: WorkerMessage.headerBytes, alignment: 8) { raw in
+            guard try fill(raw, timeout: timeout, endAllowed: true) else { return nil }
+            guard let message = WorkerMessage(UnsafeRawBufferPointer(raw)) else {
+                throw MediaError.worker("a message that is none")
+            }
+            return message
+        }
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, timeout: Double) throws {
+        _ = try fill(buffer, timeout: timeout, endAllowed: false)
+    }
+
+    func readJSON<Value: Decodable>(_ type: Value.Type, _ message: WorkerMessage, timeout: Double) throws -> Value {
+        guard message.payload <= WorkerMessage.maxJSON else { throw MediaError.worker("a message of \(message.payload) bytes") }
+        var bytes = [UInt8](repeating: 0, count: message.payload)
+        try bytes.withUnsafeMutableBytes { try read(into: $0, timeout: timeout) }
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        do {
+            return try decoder.decode(type, from: Data(bytes))
+        } catch {
+            throw MediaError.worker("a message that is none")
+        }
+    }
+
+    private func fill(_ buffer: UnsafeMutableRawBufferPointer, timeout: Double, endAllowed: Bool) throws -> Bool {
+        guard let base = buffer.baseAddress else { return true }
+        var done = 0
+        while done < buffer.count {
+            var waiting = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
+            let ready = poll(&waiting, 1, Int32(min(max(timeout, 0.01), 86_400) * 1000))
+            if ready < 0, errno == EINTR { continue }
+            if ready == 0 { throw MediaError.stuck(timeout) }
+            let got = Glibc.read(pipe, base + done, buffer.count - done)
+            if got < 0, errno == EINTR { continue }
+            if got <= 0 {
+                if done == 0, endAllowed { return false }
+                throw MediaError.crashed(wait())
+            }
+            done += got
+        }
+        return true
+    }
+}

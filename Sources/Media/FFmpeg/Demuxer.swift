@@ -1,0 +1,103 @@
+import CFFmpeg
+import Glibc
+
+/// Owns an AVFormatContext opened on a descriptor, with everything in it that could reach out switched off.
+struct Demuxer: ~Copyable {
+    let context: UnsafeMutablePointer<AVFormatContext>
+    private let io: IOContext
+
+    // The demuxers' full names: av_match_list compares with each of theirs.
+    static let formats = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf"
+    static let codecs =
+        "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,vc1,wmv3,theora,msmpeg4,"
+        + "msmpeg4v2,h263,flv,ffv1,rawvideo,huffyuv,utvideo,dvvideo"
+
+    init(_ reader: FileReader) throws {
+        let io = try IOContext(reader)
+        let context = try Self.open(io.pointer)
+        self.io = io
+        self.context = context
+    }
+
+    private static func open(_ io: UnsafeMutablePointer<AVIOContext>) throws -> UnsafeMutablePointer<AVFormatContext> {
+        guard let allocated = avformat_alloc_context() else { throw MediaError.library("out of memory") }
+        allocated.pointee.pb = io
+        allocated.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
+        allocated.pointee.max_streams = 64
+        allocated.pointee.io_open = { _, _, _, _, _ in lt_averror(EPERM) }
+        var options: OpaquePointer?
+        av_dict_set(&options, "format_whitelist", Self.formats, 0)
+        av_dict_set(&options, "codec_whitelist", Self.codecs, 0)
+        av_dict_set(&options, "protocol_whitelist", "", 0)
+        av_dict_set(&options, "probesize", "20000000", 0)
+        av_dict_set(&options, "analyzeduration", "10000000", 0)
+        defer { av_dict_free(&options) }
+        var opened: UnsafeMutablePointer<AVFormatContext>? = allocated
+        let status = avformat_open_input(&opened, nil, nil, &options)
+        // On failure libavformat has freed the context.
+        guard status >= 0, let opened else { throw MediaError.unsupportedFormat(Self.text(status)) }
+        let found = avformat_find_stream_info(opened, nil)
+        if found < 0 {
+            var closing: UnsafeMutablePointer<AVFormatContext>? = opened
+            avformat_close_input(&closing)
+            throw MediaError.unsupportedFormat(Self.text(found))
+        }
+        return opened
+    }
+
+    deinit {
+        var closing: UnsafeMutablePointer<AVFormatContext>? = context
+        avformat_close_input(&closing)
+    }
+
+    var formatName: String { context.pointee.iformat.flatMap { String(cString: $0.pointee.name) } ?? "" }
+    /// Whether the container's times may break off, as those of MPEG streams.
+    var mayBreak: Bool { (context.pointee.iformat?.pointee.flags ?? 0) & AVFMT_TS_DISCONT != 0 }
+    var streamCount: Int { Int(context.pointee.nb_streams) }
+
+    func stream(_ index: Int) -> UnsafeMutablePointer<AVStream>? {
+        guard (0..<streamCount).contains(index) else { return nil }
+        return context.pointee.streams?[index]
+    }
+
+    /// Chooses the video stream and switches all others off.
+    func selectVideo(_ wanted: Int?, notes: inout DecodeResult) throws -> Int {
+        var video: [Int] = []
+        var pictures = 0
+        for index in 0..<streamCount {
+            guard let stream = stream(index), let parameters = stream.pointee.codecpar,
+                parameters.pointee.codec_type == AVMEDIA_TYPE_VIDEO
+            else { continue }
+            if stream.pointee.disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) != 0 {
+                pictures += 1
+            } else {
+                video.append(index)
+            }
+        }
+        guard !video.isEmpty else { throw MediaError.noVideo(streamCount, pictures: pictures) }
+        if let wanted, !video.contains(wanted) { throw MediaError.noSuchStream(wanted, video) }
+        func rank(_ index: Int) -> (Int, Int64) {
+            guard let stream = stream(index), let parameters = stream.pointee.codecpar else { return (0, 0) }
+            let isDefault = stream.pointee.disposition & AV_DISPOSITION_DEFAULT != 0
+            return (isDefault ? 1 : 0, Int64(parameters.pointee.width) * Int64(parameters.pointee.height))
+        }
+        // The first of equals, as players do.
+        let chosen = wanted ?? video.reversed().max { rank($0) <= rank($1) && rank($0) != rank($1) } ?? video[0]
+        if video.count > 1, wanted == nil {
+            notes.note(
+                "several_video_streams",
+                "\(video.count) video streams; stream \(chosen) was taken, --stream chooses another one of "
+                    + video.map(String.init).joined(separator: ", "))
+        }
+        for index in 0..<streamCount {
+            stream(index)?.pointee.discard = index == chosen ? AVDISCARD_DEFAULT : AVDISCARD_ALL
+        }
+        return chosen
+    }
+
+    static func text(_ status: Int32) -> String {
+        var buffer = [CChar](repeating: 0, count: 128)
+        av_strerror(status, &buffer, buffer.count)
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

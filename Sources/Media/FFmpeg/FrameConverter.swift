@@ -1,0 +1,141 @@
+import CFFmpeg
+
+/// Makes upright RGB pictures of decoded frames: the stream's own matrix and range, its rotation, and square pixels.
+///
+/// Rebuilt when size, pixel format or colour change within a stream; then the old scaler is freed.
+final class FrameConverter {
+    private struct Shape: Equatable {
+        var width: Int32, height: Int32, format: Int32
+        var matrix: Int32, fullRange: Bool
+        var outWidth: Int32, outHeight: Int32
+    }
+
+    private var scaler: OpaquePointer?
+    private var shape: Shape?
+    private var buffer: UnsafeMutableRawPointer?
+    private var stride = 0
+    private let orientation: Orientation
+    private let squarePixels: Bool
+    private let maxPixels: Int
+    /// How often the picture's shape changed after the first frame.
+    private(set) var changes = 0
+
+    init(orientation: Orientation, squarePixels: Bool, maxPixels: Int) {
+        self.orientation = orientation
+        self.squarePixels = squarePixels
+        self.maxPixels = maxPixels
+    }
+
+    deinit {
+        sws_freeContext(scaler)
+        av_free(buffer)
+    }
+
+    /// - Throws: `too_large` when the picture is beyond the limit, which holds for every frame, not just the first.
+    func convert(_ frame: borrowing DecodedFrame, sampleAspect: AVRational) throws -> RGBImage {
+        let raw = frame.pointer
+        let (width, height) = (Int(raw.pointee.width), Int(raw.pointee.height))
+        guard width > 0, height > 0, raw.pointee.format >= 0 else { throw MediaError.library("a frame of \(width)×\(height)") }
+        guard width <= maxPixels / height else { throw MediaError.tooLarge(width, height, limit: maxPixels) }
+        let (outWidth, outHeight) = size(width, height, sampleAspect)
+        guard outWidth <= maxPixels / outHeight else { throw MediaError.tooLarge(outWidth, outHeight, limit: maxPixels) }
+        try prepare(
+            Shape(
+                width: raw.pointee.width, height: raw.pointee.height, format: raw.pointee.format,
+                matrix: Colour.matrix(raw.pointee.colorspace, height: height), fullRange: Colour.isFullRange(raw),
+                outWidth: Int32(outWidth), outHeight: Int32(outHeight)))
+        guard let scaler, let buffer else { throw MediaError.library("no scaler") }
+
+        var planes: [UnsafePointer<UInt8>?] = withUnsafePointer(to: &raw.pointee.data) {
+            $0.withMemoryRebound(to: UnsafePointer<UInt8>?.self, capacity: 8) { planes in (0..<4).map { planes[$0] } }
+        }
+        var strides: [Int32] = withUnsafePointer(to: &raw.pointee.linesize) {
+            $0.withMemoryRebound(to: Int32.self, capacity: 8) { planes in (0..<4).map { planes[$0] } }
+        }
+        var target: [UnsafeMutablePointer<UInt8>?] = [buffer.assumingMemoryBound(to: UInt8.self), nil, nil, nil]
+        var targetStride: [Int32] = [Int32(stride), 0, 0, 0]
+        let rows = sws_scale(scaler, &planes, &strides, 0, raw.pointee.height, &target, &targetStride)
+        guard rows == Int32(outHeight) else { throw MediaError.library("swscale: \(Demuxer.text(rows))") }
+
+        let pixels = [UInt8](unsafeUninitializedCapacity: outWidth * outHeight * 3) { pixels, count in
+            guard let base = pixels.baseAddress else { return }
+            for row in 0..<outHeight {
+                (UnsafeMutableRawPointer(base) + row * outWidth * 3).copyMemory(
+                    from: buffer + row * stride, byteCount: outWidth * 3)
+            }
+            count = outWidth * outHeight * 3
+        }
+        return orientation.apply(RGBImage(width: outWidth, height: outHeight, pixels: pixels))
+    }
+
+    /// Wider for pixels wider than high, higher for the others: no picture loses rows or columns.
+    private func size(_ width: Int, _ height: Int, _ aspect: AVRational) -> (Int, Int) {
+        guard squarePixels, aspect.num > 0, aspect.den > 0, aspect.num != aspect.den else { return (width, height) }
+        let ratio = Double(aspect.num) / Double(aspect.den)
+        // Beyond any real anamorphic format: a header that makes no sense.
+        guard (0.1...10).contains(ratio) else { return (width, height) }
+        if ratio > 1 { return (max(1, Int((Double(width) * ratio).rounded())), height) }
+        return (width, max(1, Int((Double(height) / ratio).rounded())))
+    }
+
+    private func prepare(_ new: Shape) throws {
+        guard new != shape else { return }
+        if shape != nil { changes += 1 }
+        sws_freeContext(scaler)
+        scaler = nil
+        av_free(buffer)
+        buffer = nil
+        shape = nil
+        let flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
+        guard
+            let context = sws_getContext(
+                new.width, new.height, AVPixelFormat(new.format), new.outWidth, new.outHeight, AV_PIX_FMT_RGB24, flags,
+                nil, nil, nil)
+        else {
+            throw MediaError.library("swscale cannot convert \(Colour.name(new.format)) of \(new.width)×\(new.height)")
+        }
+        scaler = context
+        if let coefficients = sws_getCoefficients(new.matrix) {
+            // Ignored, with a negative answer, where the source is RGB or gray already.
+            _ = sws_setColorspaceDetails(
+                context, coefficients, new.fullRange ? 1 : 0, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16)
+        }
+        // Vector code of swscale writes past a row's end.
+        stride = (Int(new.outWidth) * 3 + 127) & ~63
+        guard let allocated = av_malloc(stride * Int(new.outHeight) + 1024) else { throw MediaError.library("out of memory") }
+        buffer = allocated
+        shape = new
+    }
+}
+
+/// How a stream's numbers become colours.
+enum Colour {
+    /// The swscale matrix: what the stream says, else BT.601 for standard definition and BT.709 beyond, as it is recorded.
+    static func matrix(_ space: AVColorSpace, height: Int) -> Int32 {
+        switch space {
+        case AVCOL_SPC_BT709: SWS_CS_ITU709
+        case AVCOL_SPC_FCC: SWS_CS_FCC
+        case AVCOL_SPC_BT470BG, AVCOL_SPC_SMPTE170M: SWS_CS_ITU601
+        case AVCOL_SPC_SMPTE240M: SWS_CS_SMPTE240M
+        case AVCOL_SPC_BT2020_NCL, AVCOL_SPC_BT2020_CL: SWS_CS_BT2020
+        default: height < 720 ? SWS_CS_ITU601 : SWS_CS_ITU709
+        }
+    }
+
+    static func isFullRange(_ frame: UnsafeMutablePointer<AVFrame>) -> Bool {
+        if frame.pointee.color_range == AVCOL_RANGE_JPEG { return true }
+        switch AVPixelFormat(frame.pointee.format) {
+        case AV_PIX_FMT_YUVJ420P, AV_PIX_FMT_YUVJ422P, AV_PIX_FMT_YUVJ444P, AV_PIX_FMT_YUVJ440P, AV_PIX_FMT_YUVJ411P:
+            return true
+        default: return false
+        }
+    }
+
+    static func isHDR(_ transfer: AVColorTransferCharacteristic) -> Bool {
+        transfer == AVCOL_TRC_SMPTE2084 || transfer == AVCOL_TRC_ARIB_STD_B67
+    }
+
+    static func name(_ format: Int32) -> String {
+        av_get_pix_fmt_name(AVPixelFormat(format)).map { String(cString: $0) } ?? "an unknown pixel format"
+    }
+}

@@ -1,0 +1,92 @@
+import CFFmpeg
+import Glibc
+
+/// Owns an AVPacket.
+struct Packet: ~Copyable {
+    let pointer: UnsafeMutablePointer<AVPacket>
+
+    init() throws {
+        guard let pointer = av_packet_alloc() else { throw MediaError.library("out of memory") }
+        self.pointer = pointer
+    }
+
+    deinit {
+        var packet: UnsafeMutablePointer<AVPacket>? = pointer
+        av_packet_free(&packet)
+    }
+
+    var isEncrypted: Bool { av_packet_get_side_data(pointer, AV_PKT_DATA_ENCRYPTION_INFO, nil) != nil }
+}
+
+/// Owns an AVFrame.
+struct DecodedFrame: ~Copyable {
+    let pointer: UnsafeMutablePointer<AVFrame>
+
+    init() throws {
+        guard let pointer = av_frame_alloc() else { throw MediaError.library("out of memory") }
+        self.pointer = pointer
+    }
+
+    deinit {
+        var frame: UnsafeMutablePointer<AVFrame>? = pointer
+        av_frame_free(&frame)
+    }
+
+    var isCorrupt: Bool { pointer.pointee.flags & AV_FRAME_FLAG_CORRUPT != 0 || pointer.pointee.decode_error_flags != 0 }
+}
+
+/// Owns an AVCodecContext for one video stream.
+struct VideoDecoder: ~Copyable {
+    let context: UnsafeMutablePointer<AVCodecContext>
+
+    init(_ stream: UnsafeMutablePointer<AVStream>, threads: Int, maxPixels: Int) throws {
+        context = try Self.open(stream, threads: threads, maxPixels: maxPixels)
+    }
+
+    private static func open(
+        _ stream: UnsafeMutablePointer<AVStream>, threads: Int, maxPixels: Int
+    ) throws -> UnsafeMutablePointer<AVCodecContext> {
+        guard let parameters = stream.pointee.codecpar else { throw MediaError.library("a stream without parameters") }
+        let name = String(cString: avcodec_get_name(parameters.pointee.codec_id))
+        guard let codec = avcodec_find_decoder(parameters.pointee.codec_id) else {
+            throw MediaError.unsupportedCodec(name)
+        }
+        guard let context = avcodec_alloc_context3(codec) else { throw MediaError.library("out of memory") }
+        var failed = true
+        defer {
+            var closing: UnsafeMutablePointer<AVCodecContext>? = failed ? context : nil
+            avcodec_free_context(&closing)
+        }
+        guard avcodec_parameters_to_context(context, parameters) >= 0 else {
+            throw MediaError.unsupportedCodec(name + " with parameters that make no sense")
+        }
+        context.pointee.pkt_timebase = stream.pointee.time_base
+        context.pointee.thread_count = Int32(clamping: max(1, min(threads, 16)))
+        context.pointee.max_pixels = Int64(maxPixels)
+        var options: OpaquePointer?
+        av_dict_set(&options, "codec_whitelist", Demuxer.codecs, 0)
+        defer { av_dict_free(&options) }
+        let status = avcodec_open2(context, codec, &options)
+        guard status >= 0 else { throw MediaError.unsupportedCodec("\(name) (\(Demuxer.text(status)))") }
+        failed = false
+        return context
+    }
+
+    deinit {
+        var closing: UnsafeMutablePointer<AVCodecContext>? = context
+        avcodec_free_context(&closing)
+    }
+
+    enum Outcome { case frame, needsInput, ended, failed }
+
+    /// nil ends the stream; frames still inside follow.
+    func send(_ packet: borrowing Packet) -> Int32 { avcodec_send_packet(context, packet.pointer) }
+    func sendEnd() -> Int32 { avcodec_send_packet(context, nil) }
+
+    func receive(into frame: borrowing DecodedFrame) -> Outcome {
+        let status = avcodec_receive_frame(context, frame.pointer)
+        if status == 0 { return .frame }
+        if status == lt_averror(EAGAIN) { return .needsInput }
+        return status == lt_averror_eof ? .ended : .failed
+    }
+}

@@ -1,2 +1,0 @@
-/// Decoding video files into frames.
-enum MediaNamespace {}

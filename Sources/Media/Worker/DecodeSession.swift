@@ -1,0 +1,400 @@
+import CFFmpeg
+import Glibc
+
+/// Decodes one recording inside the worker: packets in, sampled pictures out.
+final class DecodeSession {
+    private let request: FrameRequest
+    private let output: WorkerOutput
+    private let reader: FileReader
+    private var result = DecodeResult()
+    private var timeline: Timeline
+    private var sampler: GridSampler
+    private var wanted: [Int] = []  // reference sampling: ordinals of decoded frames
+    private let stream: UnsafeMutablePointer<AVStream>
+    private let streamIndex: Int
+    private let converter: FrameConverter
+    private var shown = false
+    private var shownRGB: (width: Int, height: Int, parts: Int, pixels: [UInt8])?
+    private var shownPTS: Int64 = 0
+    private var shownTime = 0.0
+    private var endTime = 0.0
+    private var ordinal = 0
+    private var stop = false
+    private var beat = ContinuousClock.now
+
+    private let tick: Double
+    private let frameTicks: Int64
+
+    /// Reads a recording from `reader` and writes all messages but a failure.
+    static func run(_ request: FrameRequest, reader: FileReader, fileSize: Int64, output: WorkerOutput) throws {
+        let demuxer = try Demuxer(reader)
+        let session = try DecodeSession(request, demuxer: demuxer, reader: reader, output: output)
+        if case .probe = request.output {
+            try session.output.send(.info, json: session.result.info)
+            try session.output.send(.end, json: session.result)
+            return
+        }
+        // Opened even for a count: an undecodable stream is said first.
+        let decoder = try VideoDecoder(session.stream, threads: request.threads, maxPixels: request.maxPixels)
+        if request.sampling == .reference {
+            try session.planReference(demuxer)
+            // A second demuxer reads the same bytes again from their start.
+            reader.rewind()
+            let again = try Demuxer(reader)
+            var ignored = DecodeResult()
+            _ = try again.selectVideo(session.streamIndex, notes: &ignored)
+            try session.decode(again, decoder)
+        } else {
+            try session.decode(demuxer, decoder)
+        }
+        try session.output.send(.end, json: session.result)
+    }
+
+    private init(_ request: FrameRequest, demuxer: borrowing Demuxer, reader: FileReader, output: WorkerOutput) throws {
+        self.request = request
+        self.output = output
+        self.reader = reader
+        streamIndex = try demuxer.selectVideo(request.stream, notes: &result)
+        guard let stream = demuxer.stream(streamIndex), let parameters = stream.pointee.codecpar else {
+            throw MediaError.library("the chosen stream is gone")
+        }
+        self.stream = stream
+        if av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) != nil { throw MediaError.encrypted() }
+        let (width, height) = (Int(parameters.pointee.width), Int(parameters.pointee.height))
+        if width > 0, height > 0, width > request.maxPixels / height {
+            throw MediaError.tooLarge(width, height, limit: request.maxPixels)
+        }
+        let base = stream.pointee.time_base
+        tick = base.num > 0 && base.den > 0 ? Double(base.num) / Double(base.den) : 1.0 / 90_000
+        let rate = stream.pointee.avg_frame_rate
+        let framesPerSecond = rate.num > 0 && rate.den > 0 ? Double(rate.num) / Double(rate.den) : nil
+        frameTicks = max(1, Int64((1 / (framesPerSecond ?? 25) / tick).rounded().clamped(to: 1...1e12)))
+        timeline = Timeline(
+            tick: tick, mayBreak: demuxer.mayBreak, maxGap: request.maxGap, frameTicks: frameTicks)
+        sampler = GridSampler(framesPerSecond: request.framesPerSecond, tick: tick)
+        let (orientation, valid) = Orientation.of(stream)
+        if !valid { result.note("invalid_rotation", "the display matrix is no quarter turn and was ignored") }
+        var squarePixels = true
+        // The reference's squash disregards the shape of pixels along with that of the picture.
+        if case .model(let preprocessing, _) = request.output, preprocessing.frameLayout == .squashNearest {
+            squarePixels = false
+        }
+        converter = FrameConverter(orientation: orientation, squarePixels: squarePixels, maxPixels: request.maxPixels)
+
+        result.info.format = demuxer.formatName
+        result.info.codec = String(cString: avcodec_get_name(parameters.pointee.codec_id))
+        result.info.pixelFormat = Colour.name(parameters.pointee.format)
+        result.info.stream = streamIndex
+        result.info.width = width
+        result.info.height = height
+        result.info.framesPerSecond = framesPerSecond
+        result.info.timeBase = [Int(base.num), Int(base.den)]
+        describeDuration(demuxer)
+        if parameters.pointee.color_trc == AVCOL_TRC_SMPTE2084 || parameters.pointee.color_trc == AVCOL_TRC_ARIB_STD_B67 {
+            result.note("hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
+        }
+        if parameters.pointee.field_order.rawValue > AV_FIELD_PROGRESSIVE.rawValue {
+            result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
+        }
+    }
+
+    /// Durations in files lie: 0, negative and beyond a month count as unknown.
+    private func describeDuration(_ demuxer: borrowing Demuxer) {
+        var seconds = -1.0
+        if stream.pointee.duration > 0 {
+            seconds = Double(stream.pointee.duration) * tick
+        } else if demuxer.context.pointee.duration > 0 {
+            seconds = Double(demuxer.context.pointee.duration) / Double(AV_TIME_BASE)
+        }
+        if seconds > 31 * 86_400 {
+            result.note("duration_unreliable", "the container says the recording lasts \(Int(seconds.clamped(to: 0...1e15))) s, which is not believed")
+        } else if seconds > 0 {
+            result.info.duration = seconds
+        }
+    }
+
+    // MARK: Reference sampling
+
+    /// Counts the stream's packets, as the reference's reader counts frames, and lists the indices of its formula.
+    private func planReference(_ demuxer: borrowing Demuxer) throws {
+        let packet = try Packet()
+        var count = 0
+        while av_read_frame(demuxer.context, packet.pointer) >= 0 {
+            if packet.pointer.pointee.stream_index == Int32(streamIndex),
+                packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_DISCARD) == 0
+            {
+                count += 1
+            }
+            av_packet_unref(packet.pointer)
+            try heartbeat()
+        }
+        guard let rate = result.info.framesPerSecond else { throw MediaError.noTimestamps() }
+        wanted = ReferenceSampling.indices(frameCount: count, framesPerSecond: rate, sampleRate: request.framesPerSecond)
+        guard !wanted.isEmpty else { throw MediaError.clipTooShort(count, rate: rate) }
+    }
+
+    // MARK: The loop
+
+    private func decode(_ demuxer: borrowing Demuxer, _ decoder: borrowing VideoDecoder) throws {
+        let packet = try Packet()
+        let frame = try DecodedFrame()
+        var corruptInput = 0
+        readLoop: while !stop {
+            let status = av_read_frame(demuxer.context, packet.pointer)
+            if status == lt_averror(EAGAIN) {
+                try heartbeat()
+                continue
+            }
+            if status < 0 {
+                if reader.failure != 0 {
+                    result.status = .partial
+                    result.note(
+                        "read_error",
+                        "reading stopped at byte \(reader.highWater): \(String(cString: strerror(reader.failure)))")
+                } else if status != lt_averror_eof {
+                    corruptInput += 1
+                    result.counters.packetErrors += 1
+                    // A demuxer that fails forever makes no progress.
+                    if corruptInput < 1000 { continue readLoop }
+                }
+                break
+            }
+            defer { av_packet_unref(packet.pointer) }
+            guard packet.pointer.pointee.stream_index == Int32(streamIndex) else { continue }
+            result.counters.packets += 1
+            if packet.isEncrypted { throw MediaError.encrypted() }
+            if packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_CORRUPT) != 0 { result.counters.packetErrors += 1 }
+            var sent = decoder.send(packet)
+            if sent == lt_averror(EAGAIN) {
+                try drain(decoder, frame)
+                sent = decoder.send(packet)
+            }
+            if sent < 0, sent != lt_averror(EAGAIN) { result.counters.packetErrors += 1 }
+            try drain(decoder, frame)
+            try heartbeat()
+        }
+        if !stop {
+            _ = decoder.sendEnd()
+            try drain(decoder, frame)
+        }
+        try finish()
+    }
+
+    private func drain(_ decoder: borrowing VideoDecoder, _ frame: borrowing DecodedFrame) throws {
+        var failures = 0
+        while !stop {
+            switch decoder.receive(into: frame) {
+            case .frame:
+                result.counters.framesDecoded += 1
+                try present(frame)
+                av_frame_unref(frame.pointer)
+            case .needsInput, .ended: return
+            case .failed:
+                result.counters.packetErrors += 1
+                failures += 1
+                // A decoder may report several damaged pictures, but not without end.
+                if failures > 100 { return }
+            }
+        }
+    }
+
+    private func present(_ frame: borrowing DecodedFrame) throws {
+        defer { ordinal += 1 }
+        if frame.isCorrupt, !request.keepCorrupt {
+            result.counters.framesCorrupt += 1
+            return
+        }
+        if frame.pointer.pointee.interlaced_frame != 0 {
+            result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
+        }
+        if Colour.isHDR(frame.pointer.pointee.color_trc) {
+            result.note("hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
+        }
+        let pts = try time(of: frame)
+        guard case .at(let ticks) = timeline.place(pts) else {
+            result.counters.framesOutOfOrder += 1
+            return
+        }
+        let seconds = Double(ticks) * tick
+        if request.sampling == .reference {
+            try presentReference(frame, ticks: ticks, seconds: seconds)
+            return
+        }
+        let due = sampler.advance(to: seconds)
+        for index in due { try emit(index) }
+        guard !stop else { return }
+        if result.info.startSeconds == nil, let origin = timeline.origin {
+            result.info.startSeconds = Double(origin) * tick
+            try output.send(.info, json: result.info)
+        }
+        let ticksShown = frame.pointer.pointee.pkt_duration > 0 ? frame.pointer.pointee.pkt_duration : frameTicks
+        endTime = seconds + min(Double(ticksShown) * tick, request.maxGap)
+        shownPTS = (timeline.origin ?? 0) &+ ticks
+        shownTime = seconds
+        shown = true
+        shownRGB = nil
+        try hold(frame)
+    }
+
+    // A reference to the frame being shown: converted only when a grid time asks for it.
+    private var held: HeldFrame?
+
+    private func hold(_ frame: borrowing DecodedFrame) throws {
+        if held == nil { held = try HeldFrame() }
+        held?.replace(by: frame)
+    }
+
+    private func presentReference(_ frame: borrowing DecodedFrame, ticks: Int64, seconds: Double) throws {
+        if result.info.startSeconds == nil, let origin = timeline.origin {
+            result.info.startSeconds = Double(origin) * tick
+            try output.send(.info, json: result.info)
+        }
+        endTime = seconds + Double(frameTicks) * tick
+        while sent < wanted.count, wanted[sent] <= ordinal {
+            shownPTS = (timeline.origin ?? 0) &+ ticks
+            shownTime = seconds
+            shown = true
+            shownRGB = nil
+            try hold(frame)
+            try emit(sent)
+            sent += 1
+        }
+        if sent == wanted.count { stop = true }
+    }
+    private var sent = 0
+
+    /// The frame's own time; best_effort_timestamp where it has none, the frame's number over the rate where nothing is known.
+    private func time(of frame: borrowing DecodedFrame) throws -> Int64 {
+        let best = frame.pointer.pointee.best_effort_timestamp
+        if best != lt_nopts { return best }
+        guard result.info.framesPerSecond != nil else { throw MediaError.noTimestamps() }
+        result.note("no_timestamps", "the frames have no times; they were counted at the stream's frame rate")
+        return Int64(ordinal) &* frameTicks
+    }
+
+    // MARK: Sending
+
+    private func emit(_ index: Int) throws {
+        let gridTime = Double(index) / request.framesPerSecond
+        if gridTime >= request.maxDuration {
+            stop = true
+            result.status = .partial
+            result.note("max_duration", "stopped at \(request.maxDuration) s, the limit; raise --max-duration for more")
+            return
+        }
+        if index >= request.maxFrames {
+            stop = true
+            result.status = .partial
+            result.note("max_frames", "stopped after \(request.maxFrames) frames, the limit")
+            return
+        }
+        guard shown else { return }
+        if result.counters.framesSampled > 0, shownRGB != nil { result.counters.framesRepeated += 1 }
+        result.counters.framesSampled += 1
+        guard index >= request.firstIndex else { return }
+        if shownRGB == nil { shownRGB = try picture() }
+        guard let rgb = shownRGB else { return }
+        var message = WorkerMessage(.frame, payload: rgb.pixels.count)
+        message.width = rgb.width
+        message.height = rgb.height
+        message.parts = rgb.parts
+        message.index = index
+        message.gridTime = gridTime
+        message.pts = shownPTS
+        message.ptsSeconds = shownTime
+        message.highWater = reader.highWater
+        try output.send(message, rgb.pixels)
+    }
+
+    private func picture() throws -> (Int, Int, Int, [UInt8]) {
+        guard let held else { throw MediaError.library("no frame is held") }
+        let aspect = held.frame.pointer.pointee.sample_aspect_ratio
+        let known = aspect.num > 0 ? aspect : stream.pointee.sample_aspect_ratio
+        let image = try converter.convert(held.frame, sampleAspect: known)
+        switch request.output {
+        case .probe, .native: return (image.width, image.height, 1, image.pixels)
+        case .model(let preprocessing, let ratio):
+            let parts = preprocessing.frameParts(image, ratio: ratio)
+            return (preprocessing.side, preprocessing.side, parts.count, parts.flatMap(\.pixels))
+        }
+    }
+
+    private func finish() throws {
+        if request.sampling == .grid {
+            if shown, !stop {
+                for index in sampler.finish(at: endTime) where !stop { try emit(index) }
+            }
+        } else {
+            // Fewer frames came than packets: the last one stands for the rest.
+            while shown, sent < wanted.count, !stop {
+                try emit(sent)
+                sent += 1
+            }
+        }
+        result.counters.discontinuities = timeline.discontinuities
+        result.counters.sizeChanges = converter.changes
+        result.counters.bytesRead = reader.highWater
+        result.coveredSeconds = endTime
+        guard shown else { throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors) }
+        judge()
+    }
+
+    /// What the counters mean for the whole.
+    private func judge() {
+        let counters = result.counters
+        if counters.discontinuities > 0 {
+            result.note(
+                "discontinuity", "the times broke off \(counters.discontinuities) times; the timeline goes on across each break")
+        }
+        if counters.framesOutOfOrder > 0 {
+            result.note("out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
+        }
+        if counters.framesCorrupt + counters.packetErrors > 0 {
+            result.note(
+                "damaged",
+                "\(counters.packetErrors) damaged packets and \(counters.framesCorrupt) damaged frames were left out")
+            if Double(counters.framesCorrupt + counters.packetErrors) > 0.05 * Double(max(counters.packets, 1)) {
+                result.status = .partial
+            }
+        }
+        // Containers say how long they last before their end is lost.
+        if let said = result.info.duration, !stop, request.sampling == .grid, endTime < said - max(1.5, 0.01 * said) {
+            result.status = .partial
+            result.note(
+                "truncated",
+                "the recording ends at \(seconds(endTime)) of \(seconds(said)) s: it was cut off, or its length is said wrongly")
+        }
+    }
+
+    private func seconds(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
+
+    /// At most ten a second, and only while something moves.
+    private var lastSign: (Int64, Int) = (-1, -1)
+    private func heartbeat() throws {
+        let now = ContinuousClock.now
+        guard now - beat > .milliseconds(100) else { return }
+        beat = now
+        let sign = (reader.highWater, result.counters.framesDecoded)
+        guard sign != lastSign else { return }
+        lastSign = sign
+        var message = WorkerMessage(.heartbeat, payload: 0)
+        message.highWater = reader.highWater
+        try output.send(message, [])
+    }
+}
+
+/// The frame being shown: a reference, not a copy.
+private final class HeldFrame {
+    let frame: DecodedFrame
+
+    init() throws { frame = try DecodedFrame() }
+
+    func replace(by other: borrowing DecodedFrame) {
+        av_frame_unref(frame.pointer)
+        _ = av_frame_ref(frame.pointer, other.pointer)
+    }
+}
+
+extension Comparable {
+    fileprivate func clamped(to range: ClosedRange<Self>) -> Self { min(max(self, range.lowerBound), range.upperBound) }
+}

@@ -72,8 +72,7 @@ public final class CacheDirectory: Sendable {
     private func writeTag() throws {
         let file = path + "/" + CacheDirectory.tag
         if Posix.linkStatus(file) != nil { return }
-        let temporary = file + ".\(getpid()).tmp"
-        try Posix.remove(temporary)
+        let temporary = file + ".\(getpid()).\(UInt32.random(in: 0...UInt32.max)).tmp"
         let descriptor = try Posix.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode: 0o644)
         defer { close(descriptor) }
         do {
@@ -130,7 +129,7 @@ final class IndexLock {
     /// Takes `<directory>/.lock` without waiting; throws `.locked` when another writer has it.
     init(directory: String) throws {
         let path = directory + "/.lock"
-        descriptor = try Posix.open(path, O_RDWR | O_CREAT | O_NOFOLLOW)
+        let descriptor = try Posix.open(path, O_RDWR | O_CREAT | O_NOFOLLOW)
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             let number = errno
             if number == EINTR { continue }
@@ -144,6 +143,7 @@ final class IndexLock {
             close(descriptor)
             throw StoreError.locked(directory)
         }
+        self.descriptor = descriptor
     }
 
     func release() {

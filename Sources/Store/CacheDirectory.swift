@@ -1,0 +1,155 @@
+import Glibc
+
+/// The directory of all indexes.
+///
+/// Inside are `CACHEDIR.TAG`, `indexes/<index id>/` and `trash/`.
+public final class CacheDirectory: Sendable {
+    static let tag = "CACHEDIR.TAG"
+    static let tagText = """
+        Signature: 8a477f597d28d172789f06886806bc55
+        # This directory is a cache made by longtake: backups may skip it, see https://bford.info/cachedir/
+
+        """
+
+    public let path: String
+
+    /// Opens the cache, making it with mode 0700 when it is not there.
+    ///
+    /// Throws `StoreError`: `.unsafeDirectory` when other users can write it or it is no directory.
+    public init(path: String) throws {
+        var path = path
+        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        self.path = path
+        try CacheDirectory.makeWithParents(path)
+        var status = stat()
+        if stat(path, &status) != 0 { throw StoreError.system(errno, "stat", path) }
+        if status.st_mode & 0o022 != 0 {
+            throw StoreError.writableByOthers(path, mode: UInt32(status.st_mode & 0o7777))
+        }
+        try writeTag()
+        try Posix.makeDirectory(indexesPath)
+        try Posix.makeDirectory(trashPath)
+    }
+
+    /// Where the index for `key` lies or would lie.
+    public func indexPath(_ key: IndexKey) -> String { indexesPath + "/" + key.id }
+
+    /// The manifests of all readable indexes, sorted by name, then path, then id; damaged ones are left out.
+    public func indexes() throws -> [Manifest] {
+        let found = try Posix.names(in: indexesPath).filter(IndexKey.isID).compactMap { name in
+            try? ManifestFile.load(directory: indexesPath + "/" + name)
+        }
+        return found.sorted { ($0.name, $0.path, $0.key.id) < ($1.name, $1.path, $1.key.id) }
+    }
+
+    /// Removes one index: it vanishes by one rename, then its files are unlinked.
+    ///
+    /// Throws `StoreError`: `.notFound`, `.locked` while it is being written, `.badKey` for what is no index id.
+    public func remove(indexID: String) throws {
+        guard IndexKey.isID(indexID) else { throw StoreError.badIndexID(indexID) }
+        let directory = indexesPath + "/" + indexID
+        guard Posix.linkStatus(directory) != nil else { throw StoreError.noIndex(directory) }
+        let lock = try IndexLock(directory: directory)
+        defer { lock.release() }
+        var moment = timespec()
+        clock_gettime(CLOCK_REALTIME, &moment)
+        let grave = "\(trashPath)/\(indexID).\(getpid()).\(moment.tv_sec).\(moment.tv_nsec)"
+        if rename(directory, grave) != 0 { throw StoreError.system(errno, "remove", directory) }
+        try Posix.syncDirectory(indexesPath)
+        // What an earlier run left in the trash goes too.
+        for name in try Posix.names(in: trashPath) { try CacheDirectory.unlinkTree(trashPath + "/" + name) }
+    }
+
+    /// The bytes this user can still write on the cache's file system.
+    public func freeBytes() throws -> Int64 { try Posix.freeBytes(at: path) }
+
+    /// The sizes of all files in the cache, in bytes.
+    public func usedBytes() throws -> Int64 { try CacheDirectory.size(of: path) }
+
+    private var indexesPath: String { path + "/indexes" }
+    private var trashPath: String { path + "/trash" }
+
+    private func writeTag() throws {
+        let file = path + "/" + CacheDirectory.tag
+        if Posix.linkStatus(file) != nil { return }
+        let temporary = file + ".\(getpid()).\(UInt32.random(in: 0...UInt32.max)).tmp"
+        let descriptor = try Posix.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode: 0o644)
+        defer { close(descriptor) }
+        do {
+            try Array(CacheDirectory.tagText.utf8).withUnsafeBytes {
+                try Posix.write(descriptor, $0, path: temporary)
+            }
+            if rename(temporary, file) != 0 { throw StoreError.system(errno, "rename", temporary) }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    private static func makeWithParents(_ path: String) throws {
+        var status = stat()
+        if stat(path, &status) != 0, errno == ENOENT {
+            let parent = Posix.parent(of: path)
+            if parent != path, parent != "." { try makeWithParents(parent) }
+        }
+        try Posix.makeDirectory(path)
+    }
+
+    private static func unlinkTree(_ path: String) throws {
+        guard let status = Posix.linkStatus(path) else { return }
+        guard Posix.isDirectory(status) else { return try Posix.remove(path) }
+        do {
+            for name in try Posix.names(in: path) { try unlinkTree(path + "/" + name) }
+        } catch let error as StoreError where error.code == .notFound {
+            return
+        }
+        if rmdir(path) != 0, errno != ENOENT { throw StoreError.system(errno, "remove", path) }
+    }
+
+    private static func size(of path: String) throws -> Int64 {
+        var total: Int64 = 0
+        for name in try Posix.names(in: path) {
+            let child = path + "/" + name
+            guard let status = Posix.linkStatus(child) else { continue }
+            if Posix.isDirectory(status) {
+                // A directory that another process removes meanwhile takes no room.
+                total += (try? size(of: child)) ?? 0
+            } else {
+                total += Int64(status.st_size)
+            }
+        }
+        return total
+    }
+}
+
+/// The writer's lock on one index directory: it ends with the process, so there is no stale lock to break.
+final class IndexLock {
+    private var descriptor: Int32
+
+    /// Takes `<directory>/.lock` without waiting; throws `.locked` when another writer has it.
+    init(directory: String) throws {
+        let path = directory + "/.lock"
+        let descriptor = try Posix.open(path, O_RDWR | O_CREAT | O_NOFOLLOW)
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            let number = errno
+            if number == EINTR { continue }
+            close(descriptor)
+            throw number == EWOULDBLOCK ? StoreError.locked(directory) : StoreError.system(number, "lock", path)
+        }
+        // The directory may have been moved to the trash between open and lock: then this lock guards nothing.
+        let held = try? Posix.status(descriptor, path: path)
+        guard let held, let named = Posix.linkStatus(path), held.st_ino == named.st_ino, held.st_dev == named.st_dev
+        else {
+            close(descriptor)
+            throw StoreError.locked(directory)
+        }
+        self.descriptor = descriptor
+    }
+
+    func release() {
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = -1
+    }
+
+    deinit { release() }
+}

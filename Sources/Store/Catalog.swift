@@ -1,0 +1,227 @@
+import Foundation
+import GRDB
+import Glibc
+
+/// The list of known recordings, an SQLite file in WAL mode.
+///
+/// It only saves looking things up: `rebuild` makes it anew from the manifests, and a damaged file is put aside. Safe
+/// to use from several threads and processes. All methods throw `StoreError`: `.locked` when another process holds the
+/// file for longer than five seconds, `.damaged`, `.noSpace`, `.io`.
+public final class Catalog: Sendable {
+    /// One recording under one path with one index.
+    ///
+    /// `size` in bytes, `modified` in nanoseconds since 1970, `content` the SHA-256 in hex, `id` is `vid_` and its
+    /// first 16 digits, `added` in RFC 3339, `state` `complete` or `partial` or what the caller calls it, `error` why
+    /// the last attempt failed.
+    public struct RecordingRow: Codable, Sendable, Equatable {
+        public var path: String
+        public var pathBase64: String?
+        public var size: Int64
+        public var modified: Int64
+        public var inode: UInt64
+        public var content: String
+        public var indexID: String
+        public var id: String
+        public var added: String
+        public var state: String
+        public var error: String?
+
+        /// `id` is made from `content`.
+        public init(
+            path: String, pathBase64: String? = nil, size: Int64, modified: Int64, inode: UInt64, content: String,
+            indexID: String, added: String, state: String, error: String? = nil
+        ) {
+            self.path = path
+            self.pathBase64 = pathBase64
+            self.size = size
+            self.modified = modified
+            self.inode = inode
+            self.content = content
+            self.indexID = indexID
+            self.id = "vid_" + content.prefix(16)
+            self.added = added
+            self.state = state
+            self.error = error
+        }
+    }
+
+    public let path: String
+    private let database: DatabaseQueue
+
+    static let version = 1
+
+    /// Opens or makes the catalogue; a file that is no intact database is renamed to `<path>.damaged-<time>` first.
+    ///
+    /// Throws `.newerFormat` for the catalogue of a newer program, which is left alone.
+    public init(path: String) throws {
+        self.path = path
+        database = try Catalog.translated(path) {
+            do {
+                return try Catalog.open(path)
+            } catch let error as DatabaseError where Catalog.isDamage(error) {
+                try Catalog.putAside(path)
+                return try Catalog.open(path)
+            }
+        }
+    }
+
+    /// The newest row of the file at `path` if size, time and inode are still the same.
+    public func find(path: String, size: Int64, modified: Int64, inode: UInt64) throws -> RecordingRow? {
+        try rows(
+            "WHERE path = ? AND size = ? AND modified = ? AND inode = ? ORDER BY added DESC, indexID LIMIT 1",
+            [path, size, modified, Int64(bitPattern: inode)]
+        ).first
+    }
+
+    /// Adds a row, in place of the one with the same path and index if there is one.
+    public func upsert(_ row: RecordingRow) throws { try write { try Catalog.insert(row, $0) } }
+
+    /// Removes all rows of one index.
+    public func remove(indexID: String) throws {
+        try write { try $0.execute(sql: "DELETE FROM recording WHERE indexID = ?", arguments: [indexID]) }
+    }
+
+    /// All rows by path.
+    public func all() throws -> [RecordingRow] { try rows("ORDER BY path, pathBase64, indexID", []) }
+
+    /// Replaces all rows by one for each manifest, in one transaction.
+    public func rebuild(from manifests: [Manifest]) throws {
+        try write { database in
+            try database.execute(sql: "DELETE FROM recording")
+            for manifest in manifests {
+                let row = RecordingRow(
+                    path: manifest.path, pathBase64: manifest.pathBase64, size: manifest.fileSize,
+                    modified: manifest.modified, inode: manifest.inode, content: manifest.key.content,
+                    indexID: manifest.key.id, added: manifest.created, state: manifest.state)
+                try Catalog.insert(row, database)
+            }
+        }
+    }
+
+    private static let columns = [
+        "path", "pathBase64", "size", "modified", "inode", "content", "indexID", "id", "added", "state", "error",
+    ]
+
+    private static func open(_ path: String) throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(5)
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+        }
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        try queue.writeWithoutTransaction { database in
+            let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+            if found > version { throw StoreError.newer(path, found: found, known: version) }
+            if try String.fetchOne(database, sql: "PRAGMA quick_check(1)") != "ok" {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "quick_check failed")
+            }
+            try database.inTransaction(.immediate) {
+                // An inode has 64 bits: it is stored as the signed number with the same bits.
+                try database.execute(
+                    sql: """
+                        CREATE TABLE IF NOT EXISTS recording (
+                            path TEXT NOT NULL, pathBase64 TEXT, size INTEGER NOT NULL, modified INTEGER NOT NULL,
+                            inode INTEGER NOT NULL, content TEXT NOT NULL, indexID TEXT NOT NULL, id TEXT NOT NULL,
+                            added TEXT NOT NULL, state TEXT NOT NULL, error TEXT);
+                        CREATE UNIQUE INDEX IF NOT EXISTS recording_key
+                            ON recording (path, ifnull(pathBase64, ''), indexID);
+                        CREATE INDEX IF NOT EXISTS recording_index ON recording (indexID);
+                        PRAGMA user_version = \(version);
+                        """)
+                return .commit
+            }
+            // A table of the same name with other columns is not ours.
+            let names = try database.columns(in: "recording").map(\.name)
+            if names != columns { throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "other columns") }
+        }
+        return queue
+    }
+
+    private static func isDamage(_ error: DatabaseError) -> Bool {
+        let code = error.resultCode
+        return code == .SQLITE_CORRUPT || code == .SQLITE_NOTADB
+    }
+
+    private static func putAside(_ path: String) throws {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let aside = "\(path).damaged-\(now.tv_sec).\(now.tv_nsec)"
+        if rename(path, aside) != 0 { throw StoreError.system(errno, "rename", path) }
+        // The log belongs to the damaged file; left behind it would be replayed into the new one.
+        for suffix in ["-wal", "-shm"] where Posix.linkStatus(path + suffix) != nil {
+            if rename(path + suffix, aside + suffix) != 0 { throw StoreError.system(errno, "rename", path + suffix) }
+        }
+    }
+
+    private func write(_ body: @Sendable (Database) throws -> Void) throws {
+        try Catalog.translated(path) { try database.write { try body($0) } }
+    }
+
+    private func rows(_ condition: String, _ arguments: StatementArguments) throws -> [RecordingRow] {
+        try Catalog.translated(path) {
+            try database.read { database in
+                let names = Catalog.columns.joined(separator: ", ")
+                let sql = "SELECT \(names) FROM recording \(condition)"
+                return try Row.fetchAll(database, sql: sql, arguments: arguments).map { try Catalog.row($0) }
+            }
+        }
+    }
+
+    private static func insert(_ row: RecordingRow, _ database: Database) throws {
+        try database.execute(
+            sql: "DELETE FROM recording WHERE path = ? AND ifnull(pathBase64, '') = ? AND indexID = ?",
+            arguments: [row.path, row.pathBase64 ?? "", row.indexID])
+        let marks = columns.map { _ in "?" }.joined(separator: ", ")
+        try database.execute(
+            sql: "INSERT INTO recording (\(columns.joined(separator: ", "))) VALUES (\(marks))",
+            arguments: [
+                row.path, row.pathBase64, row.size, row.modified, Int64(bitPattern: row.inode), row.content,
+                row.indexID, row.id, row.added, row.state, row.error,
+            ])
+    }
+
+    /// Decodes without the traps that GRDB's typed subscripts have for a value of another type.
+    private static func row(_ row: Row) throws -> RecordingRow {
+        func text(_ name: String) throws -> String? {
+            let value: DatabaseValue = row[name]
+            if value.isNull { return nil }
+            guard let text = String.fromDatabaseValue(value) else { throw damaged(name) }
+            return text
+        }
+        func required(_ name: String) throws -> String {
+            guard let text = try text(name) else { throw damaged(name) }
+            return text
+        }
+        func number(_ name: String) throws -> Int64 {
+            let value: DatabaseValue = row[name]
+            guard let number = Int64.fromDatabaseValue(value) else { throw damaged(name) }
+            return number
+        }
+        func damaged(_ name: String) -> DatabaseError {
+            DatabaseError(resultCode: .SQLITE_CORRUPT, message: "column \(name) has a value of another type")
+        }
+        var result = RecordingRow(
+            path: try required("path"), pathBase64: try text("pathBase64"), size: try number("size"),
+            modified: try number("modified"), inode: UInt64(bitPattern: try number("inode")),
+            content: try required("content"), indexID: try required("indexID"), added: try required("added"),
+            state: try required("state"), error: try text("error"))
+        result.id = try required("id")
+        return result
+    }
+
+    /// Runs `body` and turns SQLite's errors into the store's.
+    private static func translated<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as DatabaseError {
+            let code: StoreError.Code =
+                switch error.resultCode {
+                case .SQLITE_CORRUPT, .SQLITE_NOTADB: .damaged
+                case .SQLITE_FULL: .noSpace
+                case .SQLITE_BUSY, .SQLITE_LOCKED: .locked
+                default: .io
+                }
+            throw StoreError.catalog(path, error.message ?? error.description, code: code)
+        }
+    }
+}

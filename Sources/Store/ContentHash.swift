@@ -1,0 +1,53 @@
+import CCrypto
+import Glibc
+
+/// SHA-256, the name of a recording's content.
+public enum ContentHash {
+    /// The SHA-256 of `bytes` as 64 lower-case hexadecimal digits.
+    public static func sha256(_ bytes: [UInt8]) -> String {
+        var digest = [UInt8](repeating: 0, count: 32)
+        var length: UInt32 = 0
+        let done = EVP_Digest(bytes, bytes.count, &digest, &length, EVP_sha256(), nil)
+        // Only a libcrypto without SHA-256 can fail here; no input can.
+        precondition(done == 1 && length == 32, "libcrypto has no SHA-256")
+        return hex(digest)
+    }
+
+    /// The SHA-256 of an open file from its first byte to its end, as 64 hexadecimal digits.
+    ///
+    /// The file offset is left alone. `progress` gets the bytes hashed so far, once per MiB; what it throws ends the
+    /// hashing. Throws `StoreError` `.io` when the file cannot be read.
+    public static func sha256(fileDescriptor: Int32, progress: (Int64) throws -> Void) throws -> String {
+        guard let context = EVP_MD_CTX_new() else { throw StoreError.hashing("out of memory") }
+        defer { EVP_MD_CTX_free(context) }
+        guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else { throw StoreError.hashing("not available") }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+        defer { buffer.deallocate() }
+        var offset = 0
+        while true {
+            let got = try Posix.pread(fileDescriptor, buffer, offset: offset, path: "the recording")
+            if got > 0 {
+                guard EVP_DigestUpdate(context, buffer.baseAddress, got) == 1 else {
+                    throw StoreError.hashing("update refused")
+                }
+                offset += got
+                try progress(Int64(offset))
+            }
+            if got < buffer.count { break }
+        }
+        var digest = [UInt8](repeating: 0, count: 32)
+        guard EVP_DigestFinal_ex(context, &digest, nil) == 1 else { throw StoreError.hashing("final refused") }
+        return hex(digest)
+    }
+
+    static func hex(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.count * 2)
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

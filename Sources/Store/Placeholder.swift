@@ -1,2 +1,0 @@
-/// The frame cache.
-enum StoreNamespace {}

@@ -1,0 +1,120 @@
+import Glibc
+
+/// The few system calls the store makes, with EINTR and short transfers taken care of.
+enum Posix {
+    /// Opens `path` close-on-exec; throws `StoreError` on failure.
+    static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o600) throws -> Int32 {
+        while true {
+            let descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
+            if descriptor >= 0 { return descriptor }
+            let number = errno
+            if number != EINTR { throw StoreError.system(number, "open", path) }
+        }
+    }
+
+    /// Writes all of `bytes`; throws `.noSpace` with the bytes that did not fit.
+    static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, path: String) throws {
+        guard let base = bytes.baseAddress else { return }
+        var done = 0
+        while done < bytes.count {
+            let written = Glibc.write(descriptor, base + done, bytes.count - done)
+            if written > 0 {
+                done += written
+            } else if written == 0 {
+                throw StoreError.system(EIO, "write", path)
+            } else if errno != EINTR {
+                throw StoreError.system(errno, "write", path, bytes: bytes.count - done)
+            }
+        }
+    }
+
+    /// Fills `buffer` from `offset` on; returns how many bytes there were before the end of the file.
+    static func pread(
+        _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, offset: Int, path: String
+    ) throws -> Int {
+        guard let base = buffer.baseAddress else { return 0 }
+        var done = 0
+        while done < buffer.count {
+            let got = Glibc.pread(descriptor, base + done, buffer.count - done, off_t(offset + done))
+            if got == 0 { break }
+            if got > 0 {
+                done += got
+            } else if errno != EINTR {
+                throw StoreError.system(errno, "read", path)
+            }
+        }
+        return done
+    }
+
+    /// Flushes a file; a failure is final, since the kernel may have dropped the pages.
+    static func sync(_ descriptor: Int32, path: String) throws {
+        if fsync(descriptor) != 0 { throw StoreError.notSynced(path, errno) }
+    }
+
+    /// Flushes the names in a directory.
+    static func syncDirectory(_ path: String) throws {
+        let descriptor = try open(path, O_RDONLY | O_DIRECTORY)
+        defer { close(descriptor) }
+        try sync(descriptor, path: path)
+    }
+
+    static func status(_ descriptor: Int32, path: String) throws -> stat {
+        var status = stat()
+        if fstat(descriptor, &status) != 0 { throw StoreError.system(errno, "stat", path) }
+        return status
+    }
+
+    /// The status of `path` itself (links are not followed), nil when there is no such file.
+    static func linkStatus(_ path: String) -> stat? {
+        var status = stat()
+        return lstat(path, &status) == 0 ? status : nil
+    }
+
+    static func isDirectory(_ status: stat) -> Bool { status.st_mode & S_IFMT == S_IFDIR }
+    static func isRegular(_ status: stat) -> Bool { status.st_mode & S_IFMT == S_IFREG }
+
+    /// Makes one directory for this user only; true when it was not there before.
+    @discardableResult
+    static func makeDirectory(_ path: String) throws -> Bool {
+        if mkdir(path, 0o700) == 0 { return true }
+        let number = errno
+        var status = stat()
+        if number == EEXIST, stat(path, &status) == 0 {
+            if isDirectory(status) { return false }
+            throw StoreError.notADirectory(path)
+        }
+        throw StoreError.system(number, "create", path)
+    }
+
+    /// Removes a file; one that is gone already is no error.
+    static func remove(_ path: String) throws {
+        if unlink(path) != 0, errno != ENOENT { throw StoreError.system(errno, "remove", path) }
+    }
+
+    /// The names in a directory without `.` and `..`, sorted; names that are not UTF-8 are left out.
+    static func names(in path: String) throws -> [String] {
+        guard let directory = opendir(path) else { throw StoreError.system(errno, "list", path) }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(validatingCString: $0) }
+            }
+            if let name, name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// The bytes an ordinary user can still write on the file system of `path`.
+    static func freeBytes(at path: String) throws -> Int64 {
+        var status = statvfs()
+        if statvfs(path, &status) != 0 { throw StoreError.system(errno, "measure", path) }
+        let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+        return overflow ? Int64.max : Int64(clamping: bytes)
+    }
+
+    static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}

@@ -1,0 +1,146 @@
+import Glibc
+
+/// A failure of the frame cache.
+///
+/// `code` is stable and meant for programs; `message` is one sentence for people and names the file it is about.
+public struct StoreError: Error, CustomStringConvertible, Sendable {
+    /// The kinds of failure.
+    public enum Code: String, Sendable {
+        case damaged
+        case newerFormat = "newer_format"
+        case notFound = "not_found"
+        case locked
+        case noSpace = "no_space"
+        case io
+        case badKey = "bad_key"
+        case unsafeDirectory = "unsafe_directory"
+    }
+
+    public let code: Code
+    public let message: String
+
+    public var description: String { "\(code.rawValue): \(message)" }
+
+    init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+}
+
+// Every text of the store, in one place.
+extension StoreError {
+    private static let again = "index the recording again with --force"
+
+    // What the operating system said.
+
+    /// The error for `number` (an errno) while doing `action` on `path`; `bytes` is what was to be written.
+    static func system(_ number: Int32, _ action: String, _ path: String, bytes: Int = 0) -> StoreError {
+        let reason = String(cString: strerror(number))
+        switch number {
+        case ENOSPC, EDQUOT, EFBIG:
+            let free = (try? Posix.freeBytes(at: Posix.parent(of: path))).map { "\($0) bytes are free" }
+            let room = free ?? "the free space is unknown"
+            return StoreError(.noSpace, "cannot \(action) \(path): \(bytes) bytes do not fit, \(room) (\(reason))")
+        case ENOENT: return StoreError(.notFound, "cannot \(action) \(path): \(reason)")
+        default: return StoreError(.io, "cannot \(action) \(path): \(reason)")
+        }
+    }
+
+    static func notSynced(_ path: String, _ number: Int32) -> StoreError {
+        switch number {
+        case ENOSPC, EDQUOT, EFBIG: system(number, "flush", path)
+        default:
+            StoreError(
+                .io, "\(path) did not reach the disk and was thrown away: \(String(cString: strerror(number)))")
+        }
+    }
+
+    static func hashing(_ reason: String) -> StoreError { StoreError(.io, "SHA-256 failed: \(reason)") }
+
+    // The cache directory.
+
+    static func notADirectory(_ path: String) -> StoreError {
+        StoreError(.unsafeDirectory, "\(path) is not a directory")
+    }
+
+    static func writableByOthers(_ path: String, mode: UInt32) -> StoreError {
+        StoreError(
+            .unsafeDirectory,
+            "\(path) can be written by other users (mode \(String(mode, radix: 8))): run chmod go-w on it")
+    }
+
+    static func badIndexID(_ id: String) -> StoreError {
+        StoreError(.badKey, "\(id.debugDescription) is not an index id: 32 lower-case hexadecimal digits are")
+    }
+
+    static func locked(_ path: String) -> StoreError {
+        StoreError(.locked, "\(path) is being written by another process")
+    }
+
+    // Keys, layouts and calls that do not fit them.
+
+    static func newer(_ path: String, found: Int, known: Int) -> StoreError {
+        StoreError(
+            .newerFormat, "\(path) has format version \(found), this program knows version \(known): use a newer one")
+    }
+
+    static func olderKey(_ found: Int, known: Int) -> StoreError {
+        StoreError(.badKey, "the key has format version \(found), only version \(known) can be written")
+    }
+
+    static func layoutTooLarge() -> StoreError {
+        StoreError(.badKey, "the record layout has a negative size or is too large")
+    }
+
+    static func headerTooLarge(_ bytes: Int, limit: Int) -> StoreError {
+        StoreError(.badKey, "key and layout take \(bytes) bytes, a segment header holds \(limit)")
+    }
+
+    static func badSegmentLength(_ frames: Int) -> StoreError {
+        StoreError(.badKey, "\(frames) frames per segment: 1 to \(SegmentFormat.maxFrames) are possible")
+    }
+
+    static func outOfOrder(got: UInt32, expected: Int) -> StoreError {
+        StoreError(.badKey, "frame \(got) was appended where frame \(expected) is next")
+    }
+
+    static func badParts(_ sizes: [Int], expected: [Int]) -> StoreError {
+        StoreError(.badKey, "a record has parts of \(expected) bytes, not \(sizes)")
+    }
+
+    static func noSuchPart(part: Int, frame: Int, parts: Int, frames: Int) -> StoreError {
+        StoreError(.badKey, "part \(part) of frame \(frame) does not exist: there are \(parts) parts, \(frames) frames")
+    }
+
+    static func badBuffer(_ bytes: Int, expected: Int) -> StoreError {
+        StoreError(.badKey, "the buffer holds \(bytes) bytes, the part \(expected)")
+    }
+
+    static func writerFinished() -> StoreError { StoreError(.badKey, "the index writer has finished already") }
+
+    static func manifestMismatch(_ what: String) -> StoreError {
+        StoreError(.badKey, "the manifest's \(what) is not the one that was written")
+    }
+
+    static func noIndex(_ path: String) -> StoreError { StoreError(.notFound, "there is no index in \(path)") }
+
+    // Damage.
+
+    static func damagedManifest(_ path: String, _ reason: String) -> StoreError {
+        StoreError(.damaged, "\(path) is damaged (\(reason)): \(again)")
+    }
+
+    static func damagedSegment(_ path: String, _ reason: String) -> StoreError {
+        StoreError(.damaged, "segment \(path) is damaged (\(reason)): \(again)")
+    }
+
+    static func damagedFrame(_ path: String, frame: Int, _ reason: String) -> StoreError {
+        StoreError(.damaged, "segment \(path), frame \(frame) is damaged (\(reason)): \(again)")
+    }
+
+    // The catalogue.
+
+    static func catalog(_ path: String, _ reason: String, code: Code) -> StoreError {
+        StoreError(code, "the catalogue \(path) failed: \(reason)")
+    }
+}

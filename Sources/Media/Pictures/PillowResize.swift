@@ -1,0 +1,115 @@
+/// Resizing, bit for bit as the reference's libraries do it.
+public enum PillowResize {
+    /// Resizes as Pillow's `Image.resize(size, BICUBIC)` on an RGB image.
+    ///
+    /// Antialiased when shrinking, 22-bit fixed point, rounded to 8 bits between the horizontal and the vertical pass.
+    /// Sizes below 1 count as 1. Source: Pillow's Resample.c.
+    public static func bicubic(_ image: RGBImage, width: Int, height: Int) -> RGBImage {
+        let (width, height) = (max(width, 1), max(height, 1))
+        return bicubic(
+            ResampleSource(image), width: width, height: height, columns: 0..<width, rows: 0..<height)
+    }
+
+    /// Resizes by nearest neighbour as the reference's video path: torch's `interpolate(mode: "nearest")`.
+    ///
+    /// Source index = min(floor(target index * (source size / target size)), source size - 1), in float32. Sizes below 1
+    /// count as 1.
+    public static func nearest(_ image: RGBImage, width: Int, height: Int) -> RGBImage {
+        let (width, height) = (max(width, 1), max(height, 1))
+        if width == image.width && height == image.height { return image }
+        let columns = nearestIndices(source: image.width, target: width).map { $0 * 3 }
+        let rows = nearestIndices(source: image.height, target: height)
+        let stride = image.width * 3
+        let pixels = [UInt8](unsafeUninitializedCapacity: width * height * 3) { target, count in
+            image.pixels.withUnsafeBufferPointer { source in
+                var to = 0
+                for row in rows {
+                    for column in columns {
+                        let from = row * stride + column
+                        target[to] = source[from]
+                        target[to + 1] = source[from + 1]
+                        target[to + 2] = source[from + 2]
+                        to += 3
+                    }
+                }
+            }
+            count = width * height * 3
+        }
+        return RGBImage(width: width, height: height, pixels: pixels)
+    }
+
+    /// The source index of each target index along one axis.
+    static func nearestIndices(source: Int, target: Int) -> [Int] {
+        let scale = Float(source) / Float(target)
+        return (0..<target).map { min(Int((Float($0) * scale).rounded(.down)), source - 1) }
+    }
+
+    /// The part `columns` x `rows` of the picture resized to `width` x `height`.
+    ///
+    /// Only what the part needs is computed, so that a long thin picture's middle costs no more than another's.
+    static func bicubic(
+        _ source: ResampleSource, width: Int, height: Int, columns: Range<Int>, rows: Range<Int>
+    ) -> RGBImage {
+        let horizontal = BicubicTaps(source: source.width, target: width, outputs: columns)
+        let vertical = BicubicTaps(source: source.height, target: height, outputs: rows)
+        // Padding rows all look the same: they are resized once, and stand first.
+        let needed = vertical.sourceRange.clamped(to: source.top..<(source.top + source.image.height))
+        let rowBytes = columns.count * 3
+        var middle = [UInt8](repeating: 0, count: rowBytes * (needed.count + 1))
+        middle.withUnsafeMutableBufferPointer { middle in
+            var line = [UInt8](repeating: 0, count: source.width * 3)
+            line.withUnsafeMutableBufferPointer { line in
+                source.fillPadding(line)
+                horizontal.applyAcross(UnsafeBufferPointer(line), into: middle, at: 0)
+                for (index, row) in needed.enumerated() {
+                    source.copyRow(row - source.top, into: line)
+                    horizontal.applyAcross(UnsafeBufferPointer(line), into: middle, at: (index + 1) * rowBytes)
+                }
+            }
+        }
+        let offsets = vertical.sourceRange.map { needed.contains($0) ? ($0 - needed.lowerBound + 1) * rowBytes : 0 }
+        let pixels = [UInt8](unsafeUninitializedCapacity: rowBytes * rows.count) { target, count in
+            middle.withUnsafeBufferPointer {
+                vertical.applyDown($0, rowOffsets: offsets, rowBytes: rowBytes, into: target)
+            }
+            count = rowBytes * rows.count
+        }
+        return RGBImage(width: columns.count, height: rows.count, pixels: pixels)
+    }
+}
+
+/// A picture, or a picture centred on a larger square of one colour that is never laid out in memory.
+struct ResampleSource {
+    let image: RGBImage
+    let width: Int
+    let height: Int
+    let left: Int
+    let top: Int
+    let colour: [UInt8]
+
+    init(_ image: RGBImage) {
+        self.image = image
+        (width, height, left, top, colour) = (image.width, image.height, 0, 0, [0, 0, 0])
+    }
+
+    /// The reference's `expand2square`: offset (difference) / 2, rounded down, at the left or the top.
+    init(_ image: RGBImage, expandedToSquareOf colour: [UInt8]) {
+        self.image = image
+        let side = max(image.width, image.height)
+        (width, height) = (side, side)
+        (left, top) = ((side - image.width) / 2, (side - image.height) / 2)
+        self.colour = colour
+    }
+
+    func fillPadding(_ line: UnsafeMutableBufferPointer<UInt8>) {
+        for index in 0..<(width * 3) { line[index] = colour[index % 3] }
+    }
+
+    /// Only the picture's own columns: the padding around them stays as it was filled.
+    func copyRow(_ row: Int, into line: UnsafeMutableBufferPointer<UInt8>) {
+        let bytes = image.width * 3
+        image.pixels.withUnsafeBufferPointer { pixels in
+            for index in 0..<bytes { line[left * 3 + index] = pixels[row * bytes + index] }
+        }
+    }
+}

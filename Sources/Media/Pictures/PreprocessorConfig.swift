@@ -1,0 +1,164 @@
+import Foundation
+
+extension PicturePreprocessing {
+    /// A preprocessor_config.json may have this many bytes.
+    static let maximumConfigBytes = 1 << 20
+
+    /// Reads a Hugging Face preprocessor_config.json of CLIPImageProcessor or its forerunner CLIPFeatureExtractor.
+    ///
+    /// Sizes as whole numbers or as dictionaries; missing keys have CLIPImageProcessor's own values. The optional key
+    /// `longtake_frame_layout` names a `FrameLayout`. Throws `bad_preprocessor_config` for everything that would change
+    /// the pixels in a way not implemented here.
+    public init(preprocessorConfig bytes: [UInt8], imageAspectRatio: String) throws {
+        guard bytes.count <= Self.maximumConfigBytes else {
+            throw PictureError.config("has \(bytes.count) bytes; at most \(Self.maximumConfigBytes) are read")
+        }
+        let config: PreprocessorConfig
+        do {
+            config = try JSONDecoder().decode(PreprocessorConfig.self, from: Data(bytes))
+        } catch let error as DecodingError {
+            throw PictureError.config(error.placeAndReason)
+        } catch {
+            throw PictureError.config("is not readable JSON")
+        }
+        self.init(
+            side: try config.side(), mean: try config.channels("image_mean", config.mean ?? Self.clipMean),
+            std: try config.channels("image_std", config.std ?? Self.clipStd, positive: true),
+            rescale: try config.rescale(), frameLayout: try config.frameLayout(), imageAspectRatio: imageAspectRatio)
+    }
+}
+
+/// The file's keys, not yet checked.
+private struct PreprocessorConfig: Decodable {
+    let size: Extent?
+    let cropSize: Extent?
+    let resample: Int?
+    let mean: [Double]?
+    let std: [Double]?
+    let rescaleFactor: Double?
+    let layout: String?
+    let doResize: Bool?
+    let doCenterCrop: Bool?
+    let doRescale: Bool?
+    let doNormalize: Bool?
+
+    enum CodingKeys: String, CodingKey {
+        case size
+        case cropSize = "crop_size"
+        case resample
+        case mean = "image_mean"
+        case std = "image_std"
+        case rescaleFactor = "rescale_factor"
+        case layout = "longtake_frame_layout"
+        case doResize = "do_resize"
+        case doCenterCrop = "do_center_crop"
+        case doRescale = "do_rescale"
+        case doNormalize = "do_normalize"
+    }
+
+    /// A size as old files write it (a number) or as newer ones do (a dictionary).
+    struct Extent: Decodable {
+        let side: Int?
+        let shortestEdge: Int?
+        let width: Int?
+        let height: Int?
+
+        enum CodingKeys: String, CodingKey {
+            case shortestEdge = "shortest_edge"
+            case width
+            case height
+        }
+
+        init(from decoder: any Decoder) throws {
+            if let number = try? decoder.singleValueContainer().decode(Int.self) {
+                (side, shortestEdge, width, height) = (number, nil, nil, nil)
+                return
+            }
+            let members = try decoder.container(keyedBy: CodingKeys.self)
+            side = nil
+            shortestEdge = try members.decodeIfPresent(Int.self, forKey: .shortestEdge)
+            width = try members.decodeIfPresent(Int.self, forKey: .width)
+            height = try members.decodeIfPresent(Int.self, forKey: .height)
+        }
+    }
+
+    /// CLIPImageProcessor's side where the file names none.
+    private static let defaultSide = 224
+
+    func side() throws -> Int {
+        for (key, flag) in [
+            ("do_resize", doResize), ("do_center_crop", doCenterCrop), ("do_rescale", doRescale),
+            ("do_normalize", doNormalize),
+        ] where flag == false { throw PictureError.config("\(key) is false; only true is supported") }
+        // 3 is PIL's number for bicubic.
+        guard (resample ?? 3) == 3 else {
+            throw PictureError.config("resample is \(resample ?? 3); only 3 (bicubic) is supported")
+        }
+        var edge = Self.defaultSide
+        if let size {
+            guard let given = size.side ?? size.shortestEdge else {
+                throw PictureError.config("size has no shortest_edge; only resizing by the shortest edge is supported")
+            }
+            edge = given
+        }
+        var crop = Self.defaultSide
+        if let cropSize {
+            guard let given = cropSize.side ?? cropSize.height, given == cropSize.side ?? cropSize.width else {
+                throw PictureError.config("crop_size is not a square of width and height")
+            }
+            crop = given
+        }
+        guard edge == crop else {
+            throw PictureError.config("size \(edge) and crop_size \(crop) differ; they must be equal")
+        }
+        guard PicturePreprocessing.sides.contains(edge) else {
+            let (low, high) = (PicturePreprocessing.sides.lowerBound, PicturePreprocessing.sides.upperBound)
+            throw PictureError.config("size is \(edge); it must be from \(low) to \(high)")
+        }
+        return edge
+    }
+
+    /// Three numbers that float32 can hold.
+    func channels(_ key: String, _ values: [Double], positive: Bool = false) throws -> [Double] {
+        guard values.count == 3 else { throw PictureError.config("\(key) has \(values.count) numbers instead of 3") }
+        for value in values {
+            guard Float(value).isFinite else { throw PictureError.config("\(key) has \(value), which is not finite") }
+            guard !positive || Float(value) >= .leastNormalMagnitude else {
+                throw PictureError.config("\(key) has \(value); it must be above 0")
+            }
+        }
+        return values
+    }
+
+    func rescale() throws -> Double {
+        let factor = rescaleFactor ?? PicturePreprocessing.clipRescale
+        guard factor > 0, Float(factor * 255).isFinite else {
+            throw PictureError.config("rescale_factor is \(factor); it must be above 0")
+        }
+        return factor
+    }
+
+    func frameLayout() throws -> FrameLayout {
+        guard let layout else { return .squashNearest }
+        guard let known = FrameLayout(rawValue: layout) else {
+            let names = FrameLayout.allCases.map(\.rawValue).joined(separator: ", ")
+            throw PictureError.config("longtake_frame_layout is \"\(layout.prefix(40))\"; known are \(names)")
+        }
+        return known
+    }
+}
+
+extension DecodingError {
+    /// The key and the fault, without Foundation's dump of the whole error.
+    fileprivate var placeAndReason: String {
+        let context: Context
+        switch self {
+        case .typeMismatch(_, let found), .valueNotFound(_, let found), .keyNotFound(_, let found),
+            .dataCorrupted(let found):
+            context = found
+        @unknown default: return "is not readable"
+        }
+        let place = context.codingPath.map(\.stringValue).joined(separator: ".")
+        return place.isEmpty ? "is not a JSON object" : "\(place) has a value of the wrong kind"
+    }
+}

@@ -1,0 +1,31 @@
+/// A picture of 8-bit RGB pixels.
+///
+/// `pixels` is row-major, three bytes per pixel, `width * height * 3` bytes, no padding between rows.
+public struct RGBImage: Sendable, Equatable {
+    /// In pixels, at least 1.
+    public private(set) var width: Int
+    /// In pixels, at least 1.
+    public private(set) var height: Int
+    public private(set) var pixels: [UInt8]
+
+    /// Sizes that do not fit the pixels are a programming error, not an input's: decoders check before they get here.
+    public init(width: Int, height: Int, pixels: [UInt8]) {
+        let (area, overflow) = width.multipliedReportingOverflow(by: height)
+        let (count, tooMany) = area.multipliedReportingOverflow(by: 3)
+        precondition(width > 0 && height > 0 && !overflow && !tooMany && count == pixels.count, "sizes must fit")
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+    }
+
+    /// The block at (`left`, `top`); it must lie inside the picture.
+    func block(left: Int, top: Int, width: Int, height: Int) -> RGBImage {
+        var result: [UInt8] = []
+        result.reserveCapacity(width * height * 3)
+        for row in top..<(top + height) {
+            let start = (row * self.width + left) * 3
+            result.append(contentsOf: pixels[start..<(start + width * 3)])
+        }
+        return RGBImage(width: width, height: height, pixels: result)
+    }
+}

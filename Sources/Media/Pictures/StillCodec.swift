@@ -1,0 +1,97 @@
+import CFFmpeg
+
+/// One owner per libavcodec structure, for single pictures.
+struct StillCodecContext: ~Copyable {
+    let raw: UnsafeMutablePointer<AVCodecContext>
+
+    /// Throws `picture_too_large` without memory.
+    init(_ codec: UnsafePointer<AVCodec>) throws {
+        guard let context = avcodec_alloc_context3(codec) else { throw PictureError.outOfMemory("a picture's codec") }
+        raw = context
+        raw.pointee.thread_count = 1
+    }
+
+    /// Opens it; the settings must be made before. `fault` makes the error of the library's reason.
+    func open(_ codec: UnsafePointer<AVCodec>, fault: (String) -> PictureError) throws {
+        let status = avcodec_open2(raw, codec, nil)
+        guard status >= 0 else { throw fault(StillCodec.reason(status)) }
+    }
+
+    deinit {
+        var context: UnsafeMutablePointer<AVCodecContext>? = raw
+        avcodec_free_context(&context)
+    }
+}
+
+struct StillFrame: ~Copyable {
+    let raw: UnsafeMutablePointer<AVFrame>
+
+    init() throws {
+        guard let frame = av_frame_alloc() else { throw PictureError.outOfMemory("a picture") }
+        raw = frame
+    }
+
+    /// One with room for `width` x `height` pixels.
+    static func holding(width: Int32, height: Int32, format: AVPixelFormat) throws -> StillFrame {
+        let frame = try StillFrame()
+        frame.raw.pointee.width = width
+        frame.raw.pointee.height = height
+        frame.raw.pointee.format = format.rawValue
+        guard av_frame_get_buffer(frame.raw, 0) >= 0 else {
+            throw PictureError.outOfMemory("\(width) x \(height) pixels")
+        }
+        return frame
+    }
+
+    var width: Int { Int(raw.pointee.width) }
+    var height: Int { Int(raw.pointee.height) }
+    var format: AVPixelFormat { AVPixelFormat(raw.pointee.format) }
+    /// The first plane, whose rows are `stride` bytes apart.
+    var plane: UnsafeMutablePointer<UInt8>? { raw.pointee.data.0 }
+    var stride: Int { Int(raw.pointee.linesize.0) }
+
+    deinit {
+        var frame: UnsafeMutablePointer<AVFrame>? = raw
+        av_frame_free(&frame)
+    }
+}
+
+struct StillPacket: ~Copyable {
+    let raw: UnsafeMutablePointer<AVPacket>
+
+    init() throws {
+        guard let packet = av_packet_alloc() else { throw PictureError.outOfMemory("a picture's bytes") }
+        raw = packet
+    }
+
+    /// A copy of `bytes`, with the zeros behind them that libavcodec reads past the end.
+    static func copying(_ bytes: [UInt8]) throws -> StillPacket {
+        let packet = try StillPacket()
+        guard let count = Int32(exactly: bytes.count), av_new_packet(packet.raw, count) >= 0,
+            let data = packet.raw.pointee.data
+        else { throw PictureError.outOfMemory("a picture of \(bytes.count) bytes") }
+        bytes.withUnsafeBufferPointer { source in
+            if let base = source.baseAddress { data.update(from: base, count: source.count) }
+        }
+        return packet
+    }
+
+    var bytes: [UInt8] { [UInt8](UnsafeBufferPointer(start: raw.pointee.data, count: Int(raw.pointee.size))) }
+
+    deinit {
+        var packet: UnsafeMutablePointer<AVPacket>? = raw
+        av_packet_free(&packet)
+    }
+}
+
+enum StillCodec {
+    /// libavcodec's words for a status.
+    static func reason(_ status: Int32) -> String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in
+            guard let base = buffer.baseAddress, av_strerror(status, base, buffer.count) >= 0 else {
+                return "error \(status)"
+            }
+            return String(cString: base)
+        }
+    }
+}

@@ -29,7 +29,7 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
         )
     }
 
-    static func context(needed: Int, limit: Int, frames: Int, tokensPerFrame: Int, other: Int) -> ModelError {
+    package static func context(needed: Int, limit: Int, frames: Int, tokensPerFrame: Int, other: Int) -> ModelError {
         let fitting = max(0, (limit - other) / max(1, tokensPerFrame))
         return ModelError(
             code: .contextExceeded,

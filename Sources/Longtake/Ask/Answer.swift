@@ -1,4 +1,4 @@
-internal import Models
+public import Models
 
 /// A question about one recording.
 public struct Question: Sendable {

@@ -59,7 +59,7 @@ extension Asker {
         let tokens = Buffer<Float>(count: model.fusion.tokensPerFrame * model.hiddenSize)
         let patchBlock = Block(patches.pointer, rows: rows, columns: width)
         let tokenBlock = Block(tokens.pointer, rows: model.fusion.tokensPerFrame, columns: model.hiddenSize)
-        try encoder.encode([frame], count: 1) { _, token, block in
+        encoder.encode([frame], count: 1) { _, token, block in
             loaded.compute.convert(token, into: tokenBlock)
             loaded.compute.convert(block, into: patchBlock)
         }

@@ -1,6 +1,6 @@
 internal import Foundation
 public import Media
-public import Models
+internal import Models
 public import Store
 internal import Synchronization
 internal import Tensors
@@ -260,7 +260,7 @@ public final class Indexer {
             Catalog.RecordingRow(
                 path: file.displayPath, pathBase64: file.pathBase64, size: file.size, modified: file.modified,
                 inode: file.inode, content: manifest.key.content, indexID: manifest.key.id,
-                id: Library.id(content: manifest.key.content), added: Date().formatted(.iso8601), state: manifest.state,
+                added: Date().formatted(.iso8601), state: manifest.state,
                 error: nil))
     }
 }

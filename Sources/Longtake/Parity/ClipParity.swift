@@ -22,8 +22,10 @@ struct ClipParity {
             let rows = hidden.states[config.layerCount - 1]
             let width = config.hiddenSize
             let length = 1 + config.patchCount
-            let selected = (0..<rows.count / (length * width)).flatMap { picture in
-                rows[(picture * length + 1) * width..<(picture + 1) * length * width]
+            let pictures = rows.count / (length * width)
+            let selected = (0..<pictures).flatMap { (picture: Int) -> ArraySlice<Float> in
+                let (first, end) = ((picture * length + 1) * width, (picture + 1) * length * width)
+                return rows[first..<end]
             }
             compare("\(name).selected", selected, width, into: &report)
             compare("\(name).pooler_output", hidden.pooled, width, into: &report)

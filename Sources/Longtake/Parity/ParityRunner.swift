@@ -1,5 +1,5 @@
 internal import Foundation
-public import Models
+internal import Models
 public import Tensors
 
 /// Runs golden case folders: a configuration, inputs, and what the reference computed from them.
@@ -20,7 +20,7 @@ public enum ParityRunner {
         if let flows = description.flows {
             try EndToEndParity(
                 folder: folder, flows: flows, compute: compute, inputs: inputs, expected: expected,
-                tolerance: tolerance, videoRate: description.video_fps
+                tolerance: tolerance, videoRate: description.video_fps, videoIndices: description.video_frame_indices
             ).run(into: &report)
         } else if let towers = description.vision_models {
             let pairs = try FileManager.default.contentsOfDirectory(atPath: folder).sorted().filter {
@@ -71,12 +71,14 @@ private struct CaseDescription: Decodable {
     let flows: [String: EndToEndParity.Flow]?
     let stop_test: StopTest?
     let video_fps: Double?
+    let video_frame_indices: [Int]?
 
     init(folder: String) throws {
         let path = folder + "/case.json"
         // A user's own export may have none: then the folder is a checkpoint with inputs and expectations.
         guard FileManager.default.fileExists(atPath: path) else {
-            (vision_models, models, flows, stop_test, video_fps) = (nil, nil, nil, nil, nil)
+            (vision_models, models, flows) = (nil, nil, nil)
+            (stop_test, video_fps, video_frame_indices) = (nil, nil, nil)
             return
         }
         do {

@@ -2,7 +2,7 @@
 ///
 /// Steps for a still picture: `parts`, then `picture` and `normalised` on each part. For a video frame: `frame`, then
 /// the same. Source: the reference's `process_images`, `load_video` and `split_image`, and CLIPImageProcessor.
-public struct PicturePreprocessing: Sendable, Equatable {
+public struct PicturePreprocessing: Sendable, Equatable, Codable {
     /// The sides that a vision tower may have, in pixels.
     public static let sides = 14...1024
 

@@ -1,2 +1,0 @@
-/// The face of the library.
-enum LongtakeNamespace {}

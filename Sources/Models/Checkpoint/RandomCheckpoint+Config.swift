@@ -51,6 +51,11 @@ extension RandomCheckpoint.Shape {
 }
 
 extension RandomCheckpoint {
+    /// tokenizer.json, tokenizer_config.json and special_tokens_map.json.
+    package static func tokenizerFiles(of shape: Shape) -> [(name: String, text: String)] {
+        RandomVocabulary(shape).files()
+    }
+
     /// config.json and its companions, and those of the tower.
     static func configFiles(of shape: Shape, type: DataType) -> [(name: String, text: String)] {
         let dataType = ["bf16": "bfloat16", "f16": "float16"][type.rawValue] ?? "float32"

@@ -55,7 +55,7 @@ public enum RandomCheckpoint {
             guard needed <= available else {
                 throw CheckpointError.notEnoughDisk(folder, needed: needed, free: available)
             }
-            for file in configFiles(of: shape, type: type) + RandomVocabulary(shape).files() {
+            for file in configFiles(of: shape, type: type) + tokenizerFiles(of: shape) {
                 try partial.write(file.name, file.text)
             }
             var run = Run(type: type, seed: seed, shardLimit: shardLimit, total: total)

@@ -31,6 +31,14 @@ public enum RandomCheckpoint {
         return (parts.model + parts.tower).reduce(0) { $0 + Int64($1.count * type.element.size) }
     }
 
+    /// What a model of the shape costs, as if it were written.
+    public static func cost(of shape: Shape, type: DataType) -> ModelCost {
+        let parts = shape.parts, lists = tensors(of: shape)
+        return ModelCost(
+            tensors: lists.model + lists.tower, language: parts.language, fusion: parts.fusion, vision: parts.vision
+        ) { $0.count * type.element.size }
+    }
+
     /// Writes the folder; it has the name `folder` only when it is complete, until then `<folder>.partial`.
     ///
     /// `progress` gets bytes of tensor data written and in all, every few megabytes; what it throws stops the writing.
@@ -79,7 +87,8 @@ public enum RandomCheckpoint {
         let model =
             TensorCatalog.language(parts.language) + TensorCatalog.projector(parts.language, parts.fusion)
             + TensorCatalog.prefusion(parts.language, parts.fusion) + TensorCatalog.compressor(parts.fusion)
-        return (model, TensorCatalog.vision(parts.vision))
+        // Also the layers after the selected one, as the published tower has them.
+        return (model, TensorCatalog.vision(parts.vision, selectLayer: parts.fusion.visionSelectLayer))
     }
 }
 

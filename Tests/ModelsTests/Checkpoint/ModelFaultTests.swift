@@ -12,14 +12,30 @@ func refusal(of folder: String) -> String? {
     } catch { return "\(error)" }
 }
 
+/// A nano checkpoint's files, written once for the tests that damage one.
+private let nanoFiles = Result<[(name: String, content: Data)], any Error> {
+    try withTemporaryFolder { folder in
+        try RandomCheckpoint.write(.nano, type: .bf16, to: folder + "/nano", seed: 1)
+        return try FileManager.default.subpathsOfDirectory(atPath: folder + "/nano").sorted().compactMap { name in
+            (try? Data(contentsOf: URL(filePath: "\(folder)/nano/\(name)"))).map { (name, $0) }
+        }
+    }
+}
+
 /// A nano checkpoint that a test may damage; in shards of at most `shardLimit` bytes.
 func withNano(
-    _ type: RandomCheckpoint.DataType = .bf16, shardLimit: Int = 1 << 30, _ body: (String) throws -> Void
+    _ type: RandomCheckpoint.DataType = .bf16, shardLimit: Int? = nil, _ body: (String) throws -> Void
 ) throws {
     try withTemporaryFolder { folder in
         let path = folder + "/nano"
-        try RandomCheckpoint.write(
-            .nano, type: type, to: path, seed: 1, shardLimit: shardLimit, free: nil, progress: { _, _ in })
+        if type == .bf16, shardLimit == nil {
+            try FileManager.default.createDirectory(atPath: path + "/vision_tower", withIntermediateDirectories: true)
+            for file in try nanoFiles.get() { try file.content.write(to: URL(filePath: "\(path)/\(file.name)")) }
+        } else {
+            try RandomCheckpoint.write(
+                .nano, type: type, to: path, seed: 1, shardLimit: shardLimit ?? 1 << 30, free: nil,
+                progress: { _, _ in })
+        }
         try body(path)
     }
 }

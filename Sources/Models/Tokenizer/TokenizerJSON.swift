@@ -89,6 +89,10 @@ struct TokenizerJSON {
             guard let id = element["id"]?.index, let content = element["content"]?.string, !content.isEmpty else {
                 throw TokenizerError.malformed(path, "an added token without an id of at least 0 and a content")
             }
+            // They would change which text around the token belongs to it; no supported model sets them.
+            for flag in ["single_word", "lstrip", "rstrip"] where element[flag]?.bool == true {
+                throw TokenizerError.unsupported(path, "the added token \(TokenizerError.quoted(content)) with \(flag)")
+            }
             return AddedToken(id: id, content: content, special: element["special"]?.bool ?? false)
         }
     }

@@ -32,7 +32,10 @@ public final class CacheDirectory: Sendable {
     }
 
     /// Where the index for `key` lies or would lie.
-    public func indexPath(_ key: IndexKey) -> String { indexesPath + "/" + key.id }
+    public func indexPath(_ key: IndexKey) -> String { path(indexID: key.id) }
+
+    /// Where an index's files are, by its id.
+    public func path(indexID: String) -> String { indexesPath + "/" + indexID }
 
     /// The manifests of all readable indexes, sorted by name, then path, then id; damaged ones are left out.
     public func indexes() throws -> [Manifest] {

@@ -37,6 +37,13 @@ public final class Matrix {
         self.owner = owner
     }
 
+    /// All zeros: for measuring speed.
+    convenience init(zeros rows: Int, columns: Int, type: WorkType) {
+        let memory = OwnedMemory(count: rows * columns * type.size)
+        memory.buffer.pointer.update(repeating: 0, count: memory.buffer.count)
+        self.init(rows: rows, columns: columns, type: type, base: UnsafeRawPointer(memory.buffer.pointer), owner: memory)
+    }
+
     /// Some of the outputs, sharing the memory: weights stored packed (q, k, v in one tensor).
     public func slice(rows range: Range<Int>) -> Matrix {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
@@ -54,6 +61,11 @@ public final class Matrix {
         case .bf16: kernels.table.bf16_to_f32(row.assumingMemoryBound(to: UInt16.self), out, columns)
         }
     }
+}
+
+private final class OwnedMemory {
+    let buffer: Buffer<UInt8>
+    init(count: Int) { buffer = Buffer(count: count) }
 }
 
 /// Weights converted once at load because they are stored in another type than they are computed in.

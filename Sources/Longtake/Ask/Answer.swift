@@ -32,7 +32,7 @@ public struct Question: Sendable {
 public struct Answer: Sendable, Codable {
     public struct RecordingReference: Sendable, Codable {
         public let id: String
-        public let path: String
+        public var path: String
     }
 
     /// Seconds spent in each stage.

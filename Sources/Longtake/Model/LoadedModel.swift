@@ -60,10 +60,26 @@ public final class LoadedModel {
         tokenizer = try TokenizerLoader.load(folder: folder)
         template = try TemplateChoice.choose(folder: folder, tokenizer: tokenizer).template
         preprocessing = try Self.preprocessing(checkpoint, side: vision.imageSize)
+        guard tokenizer.vocabularySize <= language.vocabularySize else {
+            throw LongtakeError(
+                code: .unsupportedModel,
+                message: "\(path): the tokenizer has \(tokenizer.vocabularySize) ids, the model's vocab_size is "
+                    + "\(language.vocabularySize): tokenizer and weights are from different models")
+        }
         stopIDs = Set(checkpoint.stopTokenIDs.map { Int32($0) })
         hash = ContentHash.sha256(checkpoint.identityBytes())
         let took = ContinuousClock.now - start
         loadSeconds = took.seconds
+    }
+
+    /// How the model in `path` gets its frames, and its resolution ratio (1 for one picture per frame).
+    static func preprocessing(path: String) throws -> (PicturePreprocessing, ratio: Int) {
+        let checkpoint = try CheckpointFolder(path: path)
+        guard let vision = checkpoint.vision else {
+            throw LongtakeError(code: .unsupportedModel, message: "\(path) has no vision tower")
+        }
+        let ratio = (checkpoint.fusion?.partCount ?? 1) > 1 ? checkpoint.fusion?.resolutionRatio ?? 1 : 1
+        return (try preprocessing(checkpoint, side: vision.imageSize), ratio)
     }
 
     private static func preprocessing(_ checkpoint: CheckpointFolder, side: Int) throws -> PicturePreprocessing {

@@ -1,0 +1,146 @@
+internal import Foundation
+internal import Media
+internal import Store
+
+/// A model and a library together: what the command line, the pipelines and the server talk to. Paths and text in, values
+/// that can be printed out.
+///
+/// Belongs to the thread that computes.
+public final class Analyzer {
+    public let model: LoadedModel
+    public let library: Library
+    private let cancellation: Cancellation
+    private let asker: Asker
+
+    public init(model: LoadedModel, library: Library, cancellation: Cancellation = Cancellation()) {
+        self.model = model
+        self.library = library
+        self.cancellation = cancellation
+        asker = Asker(model)
+    }
+
+    /// What became of one recording, for people and programs.
+    public struct Indexed: Sendable, Codable {
+        public let action: String
+        public let id: String
+        public let index: String
+        public let path: String
+        public let frames: Int
+        public let duration: Double?
+        public let bytes: Int64
+        public let state: String
+        public let notes: [String]
+        public let counters: [String: Int]
+        public let seconds: Double
+
+        public var isPartial: Bool { state == "partial" }
+    }
+
+    /// Indexes the file at `path`, or finds it indexed.
+    public func index(
+        _ path: String, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
+    ) throws -> Indexed {
+        try index(open(path), options: options, progress: progress)
+    }
+
+    private func index(
+        _ file: RecordingFile, options: IndexOptions, progress: (IndexProgress) -> Void
+    ) throws -> Indexed {
+        do {
+            let indexer = try Indexer(model, library: library, options: options, cancellation: cancellation)
+            let outcome = try indexer.index(file, progress: progress)
+            return Indexed(
+                action: outcome.action.rawValue, id: outcome.id, index: outcome.manifest.key.id, path: file.displayPath,
+                frames: outcome.manifest.frames, duration: outcome.manifest.duration,
+                bytes: outcome.manifest.segments.reduce(0) { $0 + Int64($1.bytes) }, state: outcome.manifest.state,
+                notes: outcome.manifest.warnings, counters: outcome.manifest.counters, seconds: outcome.seconds)
+        } catch {
+            throw Failure(error, subject: file.displayPath)
+        }
+    }
+
+    /// What indexing the file would take.
+    public func plan(_ path: String, options: IndexOptions) throws -> IndexPlan {
+        do {
+            return try Indexer(model, library: library, options: options).plan(open(path))
+        } catch {
+            throw Failure(error, subject: path)
+        }
+    }
+
+    /// Asks about a file, which is indexed first where it is not, or about an indexed recording by its id.
+    public func ask(
+        _ question: Question, about recording: String, options: IndexOptions,
+        indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
+        onText: (String) -> Bool = { _ in true }
+    ) throws -> Answer {
+        // Before hours of indexing: the question itself.
+        _ = try model.prompt(question.text)
+        let clock = ContinuousClock()
+        let start = clock.now
+        let reader: IndexReader
+        var indexed: Indexed?
+        let isFile = FileManager.default.fileExists(atPath: recording)
+        let known = isFile ? [] : try library.indexes(matching: recording)
+        if isFile || known.isEmpty {
+            guard isFile || !recording.hasPrefix("vid_") else { throw LongtakeError.unknown(recording) }
+            let made = try index(recording, options: options, progress: indexing)
+            reader = try IndexReader(directory: library.cache.path(indexID: made.index))
+            indexed = made
+        } else {
+            guard let fitting = known.first(where: { $0.key.model == model.hash }) else {
+                throw LongtakeError(
+                    code: .unknownRecording,
+                    message: "\(recording) is indexed with \(known.map(\.modelName).joined(separator: ", ")), not with "
+                        + "\(model.name): give the file to index it with this model, or --model")
+            }
+            reader = try IndexReader(directory: library.cache.path(indexID: fitting.key.id))
+        }
+        let took = (clock.now - start).seconds
+        var answer = try asker.ask(question, index: reader, progress: progress, onText: onText)
+        answer.timings.index = took
+        if let indexed, indexed.action != "unchanged", indexed.frames > 0 {
+            answer.timings.secondsPerFrame = took / Double(indexed.frames)
+        }
+        if isFile { answer.recording.path = recording }
+        return answer
+    }
+
+    /// Asks about a still picture (PNG, JPEG, WebP).
+    public func ask(
+        _ question: Question, aboutPicture path: String, onText: (String) -> Bool = { _ in true }
+    ) throws -> Answer {
+        let picture: RGBImage
+        do {
+            picture = try StillPicture.decode([UInt8](Self.read(path, limit: 256 << 20)))
+        } catch {
+            throw Failure(error, subject: path)
+        }
+        return try asker.ask(question, picture: picture, name: path, onText: onText)
+    }
+
+    private static func read(_ path: String, limit: Int) throws -> Data {
+        let attributes = try FileManager.default.attributesOfItem(atPath: path)
+        guard attributes[.type] as? FileAttributeType == .typeRegular else {
+            throw Failure(code: "not_a_regular_file", message: "not a regular file", exitCode: Exit.input)
+        }
+        guard let size = attributes[.size] as? Int, size <= limit else {
+            throw Failure(code: "picture_too_large", message: "the file is larger than \(limit) bytes", exitCode: Exit.input)
+        }
+        return try Data(contentsOf: URL(fileURLWithPath: path))
+    }
+
+    private func open(_ path: String) throws -> RecordingFile {
+        do {
+            return try path == "-" ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: path)
+        } catch {
+            throw Failure(error, subject: path)
+        }
+    }
+}
+
+extension LongtakeError {
+    static func unknown(_ name: String) -> Self {
+        .init(code: .unknownRecording, message: "no recording \(name) is indexed; `longtake ls` lists what is")
+    }
+}

@@ -1,0 +1,92 @@
+internal import Foundation
+internal import Media
+internal import Models
+internal import Store
+internal import Tensors
+
+/// Any error of the layers below, as one code, one message and one exit status.
+public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
+    public let code: String
+    public let message: String
+    /// The exit status of a run that this ended.
+    public let exitCode: Int32
+
+    public var description: String { message }
+
+    private enum CodingKeys: String, CodingKey {
+        case code, message
+        case exitCode = "exit_code"
+    }
+
+    public init(code: String, message: String, exitCode: Int32) {
+        self.code = code
+        self.message = message
+        self.exitCode = exitCode
+    }
+
+    /// `subject` is put in front of messages that do not name the file themselves.
+    public init(_ error: any Error, subject: String? = nil) {
+        let status: Int32
+        let code: String
+        var message = "\(error)"
+        switch error {
+        case let error as Failure: (code, status) = (error.code, error.exitCode)
+        case let error as MediaError: (code, status) = (error.code.rawValue, error.code == .worker ? 1 : Exit.input)
+        case let error as PictureError: (code, status) = (error.code.rawValue, error.code == .badConfig ? Exit.model : Exit.input)
+        case let error as StoreError:
+            code = error.code.rawValue
+            message = error.message
+            status =
+                switch error.code {
+                case .notFound: Exit.noCache
+                case .locked: Exit.locked
+                case .damaged: Exit.damaged
+                case .newerFormat: Exit.model
+                case .noSpace, .io, .unsafeDirectory: Exit.space
+                case .badKey: 1
+                }
+        case let error as CheckpointError:
+            code = error.code.rawValue
+            status = [.notEnoughMemory, .notEnoughDisk, .writeFailed].contains(error.code) ? Exit.space : Exit.model
+        case let error as WeightsError: (code, status) = (error.code.rawValue, error.code == .writeFailed ? Exit.space : Exit.model)
+        case let error as ModelError: (code, status) = (error.code.rawValue, error.code == .contextExceeded ? Exit.refused : Exit.model)
+        case let error as TokenizerError:
+            code = error.code.rawValue
+            status = code.hasPrefix("question") || code.hasPrefix("template") ? Exit.usage : Exit.model
+        case let error as ComputeError: (code, status) = (error.code.rawValue, Exit.usage)
+        case let error as ParityError: (code, status) = ("not_a_case", error.message.isEmpty ? 1 : Exit.model)
+        case let error as LongtakeError:
+            code = error.code.rawValue
+            status =
+                switch error.code {
+                case .unsupportedModel, .noModel: Exit.model
+                case .unknownRecording: Exit.noCache
+                case .badRequest, .badPipeline: Exit.usage
+                case .growing, .unstable: Exit.input
+                case .notEnoughDisk: Exit.space
+                case .interrupted: Exit.interrupted
+                }
+        default:
+            code = "failure"
+            status = 1
+            message = (error as NSError).localizedDescription
+        }
+        if let subject, !message.contains(subject) { message = "\(subject): \(message)" }
+        self.init(code: code, message: message, exitCode: status)
+    }
+}
+
+/// Exit statuses; an unknown one that is not 0 is a failure, new ones may be added.
+public enum Exit {
+    public static let partial: Int32 = 3
+    public static let noCache: Int32 = 10
+    public static let locked: Int32 = 11
+    public static let model: Int32 = 12
+    public static let space: Int32 = 13
+    public static let input: Int32 = 14
+    public static let refused: Int32 = 15
+    public static let damaged: Int32 = 17
+    public static let usage: Int32 = 64
+    public static let interrupted: Int32 = 130
+    public static let terminated: Int32 = 143
+}

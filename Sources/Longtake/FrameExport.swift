@@ -1,0 +1,101 @@
+internal import Foundation
+public import Media
+
+/// What the model sees of a recording, as PNG files and `frames.json`.
+public struct FrameExport {
+    public enum Size: String, Sendable, CaseIterable { case model, native }
+
+    /// One line of frames.json.
+    public struct Entry: Sendable, Codable {
+        public let index: Int
+        public let file: String
+        public let gridTime: Double
+        public let pts: Int64
+        public let ptsSeconds: Double
+        public let width: Int
+        public let height: Int
+
+        private enum CodingKeys: String, CodingKey {
+            case index, file
+            case gridTime = "grid_time"
+            case pts
+            case ptsSeconds = "pts_seconds"
+            case width, height
+        }
+    }
+
+    public struct Summary: Sendable, Codable {
+        public let path: String
+        public let info: RecordingInfo
+        public let status: String
+        public let notes: [MediaNote]
+        public let counters: [String: Int]
+        public let coveredSeconds: Double
+        public let frames: [Entry]
+
+        private enum CodingKeys: String, CodingKey {
+            case path, info, status, notes, counters
+            case coveredSeconds = "covered_seconds"
+            case frames
+        }
+    }
+
+    public var size = Size.model
+    public var options = IndexOptions()
+    /// The model whose preprocessing is used; nil: CLIP's at 336 pixels.
+    public var modelPath: String?
+    private let cancellation: Cancellation
+
+    public init(cancellation: Cancellation = Cancellation()) { self.cancellation = cancellation }
+
+    /// Writes the frames of `path` into `folder`, which is made where missing.
+    public func run(_ path: String, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
+        do {
+            let file = try path == "-" ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: path)
+            var request = FrameRequest(output: try output())
+            request.framesPerSecond = options.framesPerSecond
+            request.sampling = options.sampling
+            request.stream = options.stream
+            request.maxDuration = options.maxDuration
+            request.maxFrames = options.maxFrames
+            request.keepCorrupt = options.keepCorrupt
+            request.watchdog = options.watchdog
+            request.threads = options.decodeThreads
+            let stream = try FrameStream(file, request: request)
+            defer { stream.cancel() }
+            var frame = Frame()
+            var entries: [Entry] = []
+            while try stream.next(into: &frame) {
+                try cancellation.check()
+                if entries.isEmpty { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+                let parts = max(1, frame.rgb.count / max(1, frame.width * frame.height * 3))
+                let image = RGBImage(width: frame.width, height: frame.height * parts, pixels: frame.rgb)
+                let digits = String(frame.index)
+                let name = "frame-" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits + ".png"
+                try Data(StillPicture.encodePNG(image)).write(to: URL(fileURLWithPath: folder + "/" + name))
+                entries.append(
+                    Entry(
+                        index: frame.index, file: name, gridTime: frame.gridTime, pts: frame.pts,
+                        ptsSeconds: frame.ptsSeconds, width: image.width, height: image.height))
+                progress(entries.count)
+            }
+            let result = stream.result
+            let summary = Summary(
+                path: path, info: result.info, status: result.status.rawValue, notes: result.notes,
+                counters: result.counters.dictionary, coveredSeconds: result.coveredSeconds, frames: entries)
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            try encoder.encode(summary).write(to: URL(fileURLWithPath: folder + "/frames.json"), options: .atomic)
+            return summary
+        } catch {
+            throw Failure(error, subject: path)
+        }
+    }
+
+    private func output() throws -> FrameRequest.Output {
+        guard size == .model else { return .native }
+        guard let modelPath else { return .model(.clip(side: 336), resolutionRatio: 1) }
+        let (preprocessing, ratio) = try LoadedModel.preprocessing(path: modelPath)
+        return .model(preprocessing, resolutionRatio: ratio)
+    }
+}

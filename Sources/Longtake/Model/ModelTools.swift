@@ -1,0 +1,118 @@
+internal import Foundation
+public import Models
+internal import Tensors
+
+/// What a model folder is, and what it will cost.
+public struct ModelInspection: Sendable, Codable {
+    public let path: String
+    public let kind: String
+    public let modelType: String
+    public let tower: String?
+    public let cost: ModelCost
+    public let hiddenSize: Int?
+    public let layers: Int?
+    public let vocabulary: Int?
+    public let maxPositions: Int?
+    public let pictureSize: Int?
+    public let patches: Int?
+    public let tokensPerFrame: Int?
+    public let prefusionLayers: Int?
+    public let notes: [String]
+    /// Tensors with values that are no numbers; nil where it was not asked for.
+    public let nonFinite: [NonFiniteTensor]?
+
+    private enum CodingKeys: String, CodingKey {
+        case path, kind, tower, cost, layers, vocabulary, patches, notes
+        case modelType = "model_type"
+        case hiddenSize = "hidden_size"
+        case maxPositions = "max_positions"
+        case pictureSize = "picture_size"
+        case tokensPerFrame = "tokens_per_frame"
+        case prefusionLayers = "prefusion_layers"
+        case nonFinite = "non_finite"
+    }
+
+    /// - Throws: `CheckpointError` or `WeightsError` for a folder that is no sound checkpoint.
+    public init(path: String, checkTensors: Bool = false) throws {
+        let checkpoint = try CheckpointFolder(path: path)
+        try checkpoint.validate()
+        self.path = path
+        kind = checkpoint.kind.rawValue
+        modelType = checkpoint.modelType
+        tower = checkpoint.towerSource?.rawValue
+        cost = ModelCost(checkpoint)
+        hiddenSize = checkpoint.language?.hiddenSize
+        layers = checkpoint.language?.layerCount
+        vocabulary = checkpoint.language?.vocabularySize
+        maxPositions = checkpoint.language?.maxPositions
+        pictureSize = checkpoint.vision?.imageSize
+        patches = checkpoint.vision?.patchCount
+        tokensPerFrame = checkpoint.fusion?.tokensPerFrame
+        prefusionLayers = checkpoint.fusion?.prefusionLayerCount
+        notes = checkpoint.notes
+        nonFinite = checkTensors ? try checkpoint.scanNonFinite() : nil
+    }
+}
+
+/// Text to ids and back, as a model's tokenizer does it.
+public struct TokenizerTool {
+    private let tokenizer: any Tokenizer
+
+    public init(folder: String) throws {
+        let url = URL(fileURLWithPath: folder, isDirectory: true)
+        do {
+            tokenizer = try TokenizerLoader.load(folder: url)
+        } catch let error as TokenizerError where error.code == .notFound {
+            tokenizer = try TokenizerLoader.loadCLIP(folder: url)
+        }
+    }
+
+    /// - Parameters:
+    ///   - bos: with the begin token in front, where the tokenizer has one.
+    ///   - parseSpecial: names of special tokens become their ids; otherwise text is only text.
+    public func encode(_ text: String, bos: Bool, parseSpecial: Bool) -> [Int32] {
+        let ids = tokenizer.encode(text, parseSpecial: parseSpecial)
+        return bos ? (tokenizer.beginID.map { [$0] } ?? []) + ids : ids
+    }
+
+    /// The ids of `text` as a question in a conversation template, the picture as -200.
+    public func encode(_ text: String, chat template: String, withImage: Bool) throws -> [Int32] {
+        guard let template = ConversationTemplate(name: template) else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "unknown template \(template); known: "
+                    + ConversationTemplate.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        return try PromptBuilder(tokenizer: tokenizer, template: template).build(question: text, withImage: withImage).ids
+    }
+
+    public func decode(_ ids: [Int32], skipSpecial: Bool) -> String { tokenizer.decode(ids, skipSpecial: skipSpecial) }
+}
+
+/// Random checkpoints: real shapes for measuring speed and memory, no meaning.
+public enum RandomModel {
+    public static let shapes = RandomCheckpoint.Shape.allCases.map(\.rawValue)
+    public static let types = RandomCheckpoint.DataType.allCases.map(\.rawValue)
+
+    public static func plannedBytes(shape: String, type: String) throws -> Int64 {
+        let (shape, type) = try parse(shape, type)
+        return RandomCheckpoint.plannedBytes(shape, type: type)
+    }
+
+    public static func make(
+        shape: String, type: String, folder: String, seed: UInt64, progress: (Int64, Int64) throws -> Void
+    ) throws {
+        let (shape, type) = try parse(shape, type)
+        try RandomCheckpoint.write(shape, type: type, to: folder, seed: seed, progress: progress)
+    }
+
+    private static func parse(_ shape: String, _ type: String) throws -> (RandomCheckpoint.Shape, RandomCheckpoint.DataType) {
+        guard let shape = RandomCheckpoint.Shape(rawValue: shape) else {
+            throw LongtakeError(code: .badRequest, message: "unknown shape \(shape); known: \(shapes.joined(separator: ", "))")
+        }
+        guard let type = RandomCheckpoint.DataType(rawValue: type) else {
+            throw LongtakeError(code: .badRequest, message: "unknown type \(type); known: \(types.joined(separator: ", "))")
+        }
+        return (shape, type)
+    }
+}

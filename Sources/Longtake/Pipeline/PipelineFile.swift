@@ -1,0 +1,148 @@
+internal import Foundation
+internal import Yams
+
+/// A pipeline as its YAML file says: what to index, what to ask, where answers go.
+///
+/// Relative paths are relative to the file's folder. Unknown keys are errors, with the nearest known one.
+public struct PipelineFile: Sendable {
+    public struct Asked: Sendable {
+        public let id: String
+        public let question: String
+        public let from: Double?
+        public let to: Double?
+        public let maxTokens: Int?
+    }
+
+    public let path: String
+    public let model: String?
+    public let inputs: [String]
+    public let recursive: Bool
+    public let minimumAge: Double
+    public let framesPerSecond: Double
+    public let questions: [Asked]
+    public let output: String?
+
+    /// - Throws: `LongtakeError` `bad_pipeline`, with the line where YAML has one.
+    public init(path: String) throws {
+        self.path = path
+        let url = URL(fileURLWithPath: path)
+        guard let data = try? Data(contentsOf: url), data.count <= 1 << 20, let text = String(data: data, encoding: .utf8) else {
+            throw Self.bad(path, "cannot be read, is no UTF-8 or is longer than 1 MiB")
+        }
+        let node: Node?
+        do {
+            node = try Yams.compose(yaml: text)
+        } catch {
+            throw Self.bad(path, "\(error)")
+        }
+        guard let root = node?.mapping else { throw Self.bad(path, "must be a mapping with `version: 1`") }
+        let reader = Keys(path: path, mapping: root, where: "at the top")
+        try reader.allow(["version", "model", "inputs", "recursive", "min_age", "fps", "questions", "output"])
+        guard try reader.integer("version") == 1 else { throw Self.bad(path, "`version: 1` is needed; this program knows no other") }
+        func resolve(_ name: String) -> String {
+            URL(fileURLWithPath: (name as NSString).expandingTildeInPath, relativeTo: url.deletingLastPathComponent()).path
+        }
+        model = try reader.string("model").map(resolve)
+        guard let list = root["inputs"], let sequence = list.sequence, !sequence.isEmpty else {
+            throw Self.bad(path, "`inputs` must be a list of files and folders")
+        }
+        inputs = try sequence.map { entry in
+            guard let name = entry.string, !name.isEmpty else { throw Self.bad(path, "an input is no path", entry) }
+            return resolve(name)
+        }
+        recursive = try reader.boolean("recursive") ?? true
+        minimumAge = try reader.duration("min_age") ?? 0
+        framesPerSecond = try reader.number("fps", in: 0.001...240) ?? 1
+        questions = try (root["questions"]?.sequence.map(Array.init) ?? []).enumerated().map { try Self.question($1, $0, path) }
+        guard Set(questions.map(\.id)).count == questions.count else { throw Self.bad(path, "two questions have the same id") }
+        output = try reader.string("output").map(resolve)
+        if !questions.isEmpty, output == nil { throw Self.bad(path, "questions need an `output`, the JSONL file answers are appended to") }
+    }
+
+    private static func question(_ node: Node, _ index: Int, _ path: String) throws -> Asked {
+        if let text = node.string { return Asked(id: "q\(index + 1)", question: text, from: nil, to: nil, maxTokens: nil) }
+        guard let mapping = node.mapping else { throw bad(path, "a question is neither text nor a mapping", node) }
+        let keys = Keys(path: path, mapping: mapping, where: "in question \(index + 1)")
+        try keys.allow(["id", "ask", "from", "to", "max_tokens"])
+        guard let text = try keys.string("ask") else { throw bad(path, "question \(index + 1) has no `ask`", node) }
+        return Asked(
+            id: try keys.string("id") ?? "q\(index + 1)", question: text, from: try keys.duration("from"),
+            to: try keys.duration("to"), maxTokens: try keys.integer("max_tokens"))
+    }
+
+    static func bad(_ path: String, _ what: String, _ node: Node? = nil) -> LongtakeError {
+        let line = node?.mark.map { ":\($0.line)" } ?? ""
+        return LongtakeError(code: .badPipeline, message: "\(path)\(line): \(what)")
+    }
+}
+
+/// Typed reading of a mapping: YAML 1.1 makes booleans of `no` and numbers of `1:30`, so every value is read as what it must be.
+private struct Keys {
+    let path: String
+    let mapping: Node.Mapping
+    let `where`: String
+
+    func allow(_ known: [String]) throws {
+        for (key, _) in mapping {
+            guard let name = key.string, known.contains(name) else {
+                let name = key.string ?? "?"
+                let near = known.min { distance($0, name) < distance($1, name) } ?? ""
+                throw PipelineFile.bad(path, "unknown key `\(name)` \(`where`); did you mean `\(near)`?", key)
+            }
+        }
+    }
+
+    func string(_ key: String) throws -> String? {
+        guard let node = mapping[key] else { return nil }
+        guard let scalar = node.scalar?.string, !scalar.isEmpty else { throw PipelineFile.bad(path, "`\(key)` must be text", node) }
+        return scalar
+    }
+
+    func integer(_ key: String) throws -> Int? {
+        guard let node = mapping[key] else { return nil }
+        guard let value = node.scalar.flatMap({ Int($0.string) }), value > 0 else {
+            throw PipelineFile.bad(path, "`\(key)` must be a whole number above 0", node)
+        }
+        return value
+    }
+
+    func number(_ key: String, in range: ClosedRange<Double>) throws -> Double? {
+        guard let node = mapping[key] else { return nil }
+        guard let value = node.scalar.flatMap({ Double($0.string) }), range.contains(value) else {
+            throw PipelineFile.bad(path, "`\(key)` must be a number from \(range.lowerBound) to \(range.upperBound)", node)
+        }
+        return value
+    }
+
+    func boolean(_ key: String) throws -> Bool? {
+        guard let node = mapping[key] else { return nil }
+        switch node.scalar?.string {
+        case "true": return true
+        case "false": return false
+        default: throw PipelineFile.bad(path, "`\(key)` must be true or false", node)
+        }
+    }
+
+    func duration(_ key: String) throws -> Double? {
+        guard let node = mapping[key] else { return nil }
+        guard let text = node.scalar?.string, let seconds = TimeText.seconds(text) else {
+            throw PipelineFile.bad(path, "`\(key)` must be a time such as 90, 10m or \"01:30:00\"", node)
+        }
+        return seconds
+    }
+
+    private func distance(_ a: String, _ b: String) -> Int {
+        let (a, b) = (Array(a), Array(b))
+        var row = Array(0...b.count)
+        for i in a.indices {
+            var previous = row[0]
+            row[0] = i + 1
+            for j in b.indices {
+                let next = min(row[j + 1] + 1, row[j] + 1, previous + (a[i] == b[j] ? 0 : 1))
+                previous = row[j + 1]
+                row[j + 1] = next
+            }
+        }
+        return row[b.count]
+    }
+}

@@ -1,0 +1,33 @@
+/// Times as people write them: 90, 1.5, 10m, 2h, 01:30, 01:30:00.250.
+public enum TimeText {
+    /// Seconds, or nil for anything else and for negative times.
+    public static func seconds(_ text: String) -> Double? {
+        if text.contains(":") {
+            let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+            guard (2...3).contains(parts.count), parts.allSatisfy({ !$0.isEmpty && $0.first != "-" && $0.first != "+" }) else {
+                return nil
+            }
+            let values = parts.compactMap { Double($0) }
+            guard values.count == parts.count, values.allSatisfy({ $0.isFinite }), values.dropFirst().allSatisfy({ $0 < 60 }) else {
+                return nil
+            }
+            return values.reduce(0) { $0 * 60 + $1 }
+        }
+        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        var number = Substring(text)
+        var unit = 1.0
+        if let last = text.last, let known = units[last] {
+            unit = known
+            number = number.dropLast()
+        }
+        guard let value = Double(number), value.isFinite, value >= 0 else { return nil }
+        return value * unit
+    }
+
+    /// hh:mm:ss, hours as many digits as they need.
+    public static func clock(_ seconds: Double) -> String {
+        let whole = Int(max(0, min(seconds, 1e12)))
+        func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        return "\(two(whole / 3600)):\(two(whole / 60 % 60)):\(two(whole % 60))"
+    }
+}

@@ -141,13 +141,20 @@ public final class IndexWriter {
 
     private func seal(_ segment: SegmentWriter) throws {
         let replacing = segment.first < framesDone
-        // The manifest names the short segment's checksum, which is about to change.
+        // The manifest names the short segment's checksum, which is about to change: without a manifest in between,
+        // a crash leaves an index to be resumed and never one that contradicts itself.
+        let previous = replacing ? try? ManifestFile.load(directory: directory) : nil
         if replacing { try dropManifest() }
         let summary = try segment.seal(replacing: replacing)
         open = nil
         if replacing { segments.removeLast() }
         segments.append(summary)
         framesDone = summary.first + summary.count
+        guard var manifest = previous else { return }
+        manifest.segments = segments
+        manifest.frames = framesDone
+        manifest.state = "partial"
+        try ManifestFile.save(manifest, directory: directory)
     }
 
     private func dropManifest() throws {

@@ -53,10 +53,23 @@ public struct PicturePreprocessing: Sendable, Equatable, Codable {
 
     private var padsPictures: Bool { imageAspectRatio == "pad" }
 
+    /// The reference squashes frames to this side whatever the tower's is (`load_video`'s `shape`).
+    static let squashSide = 336
+
     /// A video frame as a square of `side` x `side`, by `frameLayout`.
-    public func frame(_ image: RGBImage) -> RGBImage {
+    public func frame(_ image: RGBImage) -> RGBImage { cropped(layout(image)) }
+
+    /// The squares of `side` x `side` that the tower sees of a video frame; `frame` alone for `n` below 2.
+    ///
+    /// Blocks are cut from the laid-out frame, as in the reference, and then enlarged: they add no detail to it. Use this,
+    /// not `parts` of `frame`, where the tower's side is not 336: `squashNearest` cuts its blocks at 336.
+    public func frameParts(_ image: RGBImage, ratio n: Int) -> [RGBImage] {
+        parts(layout(image), ratio: n).map(cropped)
+    }
+
+    private func layout(_ image: RGBImage) -> RGBImage {
         switch frameLayout {
-        case .squashNearest: PillowResize.nearest(image, width: side, height: side)
+        case .squashNearest: PillowResize.nearest(image, width: Self.squashSide, height: Self.squashSide)
         case .squashBicubic: PillowResize.bicubic(image, width: side, height: side)
         case .cropBicubic: cropped(image)
         case .padBicubic: padded(image)

@@ -41,7 +41,7 @@ public struct IndexKey: Sendable, Codable, Equatable {
         return String(ContentHash.sha256(bytes).prefix(32))
     }
 
-    static func isID(_ text: String) -> Bool {
+    package static func isID(_ text: String) -> Bool {
         text.utf8.count == 32 && text.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Store
+import Store
 
 @Suite struct CatalogTests {
     private func row(_ path: String, index: String = "i1", size: Int64 = 10, added: String = "2025")

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Store
+import Store
 
 @Suite struct DamageTests {
     /// An index of two segments, 4 and 1 frames.

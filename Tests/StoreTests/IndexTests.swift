@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import Testing
 
-@testable import Store
+import Store
 
 @Suite struct IndexTests {
     @Test func roundTripOverTwoAndAHalfSegments() throws {

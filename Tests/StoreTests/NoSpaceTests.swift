@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import Testing
 
-@testable import Store
+import Store
 
 /// Real full disks: a small tmpfs where it can be mounted, a file size limit in a child process everywhere.
 @Suite struct NoSpaceTests {

@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import Testing
 
-@testable import Store
+import Store
 
 /// A directory of its own that vanishes with the value.
 final class TemporaryDirectory: Sendable {

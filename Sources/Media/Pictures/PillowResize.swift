@@ -2,7 +2,8 @@
 public enum PillowResize {
     /// Resizes as Pillow's `Image.resize(size, BICUBIC)` on an RGB image.
     ///
-    /// Antialiased when shrinking, 22-bit fixed point, rounded to 8 bits between the horizontal and the vertical pass.
+    /// Antialiased when shrinking, 22-bit fixed point, rounded to 8 bits between the horizontal and the vertical pass;
+    /// the vertical pass comes first where the height shrinks by more than twice what the width does (Pillow 13, #9549).
     /// Sizes below 1 count as 1. Source: Pillow's Resample.c.
     public static func bicubic(_ image: RGBImage, width: Int, height: Int) -> RGBImage {
         let (width, height) = (max(width, 1), max(height, 1))
@@ -50,6 +51,12 @@ public enum PillowResize {
     static func bicubic(
         _ source: ResampleSource, width: Int, height: Int, columns: Range<Int>, rows: Range<Int>
     ) -> RGBImage {
+        if height < source.height, 2 * (source.width - width) < source.height - height {
+            // A padded picture is a square and never comes here.
+            return bicubic(
+                ResampleSource(source.image.transposed), width: height, height: width, columns: rows, rows: columns
+            ).transposed
+        }
         let horizontal = BicubicTaps(source: source.width, target: width, outputs: columns)
         let vertical = BicubicTaps(source: source.height, target: height, outputs: rows)
         // Padding rows all look the same: they are resized once, and stand first.

@@ -28,4 +28,22 @@ public struct RGBImage: Sendable, Equatable {
         }
         return RGBImage(width: width, height: height, pixels: result)
     }
+
+    /// Rows for columns.
+    var transposed: RGBImage {
+        let result = [UInt8](unsafeUninitializedCapacity: pixels.count) { target, count in
+            pixels.withUnsafeBufferPointer { source in
+                for row in 0..<height {
+                    for column in 0..<width {
+                        let (to, from) = ((column * height + row) * 3, (row * width + column) * 3)
+                        target[to] = source[from]
+                        target[to + 1] = source[from + 1]
+                        target[to + 2] = source[from + 2]
+                    }
+                }
+            }
+            count = pixels.count
+        }
+        return RGBImage(width: height, height: width, pixels: result)
+    }
 }

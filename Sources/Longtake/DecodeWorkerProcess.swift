@@ -1,0 +1,9 @@
+internal import Media
+
+/// The hidden subcommand that every recording is decoded in: a process of its own with no rights.
+public enum DecodeWorkerProcess {
+    public static let command = DecodeWorker.command
+
+    /// The process' main function; returns its exit status.
+    public static func main(request: String, parent: Int32) -> Int32 { DecodeWorker.main(request: request, parent: parent) }
+}

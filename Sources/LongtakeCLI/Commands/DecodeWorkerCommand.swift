@@ -1,0 +1,16 @@
+import ArgumentParser
+import Glibc
+import Longtake
+
+/// Started by this program itself for every recording it decodes; of no use at a terminal.
+struct DecodeWorkerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: DecodeWorkerProcess.command, abstract: "Decodes one recording (internal).", shouldDisplay: false)
+
+    @Argument var request: String
+    @Argument var parent: Int32
+
+    mutating func run() throws {
+        Glibc.exit(DecodeWorkerProcess.main(request: request, parent: parent))
+    }
+}

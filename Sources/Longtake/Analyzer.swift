@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 internal import Media
 internal import Store
 
@@ -38,9 +39,16 @@ public final class Analyzer {
 
     /// Indexes the file at `path`, or finds it indexed.
     public func index(
-        _ path: String, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
+        _ path: InputPath, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
     ) throws -> Indexed {
         try index(open(path), options: options, progress: progress)
+    }
+
+    /// Indexes the file at `path`, or finds it indexed.
+    public func index(
+        _ path: String, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
+    ) throws -> Indexed {
+        try index(InputPath(path), options: options, progress: progress)
     }
 
     private func index(
@@ -60,17 +68,25 @@ public final class Analyzer {
     }
 
     /// What indexing the file would take.
-    public func plan(_ path: String, options: IndexOptions) throws -> IndexPlan {
+    public func plan(_ path: InputPath, options: IndexOptions) throws -> IndexPlan {
         do {
             return try Indexer(model, library: library, options: options).plan(open(path))
         } catch {
-            throw Failure(error, subject: path)
+            throw Failure(error, subject: path.description)
         }
+    }
+
+    /// Asks about a recording that was just indexed.
+    public func ask(_ question: Question, index: Indexed) throws -> Answer {
+        try cancellation.check()
+        var answer = try asker.ask(question, index: IndexReader(directory: library.cache.path(indexID: index.index)))
+        answer.recording.path = index.path
+        return answer
     }
 
     /// Asks about a file, which is indexed first where it is not, or about an indexed recording by its id.
     public func ask(
-        _ question: Question, about recording: String, options: IndexOptions,
+        _ question: Question, about recording: InputPath, options: IndexOptions,
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
@@ -80,10 +96,11 @@ public final class Analyzer {
         let start = clock.now
         let reader: IndexReader
         var indexed: Indexed?
-        let isFile = FileManager.default.fileExists(atPath: recording)
-        let known = isFile ? [] : try library.indexes(matching: recording)
+        let name = recording.description
+        let isFile = recording.isStandardInput || recording.withCString { access($0, F_OK) } == 0
+        let known = isFile ? [] : try library.indexes(matching: name)
         if isFile || known.isEmpty {
-            guard isFile || !recording.hasPrefix("vid_") else { throw LongtakeError.unknown(recording) }
+            guard isFile || !name.hasPrefix("vid_") else { throw LongtakeError.unknown(name) }
             let made = try index(recording, options: options, progress: indexing)
             reader = try IndexReader(directory: library.cache.path(indexID: made.index))
             indexed = made
@@ -91,7 +108,7 @@ public final class Analyzer {
             guard let fitting = known.first(where: { $0.key.model == model.hash }) else {
                 throw LongtakeError(
                     code: .unknownRecording,
-                    message: "\(recording) is indexed with \(known.map(\.modelName).joined(separator: ", ")), not with "
+                    message: "\(name) is indexed with \(known.map(\.modelName).joined(separator: ", ")), not with "
                         + "\(model.name): give the file to index it with this model, or --model")
             }
             reader = try IndexReader(directory: library.cache.path(indexID: fitting.key.id))
@@ -102,8 +119,13 @@ public final class Analyzer {
         if let indexed, indexed.action != "unchanged", indexed.frames > 0 {
             answer.timings.secondsPerFrame = took / Double(indexed.frames)
         }
-        if isFile { answer.recording.path = recording }
+        if isFile { answer.recording.path = name }
         return answer
+    }
+
+    /// Asks about a file or an indexed recording by its id.
+    public func ask(_ question: Question, about recording: String, options: IndexOptions = IndexOptions()) throws -> Answer {
+        try ask(question, about: InputPath(recording), options: options)
     }
 
     /// Asks about a still picture (PNG, JPEG, WebP).
@@ -130,11 +152,11 @@ public final class Analyzer {
         return try Data(contentsOf: URL(fileURLWithPath: path))
     }
 
-    private func open(_ path: String) throws -> RecordingFile {
+    private func open(_ path: InputPath) throws -> RecordingFile {
         do {
-            return try path == "-" ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: path)
+            return try path.isStandardInput ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: path.bytes)
         } catch {
-            throw Failure(error, subject: path)
+            throw Failure(error, subject: path.description)
         }
     }
 }

@@ -32,6 +32,7 @@ public struct FrameExport {
         public let counters: [String: Int]
         public let coveredSeconds: Double
         public let frames: [Entry]
+        public var noteLines: [String] { notes.map { "\($0.code): \($0.message)" } }
 
         private enum CodingKeys: String, CodingKey {
             case path, info, status, notes, counters
@@ -49,9 +50,10 @@ public struct FrameExport {
     public init(cancellation: Cancellation = Cancellation()) { self.cancellation = cancellation }
 
     /// Writes the frames of `path` into `folder`, which is made where missing.
-    public func run(_ path: String, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
+    public func run(_ input: InputPath, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
+        let path = input.description
         do {
-            let file = try path == "-" ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: path)
+            let file = try input.isStandardInput ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: input.bytes)
             var request = FrameRequest(output: try output())
             request.framesPerSecond = options.framesPerSecond
             request.sampling = options.sampling

@@ -1,8 +1,80 @@
 import ArgumentParser
+import Glibc
+import Longtake
 
-@main
+/// The root command: one subcommand per file of Commands/.
 struct LongtakeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "longtake", abstract: "Ask questions of recordings that last hours.", version: "0.1.0",
-        subcommands: [DecodeWorkerCommand.self])
+        commandName: "longtake", abstract: "Ask questions of recordings that last hours.",
+        discussion: """
+            EXAMPLES
+              longtake index ~/Recordings              index every video of a folder
+              longtake ask day.mp4 "Who comes in?"     answer from the index, made on the way where there is none
+              longtake run pipelines/nightly.yaml      the nightly job: index what is new, ask what was asked before
+
+            Exit status: 0 done · 3 partly done · 10 not indexed · 11 locked · 12 model · 13 disk or memory · 14 input ·
+            15 refused or context exceeded · 17 damage · 64 usage · 130 interrupted · 143 terminated. Another one that is
+            not 0 is a failure; new ones may be added. Completions: longtake --generate-completion-script bash|zsh|fish.
+            """,
+        version: Longtake.version,
+        subcommands: [
+            AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self, FramesCommand.self,
+            RunCommand.self, ModelCommand.self, DoctorCommand.self, DecodeWorkerCommand.self,
+        ])
+}
+
+@main
+enum Main {
+    static func main() {
+        if CommandLine.argc > 1, CommandLine.arguments[1] == DecodeWorkerProcess.command {
+            return LongtakeCommand.main()
+        }
+        Interruption.install()
+        var command: any ParsableCommand
+        do {
+            command = try LongtakeCommand.parseAsRoot()
+        } catch {
+            end(parsing: error)
+        }
+        do {
+            try command.run()
+        } catch let error as ExitCode {
+            Glibc.exit(error.rawValue)
+        } catch let error as CleanExit {
+            LongtakeCommand.exit(withError: error)
+        } catch let error as ValidationError {
+            end(parsing: error)
+        } catch let error as UsageError {
+            end(Failure(code: "usage", message: error.description, exitCode: Exit.usage))
+        } catch {
+            end(Failure(error))
+        }
+    }
+
+    private static var wantsJSON: Bool { CommandLine.arguments.contains("--json") }
+
+    private static func end(parsing error: any Error) -> Never {
+        let code = LongtakeCommand.exitCode(for: error)
+        if wantsJSON, code != .success {
+            end(Failure(code: "usage", message: LongtakeCommand.message(for: error), exitCode: code.rawValue))
+        }
+        LongtakeCommand.exit(withError: error)
+    }
+
+    private struct ExitError: Encodable {
+        let message_type = "exit_error"
+        let code: Int32
+        let error: String
+        let message: String
+    }
+
+    private static func end(_ failure: Failure) -> Never {
+        let code = failure.exitCode == Exit.interrupted ? Interruption.exitCode ?? failure.exitCode : failure.exitCode
+        if wantsJSON {
+            Console.jsonLine(ExitError(code: code, error: failure.code, message: failure.message), to: STDERR_FILENO)
+        } else {
+            Console.note("longtake: " + Console.safe(failure.message))
+        }
+        Glibc.exit(code)
+    }
 }

@@ -26,6 +26,11 @@ public struct Question: Sendable {
         self.fusion = fusion
         self.timeLimit = timeLimit
     }
+
+    /// Sampled answers: the same seed gives the same answer.
+    public mutating func sample(temperature: Double, topP: Double, seed: UInt64) {
+        sampling = Sampling(temperature: temperature, topP: topP, seed: seed)
+    }
 }
 
 /// What `longtake ask --json` prints.
@@ -71,9 +76,13 @@ public struct Answer: Sendable, Codable {
     public var timings: Timings
     public var model: String
     public var notes: [String]
+    /// What every answer must be read with.
+    public var caution = Self.caution
+
+    static let caution = "model output, may be wrong"
 
     private enum CodingKeys: String, CodingKey {
-        case question, answer
+        case question, answer, caution
         case tokenIDs = "token_ids"
         case found, recording, frames, range, fusion, stop, timings, model, notes
     }

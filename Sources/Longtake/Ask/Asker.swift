@@ -39,7 +39,7 @@ public final class Asker {
             question: question.text, answer: "", tokenIDs: [], found: false, recording: source.recording,
             frames: source.times.count, range: [source.times.first, source.times.last].compactMap { $0 },
             fusion: FusionSummary(frames: 0, of: 0, relativeStandardError: 0), stop: "no_frames_in_range",
-            timings: Answer.Timings(), model: loaded.name, notes: source.notes)
+            timings: Answer.Timings(), model: loaded.name, notes: loaded.notes + source.notes)
         let prompt = try loaded.prompt(question.text)
         guard !source.times.isEmpty else { return answer }
         let text = try TextFusion(ids: prompt.ids, model: model)

@@ -34,6 +34,21 @@ public struct IndexOptions: Sendable {
     public var watchdog = 60.0
 
     public init() {}
+
+    /// The words of `sampling` and of `record`.
+    public static let samplings = FrameRequest.Sampling.allCases.map(\.rawValue)
+    public static let records = RecordKind.allCases.map(\.rawValue)
+
+    /// - Throws: `LongtakeError` `bad_request` naming what is known.
+    public mutating func set(sampling: String, record: String = RecordKind.standard.rawValue) throws {
+        guard let sampling = FrameRequest.Sampling(rawValue: sampling), let record = RecordKind(rawValue: record) else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "samplings are \(Self.samplings.joined(separator: ", ")); records \(Self.records.joined(separator: ", "))")
+        }
+        self.sampling = sampling
+        self.record = record
+    }
 }
 
 /// What indexing a recording will take, known before it starts.
@@ -46,9 +61,15 @@ public struct IndexPlan: Sendable, Codable {
     public let bytesPerFrame: Int
     public let freeBytes: Int64
     public let notes: [MediaNote]
+    /// A guess from the model's operations and the machine's measured peak; nil where the length is unknown.
+    public let estimatedSeconds: Double?
+    /// Whether this very file was indexed so before.
+    public let indexed: Bool
+    public var duration: Double? { info.duration }
 
     private enum CodingKeys: String, CodingKey {
-        case path, info, frames, bytes, notes
+        case path, info, frames, bytes, notes, indexed
+        case estimatedSeconds = "estimated_seconds"
         case bytesPerFrame = "bytes_per_frame"
         case freeBytes = "free_bytes"
     }
@@ -61,7 +82,10 @@ public struct IndexProgress: Sendable {
     /// Frames encoded by this run.
     public let framesNow: Int
     public let seconds: Double
+    /// Seconds of the recording that a frame stands for.
+    public let frameSeconds: Double
 
+    public var timesRealTime: Double { framesPerSecond * frameSeconds }
     public var framesPerSecond: Double { seconds > 0 ? Double(framesNow) / seconds : 0 }
     public var secondsLeft: Double? {
         guard let framesTotal, framesPerSecond > 0 else { return nil }
@@ -137,7 +161,34 @@ public final class Indexer {
         return IndexPlan(
             path: file.displayPath, info: probe.info, frames: frames,
             bytes: frames.map { Int64($0) * Int64(layout.recordBytes) }, bytesPerFrame: layout.recordBytes,
-            freeBytes: try library.cache.freeBytes(), notes: probe.notes)
+            freeBytes: try library.cache.freeBytes(), notes: probe.notes,
+            estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: try isIndexed(file))
+    }
+
+    private func isIndexed(_ file: RecordingFile) throws -> Bool {
+        let row = try library.catalog.find(
+            path: file.displayPath, size: file.size, modified: file.modified, inode: file.inode)
+        guard let row else { return false }
+        return (try? IndexReader(cache: library.cache, key: key(content: row.content))) != nil
+    }
+
+    /// Decoding and encoding overlap: the slower one counts.
+    private func estimate(frames: Int, info: RecordingInfo) -> Double {
+        let cost = loaded.cost.frame?.total ?? 0
+        let encode = Double(frames) * cost / max(0.85 * peak, 1)
+        let rate = info.framesPerSecond.map { min(max($0, 1), 240) } ?? 25
+        let pixels = Double(max(info.width, 1)) * Double(max(info.height, 1))
+        return max(encode, (info.duration ?? 0) * rate * pixels / 150e6)
+    }
+    private lazy var peak = loaded.compute.measurePeak()
+
+    private func checkSpace(_ file: RecordingFile) throws {
+        let plan = try plan(file)
+        guard let bytes = plan.bytes, bytes > plan.freeBytes else { return }
+        throw LongtakeError(
+            code: .notEnoughDisk,
+            message: "indexing needs \(bytes) bytes for \(plan.frames ?? 0) frames, \(library.cache.path) has "
+                + "\(plan.freeBytes) free; remove indexes (`longtake rm`), lower --fps, or set LONGTAKE_CACHE_DIR to a larger disk")
     }
 
     /// Indexes one recording, or finds it indexed already.
@@ -171,6 +222,7 @@ public final class Indexer {
                 action: .unchanged, id: Library.id(content: content), manifest: reader.manifest, notes: [],
                 seconds: (clock.now - start).seconds)
         }
+        try checkSpace(file)
         if options.force { try? library.cache.remove(indexID: key.id) }
         let writer = try IndexWriter(cache: library.cache, key: key, layout: layout)
         let resumed = writer.framesDone
@@ -238,7 +290,7 @@ public final class Indexer {
             progress(
                 IndexProgress(
                     frames: done, framesTotal: total, framesNow: done - first,
-                    seconds: (ContinuousClock.now - start).seconds))
+                    seconds: (ContinuousClock.now - start).seconds, frameSeconds: 1 / options.framesPerSecond))
         }
         return queue.result
     }
@@ -246,7 +298,7 @@ public final class Indexer {
     private func manifest(
         _ file: RecordingFile, _ key: IndexKey, _ result: DecodeResult, frames: Int, segments: [SegmentSummary]
     ) -> Manifest {
-        let name = file.displayPath.split(separator: "/").last.map(String.init) ?? file.displayPath
+        let name = file.displayPath.split(separator: "/").last.map(String.init) ?? "standard input"
         return Manifest(
             key: key, layout: layout, name: name, path: file.displayPath, pathBase64: file.pathBase64, fileSize: file.size,
             modified: file.modified, inode: file.inode, timeBase: result.info.timeBase, frames: frames, segments: segments,

@@ -19,6 +19,9 @@ public final class LoadedModel {
     /// SHA-256 of what identifies the weights and everything that changes what they compute.
     public let hash: String
     public let stopIDs: Set<Int32>
+    public let cost: ModelCost
+    /// What its folder says of it, e.g. that its weights are random.
+    public var notes: [String] { checkpoint.notes }
     public var compute: Compute { llava.compute }
     /// Seconds from opening the folder to being ready.
     public let loadSeconds: Double
@@ -44,7 +47,7 @@ public final class LoadedModel {
                 message: "\(path) has no vision tower: mm_vision_tower names a folder that is not there, and the checkpoint "
                     + "holds none")
         }
-        let cost = ModelCost(checkpoint)
+        cost = ModelCost(checkpoint)
         let precision = settings.resolvedPrecision(parameters: cost.parameters, storedInHalves: checkpoint.storesHalves)
         let needed = precision == .f32 && checkpoint.storesHalves ? cost.loadBytes.f32 : cost.loadBytes.bf16
         // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.

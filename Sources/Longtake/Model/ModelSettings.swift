@@ -20,6 +20,30 @@ public struct ModelSettings: Sendable {
         self.instructionSet = instructionSet
     }
 
+    /// The same from words, as a command line or a file has them.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` naming what is known.
+    public init(precision: String?, backend: String?, threads: Int?, instructionSet: String? = nil) throws {
+        func parse<Value: RawRepresentable & CaseIterable>(_ text: String?, _ what: String) throws -> Value?
+        where Value.RawValue == String {
+            guard let text, text != "auto" else { return nil }
+            guard let value = Value(rawValue: text) else {
+                throw LongtakeError(
+                    code: .badRequest,
+                    message: "unknown \(what) \(text); known: auto, " + Value.allCases.map(\.rawValue).joined(separator: ", "))
+            }
+            return value
+        }
+        self.init(
+            precision: try parse(precision, "precision"), backend: try parse(backend, "backend"), threads: threads,
+            instructionSet: instructionSet)
+    }
+
+    /// Sets the precision where none was chosen.
+    public mutating func setDefault(precision word: String) throws {
+        if precision == nil { precision = try ModelSettings(precision: word, backend: nil, threads: threads).precision }
+    }
+
     /// Weights that take less than this in f32 are computed in f32.
     static let smallModelBytes = 2 << 30
 

@@ -52,6 +52,39 @@ public struct ModelInspection: Sendable, Codable {
         notes = checkpoint.notes
         nonFinite = checkTensors ? try checkpoint.scanNonFinite() : nil
     }
+
+    public var hasNonFinite: Bool { !(nonFinite ?? []).isEmpty }
+
+    /// Two columns for people; `bytes` and `operations` write the numbers.
+    public func rows(bytes: (Int64) -> String, operations: (Double) -> String) -> [[String]] {
+        func optional(_ name: String, _ value: Int?) -> [[String]] { value.map { [[name, "\($0)"]] } ?? [] }
+        var rows = [["kind", "\(kind) (\(modelType))"]]
+        if let tower { rows.append(["vision tower", tower]) }
+        rows += optional("hidden size", hiddenSize) + optional("layers", layers) + optional("vocabulary", vocabulary)
+        rows += optional("context (positions)", maxPositions) + optional("picture side", pictureSize)
+        rows += optional("patches per picture", patches) + optional("vision tokens per frame", tokensPerFrame)
+        rows += optional("pre-fusion layers", prefusionLayers)
+        rows.append(["parameters", "\(cost.parameters) in \(bytes(Int64(cost.bytes)))"])
+        rows += cost.parts.map { ["  \($0.part.rawValue)", "\($0.parameters) in \(bytes(Int64($0.bytes)))"] }
+        rows.append(["memory for weights", "f32 \(bytes(cost.loadBytes.f32)), bf16 \(bytes(cost.loadBytes.bf16))"])
+        if let frame = cost.frame {
+            rows.append(["per frame, to index", operations(frame.total)])
+            let parts = [
+                ("encoder", frame.encoder), ("compressor", frame.compressor), ("projector", frame.projector),
+                ("pre-fusion", frame.prefusion), ("prompt head", frame.promptHead),
+            ]
+            rows += parts.map { ["  \($0.0)", operations($0.1)] }
+        }
+        if let record = cost.frameRecordBytes { rows.append(["per frame, in the cache", bytes(Int64(record))]) }
+        if let work = cost.questionWorkPerFusionFrame { rows.append(["per question and fusion frame", operations(work)]) }
+        if let work = cost.prefixWorkPerFrame { rows.append(["per question and frame, language model", operations(work)]) }
+        if let kv = cost.keyValueBytesPerToken { rows.append(["per frame, while answering", "\(bytes(Int64(kv))) of keys and values"]) }
+        if let nonFinite {
+            rows.append(["values that are no numbers", nonFinite.isEmpty ? "none" : ""])
+            rows += nonFinite.prefix(10).map { ["  \($0.name)", "\($0)"] }
+        }
+        return rows
+    }
 }
 
 /// Text to ids and back, as a model's tokenizer does it.

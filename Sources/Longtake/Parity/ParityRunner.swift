@@ -7,6 +7,11 @@ public import Tensors
 /// A folder holds case.json and inputs.safetensors and expected.safetensors as the golden set's README describes; the
 /// layout of case.json says which kind it is. Users export the same from their own fine-tuned checkpoint.
 public enum ParityRunner {
+    public static func run(folder: String, settings: ModelSettings) throws -> ParityReport {
+        try run(
+            folder: folder, precision: settings.precision ?? .f32, backend: settings.backend, threads: settings.threads)
+    }
+
     /// - Throws: `ParityError` for a folder that is no case; what loading a checkpoint throws.
     public static func run(folder: String, precision: WorkType, backend: Backend?, threads: Int) throws -> ParityReport
     {

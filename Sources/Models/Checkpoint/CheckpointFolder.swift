@@ -79,6 +79,8 @@ public struct CheckpointFolder: Sendable {
         let weights = try SafetensorsFolder(path: weightsFrom ?? path)
         let environment = environment ?? ProcessInfo.processInfo.environment
         var notes = weights.notes
+        // Written by `RandomCheckpoint`.
+        if let note = try config.string("_longtake") { notes.append(note) }
 
         self.path = path
         self.kind = kind

@@ -1,0 +1,114 @@
+internal import Foundation
+
+/// What a run over many recordings did.
+public struct BatchSummary: Sendable, Codable {
+    public var filesNew = 0
+    public var filesResumed = 0
+    public var filesUnmodified = 0
+    public var filesPartial = 0
+    /// Still growing: they are taken next time.
+    public var filesSkipped = 0
+    public var filesFailed = 0
+    public var frames = 0
+    public var bytesAdded: Int64 = 0
+    public var answers = 0
+    public var answersUnchanged = 0
+    public var answersFailed = 0
+    /// Seconds by the monotonic clock.
+    public var totalDuration = 0.0
+    public var runID = UUID().uuidString.lowercased()
+    public var start = Date().formatted(.iso8601)
+    public var end = ""
+
+    /// Some inputs failed or are incomplete, the rest is done.
+    public var isPartial: Bool { filesFailed > 0 || filesPartial > 0 || answersFailed > 0 }
+
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case filesNew = "files_new"
+        case filesResumed = "files_resumed"
+        case filesUnmodified = "files_unmodified"
+        case filesPartial = "files_partial"
+        case filesSkipped = "files_skipped"
+        case filesFailed = "files_failed"
+        case frames
+        case bytesAdded = "bytes_added"
+        case answers
+        case answersUnchanged = "answers_unchanged"
+        case answersFailed = "answers_failed"
+        case totalDuration = "total_duration"
+        case runID = "run_id"
+        case start, end
+    }
+}
+
+/// What happens in a batch, as it happens.
+public enum BatchEvent {
+    case started(path: String, number: Int, of: Int)
+    case progress(path: String, IndexProgress)
+    case indexed(Analyzer.Indexed)
+    case skipped(path: String, Failure)
+    case failed(path: String, Failure)
+    /// `line` is the JSON object that was appended to the output.
+    case answered(Answer, questionID: String)
+    case answerFailed(path: String, questionID: String, Failure)
+}
+
+/// Indexes recordings one after the other; a bad one fails alone.
+public struct BatchIndexer {
+    private let analyzer: Analyzer
+    private let options: IndexOptions
+
+    public init(_ analyzer: Analyzer, options: IndexOptions) {
+        self.analyzer = analyzer
+        self.options = options
+    }
+
+    /// - Returns: the recordings that are indexed now, in order.
+    /// - Throws: `Failure` only for what would meet every other file as well: no space, an interruption.
+    public func run(
+        _ files: [InputPath], summary: inout BatchSummary, event: (BatchEvent) -> Void
+    ) throws -> [Analyzer.Indexed] {
+        var done: [Analyzer.Indexed] = []
+        for (number, file) in files.enumerated() {
+            event(.started(path: file.description, number: number + 1, of: files.count))
+            do {
+                let indexed = try analyzer.index(file, options: options) { event(.progress(path: file.description, $0)) }
+                summary.add(indexed)
+                done.append(indexed)
+                event(.indexed(indexed))
+            } catch {
+                let failure = Failure(error, subject: file.description)
+                if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
+                if failure.code == LongtakeError.Code.growing.rawValue {
+                    summary.filesSkipped += 1
+                    event(.skipped(path: file.description, failure))
+                } else {
+                    summary.filesFailed += 1
+                    event(.failed(path: file.description, failure))
+                }
+            }
+        }
+        return done
+    }
+}
+
+extension BatchSummary {
+    mutating func add(_ indexed: Analyzer.Indexed) {
+        switch indexed.action {
+        case IndexOutcome.Action.unchanged.rawValue: filesUnmodified += 1
+        case IndexOutcome.Action.resumed.rawValue: filesResumed += 1
+        default: filesNew += 1
+        }
+        if indexed.isPartial { filesPartial += 1 }
+        frames += indexed.frames
+        if indexed.action != IndexOutcome.Action.unchanged.rawValue { bytesAdded += indexed.bytes }
+    }
+
+    /// Stamps the end; `seconds` by the monotonic clock.
+    public mutating func finish(seconds: Double) {
+        totalDuration = seconds
+        end = Date().formatted(.iso8601)
+    }
+}

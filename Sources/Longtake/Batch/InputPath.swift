@@ -1,0 +1,26 @@
+internal import Foundation
+
+/// A path as the file system has it: bytes, which need not be UTF-8.
+public struct InputPath: Sendable, Hashable, CustomStringConvertible {
+    public let bytes: [UInt8]
+
+    public init(bytes: [UInt8]) { self.bytes = bytes }
+    public init(_ text: String) { bytes = Array(text.utf8) }
+
+    /// For people: invalid UTF-8 replaced.
+    public var description: String { String(decoding: bytes, as: UTF8.self) }
+    /// "-".
+    public var isStandardInput: Bool { bytes == [UInt8(ascii: "-")] }
+
+    func appending(_ name: [UInt8]) -> InputPath {
+        InputPath(bytes: bytes.last == UInt8(ascii: "/") ? bytes + name : bytes + [UInt8(ascii: "/")] + name)
+    }
+
+    /// Calls `body` with the path as C has it; nil for a path that C cannot say.
+    func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result? {
+        guard !bytes.contains(0) else { return nil }
+        return (bytes.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { buffer in
+            buffer.baseAddress.map(body)
+        }
+    }
+}

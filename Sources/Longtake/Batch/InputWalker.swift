@@ -1,0 +1,77 @@
+internal import Glibc
+
+/// Finds the recordings among files and folders.
+public struct InputWalker {
+    /// What a folder's files are taken by; a file given by name is tried whatever it is called.
+    static let suffixes: Set<String> = [
+        "3g2", "3gp", "asf", "avi", "flv", "m2ts", "m4v", "mj2", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv",
+        "ts", "vob", "webm", "wmv",
+    ]
+    /// Folders deeper than this are left out; a file system that loops through mounts ends here.
+    static let maximumDepth = 64
+
+    public private(set) var files: [InputPath] = []
+    /// Folders that could not be read, with the reason.
+    public private(set) var unreadable: [(path: InputPath, reason: String)] = []
+    /// Symbolic links met inside folders; they are not followed.
+    public private(set) var linksSkipped = 0
+    private var seen: Set<InputPath> = []
+
+    /// Folders give their videos, sorted by name; hidden files and symbolic links inside them are left out.
+    public init(_ inputs: [InputPath], recursive: Bool = true) {
+        for input in inputs {
+            if !input.isStandardInput, mode(input, follow: true) == S_IFDIR {
+                walk(input, recursive: recursive, depth: 0)
+            } else {
+                add(input)
+            }
+        }
+    }
+
+    private mutating func add(_ path: InputPath) {
+        if seen.insert(path).inserted { files.append(path) }
+    }
+
+    private func mode(_ path: InputPath, follow: Bool) -> mode_t? {
+        var status = stat()
+        let found = path.withCString { name in follow ? stat(name, &status) : lstat(name, &status) }
+        return found == 0 ? status.st_mode & S_IFMT : nil
+    }
+
+    private mutating func walk(_ folder: InputPath, recursive: Bool, depth: Int) {
+        guard depth < Self.maximumDepth else {
+            unreadable.append((folder, "folders are nested deeper than \(Self.maximumDepth)"))
+            return
+        }
+        guard let names = Self.names(folder) else {
+            unreadable.append((folder, String(cString: strerror(errno))))
+            return
+        }
+        var folders: [InputPath] = []
+        for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) where name.first != UInt8(ascii: ".") {
+            let path = folder.appending(name)
+            switch mode(path, follow: false) {
+            case S_IFDIR: folders.append(path)
+            case S_IFLNK: linksSkipped += 1
+            case S_IFREG:
+                let suffix = name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).last ?? []
+                if suffix.count < name.count, Self.suffixes.contains(String(decoding: suffix, as: UTF8.self).lowercased()) {
+                    add(path)
+                }
+            default: continue
+            }
+        }
+        if recursive { for path in folders { walk(path, recursive: true, depth: depth + 1) } }
+    }
+
+    private static func names(_ folder: InputPath) -> [[UInt8]]? {
+        guard let directory = folder.withCString({ opendir($0) }) ?? nil else { return nil }
+        defer { closedir(directory) }
+        var names: [[UInt8]] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { raw in Array(raw.prefix { $0 != 0 }) }
+            names.append(name)
+        }
+        return names
+    }
+}

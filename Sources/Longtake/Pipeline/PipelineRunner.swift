@@ -1,0 +1,144 @@
+internal import Foundation
+internal import Glibc
+internal import Store
+
+/// Runs a pipeline: indexes what is new, asks every question of every recording, appends the answers to the output.
+public struct PipelineRunner {
+    private let file: PipelineFile
+    private let analyzer: Analyzer
+
+    public init(_ file: PipelineFile, analyzer: Analyzer) {
+        self.file = file
+        self.analyzer = analyzer
+    }
+
+    /// One line of the output.
+    private struct Line: Encodable {
+        let key: String
+        let run: String
+        let time: String
+        let questionID: String
+        let answer: Answer
+
+        private enum CodingKeys: String, CodingKey {
+            case key, time
+            case run = "run_id"
+            case questionID = "question_id"
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(key, forKey: .key)
+            try container.encode(run, forKey: .run)
+            try container.encode(time, forKey: .time)
+            try container.encode(questionID, forKey: .questionID)
+            try answer.encode(to: encoder)
+        }
+    }
+
+    private struct Known: Decodable { let key: String }
+
+    /// The options the pipeline indexes with.
+    public var options: IndexOptions {
+        var options = IndexOptions()
+        options.framesPerSecond = file.framesPerSecond
+        options.minimumAge = file.minimumAge
+        return options
+    }
+
+    /// - Throws: `Failure` when the output cannot be written or nothing more can be indexed; one recording's trouble is in
+    ///   the summary.
+    public func run(event: (BatchEvent) -> Void) throws -> BatchSummary {
+        let start = ContinuousClock.now
+        var summary = BatchSummary()
+        let walker = InputWalker(file.inputs.map { InputPath($0) }, recursive: file.recursive)
+        for (path, reason) in walker.unreadable {
+            summary.filesFailed += 1
+            let failure = Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input)
+            event(.failed(path: path.description, failure))
+        }
+        let recordings = try BatchIndexer(analyzer, options: options).run(walker.files, summary: &summary, event: event)
+        if let output = file.output, !file.questions.isEmpty {
+            try ask(recordings, output: output, &summary, event)
+        }
+        summary.finish(seconds: (ContinuousClock.now - start).seconds)
+        return summary
+    }
+
+    private func ask(
+        _ recordings: [Analyzer.Indexed], output: String, _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void
+    ) throws {
+        let folder = URL(fileURLWithPath: output).deletingLastPathComponent().path
+        try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let descriptor = open(output, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw Self.cannotWrite(output) }
+        defer { close(descriptor) }
+        var known = try Self.keys(descriptor, output)
+        for recording in recordings {
+            for asked in file.questions {
+                let key = Self.key(recording.index, asked)
+                guard !known.contains(key) else {
+                    summary.answersUnchanged += 1
+                    continue
+                }
+                do {
+                    let question = Question(
+                        asked.question, from: asked.from, to: asked.to, maxTokens: asked.maxTokens ?? Question.defaultMaxTokens)
+                    let answer = try analyzer.ask(question, index: recording)
+                    try Self.append(
+                        Line(
+                            key: key, run: summary.runID, time: Date().formatted(.iso8601), questionID: asked.id,
+                            answer: answer), to: descriptor, output)
+                    known.insert(key)
+                    summary.answers += 1
+                    event(.answered(answer, questionID: asked.id))
+                } catch {
+                    let failure = Failure(error, subject: recording.path)
+                    if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
+                    summary.answersFailed += 1
+                    event(.answerFailed(path: recording.path, questionID: asked.id, failure))
+                }
+            }
+        }
+    }
+
+    /// What an answer depends on: the index and the question as asked.
+    private static func key(_ index: String, _ asked: PipelineFile.Asked) -> String {
+        let parts = [
+            index, asked.id, asked.question, asked.from.map { "\($0)" } ?? "", asked.to.map { "\($0)" } ?? "",
+            asked.maxTokens.map { "\($0)" } ?? "",
+        ]
+        return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))
+    }
+
+    private static func keys(_ descriptor: Int32, _ output: String) throws -> Set<String> {
+        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: false)
+        guard let data = try? handle.readToEnd() else { return [] }
+        var found: Set<String> = []
+        for line in data.split(separator: UInt8(ascii: "\n")) {
+            if let known = try? JSONDecoder().decode(Known.self, from: line) { found.insert(known.key) }
+        }
+        // A run that was killed may have left half a line: the next one starts on its own.
+        if let last = data.last, last != UInt8(ascii: "\n"), write(descriptor, "\n", 1) != 1 { throw cannotWrite(output) }
+        return found
+    }
+
+    private static func append(_ line: Line, to descriptor: Int32, _ output: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let bytes = [UInt8](try encoder.encode(line)) + [UInt8(ascii: "\n")]
+        var done = 0
+        while done < bytes.count {
+            let wrote = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress.map { base in base + done }, bytes.count - done) }
+            if wrote < 0, errno == EINTR { continue }
+            guard wrote > 0 else { throw cannotWrite(output) }
+            done += wrote
+        }
+    }
+
+    private static func cannotWrite(_ output: String) -> Failure {
+        Failure(
+            code: "cannot_write", message: "\(output): cannot write answers: \(String(cString: strerror(errno)))",
+            exitCode: Exit.space)
+    }
+}

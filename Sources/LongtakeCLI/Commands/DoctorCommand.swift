@@ -1,0 +1,34 @@
+import ArgumentParser
+import Longtake
+
+struct DoctorCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor", abstract: "Say what this machine has, how fast it computes, and what is missing.",
+        discussion: """
+            EXAMPLE
+              longtake doctor --json > report.json      to paste into an issue
+            """)
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var library: LibraryOptions
+    @OptionGroup var output: OutputOptions
+
+    mutating func run() throws {
+        let report = DoctorReport(cacheFolder: library.cachePath, threads: try model.settings().threads)
+        if output.json { return Console.json(report) }
+        var rows = [
+            ["longtake", report.version], ["cpu", "\(report.cpu), \(report.cores) cores, \(report.threads) threads used"],
+            ["features", report.features.joined(separator: " ")],
+            ["kernels", "\(report.kernels) (of \(report.kernelsAvailable.joined(separator: ", ")))"],
+        ]
+        rows += report.libraries.sorted { $0.key < $1.key }.map { [$0.key, $0.value] }
+        rows += report.peaks.map { ["peak \($0.precision)", "\(Format.number($0.gigaflops, digits: 1)) GFLOPS (\($0.backend))"] }
+        rows.append([
+            "memory", "\(Format.bytes(report.memoryBytes)), \(Format.bytes(report.availableMemoryBytes)) available",
+        ])
+        rows.append(["cache", "\(report.cacheFolder), \(report.cacheFreeBytes.map { Format.bytes($0) } ?? "?") free"])
+        Console.line(Format.table(rows))
+        for problem in report.problems { Console.line("missing: \(problem.what)\n  fix: \(problem.fix)") }
+        if report.problems.isEmpty { Console.line("nothing is missing") }
+    }
+}

@@ -1,0 +1,103 @@
+import ArgumentParser
+import Glibc
+import Longtake
+
+struct IndexCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "index", abstract: "Encode recordings once, so that questions take seconds.",
+        discussion: """
+            EXAMPLES
+              longtake index day.mp4
+              longtake index ~/Recordings --min-age 10m      a folder and those inside it; not what is still being written
+              longtake index ~/Recordings --dry-run          only the plan: frames, bytes, estimated time
+              ffmpeg … -f matroska - | longtake index -      from a pipe
+
+            What is indexed already is left alone. A bad file fails alone: the rest is done, the exit status is 3.
+            """)
+
+    @Argument(help: "Video files, folders, or - for standard input.")
+    var paths: [PathArgument]
+
+    @Flag(help: "Print the plan and end.")
+    var dryRun = false
+
+    @Flag(help: "Index again what is indexed.")
+    var force = false
+
+    @Flag(inversion: .prefixedNo, help: "Look into the folders inside a folder.")
+    var recursive = true
+
+    @Option(help: "Skip files changed within this time: they may still be growing. (env: LONGTAKE_MIN_AGE)")
+    var minAge: TimeArgument?
+
+    @Option(help: "What is kept per frame: default (0.60 MB at full size) or f32 (exact, four times that).")
+    var record = "default"
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var sampling: SamplingOptions
+    @OptionGroup var library: LibraryOptions
+    @OptionGroup var output: OutputOptions
+
+    mutating func run() throws {
+        var options = try sampling.options(record: record)
+        options.force = force
+        options.minimumAge = minAge?.seconds ?? 0
+        if minAge == nil, let text = Environment.text("MIN_AGE") {
+            guard let seconds = TimeText.seconds(text) else { throw UsageError("LONGTAKE_MIN_AGE=\(text) is not a time") }
+            options.minimumAge = seconds
+        }
+        let walker = InputWalker(paths.map(\.path), recursive: recursive)
+        let analyzer = Analyzer(model: try model.load(), library: try library.open(), cancellation: Interruption.cancellation)
+        let report = IndexReport(output)
+        for note in analyzer.model.notes { output.note("note: \(note)") }
+        var summary = BatchSummary()
+        for (path, reason) in walker.unreadable {
+            summary.filesFailed += 1
+            report.show(
+                .failed(
+                    path: path.description,
+                    Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input)))
+        }
+        if walker.linksSkipped > 0 { output.note("note: \(walker.linksSkipped) symbolic links inside folders are not followed") }
+        if walker.files.isEmpty, walker.unreadable.isEmpty { output.note("no video files in what was given") }
+        // A pipe can be read only once: it has no plan.
+        if !walker.files.contains(where: \.isStandardInput) || dryRun {
+            let failure = try plan(walker.files, analyzer, options, report)
+            if dryRun {
+                if let failure { throw walker.files.count == 1 ? failure : ExitCode(Exit.partial) }
+                return
+            }
+        }
+        let start = ContinuousClock.now
+        var last: Failure?
+        _ = try BatchIndexer(analyzer, options: options).run(walker.files, summary: &summary) { event in
+            if case .failed(_, let failure) = event { last = failure }
+            report.show(event)
+        }
+        summary.finish(seconds: Double((ContinuousClock.now - start).components.seconds) + Double((ContinuousClock.now - start).components.attoseconds) * 1e-18)
+        report.show(summary)
+        if let last, walker.files.count == 1 { throw ExitCode(last.exitCode) }
+        if summary.isPartial { throw ExitCode(Exit.partial) }
+    }
+
+    /// Prints what will be done; the last failure, if files cannot be read.
+    private func plan(
+        _ files: [InputPath], _ analyzer: Analyzer, _ options: IndexOptions, _ report: IndexReport
+    ) throws -> Failure? {
+        var plans: [IndexPlan] = []
+        var failure: Failure?
+        for file in files {
+            if Interruption.cancellation.isCancelled { throw ExitCode(Interruption.exitCode ?? Exit.interrupted) }
+            if file.isStandardInput { throw UsageError("standard input has no plan: leave --dry-run out") }
+            do {
+                plans.append(try analyzer.plan(file, options: options))
+            } catch let error as Failure {
+                failure = error
+                // Without --dry-run it is reported when its turn comes.
+                if dryRun { report.show(.failed(path: file.description, error)) }
+            }
+        }
+        report.show(plans, isResult: dryRun)
+        return failure
+    }
+}

@@ -1,0 +1,207 @@
+import Foundation
+import Glibc
+import Longtake
+
+/// Says how indexing goes: lines for people, or JSON lines.
+final class IndexReport {
+    private let output: OutputOptions
+    private let progress: Progress
+    private var lastStatus = ContinuousClock.now
+    private var file = ""
+
+    init(_ output: OutputOptions) {
+        self.output = output
+        progress = output.progress
+    }
+
+    /// "1200 of 10800 frames, 3.1 frames/s, 3.1× real time, 00:51:37 left".
+    static func line(_ progress: IndexProgress) -> String {
+        var line = "\(progress.frames)"
+        if let total = progress.framesTotal { line += " of \(total)" }
+        line += " frames, \(Format.short(progress.framesPerSecond)) frames/s"
+        line += ", \(Format.short(progress.timesRealTime))× real time"
+        if let left = progress.secondsLeft { line += ", \(TimeText.clock(left)) left" }
+        return line
+    }
+
+    private struct Status: Encodable {
+        let message_type = "status"
+        let seconds_elapsed: Double
+        let seconds_remaining: Double?
+        let percent_done: Double?
+        let frames_done: Int
+        let frames_total: Int?
+        let frames_per_second: Double
+        let times_real_time: Double
+        let current_files: [String]
+    }
+
+    private struct Done: Encodable {
+        let message_type = "verbose_status"
+        let action: String
+        let item: String
+        let id: String
+        let index: String
+        let frames: Int
+        let duration: Double
+        let state: String
+        let bytes: Int64
+        let warnings: [String]
+        let counters: [String: Int]
+    }
+
+    private struct Trouble: Encodable {
+        let message_type = "error"
+        let error: Failure
+        let during: String
+        let item: String
+    }
+
+    private struct Summary: Encodable {
+        let summary: BatchSummary
+        private enum Keys: String, CodingKey { case message_type }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: Keys.self)
+            try container.encode("summary", forKey: .message_type)
+            try summary.encode(to: encoder)
+        }
+    }
+
+    private struct Plan: Encodable {
+        let plan: IndexPlan
+        private enum Keys: String, CodingKey { case message_type }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: Keys.self)
+            try container.encode("plan", forKey: .message_type)
+            try plan.encode(to: encoder)
+        }
+    }
+
+    private struct Answered: Encodable {
+        let message_type = "answer"
+        let item: String
+        let question_id: String
+        let answer: String
+    }
+
+    func show(_ event: BatchEvent) {
+        switch event {
+        case .started(let path, let number, let count):
+            file = count > 1 ? "[\(number)/\(count)] \(path)" : path
+            lastStatus = .now
+        case .progress(let path, let step): show(step, path)
+        case .indexed(let indexed): show(indexed)
+        case .skipped(let path, let failure):
+            progress.clear()
+            if output.json {
+                Console.jsonLine(
+                    Done(
+                        action: "skipped", item: path, id: "", index: "", frames: 0, duration: 0, state: failure.code, bytes: 0,
+                        warnings: [failure.message], counters: [:]))
+            } else {
+                output.note("skipped: \(Console.name(failure.message))")
+            }
+        case .failed(let path, let failure): trouble(failure, "index", path)
+        case .answered(let answer, let id):
+            progress.clear()
+            if output.json {
+                Console.jsonLine(Answered(item: answer.recording.path, question_id: id, answer: answer.answer))
+            } else if !output.isQuiet {
+                Console.line("\(Console.name(answer.recording.path)) · \(id): \(Console.name(answer.answer))")
+            }
+        case .answerFailed(let path, let id, let failure): trouble(failure, "ask \(id)", path)
+        }
+    }
+
+    private func trouble(_ failure: Failure, _ during: String, _ path: String) {
+        progress.clear()
+        if output.json {
+            Console.jsonLine(Trouble(error: failure, during: during, item: path), to: STDERR_FILENO)
+        } else {
+            Console.note("longtake: \(Console.name(failure.message))")
+        }
+    }
+
+    private func show(_ step: IndexProgress, _ path: String) {
+        guard output.json else { return progress.show("\(file): \(Self.line(step))") }
+        guard ContinuousClock.now - lastStatus > .seconds(2) else { return }
+        lastStatus = .now
+        Console.jsonLine(
+            Status(
+                seconds_elapsed: step.seconds, seconds_remaining: step.secondsLeft,
+                percent_done: step.framesTotal.map { Double(step.frames) / Double(max($0, 1)) }, frames_done: step.frames,
+                frames_total: step.framesTotal, frames_per_second: step.framesPerSecond,
+                times_real_time: step.timesRealTime, current_files: [path]))
+    }
+
+    private func show(_ indexed: Analyzer.Indexed) {
+        progress.clear()
+        if output.json {
+            return Console.jsonLine(
+                Done(
+                    action: indexed.action, item: indexed.path, id: indexed.id, index: indexed.index, frames: indexed.frames,
+                    duration: indexed.seconds, state: indexed.state, bytes: indexed.bytes, warnings: indexed.notes,
+                    counters: indexed.counters))
+        }
+        if output.isQuiet { return Console.line(indexed.id) }
+        var line = "\(indexed.id)  \(Console.name(indexed.path))  \(indexed.frames) frames, \(Format.bytes(indexed.bytes))"
+        if indexed.action == "unchanged" {
+            line += ", indexed before"
+        } else {
+            line += " in \(Format.time(indexed.seconds))"
+            if indexed.seconds > 0 { line += " (\(Format.short(Double(indexed.frames) / indexed.seconds)) frames/s)" }
+        }
+        if indexed.isPartial { line += ", partial" }
+        Console.line(line)
+        for note in indexed.notes { output.note("  note: \(note)") }
+    }
+
+    func show(_ plans: [IndexPlan], isResult: Bool) {
+        if output.json {
+            for plan in plans { Console.jsonLine(Plan(plan: plan)) }
+            return
+        }
+        guard !plans.isEmpty, isResult || !output.isQuiet else { return }
+        let new = plans.filter { !$0.indexed }
+        var rows: [[String]] = []
+        if isResult {
+            rows = plans.map { plan in
+                [
+                    Console.name(plan.path), plan.duration.map { TimeText.clock($0) } ?? "length unknown",
+                    plan.frames.map { "\($0) frames" } ?? "", plan.bytes.map { Format.bytes($0) } ?? "",
+                    plan.indexed ? "indexed before" : plan.estimatedSeconds.map { "about \(Format.time($0))" } ?? "",
+                ]
+            }
+        }
+        let frames = new.compactMap(\.frames).reduce(0, +)
+        let bytes = new.compactMap(\.bytes).reduce(0, +)
+        let seconds = new.compactMap(\.estimatedSeconds).reduce(0, +)
+        var line = "plan: \(new.count) to index"
+        if plans.count > new.count { line += ", \(plans.count - new.count) indexed before" }
+        line += "; \(frames) frames, \(Format.bytes(bytes)) (\(Format.bytes(Int64(plans[0].bytesPerFrame))) per frame)"
+        line += ", about \(Format.time(seconds)); \(Format.bytes(plans[0].freeBytes)) free"
+        if isResult {
+            Console.line(Format.table(rows))
+            Console.line(line)
+        } else {
+            output.note(line)
+        }
+    }
+
+    func show(_ summary: BatchSummary) {
+        progress.clear()
+        if output.json { return Console.jsonLine(Summary(summary: summary)) }
+        let files = summary.filesNew + summary.filesResumed + summary.filesUnmodified + summary.filesFailed + summary.filesSkipped
+        guard files != 1 || summary.answers + summary.answersUnchanged + summary.answersFailed > 0 else { return }
+        var parts = ["\(summary.filesNew + summary.filesResumed) indexed", "\(summary.filesUnmodified) unchanged"]
+        if summary.filesPartial > 0 { parts.append("\(summary.filesPartial) partial") }
+        if summary.filesSkipped > 0 { parts.append("\(summary.filesSkipped) skipped") }
+        if summary.filesFailed > 0 { parts.append("\(summary.filesFailed) failed") }
+        if summary.answers > 0 { parts.append("\(summary.answers) answered") }
+        if summary.answersUnchanged > 0 { parts.append("\(summary.answersUnchanged) answered before") }
+        if summary.answersFailed > 0 { parts.append("\(summary.answersFailed) answers failed") }
+        output.note(parts.joined(separator: ", ") + "; \(Format.time(summary.totalDuration))")
+    }
+}

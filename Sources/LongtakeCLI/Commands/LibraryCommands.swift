@@ -1,0 +1,107 @@
+import ArgumentParser
+import Glibc
+import Longtake
+
+struct ListCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ls", abstract: "List what is indexed.",
+        discussion: """
+            EXAMPLES
+              longtake ls
+              longtake ls --json | jq -r '.[] | select(.state == "partial") | .path'
+            """)
+
+    @OptionGroup var library: LibraryOptions
+    @OptionGroup var output: OutputOptions
+
+    mutating func run() throws {
+        let recordings = try library.open().recordings()
+        if output.json { return Console.json(recordings) }
+        if output.isQuiet { return recordings.forEach { Console.line($0.id) } }
+        guard !recordings.isEmpty else { return output.note("nothing is indexed yet: longtake index FILE") }
+        let rows = recordings.map {
+            [
+                $0.id, $0.duration.map { TimeText.clock($0) } ?? "", "\($0.frames) frames", Format.bytes($0.bytes), $0.state,
+                Console.name($0.model), Console.name($0.name),
+            ]
+        }
+        Console.line(Format.table([["ID", "LENGTH", "FRAMES", "SIZE", "STATE", "MODEL", "NAME"]] + rows))
+    }
+}
+
+struct ShowCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show what is known of an indexed recording.",
+        discussion: """
+            EXAMPLE
+              longtake show vid_0f3a9c2e
+            """)
+
+    @Argument(help: "Id, the start of one (8 characters or more), or the path it was indexed from.")
+    var recording: String
+
+    @OptionGroup var library: LibraryOptions
+    @OptionGroup var output: OutputOptions
+
+    mutating func run() throws {
+        let found = try library.open().recordings(matching: recording)
+        if output.json { return Console.json(found) }
+        for (number, item) in found.enumerated() {
+            if number > 0 { Console.line() }
+            var rows = [
+                ["id", item.id], ["index", item.index], ["name", Console.name(item.name)], ["path", Console.name(item.path)],
+                ["length", item.duration.map { "\(TimeText.clock($0)) (\(Format.number($0, digits: 3)) s)" } ?? "unknown"],
+                ["frames", "\(item.frames) in \(item.segments) segments, \(Format.bytes(item.bytes))"], ["state", item.state],
+                ["sampling", item.sampling], ["record", item.record], ["model", Console.name(item.model)],
+                ["indexed", item.created],
+            ]
+            rows += item.warnings.map { ["note", Console.name($0)] }
+            rows += item.counters.sorted { $0.key < $1.key }.map { ["", "\($0.key): \($0.value)"] }
+            Console.line(Format.table(rows))
+        }
+    }
+}
+
+struct RemoveCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rm", abstract: "Remove the indexes of recordings; the recordings themselves stay.",
+        discussion: """
+            EXAMPLES
+              longtake rm vid_0f3a9c2e --yes
+              longtake rm day.mp4 --dry-run
+            """)
+
+    @Argument(help: "Ids, starts of ids, or paths they were indexed from.")
+    var recordings: [String]
+
+    @Flag(name: .shortAndLong, help: "Do not ask. Needed where standard input is no terminal.")
+    var yes = false
+
+    @Flag(help: "Only say what would be removed.")
+    var dryRun = false
+
+    @OptionGroup var library: LibraryOptions
+    @OptionGroup var output: OutputOptions
+
+    mutating func run() throws {
+        let library = try library.open()
+        let found = try recordings.flatMap { try library.recordings(matching: $0) }
+        if !dryRun, !yes { try ask(found) }
+        if !dryRun { for item in found { _ = try library.remove(item.index) } }
+        if output.json { return Console.json(found) }
+        for item in found {
+            Console.line(
+                output.isQuiet
+                    ? item.id
+                    : "\(dryRun ? "would remove" : "removed") \(item.id)  \(Console.name(item.name))  \(Format.bytes(item.bytes))")
+        }
+    }
+
+    private func ask(_ found: [RecordingSummary]) throws {
+        guard isatty(STDIN_FILENO) == 1 else { throw UsageError("to remove without being asked, give --yes") }
+        let bytes = found.reduce(0) { $0 + $1.bytes }
+        Console.write(
+            "remove \(found.count) \(found.count == 1 ? "index" : "indexes"), \(Format.bytes(bytes))? [y/N] ", to: STDERR_FILENO)
+        guard let line = readLine(), ["y", "yes"].contains(line.lowercased()) else { throw ExitCode(1) }
+    }
+}

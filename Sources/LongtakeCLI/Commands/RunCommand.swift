@@ -1,0 +1,32 @@
+import ArgumentParser
+import Longtake
+
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a pipeline: index what is new, ask what it asks.",
+        discussion: """
+            EXAMPLE
+              longtake run pipelines/nightly.yaml
+
+            Unchanged recordings are left alone, answers that are there already are not asked again. A bad recording fails
+            alone: the rest is done, the exit status is 3.
+            """)
+
+    @Argument(help: "The pipeline's YAML file.")
+    var pipeline: String
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var library: LibraryOptions
+    @OptionGroup var output: OutputOptions
+
+    mutating func run() throws {
+        let file = try PipelineFile(path: pipeline)
+        let loaded = try model.load(or: file.model)
+        let analyzer = Analyzer(model: loaded, library: try library.open(), cancellation: Interruption.cancellation)
+        for note in loaded.notes { output.note("note: \(note)") }
+        let report = IndexReport(output)
+        let summary = try PipelineRunner(file, analyzer: analyzer).run { report.show($0) }
+        report.show(summary)
+        if summary.isPartial { throw ExitCode(Exit.partial) }
+    }
+}

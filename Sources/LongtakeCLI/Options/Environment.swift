@@ -1,0 +1,33 @@
+import Foundation
+
+/// Every flag has a twin in the environment, `LONGTAKE_` and its name; the flag wins.
+enum Environment {
+    static func text(_ name: String) -> String? {
+        guard let value = ProcessInfo.processInfo.environment["LONGTAKE_" + name], !value.isEmpty else { return nil }
+        return value
+    }
+
+    /// - Throws: a usage error for a value that is none.
+    static func value<Value: LosslessStringConvertible>(_ name: String, _ type: Value.Type = Value.self) throws -> Value? {
+        guard let text = text(name) else { return nil }
+        guard let value = Value(text) else { throw UsageError("LONGTAKE_\(name)=\(text) is not a \(type)") }
+        return value
+    }
+
+    static func flag(_ name: String) -> Bool { ["1", "ON", "YES", "TRUE"].contains(text(name)?.uppercased()) }
+
+    /// $XDG_…/longtake; a relative value is ignored, as the specification wants.
+    static func folder(_ own: String, service: String, xdg: String, fallback: String) -> String {
+        let environment = ProcessInfo.processInfo.environment
+        if let set = text(own) { return set }
+        if let set = environment[service], set.hasPrefix("/") { return set }
+        if let base = environment[xdg], base.hasPrefix("/") { return base + "/longtake" }
+        return (environment["HOME"] ?? NSHomeDirectory()) + fallback + "/longtake"
+    }
+}
+
+/// Wrong use: exit status 64.
+struct UsageError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,166 @@
+import ArgumentParser
+import Foundation
+import Longtake
+
+/// What every command has.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print JSON: one document, or one object per line for long work.")
+    var json = false
+
+    @Flag(name: .shortAndLong, help: "No progress, no notes. (env: LONGTAKE_QUIET)")
+    var quiet = false
+
+    @Flag(help: "No progress. (env: LONGTAKE_NO_PROGRESS)")
+    var noProgress = false
+
+    var isQuiet: Bool { quiet || Environment.flag("QUIET") }
+    var progress: Progress { Progress(isShown: !isQuiet && !json && !noProgress && !Environment.flag("NO_PROGRESS")) }
+
+    func note(_ text: String) {
+        if !isQuiet, !json { Console.note(Console.safe(text)) }
+    }
+}
+
+/// Which model, and how to compute with it.
+struct ModelOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: "Folder of the model, Hugging Face layout. (env: LONGTAKE_MODEL)")
+    var model: String?
+
+    @Option(help: "auto, f32 or bf16. (env: LONGTAKE_PRECISION)")
+    var precision: String?
+
+    @Option(help: "auto, onednn or openblas. (env: LONGTAKE_BACKEND)")
+    var backend: String?
+
+    @Option(help: "Threads to compute with; all cores by default. (env: LONGTAKE_THREADS)")
+    var threads: Int?
+
+    func settings() throws -> ModelSettings {
+        let threads = try self.threads ?? Environment.value("THREADS", Int.self)
+        if let threads, !(1...1024).contains(threads) { throw UsageError("--threads must be 1 to 1024, not \(threads)") }
+        return try ModelSettings(
+            precision: precision ?? Environment.text("PRECISION"), backend: backend ?? Environment.text("BACKEND"),
+            threads: threads)
+    }
+
+    /// The folder: the option, the environment, or `other`.
+    func folder(or other: String? = nil) throws -> String {
+        guard let path = model ?? other ?? Environment.text("MODEL") else {
+            throw Failure(
+                code: "no_model",
+                message: "no model: give --model DIR or set LONGTAKE_MODEL. For a trial without meaning in its words: "
+                    + "longtake model make-random --shape nano --out DIR", exitCode: Exit.model)
+        }
+        return path
+    }
+
+    func load(or other: String? = nil) throws -> LoadedModel {
+        let folder = try folder(or: other)
+        do {
+            return try LoadedModel(path: folder, settings: settings())
+        } catch let error as UsageError {
+            throw error
+        } catch {
+            throw Failure(error, subject: folder)
+        }
+    }
+}
+
+/// Where indexes and the catalogue are.
+struct LibraryOptions: ParsableArguments {
+    @Option(help: "Folder of the frame cache. (env: LONGTAKE_CACHE_DIR, else $XDG_CACHE_HOME/longtake)")
+    var cacheDir: String?
+
+    @Option(help: "Folder of the catalogue. (env: LONGTAKE_DATA_DIR, else $XDG_DATA_HOME/longtake)")
+    var dataDir: String?
+
+    var cachePath: String {
+        cacheDir ?? Environment.folder("CACHE_DIR", service: "CACHE_DIRECTORY", xdg: "XDG_CACHE_HOME", fallback: "/.cache")
+    }
+
+    func open() throws -> Library {
+        do {
+            return try Library(
+                cachePath: cachePath,
+                dataPath: dataDir
+                    ?? Environment.folder("DATA_DIR", service: "STATE_DIRECTORY", xdg: "XDG_DATA_HOME", fallback: "/.local/share"))
+        } catch {
+            throw Failure(error)
+        }
+    }
+}
+
+/// How recordings are turned into frames.
+struct SamplingOptions: ParsableArguments {
+    @Option(help: "Frames per second. (env: LONGTAKE_FPS)")
+    var fps: Double?
+
+    @Option(help: "grid: the frame shown at t = 0, 1, 2 … s. reference: the middle of each second, as LLaVA-Mini samples.")
+    var sampling = "grid"
+
+    @Option(help: "Number of a video stream of the file; the default one otherwise.")
+    var stream: Int?
+
+    @Option(help: "Longest recording; the rest is left out (status partial). 90, 10m, 24h. (env: LONGTAKE_MAX_DURATION)")
+    var maxDuration: TimeArgument?
+
+    @Option(help: "Most frames of a recording. (env: LONGTAKE_MAX_FRAMES)")
+    var maxFrames: Int?
+
+    @Flag(help: "Take frames that the decoder flags as damaged too.")
+    var keepCorrupt = false
+
+    @Option(help: "Threads that decode. (env: LONGTAKE_DECODE_THREADS)")
+    var decodeThreads: Int?
+
+    func options(record: String = "default") throws -> IndexOptions {
+        var options = IndexOptions()
+        try options.set(sampling: sampling, record: record)
+        options.framesPerSecond = try fps ?? Environment.value("FPS") ?? 1
+        guard options.framesPerSecond >= 0.001, options.framesPerSecond <= 240 else {
+            throw UsageError("--fps must be 0.001 to 240, not \(options.framesPerSecond)")
+        }
+        if let stream, stream < 0 { throw UsageError("--stream must be 0 or more") }
+        options.stream = stream
+        if let text = maxDuration?.seconds { options.maxDuration = text }
+        if maxDuration == nil, let text = Environment.text("MAX_DURATION") {
+            guard let seconds = TimeText.seconds(text) else { throw UsageError("LONGTAKE_MAX_DURATION=\(text) is not a time") }
+            options.maxDuration = seconds
+        }
+        options.maxFrames = try maxFrames ?? Environment.value("MAX_FRAMES") ?? options.maxFrames
+        guard options.maxFrames > 0, options.maxDuration > 0 else { throw UsageError("limits must be above 0") }
+        options.keepCorrupt = keepCorrupt
+        options.decodeThreads = try decodeThreads ?? Environment.value("DECODE_THREADS") ?? 1
+        guard (1...16).contains(options.decodeThreads) else { throw UsageError("--decode-threads must be 1 to 16") }
+        return options
+    }
+}
+
+/// 90, 1.5, 10m, 2h, 01:30, 01:30:00.250.
+struct TimeArgument: ExpressibleByArgument {
+    let seconds: Double
+
+    init?(argument: String) {
+        guard let seconds = TimeText.seconds(argument) else { return nil }
+        self.seconds = seconds
+    }
+}
+
+/// A path as it was typed: an argument that is no UTF-8 is found again by its bytes.
+struct PathArgument: ExpressibleByArgument {
+    let path: InputPath
+
+    init?(argument: String) {
+        path = Self.raw(argument) ?? InputPath(argument)
+    }
+
+    private static func raw(_ text: String) -> InputPath? {
+        guard text.unicodeScalars.contains("\u{FFFD}") else { return nil }
+        for index in 1..<max(Int(CommandLine.argc), 1) {
+            guard let argument = CommandLine.unsafeArgv[index] else { continue }
+            let bytes = Array(UnsafeBufferPointer(start: argument, count: strlen(argument))).map { UInt8(bitPattern: $0) }
+            if String(decoding: bytes, as: UTF8.self) == text { return InputPath(bytes: bytes) }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,67 @@
+import Foundation
+import Glibc
+import Longtake
+
+/// Results to standard output, everything else to standard error.
+enum Console {
+    static let isTerminal = isatty(STDERR_FILENO) == 1
+    static let wide: Bool = isatty(STDOUT_FILENO) == 1
+
+    /// A line of the result.
+    static func line(_ text: String = "") { write(text + "\n", to: STDOUT_FILENO) }
+    static func result(_ text: String) { write(text, to: STDOUT_FILENO) }
+    static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+
+    /// One JSON object on one line, flushed.
+    static func jsonLine(_ value: some Encodable, to descriptor: Int32 = STDOUT_FILENO) {
+        write(encoded(value, pretty: false) + "\n", to: descriptor)
+    }
+
+    /// One JSON document.
+    static func json(_ value: some Encodable) { line(encoded(value, pretty: true)) }
+
+    private static func encoded(_ value: some Encodable, pretty: Bool) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = pretty ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+    }
+
+    static func write(_ text: String, to descriptor: Int32) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let wrote = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if wrote < 0, errno == EINTR { continue }
+            // The reader is gone (`| head`): stop quietly, as a shell reports it. Without standard error, go on.
+            if wrote <= 0 {
+                if descriptor == STDOUT_FILENO { Glibc.exit(errno == EPIPE ? 141 : 1) }
+                return
+            }
+            bytes = bytes.dropFirst(wrote)
+        }
+    }
+
+    /// `text` without what could command a terminal: control characters (but line breaks and tabs) and changes of direction.
+    static func safe(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.filter { !isDangerous($0) || $0 == "\n" || $0 == "\t" }))
+    }
+
+    /// A name on one line, its control characters shown as escapes.
+    static func name(_ text: String) -> String {
+        text.unicodeScalars.reduce(into: "") { result, scalar in
+            if isDangerous(scalar) {
+                result += "\\u{" + String(scalar.value, radix: 16) + "}"
+            } else {
+                result.unicodeScalars.append(scalar)
+            }
+        }
+    }
+
+    private static func isDangerous(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0..<0x20, 0x7F..<0xA0, 0x200E, 0x200F, 0x202A...0x202E, 0x2066...0x2069, 0x061C: true
+        default: false
+        }
+    }
+}

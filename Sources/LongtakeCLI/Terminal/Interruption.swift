@@ -1,0 +1,36 @@
+import Glibc
+import Longtake
+import Synchronization
+
+/// Ctrl-C and SIGTERM: the first one ends the work at the next frame and keeps what is sealed, the second one ends at once.
+enum Interruption {
+    /// What long work looks at.
+    static let cancellation = Cancellation()
+    private static let received = Atomic<Int32>(0)
+    private static let immediate = Atomic<Bool>(false)
+
+    /// The exit status of what a signal ended; nil without one.
+    static var exitCode: Int32? {
+        let signal = received.load(ordering: .relaxed)
+        return signal == 0 ? nil : 128 + signal
+    }
+
+    static func install() {
+        // Made now: a signal handler must not be the first to touch a lazy global.
+        _ = (cancellation, received.load(ordering: .relaxed), immediate.load(ordering: .relaxed))
+        signal(SIGPIPE, SIG_IGN)
+        for number in [SIGINT, SIGTERM] { signal(number) { Interruption.handle($0) } }
+    }
+
+    /// From here on there is nothing to save: a signal ends the process at once.
+    static func endAtOnce() {
+        immediate.store(true, ordering: .relaxed)
+        if let code = exitCode { Glibc._exit(code) }
+    }
+
+    private static func handle(_ number: Int32) {
+        let earlier = received.exchange(number, ordering: .relaxed)
+        if earlier != 0 || immediate.load(ordering: .relaxed) { Glibc._exit(128 + number) }
+        cancellation.cancel()
+    }
+}

@@ -136,6 +136,8 @@ public enum RandomModel {
         shape: String, type: String, folder: String, seed: UInt64, progress: (Int64, Int64) throws -> Void
     ) throws {
         let (shape, type) = try parse(shape, type)
+        let parent = URL(fileURLWithPath: folder).deletingLastPathComponent().path
+        try? FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
         try RandomCheckpoint.write(shape, type: type, to: folder, seed: seed, progress: progress)
     }
 

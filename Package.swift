@@ -67,5 +67,6 @@ let package = Package(
         .testTarget(
             name: "LongtakeTests", dependencies: ["Longtake", "LongtakeCLI", "Models", "Tensors", "Media", "Store"],
             swiftSettings: strict),
+        .testTarget(name: "CLITests", dependencies: ["LongtakeCLI"], swiftSettings: strict),
     ]
 )

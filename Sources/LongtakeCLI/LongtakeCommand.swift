@@ -40,7 +40,8 @@ enum Main {
             try command.run()
         } catch let error as ExitCode {
             Glibc.exit(error.rawValue)
-        } catch let error as CleanExit {
+        } catch where LongtakeCommand.exitCode(for: error) == .success {
+            // Help, the version, a completion script.
             LongtakeCommand.exit(withError: error)
         } catch let error as ValidationError {
             end(parsing: error)

@@ -105,7 +105,7 @@ struct AskCommand: ParsableCommand {
         for note in answer.notes { output.note("note: \(note)") }
         guard answer.found else { return }
         let timings = answer.timings
-        var line = "\(answer.frames) frames"
+        var line = answer.frames == 1 ? "1 frame" : "\(answer.frames) frames"
         if let first = answer.range.first, let last = answer.range.last {
             line += " at \(TimeText.clock(first)) to \(TimeText.clock(last))"
         }

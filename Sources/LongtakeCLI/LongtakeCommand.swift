@@ -12,8 +12,8 @@ struct LongtakeCommand: ParsableCommand {
               longtake ask day.mp4 "Who comes in?"     answer from the index, made on the way where there is none
               longtake run pipelines/nightly.yaml      the nightly job: index what is new, ask what was asked before
 
-            Exit status: 0 done · 3 partly done · 10 not indexed · 11 locked · 12 model · 13 disk or memory · 14 input ·
-            15 refused or context exceeded · 17 damage · 64 usage · 130 interrupted · 143 terminated. Another one that is
+            Exit status: 0 done · 3 partly done · 10 not indexed · 11 locked · 12 model · 13 disk or memory · 14 input · \
+            15 refused or context exceeded · 17 damage · 64 usage · 130 interrupted · 143 terminated. Another one that is \
             not 0 is a failure; new ones may be added. Completions: longtake --generate-completion-script bash|zsh|fish.
             """,
         version: Longtake.version,

@@ -153,6 +153,11 @@ public enum ProcessMemory {
     /// Largest resident set so far, in bytes (VmHWM); 0 where the kernel does not say.
     public static var peakBytes: Int { field("VmHWM:") }
     public static var residentBytes: Int { field("VmRSS:") }
+    /// Largest resident set of any child that has ended, in bytes.
+    public static var peakOfChildren: Int {
+        var usage = rusage()
+        return getrusage(RUSAGE_CHILDREN, &usage) == 0 ? usage.ru_maxrss * 1024 : 0
+    }
 
     private static func field(_ name: String) -> Int {
         guard let file = fopen("/proc/self/status", "r") else { return 0 }

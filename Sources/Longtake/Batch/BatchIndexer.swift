@@ -19,6 +19,10 @@ public struct BatchSummary: Sendable, Codable {
     public var runID = UUID().uuidString.lowercased()
     public var start = Date().formatted(.iso8601)
     public var end = ""
+    /// Largest resident set of this process so far.
+    public var peakMemoryBytes = 0
+    /// Largest resident set of any decode worker so far.
+    public var peakWorkerMemoryBytes = 0
 
     /// Some inputs failed or are incomplete, the rest is done.
     public var isPartial: Bool { filesFailed > 0 || filesPartial > 0 || answersFailed > 0 }
@@ -40,6 +44,8 @@ public struct BatchSummary: Sendable, Codable {
         case totalDuration = "total_duration"
         case runID = "run_id"
         case start, end
+        case peakMemoryBytes = "peak_memory_bytes"
+        case peakWorkerMemoryBytes = "peak_worker_memory_bytes"
     }
 }
 
@@ -110,5 +116,7 @@ extension BatchSummary {
     public mutating func finish(seconds: Double) {
         totalDuration = seconds
         end = Date().formatted(.iso8601)
+        peakMemoryBytes = ProcessMemory.peakBytes
+        peakWorkerMemoryBytes = ProcessMemory.peakOfChildren
     }
 }

@@ -11,7 +11,7 @@ struct AskCommand: ParsableCommand {
               longtake ask vid_0f3a9c2e "What stands on the table?" --from 01:30:00 --to 02:00:00 --json
               longtake ask --image photo.png "What is this?"
 
-            A file is indexed first where it is not; the next question then takes seconds. The answer goes to standard
+            A file is indexed first where it is not; the next question then takes seconds. The answer goes to standard \
             output as it comes. It is a model's output and may be wrong.
             """)
 

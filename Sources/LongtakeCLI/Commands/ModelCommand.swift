@@ -51,7 +51,7 @@ struct ModelParityCommand: ParsableCommand {
               longtake model parity Tests/Fixtures/golden/case01_image
               longtake model parity ~/export/* --precision bf16
 
-            A case folder holds the checkpoint, inputs.safetensors and expected.safetensors (docs/parity.md). The exit
+            A case folder holds the checkpoint, inputs.safetensors and expected.safetensors (docs/parity.md). The exit \
             status is 0 only when every tensor is within its tolerance and every greedy id is equal.
             """)
 
@@ -116,7 +116,7 @@ struct ModelTokenizeCommand: ParsableCommand {
               echo '"What is on the table?"' | longtake model tokenize DIR --bos
               echo '[128000, 3923]' | longtake model tokenize DIR --decode
 
-            Reads one JSON string (with --decode: one JSON array of ids) per line and writes one per line. Without
+            Reads one JSON string (with --decode: one JSON array of ids) per line and writes one per line. Without \
             --parse-special text is only text: no text of a user becomes a special token.
             """)
 

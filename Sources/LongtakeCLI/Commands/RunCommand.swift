@@ -8,7 +8,7 @@ struct RunCommand: ParsableCommand {
             EXAMPLE
               longtake run pipelines/nightly.yaml
 
-            Unchanged recordings are left alone, answers that are there already are not asked again. A bad recording fails
+            Unchanged recordings are left alone, answers that are there already are not asked again. A bad recording fails \
             alone: the rest is done, the exit status is 3.
             """)
 

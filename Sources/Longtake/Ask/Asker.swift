@@ -156,7 +156,7 @@ public enum ProcessMemory {
     /// Largest resident set of any child that has ended, in bytes.
     public static var peakOfChildren: Int {
         var usage = rusage()
-        return getrusage(RUSAGE_CHILDREN, &usage) == 0 ? usage.ru_maxrss * 1024 : 0
+        return getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &usage) == 0 ? usage.ru_maxrss * 1024 : 0
     }
 
     private static func field(_ name: String) -> Int {

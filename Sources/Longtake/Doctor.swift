@@ -104,8 +104,3 @@ public struct DoctorReport: Sendable, Codable {
         return (line.flatMap { Int64($0.filter(\.isNumber)) } ?? 0) << 10
     }
 }
-
-/// The library's own version.
-public enum Longtake {
-    public static let version = "0.1.0"
-}

@@ -7,6 +7,7 @@ final class DecodeSession {
     private let output: WorkerOutput
     private let reader: FileReader
     private var result = DecodeResult()
+    private var clock: FrameClock
     private var timeline: Timeline
     private var sampler: GridSampler
     private var wanted: [Int] = []  // reference sampling: ordinals of decoded frames
@@ -59,7 +60,9 @@ final class DecodeSession {
             throw MediaError.library("the chosen stream is gone")
         }
         self.stream = stream
-        if av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) != nil { throw MediaError.encrypted() }
+        if av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) != nil {
+            throw MediaError.encrypted()
+        }
         let (width, height) = (Int(parameters.pointee.width), Int(parameters.pointee.height))
         if width > 0, height > 0, width > request.maxPixels / height {
             throw MediaError.tooLarge(width, height, limit: request.maxPixels)
@@ -69,6 +72,7 @@ final class DecodeSession {
         let rate = stream.pointee.avg_frame_rate
         let framesPerSecond = rate.num > 0 && rate.den > 0 ? Double(rate.num) / Double(rate.den) : nil
         frameTicks = max(1, Int64((1 / (framesPerSecond ?? 25) / tick).rounded().clamped(to: 1...1e12)))
+        clock = FrameClock(frameTicks: frameTicks)
         timeline = Timeline(
             tick: tick, mayBreak: demuxer.mayBreak, maxGap: request.maxGap, frameTicks: frameTicks)
         sampler = GridSampler(framesPerSecond: request.framesPerSecond, tick: tick)
@@ -90,8 +94,10 @@ final class DecodeSession {
         result.info.framesPerSecond = framesPerSecond
         result.info.timeBase = [Int(base.num), Int(base.den)]
         describeDuration(demuxer)
-        if parameters.pointee.color_trc == AVCOL_TRC_SMPTE2084 || parameters.pointee.color_trc == AVCOL_TRC_ARIB_STD_B67 {
-            result.note("hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
+        if parameters.pointee.color_trc == AVCOL_TRC_SMPTE2084 || parameters.pointee.color_trc == AVCOL_TRC_ARIB_STD_B67
+        {
+            result.note(
+                "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
         }
         if parameters.pointee.field_order.rawValue > AV_FIELD_PROGRESSIVE.rawValue {
             result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
@@ -107,7 +113,9 @@ final class DecodeSession {
             seconds = Double(demuxer.context.pointee.duration) / Double(AV_TIME_BASE)
         }
         if seconds > 31 * 86_400 {
-            result.note("duration_unreliable", "the container says the recording lasts \(Int(seconds.clamped(to: 0...1e15))) s, which is not believed")
+            result.note(
+                "duration_unreliable",
+                "the container says the recording lasts \(Int(seconds.clamped(to: 0...1e15))) s, which is not believed")
         } else if seconds > 0 {
             result.info.duration = seconds
         }
@@ -129,7 +137,8 @@ final class DecodeSession {
             try heartbeat()
         }
         guard let rate = result.info.framesPerSecond else { throw MediaError.noTimestamps() }
-        wanted = ReferenceSampling.indices(frameCount: count, framesPerSecond: rate, sampleRate: request.framesPerSecond)
+        wanted = ReferenceSampling.indices(
+            frameCount: count, framesPerSecond: rate, sampleRate: request.framesPerSecond)
         guard !wanted.isEmpty else { throw MediaError.clipTooShort(count, rate: rate) }
     }
 
@@ -200,6 +209,7 @@ final class DecodeSession {
 
     private func present(_ frame: borrowing DecodedFrame) throws {
         defer { ordinal += 1 }
+        let pts = try time(of: frame)
         if frame.isCorrupt, !request.keepCorrupt {
             result.counters.framesCorrupt += 1
             return
@@ -208,9 +218,9 @@ final class DecodeSession {
             result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
         }
         if Colour.isHDR(frame.pointer.pointee.color_trc) {
-            result.note("hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
+            result.note(
+                "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
         }
-        let pts = try time(of: frame)
         guard case .at(let ticks) = timeline.place(pts) else {
             result.counters.framesOutOfOrder += 1
             return
@@ -263,13 +273,13 @@ final class DecodeSession {
     }
     private var sent = 0
 
-    /// The frame's own time; best_effort_timestamp where it has none, the frame's number over the rate where nothing is known.
     private func time(of frame: borrowing DecodedFrame) throws -> Int64 {
-        let best = frame.pointer.pointee.best_effort_timestamp
-        if best != lt_nopts { return best }
-        guard result.info.framesPerSecond != nil else { throw MediaError.noTimestamps() }
-        result.note("no_timestamps", "the frames have no times; they were counted at the stream's frame rate")
-        return Int64(ordinal) &* frameTicks
+        let (pts, guessed) = clock.time(of: frame)
+        if guessed {
+            guard result.info.framesPerSecond != nil else { throw MediaError.noTimestamps() }
+            result.note("no_timestamps", "the frames have no times; they were counted at the stream's frame rate")
+        }
+        return pts
     }
 
     // MARK: Sending
@@ -308,9 +318,9 @@ final class DecodeSession {
 
     private func picture() throws -> (Int, Int, Int, [UInt8]) {
         guard let held else { throw MediaError.library("no frame is held") }
-        let aspect = held.frame.pointer.pointee.sample_aspect_ratio
-        let known = aspect.num > 0 ? aspect : stream.pointee.sample_aspect_ratio
-        let image = try converter.convert(held.frame, sampleAspect: known)
+        // The container's shape of pixels goes before the stream's, as in players.
+        let aspect = av_guess_sample_aspect_ratio(nil, stream, held.frame.pointer)
+        let image = try converter.convert(held.frame, sampleAspect: aspect)
         switch request.output {
         case .probe, .native: return (image.width, image.height, 1, image.pixels)
         case .model(let preprocessing, let ratio):
@@ -335,7 +345,9 @@ final class DecodeSession {
         result.counters.sizeChanges = converter.changes
         result.counters.bytesRead = reader.highWater
         result.coveredSeconds = endTime
-        guard shown else { throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors) }
+        guard shown else {
+            throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors)
+        }
         judge()
     }
 
@@ -344,10 +356,12 @@ final class DecodeSession {
         let counters = result.counters
         if counters.discontinuities > 0 {
             result.note(
-                "discontinuity", "the times broke off \(counters.discontinuities) times; the timeline goes on across each break")
+                "discontinuity",
+                "the times broke off \(counters.discontinuities) times; the timeline goes on across each break")
         }
         if counters.framesOutOfOrder > 0 {
-            result.note("out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
+            result.note(
+                "out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
         }
         if counters.framesCorrupt + counters.packetErrors > 0 {
             result.note(
@@ -357,12 +371,18 @@ final class DecodeSession {
                 result.status = .partial
             }
         }
-        // Containers say how long they last before their end is lost.
-        if let said = result.info.duration, !stop, request.sampling == .grid, endTime < said - max(1.5, 0.01 * said) {
+        // Containers say how long they last before their end is lost. Matroska's muxers disagree on where that is counted
+        // from: ffmpeg's counts from 0, mkvmerge's from the first frame.
+        let counted = result.info.format.contains("matroska") ? max(0, result.info.startSeconds ?? 0) : 0
+        // And where times break off, the length is the difference of two that have nothing to do with each other.
+        if let said = result.info.duration, !stop, request.sampling == .grid, counters.discontinuities == 0,
+            endTime + counted < said - max(1.5, 0.01 * said)
+        {
             result.status = .partial
             result.note(
                 "truncated",
-                "the recording ends at \(seconds(endTime)) of \(seconds(said)) s: it was cut off, or its length is said wrongly")
+                "the recording ends at \(seconds(endTime)) of \(seconds(said)) s: it was cut off, or its length is said wrongly"
+            )
         }
     }
 
@@ -380,18 +400,6 @@ final class DecodeSession {
         var message = WorkerMessage(.heartbeat, payload: 0)
         message.highWater = reader.highWater
         try output.send(message, [])
-    }
-}
-
-/// The frame being shown: a reference, not a copy.
-private final class HeldFrame {
-    let frame: DecodedFrame
-
-    init() throws { frame = try DecodedFrame() }
-
-    func replace(by other: borrowing DecodedFrame) {
-        av_frame_unref(frame.pointer)
-        _ = av_frame_ref(frame.pointer, other.pointer)
     }
 }
 

@@ -15,6 +15,8 @@ final class DecodeSession {
     private let streamIndex: Int
     private let converter: FrameConverter
     private var shown = false
+    private var emitted = false
+    private var size: [Int32] = []
     private var shownRGB: (width: Int, height: Int, parts: Int, pixels: [UInt8])?
     private var shownPTS: Int64 = 0
     private var shownTime = 0.0
@@ -214,6 +216,9 @@ final class DecodeSession {
             result.counters.framesCorrupt += 1
             return
         }
+        let newSize = [frame.pointer.pointee.width, frame.pointer.pointee.height]
+        if !size.isEmpty, newSize != size { result.counters.sizeChanges += 1 }
+        size = newSize
         if frame.pointer.pointee.interlaced_frame != 0 {
             result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
         }
@@ -239,17 +244,18 @@ final class DecodeSession {
         }
         let ticksShown = frame.pointer.pointee.pkt_duration > 0 ? frame.pointer.pointee.pkt_duration : frameTicks
         endTime = seconds + min(Double(ticksShown) * tick, request.maxGap)
-        shownPTS = (timeline.origin ?? 0) &+ ticks
-        shownTime = seconds
-        shown = true
-        shownRGB = nil
-        try hold(frame)
+        try show(frame, ticks: ticks, seconds: seconds)
     }
 
     // A reference to the frame being shown: converted only when a grid time asks for it.
     private var held: HeldFrame?
 
-    private func hold(_ frame: borrowing DecodedFrame) throws {
+    private func show(_ frame: borrowing DecodedFrame, ticks: Int64, seconds: Double) throws {
+        shownPTS = (timeline.origin ?? 0) &+ ticks
+        shownTime = seconds
+        shown = true
+        shownRGB = nil
+        emitted = false
         if held == nil { held = try HeldFrame() }
         held?.replace(by: frame)
     }
@@ -260,12 +266,8 @@ final class DecodeSession {
             try output.send(.info, json: result.info)
         }
         endTime = seconds + Double(frameTicks) * tick
+        try show(frame, ticks: ticks, seconds: seconds)
         while sent < wanted.count, wanted[sent] <= ordinal {
-            shownPTS = (timeline.origin ?? 0) &+ ticks
-            shownTime = seconds
-            shown = true
-            shownRGB = nil
-            try hold(frame)
             try emit(sent)
             sent += 1
         }
@@ -299,7 +301,8 @@ final class DecodeSession {
             return
         }
         guard shown else { return }
-        if result.counters.framesSampled > 0, shownRGB != nil { result.counters.framesRepeated += 1 }
+        if emitted { result.counters.framesRepeated += 1 }
+        emitted = true
         result.counters.framesSampled += 1
         guard index >= request.firstIndex else { return }
         if shownRGB == nil { shownRGB = try picture() }
@@ -342,51 +345,13 @@ final class DecodeSession {
             }
         }
         result.counters.discontinuities = timeline.discontinuities
-        result.counters.sizeChanges = converter.changes
         result.counters.bytesRead = reader.highWater
         result.coveredSeconds = endTime
         guard shown else {
             throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors)
         }
-        judge()
+        result.judge(readToEnd: !stop && request.sampling == .grid)
     }
-
-    /// What the counters mean for the whole.
-    private func judge() {
-        let counters = result.counters
-        if counters.discontinuities > 0 {
-            result.note(
-                "discontinuity",
-                "the times broke off \(counters.discontinuities) times; the timeline goes on across each break")
-        }
-        if counters.framesOutOfOrder > 0 {
-            result.note(
-                "out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
-        }
-        if counters.framesCorrupt + counters.packetErrors > 0 {
-            result.note(
-                "damaged",
-                "\(counters.packetErrors) damaged packets and \(counters.framesCorrupt) damaged frames were left out")
-            if Double(counters.framesCorrupt + counters.packetErrors) > 0.05 * Double(max(counters.packets, 1)) {
-                result.status = .partial
-            }
-        }
-        // Containers say how long they last before their end is lost. Matroska's muxers disagree on where that is counted
-        // from: ffmpeg's counts from 0, mkvmerge's from the first frame.
-        let counted = result.info.format.contains("matroska") ? max(0, result.info.startSeconds ?? 0) : 0
-        // And where times break off, the length is the difference of two that have nothing to do with each other.
-        if let said = result.info.duration, !stop, request.sampling == .grid, counters.discontinuities == 0,
-            endTime + counted < said - max(1.5, 0.01 * said)
-        {
-            result.status = .partial
-            result.note(
-                "truncated",
-                "the recording ends at \(seconds(endTime)) of \(seconds(said)) s: it was cut off, or its length is said wrongly"
-            )
-        }
-    }
-
-    private func seconds(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
 
     /// At most ten a second, and only while something moves.
     private var lastSign: (Int64, Int) = (-1, -1)

@@ -121,4 +121,21 @@ import Testing
             #expect(sampled.result.counters.sizeChanges == 3)
         }
     }
+
+    /// What the model takes is made in the worker of the very same pictures.
+    @Test(arguments: [1, 2]) func modelPictures(_ ratio: Int) throws {
+        let directory = try DecodeDirectory()
+        let recording = EncodedRecording(
+            "", "ts", .init(seconds: 3), "-c:v libx264 -preset superfast -bf 3 -pix_fmt yuv420p")
+        let path = try recording.make(in: directory)
+        let preprocessing = PicturePreprocessing.clip(side: 56)
+        let native = try SampledFrames(path)
+        let model = try SampledFrames(path) { $0.output = .model(preprocessing, resolutionRatio: ratio) }
+        #expect(native.frames.count == 3)
+        #expect(model.frames.map(\.pts) == native.frames.map(\.pts))
+        for (small, whole) in zip(model.frames, native.frames) {
+            let image = RGBImage(width: whole.width, height: whole.height, pixels: whole.rgb)
+            #expect(small.rgb == preprocessing.frameParts(image, ratio: ratio).flatMap(\.pixels))
+        }
+    }
 }

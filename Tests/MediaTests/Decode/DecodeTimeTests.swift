@@ -35,6 +35,7 @@ import Testing
             sampled.expectWhole(every)
             // Those before the first one count: the recording is as long as it is.
             #expect(sampled.result.counters.framesSampled == picks.count)
+            #expect(sampled.result.counters.framesRepeated == picks.count - Set(picks).count)
         }
     }
 

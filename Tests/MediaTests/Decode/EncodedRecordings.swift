@@ -40,6 +40,10 @@ extension EncodedRecording {
         .init("H.264 of variable rate, mkv", "mkv", anyTimes, x264 + " -fps_mode passthrough"),
         .init("H.264 of 0.4 s, mp4", "mp4", short, x264),
         .init("H.264 of 0.4 s, ts", "ts", short, x264),
+        .init("H.264 of one frame, mp4", "mp4", Source(seconds: 0.04), x264),
+        .init(
+            "H.264 standing still for 25 s, mkv", "mkv",
+            Source(seconds: 3, filters: "setpts='PTS+gt(N,50)*25/TB'"), x264 + " -fps_mode vfr"),
         .init("H.264 fragmented, mp4", "mp4", ntsc, x264 + " -g 25 -movflags frag_keyframe+empty_moov"),
         .init("H.264 starting late, mkv", "mkv", film, x264 + " -output_ts_offset 73.25"),
         .init("H.264 starting late, ts", "ts", Source(), x264 + " -output_ts_offset 7000.125"),
@@ -82,6 +86,8 @@ extension EncodedRecording {
             "-c:v mpeg2video -q:v 4 -bf 2 -flags +ildct+ilme -top 1", notes: ["interlaced"]),
         .init("MPEG-2, program stream, 25", "mpg", Source(), "-c:v mpeg2video -q:v 4 -bf 2 -f vob"),
         .init("MPEG-2 4:2:2, mkv", "mkv", Source(seconds: 2), "-c:v mpeg2video -q:v 4 -pix_fmt yuv422p"),
+        .init("MJPEG of one frame, avi", "avi", Source(seconds: 0.04), "-c:v mjpeg -q:v 3"),
+        .init("VP9 of 0.4 s, webm", "webm", short, vp9 + " -pix_fmt yuv420p"),
         .init("MJPEG, avi, 25", "avi", Source(), "-c:v mjpeg -q:v 3 -pix_fmt yuvj420p"),
         .init(
             "MJPEG 4:2:2 of odd size, mov, 29.97", "mov", Source(size: "321x241", rate: "30000/1001", seconds: 3),

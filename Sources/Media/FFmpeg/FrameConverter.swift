@@ -17,8 +17,6 @@ final class FrameConverter {
     private let orientation: Orientation
     private let squarePixels: Bool
     private let maxPixels: Int
-    /// How often the picture's shape changed after the first frame.
-    private(set) var changes = 0
 
     init(orientation: Orientation, squarePixels: Bool, maxPixels: Int) {
         self.orientation = orientation
@@ -35,10 +33,14 @@ final class FrameConverter {
     func convert(_ frame: borrowing DecodedFrame, sampleAspect: AVRational) throws -> RGBImage {
         let raw = frame.pointer
         let (width, height) = (Int(raw.pointee.width), Int(raw.pointee.height))
-        guard width > 0, height > 0, raw.pointee.format >= 0 else { throw MediaError.library("a frame of \(width)×\(height)") }
+        guard width > 0, height > 0, raw.pointee.format >= 0 else {
+            throw MediaError.library("a frame of \(width)×\(height)")
+        }
         guard width <= maxPixels / height else { throw MediaError.tooLarge(width, height, limit: maxPixels) }
         let (outWidth, outHeight) = size(width, height, sampleAspect)
-        guard outWidth <= maxPixels / outHeight else { throw MediaError.tooLarge(outWidth, outHeight, limit: maxPixels) }
+        guard outWidth <= maxPixels / outHeight else {
+            throw MediaError.tooLarge(outWidth, outHeight, limit: maxPixels)
+        }
         try prepare(
             Shape(
                 width: raw.pointee.width, height: raw.pointee.height, format: raw.pointee.format,
@@ -80,7 +82,6 @@ final class FrameConverter {
 
     private func prepare(_ new: Shape) throws {
         guard new != shape else { return }
-        if shape != nil { changes += 1 }
         sws_freeContext(scaler)
         scaler = nil
         av_free(buffer)
@@ -98,11 +99,14 @@ final class FrameConverter {
         if let coefficients = sws_getCoefficients(new.matrix) {
             // Ignored, with a negative answer, where the source is RGB or gray already.
             _ = sws_setColorspaceDetails(
-                context, coefficients, new.fullRange ? 1 : 0, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16)
+                context, coefficients, new.fullRange ? 1 : 0, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16,
+                1 << 16)
         }
         // Vector code of swscale writes past a row's end.
         stride = (Int(new.outWidth) * 3 + 127) & ~63
-        guard let allocated = av_malloc(stride * Int(new.outHeight) + 1024) else { throw MediaError.library("out of memory") }
+        guard let allocated = av_malloc(stride * Int(new.outHeight) + 1024) else {
+            throw MediaError.library("out of memory")
+        }
         buffer = allocated
         shape = new
     }

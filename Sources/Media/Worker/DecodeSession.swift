@@ -7,6 +7,7 @@ final class DecodeSession {
     private let output: WorkerOutput
     private let reader: FileReader
     private var result = DecodeResult()
+    private var clock: FrameClock
     private var timeline: Timeline
     private var sampler: GridSampler
     private var wanted: [Int] = []  // reference sampling: ordinals of decoded frames
@@ -14,6 +15,8 @@ final class DecodeSession {
     private let streamIndex: Int
     private let converter: FrameConverter
     private var shown = false
+    private var emitted = false
+    private var size: [Int32] = []
     private var shownRGB: (width: Int, height: Int, parts: Int, pixels: [UInt8])?
     private var shownPTS: Int64 = 0
     private var shownTime = 0.0
@@ -59,7 +62,9 @@ final class DecodeSession {
             throw MediaError.library("the chosen stream is gone")
         }
         self.stream = stream
-        if av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) != nil { throw MediaError.encrypted() }
+        if av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) != nil {
+            throw MediaError.encrypted()
+        }
         let (width, height) = (Int(parameters.pointee.width), Int(parameters.pointee.height))
         if width > 0, height > 0, width > request.maxPixels / height {
             throw MediaError.tooLarge(width, height, limit: request.maxPixels)
@@ -69,6 +74,7 @@ final class DecodeSession {
         let rate = stream.pointee.avg_frame_rate
         let framesPerSecond = rate.num > 0 && rate.den > 0 ? Double(rate.num) / Double(rate.den) : nil
         frameTicks = max(1, Int64((1 / (framesPerSecond ?? 25) / tick).rounded().clamped(to: 1...1e12)))
+        clock = FrameClock(frameTicks: frameTicks)
         timeline = Timeline(
             tick: tick, mayBreak: demuxer.mayBreak, maxGap: request.maxGap, frameTicks: frameTicks)
         sampler = GridSampler(framesPerSecond: request.framesPerSecond, tick: tick)
@@ -90,8 +96,10 @@ final class DecodeSession {
         result.info.framesPerSecond = framesPerSecond
         result.info.timeBase = [Int(base.num), Int(base.den)]
         describeDuration(demuxer)
-        if parameters.pointee.color_trc == AVCOL_TRC_SMPTE2084 || parameters.pointee.color_trc == AVCOL_TRC_ARIB_STD_B67 {
-            result.note("hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
+        if parameters.pointee.color_trc == AVCOL_TRC_SMPTE2084 || parameters.pointee.color_trc == AVCOL_TRC_ARIB_STD_B67
+        {
+            result.note(
+                "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
         }
         if parameters.pointee.field_order.rawValue > AV_FIELD_PROGRESSIVE.rawValue {
             result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
@@ -107,7 +115,9 @@ final class DecodeSession {
             seconds = Double(demuxer.context.pointee.duration) / Double(AV_TIME_BASE)
         }
         if seconds > 31 * 86_400 {
-            result.note("duration_unreliable", "the container says the recording lasts \(Int(seconds.clamped(to: 0...1e15))) s, which is not believed")
+            result.note(
+                "duration_unreliable",
+                "the container says the recording lasts \(Int(seconds.clamped(to: 0...1e15))) s, which is not believed")
         } else if seconds > 0 {
             result.info.duration = seconds
         }
@@ -129,7 +139,8 @@ final class DecodeSession {
             try heartbeat()
         }
         guard let rate = result.info.framesPerSecond else { throw MediaError.noTimestamps() }
-        wanted = ReferenceSampling.indices(frameCount: count, framesPerSecond: rate, sampleRate: request.framesPerSecond)
+        wanted = ReferenceSampling.indices(
+            frameCount: count, framesPerSecond: rate, sampleRate: request.framesPerSecond)
         guard !wanted.isEmpty else { throw MediaError.clipTooShort(count, rate: rate) }
     }
 
@@ -200,17 +211,21 @@ final class DecodeSession {
 
     private func present(_ frame: borrowing DecodedFrame) throws {
         defer { ordinal += 1 }
+        let pts = try time(of: frame)
         if frame.isCorrupt, !request.keepCorrupt {
             result.counters.framesCorrupt += 1
             return
         }
+        let newSize = [frame.pointer.pointee.width, frame.pointer.pointee.height]
+        if !size.isEmpty, newSize != size { result.counters.sizeChanges += 1 }
+        size = newSize
         if frame.pointer.pointee.interlaced_frame != 0 {
             result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
         }
         if Colour.isHDR(frame.pointer.pointee.color_trc) {
-            result.note("hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
+            result.note(
+                "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
         }
-        let pts = try time(of: frame)
         guard case .at(let ticks) = timeline.place(pts) else {
             result.counters.framesOutOfOrder += 1
             return
@@ -229,17 +244,18 @@ final class DecodeSession {
         }
         let ticksShown = frame.pointer.pointee.pkt_duration > 0 ? frame.pointer.pointee.pkt_duration : frameTicks
         endTime = seconds + min(Double(ticksShown) * tick, request.maxGap)
-        shownPTS = (timeline.origin ?? 0) &+ ticks
-        shownTime = seconds
-        shown = true
-        shownRGB = nil
-        try hold(frame)
+        try show(frame, ticks: ticks, seconds: seconds)
     }
 
     // A reference to the frame being shown: converted only when a grid time asks for it.
     private var held: HeldFrame?
 
-    private func hold(_ frame: borrowing DecodedFrame) throws {
+    private func show(_ frame: borrowing DecodedFrame, ticks: Int64, seconds: Double) throws {
+        shownPTS = (timeline.origin ?? 0) &+ ticks
+        shownTime = seconds
+        shown = true
+        shownRGB = nil
+        emitted = false
         if held == nil { held = try HeldFrame() }
         held?.replace(by: frame)
     }
@@ -250,12 +266,8 @@ final class DecodeSession {
             try output.send(.info, json: result.info)
         }
         endTime = seconds + Double(frameTicks) * tick
+        try show(frame, ticks: ticks, seconds: seconds)
         while sent < wanted.count, wanted[sent] <= ordinal {
-            shownPTS = (timeline.origin ?? 0) &+ ticks
-            shownTime = seconds
-            shown = true
-            shownRGB = nil
-            try hold(frame)
             try emit(sent)
             sent += 1
         }
@@ -263,13 +275,13 @@ final class DecodeSession {
     }
     private var sent = 0
 
-    /// The frame's own time; best_effort_timestamp where it has none, the frame's number over the rate where nothing is known.
     private func time(of frame: borrowing DecodedFrame) throws -> Int64 {
-        let best = frame.pointer.pointee.best_effort_timestamp
-        if best != lt_nopts { return best }
-        guard result.info.framesPerSecond != nil else { throw MediaError.noTimestamps() }
-        result.note("no_timestamps", "the frames have no times; they were counted at the stream's frame rate")
-        return Int64(ordinal) &* frameTicks
+        let (pts, guessed) = clock.time(of: frame)
+        if guessed {
+            guard result.info.framesPerSecond != nil else { throw MediaError.noTimestamps() }
+            result.note("no_timestamps", "the frames have no times; they were counted at the stream's frame rate")
+        }
+        return pts
     }
 
     // MARK: Sending
@@ -289,7 +301,8 @@ final class DecodeSession {
             return
         }
         guard shown else { return }
-        if result.counters.framesSampled > 0, shownRGB != nil { result.counters.framesRepeated += 1 }
+        if emitted { result.counters.framesRepeated += 1 }
+        emitted = true
         result.counters.framesSampled += 1
         guard index >= request.firstIndex else { return }
         if shownRGB == nil { shownRGB = try picture() }
@@ -308,9 +321,9 @@ final class DecodeSession {
 
     private func picture() throws -> (Int, Int, Int, [UInt8]) {
         guard let held else { throw MediaError.library("no frame is held") }
-        let aspect = held.frame.pointer.pointee.sample_aspect_ratio
-        let known = aspect.num > 0 ? aspect : stream.pointee.sample_aspect_ratio
-        let image = try converter.convert(held.frame, sampleAspect: known)
+        // The container's shape of pixels goes before the stream's, as in players.
+        let aspect = av_guess_sample_aspect_ratio(nil, stream, held.frame.pointer)
+        let image = try converter.convert(held.frame, sampleAspect: aspect)
         switch request.output {
         case .probe, .native: return (image.width, image.height, 1, image.pixels)
         case .model(let preprocessing, let ratio):
@@ -332,41 +345,13 @@ final class DecodeSession {
             }
         }
         result.counters.discontinuities = timeline.discontinuities
-        result.counters.sizeChanges = converter.changes
         result.counters.bytesRead = reader.highWater
         result.coveredSeconds = endTime
-        guard shown else { throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors) }
-        judge()
+        guard shown else {
+            throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors)
+        }
+        result.judge(readToEnd: !stop && request.sampling == .grid)
     }
-
-    /// What the counters mean for the whole.
-    private func judge() {
-        let counters = result.counters
-        if counters.discontinuities > 0 {
-            result.note(
-                "discontinuity", "the times broke off \(counters.discontinuities) times; the timeline goes on across each break")
-        }
-        if counters.framesOutOfOrder > 0 {
-            result.note("out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
-        }
-        if counters.framesCorrupt + counters.packetErrors > 0 {
-            result.note(
-                "damaged",
-                "\(counters.packetErrors) damaged packets and \(counters.framesCorrupt) damaged frames were left out")
-            if Double(counters.framesCorrupt + counters.packetErrors) > 0.05 * Double(max(counters.packets, 1)) {
-                result.status = .partial
-            }
-        }
-        // Containers say how long they last before their end is lost.
-        if let said = result.info.duration, !stop, request.sampling == .grid, endTime < said - max(1.5, 0.01 * said) {
-            result.status = .partial
-            result.note(
-                "truncated",
-                "the recording ends at \(seconds(endTime)) of \(seconds(said)) s: it was cut off, or its length is said wrongly")
-        }
-    }
-
-    private func seconds(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
 
     /// At most ten a second, and only while something moves.
     private var lastSign: (Int64, Int) = (-1, -1)
@@ -380,18 +365,6 @@ final class DecodeSession {
         var message = WorkerMessage(.heartbeat, payload: 0)
         message.highWater = reader.highWater
         try output.send(message, [])
-    }
-}
-
-/// The frame being shown: a reference, not a copy.
-private final class HeldFrame {
-    let frame: DecodedFrame
-
-    init() throws { frame = try DecodedFrame() }
-
-    func replace(by other: borrowing DecodedFrame) {
-        av_frame_unref(frame.pointer)
-        _ = av_frame_ref(frame.pointer, other.pointer)
     }
 }
 

@@ -1,0 +1,39 @@
+extension DecodeResult {
+    /// Says what the counters mean for the whole.
+    ///
+    /// `readToEnd`: no limit and no list of wanted frames stopped it before.
+    mutating func judge(readToEnd: Bool) {
+        if counters.discontinuities > 0 {
+            note(
+                "discontinuity",
+                "the times broke off \(counters.discontinuities) times; the timeline goes on across each break")
+        }
+        if counters.framesOutOfOrder > 0 {
+            note(
+                "out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
+        }
+        if counters.framesCorrupt + counters.packetErrors > 0 {
+            note(
+                "damaged",
+                "\(counters.packetErrors) damaged packets and \(counters.framesCorrupt) damaged frames were left out")
+            if Double(counters.framesCorrupt + counters.packetErrors) > 0.05 * Double(max(counters.packets, 1)) {
+                status = .partial
+            }
+        }
+        // Containers say how long they last before their end is lost. Matroska's muxers disagree on where that is counted
+        // from: ffmpeg's counts from 0, mkvmerge's from the first frame.
+        let counted = info.format.contains("matroska") ? max(0, info.startSeconds ?? 0) : 0
+        // And where times break off, the length is the difference of two that have nothing to do with each other.
+        if let said = info.duration, readToEnd, counters.discontinuities == 0,
+            coveredSeconds + counted < said - max(1.5, 0.01 * said)
+        {
+            status = .partial
+            note(
+                "truncated",
+                "the recording ends at \(seconds(coveredSeconds)) of \(seconds(said)) s: it was cut off, or its length is said wrongly"
+            )
+        }
+    }
+
+    private func seconds(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
+}

@@ -1,0 +1,13 @@
+import CFFmpeg
+
+/// The frame being shown: a reference, not a copy.
+final class HeldFrame {
+    let frame: DecodedFrame
+
+    init() throws { frame = try DecodedFrame() }
+
+    func replace(by other: borrowing DecodedFrame) {
+        av_frame_unref(frame.pointer)
+        _ = av_frame_ref(frame.pointer, other.pointer)
+    }
+}

@@ -125,8 +125,9 @@ public final class RecordingFile: @unchecked Sendable {
             guard offset < size, pread(descriptor, &box, 16, off_t(offset)) >= 8 else { break }
             var length = box[0..<4].reduce(Int64(0)) { $0 << 8 | Int64($1) }
             let type = Array(box[4..<8])
-            if type == Array("moov".utf8) { return }
             if length == 1 { length = box[8..<16].reduce(Int64(0)) { ($0 & 0x7F_FFFF_FFFF_FFFF) << 8 | Int64($1) } }
+            // Written last and cut off, it names some of the pictures at best.
+            if type == Array("moov".utf8), length <= size - offset { return }
             if length == 0 { break }
             guard length >= 8, !offset.addingReportingOverflow(length).overflow else { break }
             offset += length

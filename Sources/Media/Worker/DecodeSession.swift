@@ -6,6 +6,7 @@ final class DecodeSession {
     private let request: FrameRequest
     private let output: WorkerOutput
     private let reader: FileReader
+    private let fileSize: Int64
     private var result = DecodeResult()
     private var timeline: Timeline
     private var sampler: GridSampler
@@ -27,8 +28,9 @@ final class DecodeSession {
 
     /// Reads a recording from `reader` and writes all messages but a failure.
     static func run(_ request: FrameRequest, reader: FileReader, fileSize: Int64, output: WorkerOutput) throws {
-        let demuxer = try Demuxer(reader)
-        let session = try DecodeSession(request, demuxer: demuxer, reader: reader, output: output)
+        let demuxer = try Demuxer(reader, maxPixels: request.maxPixels)
+        let session = try DecodeSession(
+            request, demuxer: demuxer, reader: reader, fileSize: fileSize, output: output)
         if case .probe = request.output {
             try session.output.send(.info, json: session.result.info)
             try session.output.send(.end, json: session.result)
@@ -40,7 +42,7 @@ final class DecodeSession {
             try session.planReference(demuxer)
             // A second demuxer reads the same bytes again from their start.
             reader.rewind()
-            let again = try Demuxer(reader)
+            let again = try Demuxer(reader, maxPixels: request.maxPixels)
             var ignored = DecodeResult()
             _ = try again.selectVideo(session.streamIndex, notes: &ignored)
             try session.decode(again, decoder)
@@ -50,8 +52,11 @@ final class DecodeSession {
         try session.output.send(.end, json: session.result)
     }
 
-    private init(_ request: FrameRequest, demuxer: borrowing Demuxer, reader: FileReader, output: WorkerOutput) throws {
+    private init(
+        _ request: FrameRequest, demuxer: borrowing Demuxer, reader: FileReader, fileSize: Int64, output: WorkerOutput
+    ) throws {
         self.request = request
+        self.fileSize = fileSize
         self.output = output
         self.reader = reader
         streamIndex = try demuxer.selectVideo(request.stream, notes: &result)
@@ -59,7 +64,9 @@ final class DecodeSession {
             throw MediaError.library("the chosen stream is gone")
         }
         self.stream = stream
-        if av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) != nil { throw MediaError.encrypted() }
+        if av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) != nil {
+            throw MediaError.encrypted()
+        }
         let (width, height) = (Int(parameters.pointee.width), Int(parameters.pointee.height))
         if width > 0, height > 0, width > request.maxPixels / height {
             throw MediaError.tooLarge(width, height, limit: request.maxPixels)
@@ -90,8 +97,10 @@ final class DecodeSession {
         result.info.framesPerSecond = framesPerSecond
         result.info.timeBase = [Int(base.num), Int(base.den)]
         describeDuration(demuxer)
-        if parameters.pointee.color_trc == AVCOL_TRC_SMPTE2084 || parameters.pointee.color_trc == AVCOL_TRC_ARIB_STD_B67 {
-            result.note("hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
+        if parameters.pointee.color_trc == AVCOL_TRC_SMPTE2084 || parameters.pointee.color_trc == AVCOL_TRC_ARIB_STD_B67
+        {
+            result.note(
+                "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
         }
         if parameters.pointee.field_order.rawValue > AV_FIELD_PROGRESSIVE.rawValue {
             result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
@@ -107,7 +116,9 @@ final class DecodeSession {
             seconds = Double(demuxer.context.pointee.duration) / Double(AV_TIME_BASE)
         }
         if seconds > 31 * 86_400 {
-            result.note("duration_unreliable", "the container says the recording lasts \(Int(seconds.clamped(to: 0...1e15))) s, which is not believed")
+            result.note(
+                "duration_unreliable",
+                "the container says the recording lasts \(Int(seconds.clamped(to: 0...1e15))) s, which is not believed")
         } else if seconds > 0 {
             result.info.duration = seconds
         }
@@ -129,7 +140,8 @@ final class DecodeSession {
             try heartbeat()
         }
         guard let rate = result.info.framesPerSecond else { throw MediaError.noTimestamps() }
-        wanted = ReferenceSampling.indices(frameCount: count, framesPerSecond: rate, sampleRate: request.framesPerSecond)
+        wanted = ReferenceSampling.indices(
+            frameCount: count, framesPerSecond: rate, sampleRate: request.framesPerSecond)
         guard !wanted.isEmpty else { throw MediaError.clipTooShort(count, rate: rate) }
     }
 
@@ -208,7 +220,8 @@ final class DecodeSession {
             result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
         }
         if Colour.isHDR(frame.pointer.pointee.color_trc) {
-            result.note("hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
+            result.note(
+                "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
         }
         let pts = try time(of: frame)
         guard case .at(let ticks) = timeline.place(pts) else {
@@ -335,7 +348,9 @@ final class DecodeSession {
         result.counters.sizeChanges = converter.changes
         result.counters.bytesRead = reader.highWater
         result.coveredSeconds = endTime
-        guard shown else { throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors) }
+        guard shown else {
+            throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors)
+        }
         judge()
     }
 
@@ -344,10 +359,12 @@ final class DecodeSession {
         let counters = result.counters
         if counters.discontinuities > 0 {
             result.note(
-                "discontinuity", "the times broke off \(counters.discontinuities) times; the timeline goes on across each break")
+                "discontinuity",
+                "the times broke off \(counters.discontinuities) times; the timeline goes on across each break")
         }
         if counters.framesOutOfOrder > 0 {
-            result.note("out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
+            result.note(
+                "out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
         }
         if counters.framesCorrupt + counters.packetErrors > 0 {
             result.note(
@@ -358,12 +375,33 @@ final class DecodeSession {
             }
         }
         // Containers say how long they last before their end is lost.
-        if let said = result.info.duration, !stop, request.sampling == .grid, endTime < said - max(1.5, 0.01 * said) {
+        // Matroska's length counts from 0 as some write it, from the first frame as others do.
+        let reached = endTime + max(0, result.info.startSeconds ?? 0)
+        if let end = indexEnd, end > fileSize {
             result.status = .partial
             result.note(
                 "truncated",
-                "the recording ends at \(seconds(endTime)) of \(seconds(said)) s: it was cut off, or its length is said wrongly")
+                "the recording ends at \(seconds(endTime)) s: its index names bytes up to \(end), the file has \(fileSize)"
+            )
         }
+        if let said = result.info.duration, !stop, request.sampling == .grid, reached < said - max(1.5, 0.01 * said) {
+            result.status = .partial
+            result.note(
+                "truncated",
+                "the recording ends at \(seconds(endTime)) of \(seconds(said)) s: it was cut off, or its length is said wrongly"
+            )
+        }
+    }
+
+    /// Where the last picture of an MP4's index ends in the file; nil where the container has no such index.
+    private var indexEnd: Int64? {
+        guard result.info.format.hasPrefix("mov") else { return nil }
+        var end: Int64 = 0
+        for number in 0..<avformat_index_get_entries_count(stream) {
+            guard let entry = avformat_index_get_entry(stream, number) else { break }
+            end = max(end, entry.pointee.pos.addingReportingOverflow(Int64(entry.pointee.size)).partialValue)
+        }
+        return end
     }
 
     private func seconds(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }

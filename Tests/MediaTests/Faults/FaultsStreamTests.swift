@@ -109,7 +109,8 @@ import Media
         let directory = try FaultDirectory()
         for (name, size) in [("a.ts", "1280x720"), ("b.ts", "1024x576")] {
             try directory.ffmpeg(
-                "-f", "lavfi", "-i", "testsrc2=s=\(size):r=2:d=1", "-c:v", "mpeg2video", "-qscale:v", "12", name)
+                "-f", "lavfi", "-i", "testsrc2=s=\(size):r=2:d=1", "-c:v", "libx264", "-preset", "ultrafast", "-tune",
+                "zerolatency", "-threads", "1", name)
         }
         let pair = try directory.read("a.ts") + directory.read("b.ts")
         var bytes: [UInt8] = []

@@ -38,7 +38,12 @@ struct Demuxer: ~Copyable {
         var opened: UnsafeMutablePointer<AVFormatContext>? = allocated
         let status = avformat_open_input(&opened, nil, nil, &options)
         // On failure libavformat has freed the context.
-        guard status >= 0, let opened else { throw MediaError.unsupportedFormat(Self.text(status)) }
+        guard status >= 0, let opened else {
+            // The only word libavformat has for a stream too many.
+            let memory = status == lt_averror(ENOMEM)
+            throw MediaError.unsupportedFormat(
+                memory ? "more than 64 streams, or tables beyond the memory it may take" : Self.text(status))
+        }
         var failed = true
         defer {
             var closing: UnsafeMutablePointer<AVFormatContext>? = failed ? opened : nil

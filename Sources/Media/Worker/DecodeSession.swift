@@ -64,9 +64,7 @@ final class DecodeSession {
             throw MediaError.library("the chosen stream is gone")
         }
         self.stream = stream
-        if av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) != nil {
-            throw MediaError.encrypted()
-        }
+        if av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) != nil { throw MediaError.encrypted() }
         let (width, height) = (Int(parameters.pointee.width), Int(parameters.pointee.height))
         if width > 0, height > 0, width > request.maxPixels / height {
             throw MediaError.tooLarge(width, height, limit: request.maxPixels)
@@ -97,10 +95,8 @@ final class DecodeSession {
         result.info.framesPerSecond = framesPerSecond
         result.info.timeBase = [Int(base.num), Int(base.den)]
         describeDuration(demuxer)
-        if parameters.pointee.color_trc == AVCOL_TRC_SMPTE2084 || parameters.pointee.color_trc == AVCOL_TRC_ARIB_STD_B67
-        {
-            result.note(
-                "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
+        if parameters.pointee.color_trc == AVCOL_TRC_SMPTE2084 || parameters.pointee.color_trc == AVCOL_TRC_ARIB_STD_B67 {
+            result.note("hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
         }
         if parameters.pointee.field_order.rawValue > AV_FIELD_PROGRESSIVE.rawValue {
             result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
@@ -116,9 +112,7 @@ final class DecodeSession {
             seconds = Double(demuxer.context.pointee.duration) / Double(AV_TIME_BASE)
         }
         if seconds > 31 * 86_400 {
-            result.note(
-                "duration_unreliable",
-                "the container says the recording lasts \(Int(seconds.clamped(to: 0...1e15))) s, which is not believed")
+            result.note("duration_unreliable", "the container says the recording lasts \(Int(seconds.clamped(to: 0...1e15))) s, which is not believed")
         } else if seconds > 0 {
             result.info.duration = seconds
         }
@@ -140,8 +134,7 @@ final class DecodeSession {
             try heartbeat()
         }
         guard let rate = result.info.framesPerSecond else { throw MediaError.noTimestamps() }
-        wanted = ReferenceSampling.indices(
-            frameCount: count, framesPerSecond: rate, sampleRate: request.framesPerSecond)
+        wanted = ReferenceSampling.indices(frameCount: count, framesPerSecond: rate, sampleRate: request.framesPerSecond)
         guard !wanted.isEmpty else { throw MediaError.clipTooShort(count, rate: rate) }
     }
 
@@ -220,8 +213,7 @@ final class DecodeSession {
             result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
         }
         if Colour.isHDR(frame.pointer.pointee.color_trc) {
-            result.note(
-                "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
+            result.note("hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
         }
         let pts = try time(of: frame)
         guard case .at(let ticks) = timeline.place(pts) else {
@@ -348,9 +340,10 @@ final class DecodeSession {
         result.counters.sizeChanges = converter.changes
         result.counters.bytesRead = reader.highWater
         result.coveredSeconds = endTime
-        guard shown else {
-            throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors)
+        if !shown, result.counters.packets == 0, let end = indexEnd, end > 0, end <= fileSize {
+            throw MediaError.elsewhere()
         }
+        guard shown else { throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors) }
         judge()
     }
 
@@ -359,12 +352,10 @@ final class DecodeSession {
         let counters = result.counters
         if counters.discontinuities > 0 {
             result.note(
-                "discontinuity",
-                "the times broke off \(counters.discontinuities) times; the timeline goes on across each break")
+                "discontinuity", "the times broke off \(counters.discontinuities) times; the timeline goes on across each break")
         }
         if counters.framesOutOfOrder > 0 {
-            result.note(
-                "out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
+            result.note("out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
         }
         if counters.framesCorrupt + counters.packetErrors > 0 {
             result.note(
@@ -377,19 +368,17 @@ final class DecodeSession {
         // Containers say how long they last before their end is lost.
         // Matroska's length counts from 0 as some write it, from the first frame as others do.
         let reached = endTime + max(0, result.info.startSeconds ?? 0)
-        if let end = indexEnd, end > fileSize {
-            result.status = .partial
-            result.note(
-                "truncated",
-                "the recording ends at \(seconds(endTime)) s: its index names bytes up to \(end), the file has \(fileSize)"
-            )
-        }
         if let said = result.info.duration, !stop, request.sampling == .grid, reached < said - max(1.5, 0.01 * said) {
             result.status = .partial
             result.note(
                 "truncated",
-                "the recording ends at \(seconds(endTime)) of \(seconds(said)) s: it was cut off, or its length is said wrongly"
-            )
+                "the recording ends at \(seconds(endTime)) of \(seconds(said)) s: it was cut off, or its length is said wrongly")
+        }
+        if let end = indexEnd, end > fileSize {
+            result.status = .partial
+            result.note(
+                "truncated",
+                "the recording is cut off at \(seconds(endTime)) s: its index names \(end) bytes, the file has \(fileSize)")
         }
     }
 

@@ -177,3 +177,32 @@ func bytes32(_ value: UInt32) -> [UInt8] { [24, 16, 8, 0].map { UInt8(truncating
 func bytes64(_ value: UInt64) -> [UInt8] {
     bytes32(UInt32(truncatingIfNeeded: value >> 32)) + bytes32(UInt32(truncatingIfNeeded: value))
 }
+
+/// An MP4 whose samples are in the file called `name`: the entry of its dref box replaced by an alias record.
+func withExternalMedia(_ bytes: [UInt8], name: String) -> [UInt8] {
+    let text = Array(name.utf8) + (name.utf8.count % 2 == 0 ? [] : [0])
+    let length = [UInt8(name.utf8.count >> 8), UInt8(name.utf8.count & 0xFF)]
+    func filled(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
+    // Flags, 10 bytes, volume and file name (a length, then 27 and 63 bytes), levels, then typed strings: 2 and 18 are paths.
+    let body = filled(14) + [4] + Array("disk".utf8) + filled(23) + filled(12) + [5] + Array("a.mp4".utf8) + filled(58)
+    let paths =
+        filled(16) + [0, 1, 0, 1] + filled(16) + [0, 2] + length + text + [0, 18] + length + text + [0xFF, 0xFF, 0, 0]
+    let entry = bytes32(UInt32(8 + body.count + paths.count)) + Array("alis".utf8) + body + paths
+    let parents = ["moov", "trak", "mdia", "minf", "dinf"].map { Array($0.utf8) }
+    func rewritten(_ boxes: [UInt8]) -> [UInt8] {
+        var out: [UInt8] = []
+        var offset = 0
+        while offset + 8 <= boxes.count {
+            let size = boxes[offset..<(offset + 4)].reduce(0) { $0 << 8 | Int($1) }
+            guard size >= 8, offset + size <= boxes.count else { break }
+            let type = Array(boxes[(offset + 4)..<(offset + 8)])
+            var content = Array(boxes[(offset + 8)..<(offset + size)])
+            if parents.contains(type) { content = rewritten(content) }
+            if type == Array("dref".utf8) { content = Array(content.prefix(8)) + entry }
+            out += bytes32(UInt32(8 + content.count)) + type + content
+            offset += size
+        }
+        return out
+    }
+    return rewritten(bytes)
+}

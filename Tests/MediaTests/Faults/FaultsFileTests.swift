@@ -156,12 +156,11 @@ import Media
         let outcome = try decode(try directory.write("elsewhere.mp4", bytes))
         #expect(outcome.error != nil || outcome.frames.count == 3)
         #expect(try decode(path).frames.count == 3)
-        // An alias record of another file (the name of it in place of the flags' meaning).
-        var alias = try directory.read("whole.mp4")
-        alias.put(Array("alis".utf8), at: url)
-        alias[url + 7] = 0
-        let second = try decode(try directory.write("alias.mp4", alias))
-        #expect(second.error != nil || second.frames.count == 3)
+        // An alias record that names another file by its path, and that file is there.
+        let alias = try directory.write("alias.mp4", withExternalMedia(try directory.read("whole.mp4"), name: path))
+        let second = try decode(alias)
+        #expect(second.error?.code == .unsupportedFormat)
+        #expect(second.error?.message.contains("another file") == true, "\(String(describing: second.error))")
     }
 
     @Test func f35ReplacedWhileRead() throws {

@@ -54,10 +54,7 @@ import Media
         case "good.mp4": _ = try directory.ramp(name, seconds: 2)
         case "script.txt": _ = try directory.write(name, "ffconcat version 1.0\nfile '\(good)'\n")
         case "dref.mp4":
-            var bytes = try directory.read("whole.mp4")
-            let url = try #require(bytes.positions(of: "url ").first)
-            bytes.put(Array("alis".utf8) + [0, 0, 0, 0], at: url)
-            _ = try directory.write(name, bytes)
+            _ = try directory.write(name, withExternalMedia(try directory.read("whole.mp4"), name: good))
         case "gab2.avi":
             _ = try directory.ramp("plain.avi", seconds: 2)
             var bytes = try directory.read("plain.avi")

@@ -113,7 +113,7 @@ import Media
             ("yuv422p10le", "ffv1"),
             ("yuv444p12le", "ffv1"), ("yuva420p", "ffv1"), ("yuva444p10le", "ffv1"), ("gbrp", "libx264rgb"),
             ("gbrp10le", "ffv1"), ("bgra", "ffv1"), ("yuvj420p", "mjpeg"), ("yuv440p", "ffv1"), ("yuv411p", "ffv1"),
-            ("bgr24", "rawvideo"), ("yuyv422", "rawvideo"), ("yuv420p10le", "libx264"), ("yuv444p", "libx264"),
+            ("yuv420p", "rawvideo"), ("yuyv422", "rawvideo"), ("yuv420p10le", "libx264"), ("yuv444p", "libx264"),
         ]
         for (format, codec) in formats {
             let codec = codec == "libx264rgb" ? "ffv1" : codec

@@ -66,6 +66,13 @@ extension MediaError {
                 + "stream into one file first (ffmpeg -i LIST -c copy out.mkv)")
     }
 
+    static func elsewhere() -> Self {
+        .init(
+            code: .unsupportedFormat,
+            message: "its pictures are in another file, which its index names; Longtake opens only the file it is given. Make one "
+                + "file of both (in the editor that wrote it: export as self-contained)")
+    }
+
     static func unsupportedFormat(_ reason: String) -> Self {
         .init(
             code: .unsupportedFormat,

@@ -27,7 +27,11 @@ public final class RecordingFile: @unchecked Sendable {
             guard let name = name.baseAddress else { return -1 }
             return open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         }
-        guard opened >= 0 else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
+        guard opened >= 0 else {
+            // Sockets cannot be opened, and the error number for that speaks of a missing device.
+            if errno == ENXIO { throw MediaError.notRegular("a socket or a device that is not there") }
+            throw MediaError.cannotRead(String(cString: strerror(errno)))
+        }
         descriptor = opened
         var status = stat()
         let known = fstat(opened, &status) == 0
@@ -40,7 +44,8 @@ public final class RecordingFile: @unchecked Sendable {
         guard size > 0 else {
             // Files of /proc and /sys say 0 and have bytes all the same.
             var byte: UInt8 = 0
-            throw pread(opened, &byte, 1, 0) > 0 ? MediaError.notRegular("a file of the kernel (/proc, /sys)") : MediaError.empty()
+            throw pread(opened, &byte, 1, 0) > 0
+                ? MediaError.notRegular("a file of the kernel (/proc, /sys)") : MediaError.empty()
         }
         try sniff()
     }
@@ -110,15 +115,19 @@ public final class RecordingFile: @unchecked Sendable {
 
     /// An MP4 without a movie box: walked by its top-level boxes, a few reads.
     private func checkMoov(_ head: [UInt8]) throws {
-        guard head.count >= 16, Array(head[4..<8]) == Array("ftyp".utf8) else { return }
+        guard head.count >= 16 else { return }
+        // QuickTime files from before there was an ftyp box begin with one of the others.
+        let kinds = ["ftyp", "mdat", "wide", "free", "skip"].map { Array($0.utf8) }
+        guard kinds.contains(Array(head[4..<8])) else { return }
         var offset: Int64 = 0
         for _ in 0..<10_000 {
             var box = [UInt8](repeating: 0, count: 16)
             guard offset < size, pread(descriptor, &box, 16, off_t(offset)) >= 8 else { break }
             var length = box[0..<4].reduce(Int64(0)) { $0 << 8 | Int64($1) }
             let type = Array(box[4..<8])
-            if type == Array("moov".utf8) { return }
             if length == 1 { length = box[8..<16].reduce(Int64(0)) { ($0 & 0x7F_FFFF_FFFF_FFFF) << 8 | Int64($1) } }
+            // Written last and cut off, it names some of the pictures at best.
+            if type == Array("moov".utf8), length <= size - offset { return }
             if length == 0 { break }
             guard length >= 8, !offset.addingReportingOverflow(length).overflow else { break }
             offset += length

@@ -12,14 +12,17 @@ struct Demuxer: ~Copyable {
         "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,vc1,wmv3,theora,msmpeg4,"
         + "msmpeg4v2,h263,flv,ffv1,rawvideo,huffyuv,utvideo,dvvideo"
 
-    init(_ reader: FileReader) throws {
+    /// - Throws: `too_large` when the headers alone say so: nothing is decoded then, not even to look.
+    init(_ reader: FileReader, maxPixels: Int) throws {
         let io = try IOContext(reader)
-        let context = try Self.open(io.pointer)
+        let context = try Self.open(io.pointer, maxPixels: maxPixels)
         self.io = io
         self.context = context
     }
 
-    private static func open(_ io: UnsafeMutablePointer<AVIOContext>) throws -> UnsafeMutablePointer<AVFormatContext> {
+    private static func open(
+        _ io: UnsafeMutablePointer<AVIOContext>, maxPixels: Int
+    ) throws -> UnsafeMutablePointer<AVFormatContext> {
         guard let allocated = avformat_alloc_context() else { throw MediaError.library("out of memory") }
         allocated.pointee.pb = io
         allocated.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
@@ -35,14 +38,37 @@ struct Demuxer: ~Copyable {
         var opened: UnsafeMutablePointer<AVFormatContext>? = allocated
         let status = avformat_open_input(&opened, nil, nil, &options)
         // On failure libavformat has freed the context.
-        guard status >= 0, let opened else { throw MediaError.unsupportedFormat(Self.text(status)) }
-        let found = avformat_find_stream_info(opened, nil)
-        if found < 0 {
-            var closing: UnsafeMutablePointer<AVFormatContext>? = opened
-            avformat_close_input(&closing)
-            throw MediaError.unsupportedFormat(Self.text(found))
+        guard status >= 0, let opened else {
+            // The only word libavformat has for a stream too many.
+            let memory = status == lt_averror(ENOMEM)
+            throw MediaError.unsupportedFormat(
+                memory ? "more than 64 streams, or tables beyond the memory it may take" : Self.text(status))
         }
+        var failed = true
+        defer {
+            var closing: UnsafeMutablePointer<AVFormatContext>? = failed ? opened : nil
+            if failed { avformat_close_input(&closing) }
+        }
+        // libavcodec forgets sizes it does not like, so they are looked at before it is asked.
+        let sizes = statedSizes(opened)
+        if let first = sizes.first, sizes.allSatisfy({ $0.width > maxPixels / $0.height }) {
+            throw MediaError.tooLarge(first.width, first.height, limit: maxPixels)
+        }
+        let found = avformat_find_stream_info(opened, nil)
+        guard found >= 0 else { throw MediaError.unsupportedFormat(Self.text(found)) }
+        failed = false
         return opened
+    }
+
+    /// The picture sizes that the container itself says, of the streams where it does.
+    private static func statedSizes(_ context: UnsafeMutablePointer<AVFormatContext>) -> [(width: Int, height: Int)] {
+        (0..<Int(context.pointee.nb_streams)).compactMap { index in
+            guard let parameters = context.pointee.streams?[index]?.pointee.codecpar,
+                parameters.pointee.codec_type == AVMEDIA_TYPE_VIDEO, parameters.pointee.width > 0,
+                parameters.pointee.height > 0
+            else { return nil }
+            return (Int(parameters.pointee.width), Int(parameters.pointee.height))
+        }
     }
 
     deinit {

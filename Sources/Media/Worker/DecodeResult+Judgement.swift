@@ -1,8 +1,10 @@
 extension DecodeResult {
     /// Says what the counters mean for the whole.
     ///
-    /// `readToEnd`: no limit and no list of wanted frames stopped it before.
-    mutating func judge(readToEnd: Bool) {
+    /// - Parameters:
+    ///   - readToEnd: no limit and no list of wanted frames stopped it before.
+    ///   - indexEnd: where the container's own index says the last picture ends in the file; nil where it has none.
+    mutating func judge(readToEnd: Bool, indexEnd: Int64?, fileSize: Int64) {
         if counters.discontinuities > 0 {
             note(
                 "discontinuity",
@@ -15,7 +17,7 @@ extension DecodeResult {
         if counters.framesCorrupt + counters.packetErrors > 0 {
             note(
                 "damaged",
-                "\(counters.packetErrors) damaged packets and \(counters.framesCorrupt) damaged frames were left out")
+                "\(counters.packetErrors) damaged packets; \(counters.framesCorrupt) damaged frames were left out")
             if Double(counters.framesCorrupt + counters.packetErrors) > 0.05 * Double(max(counters.packets, 1)) {
                 status = .partial
             }
@@ -32,6 +34,13 @@ extension DecodeResult {
                 "truncated",
                 "the recording ends at \(seconds(coveredSeconds)) of \(seconds(said)) s: it was cut off, or its length is said wrongly"
             )
+        }
+        if let indexEnd, indexEnd > fileSize {
+            status = .partial
+            note(
+                "truncated",
+                "the recording is cut off at \(seconds(coveredSeconds)) s: its index names \(indexEnd) bytes, the file has "
+                    + "\(fileSize)")
         }
     }
 

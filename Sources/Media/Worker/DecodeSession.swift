@@ -6,6 +6,7 @@ final class DecodeSession {
     private let request: FrameRequest
     private let output: WorkerOutput
     private let reader: FileReader
+    private let fileSize: Int64
     private var result = DecodeResult()
     private var clock: FrameClock
     private var timeline: Timeline
@@ -30,8 +31,9 @@ final class DecodeSession {
 
     /// Reads a recording from `reader` and writes all messages but a failure.
     static func run(_ request: FrameRequest, reader: FileReader, fileSize: Int64, output: WorkerOutput) throws {
-        let demuxer = try Demuxer(reader)
-        let session = try DecodeSession(request, demuxer: demuxer, reader: reader, output: output)
+        let demuxer = try Demuxer(reader, maxPixels: request.maxPixels)
+        let session = try DecodeSession(
+            request, demuxer: demuxer, reader: reader, fileSize: fileSize, output: output)
         if case .probe = request.output {
             try session.output.send(.info, json: session.result.info)
             try session.output.send(.end, json: session.result)
@@ -43,7 +45,7 @@ final class DecodeSession {
             try session.planReference(demuxer)
             // A second demuxer reads the same bytes again from their start.
             reader.rewind()
-            let again = try Demuxer(reader)
+            let again = try Demuxer(reader, maxPixels: request.maxPixels)
             var ignored = DecodeResult()
             _ = try again.selectVideo(session.streamIndex, notes: &ignored)
             try session.decode(again, decoder)
@@ -53,8 +55,11 @@ final class DecodeSession {
         try session.output.send(.end, json: session.result)
     }
 
-    private init(_ request: FrameRequest, demuxer: borrowing Demuxer, reader: FileReader, output: WorkerOutput) throws {
+    private init(
+        _ request: FrameRequest, demuxer: borrowing Demuxer, reader: FileReader, fileSize: Int64, output: WorkerOutput
+    ) throws {
         self.request = request
+        self.fileSize = fileSize
         self.output = output
         self.reader = reader
         streamIndex = try demuxer.selectVideo(request.stream, notes: &result)
@@ -347,10 +352,24 @@ final class DecodeSession {
         result.counters.discontinuities = timeline.discontinuities
         result.counters.bytesRead = reader.highWater
         result.coveredSeconds = endTime
+        if !shown, result.counters.packets == 0, let end = indexEnd, end > 0, end <= fileSize {
+            throw MediaError.elsewhere()
+        }
         guard shown else {
             throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors)
         }
-        result.judge(readToEnd: !stop && request.sampling == .grid)
+        result.judge(readToEnd: !stop && request.sampling == .grid, indexEnd: indexEnd, fileSize: fileSize)
+    }
+
+    /// Where the last picture of an MP4's index ends in the file; nil where the container has no such index.
+    private var indexEnd: Int64? {
+        guard result.info.format.hasPrefix("mov") else { return nil }
+        var end: Int64 = 0
+        for number in 0..<avformat_index_get_entries_count(stream) {
+            guard let entry = avformat_index_get_entry(stream, number) else { break }
+            end = max(end, entry.pointee.pos.addingReportingOverflow(Int64(entry.pointee.size)).partialValue)
+        }
+        return end
     }
 
     /// At most ten a second, and only while something moves.

@@ -78,7 +78,7 @@ public final class Analyzer {
         _ = try model.prompt(question.text)
         let clock = ContinuousClock()
         let start = clock.now
-        let reader: IndexReader
+        var reader: IndexReader
         var indexed: Indexed?
         let isFile = FileManager.default.fileExists(atPath: recording)
         let known = isFile ? [] : try library.indexes(matching: recording)
@@ -88,7 +88,10 @@ public final class Analyzer {
             reader = try IndexReader(directory: library.cache.path(indexID: made.index))
             indexed = made
         } else {
-            guard let fitting = known.first(where: { $0.key.model == model.hash }) else {
+            let indexer = try Indexer(model, library: library, options: options)
+            let own = known.filter { $0.key.model == model.hash }
+            // Of several the one the options ask for; any other answers as well, at its own rate.
+            guard let fitting = own.first(where: { $0.key == indexer.key(content: $0.key.content) }) ?? own.first else {
                 throw LongtakeError(
                     code: .unknownRecording,
                     message: "\(recording) is indexed with \(known.map(\.modelName).joined(separator: ", ")), not with "
@@ -97,7 +100,19 @@ public final class Analyzer {
             reader = try IndexReader(directory: library.cache.path(indexID: fitting.key.id))
         }
         let took = (clock.now - start).seconds
-        var answer = try asker.ask(question, index: reader, progress: progress, onText: onText)
+        var answer: Answer
+        do {
+            answer = try asker.ask(question, index: reader, progress: progress, onText: onText)
+        } catch let error as StoreError where error.code == .damaged && isFile {
+            // All records are read before the first word is said: nothing of the answer is out yet.
+            var again = options
+            again.force = true
+            let made = try index(recording, options: again, progress: indexing)
+            reader = try IndexReader(directory: library.cache.path(indexID: made.index))
+            indexed = made
+            answer = try asker.ask(question, index: reader, progress: progress, onText: onText)
+            answer.notes.append("damaged: \(error.message); the recording was indexed again")
+        }
         answer.timings.index = took
         if let indexed, indexed.action != "unchanged", indexed.frames > 0 {
             answer.timings.secondsPerFrame = took / Double(indexed.frames)
@@ -125,7 +140,8 @@ public final class Analyzer {
             throw Failure(code: "not_a_regular_file", message: "not a regular file", exitCode: Exit.input)
         }
         guard let size = attributes[.size] as? Int, size <= limit else {
-            throw Failure(code: "picture_too_large", message: "the file is larger than \(limit) bytes", exitCode: Exit.input)
+            throw Failure(
+                code: "picture_too_large", message: "the file is larger than \(limit) bytes", exitCode: Exit.input)
         }
         return try Data(contentsOf: URL(fileURLWithPath: path))
     }

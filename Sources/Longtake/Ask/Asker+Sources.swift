@@ -29,15 +29,11 @@ extension Asker {
         let frames = reader.entries.indices.filter {
             reader.entries[$0].gridTime >= from && reader.entries[$0].gridTime < to
         }
-        var notes = reader.manifest.warnings
-        if reader.manifest.state == "partial", let end = reader.manifest.duration {
-            notes.append("partial: the index covers 0 to \((end * 10).rounded() / 10) s of the recording")
-        }
         let source = Source(
             recording: .init(id: Library.id(content: reader.manifest.key.content), path: reader.manifest.path),
             times: frames.map { reader.entries[$0].gridTime },
             patches: { try buffers.readPatches(reader, frame: frames[$0], into: $1) },
-            tokens: { try buffers.readToken(reader, frame: frames[$0], into: $1) }, notes: notes)
+            tokens: { try buffers.readToken(reader, frame: frames[$0], into: $1) }, notes: reader.manifest.warnings)
         var answer = try ask(question, of: source, progress: progress, onText: onText)
         if !answer.found {
             let last = reader.entries.last?.gridTime ?? 0

@@ -247,10 +247,16 @@ public final class Indexer {
         _ file: RecordingFile, _ key: IndexKey, _ result: DecodeResult, frames: Int, segments: [SegmentSummary]
     ) -> Manifest {
         let name = file.displayPath.split(separator: "/").last.map(String.init) ?? file.displayPath
+        var warnings = result.notes.map { "\($0.code): \($0.message)" }
+        if result.status == .partial {
+            func tenths(_ seconds: Double) -> Double { (seconds * 10).rounded() / 10 }
+            let whole = result.info.duration.map { "\(tenths($0)) s" } ?? "the recording"
+            warnings.append("partial: the index covers 0 to \(tenths(result.coveredSeconds)) s of \(whole)")
+        }
         return Manifest(
             key: key, layout: layout, name: name, path: file.displayPath, pathBase64: file.pathBase64, fileSize: file.size,
             modified: file.modified, inode: file.inode, timeBase: result.info.timeBase, frames: frames, segments: segments,
-            state: result.status.rawValue, warnings: result.notes.map { "\($0.code): \($0.message)" },
+            state: result.status.rawValue, warnings: warnings,
             counters: result.counters.dictionary, duration: result.coveredSeconds,
             created: Date().formatted(.iso8601), modelName: loaded.name)
     }

@@ -69,6 +69,33 @@ extension LongtakeTests {
                 code { _ = try other.ask(question(), about: made.id, options: IndexOptions()) } == "unknown_recording")
         }
 
+        /// Of several indexes of one recording, the options choose.
+        @Test func byIdentifierAndOptions() throws {
+            let folder = try Folder()
+            let analyzer = Analyzer(model: try nano(), library: try folder.library())
+            var id = ""
+            for rate in [0.5, 1, 2, 3] {
+                var options = IndexOptions()
+                options.framesPerSecond = rate
+                id = try analyzer.index(Shared.video, options: options).id
+            }
+            for rate in [0.5, 1, 2, 3] {
+                var options = IndexOptions()
+                options.framesPerSecond = rate
+                #expect(try analyzer.ask(question(maxTokens: 1), about: id, options: options).frames == Int(12 * rate))
+            }
+        }
+
+        @Test func progressGoesUp() throws {
+            let folder = try Folder()
+            let analyzer = Analyzer(model: try nano(), library: try folder.library())
+            var seen: [Double] = []
+            _ = try analyzer.ask(
+                question(), about: Shared.video, options: IndexOptions(), progress: { seen.append($0) })
+            #expect(seen == seen.sorted() && seen.allSatisfy { (0...1).contains($0) })
+            #expect(seen.last == 1)
+        }
+
         @Test(arguments: [
             (3.0, 7.0, [3.0, 6.0], 4), (0, 1, [0, 0], 1), (10.5, 100, [11, 11], 1), (-5, 2, [0, 1], 2),
         ])

@@ -107,7 +107,7 @@ extension LongtakeTests {
             #expect(!made.notes.isEmpty)
             let answer = try analyzer.ask(question(), about: path, options: IndexOptions())
             #expect(answer.found && answer.frames == made.frames)
-            #expect(answer.notes.contains { $0.contains("partial") && $0.contains(" s of") }, "\(answer.notes)")
+            #expect(answer.notes.contains { $0.contains("partial") && $0.contains("of 12.0 s") }, "\(answer.notes)")
         }
 
         @Test func noRecordings() throws {

@@ -67,6 +67,32 @@ extension LongtakeTests {
             #expect(deviation(stored, fresh) < 1e-5)
         }
 
+        /// Five pictures a frame: crops and the whole, in their order through worker, batch and record.
+        @Test func highResolution() throws {
+            let folder = try Folder()
+            let path = folder.path + "/model"
+            try FileManager.default.copyItem(atPath: Shared.model, toPath: path)
+            let config = URL(filePath: path + "/config.json")
+            var values = try #require(
+                try JSONSerialization.jsonObject(with: Data(contentsOf: config)) as? [String: Any])
+            values["resolution_ratio"] = 2
+            try JSONSerialization.data(withJSONObject: values).write(to: config)
+            let (model, low) = (try nano(path), try nano())
+            #expect(model.hash != low.hash && model.llava.fusion.partCount == 5)
+            var options = IndexOptions()
+            options.record = .f32
+            let library = try folder.library()
+            let analyzer = Analyzer(model: model, library: library)
+            // 24 frames of 5 · 36 patches: batches of 12.
+            options.framesPerSecond = 2
+            let made = try analyzer.index(Shared.video, options: options)
+            #expect(made.frames == 24)
+            let stored = try storedTokens(library, made.index, width: model.llava.hiddenSize)
+            let fresh = try freshTokens(model, Shared.video, framesPerSecond: 2)
+            #expect(stored.count == 24 && deviation(stored, fresh) < 1e-5)
+            #expect(try analyzer.ask(question(), about: Shared.video, options: options).frames == 24)
+        }
+
         @Test func sameInputSameBytes() throws {
             let folder = try Folder()
             let model = try nano()

@@ -27,7 +27,9 @@ func storedTokens(_ library: Library, _ index: String, width: Int) throws -> [[F
 /// The vision tokens as the model makes them of one frame at a time, without the index and without the façade.
 func freshTokens(_ model: LoadedModel, _ path: String, framesPerSecond: Double = 1) throws -> [[Float]] {
     let llava = model.llava
-    var request = FrameRequest(output: .model(model.preprocessing, resolutionRatio: 1))
+    let parts = llava.fusion.partCount
+    var request = FrameRequest(
+        output: .model(model.preprocessing, resolutionRatio: parts > 1 ? llava.fusion.resolutionRatio : 1))
     request.framesPerSecond = framesPerSecond
     let stream = try FrameStream(RecordingFile(path: path), request: request)
     let patches = Buffer<Float>(count: llava.patchRows * llava.vision.hiddenSize)
@@ -35,11 +37,11 @@ func freshTokens(_ model: LoadedModel, _ path: String, framesPerSecond: Double =
     var frame = Frame()
     var tokens: [[Float]] = []
     while try stream.next(into: &frame) {
-        llava.patches(frames: 1, into: rows) { _, out in
+        llava.patches(frames: 1, into: rows) { picture, out in
             frame.rgb.withUnsafeBufferPointer { rgb in
                 guard let base = rgb.baseAddress else { return }
                 model.compute.patchify(
-                    rgb: base, grid: llava.vision.gridSize, patch: llava.vision.patchSize,
+                    rgb: base + picture * rgb.count / parts, grid: llava.vision.gridSize, patch: llava.vision.patchSize,
                     mean: model.preprocessing.mean, deviation: model.preprocessing.std, into: out)
             }
         }

@@ -135,6 +135,8 @@ public final class Analyzer {
     }
 
     private static func read(_ path: String, limit: Int) throws -> Data {
+        // The attributes would be those of a link itself.
+        let path = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
         let attributes = try FileManager.default.attributesOfItem(atPath: path)
         guard attributes[.type] as? FileAttributeType == .typeRegular else {
             throw Failure(code: "not_a_regular_file", message: "not a regular file", exitCode: Exit.input)

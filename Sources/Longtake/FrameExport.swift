@@ -51,6 +51,7 @@ public struct FrameExport {
     /// Writes the frames of `path` into `folder`, which is made where missing.
     public func run(_ path: String, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
         do {
+            try options.validate()
             let file = try path == "-" ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: path)
             var request = FrameRequest(output: try output())
             request.framesPerSecond = options.framesPerSecond

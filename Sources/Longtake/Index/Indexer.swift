@@ -17,25 +17,6 @@ public final class Cancellation: Sendable {
     }
 }
 
-/// How recordings are indexed.
-public struct IndexOptions: Sendable {
-    public var framesPerSecond = 1.0
-    public var sampling = FrameRequest.Sampling.grid
-    public var record = RecordKind.standard
-    public var stream: Int?
-    /// Index again even where a complete index exists.
-    public var force = false
-    public var decodeThreads = 1
-    public var maxDuration = 24.0 * 3600
-    public var maxFrames = 10_000_000
-    public var keepCorrupt = false
-    /// A file changed within the last so many seconds counts as still being written.
-    public var minimumAge = 0.0
-    public var watchdog = 60.0
-
-    public init() {}
-}
-
 /// What indexing a recording will take, known before it starts.
 public struct IndexPlan: Sendable, Codable {
     public let path: String
@@ -97,6 +78,7 @@ public final class Indexer {
     public init(_ model: LoadedModel, library: Library, options: IndexOptions, cancellation: Cancellation = Cancellation())
         throws
     {
+        try options.validate()
         loaded = model
         self.library = library
         self.options = options

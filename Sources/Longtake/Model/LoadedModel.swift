@@ -29,6 +29,12 @@ public final class LoadedModel {
         let start = ContinuousClock.now
         self.path = path
         name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
+        guard ModelSettings.possibleThreads.contains(settings.threads) else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "\(settings.threads) threads; possible is \(ModelSettings.possibleThreads.lowerBound) to "
+                    + "\(ModelSettings.possibleThreads.upperBound)")
+        }
         let checkpoint = try CheckpointFolder(path: path)
         self.checkpoint = checkpoint
         guard let language = checkpoint.language, let fusion = checkpoint.fusion else {

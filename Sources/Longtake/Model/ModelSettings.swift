@@ -20,6 +20,8 @@ public struct ModelSettings: Sendable {
         self.instructionSet = instructionSet
     }
 
+    static let possibleThreads = 1...1024
+
     /// Weights that take less than this in f32 are computed in f32.
     static let smallModelBytes = 2 << 30
 

@@ -146,6 +146,10 @@ extension LongtakeTests {
             #expect(answer.found && answer.frames == 1 && answer.range == [0] || answer.range == [0, 0])
             #expect(answer.recording.path == path && !answer.tokenIDs.isEmpty)
             #expect(try analyzer.ask(question(), aboutPicture: path).tokenIDs == answer.tokenIDs)
+            let link = folder.path + "/link.png"
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: path)
+            #expect(try analyzer.ask(question(), aboutPicture: link).tokenIDs == answer.tokenIDs)
+            #expect(throws: Failure.self) { try analyzer.ask(question(), aboutPicture: folder.path) }
             try ffmpeg(["-f", "lavfi", "-i", "color=c=red:s=200x120:d=1", "-frames:v", "1", folder.path + "/red.png"])
             let red = try analyzer.ask(question(maxTokens: 24), aboutPicture: folder.path + "/red.png")
             let other = try analyzer.ask(question(maxTokens: 24), aboutPicture: path)

@@ -24,8 +24,10 @@ func storedTokens(_ library: Library, _ index: String, width: Int) throws -> [[F
     }
 }
 
-/// The vision tokens as the model makes them of one frame at a time, without the index and without the façade.
-func freshTokens(_ model: LoadedModel, _ path: String, framesPerSecond: Double = 1) throws -> [[Float]] {
+/// The patches of each frame, made one frame at a time, without the index and without the façade.
+func eachFrame(
+    _ model: LoadedModel, _ path: String, framesPerSecond: Double, _ body: (Block) throws -> Void
+) throws {
     let llava = model.llava
     let parts = llava.fusion.partCount
     var request = FrameRequest(
@@ -35,7 +37,6 @@ func freshTokens(_ model: LoadedModel, _ path: String, framesPerSecond: Double =
     let patches = Buffer<Float>(count: llava.patchRows * llava.vision.hiddenSize)
     let rows = Block(patches.pointer, rows: llava.patchRows, columns: llava.vision.hiddenSize)
     var frame = Frame()
-    var tokens: [[Float]] = []
     while try stream.next(into: &frame) {
         llava.patches(frames: 1, into: rows) { picture, out in
             frame.rgb.withUnsafeBufferPointer { rgb in
@@ -45,7 +46,15 @@ func freshTokens(_ model: LoadedModel, _ path: String, framesPerSecond: Double =
                     mean: model.preprocessing.mean, deviation: model.preprocessing.std, into: out)
             }
         }
-        let token = llava.fuse(patches: rows, frames: 1, text: nil)
+        try body(rows)
+    }
+}
+
+/// The vision tokens as the model makes them of one frame at a time.
+func freshTokens(_ model: LoadedModel, _ path: String, framesPerSecond: Double = 1) throws -> [[Float]] {
+    var tokens: [[Float]] = []
+    try eachFrame(model, path, framesPerSecond: framesPerSecond) { patches in
+        let token = model.llava.fuse(patches: patches, frames: 1, text: nil)
         tokens.append(Array(UnsafeBufferPointer(start: token.floats, count: token.rows * token.columns)))
     }
     return tokens

@@ -68,7 +68,9 @@ public struct FrameExport {
             var entries: [Entry] = []
             while try stream.next(into: &frame) {
                 try cancellation.check()
-                if entries.isEmpty { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+                if entries.isEmpty {
+                    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+                }
                 let parts = max(1, frame.rgb.count / max(1, frame.width * frame.height * 3))
                 let image = RGBImage(width: frame.width, height: frame.height * parts, pixels: frame.rgb)
                 let digits = String(frame.index)

@@ -13,7 +13,10 @@ public final class Cancellation: Sendable {
     public func cancel() { flag.store(true, ordering: .relaxed) }
 
     func check() throws {
-        if isCancelled { throw LongtakeError(code: .interrupted, message: "interrupted; what is sealed is kept, run it again to go on") }
+        if isCancelled {
+            throw LongtakeError(
+                code: .interrupted, message: "interrupted; what is sealed is kept, run it again to go on")
+        }
     }
 }
 
@@ -75,7 +78,9 @@ public final class Indexer {
     private let buffers: RecordBuffers
     private let layout: RecordLayout
 
-    public init(_ model: LoadedModel, library: Library, options: IndexOptions, cancellation: Cancellation = Cancellation())
+    public init(
+        _ model: LoadedModel, library: Library, options: IndexOptions, cancellation: Cancellation = Cancellation()
+    )
         throws
     {
         try options.validate()
@@ -101,7 +106,9 @@ public final class Indexer {
 
     func request() -> FrameRequest {
         var request = FrameRequest(
-            output: .model(loaded.preprocessing, resolutionRatio: loaded.llava.fusion.partCount > 1 ? loaded.llava.fusion.resolutionRatio : 1))
+            output: .model(
+                loaded.preprocessing,
+                resolutionRatio: loaded.llava.fusion.partCount > 1 ? loaded.llava.fusion.resolutionRatio : 1))
         request.framesPerSecond = options.framesPerSecond
         request.sampling = options.sampling
         request.stream = options.stream
@@ -115,7 +122,9 @@ public final class Indexer {
 
     public func plan(_ file: RecordingFile) throws -> IndexPlan {
         let probe = try FrameStream.probe(file, request: request())
-        let frames = probe.info.duration.map { Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up)) }
+        let frames = probe.info.duration.map {
+            Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up))
+        }
         return IndexPlan(
             path: file.displayPath, info: probe.info, frames: frames,
             bytes: frames.map { Int64($0) * Int64(layout.recordBytes) }, bytesPerFrame: layout.recordBytes,
@@ -143,7 +152,9 @@ public final class Indexer {
         let start = clock.now
         if options.minimumAge > 0 {
             let age = Date().timeIntervalSince1970 - Double(file.modified) / 1e9
-            if age >= 0, age < options.minimumAge { throw LongtakeError.growing(file.displayPath, age: age, options.minimumAge) }
+            if age >= 0, age < options.minimumAge {
+                throw LongtakeError.growing(file.displayPath, age: age, options.minimumAge)
+            }
         }
         let content = try hash(file)
         let key = key(content: content)
@@ -193,7 +204,8 @@ public final class Indexer {
     }
 
     private func encode(
-        _ file: RecordingFile, into writer: IndexWriter, start: ContinuousClock.Instant, progress: (IndexProgress) -> Void
+        _ file: RecordingFile, into writer: IndexWriter, start: ContinuousClock.Instant,
+        progress: (IndexProgress) -> Void
     ) throws -> DecodeResult {
         var request = request()
         request.firstIndex = writer.framesDone
@@ -216,7 +228,9 @@ public final class Indexer {
                 try writer.append(entry, parts: buffers.encode(token: token, patches: patches))
             }
             done += count
-            let total = queue.result.info.duration.map { Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up)) }
+            let total = queue.result.info.duration.map {
+                Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up))
+            }
             progress(
                 IndexProgress(
                     frames: done, framesTotal: total, framesNow: done - first,
@@ -236,8 +250,10 @@ public final class Indexer {
             warnings.append("partial: the index covers 0 to \(tenths(result.coveredSeconds)) s of \(whole)")
         }
         return Manifest(
-            key: key, layout: layout, name: name, path: file.displayPath, pathBase64: file.pathBase64, fileSize: file.size,
-            modified: file.modified, inode: file.inode, timeBase: result.info.timeBase, frames: frames, segments: segments,
+            key: key, layout: layout, name: name, path: file.displayPath, pathBase64: file.pathBase64,
+            fileSize: file.size,
+            modified: file.modified, inode: file.inode, timeBase: result.info.timeBase, frames: frames,
+            segments: segments,
             state: result.status.rawValue, warnings: warnings,
             counters: result.counters.dictionary, duration: result.coveredSeconds,
             created: Date().formatted(.iso8601), modelName: loaded.name)

@@ -47,7 +47,8 @@ public final class LoadedModel {
         guard let vision = checkpoint.vision else {
             throw LongtakeError(
                 code: .unsupportedModel,
-                message: "\(path) has no vision tower: mm_vision_tower names a folder that is not there, and the checkpoint "
+                message:
+                    "\(path) has no vision tower: mm_vision_tower names a folder that is not there, and the checkpoint "
                     + "holds none")
         }
         let cost = ModelCost(checkpoint)

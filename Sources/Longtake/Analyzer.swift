@@ -76,6 +76,8 @@ public final class Analyzer {
         }
     }
 
+    public func plan(_ path: String, options: IndexOptions) throws -> IndexPlan { try plan(InputPath(path), options: options) }
+
     /// Asks about a recording that was just indexed.
     public func ask(_ question: Question, index: Indexed) throws -> Answer {
         try cancellation.check()
@@ -94,7 +96,7 @@ public final class Analyzer {
         _ = try model.prompt(question.text)
         let clock = ContinuousClock()
         let start = clock.now
-        let reader: IndexReader
+        var reader: IndexReader
         var indexed: Indexed?
         let name = recording.description
         let isFile = recording.isStandardInput || recording.withCString { access($0, F_OK) } == 0
@@ -105,7 +107,10 @@ public final class Analyzer {
             reader = try IndexReader(directory: library.cache.path(indexID: made.index))
             indexed = made
         } else {
-            guard let fitting = known.first(where: { $0.key.model == model.hash }) else {
+            let indexer = try Indexer(model, library: library, options: options)
+            let own = known.filter { $0.key.model == model.hash }
+            // Of several the one the options ask for; any other answers as well, at its own rate.
+            guard let fitting = own.first(where: { $0.key == indexer.key(content: $0.key.content) }) ?? own.first else {
                 throw LongtakeError(
                     code: .unknownRecording,
                     message: "\(name) is indexed with \(known.map(\.modelName).joined(separator: ", ")), not with "
@@ -114,7 +119,19 @@ public final class Analyzer {
             reader = try IndexReader(directory: library.cache.path(indexID: fitting.key.id))
         }
         let took = (clock.now - start).seconds
-        var answer = try asker.ask(question, index: reader, progress: progress, onText: onText)
+        var answer: Answer
+        do {
+            answer = try asker.ask(question, index: reader, progress: progress, onText: onText)
+        } catch let error as StoreError where error.code == .damaged && isFile {
+            // All records are read before the first word is said: nothing of the answer is out yet.
+            var again = options
+            again.force = true
+            let made = try index(recording, options: again, progress: indexing)
+            reader = try IndexReader(directory: library.cache.path(indexID: made.index))
+            indexed = made
+            answer = try asker.ask(question, index: reader, progress: progress, onText: onText)
+            answer.notes.append("damaged: \(error.message); the recording was indexed again")
+        }
         answer.timings.index = took
         if let indexed, indexed.action != "unchanged", indexed.frames > 0 {
             answer.timings.secondsPerFrame = took / Double(indexed.frames)
@@ -124,8 +141,13 @@ public final class Analyzer {
     }
 
     /// Asks about a file or an indexed recording by its id.
-    public func ask(_ question: Question, about recording: String, options: IndexOptions = IndexOptions()) throws -> Answer {
-        try ask(question, about: InputPath(recording), options: options)
+    public func ask(
+        _ question: Question, about recording: String, options: IndexOptions = IndexOptions(),
+        indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
+        onText: (String) -> Bool = { _ in true }
+    ) throws -> Answer {
+        try ask(
+            question, about: InputPath(recording), options: options, indexing: indexing, progress: progress, onText: onText)
     }
 
     /// Asks about a still picture (PNG, JPEG, WebP).
@@ -142,12 +164,15 @@ public final class Analyzer {
     }
 
     private static func read(_ path: String, limit: Int) throws -> Data {
+        // The attributes would be those of a link itself.
+        let path = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
         let attributes = try FileManager.default.attributesOfItem(atPath: path)
         guard attributes[.type] as? FileAttributeType == .typeRegular else {
             throw Failure(code: "not_a_regular_file", message: "not a regular file", exitCode: Exit.input)
         }
         guard let size = attributes[.size] as? Int, size <= limit else {
-            throw Failure(code: "picture_too_large", message: "the file is larger than \(limit) bytes", exitCode: Exit.input)
+            throw Failure(
+                code: "picture_too_large", message: "the file is larger than \(limit) bytes", exitCode: Exit.input)
         }
         return try Data(contentsOf: URL(fileURLWithPath: path))
     }

@@ -53,6 +53,7 @@ public struct FrameExport {
     public func run(_ input: InputPath, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
         let path = input.description
         do {
+            try options.validate()
             let file = try input.isStandardInput ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: input.bytes)
             var request = FrameRequest(output: try output())
             request.framesPerSecond = options.framesPerSecond
@@ -69,7 +70,9 @@ public struct FrameExport {
             var entries: [Entry] = []
             while try stream.next(into: &frame) {
                 try cancellation.check()
-                if entries.isEmpty { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+                if entries.isEmpty {
+                    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+                }
                 let parts = max(1, frame.rgb.count / max(1, frame.width * frame.height * 3))
                 let image = RGBImage(width: frame.width, height: frame.height * parts, pixels: frame.rgb)
                 let digits = String(frame.index)
@@ -92,6 +95,10 @@ public struct FrameExport {
         } catch {
             throw Failure(error, subject: path)
         }
+    }
+
+    public func run(_ path: String, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
+        try run(InputPath(path), into: folder, progress: progress)
     }
 
     private func output() throws -> FrameRequest.Output {

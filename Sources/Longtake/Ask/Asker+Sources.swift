@@ -14,26 +14,26 @@ extension Asker {
         let kind = RecordKind(rawValue: reader.manifest.key.record.split(separator: ":").first.map(String.init) ?? "")
         guard let kind else {
             throw LongtakeError(
-                code: .badRequest, message: "the index keeps records of kind \(reader.manifest.key.record), unknown to this version")
+                code: .badRequest,
+                message: "the index keeps records of kind \(reader.manifest.key.record), unknown to this version")
         }
         guard reader.manifest.key.model == loaded.hash else {
             throw LongtakeError(
                 code: .badRequest,
-                message: "the index was made with \(reader.manifest.modelName), another model; index again with this one")
+                message:
+                    "the index was made with \(reader.manifest.modelName), another model; index again with this one")
         }
         let codec = RecordCodec(kind: kind, model: loaded.llava)
         let buffers = RecordBuffers(codec: codec, layout: try codec.layout(), compute: loaded.compute)
         let (from, to) = (question.from ?? -.infinity, question.to ?? .infinity)
-        let frames = reader.entries.indices.filter { reader.entries[$0].gridTime >= from && reader.entries[$0].gridTime < to }
-        var notes = reader.manifest.warnings
-        if reader.manifest.state == "partial", let end = reader.manifest.duration {
-            notes.append("partial: the index covers 0 to \((end * 10).rounded() / 10) s of the recording")
+        let frames = reader.entries.indices.filter {
+            reader.entries[$0].gridTime >= from && reader.entries[$0].gridTime < to
         }
         let source = Source(
             recording: .init(id: Library.id(content: reader.manifest.key.content), path: reader.manifest.path),
             times: frames.map { reader.entries[$0].gridTime },
             patches: { try buffers.readPatches(reader, frame: frames[$0], into: $1) },
-            tokens: { try buffers.readToken(reader, frame: frames[$0], into: $1) }, notes: notes)
+            tokens: { try buffers.readToken(reader, frame: frames[$0], into: $1) }, notes: reader.manifest.warnings)
         var answer = try ask(question, of: source, progress: progress, onText: onText)
         if !answer.found {
             let last = reader.entries.last?.gridTime ?? 0

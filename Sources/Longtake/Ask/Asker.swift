@@ -59,7 +59,7 @@ public final class Asker {
         let beforePrefill = clock.now
         var firstToken: ContinuousClock.Instant?
         var stream = StreamingDecoder(tokenizer: loaded.tokenizer)
-        var ended = false
+        var (ended, late) = (false, false)
         let result = try model.language.answer(
             fused, sampling: question.sampling, maxTokens: question.maxTokens, stopIDs: loaded.stopIDs,
             progress: { progress(0.9 + 0.1 * Double($0) / Double(max(fused.count, 1))) }
@@ -71,7 +71,8 @@ public final class Asker {
                 answer.answer += piece
                 ended = !onText(piece)
             }
-            return !ended && (clock.now - beforePrefill).seconds < question.timeLimit
+            late = (clock.now - beforePrefill).seconds >= question.timeLimit
+            return !ended && !late
         }
         if let readFailure { throw readFailure }
         let rest = stream.finish()
@@ -81,7 +82,7 @@ public final class Asker {
 
         answer.found = true
         answer.tokenIDs = result.ids
-        answer.stop = result.stop.rawValue
+        answer.stop = late && !ended && result.stop == .cancelled ? "time_limit" : result.stop.rawValue
         let first = firstToken ?? finished
         answer.timings.prefill = (first - beforePrefill).seconds
         answer.timings.firstToken = (first - start).seconds
@@ -96,7 +97,11 @@ public final class Asker {
 
     private func checkContext(_ prompt: Prompt, frames: Int, maxTokens: Int) throws {
         let perFrame = model.fusion.tokensPerFrame
-        let other = prompt.ids.count - 1 + maxTokens
+        guard maxTokens > 0 else {
+            throw LongtakeError(code: .badRequest, message: "max_tokens is \(maxTokens); an answer has at least one")
+        }
+        // More than any context holds, and little enough to add up.
+        let other = prompt.ids.count - 1 + min(maxTokens, Int(Int32.max))
         let needed = frames * perFrame + other
         let limit = model.language.config.maxPositions
         guard needed <= limit else {

@@ -13,41 +13,10 @@ public final class Cancellation: Sendable {
     public func cancel() { flag.store(true, ordering: .relaxed) }
 
     func check() throws {
-        if isCancelled { throw LongtakeError(code: .interrupted, message: "interrupted; what is sealed is kept, run it again to go on") }
-    }
-}
-
-/// How recordings are indexed.
-public struct IndexOptions: Sendable {
-    public var framesPerSecond = 1.0
-    public var sampling = FrameRequest.Sampling.grid
-    public var record = RecordKind.standard
-    public var stream: Int?
-    /// Index again even where a complete index exists.
-    public var force = false
-    public var decodeThreads = 1
-    public var maxDuration = 24.0 * 3600
-    public var maxFrames = 10_000_000
-    public var keepCorrupt = false
-    /// A file changed within the last so many seconds counts as still being written.
-    public var minimumAge = 0.0
-    public var watchdog = 60.0
-
-    public init() {}
-
-    /// The words of `sampling` and of `record`.
-    public static let samplings = FrameRequest.Sampling.allCases.map(\.rawValue)
-    public static let records = RecordKind.allCases.map(\.rawValue)
-
-    /// - Throws: `LongtakeError` `bad_request` naming what is known.
-    public mutating func set(sampling: String, record: String = RecordKind.standard.rawValue) throws {
-        guard let sampling = FrameRequest.Sampling(rawValue: sampling), let record = RecordKind(rawValue: record) else {
+        if isCancelled {
             throw LongtakeError(
-                code: .badRequest,
-                message: "samplings are \(Self.samplings.joined(separator: ", ")); records \(Self.records.joined(separator: ", "))")
+                code: .interrupted, message: "interrupted; what is sealed is kept, run it again to go on")
         }
-        self.sampling = sampling
-        self.record = record
     }
 }
 
@@ -118,9 +87,12 @@ public final class Indexer {
     private let buffers: RecordBuffers
     private let layout: RecordLayout
 
-    public init(_ model: LoadedModel, library: Library, options: IndexOptions, cancellation: Cancellation = Cancellation())
+    public init(
+        _ model: LoadedModel, library: Library, options: IndexOptions, cancellation: Cancellation = Cancellation()
+    )
         throws
     {
+        try options.validate()
         loaded = model
         self.library = library
         self.options = options
@@ -143,7 +115,9 @@ public final class Indexer {
 
     func request() -> FrameRequest {
         var request = FrameRequest(
-            output: .model(loaded.preprocessing, resolutionRatio: loaded.llava.fusion.partCount > 1 ? loaded.llava.fusion.resolutionRatio : 1))
+            output: .model(
+                loaded.preprocessing,
+                resolutionRatio: loaded.llava.fusion.partCount > 1 ? loaded.llava.fusion.resolutionRatio : 1))
         request.framesPerSecond = options.framesPerSecond
         request.sampling = options.sampling
         request.stream = options.stream
@@ -157,7 +131,9 @@ public final class Indexer {
 
     public func plan(_ file: RecordingFile) throws -> IndexPlan {
         let probe = try FrameStream.probe(file, request: request())
-        let frames = probe.info.duration.map { Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up)) }
+        let frames = probe.info.duration.map {
+            Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up))
+        }
         return IndexPlan(
             path: file.displayPath, info: probe.info, frames: frames,
             bytes: frames.map { Int64($0) * Int64(layout.recordBytes) }, bytesPerFrame: layout.recordBytes,
@@ -212,7 +188,9 @@ public final class Indexer {
         let start = clock.now
         if options.minimumAge > 0 {
             let age = Date().timeIntervalSince1970 - Double(file.modified) / 1e9
-            if age >= 0, age < options.minimumAge { throw LongtakeError.growing(file.displayPath, age: age, options.minimumAge) }
+            if age >= 0, age < options.minimumAge {
+                throw LongtakeError.growing(file.displayPath, age: age, options.minimumAge)
+            }
         }
         let content = try hash(file)
         let key = key(content: content)
@@ -263,7 +241,8 @@ public final class Indexer {
     }
 
     private func encode(
-        _ file: RecordingFile, into writer: IndexWriter, start: ContinuousClock.Instant, progress: (IndexProgress) -> Void
+        _ file: RecordingFile, into writer: IndexWriter, start: ContinuousClock.Instant,
+        progress: (IndexProgress) -> Void
     ) throws -> DecodeResult {
         var request = request()
         request.firstIndex = writer.framesDone
@@ -286,7 +265,9 @@ public final class Indexer {
                 try writer.append(entry, parts: buffers.encode(token: token, patches: patches))
             }
             done += count
-            let total = queue.result.info.duration.map { Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up)) }
+            let total = queue.result.info.duration.map {
+                Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up))
+            }
             progress(
                 IndexProgress(
                     frames: done, framesTotal: total, framesNow: done - first,
@@ -299,10 +280,18 @@ public final class Indexer {
         _ file: RecordingFile, _ key: IndexKey, _ result: DecodeResult, frames: Int, segments: [SegmentSummary]
     ) -> Manifest {
         let name = file.displayPath.split(separator: "/").last.map(String.init) ?? "standard input"
+        var warnings = result.notes.map { "\($0.code): \($0.message)" }
+        if result.status == .partial {
+            func tenths(_ seconds: Double) -> Double { (seconds * 10).rounded() / 10 }
+            let whole = result.info.duration.map { "\(tenths($0)) s" } ?? "the recording"
+            warnings.append("partial: the index covers 0 to \(tenths(result.coveredSeconds)) s of \(whole)")
+        }
         return Manifest(
-            key: key, layout: layout, name: name, path: file.displayPath, pathBase64: file.pathBase64, fileSize: file.size,
-            modified: file.modified, inode: file.inode, timeBase: result.info.timeBase, frames: frames, segments: segments,
-            state: result.status.rawValue, warnings: result.notes.map { "\($0.code): \($0.message)" },
+            key: key, layout: layout, name: name, path: file.displayPath, pathBase64: file.pathBase64,
+            fileSize: file.size,
+            modified: file.modified, inode: file.inode, timeBase: result.info.timeBase, frames: frames,
+            segments: segments,
+            state: result.status.rawValue, warnings: warnings,
             counters: result.counters.dictionary, duration: result.coveredSeconds,
             created: Date().formatted(.iso8601), modelName: loaded.name)
     }

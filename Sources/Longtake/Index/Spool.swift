@@ -11,7 +11,9 @@ enum Spool {
         var template = Array((folder + "/longtake-XXXXXX").utf8CString)
         let descriptor = mkstemp(&template)
         guard descriptor >= 0 else {
-            throw Failure(code: "io", message: "cannot make a file in \(folder): \(String(cString: strerror(errno)))", exitCode: Exit.space)
+            throw Failure(
+                code: "io", message: "cannot make a file in \(folder): \(String(cString: strerror(errno)))",
+                exitCode: Exit.space)
         }
         unlink(template)
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
@@ -22,23 +24,30 @@ enum Spool {
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else {
                 close(descriptor)
-                throw MediaError(code: .cannotRead, message: "cannot read standard input: \(String(cString: strerror(errno)))")
+                throw MediaError(
+                    code: .cannotRead, message: "cannot read standard input: \(String(cString: strerror(errno)))")
             }
             if got == 0 { break }
             total += Int64(got)
             var done = 0
             while done < got, total <= limit {
-                let wrote = buffer.withUnsafeBytes { write(descriptor, $0.baseAddress.map { base in base + done }, got - done) }
+                let wrote = buffer.withUnsafeBytes {
+                    write(descriptor, $0.baseAddress.map { base in base + done }, got - done)
+                }
                 if wrote < 0, errno == EINTR { continue }
                 guard wrote > 0 else {
                     close(descriptor)
-                    throw Failure(code: "no_space", message: "no room in \(folder) for standard input after \(total) bytes", exitCode: Exit.space)
+                    throw Failure(
+                        code: "no_space", message: "no room in \(folder) for standard input after \(total) bytes",
+                        exitCode: Exit.space)
                 }
                 done += wrote
             }
             guard total <= limit else {
                 close(descriptor)
-                throw MediaError(code: .limitReached, message: "standard input is longer than \(limit) bytes; save it to a file first")
+                throw MediaError(
+                    code: .limitReached,
+                    message: "standard input is longer than \(limit) bytes; save it to a file first")
             }
         }
         return try RecordingFile(descriptor: descriptor, name: "")

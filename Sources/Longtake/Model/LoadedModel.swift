@@ -32,6 +32,12 @@ public final class LoadedModel {
         let start = ContinuousClock.now
         self.path = path
         name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
+        guard ModelSettings.possibleThreads.contains(settings.threads) else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "\(settings.threads) threads; possible is \(ModelSettings.possibleThreads.lowerBound) to "
+                    + "\(ModelSettings.possibleThreads.upperBound)")
+        }
         let checkpoint = try CheckpointFolder(path: path)
         self.checkpoint = checkpoint
         guard let language = checkpoint.language, let fusion = checkpoint.fusion else {
@@ -44,7 +50,8 @@ public final class LoadedModel {
         guard let vision = checkpoint.vision else {
             throw LongtakeError(
                 code: .unsupportedModel,
-                message: "\(path) has no vision tower: mm_vision_tower names a folder that is not there, and the checkpoint "
+                message:
+                    "\(path) has no vision tower: mm_vision_tower names a folder that is not there, and the checkpoint "
                     + "holds none")
         }
         cost = ModelCost(checkpoint)

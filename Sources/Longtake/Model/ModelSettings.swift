@@ -44,6 +44,8 @@ public struct ModelSettings: Sendable {
         if precision == nil { precision = try ModelSettings(precision: word, backend: nil, threads: threads).precision }
     }
 
+    static let possibleThreads = 1...1024
+
     /// Weights that take less than this in f32 are computed in f32.
     static let smallModelBytes = 2 << 30
 

@@ -116,7 +116,8 @@ public struct TokenizerTool {
                 message: "unknown template \(template); known: "
                     + ConversationTemplate.allCases.map(\.rawValue).joined(separator: ", "))
         }
-        return try PromptBuilder(tokenizer: tokenizer, template: template).build(question: text, withImage: withImage).ids
+        return try PromptBuilder(tokenizer: tokenizer, template: template).build(question: text, withImage: withImage)
+            .ids
     }
 
     public func decode(_ ids: [Int32], skipSpecial: Bool) -> String { tokenizer.decode(ids, skipSpecial: skipSpecial) }
@@ -141,12 +142,16 @@ public enum RandomModel {
         try RandomCheckpoint.write(shape, type: type, to: folder, seed: seed, progress: progress)
     }
 
-    private static func parse(_ shape: String, _ type: String) throws -> (RandomCheckpoint.Shape, RandomCheckpoint.DataType) {
+    private static func parse(_ shape: String, _ type: String) throws -> (
+        RandomCheckpoint.Shape, RandomCheckpoint.DataType
+    ) {
         guard let shape = RandomCheckpoint.Shape(rawValue: shape) else {
-            throw LongtakeError(code: .badRequest, message: "unknown shape \(shape); known: \(shapes.joined(separator: ", "))")
+            throw LongtakeError(
+                code: .badRequest, message: "unknown shape \(shape); known: \(shapes.joined(separator: ", "))")
         }
         guard let type = RandomCheckpoint.DataType(rawValue: type) else {
-            throw LongtakeError(code: .badRequest, message: "unknown type \(type); known: \(types.joined(separator: ", "))")
+            throw LongtakeError(
+                code: .badRequest, message: "unknown type \(type); known: \(types.joined(separator: ", "))")
         }
         return (shape, type)
     }

@@ -113,7 +113,8 @@ struct ClipParity {
         var logits: [Float] = []
         for image in 0..<imagesUnit.count / size {
             for text in 0..<textsUnit.count / size {
-                logits.append(scale * (0..<size).reduce(0) { $0 + imagesUnit[image * size + $1] * textsUnit[text * size + $1] })
+                logits.append(
+                    scale * (0..<size).reduce(0) { $0 + imagesUnit[image * size + $1] * textsUnit[text * size + $1] })
             }
         }
         compare("\(name).logits_per_image", logits, textsUnit.count / size, into: &report)

@@ -85,7 +85,8 @@ struct EndToEndParity {
         compare(prefix + "inputs_embeds", trace.values["hidden_0"] ?? [], model.hiddenSize, &report)
         guard let wanted = expected.integers(prefix + "greedy_ids") else { return }
         var first: [Float] = []
-        let result = try model.language.answer(fused, sampling: .greedy, maxTokens: wanted.count, stopIDs: []) { _, logits in
+        let result = try model.language.answer(fused, sampling: .greedy, maxTokens: wanted.count, stopIDs: []) {
+            _, logits in
             if first.isEmpty { first = Array(logits) }
             return true
         }
@@ -95,7 +96,8 @@ struct EndToEndParity {
         // The reference strips the decoded text.
         let said = tokenizer.decode(result.ids, skipSpecial: true).trimmingCharacters(in: .whitespacesAndNewlines)
         add(
-            prefix + "text", flow.expected_text.unicodeScalars.map { Int($0.value) }, said.unicodeScalars.map { Int($0.value) },
+            prefix + "text", flow.expected_text.unicodeScalars.map { Int($0.value) },
+            said.unicodeScalars.map { Int($0.value) },
             exact: false, &report)
     }
 
@@ -135,7 +137,8 @@ struct EndToEndParity {
         if let videoIndices { add("video_frame_indices", videoIndices, indices, exact: true, &report) }
         let size = shape[1] * shape[2] * 3
         return indices.map { index in
-            let image = RGBImage(width: shape[2], height: shape[1], pixels: [UInt8](raw[index * size..<(index + 1) * size]))
+            let image = RGBImage(
+                width: shape[2], height: shape[1], pixels: [UInt8](raw[index * size..<(index + 1) * size]))
             return preprocessing.frameParts(image, ratio: ratio)
         }
     }
@@ -148,7 +151,8 @@ struct EndToEndParity {
             ? zip(found, wanted).reduce(0) { max($0, abs(Int($1.0) - Int($1.1))) } : Int(UInt8.max)
         report.tensors.append(
             TensorDeviation(
-                name: prefix + "images_uint8_hwc", absolute: Double(largest), relative: Double(largest) / 255, cosine: 1,
+                name: prefix + "images_uint8_hwc", absolute: Double(largest), relative: Double(largest) / 255,
+                cosine: 1,
                 tolerance: 0, withinTolerance: largest == 0))
     }
 

@@ -55,7 +55,8 @@ public enum ParityRunner {
     /// The model of a checkpoint folder; `parts` overrides its resolution, as the golden inputs do.
     static func loadModel(_ checkpoint: CheckpointFolder, compute: Compute, parts: Int?) throws -> LlavaMini {
         guard let language = checkpoint.language, var fusion = checkpoint.fusion, let vision = checkpoint.vision else {
-            throw ParityError(message: "\(checkpoint.path) is no LLaVA-Mini checkpoint, and case.json names no other kind")
+            throw ParityError(
+                message: "\(checkpoint.path) is no LLaVA-Mini checkpoint, and case.json names no other kind")
         }
         try checkpoint.validate()
         if let parts { fusion.resolutionRatio = parts > 1 ? Int(Double(parts - 1).squareRoot()) : 1 }

@@ -1,0 +1,58 @@
+public import Media
+
+/// How recordings are indexed.
+public struct IndexOptions: Sendable {
+    public var framesPerSecond = 1.0
+    public var sampling = FrameRequest.Sampling.grid
+    public var record = RecordKind.standard
+    public var stream: Int?
+    /// Index again even where a complete index exists.
+    public var force = false
+    public var decodeThreads = 1
+    public var maxDuration = 24.0 * 3600
+    public var maxFrames = 10_000_000
+    public var keepCorrupt = false
+    /// A file changed within the last so many seconds counts as still being written.
+    public var minimumAge = 0.0
+    public var watchdog = 60.0
+
+    public init() {}
+
+    /// The words of `sampling` and of `record`.
+    public static let samplings = FrameRequest.Sampling.allCases.map(\.rawValue)
+    public static let records = RecordKind.allCases.map(\.rawValue)
+
+    /// - Throws: `LongtakeError` `bad_request` naming what is known.
+    public mutating func set(sampling: String, record: String = RecordKind.standard.rawValue) throws {
+        guard let sampling = FrameRequest.Sampling(rawValue: sampling), let record = RecordKind(rawValue: record) else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "samplings are \(Self.samplings.joined(separator: ", ")); records "
+                    + Self.records.joined(separator: ", "))
+        }
+        self.sampling = sampling
+        self.record = record
+    }
+
+    /// The most frames a second; no video has more pictures than that.
+    public static let maxFramesPerSecond = 1000.0
+
+    /// - Throws: `LongtakeError` `bad_request` for a number that means nothing, with the limits.
+    func validate() throws {
+        func check(_ fits: Bool, _ name: String, _ value: some Any, _ limits: String) throws {
+            guard !fits else { return }
+            throw LongtakeError(code: .badRequest, message: "\(name) is \(value); possible is \(limits)")
+        }
+        try check(
+            framesPerSecond > 0 && framesPerSecond <= Self.maxFramesPerSecond, "frames per second", framesPerSecond,
+            "more than 0 and at most \(Self.maxFramesPerSecond)")
+        try check(
+            maxDuration > 0 && maxDuration <= 1e9, "the longest duration", maxDuration, "more than 0 and at most 1e9 s")
+        try check((1...Int(Int32.max)).contains(maxFrames), "the number of frames", maxFrames, "1 to \(Int32.max)")
+        try check((1...64).contains(decodeThreads), "the number of decode threads", decodeThreads, "1 to 64")
+        try check((0...1e9).contains(minimumAge), "the least age", minimumAge, "0 to 1e9 s")
+        try check(
+            watchdog > 0 && watchdog <= 86_400, "the watchdog's time", watchdog, "more than 0 and at most 86400 s")
+        try check((stream ?? 0) >= 0, "the stream", stream ?? 0, "0 or more")
+    }
+}

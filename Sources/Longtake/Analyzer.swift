@@ -27,6 +27,8 @@ public final class Analyzer {
         public let index: String
         public let path: String
         public let frames: Int
+        /// Of them by this run.
+        public let framesNow: Int
         public let duration: Double?
         public let bytes: Int64
         public let state: String
@@ -59,7 +61,7 @@ public final class Analyzer {
             let outcome = try indexer.index(file, progress: progress)
             return Indexed(
                 action: outcome.action.rawValue, id: outcome.id, index: outcome.manifest.key.id, path: file.displayPath,
-                frames: outcome.manifest.frames, duration: outcome.manifest.duration,
+                frames: outcome.manifest.frames, framesNow: outcome.framesNow, duration: outcome.manifest.duration,
                 bytes: outcome.manifest.segments.reduce(0) { $0 + Int64($1.bytes) }, state: outcome.manifest.state,
                 notes: outcome.manifest.warnings, counters: outcome.manifest.counters, seconds: outcome.seconds)
         } catch {
@@ -92,7 +94,7 @@ public final class Analyzer {
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
-        // Before hours of indexing: the question itself.
+        // Before anything is opened: the question itself.
         _ = try model.prompt(question.text)
         let clock = ContinuousClock()
         let start = clock.now
@@ -103,6 +105,7 @@ public final class Analyzer {
         let known = isFile ? [] : try library.indexes(matching: name)
         if isFile || known.isEmpty {
             guard isFile || !name.hasPrefix("vid_") else { throw LongtakeError.unknown(name) }
+            try checkFit(question, recording, options: options)
             let made = try index(recording, options: options, progress: indexing)
             reader = try IndexReader(directory: library.cache.path(indexID: made.index))
             indexed = made
@@ -133,10 +136,10 @@ public final class Analyzer {
             answer.notes.append("damaged: \(error.message); the recording was indexed again")
         }
         answer.timings.index = took
-        if let indexed, indexed.action != "unchanged", indexed.frames > 0 {
-            answer.timings.secondsPerFrame = took / Double(indexed.frames)
+        if let indexed, indexed.framesNow > 0 {
+            answer.timings.secondsPerFrame = indexed.seconds / Double(indexed.framesNow)
         }
-        if isFile { answer.recording.path = name }
+        if isFile { answer.recording.path = recording.absolute.description }
         return answer
     }
 
@@ -156,30 +159,27 @@ public final class Analyzer {
     ) throws -> Answer {
         let picture: RGBImage
         do {
-            picture = try StillPicture.decode([UInt8](Self.read(path, limit: 256 << 20)))
+            picture = try FrameStream.picture(RecordingFile(picture: InputPath(path).bytes))
         } catch {
             throw Failure(error, subject: path)
         }
         return try asker.ask(question, picture: picture, name: path, onText: onText)
     }
 
-    private static func read(_ path: String, limit: Int) throws -> Data {
-        // The attributes would be those of a link itself.
-        let path = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-        let attributes = try FileManager.default.attributesOfItem(atPath: path)
-        guard attributes[.type] as? FileAttributeType == .typeRegular else {
-            throw Failure(code: "not_a_regular_file", message: "not a regular file", exitCode: Exit.input)
-        }
-        guard let size = attributes[.size] as? Int, size <= limit else {
-            throw Failure(
-                code: "picture_too_large", message: "the file is larger than \(limit) bytes", exitCode: Exit.input)
-        }
-        return try Data(contentsOf: URL(fileURLWithPath: path))
+    /// Before hours of indexing: whether the answer will fit the model's context at all.
+    private func checkFit(_ question: Question, _ path: InputPath, options: IndexOptions) throws {
+        let prompt = try model.prompt(question.text)
+        guard !path.isStandardInput else { return try asker.checkContext(prompt, frames: 0, maxTokens: question.maxTokens) }
+        let plan = try plan(path, options: options)
+        let end = min(plan.duration ?? 0, question.to ?? .infinity)
+        let seconds = max(0, end - (question.from ?? 0))
+        let frames = min(Int(min(seconds * options.framesPerSecond, 1e9)), plan.frames ?? 0)
+        try asker.checkContext(prompt, frames: frames, maxTokens: question.maxTokens)
     }
 
     private func open(_ path: InputPath) throws -> RecordingFile {
         do {
-            return try path.isStandardInput ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: path.bytes)
+            return try path.isStandardInput ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: path.absolute.bytes)
         } catch {
             throw Failure(error, subject: path.description)
         }

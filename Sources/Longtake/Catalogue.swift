@@ -55,7 +55,7 @@ extension Library {
     /// - Throws: `LongtakeError` `unknown_recording`.
     public func recordings(matching name: String) throws -> [RecordingSummary] {
         var found = try indexes(matching: name)
-        if found.isEmpty { found = try cache.indexes().filter { $0.path == name } }
+        if found.isEmpty { found = try cache.indexes().filter { $0.path == InputPath(name).absolute.description } }
         guard !found.isEmpty else { throw LongtakeError.unknown(name) }
         return found.map(RecordingSummary.init)
     }

@@ -47,12 +47,17 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
                 }
         case let error as CheckpointError:
             code = error.code.rawValue
-            status = [.notEnoughMemory, .notEnoughDisk, .writeFailed].contains(error.code) ? Exit.space : Exit.model
+            status =
+                switch error.code {
+                case .notEnoughMemory, .notEnoughDisk, .writeFailed: Exit.space
+                case .folderNotEmpty: Exit.usage
+                default: Exit.model
+                }
         case let error as WeightsError: (code, status) = (error.code.rawValue, error.code == .writeFailed ? Exit.space : Exit.model)
         case let error as ModelError: (code, status) = (error.code.rawValue, error.code == .contextExceeded ? Exit.refused : Exit.model)
         case let error as TokenizerError:
             code = error.code.rawValue
-            status = code.hasPrefix("question") || code.hasPrefix("template") ? Exit.usage : Exit.model
+            status = code.hasPrefix("question") ? Exit.usage : Exit.model
         case let error as ComputeError: (code, status) = (error.code.rawValue, Exit.usage)
         case let error as ParityError: (code, status) = ("not_a_case", error.message.isEmpty ? 1 : Exit.model)
         case let error as LongtakeError:

@@ -10,9 +10,20 @@ public final class Library {
     ///
     /// - Throws: `StoreError` when a folder cannot be made or others may write to it.
     public init(cachePath: String, dataPath: String) throws {
-        cache = try CacheDirectory(path: cachePath)
-        try FileManager.default.createDirectory(
-            atPath: dataPath, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        do {
+            cache = try CacheDirectory(path: cachePath)
+        } catch let error as StoreError where error.code == .notFound {
+            throw Failure(code: "io", message: error.message, exitCode: Exit.space)
+        }
+        do {
+            try FileManager.default.createDirectory(
+                atPath: dataPath, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw Failure(
+                code: "io",
+                message: "\(dataPath): the folder of the catalogue cannot be made; choose another with --data-dir",
+                exitCode: Exit.space)
+        }
         let file = dataPath + "/catalog.sqlite"
         catalog = try Catalog(path: file)
         if try catalog.all().isEmpty {

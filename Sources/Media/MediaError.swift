@@ -19,6 +19,8 @@ public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
         case limitReached = "limit_reached"
         case decoderCrashed = "decoder_crashed"
         case decoderStuck = "decoder_stuck"
+        /// A still picture that cannot be decoded.
+        case picture
         case worker
     }
 

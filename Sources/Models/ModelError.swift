@@ -31,11 +31,14 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
 
     package static func context(needed: Int, limit: Int, frames: Int, tokensPerFrame: Int, other: Int) -> ModelError {
         let fitting = max(0, (limit - other) / max(1, tokensPerFrame))
+        let advice =
+            fitting > 0
+            ? "\(fitting) frames would fit: ask about a shorter range (--from, --to) or index with a lower --fps"
+            : "no frame would fit: allow a shorter answer (--max-tokens) or ask a shorter question"
         return ModelError(
             code: .contextExceeded,
             message: "the prompt needs \(needed) positions and the model has \(limit): \(frames) frames at "
-                + "\(tokensPerFrame) each and \(other) for text and answer. \(fitting) frames would fit: ask about a "
-                + "shorter range (--from, --to) or index with a lower --fps")
+                + "\(tokensPerFrame) each and \(other) for text and answer. \(advice)")
     }
 
     static let notANumber = ModelError(

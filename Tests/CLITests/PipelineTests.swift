@@ -89,6 +89,8 @@ import Testing
         ("version: 1\ninputs: [a]\nquestions: [What?]", "output"), ("version: 1\ninputs: [a]\nrecursive: no", "recursive"),
         ("version: 1\ninputs: [a]\noutput: o\nquestions:\n  - id: x\n    aks: What?", "`ask`"),
         ("version: 1\ninputs: [a]\noutput: o\nquestions:\n  - id: x\n    ask: a\n  - id: x\n    ask: b", "same id"),
+        ("version: 1\ninputs: [a]\noutput: o\nquestions: Who?", "list"),
+        ("version: 1\ninputs: [a]\noutput: o\nquestions:\n  - ask: a\n    from: 10\n    to: 5", "before"),
         ("{[", "yaml"), ("", "version"), ("version: 1\ninputs: [a]\nmin_age: soon", "min_age"),
     ])
     func `a pipeline that is none says where`(yaml: String, word: String) throws {

@@ -41,6 +41,8 @@ public final class Asker {
             fusion: FusionSummary(frames: 0, of: 0, relativeStandardError: 0), stop: "no_frames_in_range",
             timings: Answer.Timings(), model: loaded.name, notes: loaded.notes + source.notes)
         let prompt = try loaded.prompt(question.text)
+        answer.timings.load = loaded.loadSeconds
+        answer.timings.peakMemoryBytes = ProcessMemory.peakBytes
         guard !source.times.isEmpty else { return answer }
         let text = try TextFusion(ids: prompt.ids, model: model)
         try checkContext(prompt, frames: source.times.count, maxTokens: question.maxTokens)
@@ -95,7 +97,7 @@ public final class Asker {
         return answer
     }
 
-    private func checkContext(_ prompt: Prompt, frames: Int, maxTokens: Int) throws {
+    func checkContext(_ prompt: Prompt, frames: Int, maxTokens: Int) throws {
         let perFrame = model.fusion.tokensPerFrame
         guard maxTokens > 0 else {
             throw LongtakeError(code: .badRequest, message: "max_tokens is \(maxTokens); an answer has at least one")

@@ -109,7 +109,7 @@ extension BatchSummary {
         }
         if indexed.isPartial { filesPartial += 1 }
         frames += indexed.frames
-        if indexed.action != IndexOutcome.Action.unchanged.rawValue { bytesAdded += indexed.bytes }
+        if indexed.frames > 0 { bytesAdded += indexed.bytes * Int64(indexed.framesNow) / Int64(indexed.frames) }
     }
 
     /// Stamps the end; `seconds` by the monotonic clock.

@@ -12,6 +12,17 @@ public struct InputPath: Sendable, Hashable, CustomStringConvertible {
     /// "-".
     public var isStandardInput: Bool { bytes == [UInt8(ascii: "-")] }
 
+    /// From the root, without "." and doubled slashes; ".." stays, for links may stand before it.
+    public var absolute: InputPath {
+        guard !isStandardInput else { return self }
+        var whole = bytes
+        if whole.first != UInt8(ascii: "/") {
+            whole = Array(FileManager.default.currentDirectoryPath.utf8) + [UInt8(ascii: "/")] + whole
+        }
+        let parts = whole.split(separator: UInt8(ascii: "/")).filter { $0.elementsEqual([UInt8(ascii: ".")]) == false }
+        return InputPath(bytes: [UInt8(ascii: "/")] + parts.joined(separator: [UInt8(ascii: "/")]))
+    }
+
     func appending(_ name: [UInt8]) -> InputPath {
         InputPath(bytes: bytes.last == UInt8(ascii: "/") ? bytes + name : bytes + [UInt8(ascii: "/")] + name)
     }

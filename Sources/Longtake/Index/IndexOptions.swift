@@ -24,14 +24,16 @@ public struct IndexOptions: Sendable {
 
     /// - Throws: `LongtakeError` `bad_request` naming what is known.
     public mutating func set(sampling: String, record: String = RecordKind.standard.rawValue) throws {
-        guard let sampling = FrameRequest.Sampling(rawValue: sampling), let record = RecordKind(rawValue: record) else {
-            throw LongtakeError(
-                code: .badRequest,
-                message: "samplings are \(Self.samplings.joined(separator: ", ")); records "
-                    + Self.records.joined(separator: ", "))
+        func unknown(_ what: String, _ word: String, _ known: [String]) -> LongtakeError {
+            LongtakeError(
+                code: .badRequest, message: "unknown \(what) \(word); known: \(known.joined(separator: ", "))")
         }
-        self.sampling = sampling
-        self.record = record
+        guard let knownSampling = FrameRequest.Sampling(rawValue: sampling) else {
+            throw unknown("sampling", sampling, Self.samplings)
+        }
+        guard let knownRecord = RecordKind(rawValue: record) else { throw unknown("record", record, Self.records) }
+        self.sampling = knownSampling
+        self.record = knownRecord
     }
 
     /// The most frames a second; no video has more pictures than that.

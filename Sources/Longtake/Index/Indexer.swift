@@ -71,6 +71,8 @@ public struct IndexOutcome: Sendable {
     public let manifest: Manifest
     public let notes: [MediaNote]
     public let seconds: Double
+    /// Frames encoded by this run.
+    public let framesNow: Int
     public var isPartial: Bool { manifest.state == "partial" }
 }
 
@@ -132,7 +134,7 @@ public final class Indexer {
     public func plan(_ file: RecordingFile) throws -> IndexPlan {
         let probe = try FrameStream.probe(file, request: request())
         let frames = probe.info.duration.map {
-            Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up))
+            min(options.maxFrames, Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up)))
         }
         return IndexPlan(
             path: file.displayPath, info: probe.info, frames: frames,
@@ -142,6 +144,7 @@ public final class Indexer {
     }
 
     private func isIndexed(_ file: RecordingFile) throws -> Bool {
+        guard !options.force else { return false }
         let row = try library.catalog.find(
             path: file.displayPath, size: file.size, modified: file.modified, inode: file.inode)
         guard let row else { return false }
@@ -150,7 +153,7 @@ public final class Indexer {
 
     /// Decoding and encoding overlap: the slower one counts.
     private func estimate(frames: Int, info: RecordingInfo) -> Double {
-        let cost = loaded.cost.frame?.total ?? 0
+        let cost = loaded.cost.frame?.indexTotal ?? 0
         let encode = Double(frames) * cost / max(0.85 * peak, 1)
         let rate = info.framesPerSecond.map { min(max($0, 1), 240) } ?? 25
         let pixels = Double(max(info.width, 1)) * Double(max(info.height, 1))
@@ -198,7 +201,7 @@ public final class Indexer {
             try register(file, reader.manifest)
             return IndexOutcome(
                 action: .unchanged, id: Library.id(content: content), manifest: reader.manifest, notes: [],
-                seconds: (clock.now - start).seconds)
+                seconds: (clock.now - start).seconds, framesNow: 0)
         }
         try checkSpace(file)
         if options.force { try? library.cache.remove(indexID: key.id) }
@@ -223,7 +226,7 @@ public final class Indexer {
         try register(file, manifest)
         return IndexOutcome(
             action: resumed > 0 ? .resumed : .new, id: Library.id(content: content), manifest: manifest,
-            notes: result.notes, seconds: (clock.now - start).seconds)
+            notes: result.notes, seconds: (clock.now - start).seconds, framesNow: manifest.frames - resumed)
     }
 
     /// The content's SHA-256, from the catalog where path, size, time and inode are those it was read with.

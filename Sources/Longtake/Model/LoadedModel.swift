@@ -56,7 +56,7 @@ public final class LoadedModel {
         }
         cost = ModelCost(checkpoint)
         let precision = settings.resolvedPrecision(parameters: cost.parameters, storedInHalves: checkpoint.storesHalves)
-        let needed = precision == .f32 && checkpoint.storesHalves ? cost.loadBytes.f32 : cost.loadBytes.bf16
+        let needed = precision == .f32 ? cost.loadBytes.f32 : cost.loadBytes.bf16
         // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.
         try MemoryBudget.read()?.check("the weights of \(name)", needed: needed)
         let compute = try Compute(
@@ -94,7 +94,7 @@ public final class LoadedModel {
 
     private static func preprocessing(_ checkpoint: CheckpointFolder, side: Int) throws -> PicturePreprocessing {
         guard let config = checkpoint.preprocessorConfigBytes else {
-            return PicturePreprocessing.clip(side: side)
+            return PicturePreprocessing.clip(side: side, imageAspectRatio: checkpoint.imageAspectRatio)
         }
         let preprocessing = try PicturePreprocessing(
             preprocessorConfig: config, imageAspectRatio: checkpoint.imageAspectRatio)

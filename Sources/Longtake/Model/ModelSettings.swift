@@ -53,6 +53,8 @@ public struct ModelSettings: Sendable {
     func resolvedPrecision(parameters: Int, storedInHalves: Bool) -> WorkType {
         if let precision { return precision }
         guard storedInHalves, parameters * 4 >= Self.smallModelBytes else { return .f32 }
+        // oneDNN has bf16 products from AVX-512 on.
+        guard Kernels.available.contains("avx512") else { return .f32 }
         return (backend ?? (Backend.hasOneDNN ? .oneDNN : .openBLAS)) == .oneDNN ? .bf16 : .f32
     }
 }

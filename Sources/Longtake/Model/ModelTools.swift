@@ -68,12 +68,15 @@ public struct ModelInspection: Sendable, Codable {
         rows += cost.parts.map { ["  \($0.part.rawValue)", "\($0.parameters) in \(bytes(Int64($0.bytes)))"] }
         rows.append(["memory for weights", "f32 \(bytes(cost.loadBytes.f32)), bf16 \(bytes(cost.loadBytes.bf16))"])
         if let frame = cost.frame {
-            rows.append(["per frame, to index", operations(frame.total)])
+            rows.append(["per frame, to index", operations(frame.indexTotal)])
             let parts = [
                 ("encoder", frame.encoder), ("compressor", frame.compressor), ("projector", frame.projector),
-                ("pre-fusion", frame.prefusion), ("prompt head", frame.promptHead),
+                ("pre-fusion", frame.prefusion),
             ]
             rows += parts.map { ["  \($0.0)", operations($0.1)] }
+        }
+        if let frame = cost.frame {
+            rows.append(["per question and fusion frame, prompt head", operations(frame.promptHead)])
         }
         if let record = cost.frameRecordBytes { rows.append(["per frame, in the cache", bytes(Int64(record))]) }
         if let work = cost.questionWorkPerFusionFrame { rows.append(["per question and fusion frame", operations(work)]) }
@@ -89,6 +92,8 @@ public struct ModelInspection: Sendable, Codable {
 
 /// Text to ids and back, as a model's tokenizer does it.
 public struct TokenizerTool {
+    /// The names of the conversation templates.
+    public static let templates = ConversationTemplate.allCases.map(\.rawValue)
     private let tokenizer: any Tokenizer
 
     public init(folder: String) throws {

@@ -53,6 +53,9 @@ public struct PipelineFile: Sendable {
         recursive = try reader.boolean("recursive") ?? true
         minimumAge = try reader.duration("min_age") ?? 0
         framesPerSecond = try reader.number("fps", in: 0.001...240) ?? 1
+        if let node = root["questions"], node.sequence == nil {
+            throw Self.bad(path, "`questions` must be a list", node)
+        }
         questions = try (root["questions"]?.sequence.map(Array.init) ?? []).enumerated().map { try Self.question($1, $0, path) }
         guard Set(questions.map(\.id)).count == questions.count else { throw Self.bad(path, "two questions have the same id") }
         output = try reader.string("output").map(resolve)
@@ -65,9 +68,10 @@ public struct PipelineFile: Sendable {
         let keys = Keys(path: path, mapping: mapping, where: "in question \(index + 1)")
         try keys.allow(["id", "ask", "from", "to", "max_tokens"])
         guard let text = try keys.string("ask") else { throw bad(path, "question \(index + 1) has no `ask`", node) }
+        let (from, to) = (try keys.duration("from"), try keys.duration("to"))
+        if let from, let to, from >= to { throw bad(path, "question \(index + 1): `from` must be before `to`", node) }
         return Asked(
-            id: try keys.string("id") ?? "q\(index + 1)", question: text, from: try keys.duration("from"),
-            to: try keys.duration("to"), maxTokens: try keys.integer("max_tokens"))
+            id: try keys.string("id") ?? "q\(index + 1)", question: text, from: from, to: to, maxTokens: try keys.integer("max_tokens"))
     }
 
     static func bad(_ path: String, _ what: String, _ node: Node? = nil) -> LongtakeError {

@@ -33,14 +33,18 @@ struct AskCommand: ParsableCommand {
     @Option(help: "0: always the likeliest token; above: sampled. (env: LONGTAKE_TEMPERATURE)")
     var temperature: Double?
 
-    @Option(help: "With a temperature: the likeliest tokens that reach this probability together.")
-    var topP = 1.0
+    @Option(help: "With a temperature: the likeliest tokens that reach this probability together, 1 by default. (env: LONGTAKE_TOP_P)")
+    var topP: Double?
 
-    @Option(help: "With a temperature: the same seed gives the same answer.")
-    var seed: UInt64 = 0
+    @Option(help: "With a temperature: the same seed gives the same answer; 0 by default. (env: LONGTAKE_SEED)")
+    var seed: UInt64?
 
-    @Option(help: "Frames the question is fused with: auto (a sample of long ranges at full size) or exact (all).")
-    var fusion = FusionMode.automatic.rawValue
+    @Option(
+        help: """
+            Frames the question is fused with: auto (a sample of long ranges at full size) or exact (all). (env: \
+            LONGTAKE_FUSION)
+            """)
+    var fusion: String?
 
     @Flag(help: "The file is a still picture (PNG, JPEG, WebP).")
     var image = false
@@ -89,13 +93,17 @@ struct AskCommand: ParsableCommand {
     }
 
     private func makeQuestion() throws -> Question {
-        guard let fusion = FusionMode(rawValue: fusion) else { throw UsageError("--fusion is auto or exact, not \(fusion)") }
+        guard !PathArgument.wasRepaired(question) else { throw UsageError("the question is not valid UTF-8") }
+        let word = fusion ?? Environment.text("FUSION") ?? FusionMode.automatic.rawValue
+        guard let fusion = FusionMode(rawValue: word) else { throw UsageError("--fusion is auto or exact, not \(word)") }
         let tokens = try maxTokens ?? Environment.value("MAX_TOKENS") ?? Question.defaultMaxTokens
         guard (1...1_000_000).contains(tokens) else { throw UsageError("--max-tokens must be 1 to 1000000, not \(tokens)") }
         if let from, let to, from.seconds >= to.seconds { throw UsageError("--from must be before --to") }
         var wanted = Question(question, from: from?.seconds, to: to?.seconds, maxTokens: tokens, fusion: fusion)
         let heat = try temperature ?? Environment.value("TEMPERATURE") ?? 0
         guard heat >= 0, heat <= 100 else { throw UsageError("--temperature must be 0 to 100, not \(heat)") }
+        let topP = try topP ?? Environment.value("TOP_P") ?? 1
+        let seed = try seed ?? Environment.value("SEED") ?? 0
         guard topP > 0, topP <= 1 else { throw UsageError("--top-p must be above 0 and at most 1, not \(topP)") }
         wanted.sample(temperature: heat, topP: topP, seed: seed)
         return wanted

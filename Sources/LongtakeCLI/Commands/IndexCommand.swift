@@ -30,8 +30,9 @@ struct IndexCommand: ParsableCommand {
     @Option(help: "Skip files changed within this time: they may still be growing. (env: LONGTAKE_MIN_AGE)")
     var minAge: TimeArgument?
 
-    @Option(help: "What is kept per frame: default (0.60 MB at full size) or f32 (exact, four times that).")
-    var record = "default"
+    @Option(
+        help: "What is kept per frame: default (0.60 MB at full size) or f32 (exact, four times that). (env: LONGTAKE_RECORD)")
+    var record: String?
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
@@ -74,9 +75,13 @@ struct IndexCommand: ParsableCommand {
             if case .failed(_, let failure) = event { last = failure }
             report.show(event)
         }
-        summary.finish(seconds: Double((ContinuousClock.now - start).components.seconds) + Double((ContinuousClock.now - start).components.attoseconds) * 1e-18)
+        summary.finish(seconds: Format.seconds(ContinuousClock.now - start))
         report.show(summary)
-        if let last, walker.files.count == 1 { throw ExitCode(last.exitCode) }
+        if let last, walker.files.count == 1 {
+            // In JSON the last line on standard error says how it ended; for people it has been said.
+            if output.json { throw last }
+            throw ExitCode(last.exitCode)
+        }
         if summary.isPartial { throw ExitCode(Exit.partial) }
     }
 

@@ -151,7 +151,8 @@ final class IndexReport {
             line += ", indexed before"
         } else {
             line += " in \(Format.time(indexed.seconds))"
-            if indexed.seconds > 0 { line += " (\(Format.short(Double(indexed.frames) / indexed.seconds)) frames/s)" }
+            if indexed.seconds > 0 { line += " (\(Format.short(Double(indexed.framesNow) / indexed.seconds)) frames/s)" }
+            if indexed.framesNow < indexed.frames { line += ", \(indexed.frames - indexed.framesNow) were there" }
         }
         if indexed.isPartial { line += ", partial" }
         Console.line(line)

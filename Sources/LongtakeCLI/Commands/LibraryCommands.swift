@@ -46,6 +46,7 @@ struct ShowCommand: ParsableCommand {
     mutating func run() throws {
         let found = try library.open().recordings(matching: recording)
         if output.json { return Console.json(found) }
+        if output.isQuiet { return found.forEach { Console.line($0.id) } }
         for (number, item) in found.enumerated() {
             if number > 0 { Console.line() }
             var rows = [

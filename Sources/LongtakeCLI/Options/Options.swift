@@ -43,9 +43,9 @@ struct ModelOptions: ParsableArguments {
             threads: threads)
     }
 
-    /// The folder: the option, the environment, or `other`.
+    /// The folder: the option, else the environment, else `other` (a pipeline's own).
     func folder(or other: String? = nil) throws -> String {
-        guard let path = model ?? other ?? Environment.text("MODEL") else {
+        guard let path = model ?? Environment.text("MODEL") ?? other else {
             throw Failure(
                 code: "no_model",
                 message: "no model: give --model DIR or set LONGTAKE_MODEL. For a trial without meaning in its words: "
@@ -56,10 +56,9 @@ struct ModelOptions: ParsableArguments {
 
     func load(or other: String? = nil) throws -> LoadedModel {
         let folder = try folder(or: other)
+        let settings = try settings()
         do {
-            return try LoadedModel(path: folder, settings: settings())
-        } catch let error as UsageError {
-            throw error
+            return try LoadedModel(path: folder, settings: settings)
         } catch {
             throw Failure(error, subject: folder)
         }
@@ -95,10 +94,14 @@ struct SamplingOptions: ParsableArguments {
     @Option(help: "Frames per second. (env: LONGTAKE_FPS)")
     var fps: Double?
 
-    @Option(help: "grid: the frame shown at t = 0, 1, 2 … s. reference: the middle of each second, as LLaVA-Mini samples.")
-    var sampling = "grid"
+    @Option(
+        help: """
+            grid (default): the frame shown at t = 0, 1, 2 … s. reference: the middle of each second, as LLaVA-Mini \
+            samples. (env: LONGTAKE_SAMPLING)
+            """)
+    var sampling: String?
 
-    @Option(help: "Number of a video stream of the file; the default one otherwise.")
+    @Option(help: "Number of a video stream of the file; the default one otherwise. (env: LONGTAKE_STREAM)")
     var stream: Int?
 
     @Option(help: "Longest recording; the rest is left out (status partial). 90, 10m, 24h. (env: LONGTAKE_MAX_DURATION)")
@@ -107,21 +110,23 @@ struct SamplingOptions: ParsableArguments {
     @Option(help: "Most frames of a recording. (env: LONGTAKE_MAX_FRAMES)")
     var maxFrames: Int?
 
-    @Flag(help: "Take frames that the decoder flags as damaged too.")
+    @Flag(help: "Take frames that the decoder flags as damaged too. (env: LONGTAKE_KEEP_CORRUPT)")
     var keepCorrupt = false
 
     @Option(help: "Threads that decode. (env: LONGTAKE_DECODE_THREADS)")
     var decodeThreads: Int?
 
-    func options(record: String = "default") throws -> IndexOptions {
+    func options(record: String? = nil) throws -> IndexOptions {
         var options = IndexOptions()
-        try options.set(sampling: sampling, record: record)
+        try options.set(
+            sampling: sampling ?? Environment.text("SAMPLING") ?? "grid",
+            record: record ?? Environment.text("RECORD") ?? "default")
         options.framesPerSecond = try fps ?? Environment.value("FPS") ?? 1
         guard options.framesPerSecond >= 0.001, options.framesPerSecond <= 240 else {
             throw UsageError("--fps must be 0.001 to 240, not \(options.framesPerSecond)")
         }
-        if let stream, stream < 0 { throw UsageError("--stream must be 0 or more") }
-        options.stream = stream
+        options.stream = try stream ?? Environment.value("STREAM")
+        if let stream = options.stream, stream < 0 { throw UsageError("--stream must be 0 or more") }
         if let text = maxDuration?.seconds { options.maxDuration = text }
         if maxDuration == nil, let text = Environment.text("MAX_DURATION") {
             guard let seconds = TimeText.seconds(text) else { throw UsageError("LONGTAKE_MAX_DURATION=\(text) is not a time") }
@@ -129,7 +134,7 @@ struct SamplingOptions: ParsableArguments {
         }
         options.maxFrames = try maxFrames ?? Environment.value("MAX_FRAMES") ?? options.maxFrames
         guard options.maxFrames > 0, options.maxDuration > 0 else { throw UsageError("limits must be above 0") }
-        options.keepCorrupt = keepCorrupt
+        options.keepCorrupt = keepCorrupt || Environment.flag("KEEP_CORRUPT")
         options.decodeThreads = try decodeThreads ?? Environment.value("DECODE_THREADS") ?? 1
         guard (1...16).contains(options.decodeThreads) else { throw UsageError("--decode-threads must be 1 to 16") }
         return options
@@ -149,6 +154,11 @@ struct TimeArgument: ExpressibleByArgument {
 /// A path as it was typed: an argument that is no UTF-8 is found again by its bytes.
 struct PathArgument: ExpressibleByArgument {
     let path: InputPath
+
+    /// Whether the text came from bytes that are no UTF-8.
+    static func wasRepaired(_ text: String) -> Bool {
+        raw(text).map { String(validating: $0.bytes, as: UTF8.self) == nil } ?? false
+    }
 
     init?(argument: String) {
         path = Self.raw(argument) ?? InputPath(argument)

@@ -23,6 +23,10 @@ enum Format {
         seconds < 60 ? "\(number(seconds, digits: 1)) s" : TimeText.clock(seconds)
     }
 
+    static func seconds(_ duration: Duration) -> Double {
+        Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    }
+
     /// Operations: 1.24 TFLOP.
     static func operations(_ count: Double) -> String {
         let units: [(Double, String)] = [(1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP")]

@@ -10,6 +10,8 @@ public struct FrameRequest: Sendable, Codable, Equatable {
     public enum Output: Sendable, Codable, Equatable {
         /// No frames: only what the file is.
         case probe
+        /// The file is a still picture: its one frame, as PIL would give it.
+        case picture
         /// As decoded: upright, square pixels.
         case native
         /// As the model takes them: `parts` pictures per frame.

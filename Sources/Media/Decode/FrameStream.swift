@@ -101,7 +101,7 @@ public final class FrameStream: Sendable {
         let last = state.withLock { $0.lastIndex }
         guard message.index > last || (last == -1 && message.index >= request.firstIndex),
             message.index < request.maxFrames, message.gridTime.isFinite, message.ptsSeconds.isFinite,
-            message.parts > 0, message.parts <= 64, message.width > 0, message.height > 0,
+            isGridTime(message), message.parts > 0, message.parts <= 64, message.width > 0, message.height > 0,
             message.width <= request.maxPixels / message.height,
             message.payload == message.width * message.height * 3 * message.parts
         else { throw MediaError.worker("a frame that was not asked for") }
@@ -123,6 +123,22 @@ public final class FrameStream: Sendable {
             $0.lastIndex = message.index
             $0.delivered += 1
         }
+    }
+
+    /// A grid time follows from the index; the worker has no say in it.
+    private func isGridTime(_ message: WorkerMessage) -> Bool {
+        message.gridTime == Double(message.index) / request.framesPerSecond
+    }
+
+    /// Decodes a still picture (PNG, JPEG, WebP) where every recording is decoded: in a process without rights.
+    ///
+    /// - Throws: `MediaError`, `picture` for a file that is none or is damaged.
+    public static func picture(_ file: RecordingFile) throws -> RGBImage {
+        let stream = try FrameStream(file, request: FrameRequest(output: .picture))
+        defer { stream.cancel() }
+        var frame = Frame()
+        guard try stream.next(into: &frame) else { throw MediaError.worker("no picture came") }
+        return RGBImage(width: frame.width, height: frame.height, pixels: frame.rgb)
     }
 
     /// What a recording is, without decoding it.

@@ -19,7 +19,17 @@ public final class RecordingFile: @unchecked Sendable {
     public convenience init(path: String) throws { try self.init(path: Array(path.utf8)) }
 
     /// - Throws: `cannot_read`, `not_a_regular_file`, `empty_file`; `still_image` and `playlist` by the first bytes.
-    public init(path: [UInt8]) throws {
+    public convenience init(path: [UInt8]) throws {
+        try self.init(opening: path)
+        try sniff()
+    }
+
+    /// Opens a file that may be a still picture.
+    ///
+    /// - Throws: `cannot_read`, `not_a_regular_file`, `empty_file`.
+    public convenience init(picture path: [UInt8]) throws { try self.init(opening: path) }
+
+    private init(opening path: [UInt8]) throws {
         self.path = path
         guard !path.contains(0) else { throw MediaError.cannotRead("the path has a NUL byte") }
         // O_NONBLOCK: opening a FIFO would wait for its writer.
@@ -47,7 +57,6 @@ public final class RecordingFile: @unchecked Sendable {
             throw pread(opened, &byte, 1, 0) > 0
                 ? MediaError.notRegular("a file of the kernel (/proc, /sys)") : MediaError.empty()
         }
-        try sniff()
     }
 
     /// An open descriptor with content of known size, e.g. a spooled pipe; takes it over.

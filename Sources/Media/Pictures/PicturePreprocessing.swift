@@ -24,11 +24,11 @@ public struct PicturePreprocessing: Sendable, Equatable, Codable {
     static let clipStd = [0.26862954, 0.26130258, 0.27577711]
     static let clipRescale = 1.0 / 255
 
-    /// CLIP's own values, still pictures cropped, frames as in the reference; `side` is kept within `sides`.
-    public static func clip(side: Int) -> PicturePreprocessing {
+    /// CLIP's own values, frames as in the reference; `side` is kept within `sides`.
+    public static func clip(side: Int, imageAspectRatio: String = "square") -> PicturePreprocessing {
         PicturePreprocessing(
             side: min(max(side, sides.lowerBound), sides.upperBound), mean: clipMean, std: clipStd,
-            rescale: clipRescale, frameLayout: .squashNearest, imageAspectRatio: "square")
+            rescale: clipRescale, frameLayout: .squashNearest, imageAspectRatio: imageAspectRatio)
     }
 
     /// The values must be checked already: three finite means, three finite positive deviations.

@@ -330,7 +330,7 @@ final class DecodeSession {
         let aspect = av_guess_sample_aspect_ratio(nil, stream, held.frame.pointer)
         let image = try converter.convert(held.frame, sampleAspect: aspect)
         switch request.output {
-        case .probe, .native: return (image.width, image.height, 1, image.pixels)
+        case .probe, .native, .picture: return (image.width, image.height, 1, image.pixels)
         case .model(let preprocessing, let ratio):
             let parts = preprocessing.frameParts(image, ratio: ratio)
             return (preprocessing.side, preprocessing.side, parts.count, parts.flatMap(\.pixels))

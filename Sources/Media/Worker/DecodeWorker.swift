@@ -24,8 +24,15 @@ public enum DecodeWorker {
                 throw MediaError.worker(
                     "this kernel refuses system call filters; set LONGTAKE_NO_SECCOMP=1 to decode without one")
             }
+            if case .picture = request.output {
+                try sendPicture(size: Int(status.st_size), output: output)
+                return 0
+            }
             let reader = FileReader(descriptor: fileDescriptor, size: Int64(status.st_size))
             try DecodeSession.run(request, reader: reader, fileSize: Int64(status.st_size), output: output)
+            return 0
+        } catch let error as PictureError {
+            try? output.send(.failure, json: WorkerFailure(code: .picture, message: error.message))
             return 0
         } catch let error as MediaError {
             try? output.send(.failure, json: WorkerFailure(code: error.code, message: error.message))
@@ -34,5 +41,27 @@ public enum DecodeWorker {
             try? output.send(.failure, json: WorkerFailure(code: .worker, message: "\(error)"))
             return 1
         }
+    }
+
+    /// A still picture as one frame.
+    private static func sendPicture(size: Int, output: WorkerOutput) throws {
+        guard size <= StillPicture.maximumBytes else {
+            throw PictureError.tooManyBytes(size, limit: StillPicture.maximumBytes)
+        }
+        var bytes = [UInt8](repeating: 0, count: size)
+        var done = 0
+        while done < size {
+            let got = bytes.withUnsafeMutableBytes {
+                pread(fileDescriptor, $0.baseAddress.map { base in base + done }, size - done, off_t(done))
+            }
+            if got < 0, errno == EINTR { continue }
+            guard got > 0 else { break }
+            done += got
+        }
+        let picture = try StillPicture.decode(Array(bytes.prefix(done)))
+        var message = WorkerMessage(.frame, payload: picture.pixels.count)
+        (message.width, message.height, message.parts) = (picture.width, picture.height, 1)
+        try output.send(message, picture.pixels)
+        try output.send(.end, json: DecodeResult())
     }
 }

@@ -29,7 +29,7 @@ enum Sandbox {
     }
 
     private static let allowed = [
-        "read", "pread64", "readv", "lseek", "write", "writev", "close", "fstat", "newfstatat", "mmap", "munmap", "mremap",
+        "read", "pread64", "readv", "lseek", "write", "writev", "close", "fstat", "newfstatat", "munmap", "mremap",
         "madvise", "brk", "futex", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time",
         "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler", "rt_sigaction", "rt_sigprocmask",
         "rt_sigreturn", "sigaltstack", "exit", "exit_group", "getrandom", "set_robust_list", "get_robust_list", "rseq",
@@ -46,11 +46,13 @@ enum Sandbox {
             guard number >= 0 else { continue }
             if seccomp_rule_add_array(context, SCMP_ACT_ALLOW_VALUE, number, 0, nil) != 0 { return false }
         }
-        // Memory may change its protection, but never become code.
-        let protect = seccomp_syscall_resolve_name("mprotect")
-        var notCode = scmp_arg_cmp(
-            arg: 2, op: SCMP_CMP_MASKED_EQ, datum_a: scmp_datum_t(PROT_EXEC), datum_b: 0)
-        guard seccomp_rule_add_array(context, SCMP_ACT_ALLOW_VALUE, protect, 1, &notCode) == 0 else { return false }
+        // Memory may be had and change its protection, but never become code.
+        for name in ["mmap", "mprotect"] {
+            let number = seccomp_syscall_resolve_name(name)
+            var notCode = scmp_arg_cmp(
+                arg: 2, op: SCMP_CMP_MASKED_EQ, datum_a: scmp_datum_t(PROT_EXEC), datum_b: 0)
+            guard seccomp_rule_add_array(context, SCMP_ACT_ALLOW_VALUE, number, 1, &notCode) == 0 else { return false }
+        }
         // Threads yes, processes no: CLONE_THREAD must be set. clone3 hides its flags behind a pointer; glibc falls back.
         let clone = seccomp_syscall_resolve_name("clone")
         var thread = scmp_arg_cmp(

@@ -21,6 +21,8 @@ public struct ModelCost: Sendable, Equatable, Codable {
         public let prefusion: Double
         /// The prompt's fixed head through the pre-fusion layers, without its attention.
         public let promptHead: Double
+        /// What indexing computes: the prompt head waits for the question.
+        public var indexTotal: Double { encoder + compressor + projector + prefusion }
         public var total: Double { encoder + compressor + projector + prefusion + promptHead }
 
         enum CodingKeys: String, CodingKey {

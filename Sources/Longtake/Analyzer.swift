@@ -78,7 +78,9 @@ public final class Analyzer {
         }
     }
 
-    public func plan(_ path: String, options: IndexOptions) throws -> IndexPlan { try plan(InputPath(path), options: options) }
+    public func plan(_ path: String, options: IndexOptions) throws -> IndexPlan {
+        try plan(InputPath(path), options: options)
+    }
 
     /// Asks about a recording that was just indexed.
     public func ask(_ question: Question, index: Indexed) throws -> Answer {
@@ -150,7 +152,8 @@ public final class Analyzer {
         onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
         try ask(
-            question, about: InputPath(recording), options: options, indexing: indexing, progress: progress, onText: onText)
+            question, about: InputPath(recording), options: options, indexing: indexing, progress: progress,
+            onText: onText)
     }
 
     /// Asks about a still picture (PNG, JPEG, WebP).
@@ -169,7 +172,9 @@ public final class Analyzer {
     /// Before hours of indexing: whether the answer will fit the model's context at all.
     private func checkFit(_ question: Question, _ path: InputPath, options: IndexOptions) throws {
         let prompt = try model.prompt(question.text)
-        guard !path.isStandardInput else { return try asker.checkContext(prompt, frames: 0, maxTokens: question.maxTokens) }
+        guard !path.isStandardInput else {
+            return try asker.checkContext(prompt, frames: 0, maxTokens: question.maxTokens)
+        }
         let plan = try plan(path, options: options)
         let end = min(plan.duration ?? 0, question.to ?? .infinity)
         let seconds = max(0, end - (question.from ?? 0))
@@ -179,7 +184,8 @@ public final class Analyzer {
 
     private func open(_ path: InputPath) throws -> RecordingFile {
         do {
-            return try path.isStandardInput ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: path.absolute.bytes)
+            return try path.isStandardInput
+                ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: path.absolute.bytes)
         } catch {
             throw Failure(error, subject: path.description)
         }

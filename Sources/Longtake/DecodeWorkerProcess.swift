@@ -5,5 +5,7 @@ public enum DecodeWorkerProcess {
     public static let command = DecodeWorker.command
 
     /// The process' main function; returns its exit status.
-    public static func main(request: String, parent: Int32) -> Int32 { DecodeWorker.main(request: request, parent: parent) }
+    public static func main(request: String, parent: Int32) -> Int32 {
+        DecodeWorker.main(request: request, parent: parent)
+    }
 }

@@ -62,7 +62,8 @@ public struct DoctorReport: Sendable, Codable {
                     fix: "mkdir -p '\(cacheFolder)' && chmod 700 '\(cacheFolder)', or set LONGTAKE_CACHE_DIR"))
         }
         if let free = cacheFreeBytes, free < 2 << 30 {
-            problems.append(Problem(what: "less than 2 GiB free for the cache", fix: "set LONGTAKE_CACHE_DIR to a larger disk"))
+            problems.append(
+                Problem(what: "less than 2 GiB free for the cache", fix: "set LONGTAKE_CACHE_DIR to a larger disk"))
         }
         if !Backend.hasOneDNN {
             problems.append(
@@ -80,7 +81,8 @@ public struct DoctorReport: Sendable, Codable {
             if parts[0] == "model name", cpu.isEmpty { cpu = parts[1] }
             if parts[0] == "flags", features.isEmpty {
                 let wanted: Set = [
-                    "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16",
+                    "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni",
+                    "avx512_bf16",
                     "amx_bf16", "amx_int8",
                 ]
                 features = parts[1].split(separator: " ").map(String.init).filter { wanted.contains($0) }
@@ -94,7 +96,8 @@ public struct DoctorReport: Sendable, Codable {
             guard let compute = try? Compute(precision: precision, backend: backend, threads: threads) else { continue }
             libraries[backend.rawValue] = compute.libraryVersion
             let speed = compute.measurePeak()
-            peaks.append(Peak(precision: precision.rawValue, backend: backend.rawValue, gigaflops: (speed / 1e8).rounded() / 10))
+            peaks.append(
+                Peak(precision: precision.rawValue, backend: backend.rawValue, gigaflops: (speed / 1e8).rounded() / 10))
         }
     }
 

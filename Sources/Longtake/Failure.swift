@@ -32,7 +32,8 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
         switch error {
         case let error as Failure: (code, status) = (error.code, error.exitCode)
         case let error as MediaError: (code, status) = (error.code.rawValue, error.code == .worker ? 1 : Exit.input)
-        case let error as PictureError: (code, status) = (error.code.rawValue, error.code == .badConfig ? Exit.model : Exit.input)
+        case let error as PictureError:
+            (code, status) = (error.code.rawValue, error.code == .badConfig ? Exit.model : Exit.input)
         case let error as StoreError:
             code = error.code.rawValue
             message = error.message
@@ -53,8 +54,10 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
                 case .folderNotEmpty: Exit.usage
                 default: Exit.model
                 }
-        case let error as WeightsError: (code, status) = (error.code.rawValue, error.code == .writeFailed ? Exit.space : Exit.model)
-        case let error as ModelError: (code, status) = (error.code.rawValue, error.code == .contextExceeded ? Exit.refused : Exit.model)
+        case let error as WeightsError:
+            (code, status) = (error.code.rawValue, error.code == .writeFailed ? Exit.space : Exit.model)
+        case let error as ModelError:
+            (code, status) = (error.code.rawValue, error.code == .contextExceeded ? Exit.refused : Exit.model)
         case let error as TokenizerError:
             code = error.code.rawValue
             status = code.hasPrefix("question") ? Exit.usage : Exit.model

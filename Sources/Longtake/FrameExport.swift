@@ -54,7 +54,9 @@ public struct FrameExport {
         let path = input.description
         do {
             try options.validate()
-            let file = try input.isStandardInput ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: input.bytes)
+            let file =
+                try input.isStandardInput
+                ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: input.bytes)
             var request = FrameRequest(output: try output())
             request.framesPerSecond = options.framesPerSecond
             request.sampling = options.sampling

@@ -40,11 +40,13 @@ public final class Library {
         let all = try cache.indexes()
         let found = all.filter {
             let id = Self.id(content: $0.key.content)
-            return id == name || $0.key.id == name || (name.count >= 8 && (id.hasPrefix(name) || $0.key.id.hasPrefix(name)))
+            return id == name || $0.key.id == name
+                || (name.count >= 8 && (id.hasPrefix(name) || $0.key.id.hasPrefix(name)))
         }
         guard Set(found.map(\.key.content)).count <= 1 else {
             throw LongtakeError(
-                code: .badRequest, message: "\(name) fits several recordings; give more of the id (`longtake ls` lists them)")
+                code: .badRequest,
+                message: "\(name) fits several recordings; give more of the id (`longtake ls` lists them)")
         }
         return found
     }

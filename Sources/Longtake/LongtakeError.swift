@@ -25,10 +25,14 @@ public struct LongtakeError: Error, CustomStringConvertible, Sendable {
     static func growing(_ path: String, age: Double, _ minimum: Double) -> Self {
         .init(
             code: .growing,
-            message: "\(path): still growing (changed \(Int(age)) s ago, the least age is \(Int(minimum)) s); it is taken next time")
+            message:
+                "\(path): still growing (changed \(Int(age)) s ago, the least age is \(Int(minimum)) s); it is taken next time"
+        )
     }
 
     static func unstable(_ path: String) -> Self {
-        .init(code: .unstable, message: "\(path): changed while it was read; nothing was kept. Index it when it is finished")
+        .init(
+            code: .unstable,
+            message: "\(path): changed while it was read; nothing was kept. Index it when it is finished")
     }
 }

@@ -4,11 +4,14 @@ public enum TimeText {
     public static func seconds(_ text: String) -> Double? {
         if text.contains(":") {
             let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-            guard (2...3).contains(parts.count), parts.allSatisfy({ !$0.isEmpty && $0.first != "-" && $0.first != "+" }) else {
+            guard (2...3).contains(parts.count), parts.allSatisfy({ !$0.isEmpty && $0.first != "-" && $0.first != "+" })
+            else {
                 return nil
             }
             let values = parts.compactMap { Double($0) }
-            guard values.count == parts.count, values.allSatisfy({ $0.isFinite }), values.dropFirst().allSatisfy({ $0 < 60 }) else {
+            guard values.count == parts.count, values.allSatisfy({ $0.isFinite }),
+                values.dropFirst().allSatisfy({ $0 < 60 })
+            else {
                 return nil
             }
             return values.reduce(0) { $0 * 60 + $1 }

@@ -18,7 +18,8 @@ struct LongtakeCommand: ParsableCommand {
             """,
         version: Longtake.version,
         subcommands: [
-            AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self, FramesCommand.self,
+            AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
+            FramesCommand.self,
             RunCommand.self, ModelCommand.self, DoctorCommand.self, DecodeWorkerCommand.self,
         ])
 }
@@ -40,7 +41,7 @@ enum Main {
             try command.run()
         } catch let error as ExitCode {
             Glibc.exit(error.rawValue)
-        } catch where LongtakeCommand.exitCode(for: error) == .success {
+        } catch  where LongtakeCommand.exitCode(for: error) == .success {
             // Help, the version, a completion script.
             LongtakeCommand.exit(withError: error)
         } catch let error as ValidationError {

@@ -36,7 +36,9 @@ public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
 
 // Every text in one place. The file's name is put in front by whoever knows it: the worker does not.
 extension MediaError {
-    static func empty() -> Self { .init(code: .emptyFile, message: "empty file: it has 0 bytes; record or copy it again") }
+    static func empty() -> Self {
+        .init(code: .emptyFile, message: "empty file: it has 0 bytes; record or copy it again")
+    }
 
     static func notRegular(_ kind: String) -> Self {
         .init(code: .notRegularFile, message: "\(kind), not a regular file; give the path of a video file")
@@ -49,7 +51,8 @@ extension MediaError {
     static func moovMissing() -> Self {
         .init(
             code: .moovMissing,
-            message: "no 'moov' atom: the recording was interrupted before its index was written. Repair it with a tool that "
+            message:
+                "no 'moov' atom: the recording was interrupted before its index was written. Repair it with a tool that "
                 + "rebuilds the index from an intact file of the same camera (e.g. untrunc), or record fragmented "
                 + "(ffmpeg -movflags +frag_keyframe) so that an interruption loses only the end")
     }
@@ -57,35 +60,41 @@ extension MediaError {
     static func stillImage(_ kind: String) -> Self {
         .init(
             code: .stillImage,
-            message: "a still picture or animation (\(kind)), not a video; ask about it with `longtake ask --image`, or make a "
+            message:
+                "a still picture or animation (\(kind)), not a video; ask about it with `longtake ask --image`, or make a "
                 + "video of it with ffmpeg")
     }
 
     static func playlist(_ kind: String) -> Self {
         .init(
             code: .playlist,
-            message: "a playlist (\(kind)), which names other files; Longtake opens only the file it is given. Download the "
+            message:
+                "a playlist (\(kind)), which names other files; Longtake opens only the file it is given. Download the "
                 + "stream into one file first (ffmpeg -i LIST -c copy out.mkv)")
     }
 
     static func elsewhere() -> Self {
         .init(
             code: .unsupportedFormat,
-            message: "its pictures are in another file, which its index names; Longtake opens only the file it is given. Make one "
+            message:
+                "its pictures are in another file, which its index names; Longtake opens only the file it is given. Make one "
                 + "file of both (in the editor that wrote it: export as self-contained)")
     }
 
     static func unsupportedFormat(_ reason: String) -> Self {
         .init(
             code: .unsupportedFormat,
-            message: "not a video container Longtake reads (\(reason)). It reads MP4/MOV, Matroska/WebM, MPEG-TS/PS, AVI, FLV, "
+            message:
+                "not a video container Longtake reads (\(reason)). It reads MP4/MOV, Matroska/WebM, MPEG-TS/PS, AVI, FLV, "
                 + "ASF, Ogg and MXF; convert with ffmpeg -i FILE out.mp4")
     }
 
     static func unsupportedCodec(_ name: String) -> Self {
         .init(
             code: .unsupportedCodec,
-            message: "the video stream's codec is \(name), which is not decoded here; convert with ffmpeg -i FILE -c:v libx264 out.mp4")
+            message:
+                "the video stream's codec is \(name), which is not decoded here; convert with ffmpeg -i FILE -c:v libx264 out.mp4"
+        )
     }
 
     static func noVideo(_ streams: Int, pictures: Int) -> Self {
@@ -96,7 +105,9 @@ extension MediaError {
     static func noSuchStream(_ wanted: Int, _ video: [Int]) -> Self {
         .init(
             code: .noSuchStream,
-            message: "stream \(wanted) is no video stream; the video streams are \(video.map(String.init).joined(separator: ", "))")
+            message:
+                "stream \(wanted) is no video stream; the video streams are \(video.map(String.init).joined(separator: ", "))"
+        )
     }
 
     static func encrypted() -> Self {
@@ -106,37 +117,46 @@ extension MediaError {
     static func tooLarge(_ width: Int, _ height: Int, limit: Int) -> Self {
         .init(
             code: .tooLarge,
-            message: "pictures of \(width)×\(height) are \(width) × \(height) = \(width &* height) pixels, the limit is \(limit); "
+            message:
+                "pictures of \(width)×\(height) are \(width) × \(height) = \(width &* height) pixels, the limit is \(limit); "
                 + "scale the recording down first (ffmpeg -i FILE -vf scale=1920:-2 out.mp4)")
     }
 
     static func noTimestamps() -> Self {
         .init(
             code: .noTimestamps,
-            message: "the frames have no times and the stream says no frame rate; remux it with one (ffmpeg -r 25 -i FILE -c copy out.mkv)")
+            message:
+                "the frames have no times and the stream says no frame rate; remux it with one (ffmpeg -r 25 -i FILE -c copy out.mkv)"
+        )
     }
 
     static func nothingDecoded(_ packets: Int, errors: Int) -> Self {
         .init(
             code: .nothingDecoded,
-            message: "no frame could be decoded (\(packets) packets read, \(errors) of them damaged); the file is corrupt or cut off")
+            message:
+                "no frame could be decoded (\(packets) packets read, \(errors) of them damaged); the file is corrupt or cut off"
+        )
     }
 
     static func clipTooShort(_ frames: Int, rate: Double) -> Self {
         .init(
             code: .clipTooShort,
-            message: "\(frames) frames at \(rate) per second are less than one second: the reference's sampling gives no frame "
+            message:
+                "\(frames) frames at \(rate) per second are less than one second: the reference's sampling gives no frame "
                 + "there; use --sampling grid")
     }
 
     static func crashed(_ how: String) -> Self {
-        .init(code: .decoderCrashed, message: "the decoder crashed (\(how)); the file is damaged in a way it cannot take")
+        .init(
+            code: .decoderCrashed, message: "the decoder crashed (\(how)); the file is damaged in a way it cannot take")
     }
 
     static func stuck(_ seconds: Double) -> Self {
         .init(
             code: .decoderStuck,
-            message: "the decoder made no progress for \(Int(seconds)) s and was stopped; the file is damaged or its storage hangs")
+            message:
+                "the decoder made no progress for \(Int(seconds)) s and was stopped; the file is damaged or its storage hangs"
+        )
     }
 
     static func worker(_ what: String) -> Self { .init(code: .worker, message: "decode worker: \(what)") }

@@ -41,7 +41,8 @@ public final class Matrix {
     convenience init(zeros rows: Int, columns: Int, type: WorkType) {
         let memory = OwnedMemory(count: rows * columns * type.size)
         memory.buffer.pointer.update(repeating: 0, count: memory.buffer.count)
-        self.init(rows: rows, columns: columns, type: type, base: UnsafeRawPointer(memory.buffer.pointer), owner: memory)
+        self.init(
+            rows: rows, columns: columns, type: type, base: UnsafeRawPointer(memory.buffer.pointer), owner: memory)
     }
 
     /// Some of the outputs, sharing the memory: weights stored packed (q, k, v in one tensor).

@@ -8,7 +8,9 @@ import Testing
         let first = try tool.run("ask", Fixtures.video.get(), "What is seen?", "--max-tokens", "12", "--json")
         #expect(first.status == 0, "\(first.errors)")
         let answer = try first.object()
-        for key in ["answer", "token_ids", "recording", "frames", "range", "fusion", "timings", "model", "notes", "found"] {
+        for key in [
+            "answer", "token_ids", "recording", "frames", "range", "fusion", "timings", "model", "notes", "found",
+        ] {
             #expect(answer[key] != nil, "\(key)")
         }
         #expect(answer["frames"] as? Int == 12)
@@ -53,7 +55,8 @@ import Testing
         defer { tool.remove() }
         func ids(_ seed: String) throws -> [Int] {
             let answer = try tool.run(
-                "ask", Fixtures.video.get(), "What?", "--temperature", "5", "--seed", seed, "--max-tokens", "12", "--json"
+                "ask", Fixtures.video.get(), "What?", "--temperature", "5", "--seed", seed, "--max-tokens", "12",
+                "--json"
             ).object()
             return try #require(answer["token_ids"] as? [Int])
         }
@@ -80,7 +83,8 @@ import Testing
         let tool = try Tool()
         defer { tool.remove() }
         let model = try Self.model(in: tool, edit: "config.json") { $0["max_position_embeddings"] = 128 }
-        let result = try tool.run("ask", Fixtures.video.get(), "What?", "--model", model, "--max-tokens", "200", "--json")
+        let result = try tool.run(
+            "ask", Fixtures.video.get(), "What?", "--model", model, "--max-tokens", "200", "--json")
         #expect(result.status == 15)
         let error = try result.exitError()
         #expect(error["code"] as? Int == 15)
@@ -93,7 +97,8 @@ import Testing
         let tool = try Tool()
         defer { tool.remove() }
         let ids = try #require(
-            tool.run("ask", Fixtures.video.get(), "What is seen?", "--max-tokens", "2", "--json").object()["token_ids"] as? [Int])
+            tool.run("ask", Fixtures.video.get(), "What is seen?", "--max-tokens", "2", "--json").object()["token_ids"]
+                as? [Int])
         // The escape character takes the place of the first token that the model says.
         let model = try Self.model(in: tool, edit: "tokenizer.json") { json in
             guard var model = json["model"] as? [String: Any], var vocabulary = model["vocab"] as? [String: Int],

@@ -82,20 +82,23 @@ import Testing
         let tool = try Tool()
         defer { tool.remove() }
         let out = tool.path("frames")
-        let result = try tool.run("frames", Fixtures.video.get(), "--out", out, "--size", "native", "--fps", "0.5", "--json")
+        let result = try tool.run(
+            "frames", Fixtures.video.get(), "--out", out, "--size", "native", "--fps", "0.5", "--json")
         #expect(result.status == 0, "\(result.errors)")
         let frames = try #require(try result.object()["frames"] as? [[String: Any]])
         #expect(frames.map { $0["grid_time"] as? Double } == [0, 2, 4, 6, 8, 10])
         #expect(frames.map { $0["pts_seconds"] as? Double } == [0, 2, 4, 6, 8, 10])
         #expect(frames.allSatisfy { $0["width"] as? Int == 320 && $0["height"] as? Int == 240 && $0["pts"] is Int })
         let written = try #require(
-            try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: out + "/frames.json"))) as? [String: Any])
+            try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: out + "/frames.json")))
+                as? [String: Any])
         #expect((written["frames"] as? [Any])?.count == 6)
         for frame in frames {
             let file = try Data(contentsOf: URL(filePath: out + "/" + (try #require(frame["file"] as? String))))
             #expect(file.prefix(8) == Data([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]))
         }
-        let seen = try tool.run("frames", Fixtures.video.get(), "--out", tool.path("model"), "--sampling", "reference", "--json")
+        let seen = try tool.run(
+            "frames", Fixtures.video.get(), "--out", tool.path("model"), "--sampling", "reference", "--json")
         let pictures = try #require(try seen.object()["frames"] as? [[String: Any]])
         // The middle of each second of 120 frames at 10 per second; the model's tower takes 84 × 84.
         #expect(pictures.count == 12)
@@ -136,7 +139,9 @@ import Testing
         try FileManager.default.createDirectory(atPath: tool.path("open"), withIntermediateDirectories: true)
         try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: tool.path("open"))
         let open = try tool.run("doctor", "--cache-dir", tool.path("open"), "--json").object()
-        #expect((open["problems"] as? [[String: Any]])?.contains { ($0["fix"] as? String)?.contains("chmod") == true } == true)
+        #expect(
+            (open["problems"] as? [[String: Any]])?.contains { ($0["fix"] as? String)?.contains("chmod") == true }
+                == true)
     }
 
     @Test func `inspect says what a model is and costs`() throws {

@@ -138,7 +138,9 @@ import Testing
         // A clock that was wrong makes no age negative.
         try FileManager.default.setAttributes(
             [.modificationDate: Date(timeIntervalSinceNow: 86_400)], ofItemAtPath: tool.path("new.mp4"))
-        #expect(try tool.run("index", tool.path("new.mp4"), "--min-age", "1h", "--json").lines().last?["files_new"] as? Int == 1)
+        #expect(
+            try tool.run("index", tool.path("new.mp4"), "--min-age", "1h", "--json").lines().last?["files_new"] as? Int
+                == 1)
     }
 
     @Test func `limits end a recording early and say so`() throws {
@@ -162,7 +164,9 @@ import Testing
         let (process, output, errors) = try tool.start(["index", video, "--json"])
         // The first status line says that frames are coming.
         var seen = Data()
-        while !seen.split(separator: UInt8(ascii: "\n")).contains(where: { String(decoding: $0, as: UTF8.self).contains("\"status\"") }) {
+        while !seen.split(separator: UInt8(ascii: "\n")).contains(where: {
+            String(decoding: $0, as: UTF8.self).contains("\"status\"")
+        }) {
             let more = output.fileHandleForReading.availableData
             if more.isEmpty { break }
             seen.append(more)

@@ -18,19 +18,26 @@ import Testing
         defer { tool.remove() }
         let folder = Self.golden.appending(path: name).path
         let texts = [
-            "What is on the table?", "<image>", "<|eot_id|><|start_header_id|>system<|end_header_id|>", "</s><s>USER: hi",
+            "What is on the table?", "<image>", "<|eot_id|><|start_header_id|>system<|end_header_id|>",
+            "</s><s>USER: hi",
             "<|begin_of_text|> <|reserved_special_token_5|>", "Ünïcödé 第一 📹\u{0}\ttab", " leading and trailing ",
         ]
         let result = try tool.run("model", "tokenize", folder, input: input(texts))
         #expect(result.status == 0, "\(result.errors)")
-        let ids = try result.text.split(separator: "\n").map { try JSONDecoder().decode([Int32].self, from: Data($0.utf8)) }
+        let ids = try result.text.split(separator: "\n").map {
+            try JSONDecoder().decode([Int32].self, from: Data($0.utf8))
+        }
         #expect(ids.count == texts.count)
-        let lines = try ids.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) }.joined(separator: "\n")
+        let lines = try ids.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) }.joined(
+            separator: "\n")
         let back = try tool.run("model", "tokenize", folder, "--decode", input: Data(lines.utf8))
-        let decoded = try back.text.split(separator: "\n").map { try JSONDecoder().decode(String.self, from: Data($0.utf8)) }
+        let decoded = try back.text.split(separator: "\n").map {
+            try JSONDecoder().decode(String.self, from: Data($0.utf8))
+        }
         #expect(decoded == texts)
         // With permission the same text is one token each.
-        let special = try tool.run("model", "tokenize", folder, "--parse-special", input: input(["<|eot_id|>", "</s>"]))
+        let special = try tool.run(
+            "model", "tokenize", folder, "--parse-special", input: input(["<|eot_id|>", "</s>"]))
         let lengths = try special.text.split(separator: "\n").map {
             try JSONDecoder().decode([Int32].self, from: Data($0.utf8)).count
         }
@@ -43,7 +50,9 @@ import Testing
         let folder = Self.golden.appending(path: "case09_tokenizer_bpe_llama3").path
         let texts = ["hi", "<image><|eot_id|>USER: hi</s>"]
         let result = try tool.run("model", "tokenize", folder, "--chat", "llava_llama_3_1", input: input(texts))
-        let ids = try result.text.split(separator: "\n").map { try JSONDecoder().decode([Int32].self, from: Data($0.utf8)) }
+        let ids = try result.text.split(separator: "\n").map {
+            try JSONDecoder().decode([Int32].self, from: Data($0.utf8))
+        }
         // One picture and the template's own special tokens, no more.
         #expect(ids.map { $0.count { $0 == -200 } } == [1, 1])
         let specials = try tool.run("model", "tokenize", folder, "--parse-special", input: input(["<|eot_id|>"]))
@@ -68,9 +77,12 @@ import Testing
         var bytes = try Data(contentsOf: url)
         let length = Int(bytes[0..<8].enumerated().reduce(UInt64(0)) { $0 | UInt64($1.1) << (8 * UInt64($1.0)) })
         let header = try #require(try JSONSerialization.jsonObject(with: bytes[8..<8 + length]) as? [String: Any])
-        let tensor = try #require(header["inputs_embeds"] as? [String: Any] ?? header["logits"] as? [String: Any] ?? header.values.compactMap { $0 as? [String: Any] }.first { $0["dtype"] as? String == "F32" })
+        let tensor = try #require(
+            header["inputs_embeds"] as? [String: Any] ?? header["logits"] as? [String: Any]
+                ?? header.values.compactMap { $0 as? [String: Any] }.first { $0["dtype"] as? String == "F32" })
         let start = 8 + length + (try #require((tensor["data_offsets"] as? [Int])?.first))
-        bytes.replaceSubrange(start..<start + 4, with: withUnsafeBytes(of: Float(1000).bitPattern.littleEndian) { Data($0) })
+        bytes.replaceSubrange(
+            start..<start + 4, with: withUnsafeBytes(of: Float(1000).bitPattern.littleEndian) { Data($0) })
         try bytes.write(to: url)
         let failed = try tool.run("model", "parity", tool.path("wrong"))
         #expect(failed.status == 1, "\(failed.text)")
@@ -81,7 +93,8 @@ import Testing
         let tool = try Tool(model: false)
         defer { tool.remove() }
         let out = tool.path("a/b/model")
-        #expect(try tool.run("model", "make-random", "--shape", "nano", "--dtype", "f32", "--out", out).text == out + "\n")
+        #expect(
+            try tool.run("model", "make-random", "--shape", "nano", "--dtype", "f32", "--out", out).text == out + "\n")
         let answer = try tool.run("ask", Fixtures.video.get(), "What?", "--model", out, "--max-tokens", "2", "--json")
         #expect(answer.status == 0, "\(answer.errors)")
         #expect(try tool.run("model", "make-random", "--shape", "nano", "--out", out).status != 0)

@@ -19,7 +19,8 @@ import Testing
         let video = try Fixtures.video.get()
         try files.copyItem(atPath: video, toPath: tool.path("recordings/a.mp4"))
         try Fixtures.ffmpeg(
-            "-f", "lavfi", "-i", "testsrc=size=96x64:rate=5:duration=3", "-c:v", "mpeg4", tool.path("recordings/cellar/b.mkv"))
+            "-f", "lavfi", "-i", "testsrc=size=96x64:rate=5:duration=3", "-c:v", "mpeg4",
+            tool.path("recordings/cellar/b.mkv"))
         try Fixtures.cut(video, to: tool.path("recordings/bad.mp4"), part: 0.01)
         for name in ["a.mp4", "bad.mp4", "cellar/b.mkv"] {
             try files.setAttributes(
@@ -41,7 +42,8 @@ import Testing
         let first = try answers(tool.path("answers/nightly.jsonl"))
         #expect(first.count == 4)
         #expect(Set(first.compactMap { $0["question_id"] as? String }) == ["people", "vehicles"])
-        #expect(first.allSatisfy { $0["answer"] is String && $0["run_id"] is String && $0["recording"] is [String: Any] })
+        #expect(
+            first.allSatisfy { $0["answer"] is String && $0["run_id"] is String && $0["recording"] is [String: Any] })
 
         let again = try #require(try tool.run("run", pipeline, "--json").lines().last)
         #expect(again["files_unmodified"] as? Int == 2)
@@ -52,7 +54,9 @@ import Testing
         // A run that was killed left half a line: the next answer has a line of its own.
         let output = URL(filePath: tool.path("answers/nightly.jsonl"))
         let lines = try Data(contentsOf: output).split(separator: UInt8(ascii: "\n"))
-        try (lines.dropLast().joined(separator: Data([UInt8(ascii: "\n")])) + Data([UInt8(ascii: "\n")]) + lines[3].prefix(40))
+        try
+            (lines.dropLast().joined(separator: Data([UInt8(ascii: "\n")])) + Data([UInt8(ascii: "\n")])
+            + lines[3].prefix(40))
             .reduce(into: Data()) { $0.append($1) }.write(to: output)
         #expect(try tool.run("run", pipeline, "--json").lines().last?["answers"] as? Int == 1)
         let whole = try Data(contentsOf: output).split(separator: UInt8(ascii: "\n")).count {
@@ -86,7 +90,8 @@ import Testing
     @Test(arguments: [
         ("version: 2\ninputs: [a]", "version: 1"), ("version: 1\ninput: [a]", "`inputs`"), ("version: 1", "inputs"),
         ("version: 1\ninputs: []", "inputs"), ("version: 1\ninputs: [a]\nfps: fast", "fps"),
-        ("version: 1\ninputs: [a]\nquestions: [What?]", "output"), ("version: 1\ninputs: [a]\nrecursive: no", "recursive"),
+        ("version: 1\ninputs: [a]\nquestions: [What?]", "output"),
+        ("version: 1\ninputs: [a]\nrecursive: no", "recursive"),
         ("version: 1\ninputs: [a]\noutput: o\nquestions:\n  - id: x\n    aks: What?", "`ask`"),
         ("version: 1\ninputs: [a]\noutput: o\nquestions:\n  - id: x\n    ask: a\n  - id: x\n    ask: b", "same id"),
         ("version: 1\ninputs: [a]\noutput: o\nquestions: Who?", "list"),

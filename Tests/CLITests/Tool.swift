@@ -95,8 +95,11 @@ struct Tool {
         try process.run()
         let data = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
-        let status = process.terminationReason == .uncaughtSignal ? 256 + process.terminationStatus : process.terminationStatus
-        return Result(status: status, output: data, errors: String(decoding: (try? Data(contentsOf: errorsFile)) ?? Data(), as: UTF8.self))
+        let status =
+            process.terminationReason == .uncaughtSignal ? 256 + process.terminationStatus : process.terminationStatus
+        return Result(
+            status: status, output: data,
+            errors: String(decoding: (try? Data(contentsOf: errorsFile)) ?? Data(), as: UTF8.self))
     }
 }
 
@@ -125,7 +128,9 @@ enum Fixtures {
         return path
     }
 
-    static func ffmpeg(_ arguments: String...) throws { try execute("/usr/bin/env", ["ffmpeg", "-v", "error", "-nostdin", "-y"] + arguments) }
+    static func ffmpeg(_ arguments: String...) throws {
+        try execute("/usr/bin/env", ["ffmpeg", "-v", "error", "-nostdin", "-y"] + arguments)
+    }
 
     static func execute(_ program: String, _ arguments: [String]) throws {
         let process = Process()

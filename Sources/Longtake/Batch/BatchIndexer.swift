@@ -80,7 +80,9 @@ public struct BatchIndexer {
         for (number, file) in files.enumerated() {
             event(.started(path: file.description, number: number + 1, of: files.count))
             do {
-                let indexed = try analyzer.index(file, options: options) { event(.progress(path: file.description, $0)) }
+                let indexed = try analyzer.index(file, options: options) {
+                    event(.progress(path: file.description, $0))
+                }
                 summary.add(indexed)
                 done.append(indexed)
                 event(.indexed(indexed))

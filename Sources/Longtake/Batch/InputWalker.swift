@@ -4,7 +4,8 @@ internal import Glibc
 public struct InputWalker {
     /// What a folder's files are taken by; a file given by name is tried whatever it is called.
     static let suffixes: Set<String> = [
-        "3g2", "3gp", "asf", "avi", "flv", "m2ts", "m4v", "mj2", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv",
+        "3g2", "3gp", "asf", "avi", "flv", "m2ts", "m4v", "mj2", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf",
+        "ogv",
         "ts", "vob", "webm", "wmv",
     ]
     /// Folders deeper than this are left out; a file system that loops through mounts ends here.
@@ -55,7 +56,9 @@ public struct InputWalker {
             case S_IFLNK: linksSkipped += 1
             case S_IFREG:
                 let suffix = name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).last ?? []
-                if suffix.count < name.count, Self.suffixes.contains(String(decoding: suffix, as: UTF8.self).lowercased()) {
+                if suffix.count < name.count,
+                    Self.suffixes.contains(String(decoding: suffix, as: UTF8.self).lowercased())
+                {
                     add(path)
                 }
             default: continue

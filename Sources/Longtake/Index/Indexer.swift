@@ -167,7 +167,8 @@ public final class Indexer {
         throw LongtakeError(
             code: .notEnoughDisk,
             message: "indexing needs \(bytes) bytes for \(plan.frames ?? 0) frames, \(library.cache.path) has "
-                + "\(plan.freeBytes) free; remove indexes (`longtake rm`), lower --fps, or set LONGTAKE_CACHE_DIR to a larger disk")
+                + "\(plan.freeBytes) free; remove indexes (`longtake rm`), lower --fps, or set LONGTAKE_CACHE_DIR to a larger disk"
+        )
     }
 
     /// Indexes one recording, or finds it indexed already.

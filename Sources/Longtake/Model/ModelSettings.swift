@@ -30,7 +30,8 @@ public struct ModelSettings: Sendable {
             guard let value = Value(rawValue: text) else {
                 throw LongtakeError(
                     code: .badRequest,
-                    message: "unknown \(what) \(text); known: auto, " + Value.allCases.map(\.rawValue).joined(separator: ", "))
+                    message: "unknown \(what) \(text); known: auto, "
+                        + Value.allCases.map(\.rawValue).joined(separator: ", "))
             }
             return value
         }

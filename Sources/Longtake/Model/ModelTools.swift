@@ -79,9 +79,15 @@ public struct ModelInspection: Sendable, Codable {
             rows.append(["per question and fusion frame, prompt head", operations(frame.promptHead)])
         }
         if let record = cost.frameRecordBytes { rows.append(["per frame, in the cache", bytes(Int64(record))]) }
-        if let work = cost.questionWorkPerFusionFrame { rows.append(["per question and fusion frame", operations(work)]) }
-        if let work = cost.prefixWorkPerFrame { rows.append(["per question and frame, language model", operations(work)]) }
-        if let kv = cost.keyValueBytesPerToken { rows.append(["per frame, while answering", "\(bytes(Int64(kv))) of keys and values"]) }
+        if let work = cost.questionWorkPerFusionFrame {
+            rows.append(["per question and fusion frame", operations(work)])
+        }
+        if let work = cost.prefixWorkPerFrame {
+            rows.append(["per question and frame, language model", operations(work)])
+        }
+        if let kv = cost.keyValueBytesPerToken {
+            rows.append(["per frame, while answering", "\(bytes(Int64(kv))) of keys and values"])
+        }
         if let nonFinite {
             rows.append(["values that are no numbers", nonFinite.isEmpty ? "none" : ""])
             rows += nonFinite.prefix(10).map { ["  \($0.name)", "\($0)"] }

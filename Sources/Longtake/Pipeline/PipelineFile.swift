@@ -26,7 +26,9 @@ public struct PipelineFile: Sendable {
     public init(path: String) throws {
         self.path = path
         let url = URL(fileURLWithPath: path)
-        guard let data = try? Data(contentsOf: url), data.count <= 1 << 20, let text = String(data: data, encoding: .utf8) else {
+        guard let data = try? Data(contentsOf: url), data.count <= 1 << 20,
+            let text = String(data: data, encoding: .utf8)
+        else {
             throw Self.bad(path, "cannot be read, is no UTF-8 or is longer than 1 MiB")
         }
         let node: Node?
@@ -38,9 +40,12 @@ public struct PipelineFile: Sendable {
         guard let root = node?.mapping else { throw Self.bad(path, "must be a mapping with `version: 1`") }
         let reader = Keys(path: path, mapping: root, where: "at the top")
         try reader.allow(["version", "model", "inputs", "recursive", "min_age", "fps", "questions", "output"])
-        guard try reader.integer("version") == 1 else { throw Self.bad(path, "`version: 1` is needed; this program knows no other") }
+        guard try reader.integer("version") == 1 else {
+            throw Self.bad(path, "`version: 1` is needed; this program knows no other")
+        }
         func resolve(_ name: String) -> String {
-            URL(fileURLWithPath: (name as NSString).expandingTildeInPath, relativeTo: url.deletingLastPathComponent()).path
+            URL(fileURLWithPath: (name as NSString).expandingTildeInPath, relativeTo: url.deletingLastPathComponent())
+                .path
         }
         model = try reader.string("model").map(resolve)
         guard let list = root["inputs"], let sequence = list.sequence, !sequence.isEmpty else {
@@ -56,14 +61,22 @@ public struct PipelineFile: Sendable {
         if let node = root["questions"], node.sequence == nil {
             throw Self.bad(path, "`questions` must be a list", node)
         }
-        questions = try (root["questions"]?.sequence.map(Array.init) ?? []).enumerated().map { try Self.question($1, $0, path) }
-        guard Set(questions.map(\.id)).count == questions.count else { throw Self.bad(path, "two questions have the same id") }
+        questions = try (root["questions"]?.sequence.map(Array.init) ?? []).enumerated().map {
+            try Self.question($1, $0, path)
+        }
+        guard Set(questions.map(\.id)).count == questions.count else {
+            throw Self.bad(path, "two questions have the same id")
+        }
         output = try reader.string("output").map(resolve)
-        if !questions.isEmpty, output == nil { throw Self.bad(path, "questions need an `output`, the JSONL file answers are appended to") }
+        if !questions.isEmpty, output == nil {
+            throw Self.bad(path, "questions need an `output`, the JSONL file answers are appended to")
+        }
     }
 
     private static func question(_ node: Node, _ index: Int, _ path: String) throws -> Asked {
-        if let text = node.string { return Asked(id: "q\(index + 1)", question: text, from: nil, to: nil, maxTokens: nil) }
+        if let text = node.string {
+            return Asked(id: "q\(index + 1)", question: text, from: nil, to: nil, maxTokens: nil)
+        }
         guard let mapping = node.mapping else { throw bad(path, "a question is neither text nor a mapping", node) }
         let keys = Keys(path: path, mapping: mapping, where: "in question \(index + 1)")
         try keys.allow(["id", "ask", "from", "to", "max_tokens"])
@@ -71,7 +84,8 @@ public struct PipelineFile: Sendable {
         let (from, to) = (try keys.duration("from"), try keys.duration("to"))
         if let from, let to, from >= to { throw bad(path, "question \(index + 1): `from` must be before `to`", node) }
         return Asked(
-            id: try keys.string("id") ?? "q\(index + 1)", question: text, from: from, to: to, maxTokens: try keys.integer("max_tokens"))
+            id: try keys.string("id") ?? "q\(index + 1)", question: text, from: from, to: to,
+            maxTokens: try keys.integer("max_tokens"))
     }
 
     static func bad(_ path: String, _ what: String, _ node: Node? = nil) -> LongtakeError {
@@ -98,7 +112,9 @@ private struct Keys {
 
     func string(_ key: String) throws -> String? {
         guard let node = mapping[key] else { return nil }
-        guard let scalar = node.scalar?.string, !scalar.isEmpty else { throw PipelineFile.bad(path, "`\(key)` must be text", node) }
+        guard let scalar = node.scalar?.string, !scalar.isEmpty else {
+            throw PipelineFile.bad(path, "`\(key)` must be text", node)
+        }
         return scalar
     }
 
@@ -113,7 +129,8 @@ private struct Keys {
     func number(_ key: String, in range: ClosedRange<Double>) throws -> Double? {
         guard let node = mapping[key] else { return nil }
         guard let value = node.scalar.flatMap({ Double($0.string) }), range.contains(value) else {
-            throw PipelineFile.bad(path, "`\(key)` must be a number from \(range.lowerBound) to \(range.upperBound)", node)
+            throw PipelineFile.bad(
+                path, "`\(key)` must be a number from \(range.lowerBound) to \(range.upperBound)", node)
         }
         return value
     }

@@ -83,7 +83,8 @@ public struct PipelineRunner {
                 }
                 do {
                     let question = Question(
-                        asked.question, from: asked.from, to: asked.to, maxTokens: asked.maxTokens ?? Question.defaultMaxTokens)
+                        asked.question, from: asked.from, to: asked.to,
+                        maxTokens: asked.maxTokens ?? Question.defaultMaxTokens)
                     let answer = try analyzer.ask(question, index: recording)
                     try Self.append(
                         Line(
@@ -119,7 +120,9 @@ public struct PipelineRunner {
             if let known = try? JSONDecoder().decode(Known.self, from: line) { found.insert(known.key) }
         }
         // A run that was killed may have left half a line: the next one starts on its own.
-        if let last = data.last, last != UInt8(ascii: "\n"), write(descriptor, "\n", 1) != 1 { throw cannotWrite(output) }
+        if let last = data.last, last != UInt8(ascii: "\n"), write(descriptor, "\n", 1) != 1 {
+            throw cannotWrite(output)
+        }
         return found
     }
 
@@ -129,7 +132,9 @@ public struct PipelineRunner {
         let bytes = [UInt8](try encoder.encode(line)) + [UInt8(ascii: "\n")]
         var done = 0
         while done < bytes.count {
-            let wrote = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress.map { base in base + done }, bytes.count - done) }
+            let wrote = bytes.withUnsafeBytes {
+                write(descriptor, $0.baseAddress.map { base in base + done }, bytes.count - done)
+            }
             if wrote < 0, errno == EINTR { continue }
             guard wrote > 0 else { throw cannotWrite(output) }
             done += wrote

@@ -33,7 +33,10 @@ struct AskCommand: ParsableCommand {
     @Option(help: "0: always the likeliest token; above: sampled. (env: LONGTAKE_TEMPERATURE)")
     var temperature: Double?
 
-    @Option(help: "With a temperature: the likeliest tokens that reach this probability together, 1 by default. (env: LONGTAKE_TOP_P)")
+    @Option(
+        help:
+            "With a temperature: the likeliest tokens that reach this probability together, 1 by default. (env: LONGTAKE_TOP_P)"
+    )
     var topP: Double?
 
     @Option(help: "With a temperature: the same seed gives the same answer; 0 by default. (env: LONGTAKE_SEED)")
@@ -95,9 +98,13 @@ struct AskCommand: ParsableCommand {
     private func makeQuestion() throws -> Question {
         guard !PathArgument.wasRepaired(question) else { throw UsageError("the question is not valid UTF-8") }
         let word = fusion ?? Environment.text("FUSION") ?? FusionMode.automatic.rawValue
-        guard let fusion = FusionMode(rawValue: word) else { throw UsageError("--fusion is auto or exact, not \(word)") }
+        guard let fusion = FusionMode(rawValue: word) else {
+            throw UsageError("--fusion is auto or exact, not \(word)")
+        }
         let tokens = try maxTokens ?? Environment.value("MAX_TOKENS") ?? Question.defaultMaxTokens
-        guard (1...1_000_000).contains(tokens) else { throw UsageError("--max-tokens must be 1 to 1000000, not \(tokens)") }
+        guard (1...1_000_000).contains(tokens) else {
+            throw UsageError("--max-tokens must be 1 to 1000000, not \(tokens)")
+        }
         if let from, let to, from.seconds >= to.seconds { throw UsageError("--from must be before --to") }
         var wanted = Question(question, from: from?.seconds, to: to?.seconds, maxTokens: tokens, fusion: fusion)
         let heat = try temperature ?? Environment.value("TEMPERATURE") ?? 0
@@ -118,7 +125,8 @@ struct AskCommand: ParsableCommand {
             line += " at \(TimeText.clock(first)) to \(TimeText.clock(last))"
         }
         if answer.fusion.frames < answer.fusion.of {
-            line += ", fused with \(answer.fusion.frames) of them (relative standard error "
+            line +=
+                ", fused with \(answer.fusion.frames) of them (relative standard error "
                 + "\(Format.short(answer.fusion.relativeStandardError)))"
         }
         output.note(line + " · " + answer.caution)

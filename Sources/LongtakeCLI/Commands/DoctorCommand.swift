@@ -17,12 +17,15 @@ struct DoctorCommand: ParsableCommand {
         let report = DoctorReport(cacheFolder: library.cachePath, threads: try model.settings().threads)
         if output.json { return Console.json(report) }
         var rows = [
-            ["longtake", report.version], ["cpu", "\(report.cpu), \(report.cores) cores, \(report.threads) threads used"],
+            ["longtake", report.version],
+            ["cpu", "\(report.cpu), \(report.cores) cores, \(report.threads) threads used"],
             ["features", report.features.joined(separator: " ")],
             ["kernels", "\(report.kernels) (of \(report.kernelsAvailable.joined(separator: ", ")))"],
         ]
         rows += report.libraries.sorted { $0.key < $1.key }.map { [$0.key, $0.value] }
-        rows += report.peaks.map { ["peak \($0.precision)", "\(Format.number($0.gigaflops, digits: 1)) GFLOPS (\($0.backend))"] }
+        rows += report.peaks.map {
+            ["peak \($0.precision)", "\(Format.number($0.gigaflops, digits: 1)) GFLOPS (\($0.backend))"]
+        }
         rows.append([
             "memory", "\(Format.bytes(report.memoryBytes)), \(Format.bytes(report.availableMemoryBytes)) available",
         ])

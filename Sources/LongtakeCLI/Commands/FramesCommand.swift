@@ -26,7 +26,9 @@ struct FramesCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
-        guard let size = FrameExport.Size(rawValue: size) else { throw UsageError("--size is model or native, not \(size)") }
+        guard let size = FrameExport.Size(rawValue: size) else {
+            throw UsageError("--size is model or native, not \(size)")
+        }
         var export = FrameExport(cancellation: Interruption.cancellation)
         export.size = size
         export.options = try sampling.options()

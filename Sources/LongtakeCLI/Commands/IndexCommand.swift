@@ -31,7 +31,9 @@ struct IndexCommand: ParsableCommand {
     var minAge: TimeArgument?
 
     @Option(
-        help: "What is kept per frame: default (0.60 MB at full size) or f32 (exact, four times that). (env: LONGTAKE_RECORD)")
+        help:
+            "What is kept per frame: default (0.60 MB at full size) or f32 (exact, four times that). (env: LONGTAKE_RECORD)"
+    )
     var record: String?
 
     @OptionGroup var model: ModelOptions
@@ -44,11 +46,14 @@ struct IndexCommand: ParsableCommand {
         options.force = force
         options.minimumAge = minAge?.seconds ?? 0
         if minAge == nil, let text = Environment.text("MIN_AGE") {
-            guard let seconds = TimeText.seconds(text) else { throw UsageError("LONGTAKE_MIN_AGE=\(text) is not a time") }
+            guard let seconds = TimeText.seconds(text) else {
+                throw UsageError("LONGTAKE_MIN_AGE=\(text) is not a time")
+            }
             options.minimumAge = seconds
         }
         let walker = InputWalker(paths.map(\.path), recursive: recursive)
-        let analyzer = Analyzer(model: try model.load(), library: try library.open(), cancellation: Interruption.cancellation)
+        let analyzer = Analyzer(
+            model: try model.load(), library: try library.open(), cancellation: Interruption.cancellation)
         let report = IndexReport(output)
         for note in analyzer.model.notes { output.note("note: \(note)") }
         var summary = BatchSummary()
@@ -59,7 +64,9 @@ struct IndexCommand: ParsableCommand {
                     path: path.description,
                     Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input)))
         }
-        if walker.linksSkipped > 0 { output.note("note: \(walker.linksSkipped) symbolic links inside folders are not followed") }
+        if walker.linksSkipped > 0 {
+            output.note("note: \(walker.linksSkipped) symbolic links inside folders are not followed")
+        }
         if walker.files.isEmpty, walker.unreadable.isEmpty { output.note("no video files in what was given") }
         // A pipe can be read only once: it has no plan.
         if !walker.files.contains(where: \.isStandardInput) || dryRun {

@@ -98,7 +98,8 @@ final class IndexReport {
             if output.json {
                 Console.jsonLine(
                     Done(
-                        action: "skipped", item: path, id: "", index: "", frames: 0, duration: 0, state: failure.code, bytes: 0,
+                        action: "skipped", item: path, id: "", index: "", frames: 0, duration: 0, state: failure.code,
+                        bytes: 0,
                         warnings: [failure.message], counters: [:]))
             } else {
                 output.note("skipped: \(Console.name(failure.message))")
@@ -131,7 +132,8 @@ final class IndexReport {
         Console.jsonLine(
             Status(
                 seconds_elapsed: step.seconds, seconds_remaining: step.secondsLeft,
-                percent_done: step.framesTotal.map { Double(step.frames) / Double(max($0, 1)) }, frames_done: step.frames,
+                percent_done: step.framesTotal.map { Double(step.frames) / Double(max($0, 1)) },
+                frames_done: step.frames,
                 frames_total: step.framesTotal, frames_per_second: step.framesPerSecond,
                 times_real_time: step.timesRealTime, current_files: [path]))
     }
@@ -141,17 +143,21 @@ final class IndexReport {
         if output.json {
             return Console.jsonLine(
                 Done(
-                    action: indexed.action, item: indexed.path, id: indexed.id, index: indexed.index, frames: indexed.frames,
+                    action: indexed.action, item: indexed.path, id: indexed.id, index: indexed.index,
+                    frames: indexed.frames,
                     duration: indexed.seconds, state: indexed.state, bytes: indexed.bytes, warnings: indexed.notes,
                     counters: indexed.counters))
         }
         if output.isQuiet { return Console.line(indexed.id) }
-        var line = "\(indexed.id)  \(Console.name(indexed.path))  \(indexed.frames) frames, \(Format.bytes(indexed.bytes))"
+        var line =
+            "\(indexed.id)  \(Console.name(indexed.path))  \(indexed.frames) frames, \(Format.bytes(indexed.bytes))"
         if indexed.action == "unchanged" {
             line += ", indexed before"
         } else {
             line += " in \(Format.time(indexed.seconds))"
-            if indexed.seconds > 0 { line += " (\(Format.short(Double(indexed.framesNow) / indexed.seconds)) frames/s)" }
+            if indexed.seconds > 0 {
+                line += " (\(Format.short(Double(indexed.framesNow) / indexed.seconds)) frames/s)"
+            }
             if indexed.framesNow < indexed.frames { line += ", \(indexed.frames - indexed.framesNow) were there" }
         }
         if indexed.isPartial { line += ", partial" }
@@ -194,7 +200,9 @@ final class IndexReport {
     func show(_ summary: BatchSummary) {
         progress.clear()
         if output.json { return Console.jsonLine(Summary(summary: summary)) }
-        let files = summary.filesNew + summary.filesResumed + summary.filesUnmodified + summary.filesFailed + summary.filesSkipped
+        let files =
+            summary.filesNew + summary.filesResumed + summary.filesUnmodified + summary.filesFailed
+            + summary.filesSkipped
         guard files != 1 || summary.answers + summary.answersUnchanged + summary.answersFailed > 0 else { return }
         var parts = ["\(summary.filesNew + summary.filesResumed) indexed", "\(summary.filesUnmodified) unchanged"]
         if summary.filesPartial > 0 { parts.append("\(summary.filesPartial) partial") }

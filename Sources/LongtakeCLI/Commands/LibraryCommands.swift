@@ -21,7 +21,8 @@ struct ListCommand: ParsableCommand {
         guard !recordings.isEmpty else { return output.note("nothing is indexed yet: longtake index FILE") }
         let rows = recordings.map {
             [
-                $0.id, $0.duration.map { TimeText.clock($0) } ?? "", "\($0.frames) frames", Format.bytes($0.bytes), $0.state,
+                $0.id, $0.duration.map { TimeText.clock($0) } ?? "", "\($0.frames) frames", Format.bytes($0.bytes),
+                $0.state,
                 Console.name($0.model), Console.name($0.name),
             ]
         }
@@ -50,9 +51,14 @@ struct ShowCommand: ParsableCommand {
         for (number, item) in found.enumerated() {
             if number > 0 { Console.line() }
             var rows = [
-                ["id", item.id], ["index", item.index], ["name", Console.name(item.name)], ["path", Console.name(item.path)],
-                ["length", item.duration.map { "\(TimeText.clock($0)) (\(Format.number($0, digits: 3)) s)" } ?? "unknown"],
-                ["frames", "\(item.frames) in \(item.segments) segments, \(Format.bytes(item.bytes))"], ["state", item.state],
+                ["id", item.id], ["index", item.index], ["name", Console.name(item.name)],
+                ["path", Console.name(item.path)],
+                [
+                    "length",
+                    item.duration.map { "\(TimeText.clock($0)) (\(Format.number($0, digits: 3)) s)" } ?? "unknown",
+                ],
+                ["frames", "\(item.frames) in \(item.segments) segments, \(Format.bytes(item.bytes))"],
+                ["state", item.state],
                 ["sampling", item.sampling], ["record", item.record], ["model", Console.name(item.model)],
                 ["indexed", item.created],
             ]
@@ -94,7 +100,8 @@ struct RemoveCommand: ParsableCommand {
             Console.line(
                 output.isQuiet
                     ? item.id
-                    : "\(dryRun ? "would remove" : "removed") \(item.id)  \(Console.name(item.name))  \(Format.bytes(item.bytes))")
+                    : "\(dryRun ? "would remove" : "removed") \(item.id)  \(Console.name(item.name))  \(Format.bytes(item.bytes))"
+            )
         }
     }
 
@@ -102,7 +109,8 @@ struct RemoveCommand: ParsableCommand {
         guard isatty(STDIN_FILENO) == 1 else { throw UsageError("to remove without being asked, give --yes") }
         let bytes = found.reduce(0) { $0 + $1.bytes }
         Console.write(
-            "remove \(found.count) \(found.count == 1 ? "index" : "indexes"), \(Format.bytes(bytes))? [y/N] ", to: STDERR_FILENO)
+            "remove \(found.count) \(found.count == 1 ? "index" : "indexes"), \(Format.bytes(bytes))? [y/N] ",
+            to: STDERR_FILENO)
         guard let line = readLine(), ["y", "yes"].contains(line.lowercased()) else { throw ExitCode(1) }
     }
 }

@@ -104,13 +104,15 @@ struct ModelParityCommand: ParsableCommand {
         for ids in report.greedy where !brief || !ids.equal {
             rows.append([
                 "  \(ids.name)", "\(ids.expected.count) ids",
-                ids.equal ? "equal" : ids.required ? "DIFFERENT: \(ids.found)" : "differ (allowed in \(report.precision))",
+                ids.equal
+                    ? "equal" : ids.required ? "DIFFERENT: \(ids.found)" : "differ (allowed in \(report.precision))",
             ])
         }
         let worst = report.tensors.map(\.absolute).max() ?? 0
         Console.line(
             "\(report.passed ? "pass" : "FAIL")  \(Console.name(report.name))  \(report.precision)  \(report.tensors.count) tensors, "
-                + "worst abs \(Format.short(worst)); \(report.greedy.filter(\.equal).count) of \(report.greedy.count) id lists equal")
+                + "worst abs \(Format.short(worst)); \(report.greedy.filter(\.equal).count) of \(report.greedy.count) id lists equal"
+        )
         if !rows.isEmpty { Console.line(Format.table(rows)) }
         for note in report.notes { output.note("  note: \(note)") }
     }
@@ -186,7 +188,8 @@ struct ModelTokenizeCommand: ParsableCommand {
 
 struct ModelMakeRandomCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "make-random", abstract: "Write a checkpoint with random weights: real sizes and speed, words without meaning.",
+        commandName: "make-random",
+        abstract: "Write a checkpoint with random weights: real sizes and speed, words without meaning.",
         discussion: """
             EXAMPLES
               longtake model make-random --shape nano --out nano
@@ -220,7 +223,8 @@ struct ModelMakeRandomCommand: ParsableCommand {
         try RandomModel.make(shape: shape, type: dtype, folder: out, seed: seed) { done, total in
             if Interruption.cancellation.isCancelled { throw ExitCode(Interruption.exitCode ?? Exit.interrupted) }
             progress.show(
-                "\(Format.bytes(done)) of \(Format.bytes(total)), \(Format.time(Double((ContinuousClock.now - start).components.seconds)))")
+                "\(Format.bytes(done)) of \(Format.bytes(total)), \(Format.time(Double((ContinuousClock.now - start).components.seconds)))"
+            )
         }
         progress.clear()
         if output.json {

@@ -8,7 +8,9 @@ enum Environment {
     }
 
     /// - Throws: a usage error for a value that is none.
-    static func value<Value: LosslessStringConvertible>(_ name: String, _ type: Value.Type = Value.self) throws -> Value? {
+    static func value<Value: LosslessStringConvertible>(_ name: String, _ type: Value.Type = Value.self) throws
+        -> Value?
+    {
         guard let text = text(name) else { return nil }
         guard let value = Value(text) else { throw UsageError("LONGTAKE_\(name)=\(text) is not a \(type)") }
         return value

@@ -37,7 +37,9 @@ struct ModelOptions: ParsableArguments {
 
     func settings() throws -> ModelSettings {
         let threads = try self.threads ?? Environment.value("THREADS", Int.self)
-        if let threads, !(1...1024).contains(threads) { throw UsageError("--threads must be 1 to 1024, not \(threads)") }
+        if let threads, !(1...1024).contains(threads) {
+            throw UsageError("--threads must be 1 to 1024, not \(threads)")
+        }
         return try ModelSettings(
             precision: precision ?? Environment.text("PRECISION"), backend: backend ?? Environment.text("BACKEND"),
             threads: threads)
@@ -74,7 +76,8 @@ struct LibraryOptions: ParsableArguments {
     var dataDir: String?
 
     var cachePath: String {
-        cacheDir ?? Environment.folder("CACHE_DIR", service: "CACHE_DIRECTORY", xdg: "XDG_CACHE_HOME", fallback: "/.cache")
+        cacheDir
+            ?? Environment.folder("CACHE_DIR", service: "CACHE_DIRECTORY", xdg: "XDG_CACHE_HOME", fallback: "/.cache")
     }
 
     func open() throws -> Library {
@@ -82,7 +85,8 @@ struct LibraryOptions: ParsableArguments {
             return try Library(
                 cachePath: cachePath,
                 dataPath: dataDir
-                    ?? Environment.folder("DATA_DIR", service: "STATE_DIRECTORY", xdg: "XDG_DATA_HOME", fallback: "/.local/share"))
+                    ?? Environment.folder(
+                        "DATA_DIR", service: "STATE_DIRECTORY", xdg: "XDG_DATA_HOME", fallback: "/.local/share"))
         } catch {
             throw Failure(error)
         }
@@ -104,7 +108,8 @@ struct SamplingOptions: ParsableArguments {
     @Option(help: "Number of a video stream of the file; the default one otherwise. (env: LONGTAKE_STREAM)")
     var stream: Int?
 
-    @Option(help: "Longest recording; the rest is left out (status partial). 90, 10m, 24h. (env: LONGTAKE_MAX_DURATION)")
+    @Option(
+        help: "Longest recording; the rest is left out (status partial). 90, 10m, 24h. (env: LONGTAKE_MAX_DURATION)")
     var maxDuration: TimeArgument?
 
     @Option(help: "Most frames of a recording. (env: LONGTAKE_MAX_FRAMES)")
@@ -129,7 +134,9 @@ struct SamplingOptions: ParsableArguments {
         if let stream = options.stream, stream < 0 { throw UsageError("--stream must be 0 or more") }
         if let text = maxDuration?.seconds { options.maxDuration = text }
         if maxDuration == nil, let text = Environment.text("MAX_DURATION") {
-            guard let seconds = TimeText.seconds(text) else { throw UsageError("LONGTAKE_MAX_DURATION=\(text) is not a time") }
+            guard let seconds = TimeText.seconds(text) else {
+                throw UsageError("LONGTAKE_MAX_DURATION=\(text) is not a time")
+            }
             options.maxDuration = seconds
         }
         options.maxFrames = try maxFrames ?? Environment.value("MAX_FRAMES") ?? options.maxFrames
@@ -168,7 +175,9 @@ struct PathArgument: ExpressibleByArgument {
         guard text.unicodeScalars.contains("\u{FFFD}") else { return nil }
         for index in 1..<max(Int(CommandLine.argc), 1) {
             guard let argument = CommandLine.unsafeArgv[index] else { continue }
-            let bytes = Array(UnsafeBufferPointer(start: argument, count: strlen(argument))).map { UInt8(bitPattern: $0) }
+            let bytes = Array(UnsafeBufferPointer(start: argument, count: strlen(argument))).map {
+                UInt8(bitPattern: $0)
+            }
             if String(decoding: bytes, as: UTF8.self) == text { return InputPath(bytes: bytes) }
         }
         return nil

@@ -107,7 +107,8 @@ public final class FrameStream: Sendable {
         else { throw MediaError.worker("a frame that was not asked for") }
         if case .model(let preprocessing, let ratio) = request.output {
             let parts = ratio > 1 ? ratio * ratio + 1 : 1
-            guard message.width == preprocessing.side, message.height == preprocessing.side, message.parts == parts else {
+            guard message.width == preprocessing.side, message.height == preprocessing.side, message.parts == parts
+            else {
                 throw MediaError.worker("a frame of another size than asked for")
             }
         }

@@ -86,7 +86,8 @@ final class WorkerProcess: Sendable {
         while waitpid(pid, &code, 0) < 0, errno == EINTR {}
         reaped.withLock { $0 = true }
         let signal = code & 0x7F
-        let text = signal != 0 ? "signal \(signal), \(String(cString: strsignal(signal)))" : "exit status \(code >> 8 & 0xFF)"
+        let text =
+            signal != 0 ? "signal \(signal), \(String(cString: strsignal(signal)))" : "exit status \(code >> 8 & 0xFF)"
         status.withLock { $0 = text }
         return text
     }
@@ -107,7 +108,9 @@ final class WorkerProcess: Sendable {
     }
 
     func readJSON<Value: Decodable>(_ type: Value.Type, _ message: WorkerMessage, timeout: Double) throws -> Value {
-        guard message.payload <= WorkerMessage.maxJSON else { throw MediaError.worker("a message of \(message.payload) bytes") }
+        guard message.payload <= WorkerMessage.maxJSON else {
+            throw MediaError.worker("a message of \(message.payload) bytes")
+        }
         var bytes = [UInt8](repeating: 0, count: message.payload)
         try bytes.withUnsafeMutableBytes { try read(into: $0, timeout: timeout) }
         let decoder = JSONDecoder()

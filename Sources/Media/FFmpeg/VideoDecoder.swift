@@ -32,7 +32,9 @@ struct DecodedFrame: ~Copyable {
         av_frame_free(&frame)
     }
 
-    var isCorrupt: Bool { pointer.pointee.flags & AV_FRAME_FLAG_CORRUPT != 0 || pointer.pointee.decode_error_flags != 0 }
+    var isCorrupt: Bool {
+        pointer.pointee.flags & AV_FRAME_FLAG_CORRUPT != 0 || pointer.pointee.decode_error_flags != 0
+    }
 }
 
 /// Owns an AVCodecContext for one video stream.

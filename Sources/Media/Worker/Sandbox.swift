@@ -30,10 +30,12 @@ enum Sandbox {
 
     private static let allowed = [
         "read", "pread64", "readv", "lseek", "write", "writev", "close", "fstat", "newfstatat", "munmap", "mremap",
-        "madvise", "brk", "futex", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time",
+        "madvise", "brk", "futex", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday",
+        "time",
         "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler", "rt_sigaction", "rt_sigprocmask",
         "rt_sigreturn", "sigaltstack", "exit", "exit_group", "getrandom", "set_robust_list", "get_robust_list", "rseq",
-        "set_tid_address", "gettid", "getpid", "getppid", "tgkill", "restart_syscall", "poll", "ppoll", "getrusage", "sysinfo",
+        "set_tid_address", "gettid", "getpid", "getppid", "tgkill", "restart_syscall", "poll", "ppoll", "getrusage",
+        "sysinfo",
         "membarrier", "uname", "getcpu",
     ]
 
@@ -60,7 +62,9 @@ enum Sandbox {
         guard seccomp_rule_add_array(context, SCMP_ACT_ALLOW_VALUE, clone, 1, &thread) == 0 else { return false }
         let clone3 = seccomp_syscall_resolve_name("clone3")
         if clone3 >= 0 {
-            guard seccomp_rule_add_array(context, 0x0005_0000 | UInt32(ENOSYS), clone3, 0, nil) == 0 else { return false }
+            guard seccomp_rule_add_array(context, 0x0005_0000 | UInt32(ENOSYS), clone3, 0, nil) == 0 else {
+                return false
+            }
         }
         return seccomp_load(context) == 0
     }

@@ -79,6 +79,25 @@ import Testing
         #expect(listed.isEmpty, "refused before hours of indexing")
     }
 
+    @Test func `a question that is no UTF-8 is a usage error`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        // The shell hands over the bytes.
+        let script = "exec '\(Tool.executable.path)' ask '\(try Fixtures.video.get())' \"$(printf 'What \\377\\376?')\""
+        let process = Process()
+        process.executableURL = URL(filePath: "/bin/sh")
+        process.arguments = ["-c", script]
+        process.environment = tool.environment
+        let errors = Pipe()
+        process.standardError = errors
+        process.standardOutput = FileHandle.nullDevice
+        try process.run()
+        let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 64)
+        #expect(said.contains("UTF-8"), "\(said)")
+    }
+
     @Test func `a prompt longer than the context is refused with the numbers`() throws {
         let tool = try Tool()
         defer { tool.remove() }

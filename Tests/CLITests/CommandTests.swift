@@ -154,4 +154,39 @@ import Testing
         #expect((inspection["non_finite"] as? [Any])?.isEmpty == true)
         #expect(try tool.run("model", "inspect", Fixtures.model.get()).text.contains("per frame"))
     }
+
+    @Test func `a clip below a second has a frame on the grid, and none in the reference's seconds`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        let clip = tool.path("short.mp4")
+        try Fixtures.ffmpeg(
+            "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=0.4", "-c:v", "libx264", clip)
+        let grid = try tool.run("frames", clip, "--out", tool.path("grid"), "--json").object()
+        #expect((grid["frames"] as? [Any])?.count == 1)
+        let reference = try tool.run("frames", clip, "--out", tool.path("none"), "--sampling", "reference", "--json")
+        #expect(reference.status == 14)
+        #expect(try reference.exitError()["error"] as? String == "clip_too_short")
+        #expect(reference.errors.contains("--sampling grid"))
+    }
+
+    @Test func `folders that cannot be made end with their path`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try Data("x".utf8).write(to: URL(filePath: tool.path("file")))
+        for option in ["--cache-dir", "--data-dir"] {
+            let result = try tool.run("ls", option, tool.path("file/folder"))
+            #expect(result.status == 13, "\(result.errors)")
+            #expect(result.errors.contains("file/folder"))
+        }
+    }
+
+    @Test func `a recording is known by the path it was typed with`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try FileManager.default.copyItem(atPath: Fixtures.video.get(), toPath: tool.path("day.mp4"))
+        #expect(try tool.run("index", "day.mp4").status == 0)
+        let shown = try tool.run("show", "./day.mp4", "--json").list()
+        #expect((shown.first?["path"] as? String)?.hasPrefix("/") == true)
+        #expect(try tool.run("show", tool.path("day.mp4"), "--quiet").text.hasPrefix("vid_"))
+    }
 }

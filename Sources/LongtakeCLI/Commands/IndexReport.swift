@@ -8,6 +8,8 @@ final class IndexReport {
     private let progress: Progress
     private var lastStatus = ContinuousClock.now
     private var file = ""
+    /// As it was typed.
+    private var path = ""
 
     init(_ output: OutputOptions) {
         self.output = output
@@ -89,6 +91,7 @@ final class IndexReport {
     func show(_ event: BatchEvent) {
         switch event {
         case .started(let path, let number, let count):
+            self.path = path
             file = count > 1 ? "[\(number)/\(count)] \(path)" : path
             lastStatus = .now
         case .progress(let path, let step): show(step, path)
@@ -150,7 +153,7 @@ final class IndexReport {
         }
         if output.isQuiet { return Console.line(indexed.id) }
         var line =
-            "\(indexed.id)  \(Console.name(indexed.path))  \(indexed.frames) frames, \(Format.bytes(indexed.bytes))"
+            "\(indexed.id)  \(Console.name(path.isEmpty ? indexed.path : path))  \(indexed.frames) frames, \(Format.bytes(indexed.bytes))"
         if indexed.action == "unchanged" {
             line += ", indexed before"
         } else {

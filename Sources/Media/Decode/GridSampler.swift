@@ -1,7 +1,8 @@
 /// Decides which grid times a frame is shown at: t_k takes the last frame with time ≤ t_k.
 ///
 /// One tick of tolerance forgives the rounding of times to the time base, at most a millisecond: a time base as coarse
-/// as the frame rate has no rounding to forgive.
+/// as the frame rate has no rounding to forgive. A nanosecond on top is for the rounding of these sums themselves: a frame
+/// one tick late is in time, whatever the last bit of a Double says.
 struct GridSampler {
     let framesPerSecond: Double
     let tolerance: Double
@@ -10,7 +11,7 @@ struct GridSampler {
 
     init(framesPerSecond: Double, tick: Double) {
         self.framesPerSecond = framesPerSecond
-        tolerance = min(tick, 0.001)
+        tolerance = min(tick, 0.001) + 1e-9
     }
 
     var nextTime: Double { Double(next) / framesPerSecond }

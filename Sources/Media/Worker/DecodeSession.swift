@@ -26,7 +26,9 @@ final class DecodeSession {
     private var stop = false
     private var beat = ContinuousClock.now
 
+    /// Seconds per tick: `tick` rounded, `base` exactly.
     private let tick: Double
+    private let base: AVRational
     private let frameTicks: Int64
 
     /// Reads a recording from `reader` and writes all messages but a failure.
@@ -75,7 +77,8 @@ final class DecodeSession {
             throw MediaError.tooLarge(width, height, limit: request.maxPixels)
         }
         let base = stream.pointee.time_base
-        tick = base.num > 0 && base.den > 0 ? Double(base.num) / Double(base.den) : 1.0 / 90_000
+        self.base = base.num > 0 && base.den > 0 ? base : AVRational(num: 1, den: 90_000)
+        tick = Double(self.base.num) / Double(self.base.den)
         let rate = stream.pointee.avg_frame_rate
         let framesPerSecond = rate.num > 0 && rate.den > 0 ? Double(rate.num) / Double(rate.den) : nil
         frameTicks = max(1, Int64((1 / (framesPerSecond ?? 25) / tick).rounded().clamped(to: 1...1e12)))
@@ -235,7 +238,7 @@ final class DecodeSession {
             result.counters.framesOutOfOrder += 1
             return
         }
-        let seconds = Double(ticks) * tick
+        let seconds = inSeconds(ticks)
         if request.sampling == .reference {
             try presentReference(frame, ticks: ticks, seconds: seconds)
             return
@@ -244,16 +247,19 @@ final class DecodeSession {
         for index in due { try emit(index) }
         guard !stop else { return }
         if result.info.startSeconds == nil, let origin = timeline.origin {
-            result.info.startSeconds = Double(origin) * tick
+            result.info.startSeconds = inSeconds(origin)
             try output.send(.info, json: result.info)
         }
         let ticksShown = frame.pointer.pointee.pkt_duration > 0 ? frame.pointer.pointee.pkt_duration : frameTicks
-        endTime = seconds + min(Double(ticksShown) * tick, request.maxGap)
+        endTime = seconds + min(inSeconds(ticksShown), request.maxGap)
         try show(frame, ticks: ticks, seconds: seconds)
     }
 
     // A reference to the frame being shown: converted only when a grid time asks for it.
     private var held: HeldFrame?
+
+    /// Rounded once, so that 3 s are 3 s in a base of thousandths.
+    private func inSeconds(_ ticks: Int64) -> Double { Double(ticks) * Double(base.num) / Double(base.den) }
 
     private func show(_ frame: borrowing DecodedFrame, ticks: Int64, seconds: Double) throws {
         shownPTS = (timeline.origin ?? 0) &+ ticks
@@ -267,10 +273,10 @@ final class DecodeSession {
 
     private func presentReference(_ frame: borrowing DecodedFrame, ticks: Int64, seconds: Double) throws {
         if result.info.startSeconds == nil, let origin = timeline.origin {
-            result.info.startSeconds = Double(origin) * tick
+            result.info.startSeconds = inSeconds(origin)
             try output.send(.info, json: result.info)
         }
-        endTime = seconds + Double(frameTicks) * tick
+        endTime = seconds + inSeconds(frameTicks)
         try show(frame, ticks: ticks, seconds: seconds)
         while sent < wanted.count, wanted[sent] <= ordinal {
             try emit(sent)

@@ -124,7 +124,7 @@ struct EveryFrame {
     /// `times`: seconds from the first frame where the stream's own times break off.
     func picked(at framesPerSecond: Double, times: [Double]? = nil) -> [Int] {
         let times = times ?? frames.map { Double($0.pts - frames[0].pts) * tick }
-        let slack = min(tick, 0.001)
+        let slack = min(tick, 0.001) + 1e-9
         let last = frames[frames.count - 1]
         let lasting = last.duration > 0 ? Double(last.duration) * tick : 1 / rate
         let end = times[times.count - 1] + lasting

@@ -108,7 +108,11 @@ import Testing
         let result = try tool.run(
             "ask", Fixtures.video.get(), "What?", "--precision", precision, "--backend", backend, "--threads", "1",
             "--max-tokens", "2", "--json")
-        if precision == "bf16", backend == "openblas" {
+        let libraries = try tool.run("doctor", "--json").object()["libraries"] as? [String: String]
+        if backend == "onednn", libraries?["onednn"] == nil {
+            #expect(result.status == 64, "a build without oneDNN")
+            #expect(result.errors.lowercased().contains("onednn"))
+        } else if precision == "bf16", backend == "openblas" {
             #expect(result.status == 64)
             #expect(result.errors.contains("bf16"))
         } else {

@@ -30,7 +30,8 @@ extension CheckpointFolder {
     /// A canonical description of this checkpoint, cheap to make and different for different weights; hash it for a model's identity.
     ///
     /// It has the configuration files that change what is computed, and of each weight file its name, size, header, ends (64 KiB
-    /// each) and the first KiB of every tensor: some megabytes at full size. Paths and tokenizers are not in it.
+    /// each) and the first KiB of every tensor: some megabytes at full size. Up to 64 MiB of weights are in it whole. Paths and
+    /// tokenizers are not in it.
     public func identityBytes() -> [UInt8] {
         var out: [UInt8] = []
         func add(_ label: String, _ bytes: [UInt8]) {
@@ -41,13 +42,16 @@ extension CheckpointFolder {
             }
         }
         add("format", Array("longtake checkpoint identity 1".utf8))
+        let folders = [weights] + (towerWeights.map { [$0] } ?? [])
+        // A small model is taken whole; a large one would be read from end to end at every start.
+        let isSmall = folders.reduce(0) { $0 + $1.dataBytes } <= 64 << 20
         add("tower source", Array((towerSource?.rawValue ?? "none").utf8))
         add("config.json", configBytes)
         add("tower/config.json", towerConfigBytes ?? [])
         add("preprocessor_config.json", preprocessorConfigBytes ?? [])
         for (folder, label) in [(Optional(weights), ""), (towerWeights, "tower/")] {
             for (name, file) in folder?.files ?? [] {
-                add(label + name, file.sample(edge: 64 << 10, perTensor: 1024))
+                add(label + name, file.sample(edge: 64 << 10, perTensor: isSmall ? Int.max : 1024))
                 withUnsafeBytes(of: UInt64(file.fileBytes).littleEndian) { out.append(contentsOf: $0) }
             }
         }

@@ -60,7 +60,8 @@ public final class TextFusion {
 
     /// Standard error of the mean as an estimate for `population` frames, relative to the mean's length.
     ///
-    /// That of a simple random sample with finite-population correction: an upper bound for the stratified one taken.
+    /// That of a simple random sample with finite-population correction; the sample taken is stratified. One standard error:
+    /// the real one is usually, not always, below it.
     public func relativeStandardError(population: Int) -> Double {
         guard frameCount > 1, population > frameCount else { return 0 }
         let n = Double(frameCount)

@@ -83,7 +83,14 @@ final class WorkerProcess: Sendable {
     func wait() -> String {
         if let known = status.withLock({ $0 }) { return known }
         var code: Int32 = 0
-        while waitpid(pid, &code, 0) < 0, errno == EINTR {}
+        // Who has closed its pipe is about to end; who does not end then is made to.
+        let deadline = ContinuousClock.now + .seconds(5)
+        while true {
+            let ended = waitpid(pid, &code, WNOHANG)
+            if ended == pid || (ended < 0 && errno != EINTR) { break }
+            if ContinuousClock.now > deadline { _ = Glibc.kill(pid, SIGKILL) }
+            usleep(500)
+        }
         reaped.withLock { $0 = true }
         let signal = code & 0x7F
         let text =

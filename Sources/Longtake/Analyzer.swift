@@ -43,7 +43,7 @@ public final class Analyzer {
     public func index(
         _ path: InputPath, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
     ) throws -> Indexed {
-        try index(open(path), options: options, progress: progress)
+        try index(open(path), path.description, options: options, progress: progress)
     }
 
     /// Indexes the file at `path`, or finds it indexed.
@@ -54,7 +54,7 @@ public final class Analyzer {
     }
 
     private func index(
-        _ file: RecordingFile, options: IndexOptions, progress: (IndexProgress) -> Void
+        _ file: RecordingFile, _ name: String, options: IndexOptions, progress: (IndexProgress) -> Void
     ) throws -> Indexed {
         do {
             let indexer = try Indexer(model, library: library, options: options, cancellation: cancellation)
@@ -65,7 +65,7 @@ public final class Analyzer {
                 bytes: outcome.manifest.segments.reduce(0) { $0 + Int64($1.bytes) }, state: outcome.manifest.state,
                 notes: outcome.manifest.warnings, counters: outcome.manifest.counters, seconds: outcome.seconds)
         } catch {
-            throw Failure(error, subject: file.displayPath)
+            throw Failure(error, subject: name)
         }
     }
 
@@ -102,6 +102,7 @@ public final class Analyzer {
         let start = clock.now
         var reader: IndexReader
         var indexed: Indexed?
+        var otherwise: String?
         let name = recording.description
         let isFile = recording.isStandardInput || recording.withCString { access($0, F_OK) } == 0
         let known = isFile ? [] : try library.indexes(matching: name)
@@ -122,6 +123,11 @@ public final class Analyzer {
                         + "\(model.name): give the file to index it with this model, or --model")
             }
             reader = try IndexReader(directory: library.cache.path(indexID: fitting.key.id))
+            let wanted = indexer.key(content: fitting.key.content)
+            if wanted.sampling != fitting.key.sampling || wanted.record != fitting.key.record {
+                otherwise = "options: the index there is has sampling \(fitting.key.sampling) and record "
+                    + "\(fitting.key.record); give the file to index it as this command's options say"
+            }
         }
         let took = (clock.now - start).seconds
         var answer: Answer
@@ -138,6 +144,7 @@ public final class Analyzer {
             answer.notes.append("damaged: \(error.message); the recording was indexed again")
         }
         answer.timings.index = took
+        if let otherwise { answer.notes.append(otherwise) }
         if let indexed, indexed.framesNow > 0 {
             answer.timings.secondsPerFrame = indexed.seconds / Double(indexed.framesNow)
         }

@@ -19,6 +19,8 @@ public struct RecordingSummary: Sendable, Codable {
     public let segments: Int
     public let warnings: [String]
     public let counters: [String: Int]
+    /// "grid 1.0": how and how many frames per second.
+    public var samplingName: String { sampling.split(separator: ":").prefix(2).joined(separator: " ") }
 
     private enum CodingKeys: String, CodingKey {
         case id, index, name, path, frames, duration, bytes, state, model, sampling, record, created, segments, warnings
@@ -55,6 +57,12 @@ extension Library {
     /// - Throws: `LongtakeError` `unknown_recording`.
     public func recordings(matching name: String) throws -> [RecordingSummary] {
         var found = try indexes(matching: name)
+        if found.isEmpty {
+            // Under this path, or under another one of the same content.
+            let path = name == "-" ? "" : InputPath(name).absolute.description
+            let known = Set(try catalog.all().filter { $0.path == path }.map(\.indexID))
+            found = try cache.indexes().filter { known.contains($0.key.id) }
+        }
         if found.isEmpty { found = try cache.indexes().filter { $0.path == InputPath(name).absolute.description } }
         guard !found.isEmpty else { throw LongtakeError.unknown(name) }
         return found.map(RecordingSummary.init)

@@ -79,7 +79,10 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
             status = 1
             message = (error as NSError).localizedDescription
         }
-        if let subject, !message.contains(subject) { message = "\(subject): \(message)" }
+        // A failure has its subject already, and so has what names the path from the root.
+        if let subject, !(error is Failure), !message.contains(subject),
+            !message.contains(InputPath(subject).absolute.description)
+        { message = "\(subject): \(message)" }
         self.init(code: code, message: message, exitCode: status)
     }
 }

@@ -43,6 +43,8 @@ public struct FrameExport {
 
     public var size = Size.model
     public var options = IndexOptions()
+    /// Pictures of an earlier run in the folder are removed; otherwise they are an error.
+    public var overwrite = false
     /// The model whose preprocessing is used; nil: CLIP's at 336 pixels.
     public var modelPath: String?
     private let cancellation: Cancellation
@@ -72,9 +74,7 @@ public struct FrameExport {
             var entries: [Entry] = []
             while try stream.next(into: &frame) {
                 try cancellation.check()
-                if entries.isEmpty {
-                    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-                }
+                if entries.isEmpty { try prepare(folder) }
                 let parts = max(1, frame.rgb.count / max(1, frame.width * frame.height * 3))
                 let image = RGBImage(width: frame.width, height: frame.height * parts, pixels: frame.rgb)
                 let digits = String(frame.index)
@@ -94,8 +94,32 @@ public struct FrameExport {
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             try encoder.encode(summary).write(to: URL(fileURLWithPath: folder + "/frames.json"), options: .atomic)
             return summary
+        } catch let error as LongtakeError where error.code == .interrupted {
+            throw LongtakeError.interrupted(path, "the pictures so far are in \(folder), without frames.json")
         } catch {
             throw Failure(error, subject: path)
+        }
+    }
+
+    /// Makes the folder; pictures of an earlier run are in the way, for they could be taken for this one's.
+    private func prepare(_ folder: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            let old = try FileManager.default.contentsOfDirectory(atPath: folder).filter {
+                $0 == "frames.json" || ($0.hasPrefix("frame-") && $0.hasSuffix(".png"))
+            }
+            guard old.isEmpty || overwrite else {
+                throw Failure(
+                    code: "folder_not_empty",
+                    message: "\(folder): has \(old.count) files of an earlier run; choose another folder, or --overwrite them",
+                    exitCode: Exit.usage)
+            }
+            for name in old { try FileManager.default.removeItem(atPath: folder + "/" + name) }
+        } catch let error as Failure {
+            throw error
+        } catch {
+            throw Failure(
+                code: "cannot_write", message: "\(folder): the folder cannot be made or written to", exitCode: Exit.space)
         }
     }
 

@@ -30,6 +30,10 @@ public struct LongtakeError: Error, CustomStringConvertible, Sendable {
         )
     }
 
+    static func interrupted(_ path: String, _ what: String) -> Self {
+        .init(code: .interrupted, message: "\(path): interrupted; \(what)")
+    }
+
     static func unstable(_ path: String) -> Self {
         .init(
             code: .unstable,

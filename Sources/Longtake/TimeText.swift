@@ -1,4 +1,4 @@
-/// Times as people write them: 90, 1.5, 10m, 2h, 01:30, 01:30:00.250.
+/// Times as people write them: 90, 1.5, 10m, 2h, 1h30m, 01:30, 01:30:00.250.
 public enum TimeText {
     /// Seconds, or nil for anything else and for negative times.
     public static func seconds(_ text: String) -> Double? {
@@ -23,8 +23,23 @@ public enum TimeText {
             unit = known
             number = number.dropLast()
         }
-        guard let value = Double(number), value.isFinite, value >= 0 else { return nil }
-        return value * unit
+        if let value = Double(number), value.isFinite, value >= 0 { return value * unit }
+        return compound(text, units)
+    }
+
+    /// 1h30m, 11m30s: whole parts with units, the larger first.
+    private static func compound(_ text: String, _ units: [Character: Double]) -> Double? {
+        var (total, digits, last) = (0.0, "", Double.infinity)
+        for character in text {
+            if character.isASCII, character.isNumber {
+                digits.append(character)
+            } else {
+                guard let unit = units[character], unit < last, digits.count <= 9, let value = Double(digits) else { return nil }
+                total += value * unit
+                (digits, last) = ("", unit)
+            }
+        }
+        return digits.isEmpty && total.isFinite && !text.isEmpty ? total : nil
     }
 
     /// hh:mm:ss, hours as many digits as they need.

@@ -33,7 +33,10 @@ enum Main {
         Interruption.install()
         var command: any ParsableCommand
         do {
+            try Words.check(Array(CommandLine.arguments.dropFirst()))
             command = try LongtakeCommand.parseAsRoot()
+        } catch let error as UsageError {
+            end(Failure(code: "usage", message: error.description, exitCode: Exit.usage))
         } catch {
             end(parsing: error)
         }
@@ -75,7 +78,9 @@ enum Main {
         if wantsJSON {
             Console.jsonLine(ExitError(code: code, error: failure.code, message: failure.message), to: STDERR_FILENO)
         } else {
-            Console.note("longtake: " + Console.safe(failure.message))
+            // The progress line, if there is one.
+            if Console.isTerminal { Console.write("\r\u{1B}[2K", to: STDERR_FILENO) }
+            Console.note("longtake: " + Console.name(failure.message))
         }
         Glibc.exit(code)
     }

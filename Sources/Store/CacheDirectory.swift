@@ -26,9 +26,17 @@ public final class CacheDirectory: Sendable {
         if status.st_mode & 0o022 != 0 {
             throw StoreError.writableByOthers(path, mode: UInt32(status.st_mode & 0o7777))
         }
-        try writeTag()
-        try Posix.makeDirectory(indexesPath)
-        try Posix.makeDirectory(trashPath)
+        do {
+            try writeTag()
+            try Posix.makeDirectory(indexesPath)
+            try Posix.makeDirectory(trashPath)
+            try settlePrevious()
+        } catch {
+            // A cache that can only be read answers questions all the same.
+            guard access(path, W_OK) != 0, Posix.linkStatus(indexesPath) != nil else {
+                throw access(path, W_OK) == 0 ? error : StoreError.system(errno, "write to", path)
+            }
+        }
     }
 
     /// Where the index for `key` lies or would lie.
@@ -54,12 +62,23 @@ public final class CacheDirectory: Sendable {
         guard Posix.linkStatus(directory) != nil else { throw StoreError.noIndex(directory) }
         let lock = try IndexLock(directory: directory)
         defer { lock.release() }
+        try bury(directory)
+        try emptyTrash()
+    }
+
+    /// Moves a directory to the trash, by one rename; nothing when it is not there.
+    func bury(_ directory: String) throws {
+        guard Posix.linkStatus(directory) != nil else { return }
         var moment = timespec()
         clock_gettime(CLOCK_REALTIME, &moment)
-        let grave = "\(trashPath)/\(indexID).\(getpid()).\(moment.tv_sec).\(moment.tv_nsec)"
+        let name = directory.split(separator: "/").last.map(String.init) ?? "index"
+        let grave = "\(trashPath)/\(name).\(getpid()).\(moment.tv_sec).\(moment.tv_nsec)"
         if rename(directory, grave) != 0 { throw StoreError.system(errno, "remove", directory) }
         try Posix.syncDirectory(indexesPath)
-        // What an earlier run left in the trash goes too.
+    }
+
+    /// What an earlier run left in the trash goes too.
+    func emptyTrash() throws {
         for name in try Posix.names(in: trashPath) { try CacheDirectory.unlinkTree(trashPath + "/" + name) }
     }
 

@@ -83,6 +83,14 @@ public final class IndexWriter {
         lock = nil
     }
 
+    /// Seals what there is and gives the lock back: a later writer goes on from there. Returns the frames kept.
+    public func suspend() throws -> Int {
+        guard lock != nil else { return framesDone }
+        defer { discard() }
+        if let segment = open, segment.count > 0 { try seal(segment) }
+        return framesDone
+    }
+
     /// Removes the open segment and gives the lock back; sealed segments stay.
     public func discard() {
         discardOpenSegment()

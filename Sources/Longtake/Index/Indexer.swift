@@ -15,7 +15,7 @@ public final class Cancellation: Sendable {
     func check() throws {
         if isCancelled {
             throw LongtakeError(
-                code: .interrupted, message: "interrupted; what is sealed is kept, run it again to go on")
+                code: .interrupted, message: "interrupted")
         }
     }
 }
@@ -154,7 +154,8 @@ public final class Indexer {
     /// Decoding and encoding overlap: the slower one counts.
     private func estimate(frames: Int, info: RecordingInfo) -> Double {
         let cost = loaded.cost.frame?.indexTotal ?? 0
-        let encode = Double(frames) * cost / max(0.85 * peak, 1)
+        // Ten milliseconds of everything else per frame, which is much for a small model and little for a large one.
+        let encode = Double(frames) * (cost / max(0.85 * peak, 1) + 0.01)
         let rate = info.framesPerSecond.map { min(max($0, 1), 240) } ?? 25
         let pixels = Double(max(info.width, 1)) * Double(max(info.height, 1))
         return max(encode, (info.duration ?? 0) * rate * pixels / 150e6)
@@ -205,13 +206,37 @@ public final class Indexer {
                 seconds: (clock.now - start).seconds, framesNow: 0)
         }
         try checkSpace(file)
-        if options.force { try? library.cache.remove(indexID: key.id) }
+        // The old index stays until the new one is complete.
+        let replaces = try options.force && library.cache.setAside(indexID: key.id)
+        let made: (manifest: Manifest, result: DecodeResult, resumed: Int)
+        do {
+            made = try write(file, key, start: start, replaces: replaces, progress: progress)
+        } catch {
+            if replaces { try library.cache.restorePrevious(indexID: key.id) }
+            throw error
+        }
+        if replaces { try library.cache.dropPrevious(indexID: key.id) }
+        let (manifest, result, resumed) = made
+        try register(file, manifest)
+        return IndexOutcome(
+            action: resumed > 0 ? .resumed : .new, id: Library.id(content: content), manifest: manifest,
+            notes: result.notes, seconds: (clock.now - start).seconds, framesNow: manifest.frames - resumed)
+    }
+
+    private func write(
+        _ file: RecordingFile, _ key: IndexKey, start: ContinuousClock.Instant, replaces: Bool,
+        progress: (IndexProgress) -> Void
+    ) throws -> (Manifest, DecodeResult, resumed: Int) {
         let writer = try IndexWriter(cache: library.cache, key: key, layout: layout)
         let resumed = writer.framesDone
         let result: DecodeResult
         do {
             result = try encode(file, into: writer, start: start, progress: progress)
             guard file.isUnchanged || file.path.isEmpty else { throw LongtakeError.unstable(file.displayPath) }
+        } catch let error as LongtakeError where error.code == .interrupted {
+            if replaces { throw LongtakeError.interrupted(file.displayPath, "the index there was stays as it is") }
+            let kept = try writer.suspend()
+            throw LongtakeError.interrupted(file.displayPath, "\(kept) frames are kept, the next run goes on from there")
         } catch {
             writer.discard()
             if (error as? LongtakeError)?.code == .unstable { try? library.cache.remove(indexID: key.id) }
@@ -224,10 +249,7 @@ public final class Indexer {
             return made
         }
         guard let manifest else { throw LongtakeError(code: .badRequest, message: "no manifest was written") }
-        try register(file, manifest)
-        return IndexOutcome(
-            action: resumed > 0 ? .resumed : .new, id: Library.id(content: content), manifest: manifest,
-            notes: result.notes, seconds: (clock.now - start).seconds, framesNow: manifest.frames - resumed)
+        return (manifest, result, resumed)
     }
 
     /// The content's SHA-256, from the catalog where path, size, time and inode are those it was read with.

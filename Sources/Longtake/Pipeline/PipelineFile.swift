@@ -44,7 +44,7 @@ public struct PipelineFile: Sendable {
             throw Self.bad(path, "`version: 1` is needed; this program knows no other")
         }
         func resolve(_ name: String) -> String {
-            URL(fileURLWithPath: (name as NSString).expandingTildeInPath, relativeTo: url.deletingLastPathComponent())
+            URL(fileURLWithPath: Self.withHome(name), relativeTo: url.deletingLastPathComponent())
                 .path
         }
         model = try reader.string("model").map(resolve)
@@ -88,9 +88,15 @@ public struct PipelineFile: Sendable {
             maxTokens: try keys.integer("max_tokens"))
     }
 
+    /// "~/" is $HOME, as the shell has it.
+    private static func withHome(_ name: String) -> String {
+        guard name == "~" || name.hasPrefix("~/") else { return name }
+        return (ProcessInfo.processInfo.environment["HOME"] ?? NSHomeDirectory()) + name.dropFirst()
+    }
+
     static func bad(_ path: String, _ what: String, _ node: Node? = nil) -> LongtakeError {
         let line = node?.mark.map { ":\($0.line)" } ?? ""
-        return LongtakeError(code: .badPipeline, message: "\(path)\(line): \(what)")
+        return LongtakeError(code: .badPipeline, message: "\(path)\(line): \(what.split(separator: "\n").joined(separator: "; "))")
     }
 }
 

@@ -8,14 +8,14 @@ struct AskCommand: ParsableCommand {
         discussion: """
             EXAMPLES
               longtake ask day.mp4 "Who comes in?"
-              longtake ask vid_0f3a9c2e "What stands on the table?" --from 01:30:00 --to 02:00:00 --json
+              longtake ask vid_0f3a9c2e "What is on the table?" --from 01:30:00 --json
               longtake ask --image photo.png "What is this?"
 
             A file is indexed first where it is not; the next question then takes seconds. The answer goes to standard \
             output as it comes. It is a model's output and may be wrong.
             """)
 
-    @Argument(help: "A video file, or the id of an indexed recording (`longtake ls`).")
+    @Argument(help: "A video file, - for standard input, or the id of an indexed recording (`longtake ls`).")
     var recording: PathArgument
 
     @Argument(help: "The question.")
@@ -24,10 +24,10 @@ struct AskCommand: ParsableCommand {
     @Option(help: "Look only from here on: 90, 10m, 01:30:00.")
     var from: TimeArgument?
 
-    @Option(help: "Look only up to here.")
+    @Option(help: "Look only up to here (the frame at this time is not looked at).")
     var to: TimeArgument?
 
-    @Option(help: "Longest answer in tokens. (env: LONGTAKE_MAX_TOKENS)")
+    @Option(help: "Longest answer in tokens, 512 by default. (env: LONGTAKE_MAX_TOKENS)")
     var maxTokens: Int?
 
     @Option(help: "0: always the likeliest token; above: sampled. (env: LONGTAKE_TEMPERATURE)")
@@ -72,6 +72,7 @@ struct AskCommand: ParsableCommand {
         }
         var answer: Answer
         let analyzer = Analyzer(model: loaded, library: try library.open(), cancellation: Interruption.cancellation)
+        if image, from != nil || to != nil { throw UsageError("a picture has no times: leave --from and --to out") }
         if image {
             Interruption.endAtOnce()
             answer = try analyzer.ask(wanted, aboutPicture: recording.path.description, onText: onText)
@@ -117,11 +118,11 @@ struct AskCommand: ParsableCommand {
     }
 
     private func report(_ answer: Answer) {
-        for note in answer.notes { output.note("note: \(note)") }
+        for note in answer.notes { output.note("note: \(Console.name(note))") }
         guard answer.found else { return }
         let timings = answer.timings
-        var line = answer.frames == 1 ? "1 frame" : "\(answer.frames) frames"
-        if let first = answer.range.first, let last = answer.range.last {
+        var line = image ? "1 picture" : answer.frames == 1 ? "1 frame" : "\(answer.frames) frames"
+        if !image, let first = answer.range.first, let last = answer.range.last {
             line += " at \(TimeText.clock(first)) to \(TimeText.clock(last))"
         }
         if answer.fusion.frames < answer.fusion.of {

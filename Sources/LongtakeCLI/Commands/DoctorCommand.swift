@@ -9,12 +9,14 @@ struct DoctorCommand: ParsableCommand {
               longtake doctor --json > report.json      to paste into an issue
             """)
 
-    @OptionGroup var model: ModelOptions
+    @Option(help: "Threads to compute with; all cores by default. (env: LONGTAKE_THREADS)")
+    var threads: Int?
+
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
-        let report = DoctorReport(cacheFolder: library.cachePath, threads: try model.settings().threads)
+        let report = DoctorReport(cacheFolder: library.cachePath, threads: try ModelOptions.settings(threads: threads).threads)
         if output.json { return Console.json(report) }
         var rows = [
             ["longtake", report.version],

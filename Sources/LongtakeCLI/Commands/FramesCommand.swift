@@ -21,8 +21,13 @@ struct FramesCommand: ParsableCommand {
     @Option(help: "model: as the model's folder says (CLIP at 336 without a model); native: upright, square pixels.")
     var size = FrameExport.Size.model.rawValue
 
+    @Flag(help: "Remove the pictures of an earlier run from DIR.")
+    var overwrite = false
+
+    @Option(name: .shortAndLong, help: "Folder of the model, for its preprocessing. (env: LONGTAKE_MODEL)")
+    var model: String?
+
     @OptionGroup var sampling: SamplingOptions
-    @OptionGroup var model: ModelOptions
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
@@ -32,7 +37,8 @@ struct FramesCommand: ParsableCommand {
         var export = FrameExport(cancellation: Interruption.cancellation)
         export.size = size
         export.options = try sampling.options()
-        export.modelPath = model.model ?? Environment.text("MODEL")
+        export.overwrite = overwrite
+        export.modelPath = model ?? Environment.text("MODEL")
         let progress = output.progress
         let summary = try export.run(recording.path, into: out) { progress.show("\($0) frames written") }
         progress.clear()
@@ -40,7 +46,7 @@ struct FramesCommand: ParsableCommand {
             Console.json(summary)
         } else {
             Console.line(output.isQuiet ? out : "\(summary.frames.count) frames in \(Console.name(out))")
-            for note in summary.noteLines { output.note("note: \(note)") }
+            for note in summary.noteLines { output.note("note: \(Console.name(note))") }
         }
         if summary.status == "partial" { throw ExitCode(Exit.partial) }
     }

@@ -92,7 +92,8 @@ final class IndexReport {
         switch event {
         case .started(let path, let number, let count):
             self.path = path
-            file = count > 1 ? "[\(number)/\(count)] \(path)" : path
+            let name = path.split(separator: "/").last.map(String.init) ?? path
+            file = count > 1 ? "[\(number)/\(count)] \(name)" : name
             lastStatus = .now
         case .progress(let path, let step): show(step, path)
         case .indexed(let indexed): show(indexed)
@@ -165,7 +166,7 @@ final class IndexReport {
         }
         if indexed.isPartial { line += ", partial" }
         Console.line(line)
-        for note in indexed.notes { output.note("  note: \(note)") }
+        for note in indexed.notes { output.note("  note: \(Console.name(note))") }
     }
 
     func show(_ plans: [IndexPlan], isResult: Bool) {
@@ -200,13 +201,13 @@ final class IndexReport {
         }
     }
 
-    func show(_ summary: BatchSummary) {
+    func show(_ summary: BatchSummary, isPipeline: Bool = false) {
         progress.clear()
         if output.json { return Console.jsonLine(Summary(summary: summary)) }
         let files =
             summary.filesNew + summary.filesResumed + summary.filesUnmodified + summary.filesFailed
             + summary.filesSkipped
-        guard files != 1 || summary.answers + summary.answersUnchanged + summary.answersFailed > 0 else { return }
+        guard files != 1 || isPipeline || summary.answers + summary.answersUnchanged + summary.answersFailed > 0 else { return }
         var parts = ["\(summary.filesNew + summary.filesResumed) indexed", "\(summary.filesUnmodified) unchanged"]
         if summary.filesPartial > 0 { parts.append("\(summary.filesPartial) partial") }
         if summary.filesSkipped > 0 { parts.append("\(summary.filesSkipped) skipped") }

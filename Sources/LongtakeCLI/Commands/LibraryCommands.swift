@@ -21,12 +21,12 @@ struct ListCommand: ParsableCommand {
         guard !recordings.isEmpty else { return output.note("nothing is indexed yet: longtake index FILE") }
         let rows = recordings.map {
             [
-                $0.id, $0.duration.map { TimeText.clock($0) } ?? "", "\($0.frames) frames", Format.bytes($0.bytes),
+                $0.id, $0.samplingName, $0.duration.map { TimeText.clock($0) } ?? "", "\($0.frames) frames", Format.bytes($0.bytes),
                 $0.state,
                 Console.name($0.model), Console.name($0.name),
             ]
         }
-        Console.line(Format.table([["ID", "LENGTH", "FRAMES", "SIZE", "STATE", "MODEL", "NAME"]] + rows))
+        Console.line(Format.table([["ID", "SAMPLING", "LENGTH", "FRAMES", "SIZE", "STATE", "MODEL", "NAME"]] + rows))
     }
 }
 
@@ -78,7 +78,7 @@ struct RemoveCommand: ParsableCommand {
               longtake rm day.mp4 --dry-run
             """)
 
-    @Argument(help: "Ids, starts of ids, or paths they were indexed from.")
+    @Argument(help: "Ids, starts of ids, or paths they were indexed from: all indexes of these recordings. Or an index's own id (`longtake show`): that one.")
     var recordings: [String]
 
     @Flag(name: .shortAndLong, help: "Do not ask. Needed where standard input is no terminal.")
@@ -107,6 +107,9 @@ struct RemoveCommand: ParsableCommand {
 
     private func ask(_ found: [RecordingSummary]) throws {
         guard isatty(STDIN_FILENO) == 1 else { throw UsageError("to remove without being asked, give --yes") }
+        for item in found {
+            Console.note("\(item.id)  \(item.samplingName)  \(Console.name(item.name))  \(Format.bytes(item.bytes))")
+        }
         let bytes = found.reduce(0) { $0 + $1.bytes }
         Console.write(
             "remove \(found.count) \(found.count == 1 ? "index" : "indexes"), \(Format.bytes(bytes))? [y/N] ",

@@ -26,7 +26,7 @@ struct RunCommand: ParsableCommand {
         for note in loaded.notes { output.note("note: \(note)") }
         let report = IndexReport(output)
         let summary = try PipelineRunner(file, analyzer: analyzer).run { report.show($0) }
-        report.show(summary)
+        report.show(summary, isPipeline: true)
         if summary.isPartial { throw ExitCode(Exit.partial) }
     }
 }

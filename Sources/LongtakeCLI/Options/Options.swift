@@ -36,7 +36,14 @@ struct ModelOptions: ParsableArguments {
     var threads: Int?
 
     func settings() throws -> ModelSettings {
-        let threads = try self.threads ?? Environment.value("THREADS", Int.self)
+        try Self.settings(precision: precision, backend: backend, threads: threads)
+    }
+
+    /// Where an option is not given, the environment says it.
+    static func settings(
+        precision: String? = nil, backend: String? = nil, threads: Int?
+    ) throws -> ModelSettings {
+        let threads = try threads ?? Environment.value("THREADS", Int.self)
         if let threads, !(1...1024).contains(threads) {
             throw UsageError("--threads must be 1 to 1024, not \(threads)")
         }
@@ -69,10 +76,10 @@ struct ModelOptions: ParsableArguments {
 
 /// Where indexes and the catalogue are.
 struct LibraryOptions: ParsableArguments {
-    @Option(help: "Folder of the frame cache. (env: LONGTAKE_CACHE_DIR, else $XDG_CACHE_HOME/longtake)")
+    @Option(help: "Folder of the frame cache. (env: LONGTAKE_CACHE_DIR, else $XDG_CACHE_HOME/longtake or ~/.cache/longtake)")
     var cacheDir: String?
 
-    @Option(help: "Folder of the catalogue. (env: LONGTAKE_DATA_DIR, else $XDG_DATA_HOME/longtake)")
+    @Option(help: "Folder of the catalogue. (env: LONGTAKE_DATA_DIR, else $XDG_DATA_HOME/longtake or ~/.local/share/longtake)")
     var dataDir: String?
 
     var cachePath: String {
@@ -95,7 +102,7 @@ struct LibraryOptions: ParsableArguments {
 
 /// How recordings are turned into frames.
 struct SamplingOptions: ParsableArguments {
-    @Option(help: "Frames per second. (env: LONGTAKE_FPS)")
+    @Option(help: "Frames per second, 1 by default. (env: LONGTAKE_FPS)")
     var fps: Double?
 
     @Option(
@@ -109,10 +116,10 @@ struct SamplingOptions: ParsableArguments {
     var stream: Int?
 
     @Option(
-        help: "Longest recording; the rest is left out (status partial). 90, 10m, 24h. (env: LONGTAKE_MAX_DURATION)")
+        help: "Longest recording; the rest is left out (status partial). 90, 10m, 24h (the default). (env: LONGTAKE_MAX_DURATION)")
     var maxDuration: TimeArgument?
 
-    @Option(help: "Most frames of a recording. (env: LONGTAKE_MAX_FRAMES)")
+    @Option(help: "Most frames of a recording, 10000000 by default. (env: LONGTAKE_MAX_FRAMES)")
     var maxFrames: Int?
 
     @Flag(help: "Take frames that the decoder flags as damaged too. (env: LONGTAKE_KEEP_CORRUPT)")

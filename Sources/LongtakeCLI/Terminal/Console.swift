@@ -4,8 +4,8 @@ import Longtake
 
 /// Results to standard output, everything else to standard error.
 enum Console {
-    static let isTerminal = isatty(STDERR_FILENO) == 1
-    static let wide: Bool = isatty(STDOUT_FILENO) == 1
+    /// Whether lines on standard error can be rewritten.
+    static let isTerminal = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
 
     /// A line of the result.
     static func line(_ text: String = "") { write(text + "\n", to: STDOUT_FILENO) }
@@ -36,8 +36,10 @@ enum Console {
             if wrote < 0, errno == EINTR { continue }
             // The reader is gone (`| head`): stop quietly, as a shell reports it. Without standard error, go on.
             if wrote <= 0 {
-                if descriptor == STDOUT_FILENO { Glibc.exit(errno == EPIPE ? 141 : 1) }
-                return
+                guard descriptor == STDOUT_FILENO else { return }
+                if errno == EPIPE { Glibc.exit(141) }
+                note("longtake: cannot write to standard output: \(String(cString: strerror(errno)))")
+                Glibc.exit(Exit.space)
             }
             bytes = bytes.dropFirst(wrote)
         }

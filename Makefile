@@ -2,6 +2,7 @@
 .PHONY: demo test test-openblas build setup format check parity bench memory full-size clean
 
 SWIFT ?= swift
+export SWIFT
 
 demo: build
 	scripts/demo
@@ -37,10 +38,12 @@ parity: build
 
 # The frame path at full size against PyTorch's measured 2.4–2.7 s per frame: writes an 18 GB checkpoint to out/. 8 minutes.
 full-size: build
+	scripts/setup --test
 	scripts/full-size
 
 # Peak memory while indexing 10 minutes and 3 hours. 10 minutes.
 memory: build
+	scripts/setup --test
 	scripts/memory
 
 bench: full-size memory

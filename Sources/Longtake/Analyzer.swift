@@ -183,6 +183,8 @@ public final class Analyzer {
             return try asker.checkContext(prompt, frames: 0, maxTokens: question.maxTokens)
         }
         let plan = try plan(path, options: options)
+        // What is indexed says itself how long it is.
+        guard !plan.indexed else { return }
         let end = min(plan.duration ?? 0, question.to ?? .infinity)
         let seconds = max(0, end - (question.from ?? 0))
         let frames = min(Int(min(seconds * options.framesPerSecond, 1e9)), plan.frames ?? 0)
@@ -192,7 +194,7 @@ public final class Analyzer {
     private func open(_ path: InputPath) throws -> RecordingFile {
         do {
             return try path.isStandardInput
-                ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: path.absolute.bytes)
+                ? Spool.standardInput(limit: Spool.defaultLimit, cancellation: cancellation) : RecordingFile(path: path.absolute.bytes)
         } catch {
             throw Failure(error, subject: path.description)
         }

@@ -4,6 +4,9 @@ internal import Media
 public enum DecodeWorkerProcess {
     public static let command = DecodeWorker.command
 
+    /// For a program that has this subcommand: recordings are decoded by itself, whatever its file is called.
+    public static func useThisProgram() { DecodeWorker.useThisProgram() }
+
     /// The process' main function; returns its exit status.
     public static func main(request: String, parent: Int32) -> Int32 {
         DecodeWorker.main(request: request, parent: parent)

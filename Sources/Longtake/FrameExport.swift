@@ -58,7 +58,7 @@ public struct FrameExport {
             try options.validate()
             let file =
                 try input.isStandardInput
-                ? Spool.standardInput(limit: Spool.defaultLimit) : RecordingFile(path: input.bytes)
+                ? Spool.standardInput(limit: Spool.defaultLimit, cancellation: cancellation) : RecordingFile(path: input.bytes)
             var request = FrameRequest(output: try output())
             request.framesPerSecond = options.framesPerSecond
             request.sampling = options.sampling

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 public import Store
 
 /// Where recordings' indexes and the catalog are kept.
@@ -25,7 +26,12 @@ public final class Library {
                 exitCode: Exit.space)
         }
         let file = dataPath + "/catalog.sqlite"
-        catalog = try Catalog(path: file)
+        do {
+            catalog = try Catalog(path: file)
+        } catch where access(dataPath, W_OK) != 0 {
+            // A library that can only be read answers questions all the same.
+            catalog = try Catalog.inMemory()
+        }
         if try catalog.all().isEmpty {
             let manifests = try cache.indexes()
             if !manifests.isEmpty { try catalog.rebuild(from: manifests) }

@@ -31,6 +31,7 @@ enum Main {
             return LongtakeCommand.main()
         }
         Interruption.install()
+        DecodeWorkerProcess.useThisProgram()
         var command: any ParsableCommand
         do {
             try Words.check(Array(CommandLine.arguments.dropFirst()))

@@ -123,3 +123,24 @@ public struct DecodeResult: Sendable, Codable, Equatable {
         case coveredSeconds = "covered_seconds"
     }
 }
+
+// The worker's numbers are as hostile as the file's.
+extension RecordingInfo {
+    /// Without numbers that cannot be.
+    var believable: RecordingInfo {
+        var info = self
+        if let duration, !(duration > 0 && duration <= 31 * 86_400) { info.duration = nil }
+        if let framesPerSecond, !(framesPerSecond > 0 && framesPerSecond <= 1e6) { info.framesPerSecond = nil }
+        if let startSeconds, !startSeconds.isFinite { info.startSeconds = nil }
+        return info
+    }
+}
+
+extension DecodeResult {
+    var believable: DecodeResult {
+        var result = self
+        result.info = info.believable
+        if !(coveredSeconds >= 0 && coveredSeconds < 1e12) { result.coveredSeconds = 0 }
+        return result
+    }
+}

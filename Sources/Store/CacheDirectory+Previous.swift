@@ -1,35 +1,58 @@
 import Glibc
 
-/// An index that is being made anew: the old one stands aside until the new one is complete.
+/// An index that is being made anew: the old one stands aside, in `indexes/<id>.previous`, until the new one is complete.
 ///
-/// `indexes/<id>.previous` holds it. Whoever opens the cache puts it back where its successor was left unfinished.
+/// Its lock is held meanwhile: whoever opens the cache and finds one without a lock puts it back, or drops it where its
+/// successor was finished.
+public final class PreviousIndex {
+    private let cache: CacheDirectory
+    private let indexID: String
+    private let lock: IndexLock
+
+    init(cache: CacheDirectory, indexID: String, lock: IndexLock) {
+        self.cache = cache
+        self.indexID = indexID
+        self.lock = lock
+    }
+
+    /// The new index is complete: the old one goes.
+    public func drop() throws {
+        defer { lock.release() }
+        try cache.dropPrevious(indexID)
+    }
+
+    /// The new index did not come about: the old one takes its place again, what there is of the new one goes.
+    public func restore() throws {
+        defer { lock.release() }
+        try cache.restorePrevious(indexID)
+    }
+}
+
 extension CacheDirectory {
     private static let suffix = ".previous"
     private func previousPath(_ indexID: String) -> String { path(indexID: indexID) + Self.suffix }
 
-    /// Moves an index aside; false when there is none.
+    /// Moves an index aside; nil when there is none.
     ///
     /// Throws `StoreError`: `.locked` while it is being written, `.badKey`.
-    public func setAside(indexID: String) throws -> Bool {
+    public func setAside(indexID: String) throws -> PreviousIndex? {
         guard IndexKey.isID(indexID) else { throw StoreError.badIndexID(indexID) }
         let directory = path(indexID: indexID)
-        guard Posix.linkStatus(directory) != nil else { return false }
+        guard Posix.linkStatus(directory) != nil else { return nil }
+        // The lock is on the file, which moves with its directory.
         let lock = try IndexLock(directory: directory)
-        defer { lock.release() }
         try bury(previousPath(indexID))
         if rename(directory, previousPath(indexID)) != 0 { throw StoreError.system(errno, "set aside", directory) }
         try Posix.syncDirectory(Posix.parent(of: directory))
-        return true
+        return PreviousIndex(cache: self, indexID: indexID, lock: lock)
     }
 
-    /// The new index is complete: the old one goes.
-    public func dropPrevious(indexID: String) throws {
+    fileprivate func dropPrevious(_ indexID: String) throws {
         try bury(previousPath(indexID))
         try emptyTrash()
     }
 
-    /// The new index did not come about: the old one takes its place again, what there is of the new one goes.
-    public func restorePrevious(indexID: String) throws {
+    fileprivate func restorePrevious(_ indexID: String) throws {
         guard Posix.linkStatus(previousPath(indexID)) != nil else { return }
         try bury(path(indexID: indexID))
         if rename(previousPath(indexID), path(indexID: indexID)) != 0 {
@@ -44,18 +67,14 @@ extension CacheDirectory {
         let folder = Posix.parent(of: path(indexID: "x"))
         for name in try Posix.names(in: folder) where name.hasSuffix(Self.suffix) {
             let id = String(name.dropLast(Self.suffix.count))
-            guard IndexKey.isID(id) else { continue }
-            let directory = path(indexID: id)
-            if Posix.linkStatus(directory) != nil {
-                // Someone is writing it just now.
-                guard let lock = try? IndexLock(directory: directory) else { continue }
-                lock.release()
-                if (try? ManifestFile.load(directory: directory)) != nil {
-                    try dropPrevious(indexID: id)
-                    continue
-                }
+            // A lock that is taken means that its run is alive.
+            guard IndexKey.isID(id), let lock = try? IndexLock(directory: folder + "/" + name) else { continue }
+            defer { lock.release() }
+            if (try? ManifestFile.load(directory: path(indexID: id))) != nil {
+                try dropPrevious(id)
+            } else {
+                try restorePrevious(id)
             }
-            try restorePrevious(indexID: id)
         }
     }
 }

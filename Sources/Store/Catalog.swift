@@ -65,6 +65,16 @@ public final class Catalog: Sendable {
         }
     }
 
+    private init(_ database: DatabaseQueue) {
+        path = ":memory:"
+        self.database = database
+    }
+
+    /// A catalogue that is forgotten with the process, for libraries that can only be read.
+    public static func inMemory() throws -> Catalog {
+        try translated(":memory:") { Catalog(try open(":memory:")) }
+    }
+
     /// The newest row of the file at `path` if size, time and inode are still the same.
     public func find(path: String, size: Int64, modified: Int64, inode: UInt64) throws -> RecordingRow? {
         try rows(

@@ -42,7 +42,32 @@ public final class IndexWriter {
         lock = try IndexLock(directory: directory)
         IndexWriter.ignoreFileSizeSignal()
         try keepSealedSegments()
+        try checkShortSegment()
     }
+
+    /// A short last segment is written anew when it grows: what is damaged of it must go now, not then.
+    private func checkShortSegment() throws {
+        guard let last = segments.last, last.count < framesPerSegment, Posix.linkStatus(manifestPath) == nil else { return }
+        do {
+            let source = try SegmentReader(directory: directory, number: segments.count - 1)
+            let descriptor = try SegmentReader.open(source.path)
+            defer { close(descriptor) }
+            for (part, size) in layout.parts.map(\.bytes).enumerated() {
+                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
+                defer { buffer.deallocate() }
+                for record in 0..<source.entries.count {
+                    try IndexReader.readPart(descriptor, of: source, record: record, part: part, into: buffer)
+                }
+            }
+        } catch let error as StoreError where error.code == .damaged || error.code == .notFound {
+            segments.removeLast()
+            framesDone = last.first
+            try Posix.remove(directory + "/" + last.file)
+            try Posix.syncDirectory(directory)
+        }
+    }
+
+    private var manifestPath: String { directory + "/" + ManifestFile.name }
 
     /// Adds the next frame; `parts` are the record's parts in the layout's order.
     ///

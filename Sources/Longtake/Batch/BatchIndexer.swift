@@ -88,7 +88,9 @@ public struct BatchIndexer {
                 event(.indexed(indexed))
             } catch {
                 let failure = Failure(error, subject: file.description)
-                if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
+                // A plan that does not fit is that file's own trouble; a disk that is full is everyone's.
+                let isPlan = failure.code == LongtakeError.Code.notEnoughDisk.rawValue && files.count > 1
+                if !isPlan, failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
                 if failure.code == LongtakeError.Code.growing.rawValue {
                     summary.filesSkipped += 1
                     event(.skipped(path: file.description, failure))

@@ -13,8 +13,10 @@ final class FrameQueue: @unchecked Sendable {
     private var stopped = false
     private var failure: (any Error)?
     private let stream: FrameStream
+    private let cancellation: Cancellation
 
-    init(_ stream: FrameStream, capacity: Int) {
+    init(_ stream: FrameStream, capacity: Int, cancellation: Cancellation) {
+        self.cancellation = cancellation
         self.stream = stream
         slots = (0..<max(capacity, 1)).map { _ in Frame() }
     }
@@ -61,7 +63,11 @@ final class FrameQueue: @unchecked Sendable {
         defer { condition.unlock() }
         var taken = 0
         while taken < batch.count {
-            while filled == 0, !ended { condition.wait() }
+            while filled == 0, !ended {
+                // A file may be read for minutes before its first wanted frame.
+                _ = condition.wait(until: Date(timeIntervalSinceNow: 0.2))
+                try cancellation.check()
+            }
             guard filled > 0 else { break }
             swap(&slots[first], &batch[taken])
             first = (first + 1) % slots.count

@@ -162,13 +162,15 @@ public final class Indexer {
     }
     private lazy var peak = loaded.compute.measurePeak()
 
-    private func checkSpace(_ file: RecordingFile) throws {
+    private func checkSpace(_ file: RecordingFile, framesDone: Int) throws {
         let plan = try plan(file)
-        guard let bytes = plan.bytes, bytes > plan.freeBytes else { return }
+        let bytes = Int64(max(0, (plan.frames ?? 0) - framesDone)) * Int64(plan.bytesPerFrame)
+        guard bytes > plan.freeBytes else { return }
         throw LongtakeError(
             code: .notEnoughDisk,
-            message: "indexing needs \(bytes) bytes for \(plan.frames ?? 0) frames, \(library.cache.path) has "
-                + "\(plan.freeBytes) free; remove indexes (`longtake rm`), lower --fps, or set LONGTAKE_CACHE_DIR to a larger disk"
+            message: "indexing needs \(bytes) bytes for \((plan.frames ?? 0) - framesDone) frames, \(library.cache.path) has "
+                + "\(plan.freeBytes) free; remove indexes (`longtake rm`), lower --fps, set LONGTAKE_CACHE_DIR to a larger disk, "
+                + "or, if the recording is shorter than it says, give --max-duration"
         )
     }
 
@@ -199,23 +201,22 @@ public final class Indexer {
         }
         let content = try hash(file)
         let key = key(content: content)
-        if !options.force, let reader = try? IndexReader(cache: library.cache, key: key) {
+        if !options.force, let reader = try? IndexReader(cache: library.cache, key: key), !reader.manifest.endedByWorker {
             try register(file, reader.manifest)
             return IndexOutcome(
                 action: .unchanged, id: Library.id(content: content), manifest: reader.manifest, notes: [],
                 seconds: (clock.now - start).seconds, framesNow: 0)
         }
-        try checkSpace(file)
         // The old index stays until the new one is complete.
-        let replaces = try options.force && library.cache.setAside(indexID: key.id)
+        let previous = options.force ? try library.cache.setAside(indexID: key.id) : nil
         let made: (manifest: Manifest, result: DecodeResult, resumed: Int)
         do {
-            made = try write(file, key, start: start, replaces: replaces, progress: progress)
+            made = try write(file, key, start: start, replaces: previous != nil, progress: progress)
         } catch {
-            if replaces { try library.cache.restorePrevious(indexID: key.id) }
+            try previous?.restore()
             throw error
         }
-        if replaces { try library.cache.dropPrevious(indexID: key.id) }
+        try previous?.drop()
         let (manifest, result, resumed) = made
         try register(file, manifest)
         return IndexOutcome(
@@ -229,9 +230,14 @@ public final class Indexer {
     ) throws -> (Manifest, DecodeResult, resumed: Int) {
         let writer = try IndexWriter(cache: library.cache, key: key, layout: layout)
         let resumed = writer.framesDone
-        let result: DecodeResult
+        var result: DecodeResult
         do {
+            try checkSpace(file, framesDone: resumed)
             result = try encode(file, into: writer, start: start, progress: progress)
+            if result.endedByWorker, !cancellation.isCancelled {
+                // Killed from outside, perhaps, or storage that hung: once more, from where it ended.
+                result = try encode(file, into: writer, start: start, progress: progress)
+            }
             guard file.isUnchanged || file.path.isEmpty else { throw LongtakeError.unstable(file.displayPath) }
         } catch let error as LongtakeError where error.code == .interrupted {
             if replaces { throw LongtakeError.interrupted(file.displayPath, "the index there was stays as it is") }
@@ -254,7 +260,7 @@ public final class Indexer {
 
     /// The content's SHA-256, from the catalog where path, size, time and inode are those it was read with.
     private func hash(_ file: RecordingFile) throws -> String {
-        if let known = try library.catalog.find(
+        if !options.force, let known = try library.catalog.find(
             path: file.displayPath, size: file.size, modified: file.modified, inode: file.inode)
         {
             return known.content
@@ -273,7 +279,7 @@ public final class Indexer {
         var request = request()
         request.firstIndex = writer.framesDone
         let stream = try FrameStream(file, request: request)
-        let queue = FrameQueue(stream, capacity: 2 * encoder.batchSize)
+        let queue = FrameQueue(stream, capacity: 2 * encoder.batchSize, cancellation: cancellation)
         queue.start()
         defer { queue.stop() }
         var batch = (0..<encoder.batchSize).map { _ in Frame() }
@@ -336,5 +342,20 @@ extension RecordingFile {
     /// The path in base64 where it is no UTF-8; nil elsewhere.
     var pathBase64: String? {
         String(validating: path, as: UTF8.self) == nil ? Data(path).base64EncodedString() : nil
+    }
+}
+
+extension DecodeResult {
+    /// What ended the reading before its end without the recording being to blame for sure.
+    static let workerCodes: Set<String> = ["decoder_crashed", "decoder_stuck", "worker", "read_error"]
+
+    var endedByWorker: Bool { notes.contains { Self.workerCodes.contains($0.code) } }
+}
+
+extension Manifest {
+    /// Such an index is gone on with, not left alone.
+    var endedByWorker: Bool {
+        state == "partial"
+            && warnings.contains { warning in DecodeResult.workerCodes.contains { warning.hasPrefix($0 + ": ") } }
     }
 }

@@ -6,7 +6,7 @@ internal import Media
 enum Spool {
     static let defaultLimit: Int64 = 64 << 30
 
-    static func standardInput(limit: Int64) throws -> RecordingFile {
+    static func standardInput(limit: Int64, cancellation: Cancellation) throws -> RecordingFile {
         let folder = NSTemporaryDirectory()
         var template = Array((folder + "/longtake-XXXXXX").utf8CString)
         let descriptor = mkstemp(&template)
@@ -20,6 +20,8 @@ enum Spool {
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         var total: Int64 = 0
         while true {
+            if cancellation.isCancelled { close(descriptor) }
+            try cancellation.check()
             let got = read(0, &buffer, buffer.count)
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else {

@@ -76,7 +76,7 @@ public struct PipelineRunner {
         var known = try Self.keys(descriptor, output)
         for recording in recordings {
             for asked in file.questions {
-                let key = Self.key(recording.index, asked)
+                let key = Self.key(recording, asked)
                 guard !known.contains(key) else {
                     summary.answersUnchanged += 1
                     continue
@@ -104,9 +104,9 @@ public struct PipelineRunner {
     }
 
     /// What an answer depends on: the index and the question as asked.
-    private static func key(_ index: String, _ asked: PipelineFile.Asked) -> String {
+    private static func key(_ recording: Analyzer.Indexed, _ asked: PipelineFile.Asked) -> String {
         let parts = [
-            index, asked.id, asked.question, asked.from.map { "\($0)" } ?? "", asked.to.map { "\($0)" } ?? "",
+            recording.index, "\(recording.frames)", recording.state, asked.id, asked.question, asked.from.map { "\($0)" } ?? "", asked.to.map { "\($0)" } ?? "",
             asked.maxTokens.map { "\($0)" } ?? "",
         ]
         return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))
@@ -114,7 +114,13 @@ public struct PipelineRunner {
 
     private static func keys(_ descriptor: Int32, _ output: String) throws -> Set<String> {
         let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: false)
-        guard let data = try? handle.readToEnd() else { return [] }
+        let data: Data?
+        do {
+            data = try handle.readToEnd()
+        } catch {
+            throw cannotWrite(output)
+        }
+        guard let data else { return [] }
         var found: Set<String> = []
         for line in data.split(separator: UInt8(ascii: "\n")) {
             if let known = try? JSONDecoder().decode(Known.self, from: line) { found.insert(known.key) }

@@ -92,7 +92,8 @@ struct RemoveCommand: ParsableCommand {
 
     mutating func run() throws {
         let library = try library.open()
-        let found = try recordings.flatMap { try library.recordings(matching: $0) }
+        var seen: Set<String> = []
+        let found = try recordings.flatMap { try library.recordings(matching: $0) }.filter { seen.insert($0.index).inserted }
         if !dryRun, !yes { try ask(found) }
         if !dryRun { for item in found { _ = try library.remove(item.index) } }
         if output.json { return Console.json(found) }
@@ -106,6 +107,7 @@ struct RemoveCommand: ParsableCommand {
     }
 
     private func ask(_ found: [RecordingSummary]) throws {
+        Interruption.endAtOnce()
         guard isatty(STDIN_FILENO) == 1 else { throw UsageError("to remove without being asked, give --yes") }
         for item in found {
             Console.note("\(item.id)  \(item.samplingName)  \(Console.name(item.name))  \(Format.bytes(item.bytes))")

@@ -34,6 +34,11 @@ enum Console {
         while !bytes.isEmpty {
             let wrote = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if wrote < 0, errno == EINTR { continue }
+            if wrote < 0, errno == EAGAIN {
+                var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&room, 1, -1)
+                continue
+            }
             // The reader is gone (`| head`): stop quietly, as a shell reports it. Without standard error, go on.
             if wrote <= 0 {
                 guard descriptor == STDOUT_FILENO else { return }

@@ -19,7 +19,12 @@ enum Interruption {
         // Made now: a signal handler must not be the first to touch a lazy global.
         _ = (cancellation, received.load(ordering: .relaxed), immediate.load(ordering: .relaxed))
         signal(SIGPIPE, SIG_IGN)
-        for number in [SIGINT, SIGTERM] { signal(number) { Interruption.handle($0) } }
+        for number in [SIGINT, SIGTERM] {
+            var action = sigaction()
+            action.__sigaction_handler.sa_handler = { Interruption.handle($0) }
+            // Without SA_RESTART: a read that waits comes back and looks at the cancellation.
+            sigaction(number, &action, nil)
+        }
     }
 
     /// From here on there is nothing to save: a signal ends the process at once.

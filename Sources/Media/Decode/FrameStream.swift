@@ -59,10 +59,10 @@ public final class FrameStream: Sendable {
                     return true
                 case .info:
                     let info = try worker.readJSON(RecordingInfo.self, message, timeout: request.watchdog)
-                    state.withLock { $0.result.info = info }
+                    state.withLock { $0.result.info = info.believable }
                 case .end:
                     let result = try worker.readJSON(DecodeResult.self, message, timeout: request.watchdog)
-                    state.withLock { $0.result = result }
+                    state.withLock { $0.result = result.believable }
                     _ = worker.wait()
                     return finish()
                 case .failure:
@@ -99,7 +99,7 @@ public final class FrameStream: Sendable {
 
     private func accept(_ message: WorkerMessage, from worker: WorkerProcess, into frame: inout Frame) throws {
         let last = state.withLock { $0.lastIndex }
-        guard message.index > last || (last == -1 && message.index >= request.firstIndex),
+        guard message.index == max(last + 1, request.firstIndex),
             message.index < request.maxFrames, message.gridTime.isFinite, message.ptsSeconds.isFinite,
             isGridTime(message), message.parts > 0, message.parts <= 64, message.width > 0, message.height > 0,
             message.width <= request.maxPixels / message.height,
@@ -111,6 +111,9 @@ public final class FrameStream: Sendable {
             else {
                 throw MediaError.worker("a frame of another size than asked for")
             }
+        }
+        if request.output == .native || request.output == .picture {
+            guard message.parts == 1 else { throw MediaError.worker("more pictures than asked for") }
         }
         frame.index = message.index
         frame.gridTime = message.gridTime

@@ -46,7 +46,7 @@ public final class RecordingFile: @unchecked Sendable {
         var status = stat()
         let known = fstat(opened, &status) == 0
         size = Int64(status.st_size)
-        modified = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+        modified = Self.nanoseconds(status.st_mtim)
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
         guard known else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
@@ -66,11 +66,16 @@ public final class RecordingFile: @unchecked Sendable {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
         size = Int64(status.st_size)
-        modified = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+        modified = Self.nanoseconds(status.st_mtim)
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
         guard size > 0 else { throw MediaError.empty() }
         try sniff()
+    }
+
+    /// Beyond the year 2262 the number wraps around; it only has to be the same one each time.
+    private static func nanoseconds(_ time: timespec) -> Int64 {
+        Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }
 
     deinit { close(descriptor) }
@@ -84,7 +89,7 @@ public final class RecordingFile: @unchecked Sendable {
         }
         guard found == 0 else { return false }
         return UInt64(now.st_ino) == inode && Int64(now.st_size) == size
-            && Int64(now.st_mtim.tv_sec) * 1_000_000_000 + Int64(now.st_mtim.tv_nsec) == modified
+            && Self.nanoseconds(now.st_mtim) == modified
     }
 
     private static func kind(_ mode: mode_t) -> String? {

@@ -38,6 +38,8 @@ final class WorkerProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, source, DecodeWorker.fileDescriptor)
         posix_spawn_file_actions_adddup2(&actions, sink, DecodeWorker.pipeDescriptor)
+        // Nothing else that this process may have inherited.
+        _ = lt_spawn_closes_from(&actions, DecodeWorker.pipeDescriptor + 1)
         // A group of its own: Ctrl-C at the terminal is the parent's to handle.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -62,9 +64,13 @@ final class WorkerProcess: Sendable {
         close(pipe)
     }
 
+    /// Set by a program that has the hidden subcommand itself, whatever its file is called.
+    static let isThisProgram = Atomic<Bool>(false)
+
     /// The binary that has the hidden subcommand: this one, or `longtake` beside it (as in the tests), or $LONGTAKE_WORKER.
     static func executable() throws -> String {
         if let set = getenv("LONGTAKE_WORKER") { return String(cString: set) }
+        if isThisProgram.load(ordering: .relaxed) { return "/proc/self/exe" }
         let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
         let url = URL(fileURLWithPath: own)
         if url.lastPathComponent == "longtake" { return "/proc/self/exe" }

@@ -2,7 +2,7 @@ extension DecodeResult {
     /// Says what the counters mean for the whole.
     ///
     /// - Parameters:
-    ///   - readToEnd: no limit and no list of wanted frames stopped it before.
+    ///   - readToEnd: no limit and no list of wanted frames stopped it before, and the length said is the video's.
     ///   - indexEnd: where the container's own index says the last picture ends in the file; nil where it has none.
     mutating func judge(readToEnd: Bool, indexEnd: Int64?, fileSize: Int64) {
         if counters.discontinuities > 0 {

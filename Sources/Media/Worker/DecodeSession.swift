@@ -28,6 +28,8 @@ final class DecodeSession {
 
     /// Seconds per tick: `tick` rounded, `base` exactly.
     private let tick: Double
+    /// Whether the length that is said is the video's own.
+    private var lengthIsVideos = true
     private let base: AVRational
     private let frameTicks: Int64
 
@@ -118,9 +120,13 @@ final class DecodeSession {
     private func describeDuration(_ demuxer: borrowing Demuxer) {
         var seconds = -1.0
         if stream.pointee.duration > 0 {
-            seconds = Double(stream.pointee.duration) * tick
+            seconds = inSeconds(stream.pointee.duration)
+        } else if let tagged = taggedDuration {
+            seconds = tagged
         } else if demuxer.context.pointee.duration > 0 {
             seconds = Double(demuxer.context.pointee.duration) / Double(AV_TIME_BASE)
+            // The longest stream's, which need not be the video.
+            lengthIsVideos = demuxer.context.pointee.nb_streams == 1
         }
         if seconds > 31 * 86_400 {
             result.note(
@@ -129,6 +135,17 @@ final class DecodeSession {
         } else if seconds > 0 {
             result.info.duration = seconds
         }
+    }
+
+    /// Matroska's muxers write each stream's length as a tag, 00:00:10.040000000.
+    private var taggedDuration: Double? {
+        guard let entry = av_dict_get(stream.pointee.metadata, "DURATION", nil, 0), let value = entry.pointee.value else {
+            return nil
+        }
+        let parts = String(cString: value).split(separator: ":").map { Double($0) }
+        guard parts.count == 3, let hours = parts[0], let minutes = parts[1], let seconds = parts[2] else { return nil }
+        let whole = hours * 3600 + minutes * 60 + seconds
+        return whole.isFinite && whole > 0 ? whole : nil
     }
 
     // MARK: Reference sampling
@@ -364,7 +381,8 @@ final class DecodeSession {
         guard shown else {
             throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors)
         }
-        result.judge(readToEnd: !stop && request.sampling == .grid, indexEnd: indexEnd, fileSize: fileSize)
+        result.judge(
+            readToEnd: !stop && request.sampling == .grid && lengthIsVideos, indexEnd: indexEnd, fileSize: fileSize)
     }
 
     /// Where the last picture of an MP4's index ends in the file; nil where the container has no such index.

@@ -1,11 +1,15 @@
 import CFFmpeg
 import Foundation
 import Glibc
+import Synchronization
 
 /// The main function of the worker process: `longtake decode-worker REQUEST PARENT`, the recording open as descriptor 3, the
 /// pipe as descriptor 4.
 public enum DecodeWorker {
     public static let command = "decode-worker"
+    /// Called by the program that has the hidden subcommand: its own file is the worker then.
+    public static func useThisProgram() { WorkerProcess.isThisProgram.store(true, ordering: .relaxed) }
+
     static let fileDescriptor: Int32 = 3
     static let pipeDescriptor: Int32 = 4
 

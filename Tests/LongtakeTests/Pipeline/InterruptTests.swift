@@ -38,7 +38,7 @@ extension LongtakeTests {
                 if first == nil { first = progress.frames - progress.framesNow }
             }
             #expect(resumed.action == "resumed" && resumed.frames == 720 && resumed.state == "complete")
-            #expect(first == 600)
+            #expect((first ?? 0) > 600, "the open segment is kept too")
             let whole = try folder.library("whole")
             let made = try Analyzer(model: model, library: whole).index(Shared.video, options: options())
             #expect(made.action == "new" && made.frames == 720)

@@ -125,7 +125,8 @@ public final class Analyzer {
             reader = try IndexReader(directory: library.cache.path(indexID: fitting.key.id))
             let wanted = indexer.key(content: fitting.key.content)
             if wanted.sampling != fitting.key.sampling || wanted.record != fitting.key.record {
-                otherwise = "options: the index there is has sampling \(fitting.key.sampling) and record "
+                otherwise =
+                    "options: the index there is has sampling \(fitting.key.sampling) and record "
                     + "\(fitting.key.record); give the file to index it as this command's options say"
             }
         }
@@ -194,7 +195,8 @@ public final class Analyzer {
     private func open(_ path: InputPath) throws -> RecordingFile {
         do {
             return try path.isStandardInput
-                ? Spool.standardInput(limit: Spool.defaultLimit, cancellation: cancellation) : RecordingFile(path: path.absolute.bytes)
+                ? Spool.standardInput(limit: Spool.defaultLimit, cancellation: cancellation)
+                : RecordingFile(path: path.absolute.bytes)
         } catch {
             throw Failure(error, subject: path.description)
         }

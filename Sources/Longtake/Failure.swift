@@ -82,7 +82,9 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
         // A failure has its subject already, and so has what names the path from the root.
         if let subject, !(error is Failure), !message.contains(subject),
             !message.contains(InputPath(subject).absolute.description)
-        { message = "\(subject): \(message)" }
+        {
+            message = "\(subject): \(message)"
+        }
         self.init(code: code, message: message, exitCode: status)
     }
 }

@@ -58,7 +58,8 @@ public struct FrameExport {
             try options.validate()
             let file =
                 try input.isStandardInput
-                ? Spool.standardInput(limit: Spool.defaultLimit, cancellation: cancellation) : RecordingFile(path: input.bytes)
+                ? Spool.standardInput(limit: Spool.defaultLimit, cancellation: cancellation)
+                : RecordingFile(path: input.bytes)
             var request = FrameRequest(output: try output())
             request.framesPerSecond = options.framesPerSecond
             request.sampling = options.sampling
@@ -111,7 +112,8 @@ public struct FrameExport {
             guard old.isEmpty || overwrite else {
                 throw Failure(
                     code: "folder_not_empty",
-                    message: "\(folder): has \(old.count) files of an earlier run; choose another folder, or --overwrite them",
+                    message:
+                        "\(folder): has \(old.count) files of an earlier run; choose another folder, or --overwrite them",
                     exitCode: Exit.usage)
             }
             for name in old { try FileManager.default.removeItem(atPath: folder + "/" + name) }
@@ -119,7 +121,8 @@ public struct FrameExport {
             throw error
         } catch {
             throw Failure(
-                code: "cannot_write", message: "\(folder): the folder cannot be made or written to", exitCode: Exit.space)
+                code: "cannot_write", message: "\(folder): the folder cannot be made or written to",
+                exitCode: Exit.space)
         }
     }
 

@@ -28,7 +28,7 @@ public final class Library {
         let file = dataPath + "/catalog.sqlite"
         do {
             catalog = try Catalog(path: file)
-        } catch where access(dataPath, W_OK) != 0 {
+        } catch  where access(dataPath, W_OK) != 0 {
             // A library that can only be read answers questions all the same.
             catalog = try Catalog.inMemory()
         }

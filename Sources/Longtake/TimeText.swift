@@ -34,7 +34,9 @@ public enum TimeText {
             if character.isASCII, character.isNumber {
                 digits.append(character)
             } else {
-                guard let unit = units[character], unit < last, digits.count <= 9, let value = Double(digits) else { return nil }
+                guard let unit = units[character], unit < last, digits.count <= 9, let value = Double(digits) else {
+                    return nil
+                }
                 total += value * unit
                 (digits, last) = ("", unit)
             }

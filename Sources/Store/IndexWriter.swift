@@ -47,7 +47,9 @@ public final class IndexWriter {
 
     /// A short last segment is written anew when it grows: what is damaged of it must go now, not then.
     private func checkShortSegment() throws {
-        guard let last = segments.last, last.count < framesPerSegment, Posix.linkStatus(manifestPath) == nil else { return }
+        guard let last = segments.last, last.count < framesPerSegment, Posix.linkStatus(manifestPath) == nil else {
+            return
+        }
         do {
             let source = try SegmentReader(directory: directory, number: segments.count - 1)
             let descriptor = try SegmentReader.open(source.path)
@@ -127,7 +129,8 @@ public final class IndexWriter {
         open = nil
     }
 
-    private var nextFrame: Int { open.map { $0.first + $0.count } ?? framesDone }
+    /// The index of the frame that `append` takes next, those of the open segment counted.
+    public var nextFrame: Int { open.map { $0.first + $0.count } ?? framesDone }
 
     private func header(_ number: Int) -> SegmentFormat.Header {
         SegmentFormat.Header(

@@ -168,7 +168,8 @@ public final class Indexer {
         guard bytes > plan.freeBytes else { return }
         throw LongtakeError(
             code: .notEnoughDisk,
-            message: "indexing needs \(bytes) bytes for \((plan.frames ?? 0) - framesDone) frames, \(library.cache.path) has "
+            message:
+                "indexing needs \(bytes) bytes for \((plan.frames ?? 0) - framesDone) frames, \(library.cache.path) has "
                 + "\(plan.freeBytes) free; remove indexes (`longtake rm`), lower --fps, set LONGTAKE_CACHE_DIR to a larger disk, "
                 + "or, if the recording is shorter than it says, give --max-duration"
         )
@@ -201,7 +202,8 @@ public final class Indexer {
         }
         let content = try hash(file)
         let key = key(content: content)
-        if !options.force, let reader = try? IndexReader(cache: library.cache, key: key), !reader.manifest.endedByWorker {
+        if !options.force, let reader = try? IndexReader(cache: library.cache, key: key), !reader.manifest.endedByWorker
+        {
             try register(file, reader.manifest)
             return IndexOutcome(
                 action: .unchanged, id: Library.id(content: content), manifest: reader.manifest, notes: [],
@@ -236,13 +238,18 @@ public final class Indexer {
             result = try encode(file, into: writer, start: start, progress: progress)
             if result.endedByWorker, !cancellation.isCancelled {
                 // Killed from outside, perhaps, or storage that hung: once more, from where it ended.
-                result = try encode(file, into: writer, start: start, progress: progress)
+                do {
+                    result = try encode(file, into: writer, start: start, progress: progress)
+                } catch is MediaError {
+                    // Not a frame more: what there is stays, as partial.
+                }
             }
             guard file.isUnchanged || file.path.isEmpty else { throw LongtakeError.unstable(file.displayPath) }
         } catch let error as LongtakeError where error.code == .interrupted {
             if replaces { throw LongtakeError.interrupted(file.displayPath, "the index there was stays as it is") }
             let kept = try writer.suspend()
-            throw LongtakeError.interrupted(file.displayPath, "\(kept) frames are kept, the next run goes on from there")
+            throw LongtakeError.interrupted(
+                file.displayPath, "\(kept) frames are kept, the next run goes on from there")
         } catch {
             writer.discard()
             if (error as? LongtakeError)?.code == .unstable { try? library.cache.remove(indexID: key.id) }
@@ -260,8 +267,9 @@ public final class Indexer {
 
     /// The content's SHA-256, from the catalog where path, size, time and inode are those it was read with.
     private func hash(_ file: RecordingFile) throws -> String {
-        if !options.force, let known = try library.catalog.find(
-            path: file.displayPath, size: file.size, modified: file.modified, inode: file.inode)
+        if !options.force,
+            let known = try library.catalog.find(
+                path: file.displayPath, size: file.size, modified: file.modified, inode: file.inode)
         {
             return known.content
         }
@@ -277,13 +285,13 @@ public final class Indexer {
         progress: (IndexProgress) -> Void
     ) throws -> DecodeResult {
         var request = request()
-        request.firstIndex = writer.framesDone
+        request.firstIndex = writer.nextFrame
         let stream = try FrameStream(file, request: request)
         let queue = FrameQueue(stream, capacity: 2 * encoder.batchSize, cancellation: cancellation)
         queue.start()
         defer { queue.stop() }
         var batch = (0..<encoder.batchSize).map { _ in Frame() }
-        let first = writer.framesDone
+        let first = writer.nextFrame
         var done = first
         while true {
             try cancellation.check()

@@ -135,9 +135,11 @@ public struct TokenizerTool {
     public func decode(_ ids: [Int32], skipSpecial: Bool) throws -> String {
         if let unknown = ids.first(where: { $0 < 0 || Int($0) >= tokenizer.vocabularySize }) {
             throw LongtakeError(
-                code: .badRequest, message: "id \(unknown) is none: the tokenizer has 0 to \(tokenizer.vocabularySize - 1)")
+                code: .badRequest,
+                message: "id \(unknown) is none: the tokenizer has 0 to \(tokenizer.vocabularySize - 1)")
         }
-        return tokenizer.decode(ids, skipSpecial: skipSpecial) }
+        return tokenizer.decode(ids, skipSpecial: skipSpecial)
+    }
 }
 
 /// Random checkpoints: real shapes for measuring speed and memory, no meaning.

@@ -96,7 +96,8 @@ public struct PipelineFile: Sendable {
 
     static func bad(_ path: String, _ what: String, _ node: Node? = nil) -> LongtakeError {
         let line = node?.mark.map { ":\($0.line)" } ?? ""
-        return LongtakeError(code: .badPipeline, message: "\(path)\(line): \(what.split(separator: "\n").joined(separator: "; "))")
+        return LongtakeError(
+            code: .badPipeline, message: "\(path)\(line): \(what.split(separator: "\n").joined(separator: "; "))")
     }
 }
 

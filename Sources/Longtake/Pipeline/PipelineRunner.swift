@@ -106,7 +106,8 @@ public struct PipelineRunner {
     /// What an answer depends on: the index and the question as asked.
     private static func key(_ recording: Analyzer.Indexed, _ asked: PipelineFile.Asked) -> String {
         let parts = [
-            recording.index, "\(recording.frames)", recording.state, asked.id, asked.question, asked.from.map { "\($0)" } ?? "", asked.to.map { "\($0)" } ?? "",
+            recording.index, "\(recording.frames)", recording.state, asked.id, asked.question,
+            asked.from.map { "\($0)" } ?? "", asked.to.map { "\($0)" } ?? "",
             asked.maxTokens.map { "\($0)" } ?? "",
         ]
         return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))

@@ -16,7 +16,8 @@ struct DoctorCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
-        let report = DoctorReport(cacheFolder: library.cachePath, threads: try ModelOptions.settings(threads: threads).threads)
+        let report = DoctorReport(
+            cacheFolder: library.cachePath, threads: try ModelOptions.settings(threads: threads).threads)
         if output.json { return Console.json(report) }
         var rows = [
             ["longtake", report.version],

@@ -207,7 +207,9 @@ final class IndexReport {
         let files =
             summary.filesNew + summary.filesResumed + summary.filesUnmodified + summary.filesFailed
             + summary.filesSkipped
-        guard files != 1 || isPipeline || summary.answers + summary.answersUnchanged + summary.answersFailed > 0 else { return }
+        guard files != 1 || isPipeline || summary.answers + summary.answersUnchanged + summary.answersFailed > 0 else {
+            return
+        }
         var parts = ["\(summary.filesNew + summary.filesResumed) indexed", "\(summary.filesUnmodified) unchanged"]
         if summary.filesPartial > 0 { parts.append("\(summary.filesPartial) partial") }
         if summary.filesSkipped > 0 { parts.append("\(summary.filesSkipped) skipped") }

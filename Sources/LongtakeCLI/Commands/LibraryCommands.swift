@@ -21,7 +21,8 @@ struct ListCommand: ParsableCommand {
         guard !recordings.isEmpty else { return output.note("nothing is indexed yet: longtake index FILE") }
         let rows = recordings.map {
             [
-                $0.id, $0.samplingName, $0.duration.map { TimeText.clock($0) } ?? "", "\($0.frames) frames", Format.bytes($0.bytes),
+                $0.id, $0.samplingName, $0.duration.map { TimeText.clock($0) } ?? "", "\($0.frames) frames",
+                Format.bytes($0.bytes),
                 $0.state,
                 Console.name($0.model), Console.name($0.name),
             ]
@@ -78,7 +79,10 @@ struct RemoveCommand: ParsableCommand {
               longtake rm day.mp4 --dry-run
             """)
 
-    @Argument(help: "Ids, starts of ids, or paths they were indexed from: all indexes of these recordings. Or an index's own id (`longtake show`): that one.")
+    @Argument(
+        help:
+            "Ids, starts of ids, or paths they were indexed from: all indexes of these recordings. Or an index's own id (`longtake show`): that one."
+    )
     var recordings: [String]
 
     @Flag(name: .shortAndLong, help: "Do not ask. Needed where standard input is no terminal.")
@@ -93,7 +97,9 @@ struct RemoveCommand: ParsableCommand {
     mutating func run() throws {
         let library = try library.open()
         var seen: Set<String> = []
-        let found = try recordings.flatMap { try library.recordings(matching: $0) }.filter { seen.insert($0.index).inserted }
+        let found = try recordings.flatMap { try library.recordings(matching: $0) }.filter {
+            seen.insert($0.index).inserted
+        }
         if !dryRun, !yes { try ask(found) }
         if !dryRun { for item in found { _ = try library.remove(item.index) } }
         if output.json { return Console.json(found) }

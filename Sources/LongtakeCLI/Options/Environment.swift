@@ -12,7 +12,9 @@ enum Environment {
         -> Value?
     {
         guard let text = text(name) else { return nil }
-        guard let value = Value(text) else { throw UsageError("LONGTAKE_\(name)=\(text) is no \(type == Double.self ? "number" : "whole number")") }
+        guard let value = Value(text) else {
+            throw UsageError("LONGTAKE_\(name)=\(text) is no \(type == Double.self ? "number" : "whole number")")
+        }
         return value
     }
 

@@ -76,10 +76,15 @@ struct ModelOptions: ParsableArguments {
 
 /// Where indexes and the catalogue are.
 struct LibraryOptions: ParsableArguments {
-    @Option(help: "Folder of the frame cache. (env: LONGTAKE_CACHE_DIR, else $XDG_CACHE_HOME/longtake or ~/.cache/longtake)")
+    @Option(
+        help: "Folder of the frame cache. (env: LONGTAKE_CACHE_DIR, else $XDG_CACHE_HOME/longtake or ~/.cache/longtake)"
+    )
     var cacheDir: String?
 
-    @Option(help: "Folder of the catalogue. (env: LONGTAKE_DATA_DIR, else $XDG_DATA_HOME/longtake or ~/.local/share/longtake)")
+    @Option(
+        help:
+            "Folder of the catalogue. (env: LONGTAKE_DATA_DIR, else $XDG_DATA_HOME/longtake or ~/.local/share/longtake)"
+    )
     var dataDir: String?
 
     var cachePath: String {
@@ -116,7 +121,9 @@ struct SamplingOptions: ParsableArguments {
     var stream: Int?
 
     @Option(
-        help: "Longest recording; the rest is left out (status partial). 90, 10m, 24h (the default). (env: LONGTAKE_MAX_DURATION)")
+        help:
+            "Longest recording; the rest is left out (status partial). 90, 10m, 24h (the default). (env: LONGTAKE_MAX_DURATION)"
+    )
     var maxDuration: TimeArgument?
 
     @Option(help: "Most frames of a recording, 10000000 by default. (env: LONGTAKE_MAX_FRAMES)")

@@ -119,27 +119,31 @@ final class DecodeSession {
     /// Durations in files lie: 0, negative and beyond a month count as unknown.
     private func describeDuration(_ demuxer: borrowing Demuxer) {
         var seconds = -1.0
+        let whole = Double(demuxer.context.pointee.duration) / Double(AV_TIME_BASE)
         if stream.pointee.duration > 0 {
             seconds = inSeconds(stream.pointee.duration)
         } else if let tagged = taggedDuration {
             seconds = tagged
         } else if demuxer.context.pointee.duration > 0 {
-            seconds = Double(demuxer.context.pointee.duration) / Double(AV_TIME_BASE)
+            seconds = whole
             // The longest stream's, which need not be the video.
             lengthIsVideos = demuxer.context.pointee.nb_streams == 1
         }
-        if seconds > 31 * 86_400 {
+        if max(seconds, whole) > 31 * 86_400 {
             result.note(
                 "duration_unreliable",
-                "the container says the recording lasts \(Int(seconds.clamped(to: 0...1e15))) s, which is not believed")
-        } else if seconds > 0 {
+                "the container says the recording lasts \(Int(max(seconds, whole).clamped(to: 0...1e15))) s, which is not believed"
+            )
+        }
+        if seconds > 0, seconds <= 31 * 86_400 {
             result.info.duration = seconds
         }
     }
 
     /// Matroska's muxers write each stream's length as a tag, 00:00:10.040000000.
     private var taggedDuration: Double? {
-        guard let entry = av_dict_get(stream.pointee.metadata, "DURATION", nil, 0), let value = entry.pointee.value else {
+        guard let entry = av_dict_get(stream.pointee.metadata, "DURATION", nil, 0), let value = entry.pointee.value
+        else {
             return nil
         }
         let parts = String(cString: value).split(separator: ":").map { Double($0) }

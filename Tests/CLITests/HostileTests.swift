@@ -75,6 +75,17 @@ import Testing
         #expect(try tool.run("index", video, "--json").lines().contains { $0["action"] as? String == "unchanged" })
     }
 
+    @Test(arguments: ["exec sleep 60", "printf LTF1 >&4; exec sleep 60", "exec 4>&-; exec sleep 60"])
+    func `a worker that hangs is stopped`(script: String) throws {
+        var tool = try Tool()
+        defer { tool.remove() }
+        try worker(&tool, script)
+        let result = try tool.run("ask", Fixtures.video.get(), "What?", "--watchdog", "0.5", "--json")
+        #expect(result.status == 14, "\(result.errors)")
+        let error = try #require(try result.exitError()["error"] as? String)
+        #expect(["decoder_stuck", "decoder_crashed"].contains(error))
+    }
+
     static let lies: [(String, String)] = [
         (
             "an endless length",

@@ -135,6 +135,12 @@ struct SamplingOptions: ParsableArguments {
     @Option(help: "Threads that decode. (env: LONGTAKE_DECODE_THREADS)")
     var decodeThreads: Int?
 
+    @Option(
+        help:
+            "The decoder is stopped after this time without a sign of life: 60 s by default, more for slow storage. (env: LONGTAKE_WATCHDOG)"
+    )
+    var watchdog: TimeArgument?
+
     func options(record: String? = nil) throws -> IndexOptions {
         var options = IndexOptions()
         try options.set(
@@ -156,9 +162,19 @@ struct SamplingOptions: ParsableArguments {
         options.maxFrames = try maxFrames ?? Environment.value("MAX_FRAMES") ?? options.maxFrames
         guard options.maxFrames > 0, options.maxDuration > 0 else { throw UsageError("limits must be above 0") }
         options.keepCorrupt = keepCorrupt || Environment.flag("KEEP_CORRUPT")
+        if let seconds = try watchdog?.seconds ?? Environment.text("WATCHDOG").map(Self.time) {
+            options.watchdog = seconds
+        }
         options.decodeThreads = try decodeThreads ?? Environment.value("DECODE_THREADS") ?? 1
         guard (1...16).contains(options.decodeThreads) else { throw UsageError("--decode-threads must be 1 to 16") }
         return options
+    }
+}
+
+extension SamplingOptions {
+    private static func time(_ text: String) throws -> Double {
+        guard let seconds = TimeText.seconds(text) else { throw UsageError("\(text) is not a time") }
+        return seconds
     }
 }
 

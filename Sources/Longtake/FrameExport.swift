@@ -60,15 +60,7 @@ public struct FrameExport {
                 try input.isStandardInput
                 ? Spool.standardInput(limit: Spool.defaultLimit, cancellation: cancellation)
                 : RecordingFile(path: input.bytes)
-            var request = FrameRequest(output: try output())
-            request.framesPerSecond = options.framesPerSecond
-            request.sampling = options.sampling
-            request.stream = options.stream
-            request.maxDuration = options.maxDuration
-            request.maxFrames = options.maxFrames
-            request.keepCorrupt = options.keepCorrupt
-            request.watchdog = options.watchdog
-            request.threads = options.decodeThreads
+            let request = options.request(try output())
             let stream = try FrameStream(file, request: request)
             defer { stream.cancel() }
             var frame = Frame()

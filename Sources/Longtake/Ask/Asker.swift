@@ -159,7 +159,6 @@ public final class Asker {
 public enum ProcessMemory {
     /// Largest resident set so far, in bytes (VmHWM); 0 where the kernel does not say.
     public static var peakBytes: Int { field("VmHWM:") }
-    public static var residentBytes: Int { field("VmRSS:") }
     /// Largest resident set of any child that has ended, in bytes.
     public static var peakOfChildren: Int {
         var usage = rusage()

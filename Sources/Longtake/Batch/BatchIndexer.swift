@@ -56,7 +56,7 @@ public enum BatchEvent {
     case indexed(Analyzer.Indexed)
     case skipped(path: String, Failure)
     case failed(path: String, Failure)
-    /// `line` is the JSON object that was appended to the output.
+    /// The answer is in the pipeline's output.
     case answered(Answer, questionID: String)
     case answerFailed(path: String, questionID: String, Failure)
 }

@@ -18,6 +18,20 @@ public struct IndexOptions: Sendable {
 
     public init() {}
 
+    /// What the decoder is told.
+    func request(_ output: FrameRequest.Output) -> FrameRequest {
+        var request = FrameRequest(output: output)
+        request.framesPerSecond = framesPerSecond
+        request.sampling = sampling
+        request.stream = stream
+        request.threads = decodeThreads
+        request.maxDuration = maxDuration
+        request.maxFrames = maxFrames
+        request.keepCorrupt = keepCorrupt
+        request.watchdog = watchdog
+        return request
+    }
+
     /// The words of `sampling` and of `record`.
     public static let samplings = FrameRequest.Sampling.allCases.map(\.rawValue)
     public static let records = RecordKind.allCases.map(\.rawValue)

@@ -116,31 +116,26 @@ public final class Indexer {
     }
 
     func request() -> FrameRequest {
-        var request = FrameRequest(
-            output: .model(
-                loaded.preprocessing,
-                resolutionRatio: loaded.llava.fusion.partCount > 1 ? loaded.llava.fusion.resolutionRatio : 1))
-        request.framesPerSecond = options.framesPerSecond
-        request.sampling = options.sampling
-        request.stream = options.stream
-        request.threads = options.decodeThreads
-        request.maxDuration = options.maxDuration
-        request.maxFrames = options.maxFrames
-        request.keepCorrupt = options.keepCorrupt
-        request.watchdog = options.watchdog
-        return request
+        let fusion = loaded.llava.fusion
+        return options.request(
+            .model(loaded.preprocessing, resolutionRatio: fusion.partCount > 1 ? fusion.resolutionRatio : 1))
     }
 
     public func plan(_ file: RecordingFile) throws -> IndexPlan {
         let probe = try FrameStream.probe(file, request: request())
-        let frames = probe.info.duration.map {
-            min(options.maxFrames, Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up)))
-        }
+        let frames = frames(probe.info)
         return IndexPlan(
             path: file.displayPath, info: probe.info, frames: frames,
             bytes: frames.map { Int64($0) * Int64(layout.recordBytes) }, bytesPerFrame: layout.recordBytes,
             freeBytes: try library.cache.freeBytes(), notes: probe.notes,
             estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: try isIndexed(file))
+    }
+
+    /// By the length the container says; nil where it says none.
+    private func frames(_ info: RecordingInfo) -> Int? {
+        info.duration.map {
+            min(options.maxFrames, Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up)))
+        }
     }
 
     private func isIndexed(_ file: RecordingFile) throws -> Bool {
@@ -155,22 +150,21 @@ public final class Indexer {
     private func estimate(frames: Int, info: RecordingInfo) -> Double {
         let cost = loaded.cost.frame?.indexTotal ?? 0
         // Ten milliseconds of everything else per frame, which is much for a small model and little for a large one.
-        let encode = Double(frames) * (cost / max(0.85 * peak, 1) + 0.01)
+        let encode = Double(frames) * (cost / max(0.85 * loaded.peak, 1) + 0.01)
         let rate = info.framesPerSecond.map { min(max($0, 1), 240) } ?? 25
         let pixels = Double(max(info.width, 1)) * Double(max(info.height, 1))
         return max(encode, (info.duration ?? 0) * rate * pixels / 150e6)
     }
-    private lazy var peak = loaded.compute.measurePeak()
 
     private func checkSpace(_ file: RecordingFile, framesDone: Int) throws {
-        let plan = try plan(file)
-        let bytes = Int64(max(0, (plan.frames ?? 0) - framesDone)) * Int64(plan.bytesPerFrame)
-        guard bytes > plan.freeBytes else { return }
+        let left = max(0, (frames(try FrameStream.probe(file, request: request()).info) ?? 0) - framesDone)
+        let (bytes, free) = (Int64(left) * Int64(layout.recordBytes), try library.cache.freeBytes())
+        guard bytes > free else { return }
         throw LongtakeError(
             code: .notEnoughDisk,
             message:
-                "indexing needs \(bytes) bytes for \((plan.frames ?? 0) - framesDone) frames, \(library.cache.path) has "
-                + "\(plan.freeBytes) free; remove indexes (`longtake rm`), lower --fps, set LONGTAKE_CACHE_DIR to a larger disk, "
+                "indexing needs \(bytes) bytes for \(left) frames, \(library.cache.path) has "
+                + "\(free) free; remove indexes (`longtake rm`), lower --fps, set LONGTAKE_CACHE_DIR to a larger disk, "
                 + "or, if the recording is shorter than it says, give --max-duration"
         )
     }

@@ -20,6 +20,8 @@ public final class LoadedModel {
     public let hash: String
     public let stopIDs: Set<Int32>
     public let cost: ModelCost
+    /// Operations per second of large products, measured once.
+    lazy var peak = compute.measurePeak()
     /// What its folder says of it, e.g. that its weights are random.
     public var notes: [String] { checkpoint.notes }
     public var compute: Compute { llava.compute }

@@ -111,7 +111,7 @@ private struct Keys {
         for (key, _) in mapping {
             guard let name = key.string, known.contains(name) else {
                 let name = key.string ?? "?"
-                let near = known.min { distance($0, name) < distance($1, name) } ?? ""
+                let near = Spelling.nearest(to: name, among: known)?.word ?? ""
                 throw PipelineFile.bad(path, "unknown key `\(name)` \(`where`); did you mean `\(near)`?", key)
             }
         }
@@ -157,20 +157,5 @@ private struct Keys {
             throw PipelineFile.bad(path, "`\(key)` must be a time such as 90, 10m or \"01:30:00\"", node)
         }
         return seconds
-    }
-
-    private func distance(_ a: String, _ b: String) -> Int {
-        let (a, b) = (Array(a), Array(b))
-        var row = Array(0...b.count)
-        for i in a.indices {
-            var previous = row[0]
-            row[0] = i + 1
-            for j in b.indices {
-                let next = min(row[j + 1] + 1, row[j] + 1, previous + (a[i] == b[j] ? 0 : 1))
-                previous = row[j + 1]
-                row[j + 1] = next
-            }
-        }
-        return row[b.count]
     }
 }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Foundation
+import Longtake
 
 /// What is looked at before the words are parsed: typing errors that would otherwise print the help and end well.
 enum Words {
@@ -8,8 +8,8 @@ enum Words {
         guard let first = words.first else { return }
         let known = LongtakeCommand.configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
         if !first.hasPrefix("-"), !known.contains(first) {
-            let near = known.min { distance($0, first) < distance($1, first) } ?? ""
-            let hint = distance(near, first) <= 2 ? "; did you mean \(near)?" : "; `longtake --help` lists them"
+            let near = Spelling.nearest(to: first, among: known).flatMap { $0.distance <= 2 ? $0.word : nil }
+            let hint = near.map { "; did you mean \($0)?" } ?? "; `longtake --help` lists them"
             throw UsageError("unknown command \(first)\(hint)")
         }
         for word in words.prefix(while: { $0 != "--" }) where isDashed(word) {
@@ -21,20 +21,5 @@ enum Words {
     private static func isDashed(_ word: String) -> Bool {
         guard word.hasPrefix("-"), !word.hasPrefix("--"), word.count > 2, Double(word) == nil else { return false }
         return !word.dropFirst().allSatisfy { "hqmy".contains($0) } && !word.hasPrefix("-m=")
-    }
-
-    private static func distance(_ a: String, _ b: String) -> Int {
-        let (a, b) = (Array(a), Array(b))
-        var row = Array(0...b.count)
-        for i in a.indices {
-            var previous = row[0]
-            row[0] = i + 1
-            for j in b.indices {
-                let next = min(row[j + 1] + 1, row[j] + 1, previous + (a[i] == b[j] ? 0 : 1))
-                previous = row[j + 1]
-                row[j + 1] = next
-            }
-        }
-        return row[b.count]
     }
 }

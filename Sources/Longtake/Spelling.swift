@@ -1,0 +1,23 @@
+/// The word that was probably meant, for messages about unknown ones.
+public enum Spelling {
+    /// The nearest of `known`, and how many letters it is away; nil where nothing is known.
+    public static func nearest(to word: String, among known: [String]) -> (word: String, distance: Int)? {
+        known.map { (word: $0, distance: distance($0, word)) }.min { $0.distance < $1.distance }
+    }
+
+    /// Levenshtein's: letters to insert, remove or replace.
+    private static func distance(_ a: String, _ b: String) -> Int {
+        let (a, b) = (Array(a), Array(b))
+        var row = Array(0...b.count)
+        for i in a.indices {
+            var previous = row[0]
+            row[0] = i + 1
+            for j in b.indices {
+                let next = min(row[j + 1] + 1, row[j] + 1, previous + (a[i] == b[j] ? 0 : 1))
+                previous = row[j + 1]
+                row[j + 1] = next
+            }
+        }
+        return row[b.count]
+    }
+}

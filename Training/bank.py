@@ -1,0 +1,63 @@
+"""Recordings for training on cached features: one picture per run of like frames, seen by the tower once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import frames
+import world
+from model import VisionTower
+
+
+@dataclass
+class Entry:
+    """A recording, its runs of like frames [first, last], and where their features begin in the bank."""
+
+    recording: world.Recording
+    runs: list[tuple[int, int]]
+    start: int
+
+
+@dataclass
+class Bank:
+    """`patches` [F, P, D] in half precision for all runs of all entries."""
+
+    entries: list[Entry]
+    patches: Tensor
+
+
+def _draw(task: tuple[list[int], float]) -> tuple[list[world.Recording], list[list[tuple[int, int]]], np.ndarray]:
+    seeds, longest = task
+    recordings, runs, pictures = [], [], []
+    for seed in seeds:
+        recording = world.random_recording(seed, "train", longest=longest)
+        rng = np.random.default_rng([seed, 78])
+        recordings.append(recording)
+        runs.append([])
+        for first, last, state in recording.segments():
+            runs[-1].append((first, last))
+            pictures.append(frames.draw(state, recording.look, rng)[0])
+    return recordings, runs, np.stack(pictures)
+
+
+@torch.no_grad()
+def build(count: int, first_seed: int, longest: float, tower: VisionTower) -> Bank:
+    """The first `count` seeds of the train split from `first_seed` on."""
+    seeds = [s for s in range(first_seed, first_seed + 2 * count) if world.split_of(s) == "train"][:count]
+    tasks = [(seeds[i : i + 100], longest) for i in range(0, count, 100)]
+    entries: list[Entry] = []
+    patches: list[Tensor] = []
+    done = 0
+    with multiprocessing.Pool(os.cpu_count()) as workers:
+        for recordings, runs, pictures in workers.imap(_draw, tasks):
+            for recording, own in zip(recordings, runs):
+                entries.append(Entry(recording, own, done))
+                done += len(own)
+            patches.append(tower(frames.pixels(torch.from_numpy(pictures))).half())
+    return Bank(entries, torch.cat(patches))

@@ -1,0 +1,167 @@
+"""Trains the bundled model from nothing, stage by stage. A finished stage is kept in the work folder and not repeated.
+
+    python train.py --work ../out/training --out ../Models/nano
+
+Stages: tower (dense labels), fusion (one token says it all), language (instructions on cached features), joint (everything behind
+the tower), clip (text tower and projections, contrastively), export. `--scale 0.1` trains each a tenth as long.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+import bank
+import frames
+import progress
+import questions
+import train_clip
+import train_fusion
+import train_language
+import train_tower
+from export import export
+from model import ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower
+from tokenizer import ClipTokenizer, Tokenizer, build, build_clip
+
+SECONDS = {"tower": 420, "fusion": 180, "language": 2400, "joint": 900, "clip": 300}
+PICTURES, RECORDINGS, HELD_OUT = 80_000, 9_000, 320
+LONGEST = 90_000
+SEEDS = {"pictures": 1, "recordings": 1, "held out": 500_001, "torch": 20_250_103}
+NOTE = "a small model of the desk: it knows things of six shapes and six colours, a board and a window, and nothing else"
+
+
+def vision_config() -> VisionConfig:
+    return VisionConfig()
+
+
+def language_config(tokenizer: Tokenizer) -> LanguageConfig:
+    return LanguageConfig(vocab=tokenizer.vocab_size, layers=5, kv_heads=6)
+
+
+def tokenizers(folder: Path) -> tuple[Tokenizer, ClipTokenizer]:
+    """Built from the texts once, then read back."""
+    for name, make in [("tokenizer", lambda t: build(t, 640)), ("clip_tokenizer", lambda t: build_clip(t, 1024))]:
+        if not (folder / name / "tokenizer.json").exists():
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            for file, text in make(questions.all_texts()).items():
+                (folder / name / file).write_text(text)
+    return Tokenizer.from_folder(folder / "tokenizer"), ClipTokenizer.from_folder(folder / "clip_tokenizer")
+
+
+class Work:
+    """The work folder: what is finished, and the parts it has."""
+
+    def __init__(self, folder: Path, scale: float) -> None:
+        self.folder, self.scale = folder, scale
+        self.log = progress.Log(folder / "log.jsonl")
+        self.tokenizer, self.clip_tokenizer = tokenizers(folder)
+        torch.manual_seed(SEEDS["torch"])
+        self.pool_: frames.Pool | None = None
+
+    def seconds(self, stage: str) -> float:
+        return SECONDS[stage] * self.scale
+
+    def done(self, stage: str) -> bool:
+        return (self.folder / f"{stage}.done").exists()
+
+    def finish(self, stage: str) -> None:
+        (self.folder / f"{stage}.done").touch()
+
+    def pool(self) -> frames.Pool:
+        if self.pool_ is None:
+            self.pool_ = frames.pool(PICTURES, SEEDS["pictures"], self.folder / "pool.pt")
+        return self.pool_
+
+    def tower(self) -> VisionTower:
+        tower = VisionTower(vision_config())
+        file = self.folder / "tower.pt"
+        if not self.done("tower"):
+            heads = train_tower.DenseHeads(tower.cfg.width)
+            train_tower.run(tower, heads, self.pool(), self.seconds("tower"), file, self.log)
+            self.finish("tower")
+        tower.load_state_dict(torch.load(file)["tower"])
+        return tower.requires_grad_(False).eval()
+
+    def llava(self, fusion: FusionConfig | None = None) -> LlavaMini:
+        llava = LlavaMini(language_config(self.tokenizer), fusion or FusionConfig())
+        torch.nn.init.normal_(llava.model.embed_tokens.weight, std=0.5)
+        return llava
+
+    def fused(self, tower: VisionTower) -> LlavaMini:
+        llava, file = self.llava(), self.folder / "fusion.pt"
+        if not self.done("fusion"):
+            patches = train_fusion.features(tower, self.pool())
+            train_fusion.run(llava, self.pool(), patches, self.seconds("fusion"), file, self.log)
+            self.finish("fusion")
+        llava.load_state_dict(torch.load(file))
+        return llava
+
+    def banks(self, tower: VisionTower) -> tuple[bank.Bank, bank.Bank]:
+        result = []
+        for name, count in [("recordings", RECORDINGS), ("held out", HELD_OUT)]:
+            file = self.folder / f"bank-{name.replace(' ', '-')}.pt"
+            if not file.exists():
+                torch.save(bank.build(count, SEEDS[name], LONGEST, tower), file)
+            result.append(torch.load(file, weights_only=False))
+        return result[0], result[1]
+
+    def language(self, tower: VisionTower) -> LlavaMini:
+        llava = self.fused(tower)
+        if self.done("language") and self.done("joint"):
+            llava.load_state_dict(torch.load(self.folder / "joint.pt"))
+            return llava
+        recordings, held_out = self.banks(tower)
+        batches = train_language.Batches(recordings, self.tokenizer, 1)
+        test = train_language.Batches(held_out, self.tokenizer, 2)
+        reader = train_language.Reader(llava, recordings, self.tokenizer)
+        tester = train_language.Reader(llava, held_out, self.tokenizer)
+        for stage, joint in [("language", False), ("joint", True)]:
+            file = self.folder / f"{stage}.pt"
+            if not self.done(stage):
+                train_language.run(reader, batches, tester, test, self.seconds(stage), file, self.log, joint=joint, name=stage,
+                                   peak=4e-4 if joint else 1.2e-3)
+                self.finish(stage)
+            llava.load_state_dict(torch.load(file))
+        return llava
+
+    def clip(self, tower: VisionTower) -> ClipModel:
+        text = TextConfig(vocab=self.clip_tokenizer.vocab_size, eos_id=self.clip_tokenizer.end_id, context=self.clip_tokenizer.context)
+        clip, file = ClipModel(vision_config(), text), self.folder / "clip.pt"
+        clip.vision_model.load_state_dict(tower.vision_model.state_dict())
+        if not self.done("clip"):
+            train_clip.run(clip, self.pool(), self.clip_tokenizer, self.seconds("clip"), file, self.log)
+            self.finish("clip")
+        clip.load_state_dict(torch.load(file))
+        return clip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="where finished stages are kept")
+    parser.add_argument("--out", type=Path, help="folder to write the model to; none without it")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of each stage's time")
+    parser.add_argument("--until", choices=list(SECONDS), help="stop after this stage")
+    options = parser.parse_args()
+    work = Work(options.work, options.scale)
+    print(f"vocabulary {work.tokenizer.vocab_size}, prefix {len(work.tokenizer.prefix_ids)} tokens", flush=True)
+    tower = work.tower()
+    if options.until == "tower":
+        return
+    if options.until == "fusion":
+        work.fused(tower)
+        return
+    llava = work.language(tower)
+    if options.until in ("language", "joint"):
+        return
+    clip = work.clip(tower)
+    counts = {"llava": sum(p.numel() for p in llava.parameters()), "clip": sum(p.numel() for p in clip.parameters())}
+    print(json.dumps(counts), flush=True)
+    if options.out:
+        export(options.out, clip, llava, work.tokenizer.files, work.clip_tokenizer.files, NOTE)
+
+
+if __name__ == "__main__":
+    main()

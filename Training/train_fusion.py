@@ -1,0 +1,98 @@
+"""Stage 2: compressor, projector and pre-fusion layers, so that one token says everything about a frame.
+
+Linear probes read from the fused token what is in every zone, what the board says and whether it is day; they are thrown away.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import frames
+import progress
+import world
+from model import LlavaMini, VisionTower
+from train_tower import BOARD_PARTS, board_labels
+
+BATCH = 256
+PAIRS = len(world.SHAPES) * len(world.COLOURS)
+
+
+class Probes(nn.Module):
+    def __init__(self, width: int, tokens: int = 1) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(width * tokens, elementwise_affine=False)
+        self.zones = nn.Linear(width * tokens, 3 * (PAIRS + 1))
+        self.marginals = nn.Linear(width * tokens, 3 * (len(world.SHAPES) + len(world.COLOURS) + 2))
+        self.board = nn.Linear(width * tokens, len(BOARD_PARTS) + 20)
+        self.light = nn.Linear(width * tokens, 2)
+
+
+def probe_loss(probes: Probes, tokens: Tensor, pool: frames.Pool, at: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """tokens [N, C2, H]. Cross-entropies, and the share of right zones, boards and whole pictures."""
+    x = probes.norm(tokens.flatten(1))
+    shape, colour = pool.slots[at].unbind(-1)
+    pair = torch.where(shape > 0, (shape - 1) * len(world.COLOURS) + colour, 0)
+    zones = probes.zones(x).view(-1, 3, PAIRS + 1)
+    loss = 2 * F.cross_entropy(zones.flatten(0, 1), pair.flatten())
+    shapes, colours = probes.marginals(x).view(-1, 3, 14).split(7, dim=-1)
+    loss = loss + 0.5 * F.cross_entropy(shapes.flatten(0, 1), shape.flatten())
+    loss = loss + 0.5 * F.cross_entropy(colours.flatten(0, 1), colour.flatten())
+    board = probes.board(x)
+    kind, tens, units = board_labels(pool.board[at])
+    parts = len(BOARD_PARTS)
+    loss = loss + F.cross_entropy(board[:, :parts], kind)
+    loss = loss + F.cross_entropy(board[:, parts : parts + 10], tens) + F.cross_entropy(board[:, parts + 10 :], units)
+    light = probes.light(x)
+    loss = loss + 0.3 * F.cross_entropy(light, pool.light[at])
+    number = tens >= 0
+    things = pair > 0
+    read = (board[:, :parts].argmax(-1) == kind) & (~number | ((board[:, parts : parts + 10].argmax(-1) == tens)
+                                                             & (board[:, parts + 10 :].argmax(-1) == units)))
+    right = {"things": (zones.argmax(-1) == pair)[things], "empty": (zones.argmax(-1) == pair)[~things], "board": read,
+             "light": light.argmax(-1) == pool.light[at]}
+    return loss, {name: float(value.float().mean()) for name, value in right.items()}
+
+
+@torch.no_grad()
+def features(tower: VisionTower, pool: frames.Pool) -> Tensor:
+    """The tower's patches of a whole pool, [N, P, D] in half precision."""
+    return torch.cat([tower(frames.pixels(part)).half() for part in pool.pictures.split(500)])
+
+
+def run(llava: LlavaMini, pool: frames.Pool, patches: Tensor, seconds: float, file: Path | None, log: progress.Log,
+        peak: float = 2e-3, name: str = "fusion") -> dict[str, float]:
+    """Trains compressor, projector and pre-fusion layers in place; returns what the held-out pictures show."""
+    torch.manual_seed(2)
+    probes = Probes(llava.language.width, llava.fusion.tokens)
+    body = llava.model
+    parts = [body.compressor, body.mm_projector, body.prefusion_layers, probes]
+    parameters = [p for part in parts for p in part.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.02)
+    count = len(pool) - 2000
+    start, step = time.time(), 0
+    while (spent := time.time() - start) < seconds:
+        for group in optimizer.param_groups:
+            group["lr"] = progress.rate(spent / seconds, peak)
+        at = torch.randint(0, count, (BATCH,))
+        tokens, _ = llava.prefuse(*llava.project(patches[at].float()))
+        loss, right = probe_loss(probes, tokens, pool, at)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        step += 1
+        if step % 100 == 0:
+            log.write(name, step, {"loss": float(loss.detach()), **right})
+    with torch.no_grad():
+        rights = [probe_loss(probes, llava.prefuse(*llava.project(patches[at].float()))[0], pool, at)[1]
+                  for at in torch.arange(count, len(pool)).split(250)]
+    result = {key: sum(r[key] for r in rights) / len(rights) for key in rights[0]}
+    log.write(f"{name} held out", step, result)
+    if file is not None:
+        torch.save(llava.state_dict(), file)
+    return result

@@ -1,0 +1,289 @@
+"""Stage 3: the language model, with instructions, on cached features.
+
+A run of n like frames is one token that counts n times: log n is added to what its key scores, and its position is a place in
+the run. So a recording of 24 hours costs no more than one of a minute, and the model learns to find seconds in hours.
+Several questions share one recording: each sees prefix and frames, and nothing of the other questions.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import progress
+import questions
+from bank import Bank, Entry
+from model import LlavaMini
+from tokenizer import Tokenizer
+
+RECORDINGS = 16
+QUESTIONS = 10
+WEIGHTS = {"colour": 1.5, "shape": 1.5, "where": 1.5, "presence": 1.4, "after": 1.6, "before": 1.6, "sign": 0.8, "light": 0.6,
+           "between": 1.4, "what": 1.2}
+
+
+@dataclass
+class Batch:
+    """R recordings. Rows: prefix, frames (padded), then the questions with their answers one behind the other (padded).
+
+    `frames` [R, S]: places in the bank; `counts` [R, S]: how often a row counts, 0 for padding; `places` [R, S]: second of the row;
+    `lengths` [R]: seconds in all; `suffix` [R, T]: ids; `group` [R, T]: number of the question from 1, 0 for padding;
+    `offset` [R, T]: place in the question; `target` [R, T]: the next id where it belongs to an answer, else -100;
+    `fused` [R, M]: places in the bank of the frames that the text is fused with.
+    """
+
+    frames: Tensor
+    counts: Tensor
+    places: Tensor
+    lengths: Tensor
+    suffix: Tensor
+    group: Tensor
+    offset: Tensor
+    target: Tensor
+    fused: Tensor
+    kinds: list[list[str]]
+
+
+def rows_of(entry: Entry, rng: np.random.Generator) -> tuple[list[int], list[int], list[int]]:
+    """Rows that stand for a recording: place in the bank, how often each counts, second."""
+    frames, counts, places = [], [], []
+    unroll = entry.recording.duration <= 90 and rng.random() < 0.6
+    for number, (first, last) in enumerate(entry.runs):
+        length = last - first + 1
+        pieces = length if unroll else min(length, int(rng.integers(1, 4)))
+        cuts = np.sort(rng.choice(np.arange(1, length), pieces - 1, replace=False)) if 1 < pieces < length else np.arange(1, pieces)
+        edges = [0, *(int(c) for c in cuts), length]
+        for a, b in zip(edges, edges[1:]):
+            frames.append(entry.start + number)
+            counts.append(b - a)
+            places.append(first + int(rng.integers(a, b)))
+    return frames, counts, places
+
+
+def weighted(asked: list[questions.Question], limit: int, rng: np.random.Generator) -> list[questions.Question]:
+    """A sample without repeats, by the weights of the kinds."""
+    share: dict[str, int] = {}
+    for question in asked:
+        share[question.kind] = share.get(question.kind, 0) + 1
+    weight = np.array([WEIGHTS.get(q.kind, 1.0) * (0.5 + 0.5 / share[q.kind]) for q in asked])
+    chosen = rng.choice(len(asked), min(limit, len(asked)), replace=False, p=weight / weight.sum())
+    return [asked[i] for i in chosen]
+
+
+class Batches:
+    """Makes batches from a bank; `kinds` restricts the questions."""
+
+    def __init__(self, bank: Bank, tokenizer: Tokenizer, seed: int, kinds: list[str] | None = None) -> None:
+        self.bank, self.tokenizer, self.kinds = bank, tokenizer, kinds
+        self.rng = np.random.default_rng([seed, 79])
+        self.ids: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
+
+    def tokens(self, question: questions.Question) -> tuple[list[int], list[int]]:
+        key = (question.text, question.answer)
+        if key not in self.ids:
+            if len(self.ids) > 100_000:
+                self.ids.clear()
+            self.ids[key] = (self.tokenizer.question_ids(question.text), self.tokenizer.answer_ids(question.answer))
+        return self.ids[key]
+
+    def make(self, entries: list[Entry], fused: int, limit: int = QUESTIONS) -> Batch:
+        rng = self.rng
+        rows = [rows_of(entry, rng) for entry in entries]
+        suffixes, kinds = [], []
+        for entry in entries:
+            ids, group, offset, target = [], [], [], []
+            chosen = weighted(questions.questions(entry.recording, rng, self.kinds), limit, rng)
+            for number, question in enumerate(chosen, 1):
+                asked, answer = self.tokens(question)
+                whole = asked + answer
+                ids += whole[:-1]
+                group += [number] * (len(whole) - 1)
+                offset += range(len(whole) - 1)
+                target += [-100] * (len(asked) - 1) + answer
+            suffixes.append((ids, group, offset, target))
+            kinds.append([q.kind for q in chosen])
+        sampled = []
+        for places, counts, _ in rows:
+            share = np.array(counts) / sum(counts)
+            sampled.append([places[i] for i in rng.choice(len(places), fused, p=share)])
+
+        def padded(lists: list[list[int]], fill: int = 0) -> Tensor:
+            width = max(map(len, lists))
+            return torch.tensor([list(x) + [fill] * (width - len(x)) for x in lists])
+
+        return Batch(
+            *(padded([r[i] for r in rows]) for i in range(3)), torch.tensor([e.runs[-1][1] + 1 for e in entries]),
+            padded([s[0] for s in suffixes]), padded([s[1] for s in suffixes]), padded([s[2] for s in suffixes]),
+            padded([s[3] for s in suffixes], -100), torch.tensor(sampled), kinds)
+
+    def sample(self, fused: int) -> Batch:
+        chosen = self.rng.integers(0, len(self.bank.entries), RECORDINGS)
+        return self.make([self.bank.entries[i] for i in chosen], fused)
+
+
+NEVER = -1e9
+
+
+def seen(group: Tensor) -> Tensor:
+    """[R, T, T] scores added among question rows: a row sees earlier rows of its own question, and itself."""
+    count = group.shape[1]
+    own = (group[:, :, None] == group[:, None, :]) & torch.ones(count, count, dtype=torch.bool).tril()
+    return torch.zeros(own.shape).masked_fill_(~own, NEVER)
+
+
+class Reader:
+    """Runs batches through pre-fusion (of the text) and the language model."""
+
+    def __init__(self, llava: LlavaMini, bank: Bank, tokenizer: Tokenizer) -> None:
+        self.llava, self.bank = llava, bank
+        self.prefix = torch.tensor(tokenizer.prefix_ids)
+        self.tokens: Tensor | None = None
+
+    @torch.no_grad()
+    def cache(self) -> None:
+        """Keeps the visual tokens of the whole bank: for as long as nothing before the language model changes."""
+        self.tokens = torch.cat([self.visual(part) for part in torch.arange(len(self.bank.patches)).split(500)])
+
+    def visual(self, places: Tensor) -> Tensor:
+        """Visual tokens [N, C2, H] of frames of the bank."""
+        return self.llava.prefuse(*self.llava.project(self.bank.patches[places].float()))[0]
+
+    def text(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Fused prefix [R, A, H] and questions [R, T, H]: means over the frames in `batch.fused`."""
+        llava, count = self.llava, batch.fused.shape[1]
+        raw = llava.embed(torch.cat([self.prefix.expand(len(batch.suffix), -1), batch.suffix], dim=1))
+        before, after = len(self.prefix), batch.suffix.shape[1]
+        patch_rows, compressed = llava.project(self.bank.patches[batch.fused.flatten()].float())
+        vision = patch_rows.shape[1] + compressed.shape[1]
+        positions = torch.cat([torch.arange(before).expand(len(raw), -1), before + batch.offset], dim=1) + vision
+        bias = torch.zeros(len(raw), before + after, vision + before + after)
+        bias[:, :before, vision : vision + before] = torch.full((before, before), NEVER).triu(1)
+        bias[:, :before, vision + before :] = NEVER
+        bias[:, before:, vision + before :] = seen(batch.group)
+
+        def each(x: Tensor) -> Tensor:
+            return x.repeat_interleave(count, dim=0) if count > 1 else x
+
+        _, text = llava.prefuse(patch_rows, compressed, each(raw), each(positions), each(bias[:, None]))
+        assert text is not None
+        text = text.view(len(raw), count, before + after, -1).mean(1)
+        # Answers are fed back raw: pre-fusion ran on the prompt alone.
+        answered = self.is_answer(batch)
+        suffix = torch.where(answered[..., None], raw[:, before:], text[:, before:])
+        return text[:, :before], suffix
+
+    @staticmethod
+    def is_answer(batch: Batch) -> Tensor:
+        """[R, T]: rows that hold an id of an answer, that is, whose predecessor had it as target."""
+        answered = torch.zeros_like(batch.target, dtype=torch.bool)
+        answered[:, 1:] = (batch.target[:, :-1] != -100) & (batch.group[:, 1:] == batch.group[:, :-1])
+        return answered
+
+    def hidden(self, batch: Batch, noise: float = 0.0) -> Tensor:
+        """Rows behind the final norm [R, T, H] of the questions."""
+        llava = self.llava
+        prefix, suffix = self.text(batch)
+        count, runs = batch.frames.shape
+        if self.tokens is not None:
+            visual = self.tokens[batch.frames]  # [R, S, C2, H]
+        else:
+            unique, inverse = batch.frames.unique(return_inverse=True)
+            visual = self.visual(unique)[inverse]
+        each = visual.shape[2]
+        if noise:
+            visual = visual + noise * visual.std() * torch.randn_like(visual)
+        rows = torch.cat([prefix, visual.flatten(1, 2), suffix], dim=1)
+        before, shown, after = prefix.shape[1], runs * each, suffix.shape[1]
+        at = before + batch.places[..., None] * each + torch.arange(each)
+        positions = torch.cat([torch.arange(before).expand(count, -1), at.flatten(1),
+                               before + batch.lengths[:, None] * each + batch.offset], dim=1)
+        often = batch.counts.float().log().clamp_min(NEVER).repeat_interleave(each, dim=1)
+        width = before + shown + after
+        bias = torch.zeros(count, width, width)
+        bias[:, : before + shown, : before + shown] = torch.full((before + shown, before + shown), NEVER).triu(1)
+        bias[:, :, before : before + shown] += often[:, None]
+        # A row of a run stands for one of its frames, which has only some of the run before it.
+        own = torch.arange(before, before + shown)
+        bias[:, own, own] = (batch.counts.float() * torch.rand(batch.counts.shape)).clamp_min(1).log().repeat_interleave(each, dim=1)
+        bias[:, : before + shown, before + shown :] = NEVER
+        bias[:, before + shown :, before + shown :] = seen(batch.group)
+        cos_sin_rows = rows
+        return llava.decode(cos_sin_rows, positions, bias[:, None])[:, before + shown :]
+
+
+def answer_loss(llava: LlavaMini, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean cross-entropy of the answers' ids; whether each was the likeliest; where they are."""
+    wanted = batch.target != -100
+    logits = llava.logits(hidden[wanted])
+    targets = batch.target[wanted]
+    # Every answer weighs the same to the power of one half of its length: long descriptions do not drown the rest.
+    which = torch.arange(len(batch.group))[:, None] * 1000 + batch.group
+    _, inverse, sizes = which[wanted].unique(return_inverse=True, return_counts=True)
+    weight = sizes[inverse].float().rsqrt()
+    loss = (F.cross_entropy(logits, targets, reduction="none") * weight).sum() / weight.sum()
+    return loss, logits.argmax(-1) == targets, wanted
+
+
+@torch.no_grad()
+def evaluate(reader: Reader, batches: Batches, entries: list[Entry], fused: int = 4) -> dict[str, float]:
+    """Share of answers right to the last id, per kind and in all."""
+    right: dict[str, list[bool]] = {}
+    for start in range(0, len(entries), RECORDINGS):
+        batch = batches.make(entries[start : start + RECORDINGS], fused, limit=30)
+        _, correct, wanted = answer_loss(reader.llava, reader.hidden(batch), batch)
+        good = torch.ones(batch.target.shape, dtype=torch.bool)
+        good[wanted] = correct
+        for row, kinds in enumerate(batch.kinds):
+            for number, kind in enumerate(kinds, 1):
+                right.setdefault(kind, []).append(bool(good[row][batch.group[row] == number].all()))
+    every = [value for values in right.values() for value in values]
+    return {"all": sum(every) / len(every)} | {kind: sum(v) / len(v) for kind, v in sorted(right.items())}
+
+
+def run(reader: Reader, batches: Batches, held_out: Batches, seconds: float, file: Path, log: progress.Log, peak: float = 1.2e-3,
+        joint: bool = False, name: str = "language", every: float = 180, fused: int = 1) -> dict[str, float]:
+    """Trains the language model in place, and with `joint` everything behind the tower; keeps the result in `file`."""
+    torch.manual_seed(3)
+    llava = reader.llava
+    body = llava.model
+    language = [body.embed_tokens, body.layers, body.norm, *([llava.lm_head] if not llava.language.tied else [])]
+    before = [body.compressor, body.mm_projector, body.prefusion_layers]
+    for part in before:
+        part.requires_grad_(joint)
+    if not joint and reader.tokens is None:
+        reader.cache()
+    if joint:
+        reader.tokens = None
+    parameters = [p for part in language + (before if joint else []) for p in part.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.03)
+    start, step, asked, last = time.time(), 0, 0, 0.0
+    losses: list[float] = []
+    while (spent := time.time() - start) < seconds:
+        for group in optimizer.param_groups:
+            group["lr"] = progress.rate(spent / seconds, peak)
+        batch = batches.sample(fused if spent < 0.75 * seconds else max(fused, 2))
+        loss, _, _ = answer_loss(llava, reader.hidden(batch, noise=0.05), batch)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        step += 1
+        asked += sum(map(len, batch.kinds))
+        losses.append(float(loss.detach()))
+        if step % 50 == 0:
+            log.write(name, step, {"loss": sum(losses[-50:]) / 50, "questions": asked})
+        if spent - last > every:
+            last = spent
+            log.write(f"{name} held out", step, evaluate(reader, held_out, held_out.bank.entries[:96]))
+            torch.save(llava.state_dict(), file)
+    result = evaluate(reader, held_out, held_out.bank.entries)
+    log.write(f"{name} held out", step, result)
+    torch.save(llava.state_dict(), file)
+    return result

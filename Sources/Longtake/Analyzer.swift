@@ -194,9 +194,7 @@ public final class Analyzer {
 
     private func open(_ path: InputPath) throws -> RecordingFile {
         do {
-            return try path.isStandardInput
-                ? Spool.standardInput(limit: Spool.defaultLimit, cancellation: cancellation)
-                : RecordingFile(path: path.absolute.bytes)
+            return try path.open(cancellation: cancellation)
         } catch {
             throw Failure(error, subject: path.description)
         }

@@ -56,10 +56,7 @@ public struct FrameExport {
         let path = input.description
         do {
             try options.validate()
-            let file =
-                try input.isStandardInput
-                ? Spool.standardInput(limit: Spool.defaultLimit, cancellation: cancellation)
-                : RecordingFile(path: input.bytes)
+            let file = try input.open(cancellation: cancellation)
             let request = options.request(try output())
             let stream = try FrameStream(file, request: request)
             defer { stream.cancel() }

@@ -41,7 +41,7 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
                 + "\(tokensPerFrame) each and \(other) for text and answer. \(advice)")
     }
 
-    static let notANumber = ModelError(
+    package static let notANumber = ModelError(
         code: .notANumber,
         message: "the model produced values that are not numbers: run `longtake model inspect --check-tensors` on it")
 }

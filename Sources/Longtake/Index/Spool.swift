@@ -2,6 +2,15 @@ internal import Foundation
 internal import Glibc
 internal import Media
 
+extension InputPath {
+    /// The recording it names; standard input is spooled first.
+    func open(cancellation: Cancellation) throws -> RecordingFile {
+        try isStandardInput
+            ? Spool.standardInput(limit: Spool.defaultLimit, cancellation: cancellation)
+            : RecordingFile(path: absolute.bytes)
+    }
+}
+
 /// A recording from a pipe: written to an unnamed temporary file first, for containers are read back and forth.
 enum Spool {
     static let defaultLimit: Int64 = 64 << 30

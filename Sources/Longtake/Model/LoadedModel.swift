@@ -34,12 +34,7 @@ public final class LoadedModel {
         let start = ContinuousClock.now
         self.path = path
         name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
-        guard ModelSettings.possibleThreads.contains(settings.threads) else {
-            throw LongtakeError(
-                code: .badRequest,
-                message: "\(settings.threads) threads; possible is \(ModelSettings.possibleThreads.lowerBound) to "
-                    + "\(ModelSettings.possibleThreads.upperBound)")
-        }
+        try settings.validate()
         let checkpoint = try CheckpointFolder(path: path)
         self.checkpoint = checkpoint
         guard let language = checkpoint.language, let fusion = checkpoint.fusion else {
@@ -94,7 +89,8 @@ public final class LoadedModel {
         return (try preprocessing(checkpoint, side: vision.imageSize), ratio)
     }
 
-    private static func preprocessing(_ checkpoint: CheckpointFolder, side: Int) throws -> PicturePreprocessing {
+    /// The preprocessing for a tower that takes squares of `side`.
+    static func preprocessing(_ checkpoint: CheckpointFolder, side: Int) throws -> PicturePreprocessing {
         guard let config = checkpoint.preprocessorConfigBytes else {
             return PicturePreprocessing.clip(side: side, imageAspectRatio: checkpoint.imageAspectRatio)
         }

@@ -47,6 +47,16 @@ public struct ModelSettings: Sendable {
 
     static let possibleThreads = 1...1024
 
+    /// - Throws: `LongtakeError` `bad_request` for a number of threads that cannot be.
+    func validate() throws {
+        guard Self.possibleThreads.contains(threads) else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "\(threads) threads; possible is \(Self.possibleThreads.lowerBound) to "
+                    + "\(Self.possibleThreads.upperBound)")
+        }
+    }
+
     /// Weights that take less than this in f32 are computed in f32.
     static let smallModelBytes = 2 << 30
 

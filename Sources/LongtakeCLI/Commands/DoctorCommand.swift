@@ -17,7 +17,7 @@ struct DoctorCommand: ParsableCommand {
 
     mutating func run() throws {
         let report = DoctorReport(
-            cacheFolder: library.cachePath, threads: try ModelOptions.settings(threads: threads).threads)
+            cacheFolder: library.cachePath, threads: try ComputeOptions.settings(threads: threads).threads)
         if output.json { return Console.json(report) }
         var rows = [
             ["longtake", report.version],

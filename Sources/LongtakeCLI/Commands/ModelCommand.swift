@@ -4,9 +4,10 @@ import Longtake
 
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "model", abstract: "Look at a model, check it, make a random one.",
+        commandName: "model", abstract: "Look at a model, check it, compute with its towers, make a random one.",
         subcommands: [
-            ModelInspectCommand.self, ModelParityCommand.self, ModelTokenizeCommand.self, ModelMakeRandomCommand.self,
+            ModelInspectCommand.self, ModelParityCommand.self, ModelTokenizeCommand.self, ModelEmbedCommand.self,
+            ModelMakeRandomCommand.self,
         ])
 }
 

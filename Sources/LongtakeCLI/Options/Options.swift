@@ -21,11 +21,8 @@ struct OutputOptions: ParsableArguments {
     }
 }
 
-/// Which model, and how to compute with it.
-struct ModelOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: "Folder of the model, Hugging Face layout. (env: LONGTAKE_MODEL)")
-    var model: String?
-
+/// How to compute.
+struct ComputeOptions: ParsableArguments {
     @Option(help: "auto, f32 or bf16. (env: LONGTAKE_PRECISION)")
     var precision: String?
 
@@ -51,6 +48,16 @@ struct ModelOptions: ParsableArguments {
             precision: precision ?? Environment.text("PRECISION"), backend: backend ?? Environment.text("BACKEND"),
             threads: threads)
     }
+}
+
+/// Which model, and how to compute with it.
+struct ModelOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: "Folder of the model, Hugging Face layout. (env: LONGTAKE_MODEL)")
+    var model: String?
+
+    @OptionGroup var compute: ComputeOptions
+
+    func settings() throws -> ModelSettings { try compute.settings() }
 
     /// The folder: the option, else the environment, else `other` (a pipeline's own).
     func folder(or other: String? = nil) throws -> String {

@@ -1,0 +1,98 @@
+internal import Glibc
+internal import Media
+
+/// The lines of a file, a pipe or standard input, each as soon as it is there; blank ones are left out.
+public final class InputLines {
+    /// The longest line, in bytes.
+    static let limit = 1 << 20
+
+    private let name: String
+    private let descriptor: Int32
+    private let cancellation: Cancellation
+    private var waiting: [UInt8] = []
+    private var number = 0
+    private var given = 0
+    private var ended = false
+
+    /// - Throws: `Failure` `cannot_read`.
+    public init(_ path: InputPath, cancellation: Cancellation = Cancellation()) throws {
+        name = path.isStandardInput ? "standard input" : path.description
+        self.cancellation = cancellation
+        descriptor = path.isStandardInput ? 0 : path.withCString { open($0, O_RDONLY | O_CLOEXEC) } ?? -1
+        guard descriptor >= 0 else { throw unreadable() }
+    }
+
+    deinit { if descriptor > 0 { close(descriptor) } }
+
+    /// The next line as bytes, without its end; nil behind the last one.
+    ///
+    /// - Throws: `Failure` naming the file: `empty_file` where there was no line at all.
+    public func next() throws -> [UInt8]? {
+        while let line = try nextOfAny() {
+            let isBlank = line.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
+            guard !isBlank else { continue }
+            given += 1
+            return line
+        }
+        guard given > 0 else { throw failure(.emptyFile, "no line with anything in it; write one input per line") }
+        return nil
+    }
+
+    /// The next line as text.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` for a line that is not UTF-8.
+    public func nextText() throws -> String? {
+        guard let line = try next() else { return nil }
+        guard let text = String(validating: line, as: UTF8.self) else {
+            throw LongtakeError(code: .badRequest, message: "\(name): line \(number) is not valid UTF-8")
+        }
+        return text
+    }
+
+    private func nextOfAny() throws -> [UInt8]? {
+        while true {
+            if let end = waiting.firstIndex(of: 0x0A) {
+                let line = waiting[..<end]
+                waiting.removeSubrange(...end)
+                return finished(line)
+            }
+            guard waiting.count <= Self.limit else {
+                throw failure(.tooLarge, "line \(number + 1) is longer than \(Self.limit) bytes")
+            }
+            guard !ended else {
+                guard !waiting.isEmpty else { return nil }
+                defer { waiting = [] }
+                return finished(waiting[...])
+            }
+            try fill()
+        }
+    }
+
+    /// Without a carriage return and, on the first line, a byte order mark.
+    private func finished(_ line: ArraySlice<UInt8>) -> [UInt8] {
+        number += 1
+        let body = line.last == 0x0D ? line.dropLast() : line
+        return Array(number == 1 && body.starts(with: [0xEF, 0xBB, 0xBF]) ? body.dropFirst(3) : body)
+    }
+
+    private func fill() throws {
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            try cancellation.check()
+            let got = read(descriptor, &buffer, buffer.count)
+            if got < 0, errno == EINTR { continue }
+            guard got >= 0 else { throw unreadable() }
+            ended = got == 0
+            waiting += buffer.prefix(got)
+            return
+        }
+    }
+
+    private func unreadable() -> Failure {
+        failure(.cannotRead, "cannot read: \(String(cString: strerror(errno)))")
+    }
+
+    private func failure(_ code: MediaError.Code, _ message: String) -> Failure {
+        Failure(MediaError(code: code, message: "\(name): \(message)"))
+    }
+}

@@ -17,11 +17,12 @@ from model import VisionTower
 
 @dataclass
 class Entry:
-    """A recording, its runs of like frames [first, last], and where their features begin in the bank."""
+    """A recording, its runs of like frames [first, last], and where their features begin in the bank; `kinds`: what may be asked."""
 
     recording: world.Recording
     runs: list[tuple[int, int]]
     start: int
+    kinds: list[str] | None = None
 
 
 @dataclass
@@ -61,3 +62,29 @@ def build(count: int, first_seed: int, longest: float, tower: VisionTower) -> Ba
                 done += len(own)
             patches.append(tower(frames.pixels(torch.from_numpy(pictures))).half())
     return Bank(entries, torch.cat(patches))
+
+
+STILL_KINDS = ["what", "colour", "shape", "where", "count", "presence", "sign", "light", "describe"]
+
+
+def stills(pool: frames.Pool, patches: Tensor) -> Bank:
+    """Every picture of a pool as a recording in which nothing happens: a second to a minute long."""
+    rng = np.random.default_rng(80)
+    entries = []
+    for place, (slots, board, light) in enumerate(zip(pool.slots.tolist(), pool.board.tolist(), pool.light.tolist())):
+        length = int(rng.integers(1, 61))
+        things = [world.Thing(world.SHAPES[s - 1], world.COLOURS[c - 1], zone, 0.0, float(length))
+                  for zone, (s, c) in enumerate(slots) if s]
+        names = [t.name for t in things]
+        if len(set(names)) < len(names):
+            continue
+        text = world.BOARDS[board - 1] if board else ""
+        recording = world.Recording(place, float(length), things, board=text, light_from=light, light_to=light)
+        entries.append(Entry(recording, [(0, length - 1)], place, STILL_KINDS))
+    return Bank(entries, patches)
+
+
+def joined(first: Bank, second: Bank) -> Bank:
+    """Both, the features of the second behind those of the first."""
+    moved = [Entry(e.recording, e.runs, e.start + len(first.patches), e.kinds) for e in second.entries]
+    return Bank(first.entries + moved, torch.cat([first.patches, second.patches]))

@@ -26,7 +26,7 @@ from export import export
 from model import ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower
 from tokenizer import ClipTokenizer, Tokenizer, build, build_clip
 
-SECONDS = {"tower": 420, "fusion": 180, "language": 2400, "joint": 900, "clip": 300}
+STEPS = {"tower": 2400, "fusion": 700, "language": 9000, "joint": 1500, "clip": 1500}
 PICTURES, RECORDINGS, HELD_OUT = 80_000, 9_000, 320
 LONGEST = 90_000
 SEEDS = {"pictures": 1, "recordings": 1, "held out": 500_001, "torch": 20_250_103}
@@ -61,8 +61,8 @@ class Work:
         torch.manual_seed(SEEDS["torch"])
         self.pool_: frames.Pool | None = None
 
-    def seconds(self, stage: str) -> float:
-        return SECONDS[stage] * self.scale
+    def steps(self, stage: str) -> int:
+        return max(1, round(STEPS[stage] * self.scale))
 
     def done(self, stage: str) -> bool:
         return (self.folder / f"{stage}.done").exists()
@@ -80,21 +80,26 @@ class Work:
         file = self.folder / "tower.pt"
         if not self.done("tower"):
             heads = train_tower.DenseHeads(tower.cfg.width)
-            train_tower.run(tower, heads, self.pool(), self.seconds("tower"), file, self.log)
+            train_tower.run(tower, heads, self.pool(), self.steps("tower"), file, self.log)
             self.finish("tower")
         tower.load_state_dict(torch.load(file)["tower"])
         return tower.requires_grad_(False).eval()
 
+    def features(self, tower: VisionTower) -> torch.Tensor:
+        file = self.folder / "features.pt"
+        if not file.exists():
+            torch.save(train_fusion.features(tower, self.pool()), file)
+        return torch.load(file)
+
     def llava(self, fusion: FusionConfig | None = None) -> LlavaMini:
         llava = LlavaMini(language_config(self.tokenizer), fusion or FusionConfig())
-        torch.nn.init.normal_(llava.model.embed_tokens.weight, std=0.5)
+        torch.nn.init.normal_(llava.model.embed_tokens.weight, std=1.5)
         return llava
 
     def fused(self, tower: VisionTower) -> LlavaMini:
         llava, file = self.llava(), self.folder / "fusion.pt"
         if not self.done("fusion"):
-            patches = train_fusion.features(tower, self.pool())
-            train_fusion.run(llava, self.pool(), patches, self.seconds("fusion"), file, self.log)
+            train_fusion.run(llava, self.pool(), self.features(tower), self.steps("fusion"), file, self.log)
             self.finish("fusion")
         llava.load_state_dict(torch.load(file))
         return llava
@@ -114,6 +119,7 @@ class Work:
             llava.load_state_dict(torch.load(self.folder / "joint.pt"))
             return llava
         recordings, held_out = self.banks(tower)
+        recordings = bank.joined(bank.stills(self.pool(), self.features(tower)), recordings)
         batches = train_language.Batches(recordings, self.tokenizer, 1)
         test = train_language.Batches(held_out, self.tokenizer, 2)
         reader = train_language.Reader(llava, recordings, self.tokenizer)
@@ -121,7 +127,7 @@ class Work:
         for stage, joint in [("language", False), ("joint", True)]:
             file = self.folder / f"{stage}.pt"
             if not self.done(stage):
-                train_language.run(reader, batches, tester, test, self.seconds(stage), file, self.log, joint=joint, name=stage,
+                train_language.run(reader, batches, tester, test, self.steps(stage), file, self.log, joint=joint, name=stage,
                                    peak=4e-4 if joint else 1.2e-3)
                 self.finish(stage)
             llava.load_state_dict(torch.load(file))
@@ -132,7 +138,7 @@ class Work:
         clip, file = ClipModel(vision_config(), text), self.folder / "clip.pt"
         clip.vision_model.load_state_dict(tower.vision_model.state_dict())
         if not self.done("clip"):
-            train_clip.run(clip, self.pool(), self.clip_tokenizer, self.seconds("clip"), file, self.log)
+            train_clip.run(clip, self.pool(), self.clip_tokenizer, self.steps("clip"), file, self.log)
             self.finish("clip")
         clip.load_state_dict(torch.load(file))
         return clip
@@ -142,8 +148,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="where finished stages are kept")
     parser.add_argument("--out", type=Path, help="folder to write the model to; none without it")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of each stage's time")
-    parser.add_argument("--until", choices=list(SECONDS), help="stop after this stage")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of each stage's steps")
+    parser.add_argument("--until", choices=list(STEPS), help="stop after this stage")
     options = parser.parse_args()
     work = Work(options.work, options.scale)
     print(f"vocabulary {work.tokenizer.vocab_size}, prefix {len(work.tokenizer.prefix_ids)} tokens", flush=True)

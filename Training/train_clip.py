@@ -5,7 +5,6 @@ The layers that the language side uses stay as they are: the contrastive loss mo
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import torch
@@ -43,7 +42,7 @@ def keys(pool: frames.Pool) -> Tensor:
     return (key * 128 + pool.board) * 2 + pool.light
 
 
-def run(clip: ClipModel, pool: frames.Pool, tokenizer: ClipTokenizer, seconds: float, file: Path, log: progress.Log,
+def run(clip: ClipModel, pool: frames.Pool, tokenizer: ClipTokenizer, steps: int, file: Path, log: progress.Log,
         peak: float = 1.5e-3) -> float:
     """Trains in place; returns the share of 1,000 held-out captions that find their own picture first."""
     torch.manual_seed(4)
@@ -74,10 +73,9 @@ def run(clip: ClipModel, pool: frames.Pool, tokenizer: ClipTokenizer, seconds: f
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.02)
     count = len(pool) - 2000
-    start, step = time.time(), 0
-    while (spent := time.time() - start) < seconds:
+    for step in range(1, steps + 1):
         for group in optimizer.param_groups:
-            group["lr"] = progress.rate(spent / seconds, peak)
+            group["lr"] = progress.rate(step / steps, peak)
         at = torch.randint(0, count, (BATCH,))
         scores = clip.logit_scale.exp().clamp(max=100) * image(at) @ text(at).T
         # Another picture with the same caption is no wrong answer.
@@ -89,7 +87,6 @@ def run(clip: ClipModel, pool: frames.Pool, tokenizer: ClipTokenizer, seconds: f
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        step += 1
         if step % 100 == 0:
             right = (scores.argmax(1) == target).float().mean()
             log.write("clip", step, {"loss": float(loss.detach()), "of the batch": float(right)})
@@ -103,6 +100,6 @@ def run(clip: ClipModel, pool: frames.Pool, tokenizer: ClipTokenizer, seconds: f
         at = torch.tensor(held_out[:1000])
         found = (image(at) @ text(at).T).argmax(0)
         recall = float((found == torch.arange(len(at))).float().mean())
-    log.write("clip held out", step, {"recall at 1": recall, "of": len(at)})
+    log.write("clip held out", steps, {"recall at 1": recall, "of": len(at)})
     torch.save(clip.state_dict(), file)
     return recall

@@ -5,7 +5,6 @@ Linear probes read from the fused token what is in every zone, what the board sa
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import torch
@@ -64,7 +63,7 @@ def features(tower: VisionTower, pool: frames.Pool) -> Tensor:
     return torch.cat([tower(frames.pixels(part)).half() for part in pool.pictures.split(500)])
 
 
-def run(llava: LlavaMini, pool: frames.Pool, patches: Tensor, seconds: float, file: Path | None, log: progress.Log,
+def run(llava: LlavaMini, pool: frames.Pool, patches: Tensor, steps: int, file: Path | None, log: progress.Log,
         peak: float = 2e-3, name: str = "fusion") -> dict[str, float]:
     """Trains compressor, projector and pre-fusion layers in place; returns what the held-out pictures show."""
     torch.manual_seed(2)
@@ -74,25 +73,25 @@ def run(llava: LlavaMini, pool: frames.Pool, patches: Tensor, seconds: float, fi
     parameters = [p for part in parts for p in part.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.02)
     count = len(pool) - 2000
-    start, step = time.time(), 0
-    while (spent := time.time() - start) < seconds:
+    for step in range(1, steps + 1):
         for group in optimizer.param_groups:
-            group["lr"] = progress.rate(spent / seconds, peak)
+            group["lr"] = progress.rate(step / steps, peak)
         at = torch.randint(0, count, (BATCH,))
-        tokens, _ = llava.prefuse(*llava.project(patches[at].float()))
-        loss, right = probe_loss(probes, tokens, pool, at)
+        with torch.autocast("cpu", torch.bfloat16):
+            rows, compressed = llava.project(patches[at].float())
+            tokens, _ = llava.prefuse(rows.float(), compressed.float())
+        loss, right = probe_loss(probes, tokens.float(), pool, at)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        step += 1
         if step % 100 == 0:
             log.write(name, step, {"loss": float(loss.detach()), **right})
     with torch.no_grad():
         rights = [probe_loss(probes, llava.prefuse(*llava.project(patches[at].float()))[0], pool, at)[1]
                   for at in torch.arange(count, len(pool)).split(250)]
     result = {key: sum(r[key] for r in rights) / len(rights) for key in rights[0]}
-    log.write(f"{name} held out", step, result)
+    log.write(f"{name} held out", steps, result)
     if file is not None:
         torch.save(llava.state_dict(), file)
     return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import torch
@@ -67,27 +66,25 @@ def dense_loss(heads: DenseHeads, patches: Tensor, pool: frames.Pool, at: Tensor
     return loss, {name: float(value.float().mean()) for name, value in right.items()}
 
 
-def run(tower: VisionTower, heads: DenseHeads, pool: frames.Pool, seconds: float, file: Path, log: progress.Log,
+def run(tower: VisionTower, heads: DenseHeads, pool: frames.Pool, steps: int, file: Path, log: progress.Log,
         peak: float = 1.5e-3) -> None:
-    """Trains in place for so many seconds of this machine, and keeps the result in `file`."""
+    """Trains in place and keeps the result in `file`."""
     torch.manual_seed(1)
     parameters = [*tower.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.02)
     held_out = torch.arange(len(pool) - 2000, len(pool))
-    start, step = time.time(), 0
-    while (spent := time.time() - start) < seconds:
+    for step in range(1, steps + 1):
         for group in optimizer.param_groups:
-            group["lr"] = progress.rate(spent / seconds, peak)
+            group["lr"] = progress.rate(step / steps, peak)
         at = torch.randint(0, len(pool) - 2000, (BATCH,))
         loss, right = dense_loss(heads, tower(frames.pixels(pool.pictures[at])), pool, at)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        step += 1
         if step % 100 == 0:
             log.write("tower", step, {"loss": float(loss.detach()), **right})
     with torch.no_grad():
         rights = [dense_loss(heads, tower(frames.pixels(pool.pictures[at])), pool, at)[1] for at in held_out.split(250)]
-    log.write("tower held out", step, {name: sum(r[name] for r in rights) / len(rights) for name in rights[0]})
+    log.write("tower held out", steps, {name: sum(r[name] for r in rights) / len(rights) for name in rights[0]})
     torch.save({"tower": tower.state_dict(), "heads": heads.state_dict()}, file)

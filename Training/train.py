@@ -26,7 +26,7 @@ from export import export
 from model import ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower
 from tokenizer import ClipTokenizer, Tokenizer, build, build_clip
 
-STEPS = {"tower": 2400, "fusion": 700, "language": 9000, "joint": 1500, "clip": 1500}
+STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "clip": 1500}
 PICTURES, RECORDINGS, HELD_OUT = 80_000, 9_000, 320
 LONGEST = 90_000
 SEEDS = {"pictures": 1, "recordings": 1, "held out": 500_001, "torch": 20_250_103}

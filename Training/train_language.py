@@ -251,8 +251,8 @@ def evaluate(reader: Reader, batches: Batches, entries: list[Entry], fused: int 
     return {"all": sum(every) / len(every)} | {kind: sum(v) / len(v) for kind, v in sorted(right.items())}
 
 
-def run(reader: Reader, batches: Batches, held_out: Batches, steps: int, file: Path, log: progress.Log, peak: float = 1.2e-3,
-        joint: bool = False, name: str = "language", every: int = 600, fused: int = 1) -> dict[str, float]:
+def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, steps: int, file: Path, log: progress.Log, peak: float = 1.2e-3,
+        joint: bool = False, name: str = "language", every: int = 500, fused: int = 1) -> dict[str, float]:
     """Trains the language model in place, and with `joint` everything behind the tower; keeps the result in `file`."""
     torch.manual_seed(3)
     llava = reader.llava
@@ -267,9 +267,18 @@ def run(reader: Reader, batches: Batches, held_out: Batches, steps: int, file: P
         reader.tokens = None
     parameters = [p for part in language + (before if joint else []) for p in part.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.03)
-    asked = 0
+    asked, done = 0, 0
     losses: list[float] = []
-    for step in range(1, steps + 1):
+    part = file.with_suffix(".part")
+    if part.exists():
+        state = torch.load(part)
+        llava.load_state_dict(state["llava"])
+        optimizer.load_state_dict(state["optimizer"])
+        done, asked = state["step"], state["asked"]
+        # Not the same draws as without the interruption, but draws nobody has seen.
+        torch.manual_seed(3 + done)
+        batches.rng = np.random.default_rng([done, 79])
+    for step in range(done + 1, steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = progress.rate(step / steps, peak)
         share = step / steps
@@ -288,9 +297,10 @@ def run(reader: Reader, batches: Batches, held_out: Batches, steps: int, file: P
         if step % 50 == 0:
             log.write(name, step, {"loss": sum(losses[-50:]) / 50, "questions": asked})
         if step % every == 0:
-            log.write(f"{name} held out", step, evaluate(reader, held_out, held_out.bank.entries[:96]))
-            torch.save(llava.state_dict(), file)
-    result = evaluate(reader, held_out, held_out.bank.entries)
+            log.write(f"{name} held out", step, evaluate(tester, held_out, held_out.bank.entries[:96]))
+            torch.save({"llava": llava.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "asked": asked}, part)
+    result = evaluate(tester, held_out, held_out.bank.entries)
     log.write(f"{name} held out", steps, result)
     torch.save(llava.state_dict(), file)
+    part.unlink(missing_ok=True)
     return result

@@ -82,22 +82,35 @@ public final class Analyzer {
         try plan(InputPath(path), options: options)
     }
 
-    /// Asks about a recording that was just indexed.
-    public func ask(_ question: Question, index: Indexed) throws -> Answer {
+    /// Asks several things about a recording that was just indexed, over the range of the first question.
+    ///
+    /// What the prompts share is computed once; `onAnswer` gets each answer when it is complete.
+    public func ask(
+        _ questions: [Question], index: Indexed, onAnswer: (_ place: Int, Answer) throws -> Void
+    ) throws {
         try cancellation.check()
-        var answer = try asker.ask(question, index: IndexReader(directory: library.cache.path(indexID: index.index)))
-        answer.recording.path = index.path
-        return answer
+        let reader = try IndexReader(directory: library.cache.path(indexID: index.index))
+        try asker.ask(questions, index: reader) { place, answer in
+            var answer = answer
+            answer.recording.path = index.path
+            try onAnswer(place, answer)
+            try cancellation.check()
+        }
     }
 
     /// Asks about a file, which is indexed first where it is not, or about an indexed recording by its id.
+    ///
+    /// Several questions have the range and the fusion mode of the first; what their prompts share is computed once.
+    /// - Parameters:
+    ///   - onText: gets a question's place and its answer's text as it comes; returning false ends that answer.
+    ///   - onAnswer: gets each answer when it is complete.
     public func ask(
-        _ question: Question, about recording: InputPath, options: IndexOptions,
+        _ questions: [Question], about recording: InputPath, options: IndexOptions,
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
-        onText: (String) -> Bool = { _ in true }
-    ) throws -> Answer {
-        // Before anything is opened: the question itself.
-        _ = try model.prompt(question.text)
+        onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
+    ) throws {
+        // Before anything is opened: the questions themselves.
+        for question in questions { _ = try model.prompt(question.text) }
         let clock = ContinuousClock()
         let start = clock.now
         var reader: IndexReader
@@ -108,7 +121,7 @@ public final class Analyzer {
         let known = isFile ? [] : try library.indexes(matching: name)
         if isFile || known.isEmpty {
             guard isFile || !name.hasPrefix("vid_") else { throw LongtakeError.unknown(name) }
-            try checkFit(question, recording, options: options)
+            for question in questions { try checkFit(question, recording, options: options) }
             let made = try index(recording, options: options, progress: indexing)
             reader = try IndexReader(directory: library.cache.path(indexID: made.index))
             indexed = made
@@ -131,25 +144,46 @@ public final class Analyzer {
             }
         }
         let took = (clock.now - start).seconds
-        var answer: Answer
+        // What is said of every answer, whichever index it came from.
+        var damage: String?
+        var said = 0
+        let finish = { (place: Int, answer: Answer) in
+            var answer = answer
+            if place == 0 { answer.timings.index = took }
+            if let damage { answer.notes.append(damage) }
+            if let otherwise { answer.notes.append(otherwise) }
+            if let indexed, indexed.framesNow > 0, place == 0 {
+                answer.timings.secondsPerFrame = indexed.seconds / Double(indexed.framesNow)
+            }
+            if isFile { answer.recording.path = recording.absolute.description }
+            said += 1
+            try onAnswer(place, answer)
+        }
         do {
-            answer = try asker.ask(question, index: reader, progress: progress, onText: onText)
-        } catch let error as StoreError where error.code == .damaged && isFile {
+            try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: finish)
+        } catch let error as StoreError where error.code == .damaged && isFile && said == 0 {
             // All records are read before the first word is said: nothing of the answer is out yet.
             var again = options
             again.force = true
             let made = try index(recording, options: again, progress: indexing)
             reader = try IndexReader(directory: library.cache.path(indexID: made.index))
             indexed = made
-            answer = try asker.ask(question, index: reader, progress: progress, onText: onText)
-            answer.notes.append("damaged: \(error.message); the recording was indexed again")
+            damage = "damaged: \(error.message); the recording was indexed again"
+            try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: finish)
         }
-        answer.timings.index = took
-        if let otherwise { answer.notes.append(otherwise) }
-        if let indexed, indexed.framesNow > 0 {
-            answer.timings.secondsPerFrame = indexed.seconds / Double(indexed.framesNow)
-        }
-        if isFile { answer.recording.path = recording.absolute.description }
+    }
+
+    /// Asks one thing about a file or an indexed recording; see the other `ask`.
+    public func ask(
+        _ question: Question, about recording: InputPath, options: IndexOptions,
+        indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
+        onText: (String) -> Bool = { _ in true }
+    ) throws -> Answer {
+        var answers: [Answer] = []
+        try ask(
+            [question], about: recording, options: options, indexing: indexing, progress: progress,
+            onText: { onText($1) }, onAnswer: { answers.append($1) })
+        guard let answer = answers.first else { throw LongtakeError(code: .badRequest, message: "no question") }
         return answer
     }
 

@@ -17,6 +17,7 @@ public final class LlavaMini {
     private let raster = Scratch()
     private let projected = Scratch()
     private let sequence = Scratch()
+    private let tailRows = Scratch()
 
     /// - Parameters:
     ///   - weights: a reader at the checkpoint's root.
@@ -81,9 +82,12 @@ public final class LlavaMini {
     /// - Parameters:
     ///   - patches: [B · parts · P, D] f32.
     ///   - text: embeddings of the visible prompt rows [A, H], or nil when only tokens are wanted.
+    ///   - tails: how several prompts that begin with `text` go on, each [T, H].
     /// - Returns: tokens [B · C2, H] and fused text [B · A, H] interleaved per frame: rows [B · (C2 + A), H], each
-    ///   frame's tokens first. Valid until the next call.
-    public func fuse(patches: Block, frames: Int, text: Block?, trace: Trace? = nil) -> Block {
+    ///   frame's tokens first; and each tail's fused rows [B · T, H]. Valid until the next call.
+    public func fuse(
+        patches: Block, frames: Int, text: Block?, tails: [Block], trace: Trace? = nil
+    ) -> (rows: Block, tails: [Block]) {
         let (width, tokens) = (hiddenSize, fusion.tokensPerFrame)
         let active = tokens + (text?.rows ?? 0)
         let length = patchRows + active
@@ -117,7 +121,28 @@ public final class LlavaMini {
                 }
             }
         }
-        return prefusion.forward(x, frames: frames, active: active, trace: layerTrace)
+        let copies = spread(tails, frames: frames)
+        return (prefusion.forward(x, frames: frames, active: active, tails: copies, trace: layerTrace), copies)
+    }
+
+    /// The same for one prompt, or none.
+    public func fuse(patches: Block, frames: Int, text: Block?, trace: Trace? = nil) -> Block {
+        fuse(patches: patches, frames: frames, text: text, tails: [], trace: trace).rows
+    }
+
+    /// Each tail [T, H] once per frame: [B · T, H].
+    private func spread(_ tails: [Block], frames: Int) -> [Block] {
+        let all = tailRows.block(.f32, rows: frames * tails.reduce(0) { $0 + $1.rows }, columns: hiddenSize)
+        var first = 0
+        return tails.map { tail in
+            let copies = all.rows(first..<first + frames * tail.rows)
+            for frame in 0..<frames {
+                copies.rows(frame * tail.rows..<(frame + 1) * tail.rows).floats.update(
+                    from: tail.floats, count: tail.rows * hiddenSize)
+            }
+            first += frames * tail.rows
+            return copies
+        }
     }
 
     /// High resolution: the crops' projected patches in raster order, then the whole picture's.

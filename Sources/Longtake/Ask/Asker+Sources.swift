@@ -11,6 +11,18 @@ extension Asker {
         _ question: Question, index reader: IndexReader, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
+        var answers: [Answer] = []
+        try ask([question], index: reader, progress: progress, onText: { onText($1) }, onAnswer: { answers.append($1) })
+        guard let answer = answers.first else { throw LongtakeError(code: .badRequest, message: "no question") }
+        return answer
+    }
+
+    /// Asks several things about an indexed recording, over the range and with the fusion mode of the first question.
+    func ask(
+        _ questions: [Question], index reader: IndexReader, progress: (Double) -> Void = { _ in },
+        onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
+    ) throws {
+        guard let question = questions.first else { return }
         let kind = RecordKind(rawValue: reader.manifest.key.record.split(separator: ":").first.map(String.init) ?? "")
         guard let kind else {
             throw LongtakeError(
@@ -34,13 +46,15 @@ extension Asker {
             times: frames.map { reader.entries[$0].gridTime },
             patches: { try buffers.readPatches(reader, frame: frames[$0], into: $1) },
             tokens: { try buffers.readToken(reader, frame: frames[$0], into: $1) }, notes: reader.manifest.warnings)
-        var answer = try ask(question, of: source, progress: progress, onText: onText)
-        if !answer.found {
-            let last = reader.entries.last?.gridTime ?? 0
-            answer.answer = "no frames in range"
-            answer.notes.append("no frames in range: the recording's frames are at 0 to \(last) s")
+        _ = try ask(questions, of: source, progress: progress, onText: onText) { place, answer in
+            var answer = answer
+            if !answer.found {
+                let last = reader.entries.last?.gridTime ?? 0
+                answer.answer = "no frames in range"
+                answer.notes.append("no frames in range: the recording's frames are at 0 to \(last) s")
+            }
+            try onAnswer(place, answer)
         }
-        return answer
     }
 
     /// Asks about a still picture, laid out as the reference does for `image_aspect_ratio` and `resolution_ratio`.

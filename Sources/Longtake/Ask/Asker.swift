@@ -24,49 +24,109 @@ public final class Asker {
         let notes: [String]
     }
 
-    /// - Parameters:
-    ///   - progress: fraction done of the work before the first token.
-    ///   - onText: gets the answer's text as it comes; returning false ends it.
-    /// - Throws: `ModelError` when the prompt does not fit the context or a value is not a number; `StoreError` for a
-    ///   damaged record; `TokenizerError` for a question that breaks the rules.
+    /// One question; see the other `ask`.
     func ask(
         _ question: Question, of source: Source, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
+        let answers = try ask([question], of: source, progress: progress, onText: { onText($1) })
+        guard let answer = answers.first else { throw LongtakeError(code: .badRequest, message: "no question") }
+        return answer
+    }
+
+    /// Answers questions about the same frames. What their prompts begin with meets the frames once for all of them.
+    ///
+    /// The time of what is shared counts as the first answer's.
+    /// - Parameters:
+    ///   - questions: with the same fusion mode; the source has the frames of their range.
+    ///   - progress: fraction done of the work before the first token of the next answer.
+    ///   - onText: gets the question's place and the answer's text as it comes; returning false ends that answer.
+    ///   - onAnswer: gets each answer when it is complete.
+    /// - Throws: `ModelError` when a prompt does not fit the context or a value is not a number; `StoreError` for a
+    ///   damaged record; `TokenizerError` for a question that breaks the rules.
+    func ask(
+        _ questions: [Question], of source: Source, progress: (Double) -> Void = { _ in },
+        onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void = { _, _ in }
+    ) throws -> [Answer] {
         let clock = ContinuousClock()
-        let start = clock.now
+        var start = clock.now
+        var answers = questions.map { emptyAnswer($0, source) }
+        let prompts = try questions.map { try loaded.prompt($0.text) }
+        guard !source.times.isEmpty, let mode = questions.first?.fusion else {
+            for (place, answer) in answers.enumerated() { try onAnswer(place, answer) }
+            return answers
+        }
+        let group = try PromptGroup(prompts.map(\.ids), model: model)
+        for (prompt, question) in zip(prompts, questions) {
+            try checkContext(prompt, frames: source.times.count, maxTokens: question.maxTokens)
+        }
+        let fusion = try fuse(group, source, mode) { progress(0.9 * $0) }
+        for place in answers.indices {
+            answers[place].fusion = fusion
+            answers[place].fusion.relativeStandardError =
+                group.texts[place].relativeStandardError(population: source.times.count)
+        }
+        answers[0].timings.fuse = (clock.now - start).seconds
+
+        let reader = TokenReader(source, model: model)
+        let beforePrefill = clock.now
+        let shared = try prefill(group, reader, questions) { progress(0.9 + 0.1 * $0) }
+        answers[0].timings.prefill = (clock.now - beforePrefill).seconds
+        for place in questions.indices {
+            try answer(questions[place], group.texts[place], reader, shared, &answers[place], since: start) {
+                progress(0.9 + 0.1 * $0)
+            } onText: {
+                onText(place, $0)
+            }
+            try onAnswer(place, answers[place])
+            start = clock.now
+        }
+        return answers
+    }
+
+    private func emptyAnswer(_ question: Question, _ source: Source) -> Answer {
         var answer = Answer(
             question: question.text, answer: "", tokenIDs: [], found: false, recording: source.recording,
             frames: source.times.count, range: [source.times.first, source.times.last].compactMap { $0 },
             fusion: FusionSummary(frames: 0, of: 0, relativeStandardError: 0), stop: "no_frames_in_range",
             timings: Answer.Timings(), model: loaded.name, notes: loaded.notes + source.notes)
-        let prompt = try loaded.prompt(question.text)
         answer.timings.load = loaded.loadSeconds
         answer.timings.peakMemoryBytes = ProcessMemory.peakBytes
-        guard !source.times.isEmpty else { return answer }
-        let text = try TextFusion(ids: prompt.ids, model: model)
-        try checkContext(prompt, frames: source.times.count, maxTokens: question.maxTokens)
+        return answer
+    }
 
-        answer.fusion = try fuse(text, source, question.fusion) { progress(0.9 * $0) }
-        answer.timings.fuse = (clock.now - start).seconds
-        let perFrame = model.fusion.tokensPerFrame
-        var readFailure: (any Error)?
-        let fused = FusedPrompt(text: text, visionTokens: source.times.count * perFrame) { range, block in
-            do {
-                try self.readTokens(range, perFrame: perFrame, source, into: block)
-            } catch {
-                readFailure = readFailure ?? error
-            }
+    /// The cache over the rows that all prompts begin with; nil for a single prompt.
+    private func prefill(
+        _ group: PromptGroup, _ reader: TokenReader, _ questions: [Question], progress: (Double) -> Void
+    ) throws -> KeyValueCache? {
+        guard group.texts.count > 1 else { return nil }
+        let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
+        let count = group.sharedIDs - 1 + reader.count
+        let room = zip(group.texts, questions).map { $0.ids.count - 1 + reader.count + $1.maxTokens }.max() ?? 0
+        let cache = model.language.makeCache(capacity: room)
+        _ = model.language.append(count: count, to: cache, progress: { progress(Double($0) / Double(count)) }) {
+            fused.write($0, into: $1)
         }
+        if let failure = reader.failure { throw failure }
+        return cache
+    }
+
+    private func answer(
+        _ question: Question, _ text: TextFusion, _ reader: TokenReader, _ shared: KeyValueCache?,
+        _ answer: inout Answer, since start: ContinuousClock.Instant, progress: (Double) -> Void,
+        onText: (String) -> Bool
+    ) throws {
+        let clock = ContinuousClock()
+        let fused = FusedPrompt(text: text, visionTokens: reader.count, readTokens: reader.read)
         let beforePrefill = clock.now
         var firstToken: ContinuousClock.Instant?
         var stream = StreamingDecoder(tokenizer: loaded.tokenizer)
         var (ended, late) = (false, false)
         let result = try model.language.answer(
-            fused, sampling: question.sampling, maxTokens: question.maxTokens, stopIDs: loaded.stopIDs,
-            progress: { progress(0.9 + 0.1 * Double($0) / Double(max(fused.count, 1))) }
+            fused, sampling: question.sampling, maxTokens: question.maxTokens, stopIDs: loaded.stopIDs, shared: shared,
+            progress: { progress(Double($0) / Double(max(fused.count, 1))) }
         ) { id, _ in
-            if readFailure != nil { return false }
+            if reader.failure != nil { return false }
             if firstToken == nil { firstToken = clock.now }
             let piece = stream.append(id)
             if !piece.isEmpty {
@@ -76,7 +136,7 @@ public final class Asker {
             late = (clock.now - beforePrefill).seconds >= question.timeLimit
             return !ended && !late
         }
-        if let readFailure { throw readFailure }
+        if let failure = reader.failure { throw failure }
         let rest = stream.finish()
         answer.answer += rest
         if !rest.isEmpty, !ended { _ = onText(rest) }
@@ -86,7 +146,7 @@ public final class Asker {
         answer.tokenIDs = result.ids
         answer.stop = late && !ended && result.stop == .cancelled ? "time_limit" : result.stop.rawValue
         let first = firstToken ?? finished
-        answer.timings.prefill = (first - beforePrefill).seconds
+        answer.timings.prefill += (first - beforePrefill).seconds
         answer.timings.firstToken = (first - start).seconds
         answer.timings.decode = (finished - first).seconds
         if result.ids.count > 1 {
@@ -94,7 +154,6 @@ public final class Asker {
         }
         answer.timings.load = loaded.loadSeconds
         answer.timings.peakMemoryBytes = ProcessMemory.peakBytes
-        return answer
     }
 
     func checkContext(_ prompt: Prompt, frames: Int, maxTokens: Int) throws {
@@ -112,46 +171,25 @@ public final class Asker {
         }
     }
 
-    private func readTokens(_ range: Range<Int>, perFrame: Int, _ source: Source, into block: Block) throws {
-        let buffer = Buffer<Float>(count: perFrame * model.hiddenSize)
-        let rows = Block(buffer.pointer, rows: perFrame, columns: model.hiddenSize)
-        var frame = -1
-        for index in range {
-            if index / perFrame != frame {
-                frame = index / perFrame
-                try source.tokens(frame, rows)
-            }
-            let at = index - range.lowerBound
-            block.row(at).copyMemory(from: rows.row(index % perFrame), byteCount: model.hiddenSize * 4)
-        }
-    }
-
     private func fuse(
-        _ text: TextFusion, _ source: Source, _ mode: FusionMode, progress: (Double) -> Void
+        _ group: PromptGroup, _ source: Source, _ mode: FusionMode, progress: (Double) -> Void
     ) throws -> FusionSummary {
         let count = source.times.count
-        let limit = mode == .exact ? Int.max : FusionPlan.limit(model, textRows: text.embeddings.rows)
+        let limit = mode == .exact ? Int.max : FusionPlan.limit(model, textRows: group.longestText)
         let frames = FusionPlan.frames(count: count, limit: limit)
         let batch = FrameEncoder.batchSize(rows: model.patchRows)
         let (rows, width) = (model.patchRows, model.vision.hiddenSize)
         let buffer = Buffer<Float>(count: batch * rows * width)
-        let perFrame = model.fusion.tokensPerFrame
-        let textRows = text.embeddings.rows
         for start in stride(from: 0, to: frames.count, by: batch) {
             let chosen = frames[start..<min(start + batch, frames.count)]
             let patches = Block(buffer.pointer, rows: chosen.count * rows, columns: width)
             for (slot, frame) in chosen.enumerated() {
                 try source.patches(frame, patches.rows(slot * rows..<(slot + 1) * rows))
             }
-            let fused = model.fuse(patches: patches, frames: chosen.count, text: text.embeddings)
-            for slot in 0..<chosen.count {
-                let first = slot * (perFrame + textRows) + perFrame
-                text.add(fused.rows(first..<first + textRows))
-            }
+            group.add(patches, frames: chosen.count, model: model)
             progress(Double(start + chosen.count) / Double(frames.count))
         }
-        return FusionSummary(
-            frames: frames.count, of: count, relativeStandardError: text.relativeStandardError(population: count))
+        return FusionSummary(frames: frames.count, of: count, relativeStandardError: 0)
     }
 }
 

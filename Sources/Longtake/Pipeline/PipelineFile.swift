@@ -11,6 +11,10 @@ public struct PipelineFile: Sendable {
         public let from: Double?
         public let to: Double?
         public let maxTokens: Int?
+
+        var request: Question {
+            Question(question, from: from, to: to, maxTokens: maxTokens ?? Question.defaultMaxTokens)
+        }
     }
 
     public let path: String

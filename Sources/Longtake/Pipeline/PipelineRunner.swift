@@ -75,29 +75,41 @@ public struct PipelineRunner {
         defer { close(descriptor) }
         var known = try Self.keys(descriptor, output)
         for recording in recordings {
-            for asked in file.questions {
-                let key = Self.key(recording, asked)
-                guard !known.contains(key) else {
-                    summary.answersUnchanged += 1
-                    continue
+            let open = file.questions.filter { asked in
+                guard known.contains(Self.key(recording, asked)) else { return true }
+                summary.answersUnchanged += 1
+                return false
+            }
+            // Questions about the same range are asked together: they share most of the work.
+            var ranges: [[PipelineFile.Asked]] = []
+            for asked in open {
+                if let place = ranges.firstIndex(where: { $0[0].from == asked.from && $0[0].to == asked.to }) {
+                    ranges[place].append(asked)
+                } else {
+                    ranges.append([asked])
                 }
+            }
+            for group in ranges {
+                var done = 0
                 do {
-                    let question = Question(
-                        asked.question, from: asked.from, to: asked.to,
-                        maxTokens: asked.maxTokens ?? Question.defaultMaxTokens)
-                    let answer = try analyzer.ask(question, index: recording)
-                    try Self.append(
-                        Line(
-                            key: key, run: summary.runID, time: Date().formatted(.iso8601), questionID: asked.id,
-                            answer: answer), to: descriptor, output)
-                    known.insert(key)
-                    summary.answers += 1
-                    event(.answered(answer, questionID: asked.id))
+                    try analyzer.ask(group.map(\.request), index: recording) { place, answer in
+                        let key = Self.key(recording, group[place])
+                        try Self.append(
+                            Line(
+                                key: key, run: summary.runID, time: Date().formatted(.iso8601),
+                                questionID: group[place].id, answer: answer), to: descriptor, output)
+                        known.insert(key)
+                        summary.answers += 1
+                        done = place + 1
+                        event(.answered(answer, questionID: group[place].id))
+                    }
                 } catch {
                     let failure = Failure(error, subject: recording.path)
                     if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
-                    summary.answersFailed += 1
-                    event(.answerFailed(path: recording.path, questionID: asked.id, failure))
+                    summary.answersFailed += group.count - done
+                    for asked in group[done...] {
+                        event(.answerFailed(path: recording.path, questionID: asked.id, failure))
+                    }
                 }
             }
         }

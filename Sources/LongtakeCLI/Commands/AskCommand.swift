@@ -4,22 +4,24 @@ import Longtake
 
 struct AskCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ask", abstract: "Answer a question about a recording.",
+        commandName: "ask", abstract: "Answer questions about a recording.",
         discussion: """
             EXAMPLES
               longtake ask day.mp4 "Who comes in?"
+              longtake ask day.mp4 "Who comes in?" "What is on the table?"
               longtake ask vid_0f3a9c2e "What is on the table?" --from 01:30:00 --json
               longtake ask --image photo.png "What is this?"
 
             A file is indexed first where it is not; the next question then takes seconds. The answer goes to standard \
-            output as it comes. It is a model's output and may be wrong.
+            output as it comes. It is a model's output and may be wrong. Several questions at once take less time than one \
+            after the other.
             """)
 
     @Argument(help: "A video file, - for standard input, or the id of an indexed recording (`longtake ls`).")
     var recording: PathArgument
 
-    @Argument(help: "The question.")
-    var question: String
+    @Argument(help: "The question, or several.")
+    var question: [String]
 
     @Option(help: "Look only from here on: 90, 10m, 01:30:00.")
     var from: TimeArgument?
@@ -57,46 +59,42 @@ struct AskCommand: ParsableCommand {
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
 
+    mutating func validate() throws {
+        if question.isEmpty { throw ValidationError("ask what? Give the question behind the recording") }
+        if question.count > 1, !question.contains(where: { $0.contains(" ") }) {
+            throw ValidationError("\(question.count) questions of one word each: put a question of several words in quotes")
+        }
+        if image, question.count > 1 { throw ValidationError("one question at a time about a picture") }
+    }
+
     mutating func run() throws {
-        let wanted = try makeQuestion()
+        let wanted = try question.map(makeQuestion)
         let options = try sampling.options()
         let loaded = try model.load()
-        let progress = output.progress
-        let showsText = !output.json
-        var said = false
-        let onText = { (text: String) -> Bool in
-            progress.clear()
-            if showsText { Console.result(Console.safe(text)) }
-            said = true
-            return true
-        }
-        var answer: Answer
         let analyzer = Analyzer(model: loaded, library: try library.open(), cancellation: Interruption.cancellation)
-        if image, from != nil || to != nil { throw UsageError("a picture has no times: leave --from and --to out") }
+        let printer = AnswerPrinter(output, picture: image, several: wanted.count > 1)
         if image {
+            if from != nil || to != nil { throw UsageError("a picture has no times: leave --from and --to out") }
             Interruption.endAtOnce()
-            answer = try analyzer.ask(wanted, aboutPicture: recording.path.description, onText: onText)
+            let answer = try analyzer.ask(wanted[0], aboutPicture: recording.path.description) {
+                printer.text(question[0], $0)
+            }
+            printer.finish(answer)
         } else {
-            answer = try analyzer.ask(
+            let progress = output.progress
+            try analyzer.ask(
                 wanted, about: recording.path, options: options,
                 indexing: { progress.show(IndexReport.line($0)) },
                 progress: { fraction in
                     Interruption.endAtOnce()
                     progress.show("reading the question and the frames: \(Int(fraction * 100)) %")
-                }, onText: onText)
+                },
+                onText: { printer.text(wanted[$0].text, $1) }, onAnswer: { printer.finish($1) })
         }
-        progress.clear()
-        if output.json {
-            Console.json(answer)
-        } else {
-            if !said { Console.result(Console.safe(answer.answer)) }
-            Console.line()
-            report(answer)
-        }
-        if answer.notes.contains(where: { $0.hasPrefix("partial:") }) { throw ExitCode(Exit.partial) }
+        if printer.isPartial { throw ExitCode(Exit.partial) }
     }
 
-    private func makeQuestion() throws -> Question {
+    private func makeQuestion(_ question: String) throws -> Question {
         guard !PathArgument.wasRepaired(question) else { throw UsageError("the question is not valid UTF-8") }
         let word = fusion ?? Environment.text("FUSION") ?? FusionMode.automatic.rawValue
         guard let fusion = FusionMode(rawValue: word) else {
@@ -115,25 +113,5 @@ struct AskCommand: ParsableCommand {
         guard topP > 0, topP <= 1 else { throw UsageError("--top-p must be above 0 and at most 1, not \(topP)") }
         wanted.sample(temperature: heat, topP: topP, seed: seed)
         return wanted
-    }
-
-    private func report(_ answer: Answer) {
-        for note in answer.notes { output.note("note: \(Console.name(note))") }
-        guard answer.found else { return }
-        let timings = answer.timings
-        var line = image ? "1 picture" : answer.frames == 1 ? "1 frame" : "\(answer.frames) frames"
-        if !image, let first = answer.range.first, let last = answer.range.last {
-            line += " at \(TimeText.clock(first)) to \(TimeText.clock(last))"
-        }
-        if answer.fusion.frames < answer.fusion.of {
-            line +=
-                ", fused with \(answer.fusion.frames) of them (relative standard error "
-                + "\(Format.short(answer.fusion.relativeStandardError)))"
-        }
-        output.note(line + " · " + answer.caution)
-        var speed = "first token after \(Format.time(timings.firstToken)), \(answer.tokenIDs.count) tokens"
-        if let each = timings.secondsPerToken { speed += ", \(Format.short(each)) s per token" }
-        if let each = timings.secondsPerFrame { speed += "; indexed at \(Format.short(each)) s per frame" }
-        output.note(speed + "; peak memory \(Format.bytes(Int64(timings.peakMemoryBytes)))")
     }
 }

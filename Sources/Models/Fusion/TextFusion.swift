@@ -47,15 +47,29 @@ public final class TextFusion {
     /// Embeddings of the visible rows [A, H]: what pre-fusion gets.
     public var embeddings: Block { Block(raw.pointer, rows: visible.count, columns: width) }
 
+    /// How many visible rows the first `count` ids have.
+    public func visibleRows(before count: Int) -> Int { visible.count { $0 < count } }
+
     /// Adds one frame's fused rows [A, H]; frames are added in the order of time.
     public func add(_ fused: Block) {
-        precondition(fused.rows == visible.count && fused.columns == width, "fused rows \(fused.rows)")
+        add(head: fused, tail: nil)
+    }
+
+    /// Adds one frame's fused rows: those shared with other prompts, then the rest.
+    public func add(head: Block, tail: Block?) {
+        precondition(head.rows + (tail?.rows ?? 0) == visible.count, "fused rows \(head.rows) + \(tail?.rows ?? 0)")
+        add(head, at: 0)
+        if let tail { add(tail, at: head.rows) }
+        frameCount += 1
+    }
+
+    private func add(_ fused: Block, at first: Int) {
+        precondition(fused.columns == width, "fused columns \(fused.columns)")
         for row in 0..<fused.rows {
             let values = fused.rows(row..<row + 1).floats
-            compute.add(values, to: sum.pointer + row * width, count: width)
-            for i in 0..<width { squares[row] += Double(values[i]) * Double(values[i]) }
+            compute.add(values, to: sum.pointer + (first + row) * width, count: width)
+            for i in 0..<width { squares[first + row] += Double(values[i]) * Double(values[i]) }
         }
-        frameCount += 1
     }
 
     /// Standard error of the mean as an estimate for `population` frames, relative to the mean's length.

@@ -60,12 +60,14 @@ extension LanguageModel {
     ///
     /// - Parameters:
     ///   - limit: rows of the prompt actually used; only for reproducing the reference's truncation.
+    ///   - shared: the cache of a run over the first rows of this prompt, which other prompts have too; it is put back to
+    ///     them afterwards, and must have room for the rest of the prompt and the answer.
     ///   - progress: prompt rows done, after each slice.
     ///   - onToken: sees each id (the stop id too) with its logits; returning false cancels.
     /// - Throws: `ModelError` when prompt and answer do not fit the context, or a logit is not a number.
     public func answer(
         _ prompt: FusedPrompt, sampling: Sampling, maxTokens: Int, stopIDs: Set<Int32>, truncatedTo limit: Int? = nil,
-        progress: (Int) -> Void = { _ in }, onToken: (Int32, UnsafeBufferPointer<Float>) -> Bool
+        shared: KeyValueCache? = nil, progress: (Int) -> Void = { _ in }, onToken: (Int32, UnsafeBufferPointer<Float>) -> Bool
     ) throws -> (ids: [Int32], stop: StopReason) {
         let count = min(prompt.count, limit ?? prompt.count)
         let needed = count + maxTokens
@@ -74,8 +76,13 @@ extension LanguageModel {
                 needed: needed, limit: config.maxPositions, frames: prompt.visionTokens, tokensPerFrame: 1,
                 other: needed - prompt.visionTokens)
         }
-        let cache = makeCache(capacity: needed)
-        var hidden = append(count: count, to: cache, progress: progress) { prompt.write($0, into: $1) }
+        let cache = shared ?? makeCache(capacity: needed)
+        let known = cache.count
+        defer { if shared != nil { cache.truncate(to: known) } }
+        precondition(known < count && needed <= cache.capacity, "\(known) rows known of \(count)")
+        var hidden = append(count: count - known, to: cache, progress: { progress(known + $0) }) { range, block in
+            prompt.write(range.lowerBound + known..<range.upperBound + known, into: block)
+        }
         let logits = Buffer<Float>(count: config.vocabularySize)
         let view = UnsafeBufferPointer(start: logits.pointer, count: config.vocabularySize)
         var sampler = Sampler(sampling)

@@ -3,7 +3,7 @@
     python train.py --work ../out/training --out ../Models/nano
 
 Stages: tower (dense labels), fusion (one token says it all), language (instructions on cached features), joint (everything behind
-the tower), clip (text tower and projections, contrastively), export. `--scale 0.1` trains each a tenth as long.
+the tower), timeline (dense labels in time), again (instructions and timeline), clip (text tower and projections, contrastively), export. `--scale 0.1` trains each a tenth as long.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import bank
 import frames
 import progress
 import questions
+import timeline
 import train_clip
 import train_fusion
 import train_language
@@ -26,7 +27,7 @@ from export import export
 from model import ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower
 from tokenizer import ClipTokenizer, Tokenizer, build, build_clip
 
-STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "clip": 1500}
+STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "again": 3000, "clip": 1500}
 PICTURES, RECORDINGS, HELD_OUT = 80_000, 9_000, 320
 LONGEST = 90_000
 SEEDS = {"pictures": 1, "recordings": 1, "held out": 500_001, "torch": 20_250_103}
@@ -115,8 +116,8 @@ class Work:
 
     def language(self, tower: VisionTower) -> LlavaMini:
         llava = self.fused(tower)
-        if self.done("language") and self.done("joint"):
-            llava.load_state_dict(torch.load(self.folder / "joint.pt"))
+        if self.done("again"):
+            llava.load_state_dict(torch.load(self.folder / "again.pt"))
             return llava
         recordings, held_out = self.banks(tower)
         recordings = bank.joined(bank.stills(self.pool(), self.features(tower)), recordings)
@@ -124,13 +125,20 @@ class Work:
         test = train_language.Batches(held_out, self.tokenizer, 2)
         reader = train_language.Reader(llava, recordings, self.tokenizer)
         tester = train_language.Reader(llava, held_out, self.tokenizer)
-        for stage, joint in [("language", False), ("joint", True)]:
+        probes = timeline.Probes(llava.language.width)
+        more = {"probes": probes, "still": 0.1}
+        plans: dict[str, dict] = {"language": {}, "joint": {"joint": True, "peak": 4e-4, "still": 0.1},
+                                  "timeline": {"only": True, **more}, "again": {**more, "peak": 1e-3}}
+        for stage, plan in plans.items():
             file = self.folder / f"{stage}.pt"
             if not self.done(stage):
-                train_language.run(reader, batches, tester, test, self.steps(stage), file, self.log, joint=joint, name=stage,
-                                   peak=4e-4 if joint else 1.2e-3)
+                train_language.run(reader, batches, tester, test, self.steps(stage), file, self.log, name=stage, **plan)
+                torch.save(probes.state_dict(), self.folder / "probes.pt")
                 self.finish(stage)
+            elif stage == "timeline":
+                probes.load_state_dict(torch.load(self.folder / "probes.pt"))
             llava.load_state_dict(torch.load(file))
+            reader.tokens = None if plan.get("joint") else reader.tokens
         return llava
 
     def clip(self, tower: VisionTower) -> ClipModel:
@@ -160,7 +168,7 @@ def main() -> None:
         work.fused(tower)
         return
     llava = work.language(tower)
-    if options.until in ("language", "joint"):
+    if options.until in ("language", "joint", "timeline", "again"):
         return
     clip = work.clip(tower)
     counts = {"llava": sum(p.numel() for p in llava.parameters()), "clip": sum(p.numel() for p in clip.parameters())}

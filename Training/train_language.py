@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 import progress
 import questions
+import timeline
 from bank import Bank, Entry
-from model import LlavaMini
+from model import LlavaMini, rope_tables
 from tokenizer import Tokenizer
 
 RECORDINGS = 8
@@ -33,6 +34,7 @@ class Batch:
     """R recordings. Rows: prefix, frames (padded), then the questions with their answers one behind the other (padded).
 
     `frames` [R, S]: places in the bank; `counts` [R, S]: how often a row counts, 0 for padding; `places` [R, S]: second of the row;
+    `own` [R, S]: how many of the frames that a row stands for are there at its second;
     `lengths` [R]: seconds in all; `suffix` [R, T]: ids; `group` [R, T]: number of the question from 1, 0 for padding;
     `offset` [R, T]: place in the question; `target` [R, T]: the next id where it belongs to an answer, else -100;
     `fused` [R, M]: places in the bank of the frames that the text is fused with.
@@ -41,6 +43,7 @@ class Batch:
     frames: Tensor
     counts: Tensor
     places: Tensor
+    own: Tensor
     lengths: Tensor
     suffix: Tensor
     group: Tensor
@@ -48,11 +51,12 @@ class Batch:
     target: Tensor
     fused: Tensor
     kinds: list[list[str]]
+    truth: tuple[Tensor, ...] | None = None
 
 
-def rows_of(entry: Entry, rng: np.random.Generator) -> tuple[list[int], list[int], list[int]]:
-    """Rows that stand for a recording: place in the bank, how often each counts, second."""
-    frames, counts, places = [], [], []
+def rows_of(entry: Entry, rng: np.random.Generator) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Rows that stand for a recording: place in the bank, how often each counts, second, how many are there by then."""
+    frames, counts, places, own = [], [], [], []
     unroll = entry.recording.duration <= 90 and rng.random() < 0.6
     for number, (first, last) in enumerate(entry.runs):
         length = last - first + 1
@@ -63,7 +67,8 @@ def rows_of(entry: Entry, rng: np.random.Generator) -> tuple[list[int], list[int
             frames.append(entry.start + number)
             counts.append(b - a)
             places.append(first + int(rng.integers(a, b)))
-    return frames, counts, places
+            own.append(places[-1] - first - a + 1)
+    return frames, counts, places, own
 
 
 def weighted(asked: list[questions.Question], limit: int, rng: np.random.Generator) -> list[questions.Question]:
@@ -94,7 +99,7 @@ class Batches:
             self.ids[key] = (self.tokenizer.question_ids(question.text), self.tokenizer.answer_ids(question.answer))
         return self.ids[key]
 
-    def make(self, entries: list[Entry], fused: int, limit: int = QUESTIONS) -> Batch:
+    def make(self, entries: list[Entry], fused: int, limit: int = QUESTIONS, timed: bool = False) -> Batch:
         rng = self.rng
         rows = [rows_of(entry, rng) for entry in entries]
         suffixes, kinds = [], []
@@ -111,7 +116,7 @@ class Batches:
             suffixes.append((ids, group, offset, target))
             kinds.append([q.kind for q in chosen])
         sampled = []
-        for places, counts, _ in rows:
+        for places, counts, _, _ in rows:
             share = np.array(counts) / sum(counts)
             sampled.append([places[i] for i in rng.choice(len(places), fused, p=share)])
 
@@ -120,20 +125,32 @@ class Batches:
             return torch.tensor([list(x) + [fill] * (width - len(x)) for x in lists])
 
         return Batch(
-            *(padded([r[i] for r in rows]) for i in range(3)), torch.tensor([e.runs[-1][1] + 1 for e in entries]),
+            *(padded([r[i] for r in rows]) for i in range(3)), padded([r[3] for r in rows], 1),
+            torch.tensor([e.runs[-1][1] + 1 for e in entries]),
             padded([s[0] for s in suffixes]), padded([s[1] for s in suffixes]), padded([s[2] for s in suffixes]),
-            padded([s[3] for s in suffixes], -100), torch.tensor(sampled), kinds)
+            padded([s[3] for s in suffixes], -100), torch.tensor(sampled), kinds,
+            self.truth(entries, [r[2] for r in rows]) if timed else None)
 
-    def sample(self, fused: int, still: float = 0.0) -> Batch:
+    @staticmethod
+    def truth(entries: list[Entry], places: list[list[int]]) -> tuple[Tensor, ...]:
+        """`timeline.labels` of all rows, padded with zeros."""
+        width = max(map(len, places))
+        parts = [timeline.labels(e.recording, p) for e, p in zip(entries, places)]
+        return tuple(torch.from_numpy(np.stack([np.pad(x, [(0, width - len(x))] + [(0, 0)] * (x.ndim - 1)) for x in column]))
+                     for column in zip(*parts))
+
+    def sample(self, fused: int, still: float = 0.0, limit: int = QUESTIONS, timed: bool = False, count: int = RECORDINGS) -> Batch:
         """`still`: share of still pictures, where the bank has some."""
         chosen = []
-        for _ in range(RECORDINGS):
+        for _ in range(count):
             places = self.still if self.still and self.rng.random() < still else self.moving
             chosen.append(self.bank.entries[places[self.rng.integers(len(places))]])
-        return self.make(chosen, fused)
+        return self.make(chosen, fused, limit, timed)
 
 
 NEVER = -1e9
+PROBED = 3
+"""Layers below the probes of the timeline."""
 
 
 def seen(group: Tensor) -> Tensor:
@@ -150,6 +167,7 @@ class Reader:
         self.llava, self.bank = llava, bank
         self.prefix = torch.tensor(tokenizer.prefix_ids)
         self.tokens: Tensor | None = None
+        self.watched: Tensor | None = None
 
     @torch.no_grad()
     def cache(self) -> None:
@@ -216,10 +234,15 @@ class Reader:
         bias[:, :, before : before + shown] += often[:, None]
         # A row of a run stands for one of its frames, which has only some of the run before it.
         own = torch.arange(before, before + shown)
-        bias[:, own, own] = (batch.counts.float() * torch.rand(batch.counts.shape)).clamp_min(1).log().repeat_interleave(each, dim=1)
+        bias[:, own, own] = batch.own.float().log().repeat_interleave(each, dim=1)
         bias[:, : before + shown, before + shown :] = NEVER
         bias[:, before + shown :, before + shown :] = seen(batch.group)
-        return llava.decode(rows, positions, bias[:, None])[:, before + shown :]
+        cos, sin = rope_tables(llava.language, positions)
+        for number, layer in enumerate(llava.model.layers, 1):
+            rows = layer(rows, cos, sin, bias[:, None])
+            if number == PROBED:
+                self.watched = rows[:, before : before + shown]
+        return llava.model.norm(rows)[:, before + shown :]
 
 
 def answer_loss(llava: LlavaMini, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -252,8 +275,12 @@ def evaluate(reader: Reader, batches: Batches, entries: list[Entry], fused: int 
 
 
 def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, steps: int, file: Path, log: progress.Log, peak: float = 1.2e-3,
-        joint: bool = False, name: str = "language", every: int = 500, fused: int = 1) -> dict[str, float]:
-    """Trains the language model in place, and with `joint` everything behind the tower; keeps the result in `file`."""
+        joint: bool = False, name: str = "language", every: int = 500, fused: int = 1, still: float | None = None, probes: timeline.Probes | None = None,
+        watch: float = 0.3, only: bool = False) -> dict[str, float]:
+    """Trains the language model in place, and with `joint` everything behind the tower; keeps the result in `file`.
+
+    With `probes` the timeline counts too, `watch` times as much as the answers; with `only` nothing else does.
+    """
     torch.manual_seed(3)
     llava = reader.llava
     body = llava.model
@@ -266,6 +293,7 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
     if joint:
         reader.tokens = None
     parameters = [p for part in language + (before if joint else []) for p in part.parameters()]
+    parameters += [] if probes is None else probes.parameters()
     optimizer = torch.optim.AdamW(parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.03)
     asked, done = 0, 0
     losses: list[float] = []
@@ -283,11 +311,17 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
             group["lr"] = progress.rate(step / steps, peak)
         share = step / steps
         # Pictures before videos, and the mean of the fused text over several frames when all else is learned.
-        batch = batches.sample(fused if share < 0.75 else max(fused, 2), still=0.1 if joint else max(0.1, 0.85 - 2.5 * share))
+        pictures = still if still is not None else max(0.1, 0.85 - 2.5 * share)
+        batch = batches.sample(fused if share < 0.75 else max(fused, 2), pictures, 1 if only else QUESTIONS, probes is not None,
+                               2 * RECORDINGS if only else RECORDINGS)
         # Products in bfloat16, weights and sums in float32: 1.6 times as fast on a CPU with AVX-512 BF16.
         with torch.autocast("cpu", torch.bfloat16):
             hidden = reader.hidden(batch, noise=0.05)
         loss, _, _ = answer_loss(llava, hidden.float(), batch)
+        seen_right: dict[str, float] = {}
+        if probes is not None and batch.truth is not None and reader.watched is not None:
+            watched, seen_right = timeline.loss(probes, reader.watched.float(), batch.truth, batch.counts > 0)
+            loss = 0.1 * loss + watched if only else loss + watch * watched
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -295,7 +329,7 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
         asked += sum(map(len, batch.kinds))
         losses.append(float(loss.detach()))
         if step % 50 == 0:
-            log.write(name, step, {"loss": sum(losses[-50:]) / 50, "questions": asked})
+            log.write(name, step, {"loss": sum(losses[-50:]) / 50, "questions": asked, **seen_right})
         if step % every == 0:
             log.write(f"{name} held out", step, evaluate(tester, held_out, held_out.bank.entries[:96]))
             torch.save({"llava": llava.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "asked": asked}, part)

@@ -29,6 +29,25 @@ import Testing
         #expect(!text.errors.contains("\r"), "no rewriting of lines where there is no terminal")
     }
 
+    @Test func `several questions at once get the answers of single ones`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        let asked = ["What is seen?", "Who comes in?"]
+        let single = try asked.map {
+            try tool.run("ask", Fixtures.video.get(), $0, "--max-tokens", "8", "--json").object()
+        }
+        let both = try tool.run("ask", Fixtures.video.get(), asked[0], asked[1], "--max-tokens", "8")
+        #expect(both.status == 0, "\(both.errors)")
+        let lines = zip(asked, single).map { "\($0) \($1["answer"] as? String ?? "")\n" }
+        #expect(both.text == lines.joined())
+        let rows = try tool.run("ask", Fixtures.video.get(), asked[0], asked[1], "--max-tokens", "8", "--json").text
+        #expect(rows.split(separator: "\n").count == 2, "one object per line")
+
+        let words = try tool.run("ask", Fixtures.video.get(), "Who", "comes", "in?")
+        #expect(words.status == 64)
+        #expect(words.errors.contains("quotes"))
+    }
+
     @Test func `a range without frames is an answer, not an error`() throws {
         let tool = try Tool()
         defer { tool.remove() }

@@ -1,17 +1,17 @@
-internal import Models
-internal import Tensors
+package import Models
+package import Tensors
 
 /// Prompts about the same frames: what they begin with is fused once per frame, their ends behind it.
-struct PromptGroup {
-    let texts: [TextFusion]
+package struct PromptGroup {
+    package let texts: [TextFusion]
     /// Ids that all prompts begin with, the recording's place among them; all ids of a single prompt.
-    let sharedIDs: Int
+    package let sharedIDs: Int
     private let head: Block
     private let tails: [Block]
 
     /// - Throws: `ModelError` for two placeholders, an id outside the vocabulary, or several prompts that differ before
     ///   the recording's place.
-    init(_ prompts: [[Int32]], model: LlavaMini) throws {
+    package init(_ prompts: [[Int32]], model: LlavaMini) throws {
         texts = try prompts.map { try TextFusion(ids: $0, model: model) }
         guard let first = prompts.first, prompts.count > 1 else {
             sharedIDs = prompts.first?.count ?? 0
@@ -37,7 +37,7 @@ struct PromptGroup {
     var longestText: Int { texts.map(\.embeddings.rows).max() ?? 0 }
 
     /// Fuses every prompt with frames, whose patches are [frames · R, D].
-    func add(_ patches: Block, frames: Int, model: LlavaMini) {
+    package func add(_ patches: Block, frames: Int, model: LlavaMini) {
         let tokens = model.fusion.tokensPerFrame
         let fused = model.fuse(patches: patches, frames: frames, text: head, tails: tails)
         for frame in 0..<frames {

@@ -62,7 +62,8 @@ struct AskCommand: ParsableCommand {
     mutating func validate() throws {
         if question.isEmpty { throw ValidationError("ask what? Give the question behind the recording") }
         if question.count > 1, !question.contains(where: { $0.contains(" ") }) {
-            throw ValidationError("\(question.count) questions of one word each: put a question of several words in quotes")
+            throw ValidationError(
+                "\(question.count) questions of one word each: put a question of several words in quotes")
         }
         if image, question.count > 1 { throw ValidationError("one question at a time about a picture") }
     }

@@ -67,7 +67,8 @@ extension LanguageModel {
     /// - Throws: `ModelError` when prompt and answer do not fit the context, or a logit is not a number.
     public func answer(
         _ prompt: FusedPrompt, sampling: Sampling, maxTokens: Int, stopIDs: Set<Int32>, truncatedTo limit: Int? = nil,
-        shared: KeyValueCache? = nil, progress: (Int) -> Void = { _ in }, onToken: (Int32, UnsafeBufferPointer<Float>) -> Bool
+        shared: KeyValueCache? = nil, progress: (Int) -> Void = { _ in },
+        onToken: (Int32, UnsafeBufferPointer<Float>) -> Bool
     ) throws -> (ids: [Int32], stop: StopReason) {
         let count = min(prompt.count, limit ?? prompt.count)
         let needed = count + maxTokens

@@ -1,7 +1,7 @@
 """Asks the program about recordings of the test split and counts right answers. Only `longtake run` sees the recordings.
 
     python evaluate.py short --model DIR --work DIR [--count 500]
-    python evaluate.py length --model DIR --work DIR [--lengths 60,600,3600,10800,43200,86400] [--recordings 20]
+    python evaluate.py length --model DIR --work DIR [--lengths 60,600,…] [--recordings N,N,…] [--questions N,N,…]
     python evaluate.py sampled --model DIR --work DIR [--recordings 50]
     python evaluate.py report [--out docs]
 
@@ -295,7 +295,7 @@ def short(args: argparse.Namespace) -> None:
     tasks = []
     for beside in in_parallel(_short, jobs, args.processes):
         value = json.loads(beside.read_text())
-        asked = questions.choose([Question(**q) for q in value["questions"]], args.questions)
+        asked = questions.choose([Question(**q) for q in value["questions"]], int(args.questions))
         tasks.append(Task(beside.stem, (beside.parent / value["file"]).resolve(), asked))
     lines, failed = ask_all(asker, tasks, Kept(args.work / "short.jsonl"))
     command = f"python Training/evaluate.py short --model MODEL --work WORK --count {args.count} --questions {args.questions}"
@@ -303,31 +303,35 @@ def short(args: argparse.Namespace) -> None:
     finish(failed)
 
 
+def per_length(text: str, lengths: list[int]) -> list[int]:
+    values = [int(v) for v in text.split(",")]
+    if len(values) not in (1, len(lengths)):
+        sys.exit(f"{text}: one number is needed, or one per length")
+    return values * len(lengths) if len(values) == 1 else values
+
+
 def length(args: argparse.Namespace) -> None:
     asker = Asker.of(args)
     lengths = [int(v) for v in args.lengths.split(",")]
-    counts = [int(v) for v in args.recordings.split(",")]
-    counts = counts * len(lengths) if len(counts) == 1 else counts
-    if len(counts) != len(lengths):
-        sys.exit("--recordings: one number, or one per length")
+    counts, limits = per_length(args.recordings, lengths), per_length(args.questions, lengths)
     file = args.out / "length.json"
     mark = asker.mark
     before = json.loads(file.read_text()) if file.exists() else {}
     kept_lengths = before.get("lengths", {}) if before.get("weights") == mark else {}
     every: list[str] = []
-    for seconds, count in zip(lengths, counts):
+    for seconds, count, limit in zip(lengths, counts, limits):
         jobs, strata = [], []
         for place, seed in enumerate(test_seeds(SEEDS["length"], count)):
             recording = scene_at(seed, seconds, depth_of(seed, place % DEPTHS))
             jobs.append(((args.work / "length" / f"test-{seed}-{seconds}.mp4"), recording))
             strata.append(place % DEPTHS)
         files = in_parallel(_long, jobs, args.processes)
-        tasks = [Task(path.stem, path.resolve(), questions.choose(recordings.asked(recording), args.questions),
+        tasks = [Task(path.stem, path.resolve(), questions.choose(recordings.asked(recording), limit),
                       tags={"length": seconds, "depth": depth})
                  for path, (_, recording), depth in zip(files, jobs, strata)]
         lines, failed = ask_all(asker, tasks, Kept(args.work / "length.jsonl"))
         command = (f"python Training/evaluate.py length --model MODEL --work WORK --lengths {seconds} --recordings {count} "
-                   f"--questions {args.questions}")
+                   f"--questions {limit}")
         depths = [scored([line for line in lines if line["depth"] == d])["overall"] for d in range(DEPTHS)]
         kept_lengths[str(seconds)] = {"command": command, "failed": failed, "depths": depths, **scored(lines)}
         every += failed
@@ -345,7 +349,7 @@ def sampled(args: argparse.Namespace) -> None:
     result, every = {}, []
     for name, frames in SAMPLED:
         fps = frames / 600 if frames else 1.0
-        tasks = [Task(path.stem, path.resolve(), questions.choose(recordings.asked(recording), args.questions), fps)
+        tasks = [Task(path.stem, path.resolve(), questions.choose(recordings.asked(recording), int(args.questions)), fps)
                  for path, (_, recording) in zip(files, jobs)]
         lines, failed = ask_all(asker, tasks, Kept(args.work / "sampled.jsonl"))
         if frames and any(line["frames"] != frames for line in lines):
@@ -425,7 +429,8 @@ def length_part(value: dict, folder: Path) -> list[str]:
         "## Length", "",
         f"Everything happens within {SCENE} seconds, at a random depth of the recording; for the rest of it nothing comes, "
         "moves, changes or goes. The same scenes are put into every length, and asked about in the same words; only “when” and “between” "
-        "depend on the length. 320 × 240, 2 frames per second, without noise.", "",
+        "depend on the length. A question takes time in proportion to the length and more, so long recordings are fewer, and are asked the "
+        "first of the questions only. 320 × 240, 2 frames per second, without noise.", "",
         *made_by(value, [p["command"] for p in parts.values()]), *failures([f for p in parts.values() for f in p["failed"]]),
         *table(["kind", *names], rows),
         "![share of right answers by length and depth](evaluation/length.png)", "",
@@ -510,21 +515,22 @@ def report(args: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, function, asked in [("short", short, 12), ("length", length, 18), ("sampled", sampled, 18)]:
+    for name, function, asked in [
+            ("short", short, "12"), ("length", length, "18,18,6,4,2,2"), ("sampled", sampled, "18")]:
         sub = commands.add_parser(name)
         sub.set_defaults(function=function)
         sub.add_argument("--model", type=Path, required=True)
         sub.add_argument("--work", type=Path, required=True, help="folder for recordings and answers")
         sub.add_argument("--out", type=Path, default=HERE / "report", help="folder for the result")
         sub.add_argument("--longtake", type=Path, default=HERE.parent / ".build" / "release" / "longtake")
-        sub.add_argument("--questions", type=int, default=asked, help="most questions per recording, of as many kinds as possible")
+        sub.add_argument("--questions", default=asked, help="most questions per recording, of as many kinds as possible")
         sub.add_argument("--processes", type=int, default=2, help="processes that write recordings")
         sub.add_argument("--threads", type=int, help="threads of the program")
         if name == "short":
             sub.add_argument("--count", type=int, default=500)
         if name == "length":
             sub.add_argument("--lengths", default="60,600,3600,10800,43200,86400", help="seconds")
-            sub.add_argument("--recordings", default="20", help="per length: one number, or one for each")
+            sub.add_argument("--recordings", default="20,20,20,10,5,5", help="one number, or one per length, as for --questions")
         if name == "sampled":
             sub.add_argument("--recordings", default="50")
     sub = commands.add_parser("report")

@@ -219,11 +219,15 @@ def plain(recording: Recording) -> dict:
 
 
 def asked(recording: Recording) -> list[questions.Question]:
-    """The recording's questions. Each kind has a generator of its own: a longer recording asks the others in the same words."""
+    """The recording's questions, kind after kind in an order of the seed's.
+
+    Each kind has a generator of its own: the same scene in a longer recording is asked the same in the same words.
+    """
     made = []
-    for place, kind in enumerate(questions.KINDS):
-        made += questions.questions(recording, np.random.default_rng([recording.seed, 505, place]), [kind])
-    return [made[i] for i in np.random.default_rng([recording.seed, 506]).permutation(len(made))]
+    for place in np.random.default_rng([recording.seed, 506]).permutation(len(questions.KINDS)):
+        rng = np.random.default_rng([recording.seed, 505, int(place)])
+        made += questions.questions(recording, rng, [questions.KINDS[place]])
+    return made
 
 
 def one(seed: int, split: str, shortest: float, longest: float) -> tuple[Recording, Format]:
@@ -257,20 +261,6 @@ def make(folder: Path, seed: int, split: str = "test", shortest: float = 10, lon
 # The demo
 
 
-@dataclass
-class Day(Recording):
-    """A recording whose board says something else later on."""
-
-    later: str = ""
-    later_from: float = math.inf
-
-    def state_at(self, t: float) -> State:
-        state = super().state_at(t)
-        if t >= self.later_from:
-            state.board = self.later
-        return state
-
-
 def at(clock: str) -> float:
     """"1:02:03" in seconds."""
     total = 0.0
@@ -279,54 +269,47 @@ def at(clock: str) -> float:
     return total
 
 
-def demo_day() -> Day:
+def demo_day() -> Recording:
     def thing(shape: str, colour: str, zone: int, start: str, stay: float, **more) -> Thing:
         return Thing(shape, colour, zone, at(start), at(start) + stay, **more)
 
     left, middle, right = 0, 1, 2
-    return Day(
-        seed=0, duration=at("3:00:00"), board="OPEN", board_from=at("0:04:00"), board_to=at("0:56:00"),
-        later="47", later_from=at("2:08:00"), light_from=1, light_to=0, light_at=at("1:48:20"),
-        look=Look(aspect=4 / 3, wood=0.3, grain=2, noise=0, jitter=0), things=[
+    return Recording(
+        seed=0, duration=at("3:00:00"), board="OPEN", board_from=at("2:04:00"), board_to=at("2:20:00"), light_from=1, light_to=0,
+        light_at=at("1:48:20"), look=Look(aspect=4 / 3, wood=0.3, grain=2, noise=0, jitter=0), things=[
             thing("square", "blue", left, "0:12:40", 240, radius=10.5, y=52),
-            thing("star", "purple", right, "0:33:05", 20, radius=11, y=50, turn=0.08),
             thing("circle", "red", left, "0:47:30", 150, y=56, move_at=at("0:48:40"), move_to=right),
-            thing("square", "red", middle, "1:14:10", 45, radius=10.5, y=50),
             thing("triangle", "green", middle, "1:33:20", 90, radius=11, y=54, dx=-1),
-            thing("ring", "white", right, "2:03:15", 180, y=54, change_at=at("2:04:40"), change_to="yellow"),
-            thing("circle", "blue", left, "2:41:50", 30, y=53, dx=1),
+            thing("star", "purple", right, "2:41:50", 20, radius=11, y=50, turn=0.08),
         ])
 
 
-def demo_questions(day: Day) -> list[dict]:
+def demo_questions(day: Recording) -> list[dict]:
     """Six questions; each must be one that questions.py would ask of the day, with the same answer."""
     wanted = [
-        ("colour", "What colour is the star?", "purple", "0:33:10"),
+        ("colour", "What colour is the star?", "purple", "2:41:50"),
         ("move", "Where does the red circle move?", "to the right", "0:48:40"),
-        ("between", "What appears between 1:30:00 and 1:40:00?", "a green triangle", "1:33:21"),
-        ("light", "Is it day or night?", "first day, then night", "1:48:22"),
-        ("change", "Which colour does the white ring become?", "yellow", "2:04:40"),
-        ("sign", "What does the board say?", "47", "2:08:00"),
+        ("after", "What appears after the red circle?", "a green triangle", "1:33:20"),
+        ("light", "Is it day or night?", "first day, then night", "1:48:20"),
+        ("sign", "What does the board say?", "OPEN", "2:04:00"),
+        ("shape", "What is the shape of the blue thing?", "a square", "0:12:40"),
     ]
-    last_hour = Recording(day.seed, at("1:00:00"), board=day.later, board_from=day.later_from - at("2:00:00"))
     result = []
     for kind, text, answer, seen in wanted:
-        asked_of = last_hour if kind == "sign" else day
-        possible = {(q.text, q.answer) for i in range(2000) for q in questions.questions(asked_of, np.random.default_rng(i), [kind])}
+        possible = {(q.text, q.answer) for i in range(2000) for q in questions.questions(day, np.random.default_rng(i), [kind])}
         if (text, answer) not in possible or any(t == text and a != answer for t, a in possible):
             raise ValueError(f"{text} has not {answer} as its one answer")
-        line = {"kind": kind, "text": text, "answer": answer, "second": at(seen)}
-        result.append(line | ({"from": at("2:00:00"), "to": at("3:00:00")} if kind == "sign" else {}))
+        result.append({"kind": kind, "text": text, "answer": answer, "second": at(seen)})
     return result
 
 
-def demo_events(day: Day) -> list[dict]:
+def demo_events(day: Recording) -> list[dict]:
     """What happens, in order."""
     events = [(day.board_from, f"the board says {day.board}"), (day.board_to, "the board is empty"),
-              (day.later_from, f"the board says {day.later}"), (day.light_at, "it becomes night")]
+              (day.light_at, "it becomes night")]
     for t in day.things:
         events.append((t.start, f"a {t.name} comes {world.ZONES[t.zone]} for {t.end - t.start:g} s"))
-        if t.move_at is not None:
+        if t.move_at is not None and t.move_to is not None:
             events.append((t.move_at, f"the {t.name} moves {world.ZONES[t.move_to].replace('on', 'to')}"))
         if t.change_at is not None:
             events.append((t.change_at, f"the {t.name} becomes {t.change_to}"))
@@ -339,6 +322,8 @@ def demo(video: Path, beside: Path) -> None:
     write_long(day, video, fps=5, width=480, height=360, piece=60)
     save_json(beside, {"file": video.name, "duration": day.duration, "events": demo_events(day), "questions": asked_of_it,
                        "recording": plain(day)})
+    lines = [f"{q['text']}|{q['answer']}|{questions.clock(q['second'])}\n" for q in asked_of_it]
+    beside.with_name("questions.txt").write_text("".join(lines))
 
 
 def main() -> None:

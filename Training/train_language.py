@@ -54,10 +54,10 @@ class Batch:
     truth: tuple[Tensor, ...] | None = None
 
 
-def rows_of(entry: Entry, rng: np.random.Generator) -> tuple[list[int], list[int], list[int], list[int]]:
+def rows_of(entry: Entry, rng: np.random.Generator, unroll_share: float = 0.6) -> tuple[list[int], list[int], list[int], list[int]]:
     """Rows that stand for a recording: place in the bank, how often each counts, second, how many are there by then."""
     frames, counts, places, own = [], [], [], []
-    unroll = entry.recording.duration <= 90 and rng.random() < 0.6
+    unroll = entry.recording.duration <= 90 and rng.random() < unroll_share
     for number, (first, last) in enumerate(entry.runs):
         length = last - first + 1
         pieces = length if unroll else min(length, int(rng.integers(1, 4)))
@@ -87,6 +87,7 @@ class Batches:
     def __init__(self, bank: Bank, tokenizer: Tokenizer, seed: int, kinds: list[str] | None = None) -> None:
         self.bank, self.tokenizer, self.kinds = bank, tokenizer, kinds
         self.rng = np.random.default_rng([seed, 79])
+        self.unroll = 0.6
         self.still = [i for i, entry in enumerate(bank.entries) if entry.kinds]
         self.moving = [i for i, entry in enumerate(bank.entries) if not entry.kinds]
         self.ids: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
@@ -101,7 +102,7 @@ class Batches:
 
     def make(self, entries: list[Entry], fused: int, limit: int = QUESTIONS, timed: bool = False) -> Batch:
         rng = self.rng
-        rows = [rows_of(entry, rng) for entry in entries]
+        rows = [rows_of(entry, rng, self.unroll) for entry in entries]
         suffixes, kinds = [], []
         for entry in entries:
             ids, group, offset, target = [], [], [], []

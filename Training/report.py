@@ -1,0 +1,62 @@
+"""Keeps what a training leaves behind: its log, its seeds and steps, and the curve as a picture.
+
+    python report.py --work ../out/training
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+import train
+
+STAGES = ["tower", "fusion", "language", "joint", "timeline", "again", "clip"]
+
+
+def curve(lines: list[dict], file: Path) -> None:
+    """Loss and held-out figures of each stage, side by side."""
+    stages = [s for s in STAGES if any(line["stage"] == s for line in lines)]
+    figure, axes = plt.subplots(2, len(stages), figsize=(3 * len(stages), 5.5), squeeze=False)
+    for column, stage in enumerate(stages):
+        own = [line for line in lines if line["stage"] == stage and "loss" in line]
+        axes[0][column].plot([line["step"] for line in own], [line["loss"] for line in own], lw=1)
+        axes[0][column].set_yscale("log")
+        axes[0][column].set_title(stage)
+        held_out = [line for line in lines if line["stage"] == f"{stage} held out"]
+        for key in ["all", "things", "shape", "board", "after", "first", "recall at 1"]:
+            points = [(line["step"], line[key]) for line in held_out if key in line]
+            if points:
+                axes[1][column].plot(*zip(*points), marker=".", label=key)
+        axes[1][column].set_ylim(0, 1.02)
+        axes[1][column].set_xlabel("step")
+        if held_out:
+            axes[1][column].legend(fontsize=7)
+    axes[0][0].set_ylabel("loss")
+    axes[1][0].set_ylabel("right, held out")
+    figure.tight_layout()
+    figure.savefig(file, dpi=90)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--report", type=Path, default=Path(__file__).resolve().parent / "report")
+    options = parser.parse_args()
+    options.report.mkdir(parents=True, exist_ok=True)
+    shutil.copy(options.work / "log.jsonl", options.report / "log.jsonl")
+    lines = [json.loads(line) for line in (options.report / "log.jsonl").read_text().splitlines()]
+    settings = {"steps": train.STEPS, "seeds": train.SEEDS, "pictures": train.PICTURES, "recordings": train.RECORDINGS,
+                "held out": train.HELD_OUT, "longest recording": train.LONGEST}
+    (options.report / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
+    curve(lines, options.report / "curve.png")
+
+
+if __name__ == "__main__":
+    main()

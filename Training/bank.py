@@ -76,7 +76,8 @@ def stills(pool: frames.Pool, patches: Tensor) -> Bank:
         things = [world.Thing(world.SHAPES[s - 1], world.COLOURS[c - 1], zone, 0.0, float(length))
                   for zone, (s, c) in enumerate(slots) if s]
         names = [t.name for t in things]
-        if len(set(names)) < len(names):
+        # Most have several things: with one alone there is nothing to mistake it for.
+        if len(set(names)) < len(names) or (len(names) < 2 and rng.random() < 0.8):
             continue
         text = world.BOARDS[board - 1] if board else ""
         recording = world.Recording(place, float(length), things, board=text, light_from=light, light_to=light)

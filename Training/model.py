@@ -469,9 +469,15 @@ class LlamaAttention(nn.Module):
         causal = bias is None and q.shape[2] == k.shape[2]
         if bias is None and not causal and q.shape[2] > 1:
             bias = causal_bias(q.shape[2], k.shape[2])
-        mixed = F.scaled_dot_product_attention(
-            q, self.spread(k), self.spread(v), attn_mask=bias, is_causal=causal and q.shape[2] > 1
-        )
+        if bias is not None and torch.is_autocast_enabled("cpu"):
+            # In training. The fused kernel takes twice as long: its backward pass is slow where there is a mask.
+            kind = torch.bfloat16
+            scores = torch.matmul(q.to(kind) * self.head_size**-0.5, self.spread(k).to(kind).transpose(-1, -2))
+            mixed = torch.matmul((scores + bias.to(kind)).softmax(-1), self.spread(v).to(kind))
+        else:
+            mixed = F.scaled_dot_product_attention(
+                q, self.spread(k), self.spread(v), attn_mask=bias, is_causal=causal and q.shape[2] > 1
+            )
         return self.o_proj(mixed.transpose(1, 2).reshape(batch, rows - skip, -1)), (k, v)
 
 

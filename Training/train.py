@@ -27,7 +27,7 @@ from export import export
 from model import ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower
 from tokenizer import ClipTokenizer, Tokenizer, build, build_clip
 
-STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "again": 3000, "clip": 1500}
+STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 2500, "clip": 1500}
 PICTURES, RECORDINGS, HELD_OUT = 80_000, 9_000, 320
 LONGEST = 90_000
 SEEDS = {"pictures": 1, "recordings": 1, "held out": 500_001, "torch": 20_250_103}
@@ -128,7 +128,8 @@ class Work:
         probes = timeline.Probes(llava.language.width)
         more = {"probes": probes, "still": 0.1}
         plans: dict[str, dict] = {"language": {}, "joint": {"joint": True, "peak": 4e-4, "still": 0.1},
-                                  "timeline": {"only": True, **more}, "again": {**more, "peak": 1e-3}}
+                                  "timeline": {"only": True, **more}, "binding": {**more, "still": 0.7, "watch": 0.1},
+                                  "again": {**more, "peak": 1e-3}}
         for stage, plan in plans.items():
             file = self.folder / f"{stage}.pt"
             if not self.done(stage):
@@ -168,7 +169,7 @@ def main() -> None:
         work.fused(tower)
         return
     llava = work.language(tower)
-    if options.until in ("language", "joint", "timeline", "again"):
+    if options.until in ("language", "joint", "timeline", "binding", "again"):
         return
     clip = work.clip(tower)
     counts = {"llava": sum(p.numel() for p in llava.parameters()), "clip": sum(p.numel() for p in clip.parameters())}

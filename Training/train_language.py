@@ -25,8 +25,9 @@ from tokenizer import Tokenizer
 
 RECORDINGS = 8
 QUESTIONS = 10
-WEIGHTS = {"colour": 1.5, "shape": 1.5, "where": 1.5, "presence": 1.4, "after": 1.6, "before": 1.6, "sign": 0.8, "light": 0.6,
-           "between": 1.4, "what": 1.2}
+WEIGHTS = {"colour": 3, "what": 3, "first": 2, "last": 2, "after": 2, "before": 2, "between": 1.5, "change": 1.5, "move": 1.5,
+           "presence": 0.7, "sign": 0.5, "light": 0.5, "shape": 0.7}
+"""How often a kind is asked: more often what is hard, that is, where a colour must be bound to something."""
 
 
 @dataclass
@@ -171,9 +172,14 @@ class Reader:
         self.watched: Tensor | None = None
 
     @torch.no_grad()
-    def cache(self) -> None:
+    def cache(self, file: Path | None = None) -> None:
         """Keeps the visual tokens of the whole bank: for as long as nothing before the language model changes."""
+        if file is not None and file.exists():
+            self.tokens = torch.load(file)
+            return
         self.tokens = torch.cat([self.visual(part) for part in torch.arange(len(self.bank.patches)).split(500)])
+        if file is not None:
+            torch.save(self.tokens, file)
 
     def visual(self, places: Tensor) -> Tensor:
         """Visual tokens [N, C2, H] of frames of the bank."""
@@ -290,7 +296,7 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
     for part in before:
         part.requires_grad_(joint)
     if not joint and reader.tokens is None:
-        reader.cache()
+        reader.cache(file.with_name("tokens.pt") if probes is not None else None)
     if joint:
         reader.tokens = None
     parameters = [p for part in language + (before if joint else []) for p in part.parameters()]

@@ -120,8 +120,9 @@ def _colour(r: Recording, rng, ask) -> None:
             ask("colour", t.colour, shape=t.shape)
     if rng.random() < 0.2:
         absent = [s for s in SHAPES if s not in shapes]
-        shape = str(rng.choice(absent))
-        ask("colour", f"there is no {shape}", shape=shape)
+        if absent:
+            shape = str(rng.choice(absent))
+            ask("colour", f"there is no {shape}", shape=shape)
 
 
 def _shape(r: Recording, rng, ask) -> None:

@@ -27,7 +27,7 @@ from export import export
 from model import ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower
 from tokenizer import ClipTokenizer, Tokenizer, build, build_clip
 
-STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 2500, "clip": 1500}
+STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 1500, "order": 4200, "clip": 1500}
 PICTURES, RECORDINGS, HELD_OUT = 80_000, 9_000, 320
 LONGEST = 90_000
 SEEDS = {"pictures": 1, "recordings": 1, "held out": 500_001, "torch": 20_250_103}
@@ -116,8 +116,8 @@ class Work:
 
     def language(self, tower: VisionTower) -> LlavaMini:
         llava = self.fused(tower)
-        if self.done("again"):
-            llava.load_state_dict(torch.load(self.folder / "again.pt"))
+        if self.done("order"):
+            llava.load_state_dict(torch.load(self.folder / "order.pt"))
             return llava
         recordings, held_out = self.banks(tower)
         recordings = bank.joined(bank.stills(self.pool(), self.features(tower)), recordings)
@@ -129,15 +129,18 @@ class Work:
         more = {"probes": probes, "still": 0.1}
         plans: dict[str, dict] = {"language": {}, "joint": {"joint": True, "peak": 4e-4, "still": 0.1},
                                   "timeline": {"only": True, **more}, "binding": {**more, "still": 0.7, "watch": 0.1},
-                                  "again": {**more, "peak": 1e-3}}
+                                  "again": {**more, "still": 0.3, "watch": 0.15},
+                                  "order": {**more, "watch": 0.15}}
         for stage, plan in plans.items():
             file = self.folder / f"{stage}.pt"
             if not self.done(stage):
                 train_language.run(reader, batches, tester, test, self.steps(stage), file, self.log, name=stage, **plan)
                 torch.save(probes.state_dict(), self.folder / "probes.pt")
                 self.finish(stage)
-            elif stage == "timeline":
-                probes.load_state_dict(torch.load(self.folder / "probes.pt"))
+            elif stage in ("timeline", "binding", "again"):
+                known = torch.load(self.folder / "probes.pt")
+                probes.load_state_dict({k: v if known.get(k) is None or known[k].shape != v.shape else known[k]
+                                        for k, v in probes.state_dict().items()})
             llava.load_state_dict(torch.load(file))
             reader.tokens = None if plan.get("joint") else reader.tokens
         return llava
@@ -169,7 +172,7 @@ def main() -> None:
         work.fused(tower)
         return
     llava = work.language(tower)
-    if options.until in ("language", "joint", "timeline", "binding", "again"):
+    if options.until in ("language", "joint", "timeline", "binding", "again", "order"):
         return
     clip = work.clip(tower)
     counts = {"llava": sum(p.numel() for p in llava.parameters()), "clip": sum(p.numel() for p in clip.parameters())}

@@ -25,7 +25,8 @@ from tokenizer import Tokenizer
 
 RECORDINGS = 8
 QUESTIONS = 10
-WEIGHTS = {"colour": 3, "what": 3, "first": 2, "last": 2, "after": 2, "before": 2, "between": 1.5, "change": 1.5, "move": 1.5,
+WEIGHTS = {"colour": 3, "what": 3, "first": 1.5, "last": 2, "after": 3, "before": 3, "between": 2, "change": 3, "move": 2.5,
+           "when": 2, "how long": 1.5,
            "presence": 0.7, "sign": 0.5, "light": 0.5, "shape": 0.7}
 """How often a kind is asked: more often what is hard, that is, where a colour must be bound to something."""
 

@@ -23,7 +23,8 @@ extension LongtakeTests {
                 for single in singles { single.add(patches, frames: 1, model: llava) }
             }
             let width = llava.hiddenSize
-            let (shared, alone) = (Buffer<Float>(count: width), Buffer<Float>(count: width))
+            let shared = Buffer<Float>(count: width)
+            let alone = Buffer<Float>(count: width)
             var worst: Float = 0
             for (place, ids) in prompts.enumerated() {
                 for index in ids.indices where ids[index] > 0 {

@@ -22,7 +22,7 @@ import train_fusion
 import train_language
 from bank import Bank
 from model import FusionConfig
-from train import Work
+from train import LAST, Work
 
 FUSION_STEPS, LANGUAGE_STEPS, STILLS, RECORDINGS = 300, 700, 20_000, 3_000
 VARIANTS: dict[str, tuple[str, FusionConfig]] = {
@@ -57,7 +57,7 @@ def run(work: Work, name: str, log_every: int = 10_000) -> dict[str, float]:
     if not patches:
         figures = {f"read: {k}": v for k, v in
                    train_fusion.run(llava, pool, features, FUSION_STEPS, None, work.log, name=f"{name}: fusion").items()}
-    trained = torch.load(work.folder / "again.pt")
+    trained = torch.load(work.folder / f"{LAST}.pt")
     own = llava.state_dict()
     same = {k: v for k, v in trained.items() if k.startswith(("model.layers", "model.norm", "model.embed", "lm_head"))}
     llava.load_state_dict(own | same)

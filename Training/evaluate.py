@@ -83,7 +83,7 @@ class Asker:
         shutil.rmtree(folder)
         return {
             "frames": answers[0]["frames"], "seconds": round(seconds, 3), "index_seconds": round(indexing, 3),
-            "answers": [dataclasses.asdict(q) | {"given": a["answer"], "seconds": seconds_of(a["timings"])}
+            "answers": [q.plain() | {"given": a["answer"], "seconds": seconds_of(a["timings"])}
                         for q, a in zip(asked, answers)]}
 
 
@@ -151,7 +151,7 @@ def ask_all(asker: Asker, tasks: list[Task], kept: Kept) -> tuple[list[dict], li
     result, failed = [], []
     start, new = time.time(), 0
     for place, task in enumerate(tasks):
-        said = json.dumps([asker.mark, task.name, rate_text(task.fps), MAX_TOKENS, [dataclasses.asdict(q) for q in task.asked]])
+        said = json.dumps([asker.mark, task.name, rate_text(task.fps), MAX_TOKENS, [q.plain() for q in task.asked]])
         key = hashlib.sha256(said.encode()).hexdigest()[:24]
         if key not in kept.lines:
             try:
@@ -237,7 +237,7 @@ def scored(lines: list[dict]) -> dict:
             continue
         right = 0
         for line, a in answers:
-            if questions.is_right(Question(a["kind"], a["text"], a["answer"]), a["given"]):
+            if questions.is_right(Question.of(a), a["given"]):
                 right += 1
             else:
                 wrong.append({"recording": line["name"], "kind": kind, "question": a["text"], "right": a["answer"],
@@ -295,7 +295,7 @@ def short(args: argparse.Namespace) -> None:
     tasks = []
     for beside in in_parallel(_short, jobs, args.processes):
         value = json.loads(beside.read_text())
-        asked = questions.choose([Question(**q) for q in value["questions"]], int(args.questions))
+        asked = questions.choose([Question.of(q) for q in value["questions"]], int(args.questions))
         tasks.append(Task(beside.stem, (beside.parent / value["file"]).resolve(), asked))
     lines, failed = ask_all(asker, tasks, Kept(args.work / "short.jsonl"))
     command = f"python Training/evaluate.py short --model MODEL --work WORK --count {args.count} --questions {args.questions}"

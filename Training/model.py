@@ -433,7 +433,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, (x.shape[-1],), self.weight, self.eps)
+        return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), self.eps)
 
 
 class LlamaAttention(nn.Module):
@@ -445,6 +445,9 @@ class LlamaAttention(nn.Module):
         self.k_proj = nn.Linear(cfg.width, keys, bias=False)
         self.v_proj = nn.Linear(cfg.width, keys, bias=False)
         self.o_proj = nn.Linear(queries, cfg.width, bias=False)
+        self.kept_head: int | None = None
+        self.kept: Tensor | None = None
+        """In training, scores [B, queries, keys] of `kept_head` in the last call, bias included."""
 
     def spread(self, x: Tensor) -> Tensor:
         """Every key/value head for each of its query heads."""
@@ -473,7 +476,9 @@ class LlamaAttention(nn.Module):
             # In training. The fused kernel takes twice as long: its backward pass is slow where there is a mask.
             kind = torch.bfloat16
             scores = torch.matmul(q.to(kind) * self.head_size**-0.5, self.spread(k).to(kind).transpose(-1, -2))
-            mixed = torch.matmul((scores + bias.to(kind)).softmax(-1), self.spread(v).to(kind))
+            scores = scores + bias.to(kind)
+            self.kept = None if self.kept_head is None else scores[:, self.kept_head]
+            mixed = torch.matmul(scores.softmax(-1), self.spread(v).to(kind))
         else:
             mixed = F.scaled_dot_product_attention(
                 q, self.spread(k), self.spread(v), attn_mask=bias, is_causal=causal and q.shape[2] > 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -46,11 +46,43 @@ TEMPLATES: dict[str, list[str]] = {
 KINDS = list(TEMPLATES)
 
 
+Stretch = tuple[float, float]
+"""Seconds [from, to) of a recording."""
+
+
+@dataclass
+class Part:
+    """The first `end` characters of an answer (those before belong to earlier parts), and where they can be read.
+
+    `found`: when the recording tells it, looking back from that second; `shown`: when what is named is to be seen. An empty list:
+    nowhere, for there is nothing to see; None: everywhere or anywhere.
+    """
+
+    end: int
+    found: list[Stretch] | None = None
+    shown: list[Stretch] | None = None
+
+
 @dataclass
 class Question:
     kind: str
     text: str
     answer: str
+    parts: list[Part] = field(default_factory=list)
+    span: Stretch | None = None
+    """The two times that are named in the question."""
+    about: tuple[str, str] = ("", "")
+    """Shape and colour that are named in the question."""
+
+    def plain(self) -> dict:
+        """As it is kept beside a recording. `seen`: when what the answer says is to be seen; null: that has no time."""
+        shown = [part.shown for part in self.parts if part.shown is not None]
+        seen = sorted({stretch for stretches in shown for stretch in stretches}) if shown else None
+        return {"kind": self.kind, "text": self.text, "answer": self.answer, "seen": seen}
+
+    @staticmethod
+    def of(plain: dict) -> Question:
+        return Question(plain["kind"], plain["text"], plain["answer"])
 
 
 def clock(seconds: float) -> str:
@@ -64,13 +96,34 @@ def a(thing: Thing) -> str:
     return f"a {thing.name}"
 
 
+Where = list[Stretch] | None
+
+
+def named(slots: dict[str, str]) -> tuple[str, str]:
+    colour, _, shape = slots["name"].partition(" ") if "name" in slots else (slots.get("colour", ""), "", slots.get("shape", ""))
+    return shape, colour
+
+
+def there(thing: Thing) -> list[Stretch]:
+    return [(thing.start, thing.end)]
+
+
+def newest(recording: Recording, thing: Thing) -> list[Stretch]:
+    """While a thing is there and none has come after it."""
+    later = [t.start for t in recording.things if t.start > thing.start]
+    return [(thing.start, min([thing.end, *later]))]
+
+
 def questions(recording: Recording, rng: np.random.Generator, kinds: list[str] | None = None) -> list[Question]:
     """All questions of these kinds that have one right answer, with a random wording each, in random order."""
     made: list[Question] = []
 
-    def ask(kind: str, answer: str, **slots: str) -> None:
+    def ask(kind: str, answer: str, found: Where = None, shown: Where = None, parts: list[Part] | None = None,
+            span: Stretch | None = None, **slots: str) -> None:
         wordings = TEMPLATES[kind]
-        made.append(Question(kind, wordings[rng.integers(len(wordings))].format(**slots), answer))
+        text = wordings[rng.integers(len(wordings))].format(**slots)
+        made.append(Question(kind, text, answer, parts or [Part(len(answer), found, found if shown is None else shown)], span,
+                             named(slots)))
 
     for kind in kinds or KINDS:
         ASKERS[kind](recording, rng, ask)
@@ -108,73 +161,75 @@ def _what(r: Recording, rng, ask) -> None:
     for zone, place in enumerate(ZONES):
         here = [t for t in r.things if zone in t.zones()]
         if len(here) == 1 and here[0].change_to is None:
-            ask("what", a(here[0]), place=place)
+            ask("what", a(here[0]), there(here[0]), place=place)
         elif not here and rng.random() < 0.25:
-            ask("what", "nothing", place=place)
+            ask("what", "nothing", [], place=place)
 
 
 def _colour(r: Recording, rng, ask) -> None:
     shapes = [t.shape for t in r.things]
     for t in r.things:
         if shapes.count(t.shape) == 1 and t.change_to is None:
-            ask("colour", t.colour, shape=t.shape)
+            ask("colour", t.colour, there(t), shape=t.shape)
     if rng.random() < 0.2:
         absent = [s for s in SHAPES if s not in shapes]
         if absent:
             shape = str(rng.choice(absent))
-            ask("colour", f"there is no {shape}", shape=shape)
+            ask("colour", f"there is no {shape}", [], shape=shape)
 
 
 def _shape(r: Recording, rng, ask) -> None:
     colours = [c for t in r.things for c in t.colours()]
     for t in r.things:
         if colours.count(t.colour) == 1:
-            ask("shape", f"a {t.shape}", colour=t.colour)
+            ask("shape", f"a {t.shape}", there(t), colour=t.colour)
     if rng.random() < 0.2:
         absent = [c for c in COLOURS if c not in colours]
         if absent:
             colour = str(rng.choice(absent))
-            ask("shape", f"there is no {colour} thing", colour=colour)
+            ask("shape", f"there is no {colour} thing", [], colour=colour)
 
 
 def _where(r: Recording, rng, ask) -> None:
     for t in r.things:
         if t.move_to is None:
-            ask("where", ZONES[t.zone], name=t.name)
+            ask("where", ZONES[t.zone], there(t), name=t.name)
     if rng.random() < 0.2:
         name = _absent_name(r, rng)
-        ask("where", f"there is no {name}", name=name)
+        ask("where", f"there is no {name}", [], name=name)
 
 
 def _count(r: Recording, rng, ask) -> None:
-    ask("count", COUNTS[len(r.things)])
+    ask("count", COUNTS[len(r.things)], [(r.things[-1].start, r.duration)] if r.things else None)
 
 
 def _presence(r: Recording, rng, ask) -> None:
     if r.things:
-        ask("presence", "yes", name=r.things[rng.integers(len(r.things))].name)
+        thing = r.things[rng.integers(len(r.things))]
+        ask("presence", "yes", there(thing), name=thing.name)
     if not r.things or rng.random() < 0.9:
-        ask("presence", "no", name=_absent_name(r, rng))
+        ask("presence", "no", [], name=_absent_name(r, rng))
 
 
 def _first(r: Recording, rng, ask) -> None:
-    ask("first", a(r.things[0]) if r.things else "nothing")
+    ask("first", a(r.things[0]) if r.things else "nothing", newest(r, r.things[0]) if r.things else [])
 
 
 def _last(r: Recording, rng, ask) -> None:
-    ask("last", a(r.things[-1]) if r.things else "nothing")
+    ask("last", a(r.things[-1]) if r.things else "nothing", there(r.things[-1]) if r.things else [])
 
 
 def _after(r: Recording, rng, ask) -> None:
     for t, following in zip(r.things, [*r.things[1:], None]):
         if following is not None or rng.random() < 0.4:
-            ask("after", a(following) if following else "nothing", name=t.name)
+            ask("after", a(following) if following else "nothing", newest(r, following) if following else [],
+                there(following) if following else [], name=t.name)
 
 
 def _before(r: Recording, rng, ask) -> None:
     for t, earlier in zip(r.things, [None, *r.things]):
         if earlier is not None or rng.random() < 0.4:
-            ask("before", a(earlier) if earlier else "nothing", name=t.name)
+            ask("before", a(earlier) if earlier else "nothing", newest(r, t), there(earlier) if earlier else [], name=t.name)
 
 
 def _when(r: Recording, rng, ask) -> None:
@@ -185,20 +240,20 @@ def _when(r: Recording, rng, ask) -> None:
             continue
         for low, high, answer in [(0, 0.28, "at the beginning"), (0.39, 0.61, "in the middle"), (0.72, 1, "at the end")]:
             if low <= share <= high:
-                ask("when", answer, name=t.name)
+                ask("when", answer, there(t), name=t.name)
 
 
 def _how_long(r: Recording, rng, ask) -> None:
     for t in r.things:
         if t.end - t.start <= 6:
-            ask("how long", "a short time", name=t.name)
+            ask("how long", "a short time", there(t), name=t.name)
         elif t.end - t.start >= 13:
-            ask("how long", "a long time", name=t.name)
+            ask("how long", "a long time", there(t), name=t.name)
 
 
 def _sign(r: Recording, rng, ask) -> None:
     if r.board or rng.random() < 0.5:
-        ask("sign", r.board or "nothing")
+        ask("sign", r.board or "nothing", [(r.board_from, min(r.board_to, r.duration))] if r.board else [])
 
 
 def _light(r: Recording, rng, ask) -> None:
@@ -224,31 +279,40 @@ def _between(r: Recording, rng, ask) -> None:
         within = [t for t in r.things if low <= t.start < high]
         if len(within) > 1 or (not within and rng.random() < 0.75):
             continue
-        ask("between", a(within[0]) if within else "nothing", **{"from": clock(low), "to": clock(high)})
+        found = [stretch for t in within for stretch in newest(r, t)]
+        shown = [(start, min(end, high)) for start, end in found]
+        ask("between", a(within[0]) if within else "nothing", found, shown, span=(low, high), **{"from": clock(low), "to": clock(high)})
         return
 
 
 def _move(r: Recording, rng, ask) -> None:
     for t in r.things:
         if t.move_to is not None:
-            ask("move", "to the right" if t.move_to > t.zone else "to the left", name=t.name)
+            ask("move", "to the right" if t.move_to > t.zone else "to the left", [(t.move_at + world.MOVE / 2, t.end)],
+                [(t.move_at, t.end)], name=t.name)
         elif t.end - t.start > 6 and rng.random() < 0.4:
-            ask("move", "it does not move", name=t.name)
+            ask("move", "it does not move", there(t), name=t.name)
 
 
 def _change(r: Recording, rng, ask) -> None:
     for t in r.things:
         if t.change_to is not None:
-            ask("change", t.change_to, name=t.name)
+            ask("change", t.change_to, [(t.change_at, t.end)], name=t.name)
         elif t.end - t.start > 6 and rng.random() < 0.4:
-            ask("change", "it does not change", name=t.name)
+            ask("change", "it does not change", there(t), name=t.name)
 
 
 def _describe(r: Recording, rng, ask) -> None:
-    parts = [f"{a(t)} {ZONES[t.zone]}" for t in r.things]
-    text = ("First " + ", then ".join(parts) + "." if len(parts) > 1 else
-            parts[0][0].upper() + parts[0][1:] + "." if parts else "Nothing appears.")
-    ask("describe", text + (f" The board says {r.board}." if r.board else " The board is empty."))
+    text, parts = "", []
+    for number, t in enumerate(r.things):
+        lead = ", then " if number else "First " if len(r.things) > 1 else ""
+        text += f"{lead}{a(t) if lead else a(t).capitalize()} {ZONES[t.zone]}"
+        parts.append(Part(len(text), newest(r, t), newest(r, t)))
+    text += "." if r.things else "Nothing appears."
+    parts.append(Part(len(text)))
+    text += f" The board says {r.board}." if r.board else " The board is empty."
+    board = [(r.board_from, min(r.board_to, r.duration))] if r.board else []
+    ask("describe", text, parts=[*parts, Part(len(text), board, board)])
 
 
 ASKERS = {

@@ -254,7 +254,7 @@ def make(folder: Path, seed: int, split: str = "test", shortest: float = 10, lon
     beside = file.with_suffix(".json")
     save_json(beside, {
         "file": file.name, "format": dataclasses.asdict(format), "recording": plain(recording),
-        "questions": [dataclasses.asdict(q) for q in asked(recording)]})
+        "questions": [q.plain() for q in asked(recording)]})
     return beside
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 import matplotlib
@@ -17,7 +16,17 @@ import matplotlib.pyplot as plt
 
 import train
 
-STAGES = ["tower", "fusion", "language", "joint", "timeline", "again", "clip"]
+STAGES = list(train.STEPS)
+
+
+def kept(lines: list[dict]) -> list[dict]:
+    """Without what was repeated: where a stage went on from a checkpoint or began anew, only its last course counts."""
+    result: list[dict] = []
+    for line in lines:
+        result = [old for old in result if old["stage"] != line["stage"] or old["step"] < line["step"]]
+        result.append(line)
+    names = {name for stage in STAGES for name in (stage, f"{stage} held out")}
+    return [line for line in result if line["stage"] in names]
 
 
 def curve(lines: list[dict], file: Path) -> None:
@@ -50,9 +59,9 @@ def main() -> None:
     parser.add_argument("--report", type=Path, default=Path(__file__).resolve().parent / "report")
     options = parser.parse_args()
     options.report.mkdir(parents=True, exist_ok=True)
-    shutil.copy(options.work / "log.jsonl", options.report / "log.jsonl")
-    lines = [json.loads(line) for line in (options.report / "log.jsonl").read_text().splitlines()]
-    settings = {"steps": train.STEPS, "seeds": train.SEEDS, "pictures": train.PICTURES, "recordings": train.RECORDINGS,
+    lines = kept([json.loads(line) for line in (options.work / "log.jsonl").read_text().splitlines()])
+    (options.report / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    settings = {"steps": train.STEPS, "seeds": train.SEEDS, "pictures": train.PICTURES, "recordings": train.RECORDINGS, "more recordings": train.MORE,
                 "held out": train.HELD_OUT, "longest recording": train.LONGEST}
     (options.report / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
     curve(lines, options.report / "curve.png")

@@ -207,6 +207,11 @@ class Tokenizer:
         """An answer as the model has to write it, its end included."""
         return self.encode(answer) + [self.end_of_turn]
 
+    def starts(self, ids: list[int]) -> list[int]:
+        """The character at which each id of a text begins, for texts in ASCII."""
+        lengths = [len(self._inner.id_to_token(i)) for i in ids]
+        return [sum(lengths[:place]) for place in range(len(ids))]
+
 
 # CLIP's
 

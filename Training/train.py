@@ -27,10 +27,14 @@ from export import export
 from model import ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower
 from tokenizer import ClipTokenizer, Tokenizer, build, build_clip
 
-STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 1500, "order": 4200, "clip": 1500}
-PICTURES, RECORDINGS, HELD_OUT = 80_000, 9_000, 320
+STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 1500, "order": 4200, "pointing": 1000, "topic": 10000, "clip": 1500}
+LAST = "topic"
+"""The language model's last stage."""
+WIDE = {"pointing", "topic"}
+"""Stages with more recordings."""
+PICTURES, RECORDINGS, MORE, HELD_OUT = 80_000, 9_000, 18_000, 320
 LONGEST = 90_000
-SEEDS = {"pictures": 1, "recordings": 1, "held out": 500_001, "torch": 20_250_103}
+SEEDS = {"pictures": 1, "recordings": 1, "more recordings": 100_001, "held out": 500_001, "torch": 20_250_103}
 NOTE = "a small model of the desk: it knows things of six shapes and six colours, a board and a window, and nothing else"
 
 
@@ -105,19 +109,19 @@ class Work:
         llava.load_state_dict(torch.load(file))
         return llava
 
+    def bank(self, name: str, count: int, tower: VisionTower) -> bank.Bank:
+        file = self.folder / f"bank-{name.replace(' ', '-')}.pt"
+        if not file.exists():
+            torch.save(bank.build(count, SEEDS[name], LONGEST, tower), file)
+        return torch.load(file, weights_only=False)
+
     def banks(self, tower: VisionTower) -> tuple[bank.Bank, bank.Bank]:
-        result = []
-        for name, count in [("recordings", RECORDINGS), ("held out", HELD_OUT)]:
-            file = self.folder / f"bank-{name.replace(' ', '-')}.pt"
-            if not file.exists():
-                torch.save(bank.build(count, SEEDS[name], LONGEST, tower), file)
-            result.append(torch.load(file, weights_only=False))
-        return result[0], result[1]
+        return self.bank("recordings", RECORDINGS, tower), self.bank("held out", HELD_OUT, tower)
 
     def language(self, tower: VisionTower) -> LlavaMini:
         llava = self.fused(tower)
-        if self.done("order"):
-            llava.load_state_dict(torch.load(self.folder / "order.pt"))
+        if self.done(LAST):
+            llava.load_state_dict(torch.load(self.folder / f"{LAST}.pt"))
             return llava
         recordings, held_out = self.banks(tower)
         recordings = bank.joined(bank.stills(self.pool(), self.features(tower)), recordings)
@@ -130,14 +134,22 @@ class Work:
         plans: dict[str, dict] = {"language": {}, "joint": {"joint": True, "peak": 4e-4, "still": 0.1},
                                   "timeline": {"only": True, **more}, "binding": {**more, "still": 0.7, "watch": 0.1},
                                   "again": {**more, "still": 0.3, "watch": 0.15},
-                                  "order": {**more, "watch": 0.15}}
+                                  "order": {**more, "watch": 0.15},
+                                  "pointing": {**more, "watch": 0.15, "point": 0.2, "horizon": 12_000},
+                                  "topic": {**more, "watch": 0.15, "point": 0.2}}
+        wide = False
         for stage, plan in plans.items():
             file = self.folder / f"{stage}.pt"
             if not self.done(stage):
+                if stage in WIDE and not wide:
+                    wide = True
+                    recordings = bank.joined(recordings, self.bank("more recordings", MORE, tower))
+                    batches = train_language.Batches(recordings, self.tokenizer, 3)
+                    reader = train_language.Reader(llava, recordings, self.tokenizer)
                 train_language.run(reader, batches, tester, test, self.steps(stage), file, self.log, name=stage, **plan)
                 torch.save(probes.state_dict(), self.folder / "probes.pt")
                 self.finish(stage)
-            elif stage in ("timeline", "binding", "again"):
+            elif plan.get("probes"):
                 known = torch.load(self.folder / "probes.pt")
                 probes.load_state_dict({k: v if known.get(k) is None or known[k].shape != v.shape else known[k]
                                         for k, v in probes.state_dict().items()})
@@ -172,7 +184,7 @@ def main() -> None:
         work.fused(tower)
         return
     llava = work.language(tower)
-    if options.until in ("language", "joint", "timeline", "binding", "again", "order"):
+    if options.until not in (None, "clip"):
         return
     clip = work.clip(tower)
     counts = {"llava": sum(p.numel() for p in llava.parameters()), "clip": sum(p.numel() for p in clip.parameters())}

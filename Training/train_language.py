@@ -39,7 +39,11 @@ class Batch:
     `own` [R, S]: how many of the frames that a row stands for are there at its second;
     `lengths` [R]: seconds in all; `suffix` [R, T]: ids; `group` [R, T]: number of the question from 1, 0 for padding;
     `offset` [R, T]: place in the question; `target` [R, T]: the next id where it belongs to an answer, else -100;
-    `fused` [R, M]: places in the bank of the frames that the text is fused with.
+    `fused` [R, M]: places in the bank of the frames that the text is fused with;
+    `pointed` [R, T, S]: bit 1 where a row may look for what it has to say, bit 2 where what it names is to be seen;
+    `pointing` [R, T]: bits 1 and 2 where `pointed` says so, bits 4 and 8 where the answer is nowhere;
+    `spans` [R, T, 5]: where an answer is written, `timeline.bucket` of the recording's length and of the two times in the question, and
+    its `timeline.topic`, else -100.
     """
 
     frames: Tensor
@@ -52,6 +56,9 @@ class Batch:
     offset: Tensor
     target: Tensor
     fused: Tensor
+    pointed: Tensor
+    pointing: Tensor
+    spans: Tensor
     kinds: list[list[str]]
     truth: tuple[Tensor, ...] | None = None
 
@@ -83,6 +90,22 @@ def weighted(asked: list[questions.Question], limit: int, rng: np.random.Generat
     return [asked[i] for i in chosen]
 
 
+def hint(part: questions.Part, times: np.ndarray) -> tuple[np.ndarray, int]:
+    """Which rows a part of an answer is read from, and what that is worth: see `Batch.pointed` and `Batch.pointing`."""
+    marks, flags = np.zeros(len(times), np.uint8), 0
+    for bit, stretches in [(1, part.found), (2, part.shown)]:
+        if stretches is None:
+            continue
+        if not stretches:
+            flags |= bit * 4
+        for start, end in stretches:
+            inside = (times >= start) & (times < end)
+            if inside.any():
+                marks[inside] |= bit
+                flags |= bit
+    return marks, flags
+
+
 class Batches:
     """Makes batches from a bank; `kinds` restricts the questions."""
 
@@ -92,30 +115,48 @@ class Batches:
         self.unroll = 0.6
         self.still = [i for i, entry in enumerate(bank.entries) if entry.kinds]
         self.moving = [i for i, entry in enumerate(bank.entries) if not entry.kinds]
-        self.ids: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
+        self.ids: dict[tuple[str, str], tuple[list[int], list[int], list[int]]] = {}
 
-    def tokens(self, question: questions.Question) -> tuple[list[int], list[int]]:
+    def tokens(self, question: questions.Question) -> tuple[list[int], list[int], list[int]]:
+        """Ids of a question and of its answer, and the character at which each id of the answer begins."""
         key = (question.text, question.answer)
         if key not in self.ids:
             if len(self.ids) > 100_000:
                 self.ids.clear()
-            self.ids[key] = (self.tokenizer.question_ids(question.text), self.tokenizer.answer_ids(question.answer))
+            answer = self.tokenizer.answer_ids(question.answer)
+            self.ids[key] = (self.tokenizer.question_ids(question.text), answer, self.tokenizer.starts(answer))
         return self.ids[key]
 
     def make(self, entries: list[Entry], fused: int, limit: int = QUESTIONS, timed: bool = False) -> Batch:
         rng = self.rng
         rows = [rows_of(entry, rng, self.unroll) for entry in entries]
-        suffixes, kinds = [], []
-        for entry in entries:
+        suffixes, kinds, pointed, pointing, spans = [], [], [], [], []
+        for entry, (_, _, places, _) in zip(entries, rows):
             ids, group, offset, target = [], [], [], []
+            times = np.array(places)
+            marks: list[np.ndarray] = []
+            flags: list[int] = []
+            about: list[tuple[int, ...]] = []
+            length = timeline.bucket(entry.runs[-1][1] + 1)
             chosen = weighted(questions.questions(entry.recording, rng, entry.kinds or self.kinds), limit, rng)
             for number, question in enumerate(chosen, 1):
-                asked, answer = self.tokens(question)
+                asked, answer, starts = self.tokens(question)
                 whole = asked + answer
                 ids += whole[:-1]
                 group += [number] * (len(whole) - 1)
                 offset += range(len(whole) - 1)
                 target += [-100] * (len(asked) - 1) + answer
+                named = tuple(map(timeline.bucket, question.span)) if question.span else (-100, -100)
+                about += [(-100,) * 5] * (len(asked) - 1) + [(length, *named, *timeline.topic(question))] * len(answer)
+                hints = [hint(part, times) for part in question.parts]
+                nothing = (np.zeros(len(times), np.uint8), 0)
+                for start in [*[-1] * (len(asked) - 1), *starts]:
+                    part = next((h for h, p in zip(hints, question.parts) if start < p.end), nothing) if start >= 0 else nothing
+                    marks.append(part[0])
+                    flags.append(part[1])
+            pointed.append(np.stack(marks))
+            pointing.append(flags)
+            spans.append(about)
             suffixes.append((ids, group, offset, target))
             kinds.append([q.kind for q in chosen])
         sampled = []
@@ -127,11 +168,18 @@ class Batches:
             width = max(map(len, lists))
             return torch.tensor([list(x) + [fill] * (width - len(x)) for x in lists])
 
+        times_asked = torch.full((len(rows), max(map(len, spans)), 5), -100)
+        for row, some in enumerate(spans):
+            times_asked[row, : len(some)] = torch.tensor(some)
+        marked = torch.zeros(len(rows), max(map(len, pointing)), max(len(r[0]) for r in rows), dtype=torch.uint8)
+        for row, some in enumerate(pointed):
+            marked[row, : some.shape[0], : some.shape[1]] = torch.from_numpy(some)
         return Batch(
             *(padded([r[i] for r in rows]) for i in range(3)), padded([r[3] for r in rows], 1),
             torch.tensor([e.runs[-1][1] + 1 for e in entries]),
             padded([s[0] for s in suffixes]), padded([s[1] for s in suffixes]), padded([s[2] for s in suffixes]),
-            padded([s[3] for s in suffixes], -100), torch.tensor(sampled), kinds,
+            padded([s[3] for s in suffixes], -100), torch.tensor(sampled),
+            marked, padded(pointing), times_asked, kinds,
             self.truth(entries, [r[2] for r in rows]) if timed else None)
 
     @staticmethod
@@ -154,6 +202,8 @@ class Batches:
 NEVER = -1e9
 PROBED = 3
 """Layers below the probes of the timeline."""
+FINDER, SHOWER = (4, 0), (5, 0)
+"""Layer and head that are taught to look where the answer is found, and where it is to be seen."""
 
 
 def seen(group: Tensor) -> Tensor:
@@ -171,6 +221,8 @@ class Reader:
         self.prefix = torch.tensor(tokenizer.prefix_ids)
         self.tokens: Tensor | None = None
         self.watched: Tensor | None = None
+        self.asked: Tensor | None = None
+        self.looks: list[Tensor] = []
 
     @torch.no_grad()
     def cache(self, file: Path | None = None) -> None:
@@ -246,10 +298,16 @@ class Reader:
         bias[:, : before + shown, before + shown :] = NEVER
         bias[:, before + shown :, before + shown :] = seen(batch.group)
         cos, sin = rope_tables(llava.language, positions)
+        self.looks = []
         for number, layer in enumerate(llava.model.layers, 1):
+            taught = [head for at, head in (FINDER, SHOWER) if at == number]
+            layer.self_attn.kept_head = taught[0] if taught else None
             rows = layer(rows, cos, sin, bias[:, None])
             if number == PROBED:
-                self.watched = rows[:, before : before + shown]
+                self.watched, self.asked = rows[:, before : before + shown], rows[:, before + shown :]
+            if taught and layer.self_attn.kept is not None:
+                self.looks.append(layer.self_attn.kept[:, before + shown :])
+        self.shown = slice(before, before + shown)
         return llava.model.norm(rows)[:, before + shown :]
 
 
@@ -264,6 +322,30 @@ def answer_loss(llava: LlavaMini, hidden: Tensor, batch: Batch) -> tuple[Tensor,
     weight = sizes[inverse].float().rsqrt()
     loss = (F.cross_entropy(logits, targets, reduction="none") * weight).sum() / weight.sum()
     return loss, logits.argmax(-1) == targets, wanted
+
+
+def pointing_loss(reader: Reader, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    """How far the two taught heads are from looking where they should: -log of the share of attention that is there.
+
+    Where the answer is nowhere they should look at no frame. Also the mean share that is in the right place.
+    """
+    total, seen_right = torch.zeros(()), {}
+    for bit, name, scores in zip([1, 2], ["finds", "shows"], reader.looks):
+        shares = scores.float().log_softmax(-1)
+        frames_ = shares[..., reader.shown]
+        each = frames_.shape[-1] // batch.pointed.shape[-1]
+        wanted = (batch.pointed & bit).bool().repeat_interleave(each, dim=-1)
+        there, nowhere = (batch.pointing & bit) > 0, (batch.pointing & (4 * bit)) > 0
+        right = frames_[there].masked_fill(~wanted[there], NEVER).logsumexp(-1)
+        none = shares.clone()
+        none[..., reader.shown] = NEVER
+        absent = none[nowhere].logsumexp(-1)
+        both = torch.cat([right, absent])
+        if len(both):
+            total = total - both.mean()
+            seen_right[name] = float(right.detach().exp().mean()) if len(right) else -1.0
+            seen_right["not " + name] = float(absent.detach().exp().mean()) if len(absent) else -1.0
+    return total, seen_right
 
 
 @torch.no_grad()
@@ -284,10 +366,12 @@ def evaluate(reader: Reader, batches: Batches, entries: list[Entry], fused: int 
 
 def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, steps: int, file: Path, log: progress.Log, peak: float = 1.2e-3,
         joint: bool = False, name: str = "language", every: int = 500, fused: int = 1, still: float | None = None, probes: timeline.Probes | None = None,
-        watch: float = 0.3, only: bool = False) -> dict[str, float]:
+        watch: float = 0.3, only: bool = False, point: float = 0.0,
+        horizon: int | None = None) -> dict[str, float]:
     """Trains the language model in place, and with `joint` everything behind the tower; keeps the result in `file`.
 
-    With `probes` the timeline counts too, `watch` times as much as the answers; with `only` nothing else does.
+    With `probes` the timeline counts too, `watch` times as much as the answers; with `only` nothing else does. `point`: weight of
+    where the taught heads look. `horizon`: steps after which the rate would have come to its end, where that is not `steps`.
     """
     torch.manual_seed(3)
     llava = reader.llava
@@ -297,7 +381,7 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
     for part in before:
         part.requires_grad_(joint)
     if not joint and reader.tokens is None:
-        reader.cache(file.with_name("tokens.pt") if probes is not None else None)
+        reader.cache(file.with_name(f"tokens-{len(reader.bank.patches)}.pt") if probes is not None else None)
     if joint:
         reader.tokens = None
     parameters = [p for part in language + (before if joint else []) for p in part.parameters()]
@@ -310,13 +394,15 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
         state = torch.load(part)
         llava.load_state_dict(state["llava"])
         optimizer.load_state_dict(state["optimizer"])
+        if probes is not None and state.get("probes"):
+            probes.load_state_dict(state["probes"])
         done, asked = state["step"], state["asked"]
         # Not the same draws as without the interruption, but draws nobody has seen.
         torch.manual_seed(3 + done)
         batches.rng = np.random.default_rng([done, 79])
     for step in range(done + 1, steps + 1):
         for group in optimizer.param_groups:
-            group["lr"] = progress.rate(step / steps, peak)
+            group["lr"] = progress.rate(step / (horizon or steps), peak)
         share = step / steps
         # Pictures before videos, and the mean of the fused text over several frames when all else is learned.
         pictures = still if still is not None else max(0.1, 0.85 - 2.5 * share)
@@ -329,7 +415,15 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
         seen_right: dict[str, float] = {}
         if probes is not None and batch.truth is not None and reader.watched is not None:
             watched, seen_right = timeline.loss(probes, reader.watched.float(), batch.truth, batch.counts > 0)
+            if reader.asked is not None:
+                written = batch.target != -100
+                times, near = timeline.asked_loss(probes, reader.asked[written].float(), batch.spans[written])
+                watched, seen_right = watched + times, seen_right | near
             loss = 0.1 * loss + watched if only else loss + watch * watched
+        if point:
+            pointing, looked = pointing_loss(reader, batch)
+            loss = loss + point * pointing
+            seen_right |= looked
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -340,7 +434,8 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
             log.write(name, step, {"loss": sum(losses[-50:]) / 50, "questions": asked, **seen_right})
         if step % every == 0:
             log.write(f"{name} held out", step, evaluate(tester, held_out, held_out.bank.entries[:96]))
-            torch.save({"llava": llava.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "asked": asked}, part)
+            torch.save({"llava": llava.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "asked": asked,
+                        "probes": None if probes is None else probes.state_dict()}, part)
     result = evaluate(tester, held_out, held_out.bank.entries)
     log.write(f"{name} held out", steps, result)
     torch.save(llava.state_dict(), file)

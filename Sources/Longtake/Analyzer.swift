@@ -56,17 +56,30 @@ public final class Analyzer {
     private func index(
         _ file: RecordingFile, _ name: String, options: IndexOptions, progress: (IndexProgress) -> Void
     ) throws -> Indexed {
+        let started = Date().formatted(.iso8601)
         do {
             let indexer = try Indexer(model, library: library, options: options, cancellation: cancellation)
             let outcome = try indexer.index(file, progress: progress)
+            if outcome.action != .unchanged { note(file.displayPath, outcome.manifest.state, started) }
             return Indexed(
                 action: outcome.action.rawValue, id: outcome.id, index: outcome.manifest.key.id, path: file.displayPath,
                 frames: outcome.manifest.frames, framesNow: outcome.framesNow, duration: outcome.manifest.duration,
-                bytes: outcome.manifest.segments.reduce(0) { $0 + Int64($1.bytes) }, state: outcome.manifest.state,
+                bytes: outcome.manifest.bytes, state: outcome.manifest.state,
                 notes: outcome.manifest.warnings, counters: outcome.manifest.counters, seconds: outcome.seconds)
         } catch {
-            throw Failure(error, subject: name)
+            let failure = Failure(error, subject: name)
+            note(file.displayPath, "failed", started, error: failure.message)
+            throw failure
         }
+    }
+
+    /// Notes in the catalogue what became of a recording; one that cannot be written to has no such notes.
+    private func note(_ path: String, _ state: String, _ started: String, error: String? = nil) {
+        try? library.catalog.record(
+            job: Catalog.JobRow(
+                id: "job_" + UUID().uuidString.lowercased(), kind: "index", path: path,
+                state: state == "complete" ? "done" : state, started: started, ended: Date().formatted(.iso8601),
+                error: error))
     }
 
     /// What indexing the file would take.
@@ -89,6 +102,7 @@ public final class Analyzer {
         _ questions: [Question], index: Indexed, onAnswer: (_ place: Int, Answer) throws -> Void
     ) throws {
         try cancellation.check()
+        library.cache.touchAsked(indexID: index.index)
         let reader = try IndexReader(directory: library.cache.path(indexID: index.index))
         try asker.ask(questions, index: reader) { place, answer in
             var answer = answer
@@ -143,6 +157,7 @@ public final class Analyzer {
                     + "\(fitting.key.record); give the file to index it as this command's options say"
             }
         }
+        library.cache.touchAsked(indexID: reader.manifest.key.id)
         let took = (clock.now - start).seconds
         // What is said of every answer, whichever index it came from.
         var damage: String?

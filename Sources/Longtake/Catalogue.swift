@@ -17,13 +17,15 @@ public struct RecordingSummary: Sendable, Codable {
     public let record: String
     public let created: String
     public let segments: Int
+    /// Which frames' patches are kept: `all` or `sample`.
+    public let patches: String
     public let warnings: [String]
     public let counters: [String: Int]
     /// "grid 1.0": how and how many frames per second.
     public var samplingName: String { sampling.split(separator: ":").prefix(2).joined(separator: " ") }
 
     private enum CodingKeys: String, CodingKey {
-        case id, index, name, path, frames, duration, bytes, state, model, sampling, record, created, segments, warnings
+        case id, index, name, path, frames, duration, bytes, state, model, sampling, record, created, segments, patches, warnings
         case counters
         case pathBase64 = "path_b64"
     }
@@ -36,7 +38,8 @@ public struct RecordingSummary: Sendable, Codable {
         pathBase64 = manifest.pathBase64
         frames = manifest.frames
         duration = manifest.duration
-        bytes = manifest.segments.reduce(0) { $0 + Int64($1.bytes) }
+        bytes = manifest.bytes
+        patches = manifest.patches.kept.rawValue
         state = manifest.state
         model = manifest.modelName
         sampling = manifest.key.sampling

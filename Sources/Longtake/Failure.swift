@@ -39,11 +39,11 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
             message = error.message
             status =
                 switch error.code {
-                case .notFound: Exit.noCache
+                case .notFound, .notKept: Exit.noCache
                 case .locked: Exit.locked
                 case .damaged: Exit.damaged
-                case .newerFormat: Exit.model
-                case .noSpace, .io, .unsafeDirectory: Exit.space
+                case .newerFormat, .olderFormat: Exit.model
+                case .noSpace, .cacheFull, .io, .unsafeDirectory: Exit.space
                 case .badKey: 1
                 }
         case let error as CheckpointError:

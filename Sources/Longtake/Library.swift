@@ -6,11 +6,14 @@ public import Store
 public final class Library {
     public let cache: CacheDirectory
     public let catalog: Catalog
+    private let cacheMax: CacheSize?
 
     /// Opens both folders, created where missing; the catalog is rebuilt from the indexes when it is new or was damaged.
     ///
+    /// - Parameter cacheMax: how large the cache may be, as `CacheSize` reads it; else what it remembers.
     /// - Throws: `StoreError` when a folder cannot be made or others may write to it.
-    public init(cachePath: String, dataPath: String) throws {
+    public init(cachePath: String, dataPath: String, cacheMax: String? = nil) throws {
+        self.cacheMax = try cacheMax.map(Self.size)
         do {
             cache = try CacheDirectory(path: cachePath)
         } catch let error as StoreError where error.code == .notFound {
@@ -37,6 +40,20 @@ public final class Library {
             if !manifests.isEmpty { try catalog.rebuild(from: manifests) }
         }
     }
+
+    /// "200G", "80%": see `CacheSize`.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` for what is none.
+    static func size(_ text: String) throws -> CacheSize {
+        guard let size = CacheSize(text) else {
+            throw LongtakeError(
+                code: .badRequest, message: "\(text) is no size; 500000000, 200G, 1.5TiB and 80% are some")
+        }
+        return size
+    }
+
+    /// The bytes the cache may hold.
+    func cacheLimit(remember: Bool = true) throws -> Int64 { try cache.limit(cacheMax, remember: remember) }
 
     /// "vid_" and the first 16 digits of the content's hash.
     public static func id(content: String) -> String { "vid_" + content.prefix(16) }

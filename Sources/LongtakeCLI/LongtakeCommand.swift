@@ -20,7 +20,7 @@ struct LongtakeCommand: ParsableCommand {
         subcommands: [
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
             FramesCommand.self,
-            RunCommand.self, ModelCommand.self, DoctorCommand.self, DecodeWorkerCommand.self,
+            RunCommand.self, ModelCommand.self, CacheCommand.self, DoctorCommand.self, DecodeWorkerCommand.self,
         ])
 }
 

@@ -29,8 +29,8 @@ public final class PreviousIndex {
 }
 
 extension CacheDirectory {
-    private static let suffix = ".previous"
-    private func previousPath(_ indexID: String) -> String { path(indexID: indexID) + Self.suffix }
+    static let previousSuffix = ".previous"
+    private func previousPath(_ indexID: String) -> String { path(indexID: indexID) + Self.previousSuffix }
 
     /// Moves an index aside; nil when there is none.
     ///
@@ -42,7 +42,8 @@ extension CacheDirectory {
         // The lock is on the file, which moves with its directory.
         let lock = try IndexLock(directory: directory)
         try bury(previousPath(indexID))
-        if rename(directory, previousPath(indexID)) != 0 { throw StoreError.system(errno, "set aside", directory) }
+        try Posix.rename(directory, to: previousPath(indexID), "set aside")
+        CrashPoint.reach(.setAside)
         try Posix.syncDirectory(Posix.parent(of: directory))
         return PreviousIndex(cache: self, indexID: indexID, lock: lock)
     }
@@ -55,9 +56,7 @@ extension CacheDirectory {
     fileprivate func restorePrevious(_ indexID: String) throws {
         guard Posix.linkStatus(previousPath(indexID)) != nil else { return }
         try bury(path(indexID: indexID))
-        if rename(previousPath(indexID), path(indexID: indexID)) != 0 {
-            throw StoreError.system(errno, "put back", previousPath(indexID))
-        }
+        try Posix.rename(previousPath(indexID), to: path(indexID: indexID), "put back")
         try Posix.syncDirectory(Posix.parent(of: path(indexID: indexID)))
         try emptyTrash()
     }
@@ -65,8 +64,8 @@ extension CacheDirectory {
     /// What a run that was killed left aside.
     func settlePrevious() throws {
         let folder = Posix.parent(of: path(indexID: "x"))
-        for name in try Posix.names(in: folder) where name.hasSuffix(Self.suffix) {
-            let id = String(name.dropLast(Self.suffix.count))
+        for name in try Posix.names(in: folder) where name.hasSuffix(Self.previousSuffix) {
+            let id = String(name.dropLast(Self.previousSuffix.count))
             // A lock that is taken means that its run is alive.
             guard IndexKey.isID(id), let lock = try? IndexLock(directory: folder + "/" + name) else { continue }
             defer { lock.release() }

@@ -2,7 +2,7 @@ import Glibc
 
 /// The directory of all indexes.
 ///
-/// Inside are `CACHEDIR.TAG`, `indexes/<index id>/` and `trash/`.
+/// Inside are `CACHEDIR.TAG`, `limits.json`, `indexes/<index id>/`, `derived/` and `trash/`.
 public final class CacheDirectory: Sendable {
     static let tag = "CACHEDIR.TAG"
     static let tagText = """
@@ -30,6 +30,7 @@ public final class CacheDirectory: Sendable {
             try writeTag()
             try Posix.makeDirectory(indexesPath)
             try Posix.makeDirectory(trashPath)
+            try Posix.makeDirectory(derivedPath)
             try settlePrevious()
         } catch {
             // A cache that can only be read answers questions all the same.
@@ -66,6 +67,19 @@ public final class CacheDirectory: Sendable {
         try emptyTrash()
     }
 
+    /// Notes that something was asked of this index: what was not asked for longest goes first.
+    public func touchAsked(indexID: String) {
+        guard IndexKey.isID(indexID) else { return }
+        let file = path(indexID: indexID) + "/" + CacheDirectory.askedName
+        let descriptor = Glibc.open(file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        // In a cache that can only be read nothing is evicted either.
+        guard descriptor >= 0 else { return }
+        futimens(descriptor, nil)
+        close(descriptor)
+    }
+
+    static let askedName = ".asked"
+
     /// Moves a directory to the trash, by one rename; nothing when it is not there.
     func bury(_ directory: String) throws {
         guard Posix.linkStatus(directory) != nil else { return }
@@ -73,7 +87,8 @@ public final class CacheDirectory: Sendable {
         clock_gettime(CLOCK_REALTIME, &moment)
         let name = directory.split(separator: "/").last.map(String.init) ?? "index"
         let grave = "\(trashPath)/\(name).\(getpid()).\(moment.tv_sec).\(moment.tv_nsec)"
-        if rename(directory, grave) != 0 { throw StoreError.system(errno, "remove", directory) }
+        try Posix.rename(directory, to: grave, "remove")
+        CrashPoint.reach(.buried)
         try Posix.syncDirectory(indexesPath)
     }
 
@@ -88,24 +103,24 @@ public final class CacheDirectory: Sendable {
     /// The sizes of all files in the cache, in bytes.
     public func usedBytes() throws -> Int64 { try CacheDirectory.size(of: path) }
 
-    private var indexesPath: String { path + "/indexes" }
-    private var trashPath: String { path + "/trash" }
+    /// The sizes of what lies in `derived/` and in the trash.
+    public func derivedBytes() throws -> Int64 {
+        Posix.linkStatus(derivedPath) == nil ? 0 : try CacheDirectory.size(of: derivedPath)
+    }
+    public func trashBytes() throws -> Int64 {
+        Posix.linkStatus(trashPath) == nil ? 0 : try CacheDirectory.size(of: trashPath)
+    }
+
+    /// Where what can be made again from the indexes lies: each file may vanish at any time.
+    public var derivedPath: String { path + "/derived" }
+
+    var indexesPath: String { path + "/indexes" }
+    var trashPath: String { path + "/trash" }
 
     private func writeTag() throws {
         let file = path + "/" + CacheDirectory.tag
         if Posix.linkStatus(file) != nil { return }
-        let temporary = file + ".\(getpid()).\(UInt32.random(in: 0...UInt32.max)).tmp"
-        let descriptor = try Posix.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode: 0o644)
-        defer { close(descriptor) }
-        do {
-            try Array(CacheDirectory.tagText.utf8).withUnsafeBytes {
-                try Posix.write(descriptor, $0, path: temporary)
-            }
-            if rename(temporary, file) != 0 { throw StoreError.system(errno, "rename", temporary) }
-        } catch {
-            unlink(temporary)
-            throw error
-        }
+        try Posix.replace(file, with: Array(CacheDirectory.tagText.utf8), mode: 0o644)
     }
 
     private static func makeWithParents(_ path: String) throws {
@@ -117,7 +132,7 @@ public final class CacheDirectory: Sendable {
         try Posix.makeDirectory(path)
     }
 
-    private static func unlinkTree(_ path: String) throws {
+    static func unlinkTree(_ path: String) throws {
         guard let status = Posix.linkStatus(path) else { return }
         guard Posix.isDirectory(status) else { return try Posix.remove(path) }
         do {
@@ -128,7 +143,7 @@ public final class CacheDirectory: Sendable {
         if rmdir(path) != 0, errno != ENOENT { throw StoreError.system(errno, "remove", path) }
     }
 
-    private static func size(of path: String) throws -> Int64 {
+    static func size(of path: String) throws -> Int64 {
         var total: Int64 = 0
         for name in try Posix.names(in: path) {
             let child = path + "/" + name
@@ -142,36 +157,4 @@ public final class CacheDirectory: Sendable {
         }
         return total
     }
-}
-
-/// The writer's lock on one index directory: it ends with the process, so there is no stale lock to break.
-final class IndexLock {
-    private var descriptor: Int32
-
-    /// Takes `<directory>/.lock` without waiting; throws `.locked` when another writer has it.
-    init(directory: String) throws {
-        let path = directory + "/.lock"
-        let descriptor = try Posix.open(path, O_RDWR | O_CREAT | O_NOFOLLOW)
-        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            let number = errno
-            if number == EINTR { continue }
-            close(descriptor)
-            throw number == EWOULDBLOCK ? StoreError.locked(directory) : StoreError.system(number, "lock", path)
-        }
-        // The directory may have been moved to the trash between open and lock: then this lock guards nothing.
-        let held = try? Posix.status(descriptor, path: path)
-        guard let held, let named = Posix.linkStatus(path), held.st_ino == named.st_ino, held.st_dev == named.st_dev
-        else {
-            close(descriptor)
-            throw StoreError.locked(directory)
-        }
-        self.descriptor = descriptor
-    }
-
-    func release() {
-        if descriptor >= 0 { close(descriptor) }
-        descriptor = -1
-    }
-
-    deinit { release() }
 }

@@ -2,9 +2,9 @@ import Foundation
 import GRDB
 import Glibc
 
-/// The list of known recordings, an SQLite file in WAL mode.
+/// The list of known recordings, of jobs and of answers, an SQLite file in WAL mode.
 ///
-/// It only saves looking things up: `rebuild` makes it anew from the manifests, and a damaged file is put aside. Safe
+/// Recordings only save looking things up: `rebuild` makes them anew from the manifests, and a damaged file is put aside. Safe
 /// to use from several threads and processes. All methods throw `StoreError`: `.locked` when another process holds the
 /// file for longer than five seconds, `.damaged`, `.noSpace`, `.io`.
 public final class Catalog: Sendable {
@@ -48,7 +48,7 @@ public final class Catalog: Sendable {
     public let path: String
     private let database: DatabaseQueue
 
-    static let version = 1
+    static let version = 2
 
     /// Opens or makes the catalogue; a file that is no intact database is renamed to `<path>.damaged-<time>` first.
     ///
@@ -110,6 +110,7 @@ public final class Catalog: Sendable {
 
     private static let columns = [
         "path", "pathBase64", "size", "modified", "inode", "content", "indexID", "id", "added", "state", "error",
+        "checksum",
     ]
 
     private static func open(_ path: String) throws -> DatabaseQueue {
@@ -125,26 +126,49 @@ public final class Catalog: Sendable {
             if try String.fetchOne(database, sql: "PRAGMA quick_check(1)") != "ok" {
                 throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "quick_check failed")
             }
-            try database.inTransaction(.immediate) {
+            if found < version { try migrate(database) }
+            // A table of the same name with other columns is not ours.
+            for (table, names) in [
+                ("recording", columns), (JobRow.table, JobRow.columns), (AnswerRow.table, AnswerRow.columns),
+            ] {
+                guard try database.tableExists(table), try database.columns(in: table).map(\.name) == names else {
+                    throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "other columns")
+                }
+            }
+        }
+        return queue
+    }
+
+    /// Brings the tables of any older version up to this one's, in one transaction.
+    private static func migrate(_ database: Database) throws {
+        try database.inTransaction(.immediate) {
+            // Another process may have been here first.
+            let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+            if found < 2 {
+                // Version 1 had recordings only, without checksums: they are made again from the manifests.
                 // An inode has 64 bits: it is stored as the signed number with the same bits.
                 try database.execute(
                     sql: """
-                        CREATE TABLE IF NOT EXISTS recording (
+                        DROP TABLE IF EXISTS recording;
+                        CREATE TABLE recording (
                             path TEXT NOT NULL, pathBase64 TEXT, size INTEGER NOT NULL, modified INTEGER NOT NULL,
                             inode INTEGER NOT NULL, content TEXT NOT NULL, indexID TEXT NOT NULL, id TEXT NOT NULL,
-                            added TEXT NOT NULL, state TEXT NOT NULL, error TEXT);
-                        CREATE UNIQUE INDEX IF NOT EXISTS recording_key
-                            ON recording (path, ifnull(pathBase64, ''), indexID);
-                        CREATE INDEX IF NOT EXISTS recording_index ON recording (indexID);
-                        PRAGMA user_version = \(version);
+                            added TEXT NOT NULL, state TEXT NOT NULL, error TEXT, checksum TEXT NOT NULL);
+                        CREATE UNIQUE INDEX recording_key ON recording (path, ifnull(pathBase64, ''), indexID);
+                        CREATE INDEX recording_index ON recording (indexID);
+                        CREATE TABLE IF NOT EXISTS job (
+                            id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, path TEXT NOT NULL, state TEXT NOT NULL,
+                            started TEXT NOT NULL, ended TEXT, error TEXT);
+                        CREATE TABLE IF NOT EXISTS answer (
+                            id TEXT NOT NULL PRIMARY KEY, indexID TEXT NOT NULL, created TEXT NOT NULL,
+                            question TEXT NOT NULL, answer TEXT NOT NULL, found INTEGER NOT NULL, evidence TEXT NOT NULL,
+                            model TEXT NOT NULL, checksum TEXT NOT NULL);
+                        CREATE INDEX IF NOT EXISTS answer_index ON answer (indexID, created);
                         """)
-                return .commit
             }
-            // A table of the same name with other columns is not ours.
-            let names = try database.columns(in: "recording").map(\.name)
-            if names != columns { throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "other columns") }
+            if found < version { try database.execute(sql: "PRAGMA user_version = \(version)") }
+            return .commit
         }
-        return queue
     }
 
     private static func isDamage(_ error: DatabaseError) -> Bool {
@@ -163,17 +187,20 @@ public final class Catalog: Sendable {
         }
     }
 
-    private func write(_ body: @Sendable (Database) throws -> Void) throws {
+    func write(_ body: @Sendable (Database) throws -> Void) throws {
         try Catalog.translated(path) { try database.write { try body($0) } }
     }
 
+    func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        try Catalog.translated(path) { try database.read { try body($0) } }
+    }
+
     private func rows(_ condition: String, _ arguments: StatementArguments) throws -> [RecordingRow] {
-        try Catalog.translated(path) {
-            try database.read { database in
-                let names = Catalog.columns.joined(separator: ", ")
-                let sql = "SELECT \(names) FROM recording \(condition)"
-                return try Row.fetchAll(database, sql: sql, arguments: arguments).map { try Catalog.row($0) }
-            }
+        try read { database in
+            let names = Catalog.columns.joined(separator: ", ")
+            let sql = "SELECT \(names) FROM recording \(condition)"
+            // SQLite keeps no checksums: a row in which a bit has changed is as good as absent.
+            return try Row.fetchAll(database, sql: sql, arguments: arguments).compactMap { try Catalog.row($0) }
         }
     }
 
@@ -186,37 +213,38 @@ public final class Catalog: Sendable {
             sql: "INSERT INTO recording (\(columns.joined(separator: ", "))) VALUES (\(marks))",
             arguments: [
                 row.path, row.pathBase64, row.size, row.modified, Int64(bitPattern: row.inode), row.content,
-                row.indexID, row.id, row.added, row.state, row.error,
+                row.indexID, row.id, row.added, row.state, row.error, row.checksum,
             ])
     }
 
     /// Decodes without the traps that GRDB's typed subscripts have for a value of another type.
-    private static func row(_ row: Row) throws -> RecordingRow {
-        func text(_ name: String) throws -> String? {
-            let value: DatabaseValue = row[name]
-            if value.isNull { return nil }
-            guard let text = String.fromDatabaseValue(value) else { throw damaged(name) }
-            return text
-        }
-        func required(_ name: String) throws -> String {
-            guard let text = try text(name) else { throw damaged(name) }
-            return text
-        }
-        func number(_ name: String) throws -> Int64 {
-            let value: DatabaseValue = row[name]
-            guard let number = Int64.fromDatabaseValue(value) else { throw damaged(name) }
-            return number
-        }
-        func damaged(_ name: String) -> DatabaseError {
-            DatabaseError(resultCode: .SQLITE_CORRUPT, message: "column \(name) has a value of another type")
-        }
+    private static func row(_ row: Row) throws -> RecordingRow? {
+        let fields = CatalogFields(row)
         var result = RecordingRow(
-            path: try required("path"), pathBase64: try text("pathBase64"), size: try number("size"),
-            modified: try number("modified"), inode: UInt64(bitPattern: try number("inode")),
-            content: try required("content"), indexID: try required("indexID"), added: try required("added"),
-            state: try required("state"), error: try text("error"))
-        result.id = try required("id")
-        return result
+            path: try fields.required("path"), pathBase64: try fields.text("pathBase64"), size: try fields.number("size"),
+            modified: try fields.number("modified"), inode: UInt64(bitPattern: try fields.number("inode")),
+            content: try fields.required("content"), indexID: try fields.required("indexID"), added: try fields.required("added"),
+            state: try fields.required("state"), error: try fields.text("error"))
+        result.id = try fields.required("id")
+        return try fields.required("checksum") == result.checksum ? result : nil
+    }
+
+    /// What is wrong with the file at `path`; nil where it is whole or is not there. Nothing is changed.
+    public static func damage(path: String) -> String? {
+        guard Posix.linkStatus(path) != nil else { return nil }
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.busyMode = .timeout(5)
+        do {
+            let queue = try DatabaseQueue(path: path, configuration: configuration)
+            let said = try queue.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(3)") }
+            return said == ["ok"] ? nil : said.joined(separator: "; ")
+        } catch let error as DatabaseError where isDamage(error) {
+            return error.message ?? error.description
+        } catch {
+            // A catalogue that cannot be read now is not known to be damaged.
+            return nil
+        }
     }
 
     /// Runs `body` and turns SQLite's errors into the store's.

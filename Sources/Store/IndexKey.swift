@@ -4,7 +4,7 @@
 /// preprocessing, model and record. Two equal keys mean exchangeable indexes.
 public struct IndexKey: Sendable, Codable, Equatable {
     /// The version of the segment and manifest files that this program writes, and the newest it reads.
-    public static let currentFormatVersion = 1
+    public static let currentFormatVersion = 2
 
     public var content: String
     public var stream: Int

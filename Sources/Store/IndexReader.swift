@@ -2,15 +2,36 @@ import Glibc
 
 /// Reads a finished index.
 ///
-/// It keeps no file open: every read opens its segment, so an index of any length costs no descriptors, and one that
-/// is removed meanwhile gives `.notFound`. It can be used from several threads at once.
+/// Every read opens its file, so an index of any length costs two descriptors, and one that is removed meanwhile gives
+/// `.notFound`. While it is open nothing of the index is evicted. It can be used from several threads at once.
 public final class IndexReader: Sendable {
     public let manifest: Manifest
     /// All frames in their order, `entries[i].index == i`.
     public let entries: [FrameEntry]
+    /// The frames whose patches can be read, rising: all of them, or an evenly spaced sample.
+    public let patchFrames: [Int]
     public var layout: RecordLayout { manifest.layout }
+    /// Whether the patches of every frame can be read.
+    public var hasAllPatches: Bool { patchFrames.count == entries.count }
 
+    private let directory: String
     private let segments: [SegmentReader]
+    private let patches: [SegmentReader]
+    private let sample: OpenFile?
+    private let lock: ReaderLock?
+
+    /// The sample stays open: its file is replaced when the index grows.
+    private final class OpenFile: Sendable {
+        let file: SegmentReader
+        let descriptor: Int32
+
+        init(_ file: SegmentReader) throws {
+            self.file = file
+            descriptor = try SegmentReader.open(file.path)
+        }
+
+        deinit { close(descriptor) }
+    }
 
     /// Opens the index for `key`; throws `StoreError` `.notFound`, `.damaged`, `.newerFormat` or `.io`.
     public convenience init(cache: CacheDirectory, key: IndexKey) throws {
@@ -25,23 +46,31 @@ public final class IndexReader: Sendable {
 
     /// Opens the index in `directory`; throws `StoreError` `.notFound`, `.damaged`, `.newerFormat` or `.io`.
     public init(directory: String) throws {
+        let lock = try ReaderLock.shared(directory: directory)
         let manifest = try ManifestFile.load(directory: directory)
         let identity = SegmentFormat.Identity(key: manifest.key, layout: manifest.layout)
-        var segments: [SegmentReader] = []
-        var entries: [FrameEntry] = []
-        for (number, summary) in manifest.segments.enumerated() {
-            let path = directory + "/" + SegmentFormat.fileName(number)
-            let segment: SegmentReader
+        func open(_ number: Int, _ stream: RecordStream, _ heads: SegmentReader.Heads, as summary: SegmentSummary)
+            throws -> SegmentReader
+        {
+            let path = directory + "/" + SegmentFormat.fileName(number, stream)
+            let file: SegmentReader
             do {
-                segment = try SegmentReader(directory: directory, number: number)
+                file = try SegmentReader(directory: directory, number: number, stream: stream, heads: heads)
             } catch let error as StoreError where error.code == .notFound {
                 throw StoreError.damagedSegment(path, "missing")
             }
-            guard segment.header.identity == identity else {
+            guard file.header.identity == identity else {
                 throw StoreError.damagedSegment(path, "key or layout of another index")
             }
-            guard segment.summary == summary, summary.first == entries.count else {
-                throw StoreError.damagedSegment(path, "not the one in the manifest")
+            guard file.summary == summary else { throw StoreError.damagedSegment(path, "not the one in the manifest") }
+            return file
+        }
+        var segments: [SegmentReader] = []
+        var entries: [FrameEntry] = []
+        for (number, summary) in manifest.segments.enumerated() {
+            let segment = try open(number, .frame, .all, as: summary)
+            guard summary.first == entries.count else {
+                throw StoreError.damagedSegment(segment.path, "not the one in the manifest")
             }
             segments.append(segment)
             entries += segment.entries
@@ -49,9 +78,37 @@ public final class IndexReader: Sendable {
         guard manifest.frames == entries.count else {
             throw StoreError.damagedManifest(directory + "/" + ManifestFile.name, "number of frames")
         }
+        var patches: [SegmentReader] = []
+        var sample: OpenFile?
+        switch manifest.patches.kept {
+        case .none: patchFrames = []
+        case .all:
+            for (number, summary) in manifest.patches.files.enumerated() {
+                let file = try open(number, .patch, .ends, as: summary)
+                let frames = segments[number].summary
+                guard file.isDense, summary.first == frames.first, summary.count >= frames.count else {
+                    throw StoreError.damagedSegment(file.path, "not the patches of its frames")
+                }
+                patches.append(file)
+            }
+            patchFrames = Array(entries.indices)
+        case .sample:
+            for summary in manifest.patches.files {
+                sample = try OpenFile(open(SegmentFormat.sampleNumber, .patch, .all, as: summary))
+            }
+            let held = sample?.file.entries ?? []
+            guard held.allSatisfy({ $0.index < entries.count }) else {
+                throw StoreError.damagedSegment(directory + "/sample.pat", "frames that the index does not have")
+            }
+            patchFrames = held.map { Int($0.index) }
+        }
         self.manifest = manifest
         self.segments = segments
+        self.patches = patches
+        self.sample = sample
         self.entries = entries
+        self.directory = directory
+        self.lock = lock
     }
 
     /// True when there is a readable manifest of this key; the segments are not looked at.
@@ -61,17 +118,25 @@ public final class IndexReader: Sendable {
 
     /// Reads one part of one frame and checks it; `buffer` must have the part's size.
     ///
-    /// Throws `StoreError`: `.badKey` for a part, frame or size that does not exist, `.damaged` naming segment and
-    /// frame, `.notFound` when the index was removed, `.io`.
+    /// Throws `StoreError`: `.badKey` for a part, frame or size that does not exist, `.notKept` for patches of a frame
+    /// that is not in `patchFrames`, `.damaged` naming file and frame, `.notFound` when the index was removed, `.io`.
     public func read(part: Int, frame: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
         guard layout.parts.indices.contains(part), entries.indices.contains(frame) else {
             throw StoreError.noSuchPart(part: part, frame: frame, parts: layout.parts.count, frames: entries.count)
         }
-        let segment = segments[self.segment(of: frame)]
-        let descriptor = try SegmentReader.open(segment.path)
+        if layout.parts[part].stream == .patch, patches.isEmpty {
+            guard let sample, let record = sample.file.record(of: frame) else {
+                throw StoreError.notKept(directory, frame: frame)
+            }
+            return try sample.file.read(
+                sample.descriptor, record: record, frame: frame, part: part, into: buffer)
+        }
+        let number = segment(of: frame)
+        let file = layout.parts[part].stream == .patch ? patches[number] : segments[number]
+        let descriptor = try SegmentReader.open(file.path)
         defer { close(descriptor) }
-        try IndexReader.readPart(
-            descriptor, of: segment, record: frame - segment.summary.first, part: part, into: buffer)
+        try file.read(
+            descriptor, record: frame - file.summary.first, frame: frame, part: part, into: buffer)
     }
 
     /// The last segment that begins at or before `frame`.
@@ -82,22 +147,5 @@ public final class IndexReader: Sendable {
             if segments[middle].summary.first <= frame { low = middle } else { high = middle }
         }
         return low
-    }
-
-    static func readPart(
-        _ descriptor: Int32, of segment: SegmentReader, record: Int, part: Int,
-        into buffer: UnsafeMutableRawBufferPointer
-    ) throws {
-        let layout = segment.header.identity.layout
-        let size = layout.parts[part].bytes
-        guard buffer.count == size else { throw StoreError.badBuffer(buffer.count, expected: size) }
-        let offset = SegmentFormat.headerBytes + record * layout.recordBytes + layout.offset(ofPart: part)
-        let got = try Posix.pread(descriptor, buffer, offset: offset, path: segment.path)
-        let frame = Int(segment.entries[record].index)
-        guard got == size else { throw StoreError.damagedFrame(segment.path, frame: frame, "truncated") }
-        let expected = segment.checksums[record * layout.parts.count + part]
-        guard Checksum.of(UnsafeRawBufferPointer(buffer)) == expected else {
-            throw StoreError.damagedFrame(segment.path, frame: frame, "checksum of \(layout.parts[part].name)")
-        }
     }
 }

@@ -9,23 +9,48 @@ public final class IndexWriter {
     /// The usual number of frames in a segment.
     public static let framesPerSegment = 600
 
-    private let key: IndexKey
-    private let layout: RecordLayout
-    private let framesPerSegment: Int
-    private let directory: String
+    let key: IndexKey
+    let layout: RecordLayout
+    let keeping: PatchKeeping
+    let framesPerSegment: Int
+    let directory: String
     private var lock: IndexLock?
-    private var open: SegmentWriter?
-    private var segments: [SegmentSummary] = []
+    private var open: OpenSegment?
+    var segments: [SegmentSummary] = []
+    /// One for each segment; nil where it has no patch file.
+    var patchFiles: [SegmentSummary?] = []
+    /// The sample of an earlier finish that this run continues.
+    var earlierSample: SegmentReader?
 
     /// The frames in sealed segments: the index of the first frame that is still to be appended.
-    public private(set) var framesDone = 0
+    public internal(set) var framesDone = 0
+
+    /// Called before a segment is begun, with its first frame and the frames it may get; what it throws ends the run there.
+    public var beforeSegment: ((_ first: Int, _ frames: Int) throws -> Void)?
+    /// Called before a segment is sealed; what it throws throws the segment away.
+    public var beforeSeal: (() throws -> Void)?
+
+    /// The files of the segment that is being written.
+    private struct OpenSegment {
+        let frames: SegmentWriter
+        /// Nil until a frame's patches are kept.
+        var patches: SegmentWriter?
+        let number: Int
+        let first: Int
+
+        func discard() {
+            frames.discard()
+            patches?.discard()
+        }
+    }
 
     /// Takes the lock, clears what dead runs left, and keeps every sealed segment before the first gap.
     ///
-    /// SIGXFSZ is ignored from here on if nobody handles it, so that a file size limit is an error and not the end of
-    /// the process. Throws `StoreError`: `.locked`, `.newerFormat`, `.badKey`, `.noSpace`, `.io`.
+    /// With `keep` `.sample` only an evenly spaced sample of the frames' patches stays. SIGXFSZ is ignored from here on if
+    /// nobody handles it, so that a file size limit is an error and not the end of the process. Throws `StoreError`:
+    /// `.locked`, `.newerFormat`, `.badKey`, `.noSpace`, `.io`.
     public init(
-        cache: CacheDirectory, key: IndexKey, layout: RecordLayout,
+        cache: CacheDirectory, key: IndexKey, layout: RecordLayout, keep: PatchKeeping = .all,
         framesPerSegment: Int = IndexWriter.framesPerSegment
     ) throws {
         let known = SegmentFormat.version
@@ -35,78 +60,82 @@ public final class IndexWriter {
         guard layout.isConsistent else { throw StoreError.layoutTooLarge() }
         self.key = key
         self.layout = layout
+        keeping = layout.hasPatches ? keep : .none
         self.framesPerSegment = framesPerSegment
         self.directory = directory
-        _ = try SegmentFormat.encode(header(0))
+        _ = try SegmentFormat.encode(header(0, .frame))
         if try Posix.makeDirectory(directory) { try Posix.syncDirectory(Posix.parent(of: directory)) }
         lock = try IndexLock(directory: directory)
         IndexWriter.ignoreFileSizeSignal()
+        try ReaderLock.makeFile(directory: directory)
         try keepSealedSegments()
         try checkShortSegment()
     }
 
-    /// A short last segment is written anew when it grows: what is damaged of it must go now, not then.
-    private func checkShortSegment() throws {
-        guard let last = segments.last, last.count < framesPerSegment, Posix.linkStatus(manifestPath) == nil else {
-            return
-        }
-        do {
-            let source = try SegmentReader(directory: directory, number: segments.count - 1)
-            let descriptor = try SegmentReader.open(source.path)
-            defer { close(descriptor) }
-            for (part, size) in layout.parts.map(\.bytes).enumerated() {
-                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
-                defer { buffer.deallocate() }
-                for record in 0..<source.entries.count {
-                    try IndexReader.readPart(descriptor, of: source, record: record, part: part, into: buffer)
-                }
-            }
-        } catch let error as StoreError where error.code == .damaged || error.code == .notFound {
-            segments.removeLast()
-            framesDone = last.first
-            try Posix.remove(directory + "/" + last.file)
-            try Posix.syncDirectory(directory)
-        }
-    }
-
-    private var manifestPath: String { directory + "/" + ManifestFile.name }
-
     /// Adds the next frame; `parts` are the record's parts in the layout's order.
     ///
     /// Throws `StoreError`: `.badKey` for a frame out of order or parts of another size, `.noSpace` with the bytes,
-    /// `.io`.
+    /// `.io`; and what `beforeSegment` and `beforeSeal` throw.
     public func append(_ entry: FrameEntry, parts: [UnsafeRawBufferPointer]) throws {
         guard lock != nil else { throw StoreError.writerFinished() }
         let next = nextFrame
         guard Int(entry.index) == next else { throw StoreError.outOfOrder(got: entry.index, expected: next) }
         let expected = layout.parts.map(\.bytes)
         guard parts.map(\.count) == expected else { throw StoreError.badParts(parts.map(\.count), expected: expected) }
-        try withOpenSegment { segment in
-            try segment.append(entry, parts: parts)
-            if segment.count == framesPerSegment { try seal(segment) }
+        do {
+            try openSegment()
+            try write(entry, parts)
+            if open?.frames.count == framesPerSegment { try seal() }
+        } catch {
+            discardOpenSegment()
+            throw error
         }
     }
 
-    /// Seals the last segment and writes the manifest that `manifest` makes of the frames and segments there are.
-    ///
-    /// Throws `StoreError`: `.badKey` when the manifest names another key, layout, count or other segments, else
-    /// `.noSpace` or `.io`. The lock is given back when it succeeds.
-    public func finish(_ manifest: (_ framesTotal: Int, _ segments: [SegmentSummary]) -> Manifest) throws {
-        guard lock != nil else { throw StoreError.writerFinished() }
-        if let segment = open {
-            do {
-                try seal(segment)
-            } catch {
-                discardOpenSegment()
-                throw error
-            }
+    /// The bytes that `frames` frames from `first` on take while they are written, heads and footers aside.
+    public static func bytes(first: Int, frames: Int, layout: RecordLayout, keep: PatchKeeping) -> Int64 {
+        let own = Int64(frames) * Int64(layout.frameBytes)
+        switch keep {
+        case .none: return own
+        case .all: return own + Int64(frames) * Int64(layout.patchBytes)
+        case .sample:
+            // The multiples of a power of two, and the sample that is made of them at the end.
+            let held = (first..<first + max(frames, 0)).count { PatchSample.holds($0) }
+            let sample = PatchSample.indices(frames: first + max(frames, 0)).count
+            return own + Int64(held + sample) * Int64(layout.patchBytes)
         }
-        let made = manifest(framesDone, segments)
+    }
+
+    /// Whether the patches of the frame at `index` will be kept, for now at least.
+    public func keepsPatches(of index: Int) -> Bool {
+        switch keeping {
+        case .all: true
+        case .sample: PatchSample.holds(index)
+        case .none: false
+        }
+    }
+
+    /// Seals the last segment and writes the manifest that `manifest` makes of what there is.
+    ///
+    /// Throws `StoreError`: `.badKey` when the manifest names another key, layout, count or other files, else
+    /// `.noSpace` or `.io`. The lock is given back when it succeeds.
+    public func finish(_ manifest: (IndexContents) -> Manifest) throws {
+        guard lock != nil else { throw StoreError.writerFinished() }
+        do {
+            try seal()
+        } catch {
+            discardOpenSegment()
+            throw error
+        }
+        let contents = IndexContents(frames: framesDone, segments: segments, patches: try sealedPatches())
+        let made = manifest(contents)
         if made.key != key { throw StoreError.manifestMismatch("key") }
         if made.layout != layout { throw StoreError.manifestMismatch("layout") }
         if made.frames != framesDone { throw StoreError.manifestMismatch("number of frames") }
         if made.segments != segments { throw StoreError.manifestMismatch("list of segments") }
+        if made.patches != contents.patches { throw StoreError.manifestMismatch("list of patch files") }
         try ManifestFile.save(made, directory: directory)
+        try CacheDirectory.removeOtherFiles(directory: directory, manifest: made)
         lock = nil
     }
 
@@ -114,7 +143,7 @@ public final class IndexWriter {
     public func suspend() throws -> Int {
         guard lock != nil else { return framesDone }
         defer { discard() }
-        if let segment = open, segment.count > 0 { try seal(segment) }
+        try seal()
         return framesDone
     }
 
@@ -130,105 +159,130 @@ public final class IndexWriter {
     }
 
     /// The index of the frame that `append` takes next, those of the open segment counted.
-    public var nextFrame: Int { open.map { $0.first + $0.count } ?? framesDone }
+    public var nextFrame: Int { open.map { $0.first + $0.frames.count } ?? framesDone }
 
-    private func header(_ number: Int) -> SegmentFormat.Header {
+    func header(_ number: Int, _ stream: RecordStream) -> SegmentFormat.Header {
         SegmentFormat.Header(
-            identity: SegmentFormat.Identity(key: key, layout: layout), framesPerSegment: framesPerSegment,
+            identity: SegmentFormat.Identity(key: key, layout: layout), stream: stream,
+            framesPerSegment: number == SegmentFormat.sampleNumber ? PatchSample.most : framesPerSegment,
             number: number)
     }
 
-    /// Runs `body` on the open segment, opening one first if there is none; any error discards it.
-    private func withOpenSegment(_ body: (SegmentWriter) throws -> Void) throws {
-        do {
-            let segment: SegmentWriter
-            if let open {
-                segment = open
-            } else if let last = segments.last, last.count < framesPerSegment {
-                segment = try SegmentWriter(directory: directory, header: header(segments.count - 1))
-                open = segment
-                try copy(last, into: segment)
-            } else {
-                segment = try SegmentWriter(directory: directory, header: header(segments.count))
-                open = segment
-            }
-            try body(segment)
-        } catch {
-            discardOpenSegment()
-            throw error
+    private func openSegment() throws {
+        guard open == nil else { return }
+        let short = segments.last.flatMap { $0.count < framesPerSegment ? $0 : nil }
+        try beforeSegment?(short?.first ?? framesDone, framesPerSegment)
+        let number = segments.count - (short == nil ? 0 : 1)
+        open = OpenSegment(
+            frames: try SegmentWriter(directory: directory, header: header(number, .frame)), number: number,
+            first: short?.first ?? framesDone)
+        // A short last segment grows by being written anew: its records come first, and it stays until the seal.
+        if let short { try copy(short) }
+    }
+
+    private func write(_ entry: FrameEntry, _ parts: [UnsafeRawBufferPointer]) throws {
+        guard var segment = open else { return }
+        if keepsPatches(of: Int(entry.index)) { try patchWriter(&segment).append(entry, parts: parts) }
+        try segment.frames.append(entry, parts: parts)
+    }
+
+    private func patchWriter(_ segment: inout OpenSegment) throws -> SegmentWriter {
+        if let writer = segment.patches { return writer }
+        let writer = try SegmentWriter(directory: directory, header: header(segment.number, .patch))
+        segment.patches = writer
+        open = segment
+        return writer
+    }
+
+    private func copy(_ short: SegmentSummary) throws {
+        guard var segment = open else { return }
+        let records = RecordBuffer(layout)
+        let frames = try SegmentReader(directory: directory, number: segment.number)
+        try records.each(frames, below: short.first + short.count) { try segment.frames.append($0, parts: $1) }
+        guard (patchFiles.last ?? nil) != nil else { return }
+        let patches = try SegmentReader(directory: directory, number: segment.number, stream: .patch)
+        try records.each(patches, below: short.first + short.count) { entry, parts in
+            try patchWriter(&segment).append(entry, parts: parts)
         }
     }
 
-    /// A short last segment grows by being written anew: its records come first, and it stays until the seal.
-    private func copy(_ short: SegmentSummary, into segment: SegmentWriter) throws {
-        let source = try SegmentReader(directory: directory, number: segments.count - 1)
-        let descriptor = try SegmentReader.open(source.path)
-        defer { close(descriptor) }
-        let buffers = layout.parts.map { UnsafeMutableRawBufferPointer.allocate(byteCount: $0.bytes, alignment: 64) }
-        defer { for buffer in buffers { buffer.deallocate() } }
-        for record in 0..<source.entries.count {
-            for part in buffers.indices {
-                try IndexReader.readPart(
-                    descriptor, of: source, record: record, part: part, into: buffers[part])
-            }
-            try segment.append(source.entries[record], parts: buffers.map { UnsafeRawBufferPointer($0) })
-        }
-    }
-
-    private func seal(_ segment: SegmentWriter) throws {
+    private func seal() throws {
+        guard let segment = open, segment.frames.count > 0 else { return discardOpenSegment() }
+        try segment.patches?.seal()
+        try segment.frames.seal()
+        try beforeSeal?()
         let replacing = segment.first < framesDone
         // The manifest names the short segment's checksum, which is about to change: without a manifest in between,
         // a crash leaves an index to be resumed and never one that contradicts itself.
         let previous = replacing ? try? ManifestFile.load(directory: directory) : nil
         if replacing { try dropManifest() }
-        let summary = try segment.seal(replacing: replacing)
+        // The patches first: a segment counts as sealed when its frames are there.
+        let patches = try segment.patches?.publish(replacing: replacing)
+        let frames = try segment.frames.publish(replacing: replacing)
         open = nil
-        if replacing { segments.removeLast() }
-        segments.append(summary)
-        framesDone = summary.first + summary.count
-        guard var manifest = previous else { return }
+        if replacing {
+            segments.removeLast()
+            patchFiles.removeLast()
+        }
+        segments.append(frames)
+        patchFiles.append(patches)
+        framesDone = frames.first + frames.count
+        guard var manifest = previous, manifest.patches.kept == keeping else { return }
+        if keeping == .all {
+            let files = patchFiles.compactMap { $0 }
+            guard files.count == segments.count else { return }
+            manifest.patches = PatchFiles(kept: .all, files: files)
+        }
         manifest.segments = segments
         manifest.frames = framesDone
         manifest.state = "partial"
         try ManifestFile.save(manifest, directory: directory)
     }
 
-    private func dropManifest() throws {
+    func dropManifest() throws {
         try Posix.remove(directory + "/" + ManifestFile.name)
         try Posix.syncDirectory(directory)
-    }
-
-    private func keepSealedSegments() throws {
-        let names = try Posix.names(in: directory)
-        for name in names where name.hasSuffix(".tmp") { try Posix.remove(directory + "/" + name) }
-        let found = names.filter { $0.hasSuffix(".seg") }
-        while let segment = try sealedSegment(segments.count) {
-            segments.append(segment.summary)
-            framesDone += segment.summary.count
-            // Only the last segment of an index may be short.
-            if segment.summary.count < framesPerSegment { break }
-        }
-        let kept = Set(segments.map(\.file))
-        let stale = found.filter { !kept.contains($0) }
-        if stale.isEmpty { return }
-        try dropManifest()
-        for name in stale { try Posix.remove(directory + "/" + name) }
-        try Posix.syncDirectory(directory)
-    }
-
-    /// Segment `number` when it is whole and continues this index, nil when it is absent or has to go.
-    private func sealedSegment(_ number: Int) throws -> SegmentReader? {
-        do {
-            let segment = try SegmentReader(directory: directory, number: number)
-            return segment.header == header(number) && segment.summary.first == framesDone ? segment : nil
-        } catch let error as StoreError where error.code == .notFound || error.code == .damaged {
-            return nil
-        }
+        CrashPoint.reach(.manifestDropped)
     }
 
     private static func ignoreFileSizeSignal() {
         var action = sigaction()
         guard sigaction(SIGXFSZ, nil, &action) == 0, action.__sigaction_handler.sa_handler == nil else { return }
         signal(SIGXFSZ, SIG_IGN)
+    }
+}
+
+/// The parts of one record, read from a sealed file.
+final class RecordBuffer {
+    private let layout: RecordLayout
+    private let buffers: [UnsafeMutableRawBufferPointer]
+
+    init(_ layout: RecordLayout) {
+        self.layout = layout
+        buffers = layout.parts.map { .allocate(byteCount: $0.bytes, alignment: 64) }
+    }
+
+    deinit { for buffer in buffers { buffer.deallocate() } }
+
+    /// The records of the frames below `end`; the parts of the other file are what was in the buffer before.
+    func each(
+        _ source: SegmentReader, below end: Int, _ body: (FrameEntry, [UnsafeRawBufferPointer]) throws -> Void
+    ) throws {
+        let descriptor = try SegmentReader.open(source.path)
+        defer { close(descriptor) }
+        for (record, entry) in source.entries.enumerated() where entry.index < end {
+            try read(source, descriptor, record, entry, body)
+        }
+    }
+
+    func read(
+        _ source: SegmentReader, _ descriptor: Int32, _ record: Int, _ entry: FrameEntry,
+        _ body: (FrameEntry, [UnsafeRawBufferPointer]) throws -> Void
+    ) throws {
+        for part in layout.parts(of: source.stream) {
+            try source.read(
+                descriptor, record: record, frame: Int(entry.index), part: part, into: buffers[part])
+        }
+        try body(entry, buffers.map { UnsafeRawBufferPointer($0) })
     }
 }

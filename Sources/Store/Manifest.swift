@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 
-/// One sealed segment of an index.
+/// One sealed file of an index.
 ///
 /// `first` is the index of its first frame, `count` its frames, `bytes` the size of the file, `checksum` the footer's
 /// XXH3-64 in hex.
@@ -21,6 +21,26 @@ public struct SegmentSummary: Sendable, Codable, Equatable {
     }
 }
 
+/// Which frames' patches an index has, and in which files.
+///
+/// `all`: one `NNNNNN.pat` for each segment, in their order. `sample`: `sample.pat`, or none in an index without frames.
+public struct PatchFiles: Sendable, Codable, Equatable {
+    public let kept: PatchKeeping
+    public let files: [SegmentSummary]
+
+    public init(kept: PatchKeeping, files: [SegmentSummary] = []) {
+        self.kept = kept
+        self.files = files
+    }
+}
+
+/// What a writer has sealed: the manifest names exactly this.
+public struct IndexContents: Sendable, Equatable {
+    public let frames: Int
+    public let segments: [SegmentSummary]
+    public let patches: PatchFiles
+}
+
 /// What is known about one index besides its frames.
 ///
 /// `name` is the recording's file name, `pathBase64` its path's bytes when they are no UTF-8, `modified` in
@@ -38,6 +58,7 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var timeBase: [Int]
     public var frames: Int
     public var segments: [SegmentSummary]
+    public var patches: PatchFiles
     public var state: String
     public var warnings: [String]
     public var counters: [String: Int]
@@ -47,7 +68,7 @@ public struct Manifest: Sendable, Codable, Equatable {
 
     public init(
         key: IndexKey, layout: RecordLayout, name: String, path: String, pathBase64: String? = nil, fileSize: Int64,
-        modified: Int64, inode: UInt64, timeBase: [Int], frames: Int, segments: [SegmentSummary],
+        modified: Int64, inode: UInt64, timeBase: [Int], contents: IndexContents,
         state: String = "complete", warnings: [String] = [], counters: [String: Int] = [:], duration: Double? = nil,
         created: String, modelName: String
     ) {
@@ -60,8 +81,9 @@ public struct Manifest: Sendable, Codable, Equatable {
         self.modified = modified
         self.inode = inode
         self.timeBase = timeBase
-        self.frames = frames
-        self.segments = segments
+        frames = contents.frames
+        segments = contents.segments
+        patches = contents.patches
         self.state = state
         self.warnings = warnings
         self.counters = counters
@@ -69,6 +91,20 @@ public struct Manifest: Sendable, Codable, Equatable {
         self.created = created
         self.modelName = modelName
     }
+
+    /// The bytes of all files with frames.
+    public var bytes: Int64 { (segments + patches.files).reduce(0) { $0 + Int64($1.bytes) } }
+
+    /// Whether each frame's patches are there: in a sample too, when the recording is short.
+    public var hasAllPatches: Bool {
+        switch patches.kept {
+        case .all, .none: true
+        case .sample: patches.files.reduce(0) { $0 + $1.count } >= frames
+        }
+    }
+
+    /// The names of all files the manifest speaks of.
+    var fileNames: Set<String> { Set((segments + patches.files).map(\.file) + [ManifestFile.name]) }
 }
 
 /// `manifest.json`: the manifest in an envelope {"checksum", "format", "manifest"}.
@@ -114,13 +150,16 @@ enum ManifestFile {
         guard version.format <= IndexKey.currentFormatVersion else {
             throw StoreError.newer(path, found: version.format, known: IndexKey.currentFormatVersion)
         }
-        guard version.format == IndexKey.currentFormatVersion,
-            let envelope = try? JSONDecoder().decode(Envelope.self, from: data)
+        guard version.format == IndexKey.currentFormatVersion else {
+            throw StoreError.older(path, found: version.format, known: IndexKey.currentFormatVersion)
+        }
+        guard let envelope = try? JSONDecoder().decode(Envelope.self, from: data)
         else { throw StoreError.damagedManifest(path, "fields") }
         guard let canonical = try? canonicalJSON(envelope.manifest),
             Checksum.hex(Checksum.of(canonical)) == envelope.checksum
         else { throw StoreError.damagedManifest(path, "checksum") }
         guard envelope.manifest.layout.isConsistent else { throw StoreError.damagedManifest(path, "layout") }
+        guard envelope.manifest.isConsistent else { throw StoreError.damagedManifest(path, "files") }
         return envelope.manifest
     }
 
@@ -129,19 +168,17 @@ enum ManifestFile {
         let checksum = Checksum.hex(Checksum.of(try canonicalJSON(manifest)))
         let envelope = Envelope(format: IndexKey.currentFormatVersion, checksum: checksum, manifest: manifest)
         let bytes = try canonicalJSON(envelope) + [10]
-        let path = directory + "/" + name
-        let temporary = path + ".\(getpid()).tmp"
-        try Posix.remove(temporary)
-        let descriptor = try Posix.open(temporary, O_WRONLY | O_CREAT | O_EXCL)
-        do {
-            defer { close(descriptor) }
-            try bytes.withUnsafeBytes { try Posix.write(descriptor, $0, path: temporary) }
-            try Posix.sync(descriptor, path: temporary)
-            if rename(temporary, path) != 0 { throw StoreError.system(errno, "rename", temporary) }
-        } catch {
-            unlink(temporary)
-            throw error
+        try Posix.replace(directory + "/" + name, with: bytes)
+    }
+}
+
+extension Manifest {
+    /// False for a manifest whose lists do not fit each other.
+    fileprivate var isConsistent: Bool {
+        switch patches.kept {
+        case .none: patches.files.isEmpty && !layout.hasPatches
+        case .all: layout.hasPatches && patches.files.count == segments.count
+        case .sample: layout.hasPatches && patches.files.count == (frames == 0 ? 0 : 1)
         }
-        try Posix.syncDirectory(directory)
     }
 }

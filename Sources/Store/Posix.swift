@@ -4,12 +4,28 @@ import Glibc
 enum Posix {
     /// Opens `path` close-on-exec; throws `StoreError` on failure.
     static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o600) throws -> Int32 {
+        var patience = 3
         while true {
-            let descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
-            if descriptor >= 0 { return descriptor }
-            let number = errno
-            if number != EINTR { throw StoreError.system(number, "open", path) }
+            var number = failure(.open, path)
+            if number == 0 {
+                let descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
+                if descriptor >= 0 { return descriptor }
+                number = errno
+            }
+            if number == EINTR { continue }
+            // Other threads may be about to close theirs.
+            if [EMFILE, ENFILE].contains(number), patience > 0 {
+                patience -= 1
+                usleep(5000)
+                continue
+            }
+            throw StoreError.system(number, "open", path)
         }
+    }
+
+    /// The errno that a test wants this call to fail with, else 0.
+    private static func failure(_ operation: FaultPlan.Operation, _ path: String) -> Int32 {
+        if case .error(let number) = FaultPlan.effect(operation, path) { number } else { 0 }
     }
 
     /// Writes all of `bytes`; throws `.noSpace` with the bytes that did not fit.
@@ -17,7 +33,13 @@ enum Posix {
         guard let base = bytes.baseAddress else { return }
         var done = 0
         while done < bytes.count {
-            let written = Glibc.write(descriptor, base + done, bytes.count - done)
+            var wanted = bytes.count - done
+            switch FaultPlan.effect(.write, path) {
+            case .error(let number): throw StoreError.system(number, "write", path, bytes: wanted)
+            case .short: wanted = (wanted + 1) / 2
+            case nil: break
+            }
+            let written = Glibc.write(descriptor, base + done, wanted)
             if written > 0 {
                 done += written
             } else if written == 0 {
@@ -48,7 +70,62 @@ enum Posix {
 
     /// Flushes a file; a failure is final, since the kernel may have dropped the pages.
     static func sync(_ descriptor: Int32, path: String) throws {
+        let number = failure(.sync, path)
+        if number != 0 { throw StoreError.notSynced(path, number) }
         if fsync(descriptor) != 0 { throw StoreError.notSynced(path, errno) }
+    }
+
+    /// Renames, in place of what is there.
+    static func rename(_ old: String, to new: String, _ action: String = "rename") throws {
+        let number = failure(.rename, old)
+        if number != 0 { throw StoreError.system(number, action, old) }
+        if Glibc.rename(old, new) != 0 { throw StoreError.system(errno, action, old) }
+    }
+
+    /// A second name for a file: false where `new` exists already, or nil where the file system has no links.
+    static func link(_ old: String, to new: String) throws -> Bool? {
+        var number = failure(.link, new)
+        if number == 0 {
+            if Glibc.link(old, new) == 0 { return true }
+            number = errno
+        }
+        switch number {
+        case EEXIST: return false
+        case EPERM, EOPNOTSUPP, ENOSYS, EMLINK: return nil
+        default: throw StoreError.system(number, "link", new)
+        }
+    }
+
+    /// Takes a lock on an open file, trying for `seconds`; false when somebody else has it all that time.
+    static func lock(_ descriptor: Int32, _ kind: Int32, for seconds: Double = 0, path: String) throws -> Bool {
+        let end = ContinuousClock.now + .seconds(seconds)
+        while flock(descriptor, kind | LOCK_NB) != 0 {
+            let number = errno
+            if number == EINTR { continue }
+            guard number == EWOULDBLOCK else { throw StoreError.system(number, "lock", path) }
+            guard ContinuousClock.now < end else { return false }
+            usleep(2000)
+        }
+        return true
+    }
+
+    /// Writes a small file whole: temporary file, flush, rename, flush of the folder.
+    static func replace(_ path: String, with bytes: [UInt8], mode: mode_t = 0o600) throws {
+        let temporary = path + ".\(getpid()).tmp"
+        try remove(temporary)
+        let descriptor = try open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode: mode)
+        do {
+            defer { close(descriptor) }
+            try bytes.withUnsafeBytes { try write(descriptor, $0, path: temporary) }
+            try sync(descriptor, path: temporary)
+            CrashPoint.reach(.manifestWritten)
+            try rename(temporary, to: path)
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        CrashPoint.reach(.manifestRenamed)
+        try syncDirectory(parent(of: path))
     }
 
     /// Flushes the names in a directory.
@@ -110,6 +187,14 @@ enum Posix {
         var status = statvfs()
         if statvfs(path, &status) != 0 { throw StoreError.system(errno, "measure", path) }
         let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+        return overflow ? Int64.max : Int64(clamping: bytes)
+    }
+
+    /// All bytes of the file system of `path`.
+    static func totalBytes(at path: String) throws -> Int64 {
+        var status = statvfs()
+        if statvfs(path, &status) != 0 { throw StoreError.system(errno, "measure", path) }
+        let (bytes, overflow) = UInt64(status.f_blocks).multipliedReportingOverflow(by: UInt64(status.f_frsize))
         return overflow ? Int64.max : Int64(clamping: bytes)
     }
 

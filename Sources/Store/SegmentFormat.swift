@@ -1,22 +1,22 @@
 import Foundation
 
-/// The layout of a segment file `NNNNNN.seg`, format version 1.
+/// The layout of a segment's two files, format version 2: `NNNNNN.seg`, the frame stream, and `NNNNNN.pat`, the patches.
 ///
 /// All numbers are little endian, all checksums XXH3-64 with seed 0.
 ///
 ///     header, 4096 bytes
-///       0     8  magic "LTSEG" 00 00 01
+///       0     8  magic "LTSEG" 00 00 01, "LTPAT" 00 00 01 for patches
 ///       8     4  u32 format version
 ///       12    4  u32 byte order mark 0x01020304
 ///       16    4  u32 header length, 4096
-///       20    4  u32 frames per segment: the most records this segment may have
-///       24    4  u32 segment number N, the one in the file name
+///       20    4  u32 the most records this file may have
+///       24    4  u32 segment number N, the one in the file name; 2^32 - 1 for sample.pat
 ///       28    4  u32 length of the JSON
 ///       32    n  JSON {"key": IndexKey, "layout": RecordLayout}, keys sorted, then zeros
 ///       4088  8  u64 checksum of bytes 0..<4088
-///     then `count` records of layout.recordBytes each, P = number of parts
-///       0     4  u32 frame index, rising by one from record to record and from segment to segment
-///       4     4  u32 flags, zero in version 1
+///     then `count` records of layout.frameBytes or layout.patchBytes each, P = number of parts in this file
+///       0     4  u32 frame index, rising; in a frame stream by one from record to record and segment to segment
+///       4     4  u32 flags, zero
 ///       8     8  f64 grid time, seconds
 ///       16    8  i64 pts, in the stream's time base
 ///       24    8  f64 pts, seconds
@@ -34,6 +34,7 @@ import Foundation
 enum SegmentFormat {
     static let version = IndexKey.currentFormatVersion
     static let magic: [UInt8] = Array("LTSEG".utf8) + [0, 0, 1]
+    static let patchMagic: [UInt8] = Array("LTPAT".utf8) + [0, 0, 1]
     static let commit: [UInt8] = Array("LTSEGEND".utf8)
     static let byteOrder: UInt32 = 0x0102_0304
     static let headerBytes = 4096
@@ -50,13 +51,18 @@ enum SegmentFormat {
 
     struct Header: Equatable {
         var identity: Identity
+        var stream: RecordStream
         var framesPerSegment: Int
         var number: Int
     }
 
-    static func fileName(_ number: Int) -> String {
+    /// The number of `sample.pat`, which is of no segment.
+    static let sampleNumber = Int(UInt32.max)
+
+    static func fileName(_ number: Int, _ stream: RecordStream = .frame) -> String {
+        if number == sampleNumber { return "sample.pat" }
         let digits = String(number)
-        return String(repeating: "0", count: max(0, 6 - digits.count)) + digits + ".seg"
+        return String(repeating: "0", count: max(0, 6 - digits.count)) + digits + (stream == .frame ? ".seg" : ".pat")
     }
 
     static func encode(_ header: Header) throws -> [UInt8] {
@@ -66,7 +72,7 @@ enum SegmentFormat {
         let json = try canonicalJSON(header.identity)
         let room = headerBytes - 8 - jsonOffset
         guard json.count <= room else { throw StoreError.headerTooLarge(json.count, limit: room) }
-        var bytes = magic
+        var bytes = header.stream == .frame ? magic : patchMagic
         bytes.put(UInt32(version))
         bytes.put(byteOrder)
         bytes.put(UInt32(headerBytes))
@@ -82,7 +88,9 @@ enum SegmentFormat {
     /// Throws `.newerFormat` or `.damaged`, naming `path`; `bytes` must have `headerBytes` bytes.
     static func decodeHeader(_ bytes: UnsafeRawBufferPointer, path: String) throws -> Header {
         func damaged(_ reason: String) -> StoreError { .damagedSegment(path, reason) }
-        guard bytes.count == headerBytes, bytes.prefix(8).elementsEqual(magic) else { throw damaged("no magic") }
+        guard bytes.count == headerBytes else { throw damaged("no header") }
+        let isFrames = bytes.prefix(8).elementsEqual(magic)
+        guard isFrames || bytes.prefix(8).elementsEqual(patchMagic) else { throw damaged("no magic") }
         guard Checksum.of(UnsafeRawBufferPointer(rebasing: bytes.prefix(headerBytes - 8))) == bytes.u64(4088) else {
             throw damaged("header checksum")
         }
@@ -100,7 +108,8 @@ enum SegmentFormat {
         guard let identity = try? JSONDecoder().decode(Identity.self, from: json), identity.layout.isConsistent else {
             throw damaged("header text")
         }
-        return Header(identity: identity, framesPerSegment: frames, number: number)
+        return Header(
+            identity: identity, stream: isFrames ? .frame : .patch, framesPerSegment: frames, number: number)
     }
 
     /// The head of a record: the entry and the checksums of its parts.

@@ -1,20 +1,40 @@
 import Glibc
 
-/// A sealed segment, opened and checked except for the parts' bytes.
+/// A sealed file of a segment, opened and checked except for the parts' bytes.
 struct SegmentReader {
+    /// How much of the record heads is read when the file is opened.
+    enum Heads {
+        /// All of them, against the footer's checksum.
+        case all
+        /// The first and the last one: each record lies half a megabyte from the next.
+        case ends
+    }
+
     let path: String
     let header: SegmentFormat.Header
     let summary: SegmentSummary
+    /// One for each record; empty without all heads.
     let entries: [FrameEntry]
-    /// One checksum for each part of each record, record by record.
+    /// One checksum for each part of each record, record by record; empty without all heads.
     let checksums: [UInt64]
+    /// The index of the last record's frame.
+    let last: Int
+    private let parts: [Int]
 
-    /// Reads header, record heads and footer of segment `number` in `directory`.
+    var layout: RecordLayout { header.identity.layout }
+    var stream: RecordStream { header.stream }
+    /// Whether there is a record for each frame from the first to the last.
+    var isDense: Bool { last - summary.first + 1 == summary.count }
+
+    /// Reads header, record heads and footer of segment `number` in `directory`; `path` where the file still has another
+    /// name.
     ///
     /// Throws `StoreError`: `.notFound`, `.damaged`, `.newerFormat`, or `.io` when the disk fails.
-    init(directory: String, number: Int) throws {
-        let name = SegmentFormat.fileName(number)
-        let path = directory + "/" + name
+    init(
+        directory: String, number: Int, stream: RecordStream = .frame, heads: Heads = .all, path other: String? = nil
+    ) throws {
+        let name = SegmentFormat.fileName(number, stream)
+        let path = other ?? directory + "/" + name
         self.path = path
         func damaged(_ reason: String) -> StoreError { .damagedSegment(path, reason) }
         let descriptor = try SegmentReader.open(path)
@@ -25,47 +45,141 @@ struct SegmentReader {
             throw damaged("not sealed")
         }
         let headerBytes = try SegmentReader.read(descriptor, SegmentFormat.headerBytes, at: 0, path)
-        header = try headerBytes.withUnsafeBytes { try SegmentFormat.decodeHeader($0, path: path) }
-        guard header.number == number else { throw damaged("it is segment \(header.number)") }
+        let header = try headerBytes.withUnsafeBytes { try SegmentFormat.decodeHeader($0, path: path) }
+        self.header = header
+        guard header.number == number, header.stream == stream else {
+            throw damaged("it is \(SegmentFormat.fileName(header.number, header.stream))")
+        }
 
         let layout = header.identity.layout
+        let recordBytes = layout.recordBytes(of: stream)
+        guard recordBytes > 0 else { throw damaged("it has no parts") }
+        let parts = layout.parts(of: stream)
+        self.parts = parts
         let body = size - SegmentFormat.headerBytes - SegmentFormat.footerBytes
-        let count = body / layout.recordBytes
+        let count = body / recordBytes
         let footerBytes = try SegmentReader.read(
             descriptor, SegmentFormat.footerBytes, at: size - SegmentFormat.footerBytes, path)
         guard let footer = footerBytes.withUnsafeBytes({ SegmentFormat.decodeFooter($0) }) else {
             throw damaged("not sealed")
         }
-        guard body % layout.recordBytes == 0, footer.count == count, (1...header.framesPerSegment).contains(count)
+        guard body % recordBytes == 0, footer.count == count, (1...header.framesPerSegment).contains(count)
         else { throw damaged("size") }
 
         var entries: [FrameEntry] = []
         var checksums: [UInt64] = []
         let running = RunningChecksum()
         headerBytes.withUnsafeBytes { running.add(UnsafeRawBufferPointer(rebasing: $0.suffix(8))) }
-        for record in 0..<count {
-            let offset = SegmentFormat.headerBytes + record * layout.recordBytes
-            let bytes = try SegmentReader.read(descriptor, layout.headBytes, at: offset, path)
+        for record in heads == .all ? Array(0..<count) : [0, count - 1] {
+            let offset = SegmentFormat.headerBytes + record * recordBytes
+            let bytes = try SegmentReader.read(descriptor, layout.headBytes(of: stream), at: offset, path)
             let head = bytes.withUnsafeBytes { buffer in
                 running.add(buffer)
-                return SegmentFormat.decodeHead(buffer, parts: layout.parts.count)
+                return SegmentFormat.decodeHead(buffer, parts: parts.count)
             }
             guard let (entry, sums) = head else { throw damaged("head of record \(record)") }
-            if let previous = entries.last, Int(entry.index) != Int(previous.index) + 1 {
-                throw damaged("order of record \(record)")
+            if heads == .all, let previous = entries.last {
+                let isNext =
+                    stream == .frame ? Int(entry.index) == Int(previous.index) + 1 : entry.index > previous.index
+                guard isNext else { throw damaged("order of record \(record)") }
             }
             entries.append(entry)
             checksums += sums
         }
-        guard running.value == footer.checksum, let first = entries.first else { throw damaged("footer checksum") }
-        self.entries = entries
-        self.checksums = checksums
+        guard let first = entries.first, let end = entries.last, end.index >= first.index else {
+            throw damaged("order")
+        }
+        guard heads != .all || running.value == footer.checksum else { throw damaged("footer checksum") }
+        last = Int(end.index)
+        self.entries = heads == .all ? entries : []
+        self.checksums = heads == .all ? checksums : []
         summary = SegmentSummary(
             file: name, first: Int(first.index), count: count, bytes: size, checksum: Checksum.hex(footer.checksum))
     }
 
     /// Opens a segment for reading, without following a link in its place.
     static func open(_ path: String) throws -> Int32 { try Posix.open(path, O_RDONLY | O_NOFOLLOW) }
+
+    /// Reads one part of one record and checks it; `part` counts in the whole layout.
+    ///
+    /// `frame` is the frame whose record this is to be. Throws `.damaged` naming the frame, `.badKey` for a buffer of
+    /// another size, `.io`.
+    func read(
+        _ descriptor: Int32, record: Int, frame: Int, part: Int, into buffer: UnsafeMutableRawBufferPointer
+    ) throws {
+        let size = layout.parts[part].bytes
+        guard buffer.count == size else { throw StoreError.badBuffer(buffer.count, expected: size) }
+        func damaged(_ reason: String) -> StoreError { .damagedFrame(path, frame: frame, reason) }
+        let start = SegmentFormat.headerBytes + record * layout.recordBytes(of: stream)
+        guard let place = parts.firstIndex(of: part) else { throw damaged("no such part") }
+        let expected: UInt64
+        if checksums.isEmpty {
+            expected = try head(descriptor, record: record, frame: frame).sums[place]
+        } else {
+            expected = checksums[record * parts.count + place]
+        }
+        let offset = start + layout.offset(ofPart: part)
+        let got = try Posix.pread(descriptor, buffer, offset: offset, path: path)
+        guard got == size else { throw damaged("truncated") }
+        guard Checksum.of(UnsafeRawBufferPointer(buffer)) == expected else {
+            throw damaged("checksum of \(layout.parts[part].name)")
+        }
+    }
+
+    /// When the frame of a record is shown.
+    func entry(_ descriptor: Int32, record: Int, frame: Int) throws -> FrameEntry {
+        entries.isEmpty ? try head(descriptor, record: record, frame: frame).entry : entries[record]
+    }
+
+    private func head(_ descriptor: Int32, record: Int, frame: Int) throws -> (entry: FrameEntry, sums: [UInt64]) {
+        let start = SegmentFormat.headerBytes + record * layout.recordBytes(of: stream)
+        let bytes = try SegmentReader.read(descriptor, layout.headBytes(of: stream), at: start, path)
+        guard let (entry, sums) = bytes.withUnsafeBytes({ SegmentFormat.decodeHead($0, parts: parts.count) }),
+            Int(entry.index) == frame
+        else { throw StoreError.damagedFrame(path, frame: frame, "head") }
+        return (entry, sums)
+    }
+
+    /// Reads every record whole; gives the frames that are not what their checksums say, with the reason.
+    ///
+    /// All heads must have been read. `progress` gets the bytes of each record; what it throws ends the reading.
+    func damagedRecords(progress: (Int) throws -> Void = { _ in }) throws -> [(frame: Int, reason: String)] {
+        let descriptor = try SegmentReader.open(path)
+        defer { close(descriptor) }
+        // What is still in the page cache says nothing about the disk.
+        posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+        let size = layout.recordBytes(of: stream)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
+        defer { buffer.deallocate() }
+        var found: [(Int, String)] = []
+        for record in entries.indices {
+            let got = try Posix.pread(
+                descriptor, buffer, offset: SegmentFormat.headerBytes + record * size, path: path)
+            if let reason = got == size ? fault(record, UnsafeRawBufferPointer(buffer)) : "truncated" {
+                found.append((Int(entries[record].index), reason))
+            }
+            try progress(size)
+        }
+        return found
+    }
+
+    private func fault(_ record: Int, _ bytes: UnsafeRawBufferPointer) -> String? {
+        let headBytes = layout.headBytes(of: stream)
+        let head = UnsafeRawBufferPointer(rebasing: bytes.prefix(headBytes))
+        guard let (entry, sums) = SegmentFormat.decodeHead(head, parts: parts.count), entry == entries[record] else {
+            return "head"
+        }
+        var offset = headBytes
+        for (place, part) in parts.enumerated() {
+            let end = offset + layout.parts[part].bytes
+            let expected = checksums[record * parts.count + place]
+            guard sums[place] == expected,
+                Checksum.of(UnsafeRawBufferPointer(rebasing: bytes[offset..<end])) == expected
+            else { return "checksum of \(layout.parts[part].name)" }
+            offset = end
+        }
+        return bytes[offset...].allSatisfy { $0 == 0 } ? nil : "padding"
+    }
 
     private static func read(_ descriptor: Int32, _ count: Int, at offset: Int, _ path: String) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)

@@ -1,24 +1,25 @@
 import Glibc
 
-/// The open segment: a temporary file that becomes `NNNNNN.seg` when it is sealed.
+/// An open file of a segment: temporary until it is sealed.
 ///
-/// The order is: exclusive temporary file in the same directory, write, flush, link to the final name, unlink the
-/// temporary one, flush the directory. It holds one record in memory.
+/// The order is: exclusive temporary file in the same directory, write, flush, read back and check, link to the final
+/// name, unlink the temporary one, flush the directory. It holds one record in memory.
 final class SegmentWriter {
     private let directory: String
-    private let number: Int
-    private let layout: RecordLayout
+    private let header: SegmentFormat.Header
+    private let parts: [Int]
     private let heads = RunningChecksum()
     private let record: UnsafeMutableRawBufferPointer
     private let temporary: String
     private var descriptor: Int32
-    private var bytes = SegmentFormat.headerBytes
+    private var sealed: SegmentSummary?
     private(set) var first = 0
     private(set) var count = 0
 
     init(directory: String, header: SegmentFormat.Header) throws {
         let text = try SegmentFormat.encode(header)
-        let path = directory + "/" + SegmentFormat.fileName(header.number) + ".\(getpid()).tmp"
+        let name = SegmentFormat.fileName(header.number, header.stream)
+        let path = directory + "/" + name + ".\(getpid()).tmp"
         try Posix.remove(path)
         let opened = try Posix.open(path, O_RDWR | O_CREAT | O_EXCL)
         do {
@@ -29,11 +30,12 @@ final class SegmentWriter {
             throw error
         }
         self.directory = directory
-        number = header.number
-        layout = header.identity.layout
+        self.header = header
+        let layout = header.identity.layout
+        parts = layout.parts(of: header.stream)
         temporary = path
         descriptor = opened
-        record = .allocate(byteCount: header.identity.layout.recordBytes, alignment: 64)
+        record = .allocate(byteCount: layout.recordBytes(of: header.stream), alignment: 64)
         text.withUnsafeBytes { heads.add(UnsafeRawBufferPointer(rebasing: $0.suffix(8))) }
     }
 
@@ -42,12 +44,13 @@ final class SegmentWriter {
         record.deallocate()
     }
 
-    /// Writes one record; the parts' sizes must be the layout's.
-    func append(_ entry: FrameEntry, parts: [UnsafeRawBufferPointer]) throws {
-        let head = SegmentFormat.encodeHead(entry, checksums: parts.map { Checksum.of($0) })
+    /// Writes one record; `all` are the parts of the whole layout, of which this file's are taken.
+    func append(_ entry: FrameEntry, parts all: [UnsafeRawBufferPointer]) throws {
+        let own = parts.map { all[$0] }
+        let head = SegmentFormat.encodeHead(entry, checksums: own.map { Checksum.of($0) })
         record.copyBytes(from: head)
         var offset = head.count
-        for part in parts {
+        for part in own {
             UnsafeMutableRawBufferPointer(rebasing: record[offset..<(offset + part.count)]).copyMemory(from: part)
             offset += part.count
         }
@@ -56,41 +59,74 @@ final class SegmentWriter {
         head.withUnsafeBytes { heads.add($0) }
         if count == 0 { first = Int(entry.index) }
         count += 1
-        bytes += record.count
+        CrashPoint.reach(.recordWritten)
     }
 
-    /// Writes the footer and gives the file its name, in place of a shorter segment of that number if `replacing`.
+    /// Writes the footer, flushes, and reads all of it back: what gets a name is known to be whole.
     ///
     /// After an error the temporary file is gone: a failed flush is never tried again.
-    func seal(replacing: Bool) throws -> SegmentSummary {
-        defer { discard() }
-        let footer = SegmentFormat.encodeFooter(count: count, checksum: heads.value)
-        try footer.withUnsafeBytes { try Posix.write(descriptor, $0, path: temporary) }
-        try Posix.sync(descriptor, path: temporary)
-        let name = SegmentFormat.fileName(number)
-        try publish(as: directory + "/" + name, replacing: replacing)
-        try Posix.syncDirectory(directory)
-        return SegmentSummary(
-            file: name, first: first, count: count, bytes: bytes + footer.count, checksum: Checksum.hex(heads.value))
+    func seal() throws {
+        do {
+            let footer = SegmentFormat.encodeFooter(count: count, checksum: heads.value)
+            try footer.withUnsafeBytes { try Posix.write(descriptor, $0, path: temporary) }
+            CrashPoint.reach(.footerWritten)
+            try Posix.sync(descriptor, path: temporary)
+            CrashPoint.reach(.fileSynced)
+            let written = try SegmentReader(
+                directory: directory, number: header.number, stream: header.stream, path: temporary)
+            guard written.header == header, written.summary.checksum == Checksum.hex(heads.value),
+                written.summary.count == count
+            else { throw StoreError.notWritten(temporary, "not what was written") }
+            if let fault = try written.damagedRecords().first {
+                throw StoreError.notWritten(temporary, "frame \(fault.frame), \(fault.reason)")
+            }
+            sealed = written.summary
+            CrashPoint.reach(.fileVerified)
+        } catch {
+            discard()
+            // A disk that gives back other bytes than it got is no damage of the cache: nothing was published.
+            if let error = error as? StoreError, error.code == .damaged {
+                throw StoreError.notWritten(temporary, error.message)
+            }
+            throw error
+        }
     }
 
-    /// Removes the temporary file; does nothing after `seal`.
+    /// Gives the sealed file its name, in place of a shorter one of that number if `replacing`, and flushes the folder.
+    ///
+    /// Throws `.locked` when another file of that name is there that is not the same.
+    func publish(replacing: Bool) throws -> SegmentSummary {
+        defer { discard() }
+        guard let sealed else { throw StoreError.writerFinished() }
+        let path = directory + "/" + sealed.file
+        if replacing {
+            try Posix.rename(temporary, to: path)
+        } else {
+            switch try Posix.link(temporary, to: path) {
+            case true?: break
+            case false?:
+                // The first writer wins; the second one goes on when it has the same.
+                let there = try? SegmentReader(directory: directory, number: header.number, stream: header.stream)
+                guard there?.summary == sealed else { throw StoreError.locked(directory) }
+            case nil:
+                // Some file systems have no hard links; under the lock a rename is as good.
+                try Posix.rename(temporary, to: path)
+            }
+        }
+        CrashPoint.reach(
+            header.number == SegmentFormat.sampleNumber
+                ? .sampleLinked : header.stream == .frame ? .segmentLinked : .patchesLinked)
+        try Posix.remove(temporary)
+        try Posix.syncDirectory(directory)
+        CrashPoint.reach(.folderSynced)
+        return sealed
+    }
+
+    /// Removes the temporary file; does nothing after `publish`.
     func discard() {
         guard descriptor >= 0 else { return }
         close(descriptor)
         descriptor = -1
         unlink(temporary)
-    }
-
-    private func publish(as path: String, replacing: Bool) throws {
-        if !replacing {
-            // EEXIST: an equal segment is there already, since the lock holder removed every other one.
-            if link(temporary, path) == 0 || errno == EEXIST { return try Posix.remove(temporary) }
-            // Some file systems have no hard links; under the lock a rename is as good.
-            guard [EPERM, EOPNOTSUPP, ENOSYS, EMLINK].contains(errno) else {
-                throw StoreError.system(errno, "link", path)
-            }
-        }
-        if rename(temporary, path) != 0 { throw StoreError.system(errno, "rename", path) }
     }
 }

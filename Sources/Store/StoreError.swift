@@ -8,9 +8,14 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
     public enum Code: String, Sendable {
         case damaged
         case newerFormat = "newer_format"
+        case olderFormat = "older_format"
         case notFound = "not_found"
         case locked
         case noSpace = "no_space"
+        /// The cache holds what it may, and nothing of it can go.
+        case cacheFull = "cache_full"
+        /// The patches of this frame were not kept.
+        case notKept = "not_kept"
         case io
         case badKey = "bad_key"
         case unsafeDirectory = "unsafe_directory"
@@ -77,11 +82,38 @@ extension StoreError {
         StoreError(.locked, "\(path) is being written by another process")
     }
 
+    static func inUse(_ path: String) -> StoreError {
+        StoreError(.locked, "\(path) is open in another process")
+    }
+
+    static func busy(_ path: String) -> StoreError {
+        StoreError(.locked, "\(path): another process has been changing it for too long")
+    }
+
+    static func full(_ path: String, needed: Int64, limit: Int64, used: Int64, pinned: [String]) -> StoreError {
+        let list = pinned.isEmpty ? "nothing in it can go" : "what is in it cannot go: " + pinned.joined(separator: ", ")
+        return StoreError(
+            .cacheFull,
+            "\(path) may hold \(limit) bytes and holds \(used): there is no room for \(needed) more, and \(list); "
+                + "raise --cache-max or wait until nobody reads these")
+    }
+
+    static func notWritten(_ path: String, _ reason: String) -> StoreError {
+        StoreError(
+            .io, "\(path) could not be read back as it was written (\(reason)) and was thrown away: check the disk")
+    }
+
     // Keys, layouts and calls that do not fit them.
 
     static func newer(_ path: String, found: Int, known: Int) -> StoreError {
         StoreError(
             .newerFormat, "\(path) has format version \(found), this program knows version \(known): use a newer one")
+    }
+
+    static func older(_ path: String, found: Int, known: Int) -> StoreError {
+        StoreError(
+            .olderFormat,
+            "\(path) has format version \(found), this program reads version \(known): `longtake cache prune` removes it")
     }
 
     static func olderKey(_ found: Int, known: Int) -> StoreError {
@@ -112,6 +144,12 @@ extension StoreError {
         StoreError(.badKey, "part \(part) of frame \(frame) does not exist: there are \(parts) parts, \(frames) frames")
     }
 
+    static func notKept(_ path: String, frame: Int) -> StoreError {
+        StoreError(
+            .notKept,
+            "the patches of frame \(frame) were not kept in \(path): index the recording again with --keep patches")
+    }
+
     static func badBuffer(_ bytes: Int, expected: Int) -> StoreError {
         StoreError(.badKey, "the buffer holds \(bytes) bytes, the part \(expected)")
     }
@@ -131,7 +169,7 @@ extension StoreError {
     }
 
     static func damagedSegment(_ path: String, _ reason: String) -> StoreError {
-        StoreError(.damaged, "segment \(path) is damaged (\(reason)): \(again)")
+        StoreError(.damaged, "segment \(path) is damaged (\(reason)): \(again), or run `longtake cache repair`")
     }
 
     static func damagedFrame(_ path: String, frame: Int, _ reason: String) -> StoreError {

@@ -57,12 +57,13 @@ final class FrameQueue: @unchecked Sendable {
         condition.unlock()
     }
 
-    /// Fills `batch` from its start with the next frames, in order, and returns how many came: fewer only at the end.
-    func take(into batch: inout [Frame]) throws -> Int {
+    /// Fills `batch` from its start with the next frames, `most` at most, in order, and returns how many came: fewer only
+    /// at the end.
+    func take(into batch: inout [Frame], most: Int) throws -> Int {
         condition.lock()
         defer { condition.unlock() }
         var taken = 0
-        while taken < batch.count {
+        while taken < min(most, batch.count) {
             while filled == 0, !ended {
                 // A file may be read for minutes before its first wanted frame.
                 _ = condition.wait(until: Date(timeIntervalSinceNow: 0.2))

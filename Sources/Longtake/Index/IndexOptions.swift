@@ -1,10 +1,13 @@
 public import Media
+internal import Store
 
 /// How recordings are indexed.
 public struct IndexOptions: Sendable {
     public var framesPerSecond = 1.0
     public var sampling = FrameRequest.Sampling.grid
     public var record = RecordKind.standard
+    /// Whose patches stay. Not part of the key: an index with patches serves one without.
+    public var keep = Keep.patches
     public var stream: Int?
     /// Index again even where a complete index exists.
     public var force = false
@@ -15,6 +18,18 @@ public struct IndexOptions: Sendable {
     /// A file changed within the last so many seconds counts as still being written.
     public var minimumAge = 0.0
     public var watchdog = 60.0
+    /// How long to wait, in seconds, where another process writes the same index.
+    public var lockWait = 0.0
+
+    /// What of a frame stays besides its vision token.
+    public enum Keep: String, Sendable, Codable, CaseIterable {
+        /// The patches of every frame: 0.60 MB each at full size.
+        case patches
+        /// The patches of a sample of at most 128 frames: 8 KB a frame at full size, no second look at the others.
+        case tokens
+
+        var keeping: PatchKeeping { self == .patches ? .all : .sample }
+    }
 
     public init() {}
 
@@ -35,9 +50,13 @@ public struct IndexOptions: Sendable {
     /// The words of `sampling` and of `record`.
     public static let samplings = FrameRequest.Sampling.allCases.map(\.rawValue)
     public static let records = RecordKind.allCases.map(\.rawValue)
+    /// The words of `keep`.
+    public static let keeps = Keep.allCases.map(\.rawValue)
 
     /// - Throws: `LongtakeError` `bad_request` naming what is known.
-    public mutating func set(sampling: String, record: String = RecordKind.standard.rawValue) throws {
+    public mutating func set(
+        sampling: String, record: String = RecordKind.standard.rawValue, keep: String = Keep.patches.rawValue
+    ) throws {
         func unknown(_ what: String, _ word: String, _ known: [String]) -> LongtakeError {
             LongtakeError(
                 code: .badRequest, message: "unknown \(what) \(word); known: \(known.joined(separator: ", "))")
@@ -46,6 +65,8 @@ public struct IndexOptions: Sendable {
             throw unknown("sampling", sampling, Self.samplings)
         }
         guard let knownRecord = RecordKind(rawValue: record) else { throw unknown("record", record, Self.records) }
+        guard let knownKeep = Keep(rawValue: keep) else { throw unknown("kind to keep", keep, Self.keeps) }
+        self.keep = knownKeep
         self.sampling = knownSampling
         self.record = knownRecord
     }
@@ -69,6 +90,7 @@ public struct IndexOptions: Sendable {
         try check((0...1e9).contains(minimumAge), "the least age", minimumAge, "0 to 1e9 s")
         try check(
             watchdog > 0 && watchdog <= 86_400, "the watchdog's time", watchdog, "more than 0 and at most 86400 s")
+        try check((0...1e9).contains(lockWait), "the time to wait for a lock", lockWait, "0 to 1e9 s")
         try check((stream ?? 0) >= 0, "the stream", stream ?? 0, "0 or more")
     }
 }

@@ -29,6 +29,9 @@ public struct IndexPlan: Sendable, Codable {
     public let bytes: Int64?
     public let bytesPerFrame: Int
     public let freeBytes: Int64
+    /// What the cache holds, and what it may hold: where that is not enough, what was asked longest ago goes.
+    public let cacheBytes: Int64
+    public let cacheMaxBytes: Int64
     public let notes: [MediaNote]
     /// A guess from the model's operations and the machine's measured peak; nil where the length is unknown.
     public let estimatedSeconds: Double?
@@ -41,6 +44,8 @@ public struct IndexPlan: Sendable, Codable {
         case estimatedSeconds = "estimated_seconds"
         case bytesPerFrame = "bytes_per_frame"
         case freeBytes = "free_bytes"
+        case cacheBytes = "cache_bytes"
+        case cacheMaxBytes = "cache_max_bytes"
     }
 }
 
@@ -126,8 +131,10 @@ public final class Indexer {
         let frames = frames(probe.info)
         return IndexPlan(
             path: file.displayPath, info: probe.info, frames: frames,
-            bytes: frames.map { Int64($0) * Int64(layout.recordBytes) }, bytesPerFrame: layout.recordBytes,
-            freeBytes: try library.cache.freeBytes(), notes: probe.notes,
+            bytes: frames.map { finalBytes(frames: $0) },
+            bytesPerFrame: options.keep == .patches ? layout.recordBytes : layout.frameBytes,
+            freeBytes: try library.cache.freeBytes(), cacheBytes: try library.cache.usedBytes(),
+            cacheMaxBytes: try library.cacheLimit(remember: false), notes: probe.notes,
             estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: try isIndexed(file))
     }
 
@@ -143,7 +150,17 @@ public final class Indexer {
         let row = try library.catalog.find(
             path: file.displayPath, size: file.size, modified: file.modified, inode: file.inode)
         guard let row else { return false }
-        return (try? IndexReader(cache: library.cache, key: key(content: row.content))) != nil
+        return (try? IndexReader(cache: library.cache, key: key(content: row.content))).map(serves) ?? false
+    }
+
+    /// Whether an index has what the options ask for.
+    private func serves(_ reader: IndexReader) -> Bool { options.keep == .tokens || reader.hasAllPatches }
+
+    /// What an index of so many frames takes in the end.
+    private func finalBytes(frames: Int) -> Int64 {
+        guard options.keep == .tokens else { return Int64(frames) * Int64(layout.recordBytes) }
+        let sample = frames > 0 ? PatchSample.indices(frames: frames).count : 0
+        return Int64(frames) * Int64(layout.frameBytes) + Int64(sample) * Int64(layout.patchBytes)
     }
 
     /// Decoding and encoding overlap: the slower one counts.
@@ -156,17 +173,31 @@ public final class Indexer {
         return max(encode, (info.duration ?? 0) * rate * pixels / 150e6)
     }
 
-    private func checkSpace(_ file: RecordingFile, framesDone: Int) throws {
-        let left = max(0, (frames(try FrameStream.probe(file, request: request()).info) ?? 0) - framesDone)
-        let (bytes, free) = (Int64(left) * Int64(layout.recordBytes), try library.cache.freeBytes())
-        guard bytes > free else { return }
-        throw LongtakeError(
-            code: .notEnoughDisk,
-            message:
-                "indexing needs \(bytes) bytes for \(left) frames, \(library.cache.path) has "
-                + "\(free) free; remove indexes (`longtake rm`), lower --fps, set LONGTAKE_CACHE_DIR to a larger disk, "
-                + "or, if the recording is shorter than it says, give --max-duration"
-        )
+    /// The frames there will be, nil where nobody knows.
+    private func checkSpace(_ file: RecordingFile, framesDone: Int) throws -> Int? {
+        let total = frames(try FrameStream.probe(file, request: request()).info)
+        let left = max(0, (total ?? 0) - framesDone)
+        let bytes = IndexWriter.bytes(
+            first: framesDone, frames: left, layout: layout, keep: options.keep.keeping)
+        let cache = library.cache
+        let (free, limit, used) = (try cache.freeBytes(), try library.cacheLimit(), try cache.usedBytes())
+        let advice =
+            "remove indexes (`longtake rm`), lower --fps, give --keep tokens, set LONGTAKE_CACHE_DIR to a larger disk, "
+            + "or, if the recording is shorter than it says, give --max-duration"
+        guard bytes <= limit else {
+            throw LongtakeError(
+                code: .notEnoughDisk,
+                message: "indexing needs \(bytes) bytes for \(left) frames, \(cache.path) may hold \(limit) "
+                    + "(--cache-max); raise it, or \(advice)")
+        }
+        // What the limit makes others give up is free by then.
+        let given = max(0, min(used, used + bytes - limit))
+        guard bytes <= free + given else {
+            throw LongtakeError(
+                code: .notEnoughDisk,
+                message: "indexing needs \(bytes) bytes for \(left) frames, \(cache.path) has \(free) free; \(advice)")
+        }
+        return total
     }
 
     /// Indexes one recording, or finds it indexed already.
@@ -195,16 +226,36 @@ public final class Indexer {
             }
         }
         let content = try hash(file)
+        let end = clock.now + .seconds(options.lockWait)
+        while true {
+            do {
+                return try make(file, content: content, start: start, progress: progress)
+            } catch let error as StoreError where error.code == .locked && clock.now < end {
+                // Another process has it: perhaps it is done when the lock is free.
+                Thread.sleep(forTimeInterval: 0.1)
+                try cancellation.check()
+            }
+        }
+    }
+
+    private func make(
+        _ file: RecordingFile, content: String, start: ContinuousClock.Instant, progress: (IndexProgress) -> Void
+    ) throws -> IndexOutcome {
+        let clock = ContinuousClock()
         let key = key(content: content)
-        if !options.force, let reader = try? IndexReader(cache: library.cache, key: key), !reader.manifest.endedByWorker
-        {
-            try register(file, reader.manifest)
-            return IndexOutcome(
-                action: .unchanged, id: Library.id(content: content), manifest: reader.manifest, notes: [],
-                seconds: (clock.now - start).seconds, framesNow: 0)
+        var lacksPatches = false
+        if !options.force, let reader = try? IndexReader(cache: library.cache, key: key) {
+            if serves(reader), !reader.manifest.isToBeContinued {
+                library.cache.tidy(indexID: key.id)
+                try register(file, reader.manifest)
+                return IndexOutcome(
+                    action: .unchanged, id: Library.id(content: content), manifest: reader.manifest, notes: [],
+                    seconds: (clock.now - start).seconds, framesNow: 0)
+            }
+            lacksPatches = !serves(reader)
         }
         // The old index stays until the new one is complete.
-        let previous = options.force ? try library.cache.setAside(indexID: key.id) : nil
+        let previous = options.force || lacksPatches ? try library.cache.setAside(indexID: key.id) : nil
         let made: (manifest: Manifest, result: DecodeResult, resumed: Int)
         do {
             made = try write(file, key, start: start, replaces: previous != nil, progress: progress)
@@ -224,11 +275,23 @@ public final class Indexer {
         _ file: RecordingFile, _ key: IndexKey, start: ContinuousClock.Instant, replaces: Bool,
         progress: (IndexProgress) -> Void
     ) throws -> (Manifest, DecodeResult, resumed: Int) {
-        let writer = try IndexWriter(cache: library.cache, key: key, layout: layout)
+        let writer = try IndexWriter(
+            cache: library.cache, key: key, layout: layout, keep: options.keep.keeping)
         let resumed = writer.framesDone
         var result: DecodeResult
         do {
-            try checkSpace(file, framesDone: resumed)
+            let total = try checkSpace(file, framesDone: resumed)
+            let budget = CacheBudget(cache: library.cache, limit: try library.cacheLimit())
+            let (layout, keep) = (layout, options.keep.keeping)
+            writer.beforeSegment = { first, frames in
+                let count = min(frames, total.map { max(1, $0 - first) } ?? frames)
+                try budget.makeRoom(
+                    for: IndexWriter.bytes(first: first, frames: count, layout: layout, keep: keep), indexID: key.id)
+            }
+            // What is sealed under a content's name was read from that content.
+            writer.beforeSeal = {
+                guard file.isUnchanged || file.path.isEmpty else { throw LongtakeError.unstable(file.displayPath) }
+            }
             result = try encode(file, into: writer, start: start, progress: progress)
             if result.endedByWorker, !cancellation.isCancelled {
                 // Killed from outside, perhaps, or storage that hung: once more, from where it ended.
@@ -250,8 +313,8 @@ public final class Indexer {
             throw error
         }
         var manifest: Manifest?
-        try writer.finish { total, segments in
-            let made = self.manifest(file, key, result, frames: total, segments: segments)
+        try writer.finish { contents in
+            let made = self.manifest(file, key, result, contents)
             manifest = made
             return made
         }
@@ -289,7 +352,11 @@ public final class Indexer {
         var done = first
         while true {
             try cancellation.check()
-            let count = try queue.take(into: &batch)
+            // Batches begin where segments do: a run that goes on from a sealed segment computes the same ones.
+            let place = done % IndexWriter.framesPerSegment
+            let room = min(
+                encoder.batchSize - place % encoder.batchSize, IndexWriter.framesPerSegment - place)
+            let count = try queue.take(into: &batch, most: room)
             guard count > 0 else { break }
             try encoder.encode(batch, count: count) { index, token, patches in
                 let frame = batch[index]
@@ -311,7 +378,7 @@ public final class Indexer {
     }
 
     private func manifest(
-        _ file: RecordingFile, _ key: IndexKey, _ result: DecodeResult, frames: Int, segments: [SegmentSummary]
+        _ file: RecordingFile, _ key: IndexKey, _ result: DecodeResult, _ contents: IndexContents
     ) -> Manifest {
         let name = file.displayPath.split(separator: "/").last.map(String.init) ?? "standard input"
         var warnings = result.notes.map { "\($0.code): \($0.message)" }
@@ -323,8 +390,8 @@ public final class Indexer {
         return Manifest(
             key: key, layout: layout, name: name, path: file.displayPath, pathBase64: file.pathBase64,
             fileSize: file.size,
-            modified: file.modified, inode: file.inode, timeBase: result.info.timeBase, frames: frames,
-            segments: segments,
+            modified: file.modified, inode: file.inode, timeBase: result.info.timeBase,
+            contents: contents,
             state: result.status.rawValue, warnings: warnings,
             counters: result.counters.dictionary, duration: result.coveredSeconds,
             created: Date().formatted(.iso8601), modelName: loaded.name)
@@ -356,8 +423,8 @@ extension DecodeResult {
 
 extension Manifest {
     /// Such an index is gone on with, not left alone.
-    var endedByWorker: Bool {
-        state == "partial"
-            && warnings.contains { warning in DecodeResult.workerCodes.contains { warning.hasPrefix($0 + ": ") } }
+    var isToBeContinued: Bool {
+        let codes = DecodeResult.workerCodes.union([Manifest.repaired])
+        return state == "partial" && warnings.contains { warning in codes.contains { warning.hasPrefix($0 + ": ") } }
     }
 }

@@ -12,6 +12,7 @@ public enum RecordKind: String, Sendable, Codable, CaseIterable {
 
 /// How frame records are laid out for one model, and the conversion between records and blocks.
 ///
+/// The token is in the frame stream, the rest in the patch stream, which may go.
 /// Parts, in order: `token` [C2, H]; `patches` [R, D]; for int8 `scales` [R] f32. R = parts · P rows.
 struct RecordCodec {
     let kind: RecordKind
@@ -38,13 +39,13 @@ struct RecordCodec {
         case .standard:
             return try RecordLayout(parts: [
                 RecordPart(name: "token", bytes: tokens * 2, format: "bf16[\(tokenRows),\(tokenWidth)]"),
-                RecordPart(name: "patches", bytes: patches, format: "i8[\(patchRows),\(patchWidth)]"),
-                RecordPart(name: "scales", bytes: patchRows * 4, format: "f32[\(patchRows)]"),
+                RecordPart(name: "patches", bytes: patches, format: "i8[\(patchRows),\(patchWidth)]", stream: .patch),
+                RecordPart(name: "scales", bytes: patchRows * 4, format: "f32[\(patchRows)]", stream: .patch),
             ])
         case .f32:
             return try RecordLayout(parts: [
                 RecordPart(name: "token", bytes: tokens * 4, format: "f32[\(tokenRows),\(tokenWidth)]"),
-                RecordPart(name: "patches", bytes: patches * 4, format: "f32[\(patchRows),\(patchWidth)]"),
+                RecordPart(name: "patches", bytes: patches * 4, format: "f32[\(patchRows),\(patchWidth)]", stream: .patch),
             ])
         }
     }
@@ -102,7 +103,7 @@ final class RecordBuffers {
         compute.convert(stored, into: out)
     }
 
-    /// Frame `index`'s patches from an index into `out` [R, D] f32.
+    /// Frame `index`'s patches from an index into `out` [R, D] f32; `reader.patchFrames` says which frames have some.
     func readPatches(_ reader: IndexReader, frame: Int, into out: Block) throws {
         if codec.kind == .f32 {
             try reader.read(

@@ -36,13 +36,32 @@ struct IndexCommand: ParsableCommand {
     )
     var record: String?
 
+    @Option(
+        help: """
+            patches (default): every frame's patches stay. tokens: only those of a sample of at most 128 frames, 8 KB a \
+            frame at full size. (env: LONGTAKE_KEEP)
+            """)
+    var keep: String?
+
+    @Option(
+        help: """
+            How large the cache may be: 500000000, 200G, 80% of the file system. What was asked longest ago goes. \
+            (env: LONGTAKE_CACHE_MAX_BYTES, else 80% of what was free at the first use)
+            """)
+    var cacheMax: String?
+
+    @Option(
+        help: "How long to wait where another process writes the same index; not at all by default. (env: LONGTAKE_WAIT_LOCK)"
+    )
+    var waitLock: TimeArgument?
+
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
-        var options = try sampling.options(record: record)
+        var options = try sampling.options(record: record, keep: keep, waitLock: waitLock)
         options.force = force
         options.minimumAge = minAge?.seconds ?? 0
         if minAge == nil, let text = Environment.text("MIN_AGE") {
@@ -53,7 +72,8 @@ struct IndexCommand: ParsableCommand {
         }
         let walker = InputWalker(paths.map(\.path), recursive: recursive)
         let analyzer = Analyzer(
-            model: try model.load(), library: try library.open(), cancellation: Interruption.cancellation)
+            model: try model.load(), library: try library.open(cacheMax: cacheMax),
+            cancellation: Interruption.cancellation)
         let report = IndexReport(output)
         for note in analyzer.model.notes { output.note("note: \(note)") }
         var summary = BatchSummary()

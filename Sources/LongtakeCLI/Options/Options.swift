@@ -99,13 +99,17 @@ struct LibraryOptions: ParsableArguments {
             ?? Environment.folder("CACHE_DIR", service: "CACHE_DIRECTORY", xdg: "XDG_CACHE_HOME", fallback: "/.cache")
     }
 
-    func open() throws -> Library {
+    var dataPath: String {
+        dataDir
+            ?? Environment.folder(
+                "DATA_DIR", service: "STATE_DIRECTORY", xdg: "XDG_DATA_HOME", fallback: "/.local/share")
+    }
+
+    /// - Parameter cacheMax: how large the cache may be; else the environment says it, else the cache itself.
+    func open(cacheMax: String? = nil) throws -> Library {
         do {
             return try Library(
-                cachePath: cachePath,
-                dataPath: dataDir
-                    ?? Environment.folder(
-                        "DATA_DIR", service: "STATE_DIRECTORY", xdg: "XDG_DATA_HOME", fallback: "/.local/share"))
+                cachePath: cachePath, dataPath: dataPath, cacheMax: cacheMax ?? Environment.text("CACHE_MAX_BYTES"))
         } catch {
             throw Failure(error)
         }
@@ -148,11 +152,17 @@ struct SamplingOptions: ParsableArguments {
     )
     var watchdog: TimeArgument?
 
-    func options(record: String? = nil) throws -> IndexOptions {
+    func options(
+        record: String? = nil, keep: String? = nil, waitLock: TimeArgument? = nil
+    ) throws -> IndexOptions {
         var options = IndexOptions()
         try options.set(
             sampling: sampling ?? Environment.text("SAMPLING") ?? "grid",
-            record: record ?? Environment.text("RECORD") ?? "default")
+            record: record ?? Environment.text("RECORD") ?? "default",
+            keep: keep ?? Environment.text("KEEP") ?? "patches")
+        if let seconds = try waitLock?.seconds ?? Environment.text("WAIT_LOCK").map(Self.time) {
+            options.lockWait = seconds
+        }
         options.framesPerSecond = try fps ?? Environment.value("FPS") ?? 1
         guard options.framesPerSecond >= 0.001, options.framesPerSecond <= 240 else {
             throw UsageError("--fps must be 0.001 to 240, not \(options.framesPerSecond)")

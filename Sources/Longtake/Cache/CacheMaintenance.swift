@@ -1,0 +1,128 @@
+internal import Glibc
+internal import Store
+
+/// Looks after a cache folder and its catalogue: statistics, checks, pruning, repair.
+public struct CacheMaintenance {
+    private let cache: CacheDirectory
+    private let dataPath: String
+    private let limit: CacheSize?
+    private let cancellation: Cancellation
+
+    /// - Parameter cacheMax: how large the cache may be, as `CacheSize` reads it; else what it remembers.
+    /// - Throws: `Failure` with exit status 10 where there is no cache; `LongtakeError` for a size that is none.
+    public init(
+        cachePath: String, dataPath: String, cacheMax: String? = nil, cancellation: Cancellation = Cancellation()
+    ) throws {
+        limit = try cacheMax.map(Library.size)
+        var status = stat()
+        guard stat(cachePath, &status) == 0 || errno != ENOENT else {
+            throw Failure(
+                code: "no_cache", message: "there is no cache in \(cachePath); `longtake index` makes one",
+                exitCode: Exit.noCache)
+        }
+        cache = try CacheDirectory(path: cachePath)
+        self.dataPath = dataPath
+        self.cancellation = cancellation
+    }
+
+    private var cataloguePath: String { dataPath + "/catalog.sqlite" }
+
+    public func stats() throws -> CacheStats {
+        let contents = try cache.contents()
+        func those(_ fits: (CachedIndex.State) -> Bool) -> [CachedIndex] { contents.filter { fits($0.state) } }
+        let whole = those { [.complete, .partial].contains($0) }
+        let unfinished = those { $0 == .unfinished }
+        let other = those { if case .older = $0 { true } else if case .newer = $0 { true } else { false } }
+        return CacheStats(
+            path: cache.path, bytes: try cache.usedBytes(), maxBytes: try cache.limit(limit, remember: false),
+            freeBytes: try cache.freeBytes(), indexes: whole.count,
+            frames: whole.reduce(0) { $0 + ($1.manifest?.frames ?? 0) },
+            indexesWithPatches: whole.count { $0.manifest?.hasAllPatches == true },
+            patchBytes: whole.reduce(0) { $0 + $1.patchBytes }, derivedBytes: try cache.derivedBytes(),
+            trashBytes: try cache.trashBytes(), unfinished: unfinished.count,
+            unfinishedBytes: unfinished.reduce(0) { $0 + $1.bytes }, otherVersions: other.count,
+            otherVersionsBytes: other.reduce(0) { $0 + $1.bytes },
+            damaged: those { if case .damaged = $0 { true } else { false } }.count,
+            beingWritten: contents.count { $0.isBeingWritten })
+    }
+
+    /// Checks structure, with `readData` every frame; `subset` ("2/7") reads only that part of the files.
+    ///
+    /// - Parameter progress: gets the bytes read so far.
+    public func verify(
+        readData: Bool, subset: String? = nil, progress: (Int64) -> Void = { _ in }
+    ) throws -> CacheVerification {
+        let part = try subset.map { text in
+            guard let part = CheckSubset(text) else {
+                throw LongtakeError(
+                    code: .badRequest, message: "\(text) is no part: 2/7 means the second of seven")
+            }
+            return part
+        }
+        var read: Int64 = 0
+        let check = try cache.check(readData: readData || part != nil, subset: part) {
+            read += Int64($0)
+            progress(read)
+            try cancellation.check()
+        }
+        var damage = check.damage.map { CacheVerification.Damage($0) }
+        if let reason = Catalog.damage(path: cataloguePath) {
+            damage.append(CacheVerification.Damage(catalogue: cataloguePath, reason: reason))
+        }
+        return CacheVerification(
+            indexes: check.indexes, unfinished: check.unfinished, otherVersions: check.otherVersions,
+            files: check.files, frames: check.frames, bytesRead: check.bytesRead, damage: damage)
+    }
+
+    /// Removes what no run will use again, then, until the cache has at most what it may, what was asked longest ago.
+    ///
+    /// - Parameter incomplete: also segments of runs that did not come to their end.
+    public func prune(incomplete: Bool = false, dryRun: Bool = false) throws -> CachePruning {
+        let max = try cache.limit(limit, remember: !dryRun)
+        let leftovers = try cache.removeLeftovers(unfinished: incomplete, dryRun: dryRun)
+        // A dry run has removed nothing yet: what it would remove counts as gone.
+        let gone = dryRun ? leftovers.removed : []
+        let going = Set(gone.compactMap { $0.kind == .leftover ? nil : $0.indexID })
+        let report = try cache.shrink(
+            to: max + gone.reduce(0) { $0 + $1.bytes }, keep: going, dryRun: dryRun)
+        let after = report.bytesAfter - gone.reduce(0) { $0 + $1.bytes }
+        let fits = after <= max
+        func item(_ removal: CacheRemoval) -> CachePruning.Item {
+            CachePruning.Item(
+                kind: removal.kind.rawValue, path: removal.path, index: removal.indexID, name: removal.name,
+                bytes: removal.bytes)
+        }
+        if !dryRun {
+            let gone = report.removed.filter { $0.kind == .index }.compactMap(\.indexID)
+            if !gone.isEmpty, let catalog = try? Catalog(path: cataloguePath) {
+                for id in gone { try catalog.remove(indexID: id) }
+            }
+        }
+        return CachePruning(
+            removed: (leftovers.removed + report.removed).map(item),
+            pinned: (leftovers.pinned + (fits ? [] : report.pinned)).map {
+                CachePruning.Pinned(index: $0.indexID, name: $0.name, bytes: $0.bytes, reason: $0.reason)
+            },
+            bytesBefore: leftovers.bytesBefore, bytesAfter: after, maxBytes: max, isDryRun: dryRun)
+    }
+
+    /// Reads everything, drops what is damaged and what dead runs left, and makes the catalogue's recordings anew.
+    ///
+    /// - Parameter progress: gets the bytes read so far.
+    public func repair(progress: (Int64) -> Void = { _ in }) throws -> CacheRepairs {
+        var read: Int64 = 0
+        let repairs = try cache.repair {
+            read += Int64($0)
+            progress(read)
+            try cancellation.check()
+        }
+        let library = try Library(cachePath: cache.path, dataPath: dataPath)
+        try library.catalog.rebuild(from: cache.indexes())
+        return CacheRepairs(
+            repaired: repairs.map {
+                CacheRepairs.Item(
+                    index: $0.indexID, name: $0.name, action: $0.action.rawValue, frames: $0.frames,
+                    damage: $0.damage.map { CacheVerification.Damage($0) })
+            }, recordings: try library.catalog.all().count)
+    }
+}

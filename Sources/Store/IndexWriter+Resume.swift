@@ -1,0 +1,175 @@
+import Glibc
+
+// What an earlier run left, and what of it stays.
+extension IndexWriter {
+    func keepSealedSegments() throws {
+        let names = try Posix.names(in: directory)
+        for name in names where name.hasSuffix(".tmp") { try Posix.remove(directory + "/" + name) }
+        if keeping == .sample { earlierSample = try validSample() }
+        while let (frames, patches) = try sealedSegment(segments.count) {
+            segments.append(frames)
+            patchFiles.append(patches)
+            framesDone += frames.count
+            // Only the last segment of an index may be short.
+            if frames.count < framesPerSegment { break }
+        }
+        var kept = Set((segments + patchFiles.compactMap { $0 }).map(\.file))
+        if earlierSample != nil { kept.insert(SegmentFormat.fileName(SegmentFormat.sampleNumber)) }
+        let stale = names.filter { ($0.hasSuffix(".seg") || $0.hasSuffix(".pat")) && !kept.contains($0) }
+        if stale.isEmpty { return }
+        try dropManifest()
+        // Frames first: a segment without them was never sealed.
+        for name in stale.filter({ $0.hasSuffix(".seg") }) + stale.filter({ $0.hasSuffix(".pat") }) {
+            try Posix.remove(directory + "/" + name)
+        }
+        try Posix.syncDirectory(directory)
+    }
+
+    /// Segment `number` when it is whole and continues this index, nil when it is absent or has to go.
+    private func sealedSegment(_ number: Int) throws -> (SegmentSummary, SegmentSummary?)? {
+        guard let frames = try file(number, .frame, .all), frames.summary.first == framesDone else { return nil }
+        let end = framesDone + frames.summary.count
+        switch keeping {
+        case .none: return (frames.summary, nil)
+        case .all:
+            // A crash between the two names of a segment that grew leaves more patches than frames.
+            guard let patches = try file(number, .patch, .ends), patches.isDense,
+                patches.summary.first == framesDone, patches.last >= end - 1
+            else { return nil }
+            return (frames.summary, patches.summary)
+        case .sample:
+            let patches = try file(number, .patch, .all)
+            let held = Set((patches?.entries ?? []).map { Int($0.index) })
+            let covered = sampleEnd
+            for frame in framesDone..<end where frame >= covered && PatchSample.holds(frame) && !held.contains(frame) {
+                return nil
+            }
+            return (frames.summary, patches?.summary)
+        }
+    }
+
+    /// A file of this index; nil when it is absent, damaged or of another one.
+    private func file(_ number: Int, _ stream: RecordStream, _ heads: SegmentReader.Heads) throws -> SegmentReader? {
+        do {
+            let found = try SegmentReader(directory: directory, number: number, stream: stream, heads: heads)
+            return found.header == header(number, stream) ? found : nil
+        } catch let error as StoreError where [.notFound, .damaged, .olderFormat].contains(error.code) {
+            return nil
+        }
+    }
+
+    /// The sample of an earlier finish: the multiples of a power of two from 0 on.
+    private func validSample() throws -> SegmentReader? {
+        guard let found = try file(SegmentFormat.sampleNumber, .patch, .all) else { return nil }
+        let indices = found.entries.map { Int($0.index) }
+        let step = indices.count > 1 ? indices[1] : 1
+        guard step.nonzeroBitCount == 1, indices == indices.indices.map({ $0 * step }) else { return nil }
+        return found
+    }
+
+    /// The distance of the frames in `earlierSample`; 1 where there is none.
+    private var sampleStep: Int {
+        guard let entries = earlierSample?.entries, entries.count > 1 else { return 1 }
+        return Int(entries[1].index)
+    }
+
+    /// Below this frame `earlierSample` has every multiple of its step.
+    private var sampleEnd: Int { (earlierSample?.entries.count ?? 0) * sampleStep }
+
+    /// A short last segment is written anew when it grows: what is damaged of it must go now, not then.
+    func checkShortSegment() throws {
+        guard let last = segments.last, last.count < framesPerSegment,
+            Posix.linkStatus(directory + "/" + ManifestFile.name) == nil
+        else { return }
+        let number = segments.count - 1
+        let patches = patchFiles.last ?? nil
+        for stream in patches == nil ? [RecordStream.frame] : [.frame, .patch] {
+            guard let file = try file(number, stream, .all), try file.damagedRecords().isEmpty else {
+                segments.removeLast()
+                patchFiles.removeLast()
+                framesDone = last.first
+                for name in [last.file, patches?.file].compactMap({ $0 }) {
+                    try Posix.remove(directory + "/" + name)
+                }
+                return try Posix.syncDirectory(directory)
+            }
+        }
+    }
+
+    /// The patch files that the manifest is to name; a sample is made of what there is.
+    func sealedPatches() throws -> PatchFiles {
+        switch keeping {
+        case .none: return PatchFiles(kept: .none)
+        case .all: return PatchFiles(kept: .all, files: patchFiles.compactMap { $0 })
+        case .sample: break
+        }
+        guard framesDone > 0 else { return PatchFiles(kept: .sample) }
+        // A run that ends earlier than the one before it has no frames between those of its sample.
+        let step = max(PatchSample.stride(frames: framesDone), sampleStep)
+        let indices = Array(stride(from: 0, to: framesDone, by: step))
+        if let earlierSample, earlierSample.entries.map({ Int($0.index) }) == indices {
+            return PatchFiles(kept: .sample, files: [earlierSample.summary])
+        }
+        let sources = try patchFiles.enumerated().compactMap { number, summary in
+            try summary.map { _ in try SegmentReader(directory: directory, number: number, stream: .patch) }
+        }
+        // The manifest that names the old sample must not meet the new one.
+        if earlierSample != nil { try dropManifest() }
+        let summary = try SampleWriter.write(
+            indices, from: [earlierSample].compactMap { $0 } + sources, directory: directory,
+            header: header(SegmentFormat.sampleNumber, .patch))
+        return PatchFiles(kept: .sample, files: [summary])
+    }
+}
+
+/// Makes `sample.pat` of records that lie in other patch files.
+enum SampleWriter {
+    /// Throws `StoreError`: `.damaged` when a record is damaged or in none of the files, `.noSpace`, `.io`.
+    static func write(
+        _ indices: [Int], from sources: [SegmentReader], directory: String, header: SegmentFormat.Header
+    ) throws -> SegmentSummary {
+        let writer = try SegmentWriter(directory: directory, header: header)
+        defer { writer.discard() }
+        let records = RecordBuffer(header.identity.layout)
+        var place = 0
+        var opened: (source: Int, descriptor: Int32)?
+        defer { if let opened { close(opened.descriptor) } }
+        for index in indices {
+            // The sources rise as the indices do; the earlier sample overlaps with the others, at the front.
+            while place < sources.count, sources[place].last < index { place += 1 }
+            var found: (source: Int, record: Int)?
+            for source in place..<sources.count where found == nil && sources[source].summary.first <= index {
+                if let record = sources[source].record(of: index) { found = (source, record) }
+            }
+            guard let found else {
+                throw StoreError.damagedFrame(directory, frame: index, "its patches are in no file")
+            }
+            if opened?.source != found.source {
+                if let opened { close(opened.descriptor) }
+                opened = nil
+                opened = (found.source, try SegmentReader.open(sources[found.source].path))
+            }
+            guard let descriptor = opened?.descriptor else { continue }
+            let source = sources[found.source]
+            let entry = try source.entry(descriptor, record: found.record, frame: index)
+            try records.read(source, descriptor, found.record, entry) { try writer.append($0, parts: $1) }
+        }
+        try writer.seal()
+        return try writer.publish(replacing: true)
+    }
+}
+
+extension SegmentReader {
+    /// The record of a frame; nil when it has none, or when only the ends' heads were read and there are gaps.
+    func record(of frame: Int) -> Int? {
+        if entries.isEmpty {
+            return isDense && (summary.first...last).contains(frame) ? frame - summary.first : nil
+        }
+        var (low, high) = (0, entries.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if Int(entries[middle].index) < frame { low = middle + 1 } else { high = middle }
+        }
+        return low < entries.count && Int(entries[low].index) == frame ? low : nil
+    }
+}

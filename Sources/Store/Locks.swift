@@ -1,0 +1,92 @@
+import Glibc
+
+/// The writer's lock on one index directory: it ends with the process, so there is no stale lock to break.
+final class IndexLock {
+    private var descriptor: Int32
+
+    /// Takes `<directory>/.lock` without waiting; throws `.locked` when another writer has it.
+    init(directory: String) throws {
+        let path = directory + "/.lock"
+        let descriptor = try Posix.open(path, O_RDWR | O_CREAT | O_NOFOLLOW)
+        do {
+            // A moment's patience: `isHeld` of another process takes it for no longer.
+            guard try Posix.lock(descriptor, LOCK_EX, for: 0.05, path: path) else {
+                throw StoreError.locked(directory)
+            }
+            // The directory may have been moved to the trash between open and lock: then this lock guards nothing.
+            guard Posix.isNamed(descriptor, path) else { throw StoreError.locked(directory) }
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        self.descriptor = descriptor
+    }
+
+    func release() {
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = -1
+    }
+
+    deinit { release() }
+
+    /// Whether another process or object has it now.
+    static func isHeld(directory: String) -> Bool {
+        guard let descriptor = try? Posix.open(directory + "/.lock", O_RDONLY | O_NOFOLLOW) else { return false }
+        defer { close(descriptor) }
+        return (try? Posix.lock(descriptor, LOCK_SH, path: directory)) == false
+    }
+}
+
+/// The readers' lock on one index directory: whoever removes what is read takes it alone.
+///
+/// Writers do not look at it. It is held alone only for the renames and unlinks of a removal, so nobody waits long.
+final class ReaderLock: Sendable {
+    private static let name = ".readers"
+    private let descriptor: Int32
+
+    /// Shares the lock; nil where there is no file and none can be made, as in a cache that can only be read.
+    ///
+    /// Throws `.notFound` when the index was removed meanwhile, `.locked` when a removal takes longer than five seconds.
+    static func shared(directory: String) throws -> ReaderLock? {
+        let path = directory + "/" + name
+        for _ in 0..<3 {
+            let descriptor = Glibc.open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+            if descriptor < 0 {
+                guard errno == ENOENT, Posix.linkStatus(directory) != nil, (try? makeFile(directory: directory)) != nil
+                else { return nil }
+                continue
+            }
+            let lock = ReaderLock(descriptor)
+            guard try Posix.lock(descriptor, LOCK_SH, for: 5, path: path) else { throw StoreError.busy(directory) }
+            if Posix.isNamed(descriptor, path) { return lock }
+        }
+        throw StoreError.noIndex(directory)
+    }
+
+    /// Takes the lock alone, without waiting; throws `.locked` when the index is open.
+    static func alone(directory: String) throws -> ReaderLock {
+        try makeFile(directory: directory)
+        let path = directory + "/" + name
+        let lock = ReaderLock(try Posix.open(path, O_RDONLY | O_NOFOLLOW))
+        guard try Posix.lock(lock.descriptor, LOCK_EX, path: path), Posix.isNamed(lock.descriptor, path) else {
+            throw StoreError.inUse(directory)
+        }
+        return lock
+    }
+
+    static func makeFile(directory: String) throws {
+        close(try Posix.open(directory + "/" + name, O_RDONLY | O_CREAT | O_NOFOLLOW))
+    }
+
+    private init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+}
+
+extension Posix {
+    /// Whether an open file is still the one at `path`.
+    static func isNamed(_ descriptor: Int32, _ path: String) -> Bool {
+        guard let held = try? status(descriptor, path: path), let named = linkStatus(path) else { return false }
+        return held.st_ino == named.st_ino && held.st_dev == named.st_dev
+    }
+}

@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: demo test test-openblas build setup format check parity bench memory full-size train eval ablation clean
+.PHONY: demo test crash test-openblas build setup format check parity bench memory full-size train eval ablation clean
 
 SWIFT ?= swift
 export SWIFT
@@ -18,6 +18,12 @@ test:
 	scripts/setup --test
 	$(SWIFT) build -c release --build-tests
 	$(SWIFT) test -c release --skip-build --disable-testable-imports
+
+# 1,000 runs of `longtake index` that are killed, by time and at the worst places; `make test` has 100. About MINUTES minutes.
+crash:
+	scripts/setup --test
+	$(SWIFT) build -c release --build-tests
+	LONGTAKE_CRASHES=1000 $(SWIFT) test -c release --skip-build --disable-testable-imports --filter CrashTests
 
 # The same tests in a build without oneDNN: OpenBLAS does the large products, in f32. Another 7 minutes.
 test-openblas:

@@ -71,7 +71,7 @@ extension CacheDirectory {
             for index in indexes where report.bytesAfter > limit {
                 guard let bytes = removablePatches(index) else { continue }
                 // What cannot go now may go whole, or is told as pinned below.
-                let freed = try dryRun ? canGo(index).map { bytes } : evictPatches(index)
+                let freed = try dryRun ? (whyNot(index) == nil ? bytes : nil) : evictPatches(index)
                 guard let freed else { continue }
                 slimmed[index.name] = freed
                 report.add(removal(.patches, index, bytes: freed))
@@ -198,7 +198,9 @@ extension CacheDirectory {
         guard let manifest = index.manifest, index.state == .complete || index.state == .partial,
             manifest.patches.kept == .all, manifest.frames > PatchSample.most
         else { return nil }
-        let sample = PatchSample.indices(frames: manifest.frames).count * manifest.layout.patchBytes
+        let sample =
+            PatchSample.indices(frames: manifest.frames).count * manifest.layout.patchBytes + SegmentFormat.headerBytes
+            + SegmentFormat.footerBytes
         let freed = index.patchBytes - Int64(sample)
         return freed > 0 ? freed : nil
     }
@@ -210,8 +212,6 @@ extension CacheDirectory {
         defer { lock.release() }
         return (try? ReaderLock.alone(directory: directory)) == nil ? "open" : nil
     }
-
-    private func canGo(_ index: CachedIndex) throws -> Void? { try whyNot(index) == nil ? () : nil }
 
     /// Removes a whole index; why it stays, where it does.
     private func evict(_ index: CachedIndex) throws -> String? {

@@ -100,8 +100,10 @@ public final class CacheDirectory: Sendable {
     /// The bytes this user can still write on the cache's file system.
     public func freeBytes() throws -> Int64 { try Posix.freeBytes(at: path) }
 
-    /// The sizes of all files in the cache, in bytes.
-    public func usedBytes() throws -> Int64 { try CacheDirectory.size(of: path) }
+    /// The sizes of all indexes, of derived files and of the trash, in bytes; not of the few small files beside them.
+    public func usedBytes() throws -> Int64 {
+        try CacheDirectory.size(of: indexesPath) + derivedBytes() + trashBytes()
+    }
 
     /// The sizes of what lies in `derived/` and in the trash.
     public func derivedBytes() throws -> Int64 {

@@ -92,9 +92,10 @@ public final class IndexWriter {
         }
     }
 
-    /// The bytes that `frames` frames from `first` on take while they are written, heads and footers aside.
+    /// The bytes that `frames` frames from `first` on take while they are written as one segment.
     public static func bytes(first: Int, frames: Int, layout: RecordLayout, keep: PatchKeeping) -> Int64 {
-        let own = Int64(frames) * Int64(layout.frameBytes)
+        // Two headers, two footers and a manifest.
+        let own = Int64(frames) * Int64(layout.frameBytes) + 16384
         switch keep {
         case .none: return own
         case .all: return own + Int64(frames) * Int64(layout.patchBytes)

@@ -39,6 +39,12 @@ public struct IndexContents: Sendable, Equatable {
     public let frames: Int
     public let segments: [SegmentSummary]
     public let patches: PatchFiles
+
+    public init(frames: Int, segments: [SegmentSummary], patches: PatchFiles) {
+        self.frames = frames
+        self.segments = segments
+        self.patches = patches
+    }
 }
 
 /// What is known about one index besides its frames.
@@ -150,6 +156,7 @@ enum ManifestFile {
         guard version.format <= IndexKey.currentFormatVersion else {
             throw StoreError.newer(path, found: version.format, known: IndexKey.currentFormatVersion)
         }
+        guard version.format > 0 else { throw StoreError.damagedManifest(path, "format") }
         guard version.format == IndexKey.currentFormatVersion else {
             throw StoreError.older(path, found: version.format, known: IndexKey.currentFormatVersion)
         }

@@ -39,8 +39,8 @@ import Store
         let cache = try directory.cache()
         for (content, name) in [("1", "c.mp4"), ("2", "a.mp4"), ("3", "b.mp4")] {
             let key = Sample.key(content)
-            let manifest = try Sample.manifest(0, [], key: key, name: name)
-            try Sample.writer(cache, key: key).finish { _, _ in manifest }
+            let manifest = try Sample.manifest(0, key: key, name: name)
+            try Sample.writer(cache, key: key).finish { _ in manifest }
         }
         #expect(try cache.indexes().map(\.name) == ["a.mp4", "b.mp4", "c.mp4"])
         #expect(try cache.indexes()[0].inode == UInt64.max - 3)

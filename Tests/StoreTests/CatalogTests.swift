@@ -42,8 +42,8 @@ import Store
         let catalog = try Catalog(path: directory.path + "/catalog.sqlite")
         try catalog.upsert(row("/gone"))
         try catalog.rebuild(from: [
-            try Sample.manifest(0, [], key: Sample.key("0123456789abcdef0123")),
-            try Sample.manifest(0, [], key: Sample.key("x"), state: "partial", name: "b.mp4"),
+            try Sample.manifest(0, key: Sample.key("0123456789abcdef0123")),
+            try Sample.manifest(0, key: Sample.key("x"), state: "partial", name: "b.mp4"),
         ])
         let rows = try catalog.all()
         #expect(rows.map(\.path) == ["/videos/b.mp4", "/videos/talk.mp4"])
@@ -82,15 +82,102 @@ import Store
         do { _ = try Catalog(path: path) }
         var bytes = try contents(path)
         // SQLite keeps user_version big endian at offset 60 of the file.
-        bytes[63] = 2
+        bytes[63] = 3
         try overwrite(path, bytes)
         let message = expectCode(.newerFormat) { _ = try Catalog(path: path) }
-        #expect(message.contains("version 2") && message.contains("version 1"))
+        #expect(message.contains("version 3") && message.contains("version 2"))
         #expect(try contents(path) == bytes)
     }
 
     @Test func anUnreachableFileIsAnError() throws {
         let directory = try TemporaryDirectory()
         expectCode(.io) { _ = try Catalog(path: directory.path + "/none/catalog.sqlite") }
+    }
+
+    @Test func jobsAndAnswersAreKept() throws {
+        let directory = try TemporaryDirectory()
+        let catalog = try Catalog(path: directory.path + "/catalog.sqlite")
+        var job = Catalog.JobRow(id: "j1", kind: "index", path: "/a", state: "running", started: "2025-01-01T00:00:00Z")
+        try catalog.record(job: job)
+        job.state = "failed"
+        job.ended = "2025-01-01T00:01:00Z"
+        job.error = "no space"
+        try catalog.record(job: job)
+        let later = Catalog.JobRow(id: "j0", kind: "ask", path: "/b", state: "done", started: "2025-01-02T00:00:00Z")
+        try catalog.record(job: later)
+        #expect(try catalog.jobs() == [later, job])
+        #expect(try catalog.jobs(limit: 1) == [later])
+        let answers = (0..<3).map {
+            Catalog.AnswerRow(
+                id: "a\($0)", indexID: $0 == 2 ? "other" : "i", created: "2025-01-0\(3 - $0)", question: "Who?",
+                answer: "a man", found: $0 != 1, evidence: #"[{"frame":7}]"#, model: "nano")
+        }
+        for answer in answers { try catalog.record(answer: answer) }
+        #expect(try catalog.answers(indexID: "i") == [answers[1], answers[0]])
+        // The recordings are made anew, what was answered is not touched.
+        try catalog.rebuild(from: [])
+        #expect(try catalog.answers(indexID: "other") == [answers[2]])
+    }
+
+    /// The catalogue of a program before this one: recordings alone, without checksums.
+    @Test func theFirstVersionIsBroughtUpToDate() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/catalog.sqlite"
+        let made = Process()
+        made.executableURL = URL(filePath: "/usr/bin/env")
+        made.arguments = [
+            "python3", "-c",
+            """
+            import sqlite3, sys
+            c = sqlite3.connect(sys.argv[1])
+            c.execute("CREATE TABLE recording (path TEXT NOT NULL, pathBase64 TEXT, size INTEGER NOT NULL, "
+                "modified INTEGER NOT NULL, inode INTEGER NOT NULL, content TEXT NOT NULL, indexID TEXT NOT NULL, "
+                "id TEXT NOT NULL, added TEXT NOT NULL, state TEXT NOT NULL, error TEXT)")
+            c.execute("INSERT INTO recording VALUES ('/a', NULL, 1, 2, 3, 'c', 'i', 'v', 't', 'complete', NULL)")
+            c.execute("PRAGMA user_version = 1")
+            c.commit()
+            c.close()
+            """, path,
+        ]
+        try made.run()
+        made.waitUntilExit()
+        try #require(made.terminationStatus == 0)
+        let catalog = try Catalog(path: path)
+        // They name indexes that no program of this version finds.
+        #expect(try catalog.all().isEmpty)
+        try catalog.upsert(row("/b"))
+        #expect(try Catalog(path: path).all() == [row("/b")])
+        #expect(try catalog.jobs().isEmpty)
+    }
+
+    @Test func everyFlippedByteIsDetectedOrHarmless() throws {
+        let directory = try TemporaryDirectory(inMemory: true)
+        let path = directory.path + "/catalog.sqlite"
+        let wanted = (0..<4).map { row("/video/\($0)") }
+        do {
+            let catalog = try Catalog(path: path)
+            for row in wanted { try catalog.upsert(row) }
+        }
+        let good = try contents(path)
+        var (lost, refused) = (0, 0)
+        // Every byte of the pages with content, and every 61st of the rest.
+        for offset in good.indices where good[offset] != 0 || offset % 61 == 0 {
+            for name in try FileManager.default.contentsOfDirectory(atPath: directory.path) {
+                try FileManager.default.removeItem(atPath: directory.path + "/" + name)
+            }
+            var bad = good
+            bad[offset] ^= UInt8(1 << (offset % 8))
+            try overwrite(path, bad)
+            do {
+                let rows = try Catalog(path: path).all()
+                try #require(rows.allSatisfy { wanted.contains($0) }, "a wrong row after byte \(offset)")
+                lost += rows.count < wanted.count ? 1 : 0
+            } catch let error as StoreError {
+                try #require([.damaged, .newerFormat, .io].contains(error.code), "byte \(offset): \(error)")
+                refused += 1
+            }
+        }
+        #expect(lost > 0)
+        print("catalogue: \(lost) flips lost rows, \(refused) were refused")
     }
 }

@@ -6,7 +6,7 @@ import Store
 @Suite struct DamageTests {
     /// An index of two segments, 4 and 1 frames.
     private func index() throws -> (TemporaryDirectory, CacheDirectory, String) {
-        let directory = try TemporaryDirectory()
+        let directory = try TemporaryDirectory(inMemory: true)
         let cache = try directory.cache()
         try Sample.write(5, to: cache)
         return (directory, cache, cache.indexPath(Sample.key()))
@@ -25,10 +25,32 @@ import Store
         }
     }
 
-    @Test func everyFlippedByteOfASegmentIsDetectedOrHarmless() throws {
+    @Test(arguments: [("000000.seg", 64, 58), ("000000.pat", 128, 96)])
+    func everyFlippedByteOfASegmentIsDetectedOrHarmless(name: String, record: Int, used: Int) throws {
         let (directory, cache, path) = try index()
         defer { withExtendedLifetime(directory) {} }
-        let file = path + "/000000.seg"
+        let file = path + "/" + name
+        let good = try contents(file)
+        var harmless: [Int] = []
+        for offset in good.indices {
+            var bad = good
+            bad[offset] ^= UInt8(1 << (offset % 8))
+            try overwrite(file, bad)
+            if try intact(cache) { harmless.append(offset) }
+            // A check of all data finds even what no reader meets.
+            let found = try cache.check(readData: true).damage
+            try #require(!found.isEmpty && found.allSatisfy { $0.file == file }, "byte \(offset): \(found)")
+        }
+        // Only the padding after the parts.
+        let padding = (0..<4).flatMap { number in (used..<record).map { 4096 + record * number + $0 } }
+        #expect(harmless == padding)
+    }
+
+    @Test func everyFlippedByteOfTheSampleIsDetectedOrHarmless() throws {
+        let directory = try TemporaryDirectory(inMemory: true)
+        let cache = try directory.cache()
+        try Sample.write(5, to: cache, keep: .sample)
+        let file = cache.indexPath(Sample.key()) + "/sample.pat"
         let good = try contents(file)
         var harmless: [Int] = []
         for offset in good.indices {
@@ -37,9 +59,7 @@ import Store
             try overwrite(file, bad)
             if try intact(cache) { harmless.append(offset) }
         }
-        // Only the padding after the parts: 56 + 58 = 114 to 128 in each of four records.
-        let padding = (0..<4).flatMap { record in (114..<128).map { 4096 + 128 * record + $0 } }
-        #expect(harmless == padding)
+        #expect(harmless == (0..<5).flatMap { number in (96..<128).map { 4096 + 128 * number + $0 } })
     }
 
     @Test func everyFlippedByteOfTheManifestIsDetectedOrHarmless() throws {
@@ -64,7 +84,7 @@ import Store
         let (directory, cache, path) = try index()
         defer { withExtendedLifetime(directory) {} }
         let manifest = try contents(path + "/manifest.json")
-        for name in ["000000.seg", "manifest.json"] {
+        for name in ["000000.seg", "000000.pat", "manifest.json"] {
             let good = try contents(path + "/" + name)
             // The manifest ends in a line feed, which nothing needs.
             for length in 0..<(good.count - (name == "manifest.json" ? 1 : 0)) {
@@ -89,7 +109,7 @@ import Store
         let (directory, cache, path) = try index()
         defer { withExtendedLifetime(directory) {} }
         let good = try files(path)
-        for cut in stride(from: 0, to: 4632, by: 331) {
+        for cut in stride(from: 0, to: 4376, by: 331) {
             let file = path + "/000000.seg"
             try overwrite(file, Array(try contents(file).prefix(cut)))
             let writer = try Sample.writer(cache)
@@ -98,22 +118,23 @@ import Store
             expectCode(.notFound) { _ = try IndexReader(cache: cache, key: Sample.key()) }
             try Sample.write(5, to: cache)
             #expect(try files(path) == good)
+            let patches = path + "/000001.pat"
+            try overwrite(patches, Array(try contents(patches).prefix(cut)))
+            try Sample.write(5, to: cache)
+            #expect(try files(path) == good)
         }
     }
 
     @Test func damageNamesSegmentFrameAndTheWayOut() throws {
         let (directory, cache, path) = try index()
         defer { withExtendedLifetime(directory) {} }
-        let file = path + "/000000.seg"
+        let file = path + "/000000.pat"
         var bytes = try contents(file)
         bytes[4096 + 2 * 128 + 60] ^= 1
         try overwrite(file, bytes)
         let reader = try IndexReader(cache: cache, key: Sample.key())
-        var buffer = [UInt8](repeating: 0, count: 48)
-        let message = expectCode(.damaged) {
-            try buffer.withUnsafeMutableBytes { try reader.read(part: 0, frame: 2, into: $0) }
-        }
-        #expect(message.contains("000000.seg") && message.contains("frame 2") && message.contains("--force"))
+        let message = expectCode(.damaged) { _ = try Sample.read(reader, 2, part: 0) }
+        #expect(message.contains("000000.pat") && message.contains("frame 2") && message.contains("--force"))
     }
 
     @Test func newerVersionsAreRefusedNamingBoth() throws {
@@ -121,15 +142,15 @@ import Store
         defer { withExtendedLifetime(directory) {} }
         func namesBoth(_ body: () throws -> Void) {
             let message = expectCode(.newerFormat, body)
-            #expect(message.contains("version 2") && message.contains("version 1"))
+            #expect(message.contains("version 3") && message.contains("version 2"))
         }
-        namesBoth { _ = try IndexReader(cache: cache, key: Sample.key(version: 2)) }
-        namesBoth { _ = try Sample.writer(cache, key: Sample.key(version: 2)) }
-        // A whole segment of version 2.
+        namesBoth { _ = try IndexReader(cache: cache, key: Sample.key(version: 3)) }
+        namesBoth { _ = try Sample.writer(cache, key: Sample.key(version: 3)) }
+        // A whole segment of version 3.
         let file = path + "/000000.seg"
         let good = try contents(file)
         var newer = good
-        newer[8] = 2
+        newer[8] = 3
         var header = Array(newer.prefix(4088))
         header.put(Checksum.of(header))
         newer.replaceSubrange(0..<4096, with: header)
@@ -139,7 +160,7 @@ import Store
         #expect(try contents(file) == newer)
         try overwrite(file, good)
         let manifest = String(decoding: try contents(path + "/manifest.json"), as: UTF8.self)
-        let changed = manifest.replacingOccurrences(of: "\"format\":1", with: "\"format\":2")
+        let changed = manifest.replacingOccurrences(of: "\"format\":2", with: "\"format\":3")
         try overwrite(path + "/manifest.json", Array(changed.utf8))
         namesBoth { _ = try IndexReader(directory: path) }
     }
@@ -151,7 +172,8 @@ import Store
         let good = try contents(file)
         // Valid checksums, impossible numbers.
         for (from, to) in [
-            (#""recordBytes":128"#, #""recordBytes":0"#), (#""recordBytes":128"#, #""recordBytes":-64"#),
+            (#""frameBytes":64"#, #""frameBytes":0"#), (#""frameBytes":64"#, #""frameBytes":-64"#),
+            (#""patchBytes":128"#, #""patchBytes":0"#), (#""stream":"patch""#, #""stream":"frame""#),
             (#""bytes":48"#, #""bytes":9223372036854775807"#), (#""bytes":48"#, #""bytes":-9"#),
             (#""bytes":48"#, #""bytes":1e99"#), (#""stream":0"#, #""stream":"x""#),
         ] {

@@ -16,11 +16,16 @@ import Store
         #expect(reader.manifest.segments.map(\.file) == ["000000.seg", "000001.seg", "000002.seg"])
         #expect(reader.manifest.segments.map(\.count) == [4, 4, 2])
         #expect(reader.manifest.segments.map(\.first) == [0, 4, 8])
-        // Head 56 bytes, parts 58 bytes, padded to 128.
-        #expect(reader.manifest.segments.map(\.bytes) == [4096 + 512 + 24, 4096 + 512 + 24, 4096 + 256 + 24])
+        // Head 48 bytes, part 10, padded to 64; head 48, part 48, padded to 128.
+        #expect(reader.manifest.segments.map(\.bytes) == [4096 + 256 + 24, 4096 + 256 + 24, 4096 + 128 + 24])
+        #expect(reader.manifest.patches.files.map(\.file) == ["000000.pat", "000001.pat", "000002.pat"])
+        #expect(reader.manifest.patches.files.map(\.bytes) == [4096 + 512 + 24, 4096 + 512 + 24, 4096 + 256 + 24])
+        #expect(reader.patchFrames == Array(0..<10) && reader.hasAllPatches)
         #expect(try reader.layout == Sample.layout)
         let names = try files(cache.indexPath(Sample.key())).keys.sorted()
-        #expect(names == ["000000.seg", "000001.seg", "000002.seg", "manifest.json"])
+        #expect(names == [
+                "000000.pat", "000000.seg", "000001.pat", "000001.seg", "000002.pat", "000002.seg", "manifest.json",
+            ])
     }
 
     @Test func readerRefusesWhatDoesNotExist() throws {
@@ -117,7 +122,7 @@ import Store
         expectCode(.damaged) { _ = try IndexReader(cache: cache, key: Sample.key()) }
         let writer = try Sample.writer(cache)
         #expect(writer.framesDone == 4)
-        #expect(try Set(files(path).keys) == ["000000.seg"])
+        #expect(try Set(files(path).keys) == ["000000.seg", "000000.pat"])
         writer.discard()
         let other = try IndexWriter(cache: cache, key: Sample.key(), layout: try Sample.layout, framesPerSegment: 3)
         #expect(other.framesDone == 0)
@@ -141,8 +146,8 @@ import Store
         let cache = try directory.cache()
         let writer = try Sample.writer(cache)
         try Sample.append(writer, frame: 0)
-        let wrong = try Sample.manifest(2, [])
-        expectCode(.badKey) { try writer.finish { _, _ in wrong } }
+        let wrong = try Sample.manifest(2)
+        expectCode(.badKey) { try writer.finish { _ in wrong } }
         try Sample.finish(writer)
         try Sample.verify(try IndexReader(cache: cache, key: Sample.key()), frames: 1)
     }
@@ -152,7 +157,7 @@ import Store
         var ids: Set<String> = [base.id]
         let changes: [(inout IndexKey) -> Void] = [
             { $0.content = "abd" }, { $0.stream = 1 }, { $0.sampling = "2/1" }, { $0.preprocessing = "crop" },
-            { $0.model = "tower2" }, { $0.record = "f32" }, { $0.formatVersion = 2 },
+            { $0.model = "tower2" }, { $0.record = "f32" }, { $0.formatVersion = 3 },
             { ($0.sampling, $0.preprocessing) = ("1/1p", "ad") },
         ]
         for change in changes {

@@ -45,10 +45,10 @@ import Store
         #expect(error?.message.contains("bytes do not fit") == true)
         #expect(frames > 12 && writer.framesDone == frames / 4 * 4)
         // The open segment is gone, so there is room again for the manifest.
-        try writer.finish { frames, segments in
+        try writer.finish { contents in
             Manifest(
                 key: Sample.key(), layout: layout, name: "n", path: "p", fileSize: 1, modified: 1, inode: 1,
-                timeBase: [1, 1], frames: frames, segments: segments, state: "partial", created: "", modelName: "")
+                timeBase: [1, 1], contents: contents, state: "partial", created: "", modelName: "")
         }
         let reader = try IndexReader(cache: cache, key: Sample.key())
         #expect(reader.entries.count == frames / 4 * 4)

@@ -8,8 +8,13 @@ import Store
 final class TemporaryDirectory: Sendable {
     let path: String
 
-    init() throws {
-        var template = Array("/tmp/longtake-store-XXXXXX".utf8CString)
+    /// In memory where there is such a file system: then flushes cost nothing.
+    convenience init(inMemory: Bool) throws {
+        try self.init(below: inMemory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp")
+    }
+
+    init(below folder: String = "/tmp") throws {
+        var template = Array((folder + "/longtake-store-XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else { throw CocoaError(.fileWriteUnknown) }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
@@ -19,19 +24,19 @@ final class TemporaryDirectory: Sendable {
     func cache(_ name: String = "cache") throws -> CacheDirectory { try CacheDirectory(path: path + "/" + name) }
 }
 
-/// A small index: parts of 48 and 10 bytes, every byte a function of frame and position.
+/// A small index: 48 bytes of patches and 10 of the frame stream, every byte a function of frame and position.
 enum Sample {
     static let segment = 4
     static var layout: RecordLayout {
         get throws {
             try RecordLayout(parts: [
-                RecordPart(name: "patches", bytes: 48, format: "f16[24]"),
+                RecordPart(name: "patches", bytes: 48, format: "f16[24]", stream: .patch),
                 RecordPart(name: "pooled", bytes: 10, format: "u8[10]"),
             ])
         }
     }
 
-    static func key(_ content: String = "abc", version: Int = 1) -> IndexKey {
+    static func key(_ content: String = "abc", version: Int = 2) -> IndexKey {
         IndexKey(
             content: content, stream: 0, sampling: "1/1", preprocessing: "pad", model: "tower", record: "f16",
             formatVersion: version)
@@ -48,18 +53,21 @@ enum Sample {
     }
 
     static func manifest(
-        _ frames: Int, _ segments: [SegmentSummary], key: IndexKey = Sample.key(), state: String = "complete",
+        _ frames: Int, key: IndexKey = Sample.key(), state: String = "complete",
         name: String = "talk.mp4"
     ) throws -> Manifest {
         Manifest(
             key: key, layout: try layout, name: name, path: "/videos/" + name, fileSize: 1234, modified: 99,
-            inode: UInt64.max - 3, timeBase: [1, 512], frames: frames, segments: segments, state: state,
+            inode: UInt64.max - 3, timeBase: [1, 512],
+            contents: IndexContents(frames: frames, segments: [], patches: PatchFiles(kept: .all)), state: state,
             warnings: ["one"], counters: ["late": 2], duration: 10.1, created: "2025-01-02T03:04:05Z",
             modelName: "tower")
     }
 
-    static func writer(_ cache: CacheDirectory, key: IndexKey = Sample.key()) throws -> IndexWriter {
-        try IndexWriter(cache: cache, key: key, layout: try layout, framesPerSegment: segment)
+    static func writer(
+        _ cache: CacheDirectory, key: IndexKey = Sample.key(), keep: PatchKeeping = .all, segment: Int = Sample.segment
+    ) throws -> IndexWriter {
+        try IndexWriter(cache: cache, key: key, layout: try layout, keep: keep, framesPerSegment: segment)
     }
 
     static func append(_ writer: IndexWriter, frame: Int) throws {
@@ -72,31 +80,35 @@ enum Sample {
 
     static func finish(_ writer: IndexWriter, key: IndexKey = Sample.key(), state: String = "complete") throws {
         let layout = try layout
-        try writer.finish { frames, segments in
+        try writer.finish { contents in
             Manifest(
                 key: key, layout: layout, name: "talk.mp4", path: "/videos/talk.mp4", fileSize: 1234, modified: 99,
-                inode: 7, timeBase: [1, 512], frames: frames, segments: segments, state: state,
+                inode: 7, timeBase: [1, 512], contents: contents, state: state,
                 created: "2025-01-02T03:04:05Z", modelName: "tower")
         }
     }
 
     /// Writes an index of `frames` frames in one go.
-    static func write(_ frames: Int, to cache: CacheDirectory, key: IndexKey = Sample.key()) throws {
-        let writer = try writer(cache, key: key)
+    static func write(
+        _ frames: Int, to cache: CacheDirectory, key: IndexKey = Sample.key(), keep: PatchKeeping = .all,
+        segment: Int = Sample.segment
+    ) throws {
+        let writer = try writer(cache, key: key, keep: keep, segment: segment)
         for frame in writer.framesDone..<max(frames, writer.framesDone) { try append(writer, frame: frame) }
         try finish(writer, key: key)
     }
 
-    /// Reads every part of every frame and compares it; throws what the reader throws.
+    /// Reads everything there is and compares it; throws what the reader throws.
     static func verify(_ reader: IndexReader, frames: Int) throws {
         try #require(reader.entries == (0..<frames).map(entry))
-        for frame in 0..<frames {
-            for part in 0..<2 {
-                var buffer = [UInt8](repeating: 0, count: reader.layout.parts[part].bytes)
-                try buffer.withUnsafeMutableBytes { try reader.read(part: part, frame: frame, into: $0) }
-                try #require(buffer == bytes(frame, part: part))
-            }
-        }
+        for frame in 0..<frames { try #require(try read(reader, frame, part: 1) == bytes(frame, part: 1)) }
+        for frame in reader.patchFrames { try #require(try read(reader, frame, part: 0) == bytes(frame, part: 0)) }
+    }
+
+    static func read(_ reader: IndexReader, _ frame: Int, part: Int) throws -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: reader.layout.parts[part].bytes)
+        try buffer.withUnsafeMutableBytes { try reader.read(part: part, frame: frame, into: $0) }
+        return buffer
     }
 }
 
@@ -104,10 +116,10 @@ func contents(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL
 
 func overwrite(_ path: String, _ bytes: [UInt8]) throws { try Data(bytes).write(to: URL(fileURLWithPath: path)) }
 
-/// The files of an index by name, without the lock.
+/// The files of an index by name, without its locks.
 func files(_ directory: String) throws -> [String: [UInt8]] {
     var found: [String: [UInt8]] = [:]
-    for name in try FileManager.default.contentsOfDirectory(atPath: directory) where name != ".lock" {
+    for name in try FileManager.default.contentsOfDirectory(atPath: directory) where !name.hasPrefix(".") {
         found[name] = try contents(directory + "/" + name)
     }
     return found

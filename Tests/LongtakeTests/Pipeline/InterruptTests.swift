@@ -94,7 +94,8 @@ extension LongtakeTests {
             let reader = try IndexReader(directory: index)
             let segment = index + "/" + (try #require(reader.manifest.segments.first)).file
             let handle = try #require(FileHandle(forUpdatingAtPath: segment))
-            let middle = UInt64(made.bytes / 2)
+            // In the middle of a token: headers have 4096 bytes.
+            let middle = UInt64(4096 + (reader.manifest.segments[0].bytes - 4096) / 2)
             try handle.seek(toOffset: middle)
             let byte = try #require(try handle.read(upToCount: 1)?.first)
             try handle.seek(toOffset: middle)

@@ -113,19 +113,23 @@ extension CacheDirectory {
             for index in try contents() {
                 let directory = indexesPath + "/" + index.name
                 switch index.state {
-                case .older, .unfinished where unfinished:
+                case .newer, .damaged, .setAside: continue
+                case .complete, .partial, .older, .unfinished: break
+                }
+                var goes = false
+                if case .older = index.state { goes = true }
+                if goes || unfinished && index.state == .unfinished {
                     if let reason = try dryRun ? whyNot(index) : evict(index) {
                         report.pinned.append(
                             PinnedIndex(indexID: index.name, name: nil, bytes: index.bytes, reason: reason))
                     } else {
                         report.add(removal(kind(of: index), index, bytes: index.bytes))
                     }
-                case .complete, .partial, .unfinished:
-                    guard let lock = try? IndexLock(directory: directory) else { continue }
-                    defer { lock.release() }
-                    try removeTemporaryFiles(in: directory, indexID: index.name, dryRun, &report)
-                default: continue
+                    continue
                 }
+                guard let lock = try? IndexLock(directory: directory) else { continue }
+                defer { lock.release() }
+                try removeTemporaryFiles(in: directory, indexID: index.name, dryRun, &report)
             }
             return report
         }

@@ -50,8 +50,8 @@ extension CacheDirectory {
     }
 
     /// The bytes this cache may have: `wanted`, else what `limits.json` remembers, else 80 % of what is free now and what
-    /// is in the cache already, remembered from then on.
-    public func limit(_ wanted: CacheSize? = nil) throws -> Int64 {
+    /// is in the cache already, remembered from then on unless `remember` is false.
+    public func limit(_ wanted: CacheSize? = nil, remember: Bool = true) throws -> Int64 {
         if let wanted { return try wanted.bytes(at: path) }
         let file = path + "/" + Self.limitsName
         if let data = FileManager.default.contents(atPath: file),

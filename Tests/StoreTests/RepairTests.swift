@@ -24,8 +24,9 @@ import Store
         #expect(damage.map(\.file) == [path + "/" + name] && damage.map(\.frame) == [frame])
         #expect(damage[0].indexID == Sample.key().id && damage[0].name == "talk.mp4")
         // Two of two parts of the data: the damage is in one of them.
-        let parts = try ["1/2", "2/2"].map {
-            try cache.check(readData: true, subset: try #require(CheckSubset($0))).damage.count
+        let parts = try ["1/2", "2/2"].map { (text: String) throws -> Int in
+            let part: CheckSubset = try #require(CheckSubset(text))
+            return try cache.check(readData: true, subset: part).damage.count
         }
         #expect(parts.sorted() == [0, 1])
 

@@ -59,7 +59,7 @@ final class FrameQueue: @unchecked Sendable {
 
     /// Fills `batch` from its start with the next frames, `most` at most, in order, and returns how many came: fewer only
     /// at the end.
-    func take(into batch: inout [Frame], most: Int) throws -> Int {
+    func take(into batch: inout [Frame], most: Int = .max) throws -> Int {
         condition.lock()
         defer { condition.unlock() }
         var taken = 0

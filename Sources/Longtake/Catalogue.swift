@@ -25,7 +25,8 @@ public struct RecordingSummary: Sendable, Codable {
     public var samplingName: String { sampling.split(separator: ":").prefix(2).joined(separator: " ") }
 
     private enum CodingKeys: String, CodingKey {
-        case id, index, name, path, frames, duration, bytes, state, model, sampling, record, created, segments, patches, warnings
+        case id, index, name, path, frames, duration, bytes, state, model, sampling, record, created, segments, patches,
+            warnings
         case counters
         case pathBase64 = "path_b64"
     }

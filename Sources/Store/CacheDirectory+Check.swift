@@ -128,7 +128,9 @@ extension CacheDirectory {
         }
         return ((try? Posix.names(in: directory)) ?? []).compactMap { name in
             if name == "sample.pat" { return (name, SegmentFormat.sampleNumber, .patch, nil) }
-            guard name.hasSuffix(".seg") || name.hasSuffix(".pat"), let number = Int(name.dropLast(4)) else { return nil }
+            guard name.hasSuffix(".seg") || name.hasSuffix(".pat"), let number = Int(name.dropLast(4)) else {
+                return nil
+            }
             return (name, number, name.hasSuffix(".seg") ? .frame : .patch, nil)
         }
     }

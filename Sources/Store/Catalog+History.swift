@@ -56,7 +56,9 @@ extension Catalog {
         }
 
         static let table = "answer"
-        static let columns = ["id", "indexID", "created", "question", "answer", "found", "evidence", "model", "checksum"]
+        static let columns = [
+            "id", "indexID", "created", "question", "answer", "found", "evidence", "model", "checksum",
+        ]
     }
 
     /// Adds a job, or replaces the one with its id.

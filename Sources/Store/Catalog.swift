@@ -221,9 +221,11 @@ public final class Catalog: Sendable {
     private static func row(_ row: Row) throws -> RecordingRow? {
         let fields = CatalogFields(row)
         var result = RecordingRow(
-            path: try fields.required("path"), pathBase64: try fields.text("pathBase64"), size: try fields.number("size"),
+            path: try fields.required("path"), pathBase64: try fields.text("pathBase64"),
+            size: try fields.number("size"),
             modified: try fields.number("modified"), inode: UInt64(bitPattern: try fields.number("inode")),
-            content: try fields.required("content"), indexID: try fields.required("indexID"), added: try fields.required("added"),
+            content: try fields.required("content"), indexID: try fields.required("indexID"),
+            added: try fields.required("added"),
             state: try fields.required("state"), error: try fields.text("error"))
         result.id = try fields.required("id")
         return try fields.required("checksum") == result.checksum ? result : nil

@@ -91,7 +91,8 @@ extension StoreError {
     }
 
     static func full(_ path: String, needed: Int64, limit: Int64, used: Int64, pinned: [String]) -> StoreError {
-        let list = pinned.isEmpty ? "nothing in it can go" : "what is in it cannot go: " + pinned.joined(separator: ", ")
+        let list =
+            pinned.isEmpty ? "nothing in it can go" : "what is in it cannot go: " + pinned.joined(separator: ", ")
         return StoreError(
             .cacheFull,
             "\(path) may hold \(limit) bytes and holds \(used): there is no room for \(needed) more, and \(list); "
@@ -113,7 +114,8 @@ extension StoreError {
     static func older(_ path: String, found: Int, known: Int) -> StoreError {
         StoreError(
             .olderFormat,
-            "\(path) has format version \(found), this program reads version \(known): `longtake cache prune` removes it")
+            "\(path) has format version \(found), this program reads version \(known): `longtake cache prune` removes it"
+        )
     }
 
     static func olderKey(_ found: Int, known: Int) -> StoreError {

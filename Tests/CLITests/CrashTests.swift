@@ -95,7 +95,9 @@ import Testing
                 } else {
                     try #require(process.terminationStatus == 0, "seed \(seed): \(said)")
                 }
-                guard try folder(tool) != nil || FileManager.default.fileExists(atPath: tool.path("cache")) else { continue }
+                guard try folder(tool) != nil || FileManager.default.fileExists(atPath: tool.path("cache")) else {
+                    continue
+                }
                 let check = try tool.run("cache", "verify", "--read-data", "--json")
                 try #require(check.status == 0, "seed \(seed), kill \(kills): \(check.text) \(check.errors)")
                 if !wasKilled, !arguments.contains("--force") || attempt > 0 {

@@ -23,7 +23,8 @@ import Store
         #expect(reader.patchFrames == Array(0..<10) && reader.hasAllPatches)
         #expect(try reader.layout == Sample.layout)
         let names = try files(cache.indexPath(Sample.key())).keys.sorted()
-        #expect(names == [
+        #expect(
+            names == [
                 "000000.pat", "000000.seg", "000001.pat", "000001.seg", "000002.pat", "000002.seg", "manifest.json",
             ])
     }

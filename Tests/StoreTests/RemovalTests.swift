@@ -40,7 +40,9 @@ import Store
         for (number, name) in ["new", "old"].enumerated() {
             let path = cache.derivedPath + "/" + name
             try overwrite(path, [UInt8](repeating: 0, count: 5000))
-            var times = [timespec(tv_sec: 1_000_000 - number, tv_nsec: 0), timespec(tv_sec: 1_000_000 - number, tv_nsec: 0)]
+            var times = [
+                timespec(tv_sec: 1_000_000 - number, tv_nsec: 0), timespec(tv_sec: 1_000_000 - number, tv_nsec: 0),
+            ]
             utimensat(AT_FDCWD, path, &times, 0)
         }
         #expect(said(try cache.shrink(to: full + 5000, dryRun: true)) == ["derived old"])

@@ -45,7 +45,8 @@ struct RecordCodec {
         case .f32:
             return try RecordLayout(parts: [
                 RecordPart(name: "token", bytes: tokens * 4, format: "f32[\(tokenRows),\(tokenWidth)]"),
-                RecordPart(name: "patches", bytes: patches * 4, format: "f32[\(patchRows),\(patchWidth)]", stream: .patch),
+                RecordPart(
+                    name: "patches", bytes: patches * 4, format: "f32[\(patchRows),\(patchWidth)]", stream: .patch),
             ])
         }
     }

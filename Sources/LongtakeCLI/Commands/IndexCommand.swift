@@ -51,7 +51,8 @@ struct IndexCommand: ParsableCommand {
     var cacheMax: String?
 
     @Option(
-        help: "How long to wait where another process writes the same index; not at all by default. (env: LONGTAKE_WAIT_LOCK)"
+        help:
+            "How long to wait where another process writes the same index; not at all by default. (env: LONGTAKE_WAIT_LOCK)"
     )
     var waitLock: TimeArgument?
 

@@ -25,7 +25,9 @@ import Testing
         #expect(try tool.run("ls", "--json").list().first?["patches"] as? String == "sample")
         let again = try done(try tool.run("index", video, "--fps", "60", "--keep", "tokens", "--json"))
         #expect(again["action"] as? String == "unchanged")
-        let large = try done(try tool.run("index", video, "--fps", "60", "--json"))
+        let taken = try done(try tool.run("index", video, "--fps", "60", "--json"))
+        #expect(taken["action"] as? String == "unchanged", "nobody asked for patches")
+        let large = try done(try tool.run("index", video, "--fps", "60", "--keep", "patches", "--json"))
         #expect(large["action"] as? String == "new" && large["index"] as? String == id)
         #expect((large["bytes"] as? Int ?? 0) > 2 * (small["bytes"] as? Int ?? .max))
         #expect(try tool.run("ls", "--json").list().count == 1)
@@ -48,7 +50,8 @@ import Testing
         #expect(answers[0] != nil && answers[0] == answers[1])
         #expect(try other.run("ls", "--json").list().first?["patches"] as? String == "sample")
         // Every frame's patches are there: nothing to make anew.
-        #expect(try done(try tool.run("index", video, "--json"))["action"] as? String == "unchanged")
+        let again = try done(try other.run("index", video, "--keep", "patches", "--json"))
+        #expect(again["action"] as? String == "unchanged")
     }
 
     @Test func `the cache stays below its limit`() throws {

@@ -6,8 +6,9 @@ public struct IndexOptions: Sendable {
     public var framesPerSecond = 1.0
     public var sampling = FrameRequest.Sampling.grid
     public var record = RecordKind.standard
-    /// Whose patches stay. Not part of the key: an index with patches serves one without.
-    public var keep = Keep.patches
+    /// Whose patches stay. Not part of the key: an index with patches serves one without, and one without is made anew only
+    /// where patches are asked for. Nil: a new index has patches, what is there is taken as it is.
+    public var keep: Keep?
     public var stream: Int?
     /// Index again even where a complete index exists.
     public var force = false
@@ -55,7 +56,7 @@ public struct IndexOptions: Sendable {
 
     /// - Throws: `LongtakeError` `bad_request` naming what is known.
     public mutating func set(
-        sampling: String, record: String = RecordKind.standard.rawValue, keep: String = Keep.patches.rawValue
+        sampling: String, record: String = RecordKind.standard.rawValue, keep: String? = nil
     ) throws {
         func unknown(_ what: String, _ word: String, _ known: [String]) -> LongtakeError {
             LongtakeError(
@@ -65,8 +66,10 @@ public struct IndexOptions: Sendable {
             throw unknown("sampling", sampling, Self.samplings)
         }
         guard let knownRecord = RecordKind(rawValue: record) else { throw unknown("record", record, Self.records) }
-        guard let knownKeep = Keep(rawValue: keep) else { throw unknown("kind to keep", keep, Self.keeps) }
-        self.keep = knownKeep
+        if let keep {
+            guard let known = Keep(rawValue: keep) else { throw unknown("kind to keep", keep, Self.keeps) }
+            self.keep = known
+        }
         self.sampling = knownSampling
         self.record = knownRecord
     }

@@ -132,7 +132,7 @@ public final class Indexer {
         return IndexPlan(
             path: file.displayPath, info: probe.info, frames: frames,
             bytes: frames.map { finalBytes(frames: $0) },
-            bytesPerFrame: options.keep == .patches ? layout.recordBytes : layout.frameBytes,
+            bytesPerFrame: keeping == .all ? layout.recordBytes : layout.frameBytes,
             freeBytes: try library.cache.freeBytes(), cacheBytes: try library.cache.usedBytes(),
             cacheMaxBytes: try library.cacheLimit(remember: false), notes: probe.notes,
             estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: try isIndexed(file))
@@ -154,11 +154,16 @@ public final class Indexer {
     }
 
     /// Whether an index has what the options ask for.
-    private func serves(_ reader: IndexReader) -> Bool { options.keep == .tokens || reader.hasAllPatches }
+    private func serves(_ reader: IndexReader) -> Bool { options.keep != .patches || reader.hasAllPatches }
+
+    private var keeping: PatchKeeping { options.keep?.keeping ?? .all }
+
+    /// Another process finished the index between the look at it and the lock.
+    private struct FinishedMeanwhile: Error {}
 
     /// What an index of so many frames takes in the end.
     private func finalBytes(frames: Int) -> Int64 {
-        guard options.keep == .tokens else { return Int64(frames) * Int64(layout.recordBytes) }
+        guard keeping == .sample else { return Int64(frames) * Int64(layout.recordBytes) }
         let sample = frames > 0 ? PatchSample.indices(frames: frames).count : 0
         return Int64(frames) * Int64(layout.frameBytes) + Int64(sample) * Int64(layout.patchBytes)
     }
@@ -174,11 +179,11 @@ public final class Indexer {
     }
 
     /// The frames there will be, nil where nobody knows.
-    private func checkSpace(_ file: RecordingFile, framesDone: Int) throws -> Int? {
+    private func checkSpace(_ file: RecordingFile, framesDone: Int, keep: PatchKeeping) throws -> Int? {
         let total = frames(try FrameStream.probe(file, request: request()).info)
         let left = max(0, (total ?? 0) - framesDone)
         let bytes = IndexWriter.bytes(
-            first: framesDone, frames: left, layout: layout, keep: options.keep.keeping)
+            first: framesDone, frames: left, layout: layout, keep: keep)
         let cache = library.cache
         let (free, limit, used) = (try cache.freeBytes(), try library.cacheLimit(), try cache.usedBytes())
         let advice =
@@ -230,6 +235,8 @@ public final class Indexer {
         while true {
             do {
                 return try make(file, content: content, start: start, progress: progress)
+            } catch is FinishedMeanwhile {
+                continue
             } catch let error as StoreError where error.code == .locked && clock.now < end {
                 // Another process has it: perhaps it is done when the lock is free.
                 Thread.sleep(forTimeInterval: 0.1)
@@ -243,7 +250,7 @@ public final class Indexer {
     ) throws -> IndexOutcome {
         let clock = ContinuousClock()
         let key = key(content: content)
-        var lacksPatches = false
+        var (lacksPatches, keep) = (false, keeping)
         if !options.force, let reader = try? IndexReader(cache: library.cache, key: key) {
             if serves(reader), !reader.manifest.isToBeContinued {
                 library.cache.tidy(indexID: key.id)
@@ -253,12 +260,14 @@ public final class Indexer {
                     seconds: (clock.now - start).seconds, framesNow: 0)
             }
             lacksPatches = !serves(reader)
+            // One that was ended early goes on as it began.
+            if options.keep == nil, reader.manifest.patches.kept == .sample { keep = .sample }
         }
         // The old index stays until the new one is complete.
         let previous = options.force || lacksPatches ? try library.cache.setAside(indexID: key.id) : nil
         let made: (manifest: Manifest, result: DecodeResult, resumed: Int)
         do {
-            made = try write(file, key, start: start, replaces: previous != nil, progress: progress)
+            made = try write(file, key, keep, start: start, replaces: previous != nil, progress: progress)
         } catch {
             try previous?.restore()
             throw error
@@ -272,17 +281,22 @@ public final class Indexer {
     }
 
     private func write(
-        _ file: RecordingFile, _ key: IndexKey, start: ContinuousClock.Instant, replaces: Bool,
+        _ file: RecordingFile, _ key: IndexKey, _ keep: PatchKeeping, start: ContinuousClock.Instant, replaces: Bool,
         progress: (IndexProgress) -> Void
     ) throws -> (Manifest, DecodeResult, resumed: Int) {
         let writer = try IndexWriter(
-            cache: library.cache, key: key, layout: layout, keep: options.keep.keeping)
+            cache: library.cache, key: key, layout: layout, keep: keep)
+        if !replaces, let reader = try? IndexReader(cache: library.cache, key: key), serves(reader),
+            !reader.manifest.isToBeContinued
+        {
+            throw FinishedMeanwhile()
+        }
         let resumed = writer.framesDone
         var result: DecodeResult
         do {
-            let total = try checkSpace(file, framesDone: resumed)
+            let total = try checkSpace(file, framesDone: resumed, keep: keep)
             let budget = CacheBudget(cache: library.cache, limit: try library.cacheLimit())
-            let (layout, keep) = (layout, options.keep.keeping)
+            let layout = layout
             writer.beforeSegment = { first, frames in
                 let count = min(frames, total.map { max(1, $0 - first) } ?? frames)
                 try budget.makeRoom(

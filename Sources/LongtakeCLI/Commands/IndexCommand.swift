@@ -38,8 +38,8 @@ struct IndexCommand: ParsableCommand {
 
     @Option(
         help: """
-            patches (default): every frame's patches stay. tokens: only those of a sample of at most 128 frames, 8 KB a \
-            frame at full size. (env: LONGTAKE_KEEP)
+            patches: every frame's patches stay, as they do in a new index; one without is made anew. tokens: only those of a \
+            sample of at most 128 frames, 8 KB a frame at full size. (env: LONGTAKE_KEEP)
             """)
     var keep: String?
 

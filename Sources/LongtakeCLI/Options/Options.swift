@@ -159,7 +159,7 @@ struct SamplingOptions: ParsableArguments {
         try options.set(
             sampling: sampling ?? Environment.text("SAMPLING") ?? "grid",
             record: record ?? Environment.text("RECORD") ?? "default",
-            keep: keep ?? Environment.text("KEEP") ?? "patches")
+            keep: keep ?? Environment.text("KEEP"))
         if let seconds = try waitLock?.seconds ?? Environment.text("WAIT_LOCK").map(Self.time) {
             options.lockWait = seconds
         }

@@ -194,7 +194,10 @@ def main() -> None:
     counts = {"llava": sum(p.numel() for p in llava.parameters()), "clip": sum(p.numel() for p in clip.parameters())}
     print(json.dumps(counts), flush=True)
     if options.out:
-        export(options.out, clip, llava, work.tokenizer.files, work.clip_tokenizer.files, NOTE)
+        # Of 582 held-out answers with nothing to see this share of attention tells 97 %, and 99.9 % of 3,371 with something.
+        evidence = {"heads": [list(train_language.SHOWER)], "found": 0.5}
+        export(options.out, clip, llava, work.tokenizer.files, work.clip_tokenizer.files, NOTE,
+               {"config.json": {"longtake_evidence": evidence}})
 
 
 if __name__ == "__main__":

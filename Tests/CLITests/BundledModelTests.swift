@@ -1,0 +1,45 @@
+import Foundation
+import Testing
+
+/// The model that comes with the repository, asked through the program about recordings of its world.
+@Suite struct BundledModelTests {
+    struct Recording: Decodable, CustomTestStringConvertible {
+        struct Question: Decodable {
+            let text: String
+            let answer: String
+        }
+
+        let file: String
+        let questions: [Question]
+        var testDescription: String { file }
+    }
+
+    static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().path
+    static let folder = repository + "/Tests/Fixtures/desk/"
+    static let recordings = Result {
+        try JSONDecoder().decode([Recording].self, from: Data(contentsOf: URL(filePath: folder + "desk.json")))
+    }
+
+    /// H.264, HEVC and VP9, three things each; twelve kinds of questions per recording, in one go.
+    @Test func `the bundled model knows its world`() throws {
+        for recording in try Self.recordings.get() {
+            let tool = try Tool()
+            defer { tool.remove() }
+            let asked = recording.questions.map(\.text)
+            let result = try tool.run(
+                ["ask", Self.folder + recording.file] + asked + [
+                    "--model", Self.repository + "/Models/nano", "--max-tokens", "64", "--json",
+                ])
+            #expect(result.status == 0, "\(result.errors)")
+            let answers = try result.text.split(separator: "\n").map {
+                try JSONDecoder().decode(Answer.self, from: Data($0.utf8)).answer
+            }
+            #expect(answers == recording.questions.map(\.answer), "\(recording.file)")
+        }
+    }
+
+    private struct Answer: Decodable {
+        let answer: String
+    }
+}

@@ -483,12 +483,12 @@ def sampled_part(value: dict) -> list[str]:
         *table(["kind", *parts], rows)]
 
 
-def claims_part(ablation: dict, sampled: dict | None) -> list[str]:
+def claims_part(ablation: dict, sampled: dict) -> list[str]:
     def cell(part: dict, name: str) -> str:
         return f"{100 * part[name]:.1f} %" if name in part else "–"
     rows = [[part["what"], "ablated", "10–60 s", cell(part, "read: things"), f"**{cell(part, 'all')}**",
              *(cell(part, kind) for kind in CLAIM_KINDS)] for part in ablation.values()]
-    for name, part in (sampled or {"settings": {}})["settings"].items():
+    for name, part in sampled["settings"].items():
         rows.append([name, "bundled", "10 min", "–", f"**{share(part['overall'])}**",
                      *(share(part["kinds"].get(kind)) for kind in CLAIM_KINDS)])
     first = next(iter(ablation.values()))
@@ -498,7 +498,7 @@ def claims_part(ablation: dict, sampled: dict | None) -> list[str]:
         f"language model, which begins as the bundled one, is tuned to it ({first['language steps']} steps). That is far less than the bundled model got, so these rows compare "
         "with each other and with nothing else. Asked in PyTorch about held-out recordings of the training split, a run of like frames being one row. “Read”: the things "
         "that linear probes read from a frame's tokens. Bundled: the bundled model as it is, asked through the program about recordings of the test split with fewer frames.", "",
-        "```", "python Training/ablate.py --work out/training", *([sampled["command"]] if sampled else []), "```", "",
+        "```", "python Training/ablate.py --work out/training", sampled["command"], "```", "",
         *table(["variant", "model", "recordings", "read", "**right**", *CLAIM_KINDS], rows)]
 
 
@@ -545,12 +545,12 @@ def report(args: argparse.Namespace) -> None:
     text = RULE.splitlines() + [""]
     parts = {"short": short_part, "length": lambda value: length_part(value, args.out), "sampled": sampled_part,
              "check-model": model_part, "check-clip": clip_part}
+    known = {file.stem: json.loads(file.read_text()) for file in args.report.glob("*.json")}
     for name, part in parts.items():
-        file = args.report / f"{name}.json"
-        if file.exists():
-            text += part(json.loads(file.read_text()))
-            if name == "sampled" and (args.report / "ablation.json").exists():
-                text += claims_part(json.loads((args.report / "ablation.json").read_text()), json.loads(file.read_text()))
+        if name in known:
+            text += part(known[name])
+    if {"ablation", "sampled"} <= known.keys():
+        text += claims_part(known["ablation"], known["sampled"])
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "evaluation.md").write_text("\n".join(text).rstrip() + "\n")
     print(args.out / "evaluation.md")

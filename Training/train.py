@@ -28,7 +28,8 @@ from export import export
 from model import ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower
 from tokenizer import ClipTokenizer, Tokenizer, build, build_clip
 
-STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 1500, "order": 4200, "pointing": 1000, "topic": 10000, "last": 5000, "clip": 2500}
+STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 1500,
+         "order": 4200, "pointing": 1000, "topic": 10_000, "last": 5000, "clip": 2500}
 LAST = "last"
 """The language model's last stage."""
 WIDE = {"pointing", "topic", "last"}

@@ -7,6 +7,7 @@ Several questions share one recording: each sees prefix and frames, and nothing 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,13 +231,19 @@ class Reader:
         self.watched: Tensor | None = None
         self.asked: Tensor | None = None
         self.looks: list[Tensor] = []
+        self.shown = slice(0)
 
     @torch.no_grad()
-    def cache(self, file: Path | None = None) -> None:
-        """Keeps the visual tokens of the whole bank: for as long as nothing before the language model changes."""
-        if file is not None and file.exists():
-            self.tokens = torch.load(file)
-            return
+    def cache(self, folder: Path | None = None) -> None:
+        """Keeps the visual tokens of the whole bank, in a folder too: for as long as nothing before the language model changes."""
+        body, file = self.llava.model, None
+        if folder is not None:
+            parts = [body.compressor, body.mm_projector, body.prefusion_layers]
+            weights = b"".join(p.detach().numpy().tobytes() for part in parts for p in part.parameters())
+            file = folder / f"tokens-{len(self.bank.patches)}-{hashlib.sha256(weights).hexdigest()[:12]}.pt"
+            if file.exists():
+                self.tokens = torch.load(file)
+                return
         self.tokens = torch.cat([self.visual(part) for part in torch.arange(len(self.bank.patches)).split(500)])
         if file is not None:
             torch.save(self.tokens, file)
@@ -389,7 +396,7 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
     for part in before:
         part.requires_grad_(joint)
     if not joint and reader.tokens is None:
-        reader.cache(file.with_name(f"tokens-{len(reader.bank.patches)}.pt") if probes is not None else None)
+        reader.cache(file.parent if probes is not None else None)
     if joint:
         reader.tokens = None
     parameters = [p for part in language + (before if joint else []) for p in part.parameters()]

@@ -14,10 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from model import (
-    PLACEHOLDER, ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower,
-    rope_frequencies, rope_tables,
-)
+from clip import ClipModel, TextConfig, VisionConfig, VisionTower
+from model import PLACEHOLDER, FusionConfig, LanguageConfig, LlavaMini, rope_frequencies, rope_tables
 
 TOLERANCE = 1e-4
 GOLDEN = Path(__file__).parent.parent / "Tests" / "Fixtures" / "golden"

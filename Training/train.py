@@ -24,8 +24,9 @@ import train_clip
 import train_fusion
 import train_language
 import train_tower
+from clip import ClipModel, TextConfig, VisionConfig, VisionTower
 from export import export
-from model import ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower
+from model import FusionConfig, LanguageConfig, LlavaMini
 from tokenizer import ClipTokenizer, Tokenizer, build, build_clip
 
 STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 1500,

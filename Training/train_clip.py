@@ -15,7 +15,7 @@ import frames
 import progress
 import questions
 import world
-from model import ClipModel
+from clip import ClipModel
 from tokenizer import ClipTokenizer
 
 BATCH = 256

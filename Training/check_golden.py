@@ -1,4 +1,4 @@
-"""Compares model.py with the golden tensors of the reference implementation.
+"""Compares model.py and clip.py with the golden tensors of the reference implementation.
 
 Usage: python Training/check_golden.py [folder of the golden data]
 Prints a line per case and ends with status 1 where a value is further off than the tolerance.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import frames
 import world
-from model import VisionTower
+from clip import VisionTower
 
 
 @dataclass

@@ -27,7 +27,7 @@ import frames
 import questions
 import recordings
 import world
-from model import ClipModel
+from clip import ClipModel
 from tokenizer import ClipTokenizer
 
 HERE = Path(__file__).resolve().parent

@@ -1,4 +1,4 @@
-"""Compares model.py with the golden tensors of the reference implementation.
+"""Compares model.py and clip.py with the golden tensors of the reference implementation.
 
 Usage: python Training/check_golden.py [folder of the golden data]
 Prints a line per case and ends with status 1 where a value is further off than the tolerance.
@@ -14,10 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from model import (
-    PLACEHOLDER, ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower,
-    rope_frequencies, rope_tables,
-)
+from clip import ClipModel, TextConfig, VisionConfig, VisionTower
+from model import PLACEHOLDER, FusionConfig, LanguageConfig, LlavaMini, rope_frequencies, rope_tables
 
 TOLERANCE = 1e-4
 GOLDEN = Path(__file__).parent.parent / "Tests" / "Fixtures" / "golden"

@@ -31,7 +31,8 @@ import export
 import frames
 import questions
 import recordings
-from model import LlavaMini, VisionTower
+from clip import VisionTower
+from model import LlavaMini
 from questions import Question
 from tokenizer import Tokenizer
 

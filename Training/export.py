@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from model import ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig
+from clip import ClipModel, TextConfig, VisionConfig
+from model import FusionConfig, LanguageConfig, LlavaMini
 from tokenizer import ClipTokenizer, Files, Tokenizer
 
 TOWER = "vision_tower"

@@ -307,7 +307,8 @@ def _describe(r: Recording, rng, ask) -> None:
     for number, t in enumerate(r.things):
         lead = ", then " if number else "First " if len(r.things) > 1 else ""
         text += f"{lead}{a(t) if lead else a(t).capitalize()} {ZONES[t.zone]}"
-        parts.append(Part(len(text), newest(r, t), newest(r, t)))
+        own = newest(r, t)
+        parts.append(Part(len(text), own, own))
     text += "." if r.things else "Nothing appears."
     parts.append(Part(len(text)))
     text += f" The board says {r.board}." if r.board else " The board is empty."

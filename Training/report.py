@@ -61,7 +61,8 @@ def main() -> None:
     options.report.mkdir(parents=True, exist_ok=True)
     lines = kept([json.loads(line) for line in (options.work / "log.jsonl").read_text().splitlines()])
     (options.report / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    settings = {"steps": train.STEPS, "seeds": train.SEEDS, "pictures": train.PICTURES, "recordings": train.RECORDINGS, "more recordings": train.MORE,
+    settings = {"steps": train.STEPS, "seeds": train.SEEDS, "pictures": train.PICTURES, "recordings": train.RECORDINGS,
+                "more recordings": train.MORE,
                 "held out": train.HELD_OUT, "longest recording": train.LONGEST}
     (options.report / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
     curve(lines, options.report / "curve.png")

@@ -93,13 +93,14 @@ class Probes(nn.Module):
         nn.init.constant_(self.sets.bias, -3.0)
 
 
-def loss(probes: Probes, hidden: Tensor, truth: tuple[Tensor, ...], real: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """hidden [R, S, H], truth as `labels` gives it per row, real [R, S]: rows that are no padding."""
+def loss(probes: Probes, hidden: Tensor, truth: tuple[Tensor, ...], real: Tensor, counting: float = 1) -> tuple[Tensor, dict[str, float]]:
+    """hidden [R, S, H], truth as `labels` gives it per row, real [R, S]: rows that are no padding;
+    `counting`: weight of the number of things."""
     orders, counts, sets, clocks, turns, buckets = (part[real] for part in truth)
     x = probes.norm(hidden[real])
     said = probes.orders(x).view(-1, len(ORDERS), PAIRS + 1)
     number, members = probes.counts(x), probes.sets(x)
-    total = F.cross_entropy(said.flatten(0, 1), orders.flatten()) * 4 + F.cross_entropy(number, counts)
+    total = F.cross_entropy(said.flatten(0, 1), orders.flatten()) * 4 + counting * F.cross_entropy(number, counts)
     total = total + 20 * F.binary_cross_entropy_with_logits(members, sets, pos_weight=WEIGHT)
     total = total + 0.1 * F.mse_loss(probes.clocks(x), clocks)
     times = probes.buckets(x).view(-1, 2, BUCKETS)

@@ -3,7 +3,8 @@
     python train.py --work ../out/training --out ../Models/nano
 
 Stages: tower (dense labels), fusion (one token says it all), language (instructions on cached features), joint (everything behind
-the tower), timeline (dense labels in time), again (instructions and timeline), clip (text tower and projections, contrastively), export. `--scale 0.1` trains each a tenth as long.
+the tower), timeline (dense labels in time), binding, again and order (instructions and timeline), pointing, topic and last (two heads
+are told where to look as well), clip (text tower and projections, contrastively), export. `--scale 0.1` trains each a tenth as long.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ import train_clip
 import train_fusion
 import train_language
 import train_tower
+from clip import ClipModel, TextConfig, VisionConfig, VisionTower
 from export import export
-from model import ClipModel, FusionConfig, LanguageConfig, LlavaMini, TextConfig, VisionConfig, VisionTower
+from model import FusionConfig, LanguageConfig, LlavaMini
 from tokenizer import ClipTokenizer, Tokenizer, build, build_clip
 
-STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 1500, "order": 4200, "pointing": 1000, "topic": 10000, "clip": 1500}
-LAST = "topic"
+STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 1500,
+         "order": 4200, "pointing": 1000, "topic": 10_000, "last": 5000, "clip": 2500}
+LAST = "last"
 """The language model's last stage."""
-WIDE = {"pointing", "topic"}
+WIDE = {"pointing", "topic", "last"}
 """Stages with more recordings."""
 PICTURES, RECORDINGS, MORE, HELD_OUT = 80_000, 9_000, 18_000, 320
 LONGEST = 90_000
@@ -136,15 +139,18 @@ class Work:
                                   "again": {**more, "still": 0.3, "watch": 0.15},
                                   "order": {**more, "watch": 0.15},
                                   "pointing": {**more, "watch": 0.15, "point": 0.2, "horizon": 12_000},
-                                  "topic": {**more, "watch": 0.15, "point": 0.2}}
+                                  "topic": {**more, "watch": 0.15, "point": 0.2},
+                                  "last": {**more, "still": 0.05, "watch": 0.15, "point": 0.2, "peak": 8e-4,
+                                           "weights": train_language.HARDEST, "counting": 4}}
         wide = False
         for stage, plan in plans.items():
             file = self.folder / f"{stage}.pt"
             if not self.done(stage):
                 if stage in WIDE and not wide:
+                    # Afresh where a run went on: not the draws that the stage before began with.
                     wide = True
                     recordings = bank.joined(recordings, self.bank("more recordings", MORE, tower))
-                    batches = train_language.Batches(recordings, self.tokenizer, 3)
+                    batches = train_language.Batches(recordings, self.tokenizer, 4 if stage == LAST else 3)
                     reader = train_language.Reader(llava, recordings, self.tokenizer)
                 train_language.run(reader, batches, tester, test, self.steps(stage), file, self.log, name=stage, **plan)
                 torch.save(probes.state_dict(), self.folder / "probes.pt")
@@ -190,7 +196,10 @@ def main() -> None:
     counts = {"llava": sum(p.numel() for p in llava.parameters()), "clip": sum(p.numel() for p in clip.parameters())}
     print(json.dumps(counts), flush=True)
     if options.out:
-        export(options.out, clip, llava, work.tokenizer.files, work.clip_tokenizer.files, NOTE)
+        # Of 582 held-out answers with nothing to see this share of attention tells 97 %, and 99.9 % of 3,371 with something.
+        evidence = {"heads": [list(train_language.SHOWER)], "found": 0.5}
+        export(options.out, clip, llava, work.tokenizer.files, work.clip_tokenizer.files, NOTE,
+               {"config.json": {"longtake_evidence": evidence}})
 
 
 if __name__ == "__main__":

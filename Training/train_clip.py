@@ -15,7 +15,7 @@ import frames
 import progress
 import questions
 import world
-from model import ClipModel
+from clip import ClipModel
 from tokenizer import ClipTokenizer
 
 BATCH = 256
@@ -28,9 +28,10 @@ def captions(pool: frames.Pool, tokenizer: ClipTokenizer) -> Tensor:
         things = [world.Seen(world.SHAPES[s - 1], world.COLOURS[c - 1], 14.0 + 28 * zone, 50, 10, 0)
                   for zone, (s, c) in enumerate(slots) if s]
         state = world.State(things, world.BOARDS[board - 1] if board else "", float(light))
-        rows.append(tokenizer.encode(questions.caption(state)))
-    width = max(map(len, rows))
-    return torch.tensor([row + [tokenizer.end_id] * (width - len(row)) for row in rows])
+        rows.append(tokenizer.clip_ids(questions.caption(state)))
+    # What stands behind the first end is not looked at.
+    width = max(row.index(tokenizer.end_id) for row in rows) + 1
+    return torch.tensor([row[:width] for row in rows])
 
 
 def keys(pool: frames.Pool) -> Tensor:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 import frames
 import progress
 import world
-from model import LlavaMini, VisionTower
+from clip import VisionTower
+from model import LlavaMini
 from train_tower import BOARD_PARTS, board_labels
 
 BATCH = 256

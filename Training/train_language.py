@@ -7,6 +7,7 @@ Several questions share one recording: each sees prefix and frames, and nothing 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,12 +81,18 @@ def rows_of(entry: Entry, rng: np.random.Generator, unroll_share: float = 0.6) -
     return frames, counts, places, own
 
 
-def weighted(asked: list[questions.Question], limit: int, rng: np.random.Generator) -> list[questions.Question]:
+HARDEST = {**WEIGHTS, "after": 4, "before": 2.5, "between": 3, "change": 4, "count": 4, "describe": 4, "last": 3, "when": 2.5, "colour": 2, "what": 1.5}
+"""The same for the end of the training: more of what was wrong most often."""
+
+
+def weighted(
+    asked: list[questions.Question], limit: int, rng: np.random.Generator, weights: dict[str, float] = WEIGHTS
+) -> list[questions.Question]:
     """A sample without repeats, by the weights of the kinds."""
     share: dict[str, int] = {}
     for question in asked:
         share[question.kind] = share.get(question.kind, 0) + 1
-    weight = np.array([WEIGHTS.get(q.kind, 1.0) * (0.5 + 0.5 / share[q.kind]) for q in asked])
+    weight = np.array([weights.get(q.kind, 1.0) * (0.5 + 0.5 / share[q.kind]) for q in asked])
     chosen = rng.choice(len(asked), min(limit, len(asked)), replace=False, p=weight / weight.sum())
     return [asked[i] for i in chosen]
 
@@ -113,6 +120,7 @@ class Batches:
         self.bank, self.tokenizer, self.kinds = bank, tokenizer, kinds
         self.rng = np.random.default_rng([seed, 79])
         self.unroll = 0.6
+        self.weights = WEIGHTS
         self.still = [i for i, entry in enumerate(bank.entries) if entry.kinds]
         self.moving = [i for i, entry in enumerate(bank.entries) if not entry.kinds]
         self.ids: dict[tuple[str, str], tuple[list[int], list[int], list[int]]] = {}
@@ -138,7 +146,7 @@ class Batches:
             flags: list[int] = []
             about: list[tuple[int, ...]] = []
             length = timeline.bucket(entry.runs[-1][1] + 1)
-            chosen = weighted(questions.questions(entry.recording, rng, entry.kinds or self.kinds), limit, rng)
+            chosen = weighted(questions.questions(entry.recording, rng, entry.kinds or self.kinds), limit, rng, self.weights)
             for number, question in enumerate(chosen, 1):
                 asked, answer, starts = self.tokens(question)
                 whole = asked + answer
@@ -223,13 +231,19 @@ class Reader:
         self.watched: Tensor | None = None
         self.asked: Tensor | None = None
         self.looks: list[Tensor] = []
+        self.shown = slice(0)
 
     @torch.no_grad()
-    def cache(self, file: Path | None = None) -> None:
-        """Keeps the visual tokens of the whole bank: for as long as nothing before the language model changes."""
-        if file is not None and file.exists():
-            self.tokens = torch.load(file)
-            return
+    def cache(self, folder: Path | None = None) -> None:
+        """Keeps the visual tokens of the whole bank, in a folder too: for as long as nothing before the language model changes."""
+        body, file = self.llava.model, None
+        if folder is not None:
+            parts = [body.compressor, body.mm_projector, body.prefusion_layers]
+            weights = b"".join(p.detach().numpy().tobytes() for part in parts for p in part.parameters())
+            file = folder / f"tokens-{len(self.bank.patches)}-{hashlib.sha256(weights).hexdigest()[:12]}.pt"
+            if file.exists():
+                self.tokens = torch.load(file)
+                return
         self.tokens = torch.cat([self.visual(part) for part in torch.arange(len(self.bank.patches)).split(500)])
         if file is not None:
             torch.save(self.tokens, file)
@@ -367,13 +381,14 @@ def evaluate(reader: Reader, batches: Batches, entries: list[Entry], fused: int 
 def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, steps: int, file: Path, log: progress.Log, peak: float = 1.2e-3,
         joint: bool = False, name: str = "language", every: int = 500, fused: int = 1, still: float | None = None, probes: timeline.Probes | None = None,
         watch: float = 0.3, only: bool = False, point: float = 0.0,
-        horizon: int | None = None) -> dict[str, float]:
+        horizon: int | None = None, weights: dict[str, float] = WEIGHTS, counting: float = 1) -> dict[str, float]:
     """Trains the language model in place, and with `joint` everything behind the tower; keeps the result in `file`.
 
     With `probes` the timeline counts too, `watch` times as much as the answers; with `only` nothing else does. `point`: weight of
     where the taught heads look. `horizon`: steps after which the rate would have come to its end, where that is not `steps`.
     """
     torch.manual_seed(3)
+    batches.weights = weights
     llava = reader.llava
     body = llava.model
     language = [body.embed_tokens, body.layers, body.norm, *([llava.lm_head] if not llava.language.tied else [])]
@@ -381,7 +396,7 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
     for part in before:
         part.requires_grad_(joint)
     if not joint and reader.tokens is None:
-        reader.cache(file.with_name(f"tokens-{len(reader.bank.patches)}.pt") if probes is not None else None)
+        reader.cache(file.parent if probes is not None else None)
     if joint:
         reader.tokens = None
     parameters = [p for part in language + (before if joint else []) for p in part.parameters()]
@@ -414,7 +429,7 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
         loss, _, _ = answer_loss(llava, hidden.float(), batch)
         seen_right: dict[str, float] = {}
         if probes is not None and batch.truth is not None and reader.watched is not None:
-            watched, seen_right = timeline.loss(probes, reader.watched.float(), batch.truth, batch.counts > 0)
+            watched, seen_right = timeline.loss(probes, reader.watched.float(), batch.truth, batch.counts > 0, counting)
             if reader.asked is not None:
                 written = batch.target != -100
                 times, near = timeline.asked_loss(probes, reader.asked[written].float(), batch.spans[written])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import frames
 import progress
 import world
-from model import VisionTower
+from clip import VisionTower
 
 BATCH = 128
 

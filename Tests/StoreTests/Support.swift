@@ -10,10 +10,10 @@ final class TemporaryDirectory: Sendable {
 
     /// In memory where there is such a file system: then flushes cost nothing.
     convenience init(inMemory: Bool) throws {
-        try self.init(below: inMemory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp")
+        try self.init(below: inMemory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NSTemporaryDirectory())
     }
 
-    init(below folder: String = "/tmp") throws {
+    init(below folder: String = NSTemporaryDirectory()) throws {
         var template = Array((folder + "/longtake-store-XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else { throw CocoaError(.fileWriteUnknown) }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)

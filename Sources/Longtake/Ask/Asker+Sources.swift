@@ -26,7 +26,7 @@ extension Asker {
         let source = try source(reader, from: question.from, to: question.to)
         _ = try ask(questions, of: source, progress: progress, onText: onText) { place, answer in
             var answer = answer
-            if !answer.found {
+            if answer.frames == 0 {
                 let last = reader.entries.last?.gridTime ?? 0
                 answer.answer = "no frames in range"
                 answer.notes.append("no frames in range: the recording's frames are at 0 to \(last) s")

@@ -95,6 +95,8 @@ public struct Answer: Sendable, Codable {
     public var stop: String
     public var timings: Timings
     public var model: String
+    /// Pictures that were written of the evidence.
+    public var thumbnails: [String]?
     /// When it was given, RFC 3339.
     public var created = ""
     public var notes: [String]
@@ -108,5 +110,6 @@ public struct Answer: Sendable, Codable {
         case tokenIDs = "token_ids"
         case foundScore = "found_score"
         case found, evidence, recording, frames, range, segment, fusion, focus, stop, timings, model, created, notes
+        case thumbnails
     }
 }

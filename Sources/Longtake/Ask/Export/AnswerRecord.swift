@@ -1,4 +1,4 @@
-public import Foundation
+internal import Foundation
 
 /// An answer that was given about a recording, as it is kept and exported.
 public struct AnswerRecord: Sendable, Codable, Equatable {

@@ -38,7 +38,7 @@ extension Asker {
     /// The frames in [from, to) of an index, by grid time.
     ///
     /// - Throws: `LongtakeError` for an index of another model.
-    func source(_ reader: IndexReader, from: Double?, to: Double?) throws -> Source {
+    package func source(_ reader: IndexReader, from: Double?, to: Double?) throws -> Source {
         let manifest = reader.manifest
         let kind = RecordKind(rawValue: manifest.key.record.split(separator: ":").first.map(String.init) ?? "")
         guard let kind else {

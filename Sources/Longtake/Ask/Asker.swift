@@ -2,7 +2,7 @@ internal import Foundation
 internal import Glibc
 internal import Models
 internal import Store
-internal import Tensors
+package import Tensors
 
 /// Answers questions from an index: fuses the text with frames, lays the vision tokens between, lets the model speak.
 public final class Asker {
@@ -14,7 +14,7 @@ public final class Asker {
     }
 
     /// Where the frames of a question come from: an index, or pictures encoded on the spot.
-    struct Source {
+    package struct Source {
         let recording: Answer.RecordingReference
         /// Grid times of the frames asked about, in order.
         let times: [Double]
@@ -23,14 +23,35 @@ public final class Asker {
         /// Seconds that a frame stands for; 0 for a picture.
         let frameSeconds: Double
         /// Writes frame i's patches [R, D] f32; throws for a frame that has none.
-        let patches: (Int, Block) throws -> Void
+        package let patches: (Int, Block) throws -> Void
         /// Writes frame i's vision token rows [C2, H] f32.
         let tokens: (Int, Block) throws -> Void
         let notes: [String]
+
+        package init(
+            recording: Answer.RecordingReference, times: [Double], numbers: [Int], frameSeconds: Double,
+            patches: @escaping (Int, Block) throws -> Void, tokens: @escaping (Int, Block) throws -> Void,
+            notes: [String]
+        ) {
+            self.recording = recording
+            self.times = times
+            self.numbers = numbers
+            self.frameSeconds = frameSeconds
+            self.patches = patches
+            self.tokens = tokens
+            self.notes = notes
+        }
+
+        /// The same frames, their patches read otherwise.
+        package func readingPatches(_ patches: @escaping (Int, Block) throws -> Void) -> Source {
+            Source(
+                recording: recording, times: times, numbers: numbers, frameSeconds: frameSeconds, patches: patches,
+                tokens: tokens, notes: notes)
+        }
     }
 
     /// One question; see the other `ask`.
-    func ask(
+    package func ask(
         _ question: Question, of source: Source, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {

@@ -1,4 +1,4 @@
-internal import Models
+package import Models
 public import Store
 
 /// Several questions about one recording, each with what was said before; the work of earlier turns is kept.
@@ -36,6 +36,12 @@ public final class Conversation {
         (settings.from, settings.to) = (from, to)
         source = try asker.source(reader, from: from, to: to)
         known = nil
+    }
+
+    /// Goes on from turns that were said elsewhere.
+    package func recall(_ turns: [PromptTurn]) {
+        restart()
+        self.turns = turns
     }
 
     /// Forgets what was said.

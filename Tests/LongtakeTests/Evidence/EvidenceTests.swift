@@ -52,7 +52,7 @@ extension LongtakeTests {
         }
 
         /// The shared model, its config naming heads.
-        private static func model(_ evidence: [String: Any], in folder: Folder) throws -> String {
+        static func model(_ evidence: [String: Any], in folder: Folder) throws -> String {
             let path = folder.path + "/model-\(UUID().uuidString)"
             try FileManager.default.copyItem(atPath: Shared.model, toPath: path)
             let config = URL(filePath: path + "/config.json")
@@ -124,10 +124,12 @@ extension LongtakeTests {
             var asked = question()
             asked.mustBeSeen = true
             var heard = ""
-            let strict = try analyzer.ask(asked, about: InputPath(Shared.video), options: IndexOptions()) {
-                heard += $0
-                return true
-            }
+            let strict = try analyzer.ask(
+                asked, about: InputPath(Shared.video), options: IndexOptions(),
+                onText: {
+                    heard += $0
+                    return true
+                })
             if Answer.denies(answer.answer) {
                 #expect(strict.answer == answer.answer)
             } else {

@@ -74,7 +74,7 @@ extension AnswerExport {
     }
 
     /// hh:mm:ss:ff of a frame's number, drop frame with a semicolon (SMPTE 12M).
-    func timecode(_ frame: Int) -> String {
+    package func timecode(_ frame: Int) -> String {
         let perSecond = max(1, Int(rate.rounded()))
         var number = frame
         if isDropFrame {

@@ -110,7 +110,8 @@ public final class Analyzer {
 
     /// Finds the index of a file, which is made where there is none, or of an indexed recording by its id.
     private func open(
-        _ recording: InputPath, options: IndexOptions, indexing: (IndexProgress) -> Void, beforeIndexing: () throws -> Void
+        _ recording: InputPath, options: IndexOptions, indexing: (IndexProgress) -> Void,
+        beforeIndexing: () throws -> Void
     ) throws -> Opened {
         let clock = ContinuousClock()
         let start = clock.now

@@ -20,7 +20,8 @@ struct LongtakeCommand: ParsableCommand {
         version: Longtake.version,
         subcommands: [
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
-            ChatCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self, ModelCommand.self, DoctorCommand.self, DecodeWorkerCommand.self,
+            ChatCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self, ModelCommand.self,
+            DoctorCommand.self, DecodeWorkerCommand.self,
         ])
 }
 

@@ -1,5 +1,5 @@
 package import Models
-public import Store
+internal import Store
 
 /// Several questions about one recording, each with what was said before; the work of earlier turns is kept.
 ///

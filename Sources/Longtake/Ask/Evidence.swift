@@ -119,7 +119,8 @@ extension Answer {
     /// Whether the words say that something is not so: a right answer with nothing to see.
     package static func denies(_ words: String) -> Bool {
         let denials: Set<String> = [
-            "no", "not", "nothing", "none", "nobody", "never", "nowhere", "neither", "without", "cannot", "zero", "empty",
+            "no", "not", "nothing", "none", "nobody", "never", "nowhere", "neither", "without", "cannot", "zero",
+            "empty",
         ]
         return words.lowercased().split { !$0.isLetter && $0 != "'" && $0 != "’" }.contains {
             denials.contains(String($0)) || $0.hasSuffix("n't") || $0.hasSuffix("n’t")

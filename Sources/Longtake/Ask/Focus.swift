@@ -52,7 +52,8 @@ extension Asker {
         let before = clock.now
         let (chosen, failure) = readable(look.all, source, count: count)
         guard !chosen.isEmpty else {
-            answer.notes.append("focus: no second look, for no frame has its patches: \(failure ?? "no frame was looked at")")
+            answer.notes.append(
+                "focus: no second look, for no frame has its patches: \(failure ?? "no frame was looked at")")
             return
         }
         let first = answer
@@ -65,7 +66,8 @@ extension Asker {
         let again = try speak(question, fused, reader, shared: nil, answer: &answer, since: start) { _ in true }
         judge(&answer, again, question, source)
         var summary = FocusSummary(
-            frames: chosen.map { source.numbers[$0] }, answer: first.answer, tokenIDs: first.tokenIDs, found: first.found,
+            frames: chosen.map { source.numbers[$0] }, answer: first.answer, tokenIDs: first.tokenIDs,
+            found: first.found,
             evidence: first.evidence, fusion: first.fusion)
         if answer.answer != first.answer { summary.changed.append("answer") }
         if answer.evidence != first.evidence { summary.changed.append("evidence") }

@@ -26,7 +26,9 @@ public struct RecordingPictures {
     ///   - index: the index's id.
     ///   - path: where the file is; nil: where it was indexed from.
     /// - Throws: `LongtakeError` `unknown_recording`.
-    public init(library: Library, index: String, path: String? = nil, cancellation: Cancellation = Cancellation()) throws {
+    public init(library: Library, index: String, path: String? = nil, cancellation: Cancellation = Cancellation())
+        throws
+    {
         guard let manifest = try library.cache.indexes().first(where: { $0.key.id == index }) else {
             throw LongtakeError.unknown(index)
         }

@@ -40,7 +40,8 @@ struct ChatCommand: ParsableCommand {
         Interruption.endAtOnce()
         let isTerminal = isatty(STDIN_FILENO) == 1
         if isTerminal {
-            output.note("\(conversation.frames) frames, \(TimeText.clock(conversation.duration)); /quit ends, /help helps")
+            output.note(
+                "\(conversation.frames) frames, \(TimeText.clock(conversation.duration)); /quit ends, /help helps")
         }
         var notesSaid: Set<String> = []
         while true {
@@ -76,7 +77,8 @@ struct ChatCommand: ParsableCommand {
     private func range(_ words: [String], _ conversation: Conversation) throws {
         let times = words.map { TimeText.seconds($0) }
         guard words.count <= 2, !times.contains(nil), times.count < 2 || (times[0] ?? 0) < (times[1] ?? 0) else {
-            return Console.note("/range FROM TO, both like 90, 10m or 01:30:00, FROM before TO; /range alone: everything")
+            return Console.note(
+                "/range FROM TO, both like 90, 10m or 01:30:00, FROM before TO; /range alone: everything")
         }
         try conversation.look(from: times.first ?? nil, to: times.count > 1 ? times[1] : nil)
         output.note("\(conversation.frames) frames in this range")

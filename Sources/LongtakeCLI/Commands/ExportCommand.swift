@@ -54,7 +54,9 @@ struct ExportCommand: ParsableCommand {
             try export.document(records, name: item.name, path: item.path, duration: item.duration))
         if known != .jsonl, known != .csv {
             let placeless = records.count { $0.places.isEmpty }
-            if placeless > 0 { output.note("note: \(placeless) of \(records.count) answers have no place in the recording") }
+            if placeless > 0 {
+                output.note("note: \(placeless) of \(records.count) answers have no place in the recording")
+            }
         }
     }
 }

@@ -37,7 +37,8 @@ public final class KeyValueCache {
         precondition(capacity >= count, "KV cache: \(capacity) for \(count)")
         let other = KeyValueCache(layerCount: layerCount, width: width, capacity: capacity, type: type)
         for index in 0..<2 * layerCount {
-            other.block(index, count).base.copyMemory(from: block(index, count).base, byteCount: count * width * type.size)
+            other.block(index, count).base.copyMemory(
+                from: block(index, count).base, byteCount: count * width * type.size)
         }
         other.count = count
         return other

@@ -54,7 +54,9 @@ extension LongtakeTests {
             conversation.restart()
             let alone = try conversation.ask(Self.asked[1])
             #expect(second.tokenIDs != alone.tokenIDs)
-            #expect(alone.tokenIDs == (try analyzer.ask(question(Self.asked[1], maxTokens: 12), about: Shared.video)).tokenIDs)
+            #expect(
+                alone.tokenIDs
+                    == (try analyzer.ask(question(Self.asked[1], maxTokens: 12), about: Shared.video)).tokenIDs)
         }
 
         @Test func rangesChangeBetweenTurns() throws {

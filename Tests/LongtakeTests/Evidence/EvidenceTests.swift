@@ -21,10 +21,11 @@ extension LongtakeTests {
 
         @Test func theStrongestComesFirst() {
             let found = Self.stretches([3, 0, 0, 0, 0, 1, 5, 1, 0, 0], first: 100)
-            #expect(found == [
-                Evidence(start: 105, end: 108, score: 0.7, frame: 106),
-                Evidence(start: 100, end: 101, score: 0.3, frame: 100),
-            ])
+            #expect(
+                found == [
+                    Evidence(start: 105, end: 108, score: 0.7, frame: 106),
+                    Evidence(start: 100, end: 101, score: 0.3, frame: 100),
+                ])
         }
 
         @Test func timesAreThoseOfTheSampling() {
@@ -147,8 +148,10 @@ extension LongtakeTests {
             #expect(answer.found && !answer.evidence.isEmpty && answer.foundScore != nil)
         }
 
-        @Test(arguments: ["{}", "{\"heads\":[]}", "{\"heads\":[[9,0]]}", "{\"heads\":[[0,0]]}", "{\"heads\":[[1,99]]}",
-                          "{\"heads\":[[1]]}", "{\"heads\":[1,2]}", "{\"heads\":[[1,0]],\"found\":2}", "3"])
+        @Test(arguments: [
+            "{}", "{\"heads\":[]}", "{\"heads\":[[9,0]]}", "{\"heads\":[[0,0]]}", "{\"heads\":[[1,99]]}",
+            "{\"heads\":[[1]]}", "{\"heads\":[1,2]}", "{\"heads\":[[1,0]],\"found\":2}", "3",
+        ])
         func faultyConfigurationsAreRefused(text: String) throws {
             let folder = try Folder()
             let path = try Self.model([:], in: folder)

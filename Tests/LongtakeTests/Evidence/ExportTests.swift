@@ -7,12 +7,15 @@ extension LongtakeTests {
     @Suite struct ExportTests {
         private static let records = [
             AnswerRecord(
-                recording: "vid_0", path: "/rec/a day.mp4", question: "Who comes\nin?", answer: "a \"red\" ring, <b> & more",
+                recording: "vid_0", path: "/rec/a day.mp4", question: "Who comes\nin?",
+                answer: "a \"red\" ring, <b> & more",
                 evidence: [
-                    Evidence(start: 7, end: 9.5, score: 0.6, frame: 8), Evidence(start: 2, end: 3, score: 0.4, frame: 2),
+                    Evidence(start: 7, end: 9.5, score: 0.6, frame: 8),
+                    Evidence(start: 2, end: 3, score: 0.4, frame: 2),
                 ], created: "2026-01-01T00:00:00Z", model: "nano"),
             AnswerRecord(
-                recording: "vid_0", path: "/rec/a day.mp4", question: "What is written?", answer: "=nothing", found: false,
+                recording: "vid_0", path: "/rec/a day.mp4", question: "What is written?", answer: "=nothing",
+                found: false,
                 model: "nano"),
             AnswerRecord(
                 recording: "vid_0", path: "/rec/a day.mp4", question: "Is it open?", answer: "no; not #1", found: false,
@@ -68,7 +71,8 @@ extension LongtakeTests {
         @Test func subtitlesAreInTheOrderOfTime() throws {
             let text = try Self.document(.vtt)
             #expect(text.hasPrefix("WEBVTT\n\nNOTE "))
-            #expect(text.contains("00:00:02.000 --> 00:00:03.000\nWho comes in?\na \"red\" ring, &lt;b&gt; &amp; more\n\n"))
+            #expect(
+                text.contains("00:00:02.000 --> 00:00:03.000\nWho comes in?\na \"red\" ring, &lt;b&gt; &amp; more\n\n"))
             #expect(text.contains("00:00:07.000 --> 00:00:09.500\n"))
             #expect(text.contains("00:00:10.000 --> 00:00:12.000\nIs it open?\nno; not #1\n"))
             #expect(!text.contains("nothing"), "an answer without a place is no subtitle")
@@ -78,7 +82,9 @@ extension LongtakeTests {
         }
 
         /// FFmpeg reads them as what they are.
-        @Test(arguments: [AnswerExport.Format.vtt, .srt, .chapters]) func ffmpegReadsThem(format: AnswerExport.Format) throws {
+        @Test(arguments: [AnswerExport.Format.vtt, .srt, .chapters]) func ffmpegReadsThem(format: AnswerExport.Format)
+            throws
+        {
             let folder = try Folder()
             let file = folder.path + "/out." + (format == .chapters ? "txt" : format.rawValue)
             try Self.document(format).write(toFile: file, atomically: true, encoding: .utf8)

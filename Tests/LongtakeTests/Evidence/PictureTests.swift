@@ -17,7 +17,8 @@ extension LongtakeTests {
         /// The largest mean difference of two pictures' pixels.
         private static func difference(_ a: RGBImage, _ b: RGBImage) -> Double {
             guard a.width == b.width, a.height == b.height else { return .infinity }
-            return zip(a.pixels, b.pixels).reduce(0.0) { $0 + abs(Double($1.0) - Double($1.1)) } / Double(a.pixels.count)
+            return zip(a.pixels, b.pixels).reduce(0.0) { $0 + abs(Double($1.0) - Double($1.1)) }
+                / Double(a.pixels.count)
         }
 
         @Test func thumbnailsAreTheStrongestFrames() throws {
@@ -57,7 +58,8 @@ extension LongtakeTests {
                 return written.notes
             }
             // Another time, the same content.
-            try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSince1970: 1e9)], ofItemAtPath: path)
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSince1970: 1e9)], ofItemAtPath: path)
             #expect(try notes(nil).isEmpty)
             try FileManager.default.removeItem(atPath: folder.path + "/out")
             var bytes = try Data(contentsOf: URL(filePath: path))

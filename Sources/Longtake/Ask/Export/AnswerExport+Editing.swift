@@ -43,7 +43,8 @@ extension AnswerExport {
             "tracks": item("Stack.1", "tracks", ["children": [track]]),
         ]
         let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try JSONSerialization.data(withJSONObject: timeline, options: options), as: UTF8.self) + "\n"
+        return String(decoding: try JSONSerialization.data(withJSONObject: timeline, options: options), as: UTF8.self)
+            + "\n"
     }
 
     /// Each marker is an event of one frame; its length and text stand on the line behind it.

@@ -86,7 +86,12 @@ public struct AnswerExport: Sendable {
         var middle = record.evidence.map { [number($0.start), number($0.end), number($0.score)] }
         if middle.isEmpty || record.segment != nil {
             let window = record.segment ?? []
-            middle = [[window.first.map(number) ?? "", window.last.map(number) ?? "", record.evidence.first.map { number($0.score) } ?? ""]]
+            middle = [
+                [
+                    window.first.map(number) ?? "", window.last.map(number) ?? "",
+                    record.evidence.first.map { number($0.score) } ?? "",
+                ]
+            ]
         }
         return middle.map { (front + $0 + back).map(quoted).joined(separator: ",") + "\r\n" }.joined()
     }
@@ -103,7 +108,8 @@ public struct AnswerExport: Sendable {
     }
 
     /// How WebVTT begins.
-    public static let vttHead = "WEBVTT\n\nNOTE Times count from the first frame of the recording. \(Answer.caution)\n\n"
+    public static let vttHead =
+        "WEBVTT\n\nNOTE Times count from the first frame of the recording. \(Answer.caution)\n\n"
 
     /// One answer about a window as a cue.
     public static func vttCue(window record: AnswerRecord) -> String {

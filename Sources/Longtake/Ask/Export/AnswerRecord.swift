@@ -18,7 +18,8 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
     public var model: String
 
     public init(
-        recording: String, path: String, question: String, answer: String, found: Bool = true, evidence: [Evidence] = [],
+        recording: String, path: String, question: String, answer: String, found: Bool = true,
+        evidence: [Evidence] = [],
         segment: [Double]? = nil, created: String = "", model: String = ""
     ) {
         self.recording = recording
@@ -34,14 +35,17 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
 
     public init(_ answer: Answer) {
         self.init(
-            recording: answer.recording.id, path: answer.recording.path, question: answer.question, answer: answer.answer,
+            recording: answer.recording.id, path: answer.recording.path, question: answer.question,
+            answer: answer.answer,
             found: answer.found, evidence: answer.evidence, segment: answer.segment, created: answer.created,
             model: answer.model)
     }
 
     /// Where in the recording it belongs: its evidence in the order of time, or the window it is about; empty: nowhere.
     public var places: [ClosedRange<Double>] {
-        if let segment, segment.count == 2, segment[0] <= segment[1], evidence.isEmpty { return [segment[0]...segment[1]] }
+        if let segment, segment.count == 2, segment[0] <= segment[1], evidence.isEmpty {
+            return [segment[0]...segment[1]]
+        }
         return evidence.filter { $0.start <= $0.end }.sorted { $0.start < $1.start }.map { $0.start...$0.end }
     }
 
@@ -104,7 +108,8 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         }
         guard !found.isEmpty else {
             throw LongtakeError(
-                code: .badRequest, message: "\(path): no answers in it; it must be what `longtake ask --json` or `run` wrote")
+                code: .badRequest,
+                message: "\(path): no answers in it; it must be what `longtake ask --json` or `run` wrote")
         }
         return found
     }

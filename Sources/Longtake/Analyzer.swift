@@ -215,6 +215,10 @@ public final class Analyzer {
                 message: "segments of \(segment) s: possible is at least a frame's time, \(frame) s, and at most "
                     + "\(Self.maxSegments) segments in the range")
         }
+        // No frame in the range is said once.
+        guard start < end else {
+            return try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: onAnswer)
+        }
         var number = 0
         // Counted, not added up: the thousandth segment begins where it should.
         while start + Double(number) * segment < end {

@@ -1,3 +1,5 @@
+internal import Tensors
+
 // The config keys of each kind of model, their defaults in transformers 4.43, and the ranges accepted here.
 //
 // The ranges are far beyond every published model and far below what would overflow a size: they stop a damaged or

@@ -1,4 +1,4 @@
-public import Tensors
+internal import Tensors
 
 /// A head of the language model: layer and head, both from 0.
 public struct AttentionHead: Sendable, Equatable, Hashable {

@@ -19,15 +19,14 @@ extension AnswerExport {
             return common.merging(more) { _, new in new }
         }
         let markers: [[String: Any]] = cues.map { cue in
-            [
+            let facts: [String: Any] = [
+                "question": cue.record.question, "answer": cue.record.answer, "model": cue.record.model,
+                "created": cue.record.created, "found": cue.record.found, "caution": Answer.caution,
+            ]
+            return [
                 "OTIO_SCHEMA": "Marker.2", "name": cue.record.answer, "comment": cue.record.question, "color": "GREEN",
                 "marked_range": range(cue.start, cue.end),
-                "metadata": [
-                    "longtake": [
-                        "question": cue.record.question, "answer": cue.record.answer, "model": cue.record.model,
-                        "created": cue.record.created, "found": cue.record.found, "caution": Answer.caution,
-                    ]
-                ],
+                "metadata": ["longtake": facts],
             ]
         }
         let whole = range(0, duration ?? cues.map(\.end).max() ?? 0)

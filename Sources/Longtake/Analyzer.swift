@@ -112,80 +112,162 @@ public final class Analyzer {
         }
     }
 
-    /// Asks about a file, which is indexed first where it is not, or about an indexed recording by its id.
-    ///
-    /// Several questions have the range and the fusion mode of the first; what their prompts share is computed once.
-    /// - Parameters:
-    ///   - onText: gets a question's place and its answer's text as it comes; returning false ends that answer.
-    ///   - onAnswer: gets each answer when it is complete.
-    public func ask(
-        _ questions: [Question], about recording: InputPath, options: IndexOptions,
-        indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
-        onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
-    ) throws {
-        // Before anything is opened: the questions themselves.
-        for question in questions { _ = try model.prompt(question.text) }
+    /// The index a question goes to.
+    private struct Opened {
+        var reader: IndexReader
+        /// What indexing it just now was like; nil where the recording was named by its id.
+        var indexed: Indexed?
+        /// That the index was made with other settings than asked for.
+        var otherwise: String?
+        let seconds: Double
+    }
+
+    /// Finds the index of a file, which is made where there is none, or of an indexed recording by its id.
+    private func open(
+        _ recording: InputPath, options: IndexOptions, indexing: (IndexProgress) -> Void,
+        beforeIndexing: () throws -> Void
+    ) throws -> Opened {
         let clock = ContinuousClock()
         let start = clock.now
-        var reader: IndexReader
-        var indexed: Indexed?
-        var otherwise: String?
         let name = recording.description
         let isFile = recording.isStandardInput || recording.withCString { access($0, F_OK) } == 0
         let known = isFile ? [] : try library.indexes(matching: name)
         if isFile || known.isEmpty {
             guard isFile || !name.hasPrefix("vid_") else { throw LongtakeError.unknown(name) }
-            for question in questions { try checkFit(question, recording, options: options) }
+            try beforeIndexing()
             let made = try index(recording, options: options, progress: indexing)
-            reader = try IndexReader(directory: library.cache.path(indexID: made.index))
-            indexed = made
-        } else {
-            let indexer = try Indexer(model, library: library, options: options)
-            let own = known.filter { $0.key.model == model.hash }
-            // Of several the one the options ask for; any other answers as well, at its own rate.
-            guard let fitting = own.first(where: { $0.key == indexer.key(content: $0.key.content) }) ?? own.first else {
-                throw LongtakeError(
-                    code: .unknownRecording,
-                    message: "\(name) is indexed with \(known.map(\.modelName).joined(separator: ", ")), not with "
-                        + "\(model.name): give the file to index it with this model, or --model")
-            }
-            reader = try IndexReader(directory: library.cache.path(indexID: fitting.key.id))
-            let wanted = indexer.key(content: fitting.key.content)
-            if wanted.sampling != fitting.key.sampling || wanted.record != fitting.key.record {
-                otherwise =
-                    "options: the index there is has sampling \(fitting.key.sampling) and record "
-                    + "\(fitting.key.record); give the file to index it as this command's options say"
+            return Opened(
+                reader: try IndexReader(directory: library.cache.path(indexID: made.index)), indexed: made,
+                seconds: (clock.now - start).seconds)
+        }
+        let indexer = try Indexer(model, library: library, options: options)
+        let own = known.filter { $0.key.model == model.hash }
+        // Of several the one the options ask for; any other answers as well, at its own rate.
+        guard let fitting = own.first(where: { $0.key == indexer.key(content: $0.key.content) }) ?? own.first else {
+            throw LongtakeError(
+                code: .unknownRecording,
+                message: "\(name) is indexed with \(known.map(\.modelName).joined(separator: ", ")), not with "
+                    + "\(model.name): give the file to index it with this model, or --model")
+        }
+        var opened = Opened(
+            reader: try IndexReader(directory: library.cache.path(indexID: fitting.key.id)),
+            seconds: (clock.now - start).seconds)
+        let wanted = indexer.key(content: fitting.key.content)
+        if wanted.sampling != fitting.key.sampling || wanted.record != fitting.key.record {
+            opened.otherwise =
+                "options: the index there is has sampling \(fitting.key.sampling) and record "
+                + "\(fitting.key.record); give the file to index it as this command's options say"
+        }
+        return opened
+    }
+
+    /// Asks about a file, which is indexed first where it is not, or about an indexed recording by its id.
+    ///
+    /// Several questions have the range and the fusion mode of the first; what their prompts share is computed once.
+    /// - Parameters:
+    ///   - segment: seconds; the questions are asked about each stretch of this length in turn, from the range's start to
+    ///     its end. nil: about the whole range.
+    ///   - onText: gets a question's place and its answer's text as it comes; returning false ends that answer.
+    ///   - onAnswer: gets each answer when it is complete.
+    public func ask(
+        _ questions: [Question], about recording: InputPath, options: IndexOptions, every segment: Double? = nil,
+        indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
+        onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
+    ) throws {
+        // Before anything is opened: the questions themselves.
+        for question in questions { _ = try model.prompt(question.text) }
+        var opened = try open(recording, options: options, indexing: indexing) {
+            for var question in questions {
+                if let segment { question.to = min(question.to ?? .infinity, (question.from ?? 0) + segment) }
+                try checkFit(question, recording, options: options)
             }
         }
-        library.cache.touchAsked(indexID: reader.manifest.key.id)
-        let took = (clock.now - start).seconds
+        library.cache.touchAsked(indexID: opened.reader.manifest.key.id)
         // What is said of every answer, whichever index it came from.
         var damage: String?
         var said = 0
         let finish = { (place: Int, answer: Answer) in
             var answer = answer
-            if place == 0 { answer.timings.index = took }
+            if place == 0, said == 0 { answer.timings.index = opened.seconds }
             if let damage { answer.notes.append(damage) }
-            if let otherwise { answer.notes.append(otherwise) }
-            if let indexed, indexed.framesNow > 0, place == 0 {
-                answer.timings.secondsPerFrame = indexed.seconds / Double(indexed.framesNow)
+            if let otherwise = opened.otherwise { answer.notes.append(otherwise) }
+            if let indexed = opened.indexed {
+                if indexed.framesNow > 0, place == 0, said == 0 {
+                    answer.timings.secondsPerFrame = indexed.seconds / Double(indexed.framesNow)
+                }
+                answer.recording.path = recording.absolute.description
             }
-            if isFile { answer.recording.path = recording.absolute.description }
             said += 1
             try onAnswer(place, answer)
         }
         do {
-            try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: finish)
-        } catch let error as StoreError where error.code == .damaged && isFile && said == 0 {
+            try ask(questions, opened.reader, every: segment, progress: progress, onText: onText, onAnswer: finish)
+        } catch let error as StoreError where error.code == .damaged && opened.indexed != nil && said == 0 {
             // All records are read before the first word is said: nothing of the answer is out yet.
             var again = options
             again.force = true
             let made = try index(recording, options: again, progress: indexing)
-            reader = try IndexReader(directory: library.cache.path(indexID: made.index))
-            indexed = made
+            opened.reader = try IndexReader(directory: library.cache.path(indexID: made.index))
+            opened.indexed = made
             damage = "damaged: \(error.message); the recording was indexed again"
-            try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: finish)
+            try ask(questions, opened.reader, every: segment, progress: progress, onText: onText, onAnswer: finish)
         }
+    }
+
+    /// About the whole range of the first question, or about one stretch of it after the other.
+    private func ask(
+        _ questions: [Question], _ reader: IndexReader, every segment: Double?, progress: (Double) -> Void,
+        onText: (Int, String) -> Bool, onAnswer: (Int, Answer) throws -> Void
+    ) throws {
+        guard let segment, let first = questions.first else {
+            return try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: onAnswer)
+        }
+        let frame = reader.manifest.key.frameSeconds
+        let (start, end) = (first.from ?? 0, min(first.to ?? .infinity, (reader.entries.last?.gridTime ?? 0) + frame))
+        guard segment.isFinite, segment >= frame, (end - start) / segment <= Double(Self.maxSegments) else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "segments of \(segment) s: possible is at least a frame's time, \(frame) s, and at most "
+                    + "\(Self.maxSegments) segments in the range")
+        }
+        // No frame in the range is said once.
+        guard start < end else {
+            return try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: onAnswer)
+        }
+        var number = 0
+        // Counted, not added up: the thousandth segment begins where it should.
+        while start + Double(number) * segment < end {
+            let from = start + Double(number) * segment
+            let to = min(start + Double(number + 1) * segment, end)
+            let parts = questions.map { question in
+                var part = question
+                (part.from, part.to) = (from, to)
+                return part
+            }
+            try asker.ask(parts, index: reader, progress: progress, onText: onText) { place, answer in
+                var answer = answer
+                answer.segment = [from, to]
+                try onAnswer(place, answer)
+            }
+            try cancellation.check()
+            number += 1
+        }
+    }
+
+    /// The most stretches that a range is asked about one by one.
+    static let maxSegments = 100_000
+
+    /// Begins a conversation about a file, which is indexed first where it is not, or an indexed recording by its id.
+    ///
+    /// - Parameter settings: everything but the text holds for each turn.
+    public func converse(
+        about recording: InputPath, settings: Question, options: IndexOptions,
+        indexing: (IndexProgress) -> Void = { _ in }
+    ) throws -> Conversation {
+        let opened = try open(recording, options: options, indexing: indexing) {}
+        library.cache.touchAsked(indexID: opened.reader.manifest.key.id)
+        let path = opened.indexed == nil ? nil : recording.absolute.description
+        return try Conversation(asker, opened.reader, settings: settings, path: path)
     }
 
     /// Asks one thing about a file or an indexed recording; see the other `ask`.

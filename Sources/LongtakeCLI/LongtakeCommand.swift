@@ -10,6 +10,7 @@ struct LongtakeCommand: ParsableCommand {
             EXAMPLES
               longtake index ~/Recordings              index every video of a folder
               longtake ask day.mp4 "Who comes in?"     answer from the index, made on the way where there is none
+              longtake chat day.mp4                    several questions, each knowing those before
               longtake run pipelines/nightly.yaml      the nightly job: index what is new, ask what was asked before
 
             Exit status: 0 done · 3 partly done · 10 not indexed · 11 locked · 12 model · 13 disk or memory · 14 input · \
@@ -19,8 +20,8 @@ struct LongtakeCommand: ParsableCommand {
         version: Longtake.version,
         subcommands: [
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
-            FramesCommand.self,
-            RunCommand.self, ModelCommand.self, CacheCommand.self, DoctorCommand.self, DecodeWorkerCommand.self,
+            ChatCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self, ModelCommand.self,
+            CacheCommand.self, DoctorCommand.self, DecodeWorkerCommand.self,
         ])
 }
 

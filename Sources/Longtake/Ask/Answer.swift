@@ -9,6 +9,12 @@ public struct Question: Sendable {
     public var sampling: Sampling
     public var maxTokens: Int
     public var fusion: FusionMode
+    /// Whether the answer is given a second time, fused with the frames that the first was read from.
+    public var focus = FocusMode.automatic
+    /// The most stretches of evidence in the answer.
+    public var evidenceLimit = 3
+    /// An answer that was read from no frame is replaced by "not found", unless it says itself that there is nothing.
+    public var mustBeSeen = false
     /// The answer ends after so many seconds of generation, whatever it has said by then.
     public var timeLimit: Double
 
@@ -38,6 +44,8 @@ public struct Answer: Sendable, Codable {
     public struct RecordingReference: Sendable, Codable {
         public let id: String
         public var path: String
+        /// The index that was asked; nil for a picture.
+        public var index: String?
     }
 
     /// Seconds spent in each stage.
@@ -64,17 +72,33 @@ public struct Answer: Sendable, Codable {
 
     public var question: String
     public var answer: String
+    /// The model's own words, where `answer` is not them.
+    public var said: String?
     public var tokenIDs: [Int32]
-    /// False when there was nothing to look at, e.g. no frame in the range.
+    /// False when there was nothing to look at, e.g. no frame in the range, or the answer was read from no frame.
     public var found: Bool
+    /// The share of attention that was on frames, 0 to 1; nil where the model has no heads trained to show it.
+    public var foundScore: Double?
+    /// What the answer was read from, the strongest first; empty when it was read from no frame.
+    public var evidence: [Evidence] = []
+    /// How much each frame looked at was looked at; not in the JSON.
+    public var attention: [Float] = []
     public var recording: RecordingReference
     public var frames: Int
     /// Seconds from the first presented frame of the frames looked at, first and last.
     public var range: [Double]
+    /// Of a question asked about one window after the other: this one's start and end in seconds.
+    public var segment: [Double]?
     public var fusion: FusionSummary
+    /// The first answer, where there was a second look.
+    public var focus: FocusSummary?
     public var stop: String
     public var timings: Timings
     public var model: String
+    /// Pictures that were written of the evidence.
+    public var thumbnails: [String]?
+    /// When it was given, RFC 3339.
+    public var created = ""
     public var notes: [String]
     /// What every answer must be read with.
     public var caution = Self.caution
@@ -82,8 +106,10 @@ public struct Answer: Sendable, Codable {
     static let caution = "model output, may be wrong"
 
     private enum CodingKeys: String, CodingKey {
-        case question, answer, caution
+        case question, answer, said, caution
         case tokenIDs = "token_ids"
-        case found, recording, frames, range, fusion, stop, timings, model, notes
+        case foundScore = "found_score"
+        case found, evidence, recording, frames, range, segment, fusion, focus, stop, timings, model, created, notes
+        case thumbnails
     }
 }

@@ -23,38 +23,47 @@ extension Asker {
         onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
     ) throws {
         guard let question = questions.first else { return }
-        let kind = RecordKind(rawValue: reader.manifest.key.record.split(separator: ":").first.map(String.init) ?? "")
-        guard let kind else {
-            throw LongtakeError(
-                code: .badRequest,
-                message: "the index keeps records of kind \(reader.manifest.key.record), unknown to this version")
-        }
-        guard reader.manifest.key.model == loaded.hash else {
-            throw LongtakeError(
-                code: .badRequest,
-                message:
-                    "the index was made with \(reader.manifest.modelName), another model; index again with this one")
-        }
-        let codec = RecordCodec(kind: kind, model: loaded.llava)
-        let buffers = RecordBuffers(codec: codec, layout: try codec.layout(), compute: loaded.compute)
-        let (from, to) = (question.from ?? -.infinity, question.to ?? .infinity)
-        let frames = reader.entries.indices.filter {
-            reader.entries[$0].gridTime >= from && reader.entries[$0].gridTime < to
-        }
-        let source = Source(
-            recording: .init(id: Library.id(content: reader.manifest.key.content), path: reader.manifest.path),
-            times: frames.map { reader.entries[$0].gridTime },
-            patches: { try buffers.readPatches(reader, frame: frames[$0], into: $1) },
-            tokens: { try buffers.readToken(reader, frame: frames[$0], into: $1) }, notes: reader.manifest.warnings)
+        let source = try source(reader, from: question.from, to: question.to)
         _ = try ask(questions, of: source, progress: progress, onText: onText) { place, answer in
             var answer = answer
-            if !answer.found {
+            if answer.frames == 0 {
                 let last = reader.entries.last?.gridTime ?? 0
                 answer.answer = "no frames in range"
                 answer.notes.append("no frames in range: the recording's frames are at 0 to \(last) s")
             }
             try onAnswer(place, answer)
         }
+    }
+
+    /// The frames in [from, to) of an index, by grid time.
+    ///
+    /// - Throws: `LongtakeError` for an index of another model.
+    package func source(_ reader: IndexReader, from: Double?, to: Double?) throws -> Source {
+        let manifest = reader.manifest
+        let kind = RecordKind(rawValue: manifest.key.record.split(separator: ":").first.map(String.init) ?? "")
+        guard let kind else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "the index keeps records of kind \(manifest.key.record), unknown to this version")
+        }
+        guard manifest.key.model == loaded.hash else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "the index was made with \(manifest.modelName), another model; index again with this one")
+        }
+        let codec = RecordCodec(kind: kind, model: loaded.llava)
+        let buffers = RecordBuffers(codec: codec, layout: try codec.layout(), compute: loaded.compute)
+        let (from, to) = (from ?? -.infinity, to ?? .infinity)
+        let frames = reader.entries.indices.filter {
+            reader.entries[$0].gridTime >= from && reader.entries[$0].gridTime < to
+        }
+        return Source(
+            recording: .init(
+                id: Library.id(content: manifest.key.content), path: manifest.path, index: manifest.key.id),
+            times: frames.map { reader.entries[$0].gridTime }, numbers: frames.map { Int(reader.entries[$0].index) },
+            frameSeconds: manifest.key.frameSeconds,
+            patches: { try buffers.readPatches(reader, frame: frames[$0], into: $1) },
+            tokens: { try buffers.readToken(reader, frame: frames[$0], into: $1) }, notes: manifest.warnings)
     }
 
     /// Asks about a still picture, laid out as the reference does for `image_aspect_ratio` and `resolution_ratio`.
@@ -78,9 +87,25 @@ extension Asker {
             loaded.compute.convert(block, into: patchBlock)
         }
         let source = Source(
-            recording: .init(id: "", path: name), times: [0],
+            recording: .init(id: "", path: name), times: [0], numbers: [0], frameSeconds: 0,
             patches: { [compute = loaded.compute] _, out in compute.convert(patchBlock, into: out) },
             tokens: { [compute = loaded.compute] _, out in compute.convert(tokenBlock, into: out) }, notes: [])
         return try ask(question, of: source, progress: progress, onText: onText)
     }
+}
+
+extension IndexKey {
+    /// How the recording was sampled, as `Indexer.key` spells it: "grid:1.0:corrupt:86400.0:10000000".
+    var samplingOptions: IndexOptions {
+        let parts = sampling.split(separator: ":").map(String.init)
+        var options = IndexOptions()
+        if let first = parts.first, let known = FrameRequest.Sampling(rawValue: first) { options.sampling = known }
+        if parts.count > 1, let rate = Double(parts[1]), rate > 0 { options.framesPerSecond = rate }
+        options.keepCorrupt = parts.contains("corrupt")
+        options.stream = stream >= 0 ? stream : nil
+        return options
+    }
+
+    /// Seconds that a frame stands for.
+    var frameSeconds: Double { 1 / samplingOptions.framesPerSecond }
 }

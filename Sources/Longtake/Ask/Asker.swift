@@ -1,7 +1,8 @@
+internal import Foundation
 internal import Glibc
 internal import Models
 internal import Store
-internal import Tensors
+package import Tensors
 
 /// Answers questions from an index: fuses the text with frames, lays the vision tokens between, lets the model speak.
 public final class Asker {
@@ -13,19 +14,44 @@ public final class Asker {
     }
 
     /// Where the frames of a question come from: an index, or pictures encoded on the spot.
-    struct Source {
+    package struct Source {
         let recording: Answer.RecordingReference
         /// Grid times of the frames asked about, in order.
         let times: [Double]
-        /// Writes frame i's patches [R, D] f32.
-        let patches: (Int, Block) throws -> Void
+        /// Their numbers in the index.
+        let numbers: [Int]
+        /// Seconds that a frame stands for; 0 for a picture.
+        let frameSeconds: Double
+        /// Writes frame i's patches [R, D] f32; throws for a frame that has none.
+        package let patches: (Int, Block) throws -> Void
         /// Writes frame i's vision token rows [C2, H] f32.
         let tokens: (Int, Block) throws -> Void
         let notes: [String]
+
+        package init(
+            recording: Answer.RecordingReference, times: [Double], numbers: [Int], frameSeconds: Double,
+            patches: @escaping (Int, Block) throws -> Void, tokens: @escaping (Int, Block) throws -> Void,
+            notes: [String]
+        ) {
+            self.recording = recording
+            self.times = times
+            self.numbers = numbers
+            self.frameSeconds = frameSeconds
+            self.patches = patches
+            self.tokens = tokens
+            self.notes = notes
+        }
+
+        /// The same frames, their patches read otherwise.
+        package func readingPatches(_ patches: @escaping (Int, Block) throws -> Void) -> Source {
+            Source(
+                recording: recording, times: times, numbers: numbers, frameSeconds: frameSeconds, patches: patches,
+                tokens: tokens, notes: notes)
+        }
     }
 
     /// One question; see the other `ask`.
-    func ask(
+    package func ask(
         _ question: Question, of source: Source, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
@@ -60,7 +86,7 @@ public final class Asker {
         for (prompt, question) in zip(prompts, questions) {
             try checkContext(prompt, frames: source.times.count, maxTokens: question.maxTokens)
         }
-        let fusion = try fuse(group, source, mode) { progress(0.9 * $0) }
+        let fusion = try fuse(group, source, frames: fusionFrames(group, source, mode)) { progress(0.9 * $0) }
         for place in answers.indices {
             answers[place].fusion = fusion
             answers[place].fusion.relativeStandardError =
@@ -72,24 +98,36 @@ public final class Asker {
         let beforePrefill = clock.now
         let shared = try prefill(group, reader, questions) { progress(0.9 + 0.1 * $0) }
         answers[0].timings.prefill = (clock.now - beforePrefill).seconds
-        for place in questions.indices {
-            try answer(questions[place], group.texts[place], reader, shared, &answers[place], since: start) {
+        for (place, question) in questions.enumerated() {
+            let focus = question.focus.count(after: fusion)
+            let fused = FusedPrompt(text: group.texts[place], visionTokens: reader.count, readTokens: reader.read)
+            // Words that may yet be replaced are not said before they are final.
+            let live = focus == nil && !question.mustBeSeen
+            let look = try speak(question, fused, reader, shared: shared, answer: &answers[place], since: start) {
                 progress(0.9 + 0.1 * $0)
             } onText: {
-                onText(place, $0)
+                live ? onText(place, $0) : true
             }
+            judge(&answers[place], look, question, source)
+            if let focus {
+                try lookAgain(
+                    question, prompts[place], source, reader, look: look, count: focus, answer: &answers[place],
+                    since: start)
+            }
+            if !live, !answers[place].answer.isEmpty { _ = onText(place, answers[place].answer) }
             try onAnswer(place, answers[place])
             start = clock.now
         }
         return answers
     }
 
-    private func emptyAnswer(_ question: Question, _ source: Source) -> Answer {
+    func emptyAnswer(_ question: Question, _ source: Source) -> Answer {
         var answer = Answer(
             question: question.text, answer: "", tokenIDs: [], found: false, recording: source.recording,
             frames: source.times.count, range: [source.times.first, source.times.last].compactMap { $0 },
             fusion: FusionSummary(frames: 0, of: 0, relativeStandardError: 0), stop: "no_frames_in_range",
             timings: Answer.Timings(), model: loaded.name, notes: loaded.notes + source.notes)
+        answer.created = Date().formatted(.iso8601)
         answer.timings.load = loaded.loadSeconds
         answer.timings.peakMemoryBytes = ProcessMemory.peakBytes
         return answer
@@ -111,20 +149,26 @@ public final class Asker {
         return cache
     }
 
-    private func answer(
-        _ question: Question, _ text: TextFusion, _ reader: TokenReader, _ shared: KeyValueCache?,
-        _ answer: inout Answer, since start: ContinuousClock.Instant, progress: (Double) -> Void,
+    /// Lets the model speak: fills in the answer's words, ids and times, and returns where it looked meanwhile.
+    ///
+    /// - Parameter shared: the cache over the first rows of `fused`; nil for none.
+    func speak(
+        _ question: Question, _ fused: FusedPrompt, _ reader: TokenReader, shared: KeyValueCache?,
+        answer: inout Answer, since start: ContinuousClock.Instant, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool
-    ) throws {
+    ) throws -> Look {
         let clock = ContinuousClock()
-        let fused = FusedPrompt(text: text, visionTokens: reader.count, readTokens: reader.read)
         let beforePrefill = clock.now
         var firstToken: ContinuousClock.Instant?
         var stream = StreamingDecoder(tokenizer: loaded.tokenizer)
         var (ended, late) = (false, false)
+        let evidence = loaded.checkpoint.evidence
+        let watch = AttentionWatch(
+            groups: Look.groups(evidence, language: model.language.config),
+            tokens: fused.head..<fused.head + fused.visionTokens, perFrame: model.fusion.tokensPerFrame)
         let result = try model.language.answer(
             fused, sampling: question.sampling, maxTokens: question.maxTokens, stopIDs: loaded.stopIDs, shared: shared,
-            progress: { progress(Double($0) / Double(max(fused.count, 1))) }
+            watch: watch, progress: { progress(Double($0) / Double(max(fused.count, 1))) }
         ) { id, _ in
             if reader.failure != nil { return false }
             if firstToken == nil { firstToken = clock.now }
@@ -142,18 +186,22 @@ public final class Asker {
         if !rest.isEmpty, !ended { _ = onText(rest) }
         let finished = clock.now
 
-        answer.found = true
         answer.tokenIDs = result.ids
         answer.stop = late && !ended && result.stop == .cancelled ? "time_limit" : result.stop.rawValue
         let first = firstToken ?? finished
         answer.timings.prefill += (first - beforePrefill).seconds
         answer.timings.firstToken = (first - start).seconds
-        answer.timings.decode = (finished - first).seconds
+        answer.timings.decode += (finished - first).seconds
         if result.ids.count > 1 {
-            answer.timings.secondsPerToken = answer.timings.decode / Double(result.ids.count - 1)
+            answer.timings.secondsPerToken = (finished - first).seconds / Double(result.ids.count - 1)
         }
         answer.timings.load = loaded.loadSeconds
         answer.timings.peakMemoryBytes = ProcessMemory.peakBytes
+        return Look(watch, trained: evidence != nil)
+    }
+
+    func judge(_ answer: inout Answer, _ look: Look, _ question: Question, _ source: Source) {
+        answer.judge(look, question, threshold: loaded.checkpoint.evidence?.found, source: source)
     }
 
     func checkContext(_ prompt: Prompt, frames: Int, maxTokens: Int) throws {
@@ -171,12 +219,16 @@ public final class Asker {
         }
     }
 
-    private func fuse(
-        _ group: PromptGroup, _ source: Source, _ mode: FusionMode, progress: (Double) -> Void
-    ) throws -> FusionSummary {
-        let count = source.times.count
+    /// The frames that a first look fuses the text with.
+    func fusionFrames(_ group: PromptGroup, _ source: Source, _ mode: FusionMode) -> [Int] {
         let limit = mode == .exact ? Int.max : FusionPlan.limit(model, textRows: group.longestText)
-        let frames = FusionPlan.frames(count: count, limit: limit)
+        return FusionPlan.frames(count: source.times.count, limit: limit)
+    }
+
+    /// Fuses the prompts with the given frames of the source, in the order of time.
+    func fuse(
+        _ group: PromptGroup, _ source: Source, frames: [Int], progress: (Double) -> Void
+    ) throws -> FusionSummary {
         let batch = FrameEncoder.batchSize(rows: model.patchRows)
         let (rows, width) = (model.patchRows, model.vision.hiddenSize)
         let buffer = Buffer<Float>(count: batch * rows * width)
@@ -189,7 +241,7 @@ public final class Asker {
             group.add(patches, frames: chosen.count, model: model)
             progress(Double(start + chosen.count) / Double(frames.count))
         }
-        return FusionSummary(frames: frames.count, of: count, relativeStandardError: 0)
+        return FusionSummary(frames: frames.count, of: source.times.count, relativeStandardError: 0)
     }
 }
 

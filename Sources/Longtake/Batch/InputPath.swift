@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 
 /// A path as the file system has it: bytes, which need not be UTF-8.
 public struct InputPath: Sendable, Hashable, CustomStringConvertible {
@@ -21,6 +22,14 @@ public struct InputPath: Sendable, Hashable, CustomStringConvertible {
         }
         let parts = whole.split(separator: UInt8(ascii: "/")).filter { $0.elementsEqual([UInt8(ascii: ".")]) == false }
         return InputPath(bytes: [UInt8(ascii: "/")] + parts.joined(separator: [UInt8(ascii: "/")]))
+    }
+
+    /// Whether there is something of this name.
+    public var exists: Bool { withCString { access($0, F_OK) } == 0 }
+    /// Whether it is a folder, or a link to one.
+    public var isFolder: Bool {
+        var status = stat()
+        return withCString { stat($0, &status) } == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     func appending(_ name: [UInt8]) -> InputPath {

@@ -105,9 +105,10 @@ public final class LoadedModel {
         return preprocessing
     }
 
-    /// The prompt's ids for a question about a recording (or, without one, plain text).
-    public func prompt(_ question: String, withRecording: Bool = true) throws -> Prompt {
-        try PromptBuilder(tokenizer: tokenizer, template: template).build(question: question, withImage: withRecording)
+    /// The prompt's ids for a question about a recording (or, without one, plain text), behind what was said before.
+    public func prompt(_ question: String, history: [PromptTurn] = [], withRecording: Bool = true) throws -> Prompt {
+        try PromptBuilder(tokenizer: tokenizer, template: template).build(
+            question: question, history: history, withImage: withRecording)
     }
 }
 

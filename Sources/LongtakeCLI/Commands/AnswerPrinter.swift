@@ -1,61 +1,172 @@
+import Glibc
 import Longtake
 
 /// Puts answers on standard output as they come, and what belongs to them on standard error.
 final class AnswerPrinter {
+    enum Style: String {
+        case text
+        /// One document for one answer, lines for several.
+        case json
+        case jsonl, csv, vtt
+    }
+
+    /// What answers there will be, and how they are to look.
+    struct Layout {
+        var style = Style.text
+        /// Several questions: each answer comes behind its own.
+        var questions = false
+        /// Several recordings: their answers are ranked at the end.
+        var recordings = false
+        /// One answer per window.
+        var segments = false
+        var picture = false
+        /// Say what an answer was read from; on a terminal that is said anyway.
+        var evidence = false
+    }
+
     private let output: OutputOptions
+    private let layout: Layout
     private let progress: Progress
-    private let picture: Bool
-    private let several: Bool
+    /// Whether words are printed as they come.
+    private let live: Bool
+    private let showsEvidence: Bool
     /// Whether something of the present answer has been said.
     private(set) var said = false
-    /// Whether an answer came from a recording that is not whole.
+    /// Whether an answer came from a recording that is not whole, or a recording failed.
     private(set) var isPartial = false
+    /// Answers printed so far.
+    private(set) var count = 0
 
-    init(_ output: OutputOptions, picture: Bool, several: Bool) {
+    init(_ output: OutputOptions, _ layout: Layout) {
         self.output = output
+        self.layout = layout
         progress = output.progress
-        self.picture = picture
-        self.several = several
+        live = layout.style == .text && !layout.recordings && !layout.segments
+        showsEvidence = (layout.evidence || Console.isOutputTerminal) && !layout.picture
     }
 
     /// A piece of an answer.
     func text(_ question: String, _ text: String) -> Bool {
         progress.clear()
-        if !output.json {
+        if live {
             if !said { introduce(question) }
             Console.result(Console.safe(text))
+            said = true
         }
-        said = true
         return true
     }
 
     func finish(_ answer: Answer) {
         progress.clear()
         if answer.notes.contains(where: { $0.hasPrefix("partial:") }) { isPartial = true }
-        if output.json {
-            if several { Console.jsonLine(answer) } else { Console.json(answer) }
-        } else {
-            if !said {
-                introduce(answer.question)
-                Console.result(Console.safe(answer.answer))
-            }
-            Console.line()
-            report(answer)
+        switch layout.style {
+        case .json where !layout.questions && !layout.recordings && !layout.segments: Console.json(answer)
+        case .json: Console.jsonLine(answer)
+        case .jsonl: Console.jsonLine(answer)
+        case .csv:
+            if count == 0 { Console.result(AnswerExport.csvHead) }
+            Console.result(AnswerExport.rows(AnswerRecord(answer)))
+        case .vtt:
+            if count == 0 { Console.result(AnswerExport.vttHead) }
+            Console.result(AnswerExport.vttCue(window: AnswerRecord(answer)))
+        case .text: finishText(answer)
         }
+        count += 1
         said = false
+    }
+
+    private func finishText(_ answer: Answer) {
+        if layout.segments { return finishWindow(answer) }
+        guard !layout.recordings else {
+            // Ranked at the end; till then, a sign of life.
+            output.note("\(Console.name(answer.recording.path)): \(Console.name(answer.answer))")
+            for note in answer.notes where note.hasPrefix("partial:") { output.note("note: \(Console.name(note))") }
+            return
+        }
+        if !said {
+            introduce(answer.question)
+            Console.result(Console.safe(answer.answer))
+        }
+        Console.line()
+        if showsEvidence, answer.frames > 0 {
+            Console.line(answer.evidence.isEmpty ? "seen nowhere in particular" : Self.seen(answer.evidence))
+            if Console.isOutputTerminal, let line = Sparkline.text(answer) { Console.line(line) }
+        }
+        report(answer)
+    }
+
+    /// One line: its window, the question where there are several, the answer.
+    private func finishWindow(_ answer: Answer) {
+        var line = layout.recordings ? Console.name(answer.recording.path) + " " : ""
+        if let window = answer.segment, window.count == 2 {
+            line += "\(TimeText.clock(window[0]))–\(TimeText.clock(window[1])) "
+        }
+        if layout.questions { line += Console.name(answer.question) + " " }
+        line += Console.name(answer.answer)
+        if showsEvidence, !answer.evidence.isEmpty { line += " (\(Self.seen(answer.evidence)))" }
+        Console.line(line)
+        // The same for every window.
+        if count == 0 { for note in answer.notes { output.note("note: \(Console.name(note))") } }
+    }
+
+    static func seen(_ evidence: [Evidence]) -> String {
+        "seen at "
+            + evidence.map { "\(TimeText.clock($0.start))–\(TimeText.clock($0.end))" }.joined(separator: ", ")
+    }
+
+    /// The answers about all recordings, the found ones first.
+    func ranking(_ ranking: AnswerRanking) {
+        switch layout.style {
+        case .json, .jsonl: Console.jsonLine(ranking)
+        case .csv, .vtt: return
+        case .text:
+            if layout.questions { Console.line(Console.safe(ranking.question)) }
+            for entry in ranking.recordings {
+                let rank = entry.rank.map { "\($0)." } ?? "–"
+                let words = Console.name(entry.answer)
+                let what = entry.found ? words : "not found" + (Self.says(entry.answer) ? " (says: \(words))" : "")
+                let seen = showsEvidence && !entry.evidence.isEmpty ? "  \(Self.seen(entry.evidence))" : ""
+                Console.line("\(rank) \(Console.name(entry.recording.path)): \(what)\(seen)")
+            }
+        }
+    }
+
+    private static func says(_ answer: String) -> Bool { !answer.isEmpty && !answer.hasPrefix("not found") }
+
+    /// A recording that could not be asked about.
+    func failed(_ path: InputPath, _ failure: Failure) {
+        progress.clear()
+        isPartial = true
+        if output.json {
+            Console.jsonLine(Trouble(error: failure, item: path.description), to: STDERR_FILENO)
+        } else {
+            Console.note("longtake: " + Console.name(failure.message))
+        }
+    }
+
+    private struct Trouble: Encodable {
+        let message_type = "error"
+        let error: Failure
+        let during = "ask"
+        let item: String
     }
 
     /// Of several answers, each comes behind its question.
     private func introduce(_ question: String) {
-        if several { Console.result(Console.safe(question) + " ") }
+        if layout.questions { Console.result(Console.safe(question) + " ") }
     }
 
     private func report(_ answer: Answer) {
         for note in answer.notes { output.note("note: \(Console.name(note))") }
-        guard answer.found else { return }
+        guard answer.frames > 0 else { return }
+        if let focus = answer.focus {
+            let what = focus.changed.isEmpty ? "changed nothing" : "changed " + focus.changed.joined(separator: ", ")
+            output.note("a second look at \(focus.frames.count) frames \(what)")
+        }
+        for file in answer.thumbnails ?? [] { output.note("wrote \(Console.name(file))") }
         let timings = answer.timings
-        var line = picture ? "1 picture" : answer.frames == 1 ? "1 frame" : "\(answer.frames) frames"
-        if !picture, let first = answer.range.first, let last = answer.range.last {
+        var line = layout.picture ? "1 picture" : answer.frames == 1 ? "1 frame" : "\(answer.frames) frames"
+        if !layout.picture, let first = answer.range.first, let last = answer.range.last {
             line += " at \(TimeText.clock(first)) to \(TimeText.clock(last))"
         }
         if answer.fusion.frames < answer.fusion.of {

@@ -4,52 +4,54 @@ import Longtake
 
 struct AskCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ask", abstract: "Answer questions about a recording.",
+        commandName: "ask", abstract: "Answer questions about recordings.",
+        usage: "longtake ask RECORDING… QUESTION… [OPTIONS]",
         discussion: """
             EXAMPLES
               longtake ask day.mp4 "Who comes in?"
               longtake ask day.mp4 "Who comes in?" "What is on the table?"
               longtake ask vid_0f3a9c2e "What is on the table?" --from 01:30:00 --json
+              longtake ask day.mp4 "Is the door open?" --segments 10m --format csv
+              longtake ask mon.mp4 tue.mp4 ~/Recordings "When does the parcel come?"
               longtake ask --image photo.png "What is this?"
 
             A file is indexed first where it is not; the next question then takes seconds. The answer goes to standard \
             output as it comes. It is a model's output and may be wrong. Several questions at once take less time than one \
-            after the other.
+            after the other. Of several recordings, those where something was found come first.
             """)
 
-    @Argument(help: "A video file, - for standard input, or the id of an indexed recording (`longtake ls`).")
-    var recording: PathArgument
+    @Argument(
+        help: ArgumentHelp(
+            """
+            Video files, folders of them, - for standard input, or ids of indexed recordings (`longtake ls`); then the \
+            question, or several. The first is a recording, the last a question.
+            """, valueName: "recording … question"))
+    var words: [String]
 
-    @Argument(help: "The question, or several.")
-    var question: [String]
-
-    @Option(help: "Look only from here on: 90, 10m, 01:30:00.")
-    var from: TimeArgument?
-
-    @Option(help: "Look only up to here (the frame at this time is not looked at).")
-    var to: TimeArgument?
-
-    @Option(help: "Longest answer in tokens, 512 by default. (env: LONGTAKE_MAX_TOKENS)")
-    var maxTokens: Int?
-
-    @Option(help: "0: always the likeliest token; above: sampled. (env: LONGTAKE_TEMPERATURE)")
-    var temperature: Double?
+    @OptionGroup var answering: AnswerOptions
 
     @Option(
-        help:
-            "With a temperature: the likeliest tokens that reach this probability together, 1 by default. (env: LONGTAKE_TOP_P)"
-    )
-    var topP: Double?
+        help: ArgumentHelp("More questions, one per line; - is standard input.", valueName: "file"))
+    var questions: String?
 
-    @Option(help: "With a temperature: the same seed gives the same answer; 0 by default. (env: LONGTAKE_SEED)")
-    var seed: UInt64?
+    @Option(
+        help: ArgumentHelp("Ask about each stretch of this length in turn: 90, 10m, 1h.", valueName: "time"))
+    var segments: TimeArgument?
+
+    @Option(help: "text, jsonl, csv or vtt (subtitles; with --segments one per stretch). (env: LONGTAKE_FORMAT)")
+    var format: String?
 
     @Option(
         help: """
-            Frames the question is fused with: auto (a sample of long ranges at full size) or exact (all). (env: \
-            LONGTAKE_FUSION)
+            A second look: answer again with the N frames that the first answer was read from. auto (the default): where \
+            the first look was a sample; off; or N. (env: LONGTAKE_FOCUS)
             """)
-    var fusion: String?
+    var focus: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Write a picture of each stretch that the answer was read from, and a contact sheet.", valueName: "dir"))
+    var thumbnails: String?
 
     @Flag(help: "The file is a still picture (PNG, JPEG, WebP).")
     var image = false
@@ -60,59 +62,111 @@ struct AskCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func validate() throws {
-        if question.isEmpty { throw ValidationError("ask what? Give the question behind the recording") }
-        if question.count > 1, !question.contains(where: { $0.contains(" ") }) {
+        let (_, typed) = split()
+        if typed.isEmpty, questions == nil { throw ValidationError("ask what? Give the question behind the recording") }
+        if typed.count > 1, !typed.contains(where: { $0.contains(" ") }) {
             throw ValidationError(
-                "\(question.count) questions of one word each: put a question of several words in quotes")
+                "\(typed.count) questions of one word each: put a question of several words in quotes")
         }
-        if image, question.count > 1 { throw ValidationError("one question at a time about a picture") }
+        if image, typed.count > 1 || questions != nil {
+            throw ValidationError("one question at a time about a picture")
+        }
+    }
+
+    /// The first word is a recording and the last a question; those between are recordings for as long as they name one.
+    private func split() -> (recordings: [String], questions: [String]) {
+        guard let first = words.first else { return ([], []) }
+        let rest = words.dropFirst()
+        let certain = questions == nil && !rest.isEmpty ? rest.dropLast() : rest
+        let recordings = certain.prefix { Self.namesRecording($0) }
+        return ([first] + recordings, Array(rest.dropFirst(recordings.count)))
+    }
+
+    private static func namesRecording(_ word: String) -> Bool {
+        if word == "-" || (word.hasPrefix("vid_") && !word.contains(" ")) { return true }
+        if word.utf8.count >= 8, word.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) {
+            return true
+        }
+        return PathArgument(argument: word)?.path.exists == true
     }
 
     mutating func run() throws {
-        let wanted = try question.map(makeQuestion)
-        let options = try sampling.options()
-        let loaded = try model.load()
-        let analyzer = Analyzer(model: loaded, library: try library.open(), cancellation: Interruption.cancellation)
-        let printer = AnswerPrinter(output, picture: image, several: wanted.count > 1)
-        if image {
-            if from != nil || to != nil { throw UsageError("a picture has no times: leave --from and --to out") }
-            Interruption.endAtOnce()
-            let answer = try analyzer.ask(wanted[0], aboutPicture: recording.path.description) {
-                printer.text(question[0], $0)
+        let (names, typed) = split()
+        var texts = typed
+        if let questions {
+            if questions == "-", names.contains("-") {
+                throw UsageError("standard input cannot be both the recording and the questions")
             }
-            printer.finish(answer)
-        } else {
-            let progress = output.progress
-            try analyzer.ask(
-                wanted, about: recording.path, options: options,
-                indexing: { progress.show(IndexReport.line($0)) },
-                progress: { fraction in
-                    Interruption.endAtOnce()
-                    progress.show("reading the question and the frames: \(Int(fraction * 100)) %")
-                },
-                onText: { printer.text(wanted[$0].text, $1) }, onAnswer: { printer.finish($1) })
+            let lines = try InputLines(InputPath(questions), cancellation: Interruption.cancellation)
+            while let line = try lines.nextText() { texts.append(line) }
+        }
+        let wanted = try texts.map(makeQuestion)
+        let options = try sampling.options()
+        let paths = names.compactMap { PathArgument(argument: $0)?.path }
+        let several = paths.count > 1 || paths.contains(where: \.isFolder)
+        let style = try style(several: several)
+        if image { return try askPicture(paths, wanted, style) }
+        if let segments, segments.seconds <= 0 { throw UsageError("--segments must be above 0") }
+
+        let loaded = try model.load()
+        let library = try library.open()
+        let analyzer = Analyzer(model: loaded, library: library, cancellation: Interruption.cancellation)
+        let printer = AnswerPrinter(
+            output,
+            .init(
+                style: style, questions: wanted.count > 1, recordings: several, segments: segments != nil,
+                evidence: answering.wantsEvidence))
+        let work = AskWork(
+            analyzer: analyzer, library: library, questions: wanted, options: options, segments: segments?.seconds,
+            thumbnails: thumbnails, output: output)
+        if several {
+            try work.rank(paths, printer)
+        } else if let path = paths.first {
+            try work.ask(path, printer) { printer.finish($1) }
         }
         if printer.isPartial { throw ExitCode(Exit.partial) }
     }
 
-    private func makeQuestion(_ question: String) throws -> Question {
-        guard !PathArgument.wasRepaired(question) else { throw UsageError("the question is not valid UTF-8") }
-        let word = fusion ?? Environment.text("FUSION") ?? FusionMode.automatic.rawValue
-        guard let fusion = FusionMode(rawValue: word) else {
-            throw UsageError("--fusion is auto or exact, not \(word)")
+    private func askPicture(_ paths: [InputPath], _ wanted: [Question], _ style: AnswerPrinter.Style) throws {
+        if answering.from != nil || answering.to != nil || segments != nil {
+            throw UsageError("a picture has no times: leave --from, --to and --segments out")
         }
-        let tokens = try maxTokens ?? Environment.value("MAX_TOKENS") ?? Question.defaultMaxTokens
-        guard (1...1_000_000).contains(tokens) else {
-            throw UsageError("--max-tokens must be 1 to 1000000, not \(tokens)")
+        if thumbnails != nil { throw UsageError("a picture is its own thumbnail: leave --thumbnails out") }
+        guard let path = paths.first, paths.count == 1, let question = wanted.first else {
+            throw UsageError("one picture at a time")
         }
-        if let from, let to, from.seconds >= to.seconds { throw UsageError("--from must be before --to") }
-        var wanted = Question(question, from: from?.seconds, to: to?.seconds, maxTokens: tokens, fusion: fusion)
-        let heat = try temperature ?? Environment.value("TEMPERATURE") ?? 0
-        guard heat >= 0, heat <= 100 else { throw UsageError("--temperature must be 0 to 100, not \(heat)") }
-        let topP = try topP ?? Environment.value("TOP_P") ?? 1
-        let seed = try seed ?? Environment.value("SEED") ?? 0
-        guard topP > 0, topP <= 1 else { throw UsageError("--top-p must be above 0 and at most 1, not \(topP)") }
-        wanted.sample(temperature: heat, topP: topP, seed: seed)
+        let loaded = try model.load()
+        let analyzer = Analyzer(
+            model: loaded, library: try library.open(), cancellation: Interruption.cancellation)
+        let printer = AnswerPrinter(output, .init(style: style, picture: true))
+        Interruption.endAtOnce()
+        let answer = try analyzer.ask(question, aboutPicture: path.description) { printer.text(question.text, $0) }
+        printer.finish(answer)
+    }
+
+    private func style(several: Bool) throws -> AnswerPrinter.Style {
+        let word = format ?? Environment.text("FORMAT")
+        guard let word else { return output.json ? .json : .text }
+        guard let known = AnswerPrinter.Style(rawValue: word), known != .json else {
+            throw UsageError("--format is text, jsonl, csv or vtt, not \(word)")
+        }
+        if output.json, known != .jsonl { throw UsageError("--json and --format \(word): give one of them") }
+        if several, known == .vtt { throw UsageError("--format vtt is for one recording: each has its own times") }
+        return known
+    }
+
+    private func makeQuestion(_ text: String) throws -> Question {
+        var wanted = try answering.question(text)
+        let word = focus ?? Environment.text("FOCUS") ?? "auto"
+        switch word {
+        case "auto": wanted.focus = .automatic
+        case "off": wanted.focus = .off
+        default:
+            guard let count = Int(word), (1...100_000).contains(count) else {
+                throw UsageError("--focus is auto, off or a number of frames from 1 to 100000, not \(word)")
+            }
+            wanted.focus = .frames(count)
+        }
         return wanted
     }
 }

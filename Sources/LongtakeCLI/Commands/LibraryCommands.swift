@@ -35,18 +35,38 @@ struct ShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show what is known of an indexed recording.",
         discussion: """
-            EXAMPLE
+            EXAMPLES
               longtake show vid_0f3a9c2e
+              longtake show day.mp4 --contact-sheet day.png
             """)
 
     @Argument(help: "Id, the start of one (8 characters or more), or the path it was indexed from.")
     var recording: String
 
+    @Option(
+        help: ArgumentHelp(
+            "Write pictures from all over the recording as one PNG; the recording's file must still be there.",
+            valueName: "file"))
+    var contactSheet: String?
+
+    @Option(help: "How many pictures the contact sheet has, 24 by default.")
+    var pictures: Int?
+
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
-        let found = try library.open().recordings(matching: recording)
+        let library = try library.open()
+        let found = try library.recordings(matching: recording)
+        if let contactSheet, let first = found.first {
+            let count = pictures ?? RecordingPictures.defaultCount
+            guard (1...1000).contains(count) else { throw UsageError("--pictures must be 1 to 1000, not \(count)") }
+            let source = try RecordingPictures(
+                library: library, index: first.index, cancellation: Interruption.cancellation)
+            let written = try source.contactSheet(to: contactSheet, count: count)
+            for note in written.notes { Console.note("note: " + Console.name(note)) }
+            for file in written.files { output.note("wrote \(Console.name(file))") }
+        }
         if output.json { return Console.json(found) }
         if output.isQuiet { return found.forEach { Console.line($0.id) } }
         for (number, item) in found.enumerated() {

@@ -7,6 +7,9 @@ enum Console {
     /// Whether lines on standard error can be rewritten.
     static let isTerminal = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
 
+    /// Whether people read standard output.
+    static let isOutputTerminal = isatty(STDOUT_FILENO) == 1
+
     /// A line of the result.
     static func line(_ text: String = "") { write(text + "\n", to: STDOUT_FILENO) }
     static func result(_ text: String) { write(text, to: STDOUT_FILENO) }

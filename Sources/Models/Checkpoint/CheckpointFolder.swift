@@ -30,6 +30,8 @@ public struct CheckpointFolder: Sendable {
     public let language: LanguageConfig?
     /// LLaVA-Mini only.
     public let fusion: FusionConfig?
+    /// Which heads say where an answer was seen; LLaVA-Mini only, nil where config.json names none.
+    public let evidence: EvidenceConfig?
     /// Everything but Llama.
     public let vision: VisionConfig?
     /// Two-tower CLIP only.
@@ -94,16 +96,20 @@ public struct CheckpointFolder: Sendable {
         case .llama:
             language = try LanguageConfig(config)
             fusion = nil
+            evidence = nil
             textTower = nil
         case .llavaMini:
             let fusion = try FusionConfig(config)
-            language = try LanguageConfig(config)
+            let language = try LanguageConfig(config)
+            evidence = try EvidenceConfig(config, language: language)
+            self.language = language
             tower = try Tower(of: config, fusion: fusion, folder: path, weights: weights, environment: environment)
             self.fusion = fusion
             textTower = nil
         case .clip, .clipVision:
             language = nil
             fusion = nil
+            evidence = nil
             (tower.vision, textTower) = try Self.towers(config, kind: kind)
             tower.folder = path
             tower.source = .folder

@@ -1,3 +1,5 @@
+internal import Tensors
+
 // The config keys of each kind of model, their defaults in transformers 4.43, and the ranges accepted here.
 //
 // The ranges are far beyond every published model and far below what would overflow a size: they stop a damaged or
@@ -129,5 +131,28 @@ extension FusionConfig {
                 config.file, "mm_projector_type", "\"\(type)\"", "linear, or mlp1x_gelu to mlp8x_gelu")
         }
         return depth
+    }
+}
+
+extension EvidenceConfig {
+    /// From `longtake_evidence` of a LLaVA-Mini `config.json`; nil where there is none.
+    init?(_ config: ConfigReader, language: LanguageConfig) throws {
+        guard let evidence = try config.object("longtake_evidence") else { return nil }
+        let wanted = "a list of 1 to 16 pairs [layer, head], layers counted from 1, heads from 0"
+        guard let list = evidence.value("heads")?.arrayValue, (1...16).contains(list.count) else {
+            throw CheckpointError.keyType(evidence.file, "heads", wanted)
+        }
+        heads = try list.map { pair in
+            guard let numbers = pair.arrayValue?.map(\.intValue), numbers.count == 2, let layer = numbers[0],
+                let head = numbers[1]
+            else { throw CheckpointError.keyType(evidence.file, "heads", wanted) }
+            guard (1...language.layerCount).contains(layer), (0..<language.headCount).contains(head) else {
+                throw CheckpointError.outOfRange(
+                    evidence.file, "heads", "[\(layer), \(head)]",
+                    "in layer 1 to \(language.layerCount), head 0 to \(language.headCount - 1)")
+            }
+            return AttentionHead(layer: layer - 1, head: head)
+        }
+        found = try evidence.double("found", in: 0...1, default: 0.3)
     }
 }

@@ -149,3 +149,11 @@ public struct FusionConfig: Sendable, Equatable {
         self.plainProjector = plainProjector
     }
 }
+
+/// Which heads look at the frames that an answer is read from (`longtake_evidence`), in a model that was trained for it.
+public struct EvidenceConfig: Sendable, Equatable {
+    /// The last one looks where what an answer names is to be seen; those before it count when a question is fused again.
+    public var heads: [AttentionHead]
+    /// The least share of attention on all frames for something to be found.
+    public var found: Double
+}

@@ -62,12 +62,13 @@ extension LanguageModel {
     ///   - limit: rows of the prompt actually used; only for reproducing the reference's truncation.
     ///   - shared: the cache of a run over the first rows of this prompt, which other prompts have too; it is put back to
     ///     them afterwards, and must have room for the rest of the prompt and the answer.
+    ///   - watch: keeps where each row looked that an id of the answer was read from; the stop id is none.
     ///   - progress: prompt rows done, after each slice.
     ///   - onToken: sees each id (the stop id too) with its logits; returning false cancels.
     /// - Throws: `ModelError` when prompt and answer do not fit the context, or a logit is not a number.
     public func answer(
         _ prompt: FusedPrompt, sampling: Sampling, maxTokens: Int, stopIDs: Set<Int32>, truncatedTo limit: Int? = nil,
-        shared: KeyValueCache? = nil, progress: (Int) -> Void = { _ in },
+        shared: KeyValueCache? = nil, watch: AttentionWatch? = nil, progress: (Int) -> Void = { _ in },
         onToken: (Int32, UnsafeBufferPointer<Float>) -> Bool
     ) throws -> (ids: [Int32], stop: StopReason) {
         let count = min(prompt.count, limit ?? prompt.count)
@@ -81,8 +82,8 @@ extension LanguageModel {
         let known = cache.count
         defer { if shared != nil { cache.truncate(to: known) } }
         precondition(known < count && needed <= cache.capacity, "\(known) rows known of \(count)")
-        var hidden = append(count: count - known, to: cache, progress: { progress(known + $0) }) { range, block in
-            prompt.write(range.lowerBound + known..<range.upperBound + known, into: block)
+        var hidden = append(count: count - known, to: cache, watch: watch, progress: { progress(known + $0) }) {
+            prompt.write($0.lowerBound + known..<$0.upperBound + known, into: $1)
         }
         let logits = Buffer<Float>(count: config.vocabularySize)
         let view = UnsafeBufferPointer(start: logits.pointer, count: config.vocabularySize)
@@ -92,10 +93,11 @@ extension LanguageModel {
             self.logits(hidden, into: logits.pointer)
             let id = try sampler.next(view)
             ids.append(id)
+            if !stopIDs.contains(id) { watch?.keepRow() }
             if !onToken(id, view) { return (ids, .cancelled) }
             if stopIDs.contains(id) { return (ids, .stopToken) }
             if ids.count == maxTokens { break }
-            hidden = append(count: 1, to: cache) { embed(id, into: $1.floats) }
+            hidden = append(count: 1, to: cache, watch: watch) { embed(id, into: $1.floats) }
         }
         return (ids, .length)
     }

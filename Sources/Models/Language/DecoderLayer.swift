@@ -71,9 +71,10 @@ final class DecoderLayer {
     /// - Parameters:
     ///   - start: position of a sequence's first row of `x`; it sees the keys up to itself.
     ///   - keys, values: [sequences · S, ·], S keys of each sequence.
+    ///   - watched: heads to look at, and who gets their attention weights [heads, S] of the last row; of one sequence only.
     func attend(
         _ x: Block, normed: Block, sequences: Int, start: Int, keys: Block, values: Block, rope: RotaryEmbedding,
-        compute: Compute, scratch: DecoderScratch
+        compute: Compute, scratch: DecoderScratch, watched: (heads: [Int], look: (Block) -> Void)? = nil
     ) {
         let type = normed.type
         let length = x.rows / sequences
@@ -89,6 +90,12 @@ final class DecoderLayer {
             compute.attention(
                 query: q.rows(rows), keys: keys.rows(keyRows), values: values.rows(keyRows), shape: shape,
                 firstVisible: start + 1, into: mixed.rows(rows))
+        }
+        if let watched {
+            precondition(sequences == 1, "one sequence at a time can be watched")
+            watched.look(
+                compute.attentionWeights(
+                    query: q.rows(length - 1..<length), keys: keys, shape: shape, heads: watched.heads))
         }
         compute.linear(mixed, output, accumulate: true, into: x)
         let normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)

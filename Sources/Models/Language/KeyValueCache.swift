@@ -32,6 +32,18 @@ public final class KeyValueCache {
         return Block(base, type: type, rows: rows, columns: width)
     }
 
+    /// A cache with room for `capacity` positions that begins with what this one holds.
+    public func grown(to capacity: Int) -> KeyValueCache {
+        precondition(capacity >= count, "KV cache: \(capacity) for \(count)")
+        let other = KeyValueCache(layerCount: layerCount, width: width, capacity: capacity, type: type)
+        for index in 0..<2 * layerCount {
+            other.block(index, count).base.copyMemory(
+                from: block(index, count).base, byteCount: count * width * type.size)
+        }
+        other.count = count
+        return other
+    }
+
     /// Forgets the positions from `count` on, so that another question can follow the same prefix.
     public func truncate(to count: Int) {
         precondition(count <= self.count, "KV cache: \(count) of \(self.count)")

@@ -52,10 +52,11 @@ public final class LanguageModel {
     ///   - rows: writes the input embeddings of the given rows into the block [rows, H] f32.
     ///   - progress: called after each slice with the number of rows done.
     ///   - trace: sees `hidden_0` … of each slice, before the final norm.
+    ///   - watch: gets the attention weights of the last row.
     /// - Returns: [1, H] f32, valid until the next call.
     public func append(
-        count: Int, to cache: KeyValueCache, trace: Trace? = nil, progress: (Int) -> Void = { _ in },
-        rows: (Range<Int>, Block) -> Void
+        count: Int, to cache: KeyValueCache, trace: Trace? = nil, watch: AttentionWatch? = nil,
+        progress: (Int) -> Void = { _ in }, rows: (Range<Int>, Block) -> Void
     ) -> Block {
         var done = 0
         var last = residual.block(.f32, rows: 1, columns: config.hiddenSize)
@@ -65,6 +66,8 @@ public final class LanguageModel {
             rows(range, x)
             trace?("hidden_0", x)
             let start = cache.count
+            let watch = range.upperBound == count ? watch : nil
+            watch?.beginRow()
             for (index, layer) in layers.enumerated() {
                 let seen = start + range.count
                 let (keys, values) = (cache.keys(layer: index, rows: seen), cache.values(layer: index, rows: seen))
@@ -73,7 +76,8 @@ public final class LanguageModel {
                     rope: rope, compute: compute, scratch: scratch)
                 layer.attend(
                     x, normed: normed, sequences: 1, start: start, keys: keys, values: values, rope: rope,
-                    compute: compute, scratch: scratch)
+                    compute: compute, scratch: scratch,
+                    watched: watch?.watched(layer: index))
                 trace?("hidden_\(index + 1)", x)
             }
             cache.count = start + range.count

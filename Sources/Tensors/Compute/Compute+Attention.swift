@@ -48,6 +48,37 @@ extension Compute {
         }
     }
 
+    /// The attention weights of one query row over S keys, for looking at: softmax(q · kᵀ / √headSize), head by head.
+    ///
+    /// Touches nothing that `attention` computes with; costs one product per key and head.
+    /// - Parameters:
+    ///   - query: [1, heads · headSize], rotated.
+    ///   - keys: [S, keyValueHeads · headSize], all of them visible.
+    ///   - heads: which heads, from 0.
+    /// - Returns: [heads.count, S] f32, valid until the next call.
+    public func attentionWeights(query: Block, keys: Block, shape: AttentionShape, heads: [Int]) -> Block {
+        precondition(query.rows == 1 && query.columns == shape.heads * shape.headSize, "attention weights: query")
+        precondition(keys.columns == shape.keyValueHeads * shape.headSize, "attention weights: keys")
+        precondition(heads.allSatisfy { (0..<shape.heads).contains($0) }, "attention weights: heads \(heads)")
+        let wide = query.type == .f32 ? query : watchedQuery.block(.f32, rows: 1, columns: query.columns)
+        if query.type != .f32 { convert(query, into: wide) }
+        let count = keys.rows
+        let weights = watchedScores.block(.f32, rows: heads.count, columns: count)
+        let table = kernels.table
+        let scale = 1 / Float(shape.headSize).squareRoot()
+        workers.split(heads.count, grain: max(1, 8192 / max(1, count * shape.headSize))) { range in
+            for place in range {
+                let first = heads[place] / shape.queriesPerGroup * shape.headSize
+                let row = weights.rows(place..<place + 1).floats
+                table.matrix_vector(
+                    keys.base + first * keys.type.size, keys.type.kernel, keys.stride,
+                    wide.floats + heads[place] * shape.headSize, nil, 0, count, shape.headSize, row)
+                table.softmax(row, count, scale, 1, count, count, 0, row, LT_F32, count)
+            }
+        }
+        return weights
+    }
+
     private func attentionSlice(
         _ query: Block, _ keys: Block, _ values: Block, _ shape: AttentionShape, _ firstVisible: Int?,
         into out: Block, weights: (base: UnsafeMutablePointer<Float>, rows: Int, start: Int)?

@@ -30,6 +30,8 @@ public final class Compute {
     let products: any Products
     let scores = Scratch()
     let probabilities = Scratch()
+    let watchedScores = Scratch()
+    let watchedQuery = Scratch()
 
     /// - Parameters:
     ///   - backend: nil takes oneDNN where the build has it and OpenBLAS otherwise.

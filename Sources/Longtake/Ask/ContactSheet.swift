@@ -1,0 +1,76 @@
+package import Media
+
+/// Small pictures of a recording in rows, each with its time in a corner.
+package struct ContactSheet {
+    /// Pixels between pictures.
+    private static let gap = 4
+    /// Pixels of the screen per pixel of the digits.
+    private static let dot = 2
+
+    private let pictures: [(image: RGBImage, seconds: Double)]
+
+    /// - Parameter pictures: each no wider than it shall be; the cells are as large as the largest.
+    package init(_ pictures: [(image: RGBImage, seconds: Double)]) { self.pictures = pictures }
+
+    /// The sheet, as many columns as rows or one more; nil of no pictures.
+    package func image() -> RGBImage? {
+        guard let width = pictures.map(\.image.width).max(), let height = pictures.map(\.image.height).max() else {
+            return nil
+        }
+        let columns = Int(Double(pictures.count).squareRoot().rounded(.up))
+        let rows = (pictures.count + columns - 1) / columns
+        let gap = Self.gap
+        let (sheetWidth, sheetHeight) = (columns * (width + gap) + gap, rows * (height + gap) + gap)
+        var pixels = [UInt8](repeating: 32, count: sheetWidth * sheetHeight * 3)
+        for (place, picture) in pictures.enumerated() {
+            let left = gap + place % columns * (width + gap)
+            let top = gap + place / columns * (height + gap)
+            let (image, bytes) = (picture.image, picture.image.width * 3)
+            for row in 0..<image.height {
+                let target = ((top + row) * sheetWidth + left) * 3
+                pixels.replaceSubrange(target..<target + bytes, with: image.pixels[row * bytes..<(row + 1) * bytes])
+            }
+            Self.write(
+                TimeText.clock(picture.seconds), left: left, top: top, into: &pixels, width: sheetWidth,
+                limit: (left + width, top + height))
+        }
+        return RGBImage(width: sheetWidth, height: sheetHeight, pixels: pixels)
+    }
+
+    /// A picture no wider than `width`, its shape kept.
+    package static func scaled(_ image: RGBImage, width: Int) -> RGBImage {
+        guard image.width > width else { return image }
+        return PillowResize.bicubic(image, width: width, height: max(1, image.height * width / image.width))
+    }
+
+    /// Digits of 3 × 5 dots, rows of three bits from the top: no font is needed for a time.
+    private static let digits: [Character: [UInt8]] = [
+        "0": [7, 5, 5, 5, 7], "1": [2, 6, 2, 2, 7], "2": [7, 1, 7, 4, 7], "3": [7, 1, 7, 1, 7], "4": [5, 5, 7, 1, 1],
+        "5": [7, 4, 7, 1, 7], "6": [7, 4, 7, 5, 7], "7": [7, 1, 1, 2, 2], "8": [7, 5, 7, 5, 7], "9": [7, 5, 7, 1, 7],
+        ":": [0, 2, 0, 2, 0],
+    ]
+
+    /// White digits on black, cut off at `limit`.
+    private static func write(
+        _ text: String, left: Int, top: Int, into pixels: inout [UInt8], width: Int, limit: (x: Int, y: Int)
+    ) {
+        func paint(_ x: Int, _ y: Int, _ value: UInt8) {
+            guard x < limit.x, y < limit.y else { return }
+            for channel in 0..<3 { pixels[(y * width + x) * 3 + channel] = value }
+        }
+        for y in 0..<7 * dot {
+            for x in 0..<(4 * text.count + 1) * dot { paint(left + x, top + y, 0) }
+        }
+        for (place, character) in text.enumerated() {
+            for (row, bits) in (digits[character] ?? []).enumerated() {
+                for column in 0..<3 where bits & (4 >> column) != 0 {
+                    for y in 0..<dot {
+                        for x in 0..<dot {
+                            paint(left + (1 + 4 * place + column) * dot + x, top + (1 + row) * dot + y, 255)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+package import Models
+internal import Store
+
+/// Several questions about one recording, each with what was said before; the work of earlier turns is kept.
+///
+/// A turn's prompt begins with that of the turn before, so the language model's keys and values over it stay as they are and
+/// only the rest is computed: the same answer as a cold run over the whole prompt. Belongs to the thread that computes.
+public final class Conversation {
+    private let asker: Asker
+    private let reader: IndexReader
+    private let path: String?
+    private var settings: Question
+    private var source: Asker.Source
+    private var turns: [PromptTurn] = []
+    private var known: (ids: [Int32], cache: KeyValueCache)?
+    /// The last answer.
+    public private(set) var last: Answer?
+    /// Rows of the last prompt that were there already.
+    public private(set) var rowsReused = 0
+
+    init(_ asker: Asker, _ reader: IndexReader, settings: Question, path: String?) throws {
+        self.asker = asker
+        self.reader = reader
+        self.settings = settings
+        self.path = path
+        source = try asker.source(reader, from: settings.from, to: settings.to)
+    }
+
+    /// How many frames the present range has.
+    public var frames: Int { source.times.count }
+    /// Seconds from the first frame of the whole recording to the end of its last one.
+    public var duration: Double { (reader.entries.last?.gridTime ?? 0) + source.frameSeconds }
+
+    /// Looks at [from, to) from now on; what was said stays said.
+    public func look(from: Double?, to: Double?) throws {
+        (settings.from, settings.to) = (from, to)
+        source = try asker.source(reader, from: from, to: to)
+        known = nil
+    }
+
+    /// Goes on from turns that were said elsewhere.
+    package func recall(_ turns: [PromptTurn]) {
+        restart()
+        self.turns = turns
+    }
+
+    /// Forgets what was said.
+    public func restart() {
+        turns = []
+        known = nil
+        last = nil
+    }
+
+    /// The next question.
+    ///
+    /// - Throws: as `Asker.ask`; the conversation then stands where it stood before.
+    public func ask(
+        _ text: String, progress: (Double) -> Void = { _ in }, onText: (String) -> Bool = { _ in true }
+    ) throws -> Answer {
+        let clock = ContinuousClock()
+        let start = clock.now
+        var question = settings
+        question.text = text
+        let loaded = asker.loaded
+        let prompt = try loaded.prompt(text, history: turns)
+        var answer = asker.emptyAnswer(question, source)
+        if let path { answer.recording.path = path }
+        guard !source.times.isEmpty else {
+            answer.answer = "no frames in range"
+            answer.notes.append("no frames in range: the recording's frames are at 0 to \(duration) s")
+            last = answer
+            return answer
+        }
+        try asker.checkContext(prompt, frames: source.times.count, maxTokens: question.maxTokens)
+        let group = try PromptGroup([prompt.ids], model: loaded.llava)
+        let frames = asker.fusionFrames(group, source, question.fusion)
+        answer.fusion = try asker.fuse(group, source, frames: frames) { progress(0.9 * $0) }
+        answer.fusion.relativeStandardError = group.texts[0].relativeStandardError(population: source.times.count)
+        answer.timings.fuse = (clock.now - start).seconds
+        let tokens = TokenReader(source, model: loaded.llava)
+        let fused = FusedPrompt(text: group.texts[0], visionTokens: tokens.count, readTokens: tokens.read)
+
+        let beforePrefill = clock.now
+        let cache = try prefill(fused, prompt.ids, tokens, maxTokens: question.maxTokens) { progress(0.9 + 0.1 * $0) }
+        answer.timings.prefill = (clock.now - beforePrefill).seconds
+        let live = !question.mustBeSeen
+        let look = try asker.speak(question, fused, tokens, shared: cache, answer: &answer, since: start) {
+            live ? onText($0) : true
+        }
+        let words = answer.answer
+        asker.judge(&answer, look, question, source)
+        if !live, !answer.answer.isEmpty { _ = onText(answer.answer) }
+        turns.append(PromptTurn(question: text, answer: words))
+        last = answer
+        return answer
+    }
+
+    /// The cache over all rows of the prompt but its last one, from which the first word is computed.
+    private func prefill(
+        _ fused: FusedPrompt, _ ids: [Int32], _ tokens: TokenReader, maxTokens: Int, progress: (Double) -> Void
+    ) throws -> KeyValueCache {
+        let language = asker.loaded.llava.language
+        let room = fused.count + maxTokens
+        var cache: KeyValueCache
+        var reused = 0
+        if let known {
+            let shared = zip(known.ids, ids).prefix { $0 == $1 }.count
+            // An id is a row, but the recording's place is as many as it has vision tokens.
+            let rows = ids[..<shared].contains(TextFusion.placeholder) ? shared - 1 + fused.visionTokens : shared
+            reused = min(rows, known.cache.count, fused.count - 1)
+            cache = known.cache
+            cache.truncate(to: reused)
+            // Room for some turns more, so that not each of them moves it all.
+            if cache.capacity < room { cache = cache.grown(to: room + room / 4) }
+        } else {
+            cache = language.makeCache(capacity: room)
+        }
+        rowsReused = reused
+        // Until it is whole again, it is nobody's.
+        self.known = nil
+        let rest = fused.count - 1 - reused
+        if rest > 0 {
+            _ = language.append(count: rest, to: cache, progress: { progress(Double($0) / Double(rest)) }) {
+                fused.write($0.lowerBound + reused..<$0.upperBound + reused, into: $1)
+            }
+        }
+        if let failure = tokens.failure { throw failure }
+        self.known = (ids, cache)
+        return cache
+    }
+}

@@ -1,0 +1,116 @@
+internal import Foundation
+
+/// An answer that was given about a recording, as it is kept and exported.
+public struct AnswerRecord: Sendable, Codable, Equatable {
+    /// The recording's id.
+    public var recording: String
+    /// Where the recording was when it was asked about.
+    public var path: String
+    public var question: String
+    public var answer: String
+    public var found: Bool
+    /// The strongest first.
+    public var evidence: [Evidence]
+    /// Start and end in seconds of the window that was asked about; nil: the whole recording or a range of it.
+    public var segment: [Double]?
+    /// RFC 3339; empty where it was not kept.
+    public var created: String
+    public var model: String
+
+    public init(
+        recording: String, path: String, question: String, answer: String, found: Bool = true,
+        evidence: [Evidence] = [],
+        segment: [Double]? = nil, created: String = "", model: String = ""
+    ) {
+        self.recording = recording
+        self.path = path
+        self.question = question
+        self.answer = answer
+        self.found = found
+        self.evidence = evidence
+        self.segment = segment
+        self.created = created
+        self.model = model
+    }
+
+    public init(_ answer: Answer) {
+        self.init(
+            recording: answer.recording.id, path: answer.recording.path, question: answer.question,
+            answer: answer.answer,
+            found: answer.found, evidence: answer.evidence, segment: answer.segment, created: answer.created,
+            model: answer.model)
+    }
+
+    /// Where in the recording it belongs: its evidence in the order of time, or the window it is about; empty: nowhere.
+    public var places: [ClosedRange<Double>] {
+        if let segment, segment.count == 2, segment[0] <= segment[1], evidence.isEmpty {
+            return [segment[0]...segment[1]]
+        }
+        return evidence.filter { $0.start <= $0.end }.sorted { $0.start < $1.start }.map { $0.start...$0.end }
+    }
+
+    private enum Key: String, CodingKey {
+        case recording, path, question, answer, found, evidence, segment, created, time, model, id
+    }
+
+    /// Reads what `encode` writes, and what `ask --json` and `run` write.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: Key.self)
+        if let reference = try? values.nestedContainer(keyedBy: Key.self, forKey: .recording) {
+            recording = try reference.decode(String.self, forKey: .id)
+            path = try reference.decodeIfPresent(String.self, forKey: .path) ?? ""
+        } else {
+            recording = try values.decode(String.self, forKey: .recording)
+            path = try values.decodeIfPresent(String.self, forKey: .path) ?? ""
+        }
+        question = try values.decode(String.self, forKey: .question)
+        answer = try values.decode(String.self, forKey: .answer)
+        found = try values.decodeIfPresent(Bool.self, forKey: .found) ?? true
+        evidence = try values.decodeIfPresent([Evidence].self, forKey: .evidence) ?? []
+        segment = try values.decodeIfPresent([Double].self, forKey: .segment)
+        created =
+            try values.decodeIfPresent(String.self, forKey: .created)
+            ?? values.decodeIfPresent(String.self, forKey: .time) ?? ""
+        model = try values.decodeIfPresent(String.self, forKey: .model) ?? ""
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: Key.self)
+        try values.encode(recording, forKey: .recording)
+        try values.encode(path, forKey: .path)
+        try values.encode(question, forKey: .question)
+        try values.encode(answer, forKey: .answer)
+        try values.encode(found, forKey: .found)
+        try values.encode(evidence, forKey: .evidence)
+        try values.encodeIfPresent(segment, forKey: .segment)
+        try values.encode(created, forKey: .created)
+        try values.encode(model, forKey: .model)
+    }
+
+    /// The answers in a file that `ask --json` or `run` wrote: one document, a list, or one object per line.
+    ///
+    /// Lines that are no answers (status, summary, ranking) are left out.
+    /// - Throws: `LongtakeError` `bad_request` for a file that cannot be read or has no answer in it.
+    public static func read(_ path: String) throws -> [AnswerRecord] {
+        let data: Data
+        do {
+            data =
+                path == "-"
+                ? try FileHandle.standardInput.readToEnd() ?? Data() : try Data(contentsOf: URL(fileURLWithPath: path))
+        } catch {
+            throw LongtakeError(code: .badRequest, message: "\(path): cannot be read")
+        }
+        let decoder = JSONDecoder()
+        if let one = try? decoder.decode(AnswerRecord.self, from: data) { return [one] }
+        if let all = try? decoder.decode([AnswerRecord].self, from: data) { return all }
+        let found = data.split(separator: UInt8(ascii: "\n")).compactMap {
+            try? decoder.decode(AnswerRecord.self, from: Data($0))
+        }
+        guard !found.isEmpty else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "\(path): no answers in it; it must be what `longtake ask --json` or `run` wrote")
+        }
+        return found
+    }
+}

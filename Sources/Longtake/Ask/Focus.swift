@@ -1,0 +1,97 @@
+internal import Models
+internal import Tensors
+
+/// Whether an answer is given a second time, fused with the frames that the first one was read from.
+public enum FocusMode: Sendable, Equatable {
+    /// Where the fusion frames of the first answer were a sample.
+    case automatic
+    case off
+    /// Always, with at most so many frames.
+    case frames(Int)
+
+    /// As many as the fusion frames of a long range at full size.
+    public static let defaultFrames = FusionPlan.sampleSize
+
+    /// How many frames the second look takes; nil: there is none.
+    func count(after fusion: FusionSummary) -> Int? {
+        switch self {
+        case .automatic: fusion.frames < fusion.of ? Self.defaultFrames : nil
+        case .off: nil
+        case .frames(let count): count > 0 ? count : nil
+        }
+    }
+}
+
+/// The first of two answers, and what the second look changed.
+public struct FocusSummary: Sendable, Codable, Equatable {
+    /// The numbers of the frames that the second answer was fused with.
+    public let frames: [Int]
+    public let answer: String
+    public let tokenIDs: [Int32]
+    public let found: Bool
+    public let evidence: [Evidence]
+    public let fusion: FusionSummary
+    /// Which of `answer`, `evidence` and `found` are others now.
+    public var changed: [String] = []
+
+    private enum CodingKeys: String, CodingKey {
+        case frames, answer, found, evidence, fusion, changed
+        case tokenIDs = "token_ids"
+    }
+}
+
+extension Asker {
+    /// Asks again with the frames that the first answer looked at most as fusion frames.
+    ///
+    /// Frames without patches are left out; where none has them, the first answer stays and a note says so.
+    func lookAgain(
+        _ question: Question, _ prompt: Prompt, _ source: Source, _ reader: TokenReader, look: Look, count: Int,
+        answer: inout Answer, since start: ContinuousClock.Instant
+    ) throws {
+        let clock = ContinuousClock()
+        let before = clock.now
+        let (chosen, failure) = readable(look.all, source, count: count)
+        guard !chosen.isEmpty else {
+            answer.notes.append(
+                "focus: no second look, for no frame has its patches: \(failure ?? "no frame was looked at")")
+            return
+        }
+        let first = answer
+        let group = try PromptGroup([prompt.ids], model: loaded.llava)
+        answer.fusion = try fuse(group, source, frames: chosen) { _ in }
+        answer.timings.fuse += (clock.now - before).seconds
+        let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
+        answer.answer = ""
+        answer.said = nil
+        let again = try speak(question, fused, reader, shared: nil, answer: &answer, since: start) { _ in true }
+        judge(&answer, again, question, source)
+        var summary = FocusSummary(
+            frames: chosen.map { source.numbers[$0] }, answer: first.answer, tokenIDs: first.tokenIDs,
+            found: first.found,
+            evidence: first.evidence, fusion: first.fusion)
+        if answer.answer != first.answer { summary.changed.append("answer") }
+        if answer.evidence != first.evidence { summary.changed.append("evidence") }
+        if answer.found != first.found { summary.changed.append("found") }
+        answer.focus = summary
+    }
+
+    /// The `count` frames that were looked at most and have their patches, ascending; and why one had none.
+    private func readable(_ mass: [Double], _ source: Source, count: Int) -> ([Int], String?) {
+        let model = loaded.llava
+        let buffer = Buffer<Float>(count: model.patchRows * model.vision.hiddenSize)
+        let patches = Block(buffer.pointer, rows: model.patchRows, columns: model.vision.hiddenSize)
+        var chosen: [Int] = []
+        var failure: String?
+        let order = mass.indices.sorted { mass[$0] != mass[$1] ? mass[$0] > mass[$1] : $0 < $1 }
+        for frame in order {
+            guard chosen.count < count, mass[frame] > 0 else { break }
+            do {
+                try source.patches(frame, patches)
+                chosen.append(frame)
+            } catch {
+                failure = failure ?? "\(error)"
+            }
+        }
+        return (chosen.sorted(), failure)
+    }
+}

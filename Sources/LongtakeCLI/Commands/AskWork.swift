@@ -1,0 +1,75 @@
+import Longtake
+
+/// Asks the same questions about one recording or several, and hands each answer on when it is complete.
+struct AskWork {
+    let analyzer: Analyzer
+    let library: Library
+    let questions: [Question]
+    let options: IndexOptions
+    let segments: Double?
+    let thumbnails: String?
+    let output: OutputOptions
+
+    /// About one recording; `onAnswer` gets a question's place and its answer.
+    func ask(
+        _ path: InputPath, _ printer: AnswerPrinter, name: String = "", onAnswer: (Int, Answer) throws -> Void
+    ) throws {
+        let progress = output.progress
+        try analyzer.ask(
+            questions, about: path, options: options, every: segments,
+            indexing: { progress.show(name + IndexReport.line($0)) },
+            progress: { fraction in
+                Interruption.endAtOnce()
+                progress.show(name + "reading the question and the frames: \(Int(fraction * 100)) %")
+            },
+            onText: { printer.text(questions[$0].text, $1) },
+            onAnswer: { place, answer in
+                var answer = answer
+                try addThumbnails(to: &answer, number: printer.count)
+                try onAnswer(place, answer)
+            })
+    }
+
+    /// About several recordings, each answer as it comes, and then all of them ranked; a recording that fails is told, the
+    /// others go on.
+    func rank(_ inputs: [InputPath], _ printer: AnswerPrinter) throws {
+        let walker = InputWalker(inputs)
+        for (path, reason) in walker.unreadable {
+            printer.failed(
+                path, Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input))
+        }
+        guard !walker.files.isEmpty else { throw UsageError("there is no video in these folders") }
+        var answers = questions.map { _ in [Answer]() }
+        var last: Failure?
+        for (number, path) in walker.files.enumerated() {
+            do {
+                try ask(path, printer, name: "\(number + 1) of \(walker.files.count): \(path): ") { place, answer in
+                    answers[place].append(answer)
+                    printer.finish(answer)
+                }
+            } catch {
+                let failure = Failure(error, subject: path.description)
+                guard failure.exitCode != Exit.interrupted, failure.exitCode != Exit.space else { throw failure }
+                printer.failed(path, failure)
+                last = failure
+            }
+        }
+        if let last, answers.allSatisfy(\.isEmpty) { throw last }
+        // Windows have their order by time; there is nothing to rank.
+        guard segments == nil else { return }
+        for (question, given) in zip(questions, answers) {
+            printer.ranking(AnswerRanking(question: question.text, given))
+        }
+    }
+
+    private func addThumbnails(to answer: inout Answer, number: Int) throws {
+        guard let thumbnails, let index = answer.recording.index, !answer.evidence.isEmpty else { return }
+        let pictures = try RecordingPictures(
+            library: library, index: index, path: answer.recording.path, cancellation: Interruption.cancellation)
+        let single = questions.count == 1 && segments == nil && number == 0
+        let written = try pictures.thumbnails(
+            of: answer.evidence, into: thumbnails, prefix: single ? "" : "answer-\(number + 1)-")
+        answer.thumbnails = written.files
+        answer.notes += written.notes
+    }
+}

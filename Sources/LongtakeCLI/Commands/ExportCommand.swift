@@ -1,0 +1,62 @@
+import ArgumentParser
+import Longtake
+
+struct ExportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Write answers about a recording as subtitles, markers, chapters or a table.",
+        discussion: """
+            EXAMPLES
+              longtake ask day.mp4 "When is the door open?" --json > answers.jsonl
+              longtake export day.mp4 --answers answers.jsonl --format vtt > day.vtt
+              longtake export vid_0f3a9c2e --answers answers.jsonl --format edl --rate 29.97 > day.edl
+
+            jsonl, csv, vtt, srt: times count from the first frame. otio: in the recording's own time. edl: from --start \
+            on. An answer that was read from no frame is in jsonl and csv only.
+            """)
+
+    @Argument(help: "Id, the start of one (8 characters or more), or the path it was indexed from.")
+    var recording: String
+
+    @Option(help: "jsonl, csv, vtt, srt, otio, edl or chapters (FFmetadata).")
+    var format: String
+
+    @Option(
+        help: ArgumentHelp(
+            "What `ask --json` or `run` wrote; those about this recording are taken. - is standard input.",
+            valueName: "file"))
+    var answers: String
+
+    @Option(help: "Frames per second of otio and edl: 25 by default; 29.97 and 59.94 count in drop frame.")
+    var rate = 25.0
+
+    @Option(help: "edl: the timecode of the first frame, 01:00:00 by default.")
+    var start: TimeArgument?
+
+    @OptionGroup var library: LibraryOptions
+    @OptionGroup var output: OutputOptions
+
+    mutating func run() throws {
+        guard let known = AnswerExport.Format(rawValue: format) else {
+            let names = AnswerExport.Format.allCases.map(\.rawValue).joined(separator: ", ")
+            throw UsageError("--format is one of \(names), not \(format)")
+        }
+        guard rate.isFinite, rate >= 1, rate <= 1000 else { throw UsageError("--rate must be 1 to 1000, not \(rate)") }
+        let found = try library.open().recordings(matching: recording)
+        guard let item = found.first else { throw UsageError("no recording \(recording)") }
+        let records = try AnswerRecord.read(answers).filter { $0.recording == item.id }
+        guard !records.isEmpty else {
+            throw UsageError("\(answers): none of its answers is about \(item.id)")
+        }
+        var export = AnswerExport(known)
+        export.rate = rate
+        if let start { export.startTimecode = start.seconds }
+        Console.result(
+            try export.document(records, name: item.name, path: item.path, duration: item.duration))
+        if known != .jsonl, known != .csv {
+            let placeless = records.count { $0.places.isEmpty }
+            if placeless > 0 {
+                output.note("note: \(placeless) of \(records.count) answers have no place in the recording")
+            }
+        }
+    }
+}

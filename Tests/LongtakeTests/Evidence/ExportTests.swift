@@ -1,0 +1,156 @@
+import Foundation
+import Longtake
+import Testing
+
+extension LongtakeTests {
+    /// Answers in the formats that video tools read, read back by those tools where they are there.
+    @Suite struct ExportTests {
+        private static let records = [
+            AnswerRecord(
+                recording: "vid_0", path: "/rec/a day.mp4", question: "Who comes\nin?",
+                answer: "a \"red\" ring, <b> & more",
+                evidence: [
+                    Evidence(start: 7, end: 9.5, score: 0.6, frame: 8),
+                    Evidence(start: 2, end: 3, score: 0.4, frame: 2),
+                ], created: "2026-01-01T00:00:00Z", model: "nano"),
+            AnswerRecord(
+                recording: "vid_0", path: "/rec/a day.mp4", question: "What is written?", answer: "=nothing",
+                found: false,
+                model: "nano"),
+            AnswerRecord(
+                recording: "vid_0", path: "/rec/a day.mp4", question: "Is it open?", answer: "no; not #1", found: false,
+                segment: [10, 12], model: "nano"),
+        ]
+
+        private static func document(
+            _ format: AnswerExport.Format, _ change: (inout AnswerExport) -> Void = { _ in }
+        ) throws -> String {
+            var export = AnswerExport(format)
+            change(&export)
+            return try export.document(records, name: "a day.mp4", path: "/rec/a day.mp4", duration: 12)
+        }
+
+        @Test func jsonLinesAreRecordsAgain() throws {
+            let text = try Self.document(.jsonl)
+            let again = try text.split(separator: "\n").map {
+                try JSONDecoder().decode(AnswerRecord.self, from: Data($0.utf8))
+            }
+            #expect(again == Self.records)
+            let folder = try Folder()
+            try text.write(toFile: folder.path + "/a.jsonl", atomically: true, encoding: .utf8)
+            #expect(try AnswerRecord.read(folder.path + "/a.jsonl") == Self.records)
+            try "{\"message_type\":\"summary\"}\n".write(toFile: folder.path + "/b", atomically: true, encoding: .utf8)
+            #expect(code { _ = try AnswerRecord.read(folder.path + "/b") } == "bad_request")
+            #expect(code { _ = try AnswerRecord.read(folder.path + "/none") } == "bad_request")
+        }
+
+        @Test func answersOfAskAreRead() throws {
+            let folder = try Folder()
+            let analyzer = Analyzer(model: try nano(), library: try folder.library())
+            let answer = try analyzer.ask(question(maxTokens: 6), about: Shared.video)
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = .prettyPrinted
+            try encoder.encode(answer).write(to: URL(filePath: folder.path + "/one.json"))
+            #expect(try AnswerRecord.read(folder.path + "/one.json") == [AnswerRecord(answer)])
+            try encoder.encode([answer, answer]).write(to: URL(filePath: folder.path + "/two.json"))
+            #expect(try AnswerRecord.read(folder.path + "/two.json").count == 2)
+        }
+
+        @Test func csvRowsAreQuoted() throws {
+            let rows = try Self.document(.csv).components(separatedBy: "\r\n")
+            #expect(rows.first == "recording,path,question,answer,found,start,end,score,model,created")
+            #expect(
+                rows[1]
+                    == "vid_0,/rec/a day.mp4,\"Who comes\nin?\",\"a \"\"red\"\" ring, <b> & more\",true,7,9.5,0.6,nano,2026-01-01T00:00:00Z"
+            )
+            #expect(rows[3] == "vid_0,/rec/a day.mp4,What is written?,'=nothing,false,,,,nano,")
+            #expect(rows[4] == "vid_0,/rec/a day.mp4,Is it open?,no; not #1,false,10,12,,nano,")
+            #expect(rows.count == 6 && rows[5].isEmpty)
+        }
+
+        @Test func subtitlesAreInTheOrderOfTime() throws {
+            let text = try Self.document(.vtt)
+            #expect(text.hasPrefix("WEBVTT\n\nNOTE "))
+            #expect(
+                text.contains("00:00:02.000 --> 00:00:03.000\nWho comes in?\na \"red\" ring, &lt;b&gt; &amp; more\n\n"))
+            #expect(text.contains("00:00:07.000 --> 00:00:09.500\n"))
+            #expect(text.contains("00:00:10.000 --> 00:00:12.000\nIs it open?\nno; not #1\n"))
+            #expect(!text.contains("nothing"), "an answer without a place is no subtitle")
+            let srt = try Self.document(.srt)
+            #expect(srt.hasPrefix("1\n00:00:02,000 --> 00:00:03,000\nWho comes in?\n"))
+            #expect(srt.contains("\n\n3\n00:00:10,000 --> 00:00:12,000\n"))
+        }
+
+        /// FFmpeg reads them as what they are.
+        @Test(arguments: [AnswerExport.Format.vtt, .srt, .chapters]) func ffmpegReadsThem(format: AnswerExport.Format)
+            throws
+        {
+            let folder = try Folder()
+            let file = folder.path + "/out." + (format == .chapters ? "txt" : format.rawValue)
+            try Self.document(format).write(toFile: file, atomically: true, encoding: .utf8)
+            guard format == .chapters else {
+                try ffmpeg(["-i", file, folder.path + "/again.srt"])
+                let again = try String(contentsOfFile: folder.path + "/again.srt", encoding: .utf8)
+                #expect(again.contains("00:00:07,000 --> 00:00:09,500") && again.contains("ring"))
+                return
+            }
+            try ffmpeg(["-i", Shared.video, "-i", file, "-map_metadata", "1", "-c", "copy", folder.path + "/c.mp4"])
+            try ffmpeg(["-i", folder.path + "/c.mp4", "-f", "ffmetadata", folder.path + "/again.txt"])
+            let again = try String(contentsOfFile: folder.path + "/again.txt", encoding: .utf8)
+            #expect(again.components(separatedBy: "[CHAPTER]").count == 4)
+            #expect(again.contains("title=Is it open? no\\; not \\#1"))
+        }
+
+        @Test func timelineMarkersAreInTheMediumsTime() throws {
+            let text = try Self.document(.otio) { $0.rate = 10 }
+            let root = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+            #expect(root["OTIO_SCHEMA"] as? String == "Timeline.1")
+            func child(_ node: Any?) throws -> [String: Any] {
+                try #require(((node as? [String: Any])?["children"] as? [[String: Any]])?.first)
+            }
+            let clip = try child(child(root["tracks"]))
+            #expect((clip["media_reference"] as? [String: Any])?["target_url"] as? String == "file:///rec/a%20day.mp4")
+            let markers = try #require(clip["markers"] as? [[String: Any]])
+            #expect(markers.count == 3)
+            let range = try #require(markers[1]["marked_range"] as? [String: Any])
+            #expect((range["start_time"] as? [String: Any])?["value"] as? Double == 70)
+            #expect((range["duration"] as? [String: Any])?["value"] as? Double == 25)
+        }
+
+        @Test(arguments: [
+            (25.0, "01:00:02:00 01:00:02:01", "|D:25"), (29.97, "01:00:02;00 01:00:02;01", "|D:30"),
+            (24, "01:00:02:00 01:00:02:01", "|D:24"),
+        ])
+        func editListEvents(rate: Double, times: String, length: String) throws {
+            let text = try Self.document(.edl) { $0.rate = rate }
+            #expect(text.hasPrefix("TITLE: a day.mp4\nFCM: \(rate == 29.97 ? "" : "NON-")DROP FRAME\n"))
+            #expect(text.contains("001  001      V     C        \(times) \(times)\n"), "\(text)")
+            let notes = text.split(separator: "\n").filter { $0.hasPrefix(" |C:") }
+            #expect(notes.count == 3)
+            #expect(notes[0].hasSuffix(length) && notes[0].components(separatedBy: "|").count == 4, "\(notes[0])")
+        }
+
+        /// SMPTE 12M: 17,982 frames are ten minutes, and 1800 are one minute and two numbers.
+        @Test(arguments: [
+            (0, "00:00:00;00"), (1799, "00:00:59;29"), (1800, "00:01:00;02"), (17_981, "00:09:59;29"),
+            (17_982, "00:10:00;00"), (107_892, "01:00:00;00"),
+        ])
+        func dropFrameNumbers(frame: Int, wanted: String) {
+            var export = AnswerExport(.edl)
+            export.rate = 29.97
+            #expect(export.timecode(frame) == wanted)
+        }
+
+        @Test func rankingPutsTheFoundFirst() throws {
+            let folder = try Folder()
+            let analyzer = Analyzer(model: try nano(), library: try folder.library())
+            var answers = try (0..<3).map { _ in try analyzer.ask(question(maxTokens: 2), about: Shared.video) }
+            (answers[0].foundScore, answers[1].foundScore, answers[2].foundScore) = (0.1, 0.5, 0.9)
+            answers[0].found = false
+            for (place, name) in ["a", "b", "c"].enumerated() { answers[place].recording.path = name }
+            let ranking = AnswerRanking(question: "What?", answers)
+            #expect(ranking.recordings.map(\.recording.path) == ["c", "b", "a"])
+            #expect(ranking.recordings.map(\.rank) == [1, 2, nil])
+        }
+    }
+}

@@ -1,0 +1,90 @@
+import Longtake
+import Media
+import Models
+import Store
+import Tensors
+import Testing
+
+extension LongtakeTests {
+    /// A second look at the frames that the first answer was read from.
+    @Suite struct FocusTests {
+        private func asked(_ focus: FocusMode) -> Question {
+            var asked = question(maxTokens: 10)
+            asked.focus = focus
+            return asked
+        }
+
+        @Test func theSecondAnswerIsFusedWithTheFramesLookedAtMost() throws {
+            let folder = try Folder()
+            let analyzer = Analyzer(model: try nano(), library: try folder.library())
+            let plain = try analyzer.ask(asked(.off), about: Shared.video)
+            let answer = try analyzer.ask(asked(.frames(3)), about: Shared.video)
+            let focus = try #require(answer.focus)
+            #expect(focus.answer == plain.answer && focus.tokenIDs == plain.tokenIDs)
+            #expect(focus.evidence == plain.evidence && focus.fusion == FusionSummary.exact(12))
+            #expect(focus.frames.count == 3 && focus.frames == focus.frames.sorted())
+            let strongest = plain.attention.indices.sorted { plain.attention[$0] > plain.attention[$1] }.prefix(3)
+            #expect(Set(focus.frames) == Set(strongest))
+            #expect(answer.fusion.frames == 3 && answer.fusion.of == 12)
+            #expect(focus.changed.contains("answer") == (answer.answer != plain.answer))
+        }
+
+        @Test func allFramesAgainChangeNothing() throws {
+            let folder = try Folder()
+            // A head whose whole attention counts looks at every frame a little.
+            let path = try EvidenceTests.model(["heads": [[1, 0]], "found": 0], in: folder)
+            let analyzer = Analyzer(model: try nano(path), library: try folder.library())
+            let plain = try analyzer.ask(asked(.off), about: Shared.video)
+            let answer = try analyzer.ask(asked(.frames(12)), about: Shared.video)
+            let focus = try #require(answer.focus)
+            #expect(focus.frames == Array(0..<12) && focus.changed.isEmpty)
+            #expect(answer.tokenIDs == plain.tokenIDs && answer.evidence == plain.evidence)
+        }
+
+        /// Small models are fused with all frames: there is nothing to look at again.
+        @Test func automaticOnlyBehindASample() throws {
+            let folder = try Folder()
+            let analyzer = Analyzer(model: try nano(), library: try folder.library())
+            #expect(try analyzer.ask(asked(.automatic), about: Shared.video).focus == nil)
+        }
+
+        private static func source(_ analyzer: Analyzer, _ folder: Folder) throws -> Asker.Source {
+            let made = try analyzer.index(Shared.video, options: IndexOptions())
+            let reader = try IndexReader(directory: analyzer.library.cache.path(indexID: made.index))
+            return try Asker(analyzer.model).source(reader, from: nil, to: nil)
+        }
+
+        private struct Gone: Error {}
+
+        @Test func framesWithoutPatchesAreLeftOut() throws {
+            let folder = try Folder()
+            let analyzer = Analyzer(model: try nano(), library: try folder.library())
+            let source = try Self.source(analyzer, folder)
+            let asker = Asker(analyzer.model)
+            let whole = try asker.ask(asked(.frames(2)), of: source)
+            let best = try #require(whole.focus?.frames.first)
+            // The first pass reads each frame once; then this one has lost its patches.
+            let reads = Counter()
+            let holed = source.readingPatches { frame, block in
+                reads.value += 1
+                if reads.value > 12, frame == best { throw Gone() }
+                try source.patches(frame, block)
+            }
+            let answer = try asker.ask(asked(.frames(2)), of: holed)
+            let focus = try #require(answer.focus)
+            #expect(focus.frames.count == 2 && !focus.frames.contains(best))
+
+            reads.value = 0
+            let bare = source.readingPatches { frame, block in
+                reads.value += 1
+                if reads.value > 12 { throw Gone() }
+                try source.patches(frame, block)
+            }
+            let kept = try asker.ask(asked(.frames(2)), of: bare)
+            #expect(kept.focus == nil && kept.tokenIDs == whole.focus?.tokenIDs)
+            #expect(kept.notes.contains { $0.hasPrefix("focus:") })
+        }
+
+        private final class Counter { var value = 0 }
+    }
+}

@@ -231,15 +231,30 @@ public final class Asker {
     ) throws -> FusionSummary {
         let batch = FrameEncoder.batchSize(rows: model.patchRows)
         let (rows, width) = (model.patchRows, model.vision.hiddenSize)
-        let buffer = Buffer<Float>(count: batch * rows * width)
-        for start in stride(from: 0, to: frames.count, by: batch) {
-            let chosen = frames[start..<min(start + batch, frames.count)]
-            let patches = Block(buffer.pointer, rows: chosen.count * rows, columns: width)
-            for (slot, frame) in chosen.enumerated() {
-                try source.patches(frame, patches.rows(slot * rows..<(slot + 1) * rows))
+        // One slot more: a frame that is like the one before it, as in still scenes, is counted, not computed again.
+        let buffer = Buffer<Float>(count: (batch + 1) * rows * width)
+        let slots = Block(buffer.pointer, rows: (batch + 1) * rows, columns: width)
+        func slot(_ place: Int) -> Block { slots.rows(place * rows..<(place + 1) * rows) }
+        let bytes = rows * width * MemoryLayout<Float>.size
+        var times: [Int] = []
+        for (done, frame) in frames.enumerated() {
+            let next = slot(times.count)
+            try source.patches(frame, next)
+            if let last = times.indices.last, memcmp(slot(last).base, next.base, bytes) == 0 {
+                times[last] += 1
+                continue
             }
-            group.add(patches, frames: chosen.count, model: model)
-            progress(Double(start + chosen.count) / Double(frames.count))
+            if times.count == batch {
+                group.add(slots.rows(0..<batch * rows), frames: batch, times: times, model: model)
+                progress(Double(done) / Double(frames.count))
+                slot(0).base.copyMemory(from: next.base, byteCount: bytes)
+                times = []
+            }
+            times.append(1)
+        }
+        if !times.isEmpty {
+            group.add(slots.rows(0..<times.count * rows), frames: times.count, times: times, model: model)
+            progress(1)
         }
         return FusionSummary(frames: frames.count, of: source.times.count, relativeStandardError: 0)
     }

@@ -37,7 +37,9 @@ package struct PromptGroup {
     var longestText: Int { texts.map(\.embeddings.rows).max() ?? 0 }
 
     /// Fuses every prompt with frames, whose patches are [frames · R, D].
-    package func add(_ patches: Block, frames: Int, model: LlavaMini) {
+    ///
+    /// - Parameter times: how many frames in a row each of them stands for; nil: one.
+    package func add(_ patches: Block, frames: Int, times: [Int]? = nil, model: LlavaMini) {
         let tokens = model.fusion.tokensPerFrame
         let fused = model.fuse(patches: patches, frames: frames, text: head, tails: tails)
         for frame in 0..<frames {
@@ -45,11 +47,13 @@ package struct PromptGroup {
             let rows = fused.rows.rows(first..<first + head.rows)
             for (place, text) in texts.enumerated() {
                 guard place < tails.count else {
-                    text.add(rows)
+                    text.add(rows, times: times?[frame] ?? 1)
                     continue
                 }
                 let count = tails[place].rows
-                text.add(head: rows, tail: fused.tails[place].rows(frame * count..<(frame + 1) * count))
+                text.add(
+                    head: rows, tail: fused.tails[place].rows(frame * count..<(frame + 1) * count),
+                    times: times?[frame] ?? 1)
             }
         }
     }

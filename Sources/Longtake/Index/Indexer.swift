@@ -372,7 +372,8 @@ public final class Indexer {
                 encoder.batchSize - place % encoder.batchSize, IndexWriter.framesPerSegment - place)
             let count = try queue.take(into: &batch, most: room)
             guard count > 0 else { break }
-            try encoder.encode(batch, count: count) { index, token, patches in
+            let isFirst = { (frame: Frame) in frame.index % IndexWriter.framesPerSegment == 0 }
+            try encoder.encode(batch, count: count, isFirst: isFirst) { index, token, patches in
                 let frame = batch[index]
                 let entry = FrameEntry(
                     index: UInt32(clamping: frame.index), gridTime: frame.gridTime, pts: frame.pts,

@@ -1,3 +1,16 @@
+import Glibc
+
+/// Whether two pictures' bytes are the same.
+package func isSame(_ pixels: [UInt8], _ others: [UInt8]) -> Bool {
+    guard pixels.count == others.count else { return false }
+    return pixels.withUnsafeBytes { a in
+        others.withUnsafeBytes { b in
+            guard let first = a.baseAddress, let second = b.baseAddress else { return true }
+            return memcmp(first, second, a.count) == 0
+        }
+    }
+}
+
 /// A picture of 8-bit RGB pixels.
 ///
 /// `pixels` is row-major, three bytes per pixel, `width * height * 3` bytes, no padding between rows.

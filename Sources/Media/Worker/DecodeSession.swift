@@ -19,6 +19,8 @@ final class DecodeSession {
     private var emitted = false
     private var size: [Int32] = []
     private var shownRGB: (width: Int, height: Int, parts: Int, pixels: [UInt8])?
+    /// The picture that was laid out last, and what came of it.
+    private var last: (image: RGBImage, laidOut: [UInt8])?
     private var shownPTS: Int64 = 0
     private var shownTime = 0.0
     private var endTime = 0.0
@@ -359,10 +361,20 @@ final class DecodeSession {
         switch request.output {
         case .probe, .native, .picture: return (image.width, image.height, 1, image.pixels)
         case .model(let preprocessing, let ratio):
-            let parts = preprocessing.frameParts(image, ratio: ratio)
-            return (preprocessing.side, preprocessing.side, parts.count, parts.flatMap(\.pixels))
+            let count = ratio > 1 ? ratio * ratio + 1 : 1
+            if let last, last.image.width == image.width, last.image.height == image.height,
+                isSame(last.image.pixels, image.pixels)
+            {
+                return (preprocessing.side, preprocessing.side, count, last.laidOut)
+            }
+            let pixels = preprocessing.frameParts(image, ratio: ratio).flatMap(\.pixels)
+            last = image.pixels.count <= Self.largestKept ? (image, pixels) : nil
+            return (preprocessing.side, preprocessing.side, count, pixels)
         }
     }
+
+    /// Bytes; a still scene in more pixels than 4K is laid out anew for every frame, for the worker's memory is limited.
+    private static let largestKept = 3 * 4096 * 2160
 
     private func finish() throws {
         if request.sampling == .grid {

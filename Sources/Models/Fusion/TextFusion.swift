@@ -51,24 +51,28 @@ public final class TextFusion {
     public func visibleRows(before count: Int) -> Int { visible.count { $0 < count } }
 
     /// Adds one frame's fused rows [A, H]; frames are added in the order of time.
-    public func add(_ fused: Block) {
-        add(head: fused, tail: nil)
+    public func add(_ fused: Block, times: Int = 1) {
+        add(head: fused, tail: nil, times: times)
     }
 
     /// Adds one frame's fused rows: those shared with other prompts, then the rest.
-    public func add(head: Block, tail: Block?) {
+    ///
+    /// - Parameter times: how many frames in a row have these rows. The sum is that of so many additions, bit for bit.
+    public func add(head: Block, tail: Block?, times: Int = 1) {
         precondition(head.rows + (tail?.rows ?? 0) == visible.count, "fused rows \(head.rows) + \(tail?.rows ?? 0)")
-        add(head, at: 0)
-        if let tail { add(tail, at: head.rows) }
-        frameCount += 1
+        add(head, at: 0, times: times)
+        if let tail { add(tail, at: head.rows, times: times) }
+        frameCount += times
     }
 
-    private func add(_ fused: Block, at first: Int) {
+    private func add(_ fused: Block, at first: Int, times: Int) {
         precondition(fused.columns == width, "fused columns \(fused.columns)")
         for row in 0..<fused.rows {
             let values = fused.rows(row..<row + 1).floats
-            compute.add(values, to: sum.pointer + (first + row) * width, count: width)
-            for i in 0..<width { squares[first + row] += Double(values[i]) * Double(values[i]) }
+            for _ in 0..<times { compute.add(values, to: sum.pointer + (first + row) * width, count: width) }
+            var square = 0.0
+            for i in 0..<width { square += Double(values[i]) * Double(values[i]) }
+            squares[first + row] += Double(times) * square
         }
     }
 

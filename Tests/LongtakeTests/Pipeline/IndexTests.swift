@@ -67,6 +67,27 @@ extension LongtakeTests {
             #expect(deviation(stored, fresh) < 1e-5)
         }
 
+        /// Four seconds that move and 40 that stand still, over the end of a batch: a frame that is not computed again has the
+        /// tokens that it would have had.
+        @Test func stillFrames() throws {
+            let folder = try Folder()
+            let path = folder.path + "/still.mp4"
+            try ffmpeg([
+                "-f", "lavfi", "-i", "testsrc2=s=160x120:r=5:d=4", "-vf", "tpad=stop_mode=clone:stop_duration=40",
+                "-c:v", "libx264", "-qp", "0", path,
+            ])
+            let library = try folder.library()
+            let model = try nano()
+            var options = IndexOptions()
+            options.record = .f32
+            let made = try Analyzer(model: model, library: library).index(path, options: options)
+            let stored = try storedTokens(library, made.index, width: model.llava.hiddenSize)
+            let fresh = try freshTokens(model, path)
+            #expect(stored.count == 44 && fresh.count == 44)
+            #expect(Set(stored[..<5]).count == 5 && Set(stored[4...]).count == 1)
+            #expect(deviation(stored, fresh) < 1e-5)
+        }
+
         /// Five pictures a frame: crops and the whole, in their order through worker, batch and record.
         @Test func highResolution() throws {
             let folder = try Folder()

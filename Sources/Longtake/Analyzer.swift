@@ -11,13 +11,21 @@ public final class Analyzer {
     public let model: LoadedModel
     public let library: Library
     private let cancellation: Cancellation
+    private let derive: DerivedState.Policy
     private let asker: Asker
 
-    public init(model: LoadedModel, library: Library, cancellation: Cancellation = Cancellation()) {
+    /// - Parameter derive: when what questions share is made and kept; see `DerivedState.Policy`.
+    public init(
+        model: LoadedModel, library: Library, derive: DerivedState.Policy = .now,
+        cancellation: Cancellation = Cancellation()
+    ) {
         self.model = model
         self.library = library
+        self.derive = derive
         self.cancellation = cancellation
-        asker = Asker(model)
+        // A quarter of what the cache may hold: more would push out indexes, which take far longer to make.
+        let limit = ((try? library.cacheLimit(remember: false)) ?? 0) / 4
+        asker = Asker(model, derived: derive == .never ? nil : DerivedState(library.cache, limit: limit))
     }
 
     /// What became of one recording, for people and programs.
@@ -60,6 +68,7 @@ public final class Analyzer {
         do {
             let indexer = try Indexer(model, library: library, options: options, cancellation: cancellation)
             let outcome = try indexer.index(file, progress: progress)
+            if derive == .now { try makeDerivedState(outcome.manifest.key.id) }
             if outcome.action != .unchanged { note(file.displayPath, outcome.manifest.state, started) }
             return Indexed(
                 action: outcome.action.rawValue, id: outcome.id, index: outcome.manifest.key.id, path: file.displayPath,
@@ -80,6 +89,19 @@ public final class Analyzer {
                 id: "job_" + UUID().uuidString.lowercased(), kind: "index", path: path,
                 state: state == "complete" ? "done" : state, started: started, ended: Date().formatted(.iso8601),
                 error: error))
+    }
+
+    /// What questions about the whole recording share; one that is too long for the model has none.
+    private func makeDerivedState(_ indexID: String) throws {
+        try cancellation.check()
+        let reader = try IndexReader(directory: library.cache.path(indexID: indexID))
+        do {
+            try asker.derive(reader) { cancellation.isCancelled }
+        } catch let error as ModelError where error.code == .contextExceeded {
+            return
+        } catch let error as StoreError where error.code == .notKept {
+            return
+        }
     }
 
     /// What indexing the file would take.

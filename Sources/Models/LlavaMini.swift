@@ -76,18 +76,18 @@ public final class LlavaMini {
         }
     }
 
-    /// The vision tokens of B frames, and their text fused with each of them, from their patches.
+    /// The vision tokens of B frames, and the text's beginning fused with each of them, from their patches.
     ///
     /// The tokens do not depend on the text (it comes after them under a causal mask).
     /// - Parameters:
     ///   - patches: [B · parts · P, D] f32.
-    ///   - text: embeddings of the visible prompt rows [A, H], or nil when only tokens are wanted.
-    ///   - tails: how several prompts that begin with `text` go on, each [T, H].
+    ///   - text: embeddings of visible prompt rows [A, H], or nil when only tokens are wanted.
+    ///   - keep: gets what `follow` needs to go on behind these frames; its head has A rows.
     /// - Returns: tokens [B · C2, H] and fused text [B · A, H] interleaved per frame: rows [B · (C2 + A), H], each
-    ///   frame's tokens first; and each tail's fused rows [B · T, H]. Valid until the next call.
+    ///   frame's tokens first. Valid until the next call.
     public func fuse(
-        patches: Block, frames: Int, text: Block?, tails: [Block], trace: Trace? = nil
-    ) -> (rows: Block, tails: [Block]) {
+        patches: Block, frames: Int, text: Block?, keep: FusedFrames? = nil, trace: Trace? = nil
+    ) -> Block {
         let (width, tokens) = (hiddenSize, fusion.tokensPerFrame)
         let active = tokens + (text?.rows ?? 0)
         let length = patchRows + active
@@ -121,13 +121,17 @@ public final class LlavaMini {
                 }
             }
         }
-        let copies = spread(tails, frames: frames)
-        return (prefusion.forward(x, frames: frames, active: active, tails: copies, trace: layerTrace), copies)
+        return prefusion.forward(x, frames: frames, active: active, keep: keep, trace: layerTrace)
     }
 
-    /// The same for one prompt, or none.
-    public func fuse(patches: Block, frames: Int, text: Block?, trace: Trace? = nil) -> Block {
-        fuse(patches: patches, frames: frames, text: text, tails: [], trace: trace).rows
+    /// Fuses texts with known frames, behind what is known of them.
+    ///
+    /// - Parameter tails: how prompts go on, each [T, H].
+    /// - Returns: each tail's fused rows [B · T, H]; valid until the next call.
+    public func follow(_ tails: [Block], behind known: FusedFrames, frames: Range<Int>) -> [Block] {
+        let copies = spread(tails, frames: frames.count)
+        prefusion.follow(copies, behind: known, frames: frames)
+        return copies
     }
 
     /// Each tail [T, H] once per frame: [B · T, H].

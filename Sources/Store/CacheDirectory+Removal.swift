@@ -176,7 +176,7 @@ extension CacheDirectory {
     }
 
     /// All files below `derived/`, the one not read for longest first.
-    private func derivedFiles() throws -> [CacheRemoval] {
+    func derivedFiles() throws -> [CacheRemoval] {
         var found: [(CacheRemoval, Double)] = []
         func walk(_ folder: String) throws {
             for name in try Posix.names(in: folder) {

@@ -89,6 +89,7 @@ public final class CacheDirectory: Sendable {
         let grave = "\(trashPath)/\(name).\(getpid()).\(moment.tv_sec).\(moment.tv_nsec)"
         try Posix.rename(directory, to: grave, "remove")
         CrashPoint.reach(.buried)
+        if IndexKey.isID(name) { removeDerived(indexID: name) }
         try Posix.syncDirectory(indexesPath)
     }
 

@@ -9,6 +9,8 @@ public struct Question: Sendable {
     public var sampling: Sampling
     public var maxTokens: Int
     public var fusion: FusionMode
+    /// The most frames the text is fused with, 1 or more; a longer range is sampled.
+    public var fusionFrames = FusionPlan.sampleSize
     /// Whether the answer is given a second time, fused with the frames that the first was read from.
     public var focus = FocusMode.automatic
     /// The most stretches of evidence in the answer.

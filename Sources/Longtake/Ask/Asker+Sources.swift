@@ -54,16 +54,23 @@ extension Asker {
         let codec = RecordCodec(kind: kind, model: loaded.llava)
         let buffers = RecordBuffers(codec: codec, layout: try codec.layout(), compute: loaded.compute)
         let (from, to) = (from ?? -.infinity, to ?? .infinity)
-        let frames = reader.entries.indices.filter {
+        // Grid times rise, so the frames of a range are one stretch.
+        let inside = reader.entries.indices.filter {
             reader.entries[$0].gridTime >= from && reader.entries[$0].gridTime < to
+        }
+        let frames = (inside.first ?? 0)..<(inside.last.map { $0 + 1 } ?? 0)
+        func places(_ wanted: [Int]) -> [Int] {
+            let first = frames.first ?? 0
+            return wanted.filter { frames.contains($0) }.map { $0 - first }
         }
         return Source(
             recording: .init(
                 id: Library.id(content: manifest.key.content), path: manifest.path, index: manifest.key.id),
             times: frames.map { reader.entries[$0].gridTime }, numbers: frames.map { Int(reader.entries[$0].index) },
-            frameSeconds: manifest.key.frameSeconds,
-            patches: { try buffers.readPatches(reader, frame: frames[$0], into: $1) },
-            tokens: { try buffers.readToken(reader, frame: frames[$0], into: $1) }, notes: manifest.warnings)
+            frameSeconds: manifest.key.frameSeconds, sample: places(PatchSample.indices(frames: reader.entries.count)),
+            readable: reader.hasAllPatches ? nil : places(reader.patchFrames), made: manifest.created,
+            patches: { try buffers.readPatches(reader, frame: frames.lowerBound + $0, into: $1) },
+            tokens: { try buffers.readToken(reader, frame: frames.lowerBound + $0, into: $1) }, notes: manifest.warnings)
     }
 
     /// Asks about a still picture, laid out as the reference does for `image_aspect_ratio` and `resolution_ratio`.

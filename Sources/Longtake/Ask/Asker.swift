@@ -7,10 +7,13 @@ package import Tensors
 /// Answers questions from an index: fuses the text with frames, lays the vision tokens between, lets the model speak.
 public final class Asker {
     let loaded: LoadedModel
-    private var model: LlavaMini { loaded.llava }
+    let derived: DerivedState?
+    var model: LlavaMini { loaded.llava }
 
-    public init(_ model: LoadedModel) {
+    /// - Parameter derived: keeps what all questions about the same frames share; nil: it is computed for each.
+    public init(_ model: LoadedModel, derived: DerivedState? = nil) {
         loaded = model
+        self.derived = derived
     }
 
     /// Where the frames of a question come from: an index, or pictures encoded on the spot.
@@ -22,6 +25,12 @@ public final class Asker {
         let numbers: [Int]
         /// Seconds that a frame stands for; 0 for a picture.
         let frameSeconds: Double
+        /// Places among the frames of those whose patches always stay.
+        let sample: [Int]
+        /// Places of the frames whose patches can be read; nil for all.
+        let readable: [Int]?
+        /// When the index was made.
+        let made: String
         /// Writes frame i's patches [R, D] f32; throws for a frame that has none.
         package let patches: (Int, Block) throws -> Void
         /// Writes frame i's vision token rows [C2, H] f32.
@@ -30,6 +39,7 @@ public final class Asker {
 
         package init(
             recording: Answer.RecordingReference, times: [Double], numbers: [Int], frameSeconds: Double,
+            sample: [Int] = [], readable: [Int]? = nil, made: String = "",
             patches: @escaping (Int, Block) throws -> Void, tokens: @escaping (Int, Block) throws -> Void,
             notes: [String]
         ) {
@@ -37,6 +47,9 @@ public final class Asker {
             self.times = times
             self.numbers = numbers
             self.frameSeconds = frameSeconds
+            self.sample = sample
+            self.readable = readable
+            self.made = made
             self.patches = patches
             self.tokens = tokens
             self.notes = notes
@@ -45,8 +58,8 @@ public final class Asker {
         /// The same frames, their patches read otherwise.
         package func readingPatches(_ patches: @escaping (Int, Block) throws -> Void) -> Source {
             Source(
-                recording: recording, times: times, numbers: numbers, frameSeconds: frameSeconds, patches: patches,
-                tokens: tokens, notes: notes)
+                recording: recording, times: times, numbers: numbers, frameSeconds: frameSeconds, sample: sample,
+                readable: readable, made: made, patches: patches, tokens: tokens, notes: notes)
         }
     }
 
@@ -78,32 +91,37 @@ public final class Asker {
         var start = clock.now
         var answers = questions.map { emptyAnswer($0, source) }
         let prompts = try questions.map { try loaded.prompt($0.text) }
-        guard !source.times.isEmpty, let mode = questions.first?.fusion else {
+        guard !source.times.isEmpty, let first = questions.first else {
             for (place, answer) in answers.enumerated() { try onAnswer(place, answer) }
             return answers
+        }
+        guard first.fusionFrames > 0 else {
+            throw LongtakeError(
+                code: .badRequest, message: "fusion frames are \(first.fusionFrames); there is at least one")
         }
         let group = try PromptGroup(prompts.map(\.ids), model: model)
         for (prompt, question) in zip(prompts, questions) {
             try checkContext(prompt, frames: source.times.count, maxTokens: question.maxTokens)
         }
-        let fusion = try fuse(group, source, frames: fusionFrames(group, source, mode)) { progress(0.9 * $0) }
-        for place in answers.indices {
-            answers[place].fusion = fusion
-            answers[place].fusion.relativeStandardError =
-                group.texts[place].relativeStandardError(population: source.times.count)
-        }
-        answers[0].timings.fuse = (clock.now - start).seconds
-
         let reader = TokenReader(source, model: model)
-        let beforePrefill = clock.now
-        let shared = try prefill(group, reader, questions) { progress(0.9 + 0.1 * $0) }
-        answers[0].timings.prefill = (clock.now - beforePrefill).seconds
+        let frames = fusionFrames(source, first.fusion, most: first.fusionFrames)
+        let room = zip(prompts, questions).map { $0.ids.count + $1.maxTokens }.max() ?? 0
+        let prefix = try prefix(group, source, reader, prompts[0].ids, frames: frames, room: room) {
+            progress(0.9 * $0)
+        }
+        for place in answers.indices {
+            answers[place].fusion = FusionSummary(
+                frames: prefix.fusionFrames, of: source.times.count,
+                relativeStandardError: group.texts[place].relativeStandardError(population: source.times.count))
+        }
+        answers[0].timings.fuse = prefix.fuseSeconds
+        answers[0].timings.prefill = prefix.prefillSeconds
         for (place, question) in questions.enumerated() {
-            let focus = question.focus.count(after: fusion)
+            let focus = question.focus.count(after: answers[place].fusion)
             let fused = FusedPrompt(text: group.texts[place], visionTokens: reader.count, readTokens: reader.read)
             // Words that may yet be replaced are not said before they are final.
             let live = focus == nil && !question.mustBeSeen
-            let look = try speak(question, fused, reader, shared: shared, answer: &answers[place], since: start) {
+            let look = try speak(question, fused, reader, shared: prefix.cache, answer: &answers[place], since: start) {
                 progress(0.9 + 0.1 * $0)
             } onText: {
                 live ? onText(place, $0) : true
@@ -111,8 +129,8 @@ public final class Asker {
             judge(&answers[place], look, question, source)
             if let focus {
                 try lookAgain(
-                    question, prompts[place], source, reader, look: look, count: focus, answer: &answers[place],
-                    since: start)
+                    question, prompts[place], source, reader, prefix, look: look, count: focus,
+                    answer: &answers[place], since: start)
             }
             if !live, !answers[place].answer.isEmpty { _ = onText(place, answers[place].answer) }
             try onAnswer(place, answers[place])
@@ -131,22 +149,6 @@ public final class Asker {
         answer.timings.load = loaded.loadSeconds
         answer.timings.peakMemoryBytes = ProcessMemory.peakBytes
         return answer
-    }
-
-    /// The cache over the rows that all prompts begin with; nil for a single prompt.
-    private func prefill(
-        _ group: PromptGroup, _ reader: TokenReader, _ questions: [Question], progress: (Double) -> Void
-    ) throws -> KeyValueCache? {
-        guard group.texts.count > 1 else { return nil }
-        let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
-        let count = group.sharedIDs - 1 + reader.count
-        let room = zip(group.texts, questions).map { $0.ids.count - 1 + reader.count + $1.maxTokens }.max() ?? 0
-        let cache = model.language.makeCache(capacity: room)
-        _ = model.language.append(count: count, to: cache, progress: { progress(Double($0) / Double(count)) }) {
-            fused.write($0, into: $1)
-        }
-        if let failure = reader.failure { throw failure }
-        return cache
     }
 
     /// Lets the model speak: fills in the answer's words, ids and times, and returns where it looked meanwhile.
@@ -217,46 +219,6 @@ public final class Asker {
             throw ModelError.context(
                 needed: needed, limit: limit, frames: frames, tokensPerFrame: perFrame, other: other)
         }
-    }
-
-    /// The frames that a first look fuses the text with.
-    func fusionFrames(_ group: PromptGroup, _ source: Source, _ mode: FusionMode) -> [Int] {
-        let limit = mode == .exact ? Int.max : FusionPlan.limit(model, textRows: group.longestText)
-        return FusionPlan.frames(count: source.times.count, limit: limit)
-    }
-
-    /// Fuses the prompts with the given frames of the source, in the order of time.
-    func fuse(
-        _ group: PromptGroup, _ source: Source, frames: [Int], progress: (Double) -> Void
-    ) throws -> FusionSummary {
-        let batch = FrameEncoder.batchSize(rows: model.patchRows)
-        let (rows, width) = (model.patchRows, model.vision.hiddenSize)
-        // One slot more: a frame that is like the one before it, as in still scenes, is counted, not computed again.
-        let buffer = Buffer<Float>(count: (batch + 1) * rows * width)
-        let slots = Block(buffer.pointer, rows: (batch + 1) * rows, columns: width)
-        func slot(_ place: Int) -> Block { slots.rows(place * rows..<(place + 1) * rows) }
-        let bytes = rows * width * MemoryLayout<Float>.size
-        var times: [Int] = []
-        for (done, frame) in frames.enumerated() {
-            let next = slot(times.count)
-            try source.patches(frame, next)
-            if let last = times.indices.last, memcmp(slot(last).base, next.base, bytes) == 0 {
-                times[last] += 1
-                continue
-            }
-            if times.count == batch {
-                group.add(slots.rows(0..<batch * rows), frames: batch, times: times, model: model)
-                progress(Double(done) / Double(frames.count))
-                slot(0).base.copyMemory(from: next.base, byteCount: bytes)
-                times = []
-            }
-            times.append(1)
-        }
-        if !times.isEmpty {
-            group.add(slots.rows(0..<times.count * rows), frames: times.count, times: times, model: model)
-            progress(1)
-        }
-        return FusionSummary(frames: frames.count, of: source.times.count, relativeStandardError: 0)
     }
 }
 

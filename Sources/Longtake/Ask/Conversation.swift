@@ -12,6 +12,7 @@ public final class Conversation {
     private var settings: Question
     private var source: Asker.Source
     private var turns: [PromptTurn] = []
+    private var prefix: Prefix?
     private var known: (ids: [Int32], cache: KeyValueCache)?
     /// The last answer.
     public private(set) var last: Answer?
@@ -35,7 +36,7 @@ public final class Conversation {
     public func look(from: Double?, to: Double?) throws {
         (settings.from, settings.to) = (from, to)
         source = try asker.source(reader, from: from, to: to)
-        known = nil
+        (prefix, known) = (nil, nil)
     }
 
     /// Goes on from turns that were said elsewhere.
@@ -73,16 +74,17 @@ public final class Conversation {
         }
         try asker.checkContext(prompt, frames: source.times.count, maxTokens: question.maxTokens)
         let group = try PromptGroup([prompt.ids], model: loaded.llava)
-        let frames = asker.fusionFrames(group, source, question.fusion)
-        answer.fusion = try asker.fuse(group, source, frames: frames) { progress(0.9 * $0) }
-        answer.fusion.relativeStandardError = group.texts[0].relativeStandardError(population: source.times.count)
-        answer.timings.fuse = (clock.now - start).seconds
         let tokens = TokenReader(source, model: loaded.llava)
+        let prefix = try share(group, prompt.ids, tokens, question) { progress(0.9 * $0) }
+        answer.fusion = FusionSummary(
+            frames: prefix.fusionFrames, of: source.times.count,
+            relativeStandardError: group.texts[0].relativeStandardError(population: source.times.count))
+        answer.timings.fuse = (clock.now - start).seconds - prefix.prefillSeconds
         let fused = FusedPrompt(text: group.texts[0], visionTokens: tokens.count, readTokens: tokens.read)
 
         let beforePrefill = clock.now
         let cache = try prefill(fused, prompt.ids, tokens, maxTokens: question.maxTokens) { progress(0.9 + 0.1 * $0) }
-        answer.timings.prefill = (clock.now - beforePrefill).seconds
+        answer.timings.prefill = (clock.now - beforePrefill).seconds + prefix.prefillSeconds
         let live = !question.mustBeSeen
         let look = try asker.speak(question, fused, tokens, shared: cache, answer: &answer, since: start) {
             live ? onText($0) : true
@@ -93,6 +95,23 @@ public final class Conversation {
         turns.append(PromptTurn(question: text, answer: words))
         last = answer
         return answer
+    }
+
+    /// What all turns share; from the second on only their text is fused.
+    private func share(
+        _ group: PromptGroup, _ ids: [Int32], _ tokens: TokenReader, _ question: Question, progress: (Double) -> Void
+    ) throws -> Prefix {
+        if var prefix, let fused = prefix.fused, group.restore(prefix.head) {
+            asker.follow(group, fused, times: prefix.times)
+            prefix.prefillSeconds = 0
+            return prefix
+        }
+        let frames = asker.fusionFrames(source, question.fusion, most: question.fusionFrames)
+        let made = try asker.prefix(
+            group, source, tokens, ids, frames: frames, room: ids.count + question.maxTokens, progress: progress)
+        if known == nil { known = (Array(ids.prefix(group.sharedIDs)), made.cache) }
+        prefix = made
+        return made
     }
 
     /// The cache over all rows of the prompt but its last one, from which the first word is computed.

@@ -9,8 +9,8 @@ public enum FocusMode: Sendable, Equatable {
     /// Always, with at most so many frames.
     case frames(Int)
 
-    /// As many as the fusion frames of a long range at full size.
-    public static let defaultFrames = FusionPlan.sampleSize
+    /// Few enough that at full size their patches are computed in seconds.
+    public static let defaultFrames = 16
 
     /// How many frames the second look takes; nil: there is none.
     func count(after fusion: FusionSummary) -> Int? {
@@ -41,12 +41,13 @@ public struct FocusSummary: Sendable, Codable, Equatable {
 }
 
 extension Asker {
-    /// Asks again with the frames that the first answer looked at most as fusion frames.
+    /// Asks again with the frames that the first answer looked at most as fusion frames of the question.
     ///
+    /// What comes before the recording's place stays fused as it was, and so does what the language model knows of the frames.
     /// Frames without patches are left out; where none has them, the first answer stays and a note says so.
     func lookAgain(
-        _ question: Question, _ prompt: Prompt, _ source: Source, _ reader: TokenReader, look: Look, count: Int,
-        answer: inout Answer, since start: ContinuousClock.Instant
+        _ question: Question, _ prompt: Prompt, _ source: Source, _ reader: TokenReader, _ prefix: Prefix, look: Look,
+        count: Int, answer: inout Answer, since start: ContinuousClock.Instant
     ) throws {
         let clock = ContinuousClock()
         let before = clock.now
@@ -58,12 +59,14 @@ extension Asker {
         }
         let first = answer
         let group = try PromptGroup([prompt.ids], model: loaded.llava)
-        answer.fusion = try fuse(group, source, frames: chosen) { _ in }
+        _ = try fuse(group, source, frames: chosen, keep: nil) { _ in }
+        _ = group.restore(prefix.head)
+        answer.fusion = FusionSummary(frames: chosen.count, of: source.times.count, relativeStandardError: 0)
         answer.timings.fuse += (clock.now - before).seconds
         let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
         answer.answer = ""
         answer.said = nil
-        let again = try speak(question, fused, reader, shared: nil, answer: &answer, since: start) { _ in true }
+        let again = try speak(question, fused, reader, shared: prefix.cache, answer: &answer, since: start) { _ in true }
         judge(&answer, again, question, source)
         var summary = FocusSummary(
             frames: chosen.map { source.numbers[$0] }, answer: first.answer, tokenIDs: first.tokenIDs,

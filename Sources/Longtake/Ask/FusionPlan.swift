@@ -1,8 +1,6 @@
-package import Models
-
 /// Which frames of a range the question's text is fused with.
 public enum FusionMode: String, Sendable, Codable, CaseIterable {
-    /// All frames up to the model's limit, a stratified sample of that many beyond.
+    /// All frames of a short range, a stratified sample of that many of a longer one.
     case automatic = "auto"
     /// All frames, however long it takes.
     case exact
@@ -28,22 +26,8 @@ public struct FusionSummary: Sendable, Codable, Equatable {
 }
 
 package enum FusionPlan {
-    /// Fusing a frame with a question costs at least this many operations before sampling is worth its error.
-    static let cheapOperations = 10e9
-    static let sampleSize = 64
-
-    /// How many frames may be fused exactly: all of them for a small model, 64 at full size.
-    package static func limit(_ model: LlavaMini, textRows: Int) -> Int {
-        let language = model.language.config
-        let perRow =
-            Double(language.hiddenSize)
-            * Double(
-                2 * language.headCount * language.headSize + 2 * language.keyValueHeadCount * language.headSize
-                    + 3 * language.intermediateSize)
-        let rows = Double(model.patchRows + textRows)
-        let operations = 2 * perRow * rows * Double(model.fusion.prefusionLayerCount)
-        return operations < cheapOperations ? Int.max : sampleSize
-    }
+    /// As many frames are fused unless the question says otherwise.
+    package static let sampleSize = 64
 
     /// The middle frame of each of `limit` equal stretches of 0..<count; all frames when they are no more than that.
     ///
@@ -51,5 +35,23 @@ package enum FusionPlan {
     package static func frames(count: Int, limit: Int) -> [Int] {
         guard count > limit else { return Array(0..<count) }
         return (0..<limit).map { (2 * $0 + 1) * count / (2 * limit) }
+    }
+}
+
+extension Asker {
+    /// The frames of the source that a first look fuses the text with.
+    ///
+    /// Of a long range they are taken from the sample whose patches always stay, where it has enough in the range: so the
+    /// answer does not change when other frames' patches go.
+    package func fusionFrames(_ source: Source, _ mode: FusionMode, most limit: Int) -> [Int] {
+        let count = source.times.count
+        guard mode == .automatic else { return Array(0..<count) }
+        if count > limit, source.sample.count >= limit {
+            return FusionPlan.frames(count: source.sample.count, limit: limit).map { source.sample[$0] }
+        }
+        guard let readable = source.readable else { return FusionPlan.frames(count: count, limit: limit) }
+        // None at all: reading the first one says so.
+        guard !readable.isEmpty else { return FusionPlan.frames(count: count, limit: limit) }
+        return FusionPlan.frames(count: readable.count, limit: limit).map { readable[$0] }
     }
 }

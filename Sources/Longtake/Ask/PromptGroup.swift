@@ -2,60 +2,85 @@ package import Models
 package import Tensors
 
 /// Prompts about the same frames: what they begin with is fused once per frame, their ends behind it.
-package struct PromptGroup {
+///
+/// They are divided at the recording's place. What is before it is the same for all questions to a model, so what was computed of
+/// it can be kept; the division is there for a single prompt too, so that its answer does not depend on what was kept.
+package final class PromptGroup {
     package let texts: [TextFusion]
-    /// Ids that all prompts begin with, the recording's place among them; all ids of a single prompt.
+    /// Ids that all prompts begin with, the recording's place the last of them; all ids of a prompt without one.
     package let sharedIDs: Int
+    /// Visible rows before the recording's place.
+    package var headRows: Int { head.rows }
     private let head: Block
     private let tails: [Block]
+    private var passing: FusedFrames?
 
     /// - Throws: `ModelError` for two placeholders, an id outside the vocabulary, or several prompts that differ before
     ///   the recording's place.
     package init(_ prompts: [[Int32]], model: LlavaMini) throws {
         texts = try prompts.map { try TextFusion(ids: $0, model: model) }
-        guard let first = prompts.first, prompts.count > 1 else {
-            sharedIDs = prompts.first?.count ?? 0
+        guard let first = prompts.first, let place = first.firstIndex(of: TextFusion.placeholder) else {
+            guard prompts.count == 1 else {
+                throw ModelError(code: .badPrompt, message: "several prompts without a place for the recording")
+            }
+            sharedIDs = prompts[0].count
             head = texts[0].embeddings
             tails = []
             return
         }
-        var shared = prompts.map(\.count).min() ?? 0
-        for prompt in prompts {
-            // At least one id is each prompt's own: something must be left to compute the first word from.
-            shared = min(shared - (shared == prompt.count ? 1 : 0), zip(first, prompt).prefix { $0 == $1 }.count)
-        }
-        guard let place = texts[0].placeholderIndex, place < shared else {
+        guard prompts.allSatisfy({ $0.starts(with: first[...place]) }) else {
             throw ModelError(code: .badPrompt, message: "prompts that differ before the recording's place")
         }
-        sharedIDs = shared
-        let rows = texts[0].visibleRows(before: shared)
+        sharedIDs = place + 1
+        let rows = texts[0].visibleRows(before: place)
         head = texts[0].embeddings.rows(0..<rows)
         tails = texts.map { $0.embeddings.rows(rows..<$0.embeddings.rows) }
     }
 
-    /// Visible rows of the longest prompt.
-    var longestText: Int { texts.map(\.embeddings.rows).max() ?? 0 }
-
     /// Fuses every prompt with frames, whose patches are [frames · R, D].
     ///
-    /// - Parameter times: how many frames in a row each of them stands for; nil: one.
-    package func add(_ patches: Block, frames: Int, times: [Int]? = nil, model: LlavaMini) {
+    /// - Parameters:
+    ///   - times: how many frames in a row each of them stands for; nil: one.
+    ///   - keep: gets what other texts need to go on behind these frames.
+    package func add(
+        _ patches: Block, frames: Int, times: [Int]? = nil, keep: FusedFrames? = nil, model: LlavaMini
+    ) {
+        let known = keep ?? memory(frames, model)
+        let first = known.count
         let tokens = model.fusion.tokensPerFrame
-        let fused = model.fuse(patches: patches, frames: frames, text: head, tails: tails)
+        let fused = model.fuse(patches: patches, frames: frames, text: head.rows > 0 ? head : nil, keep: known)
         for frame in 0..<frames {
-            let first = frame * (tokens + head.rows) + tokens
-            let rows = fused.rows.rows(first..<first + head.rows)
-            for (place, text) in texts.enumerated() {
-                guard place < tails.count else {
-                    text.add(rows, times: times?[frame] ?? 1)
-                    continue
-                }
-                let count = tails[place].rows
-                text.add(
-                    head: rows, tail: fused.tails[place].rows(frame * count..<(frame + 1) * count),
-                    times: times?[frame] ?? 1)
+            let start = frame * (tokens + head.rows) + tokens
+            for text in texts { text.add(fused.rows(start..<start + head.rows), times: times?[frame] ?? 1) }
+        }
+        follow(known, frames: first..<first + frames, times: times, model: model)
+    }
+
+    /// Fuses what is behind the recording's place with known frames.
+    package func follow(_ known: FusedFrames, frames: Range<Int>, times: [Int]?, model: LlavaMini) {
+        let fused = model.follow(tails, behind: known, frames: frames)
+        for (place, rows) in fused.enumerated() {
+            let count = tails[place].rows
+            for frame in 0..<frames.count {
+                texts[place].add(
+                    rows.rows(frame * count..<(frame + 1) * count), at: head.rows, times: times?[frame] ?? 1)
             }
         }
+    }
+
+    /// Puts what is before the recording's place where it was when `head` was taken; false where it is another prompt's.
+    func restore(_ head: TextFusion.Head) -> Bool {
+        head.squares.count == headRows && texts.allSatisfy { $0.restore(head) }
+    }
+
+    private func memory(_ frames: Int, _ model: LlavaMini) -> FusedFrames {
+        if let passing, passing.capacity >= frames {
+            passing.removeAll()
+            return passing
+        }
+        let made = FusedFrames(model, headRows: headRows, capacity: frames)
+        passing = made
+        return made
     }
 }
 

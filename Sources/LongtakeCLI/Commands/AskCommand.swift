@@ -59,6 +59,7 @@ struct AskCommand: ParsableCommand {
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var library: LibraryOptions
+    @OptionGroup var deriving: DeriveOptions
     @OptionGroup var output: OutputOptions
 
     mutating func validate() throws {
@@ -110,7 +111,8 @@ struct AskCommand: ParsableCommand {
 
         let loaded = try model.load()
         let library = try library.open()
-        let analyzer = Analyzer(model: loaded, library: library, cancellation: Interruption.cancellation)
+        let analyzer = Analyzer(
+            model: loaded, library: library, derive: try deriving.policyOfQuestions(), cancellation: Interruption.cancellation)
         let printer = AnswerPrinter(
             output,
             .init(

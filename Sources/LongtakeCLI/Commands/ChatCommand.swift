@@ -21,6 +21,7 @@ struct ChatCommand: ParsableCommand {
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var library: LibraryOptions
+    @OptionGroup var deriving: DeriveOptions
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
@@ -30,7 +31,8 @@ struct ChatCommand: ParsableCommand {
         let settings = try answering.question("-")
         let options = try sampling.options()
         let loaded = try model.load()
-        let analyzer = Analyzer(model: loaded, library: try library.open(), cancellation: Interruption.cancellation)
+        let analyzer = Analyzer(
+            model: loaded, library: try library.open(), derive: try deriving.policyOfQuestions(), cancellation: Interruption.cancellation)
         let progress = output.progress
         let conversation = try analyzer.converse(
             about: recording.path, settings: settings, options: options,

@@ -59,6 +59,7 @@ struct IndexCommand: ParsableCommand {
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var library: LibraryOptions
+    @OptionGroup var deriving: DeriveOptions
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
@@ -73,7 +74,7 @@ struct IndexCommand: ParsableCommand {
         }
         let walker = InputWalker(paths.map(\.path), recursive: recursive)
         let analyzer = Analyzer(
-            model: try model.load(), library: try library.open(cacheMax: cacheMax),
+            model: try model.load(), library: try library.open(cacheMax: cacheMax), derive: try deriving.policy(),
             cancellation: Interruption.cancellation)
         let report = IndexReport(output)
         for note in analyzer.model.notes { output.note("note: \(note)") }

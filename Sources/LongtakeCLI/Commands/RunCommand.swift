@@ -17,12 +17,14 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var library: LibraryOptions
+    @OptionGroup var deriving: DeriveOptions
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
         let file = try PipelineFile(path: pipeline)
         let loaded = try model.load(or: file.model)
-        let analyzer = Analyzer(model: loaded, library: try library.open(), cancellation: Interruption.cancellation)
+        let analyzer = Analyzer(
+            model: loaded, library: try library.open(), derive: try deriving.policyOfQuestions(), cancellation: Interruption.cancellation)
         for note in loaded.notes { output.note("note: \(note)") }
         let report = IndexReport(output)
         let summary = try PipelineRunner(file, analyzer: analyzer).run { report.show($0) }

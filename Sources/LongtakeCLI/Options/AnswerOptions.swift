@@ -26,10 +26,15 @@ struct AnswerOptions: ParsableArguments {
 
     @Option(
         help: """
-            Frames the question is fused with: auto (a sample of long ranges at full size) or exact (all). (env: \
-            LONGTAKE_FUSION)
+            Frames the question is fused with: auto (a sample of long ranges) or exact (all). (env: LONGTAKE_FUSION)
             """)
     var fusion: String?
+
+    @Option(
+        help: """
+            The most frames the question is fused with under --fusion auto, 64 by default. (env: LONGTAKE_FUSION_FRAMES)
+            """)
+    var fusionFrames: Int?
 
     @Option(
         help: """
@@ -71,6 +76,10 @@ struct AnswerOptions: ParsableArguments {
             throw UsageError("--evidence must be 0 to 1000, not \(wanted.evidenceLimit)")
         }
         wanted.mustBeSeen = mustBeSeen
+        wanted.fusionFrames = try fusionFrames ?? Environment.value("FUSION_FRAMES") ?? wanted.fusionFrames
+        guard (1...1_000_000).contains(wanted.fusionFrames) else {
+            throw UsageError("--fusion-frames must be 1 to 1000000, not \(wanted.fusionFrames)")
+        }
         return wanted
     }
 }

@@ -116,6 +116,27 @@ struct LibraryOptions: ParsableArguments {
     }
 }
 
+/// When what questions share is made.
+struct DeriveOptions: ParsableArguments {
+    @Option(
+        help: """
+            What all questions about a recording share is made and kept: now (default; with the index), lazy (by the first \
+            question) or never. (env: LONGTAKE_DERIVE)
+            """)
+    var derive: String?
+
+    func policy() throws -> DerivedState.Policy {
+        let word = derive ?? Environment.text("DERIVE") ?? DerivedState.Policy.now.rawValue
+        guard let policy = DerivedState.Policy(rawValue: word) else {
+            throw UsageError("--derive is now, lazy or never, not \(word)")
+        }
+        return policy
+    }
+
+    /// A question makes what it needs itself, and not what others may need.
+    func policyOfQuestions() throws -> DerivedState.Policy { try policy() == .now ? .lazy : policy() }
+}
+
 /// How recordings are turned into frames.
 struct SamplingOptions: ParsableArguments {
     @Option(help: "Frames per second, 1 by default. (env: LONGTAKE_FPS)")

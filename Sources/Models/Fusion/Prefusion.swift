@@ -30,21 +30,23 @@ final class Prefusion {
 
     /// Runs on `x` [frames · S, H] (overwritten) and returns the last `active` rows of each frame: [frames · A, H].
     ///
-    /// - Parameter tails: texts that go on behind `x`, each without seeing the others: [frames · T, H], fused in place.
+    /// - Parameter keep: gets every layer's keys and values.
     func forward(
-        _ x: Block, frames: Int, active: Int, tails: [Block] = [], trace: ((Int, Block) -> Void)? = nil
+        _ x: Block, frames: Int, active: Int, keep: FusedFrames? = nil, trace: ((Int, Block) -> Void)? = nil
     ) -> Block {
         let length = x.rows / frames
+        defer { keep?.added(frames) }
         for (index, layer) in layers.dropLast().enumerated() {
-            let (k, v, normed) = project(x, layer, frames: frames, tails: tails)
+            let (k, v, normed) = project(x, layer, frames: frames)
+            keep?.store(layer: index, frames: frames, keys: k, values: v)
             layer.attend(
                 x, normed: normed, sequences: frames, start: 0, keys: k, values: v, rope: rope, compute: compute,
                 scratch: scratch)
-            for tail in tails { follow(tail, layer, frames: frames, start: length, keys: k, values: v) }
             trace?(index, x)
         }
         guard let last = layers.last else { return gather(x, frames: frames, active: active, into: activeRows) }
-        let (k, v, normed) = project(x, last, frames: frames, tails: tails)
+        let (k, v, normed) = project(x, last, frames: frames)
+        keep?.store(layer: layers.count - 1, frames: frames, keys: k, values: v)
         let rows = gather(x, frames: frames, active: active, into: activeRows)
         let gathered = gather(normed, frames: frames, active: active, into: activeNormed)
         // A single row is computed in f32: widen what was normed for the products of many rows.
@@ -56,36 +58,44 @@ final class Prefusion {
         last.attend(
             rows, normed: input, sequences: frames, start: length - active, keys: k, values: v, rope: rope,
             compute: compute, scratch: scratch)
-        for tail in tails { follow(tail, last, frames: frames, start: length, keys: k, values: v) }
         trace?(layers.count - 1, rows)
         return rows
     }
 
-    /// Keys and values [frames · (S + the longest tail), ·] of `x`, and its normed rows.
+    /// Runs texts [frames · T, H] that go on behind known frames, each without seeing the others, in place.
+    func follow(_ tails: [Block], behind known: FusedFrames, frames: Range<Int>) {
+        let room = tails.map { $0.rows / frames.count }.max() ?? 0
+        guard room > 0 else { return }
+        for (index, layer) in layers.enumerated() {
+            let k = spread(known.rows, room, into: wideKeys, frames) { known.keys(frame: $0, layer: index) }
+            let v = spread(known.rows, room, into: wideValues, frames) { known.values(frame: $0, layer: index) }
+            for tail in tails where tail.rows > 0 {
+                follow(tail, layer, frames: frames.count, start: known.rows, keys: k, values: v)
+            }
+        }
+    }
+
+    /// Keys and values of `x`, and its normed rows.
     private func project(
-        _ x: Block, _ layer: DecoderLayer, frames: Int, tails: [Block]
+        _ x: Block, _ layer: DecoderLayer, frames: Int
     ) -> (keys: Block, values: Block, normed: Block) {
         let k = keys.block(compute.precision, rows: x.rows, columns: pairs)
         let v = values.block(compute.precision, rows: x.rows, columns: pairs)
         let normed = layer.project(
             x, sequences: frames, start: 0, keys: k, values: v, rope: rope, compute: compute, scratch: scratch)
-        let room = tails.map { $0.rows / frames }.max() ?? 0
-        guard room > 0 else { return (k, v, normed) }
-        return (
-            spread(k, frames: frames, room: room, into: wideKeys),
-            spread(v, frames: frames, room: room, into: wideValues), normed
-        )
+        return (k, v, normed)
     }
 
     /// Each frame's rows with `room` rows of zeros behind them: what nobody may see yet must still be numbers.
-    private func spread(_ x: Block, frames: Int, room: Int, into scratch: Scratch) -> Block {
-        let length = x.rows / frames
-        let out = scratch.block(x.type, rows: frames * (length + room), columns: x.columns)
-        for frame in 0..<frames {
-            let first = frame * (length + room)
-            out.row(first).copyMemory(from: x.row(frame * length), byteCount: length * x.columns * x.type.size)
-            out.row(first + length).initializeMemory(
-                as: UInt8.self, repeating: 0, count: room * x.columns * x.type.size)
+    private func spread(
+        _ length: Int, _ room: Int, into scratch: Scratch, _ frames: Range<Int>, of: (Int) -> Block
+    ) -> Block {
+        let type = compute.precision
+        let out = scratch.block(type, rows: frames.count * (length + room), columns: pairs)
+        for (slot, frame) in frames.enumerated() {
+            let first = slot * (length + room)
+            out.row(first).copyMemory(from: of(frame).base, byteCount: length * pairs * type.size)
+            out.row(first + length).initializeMemory(as: UInt8.self, repeating: 0, count: room * pairs * type.size)
         }
         return out
     }

@@ -14,8 +14,9 @@ public final class TextFusion {
     private let raw: Buffer<Float>  // [A, H]
     private let sum: Buffer<Float>  // [A, H]
     private var squares: [Double]  // per row: the sum over frames of the squared length
-    /// Frames added so far.
-    public private(set) var frameCount = 0
+    private var counts: [Int]  // per row: the frames added
+    /// Frames added so far; the text's beginning may know more of them than its end.
+    public var frameCount: Int { counts.last ?? 0 }
     private let language: LanguageModel
     private let compute: Compute
 
@@ -38,6 +39,7 @@ public final class TextFusion {
         raw = Buffer(count: visible.count * width)
         sum = Buffer(count: visible.count * width)
         squares = [Double](repeating: 0, count: visible.count)
+        counts = [Int](repeating: 0, count: visible.count)
         for (row, index) in visible.enumerated() {
             language.embed(ids[index], into: raw.pointer + row * width)
         }
@@ -50,30 +52,53 @@ public final class TextFusion {
     /// How many visible rows the first `count` ids have.
     public func visibleRows(before count: Int) -> Int { visible.count { $0 < count } }
 
-    /// Adds one frame's fused rows [A, H]; frames are added in the order of time.
-    public func add(_ fused: Block, times: Int = 1) {
-        add(head: fused, tail: nil, times: times)
-    }
-
-    /// Adds one frame's fused rows: those shared with other prompts, then the rest.
+    /// Adds one frame's fused rows, from visible row `first` on; frames are added in the order of time.
     ///
     /// - Parameter times: how many frames in a row have these rows. The sum is that of so many additions, bit for bit.
-    public func add(head: Block, tail: Block?, times: Int = 1) {
-        precondition(head.rows + (tail?.rows ?? 0) == visible.count, "fused rows \(head.rows) + \(tail?.rows ?? 0)")
-        add(head, at: 0, times: times)
-        if let tail { add(tail, at: head.rows, times: times) }
-        frameCount += times
-    }
-
-    private func add(_ fused: Block, at first: Int, times: Int) {
-        precondition(fused.columns == width, "fused columns \(fused.columns)")
+    public func add(_ fused: Block, at first: Int = 0, times: Int = 1) {
+        precondition(fused.columns == width && first + fused.rows <= visible.count, "fused rows \(fused.rows)")
         for row in 0..<fused.rows {
             let values = fused.rows(row..<row + 1).floats
             for _ in 0..<times { compute.add(values, to: sum.pointer + (first + row) * width, count: width) }
             var square = 0.0
             for i in 0..<width { square += Double(values[i]) * Double(values[i]) }
             squares[first + row] += Double(times) * square
+            counts[first + row] += times
         }
+    }
+
+    /// The sums over frames of a prompt's first rows.
+    public struct Head: Sendable, Equatable {
+        /// [A, H].
+        public let sums: [Float]
+        /// Per row: the sum over frames of the squared length.
+        public let squares: [Double]
+        /// Frames in the sums.
+        public let count: Int
+
+        public init(sums: [Float], squares: [Double], count: Int) {
+            self.sums = sums
+            self.squares = squares
+            self.count = count
+        }
+    }
+
+    /// What was added to the first `rows` visible rows.
+    public func head(rows: Int) -> Head {
+        Head(
+            sums: Array(UnsafeBufferPointer(start: sum.pointer, count: rows * width)),
+            squares: Array(squares[..<rows]), count: counts.first ?? 0)
+    }
+
+    /// Puts the first rows in the place they were in when `head` was taken; false where its size is another.
+    public func restore(_ head: Head) -> Bool {
+        let rows = head.squares.count
+        guard rows <= visible.count, head.sums.count == rows * width else { return false }
+        head.sums.withUnsafeBufferPointer { sums in
+            if let base = sums.baseAddress { sum.pointer.update(from: base, count: sums.count) }
+        }
+        for row in 0..<rows { (squares[row], counts[row]) = (head.squares[row], head.count) }
+        return true
     }
 
     /// Standard error of the mean as an estimate for `population` frames, relative to the mean's length.
@@ -81,17 +106,16 @@ public final class TextFusion {
     /// That of a simple random sample with finite-population correction; the sample taken is stratified. One standard error:
     /// the real one is usually, not always, below it.
     public func relativeStandardError(population: Int) -> Double {
-        guard frameCount > 1, population > frameCount else { return 0 }
-        let n = Double(frameCount)
-        var (spread, length) = (0.0, 0.0)
+        var (variance, length) = (0.0, 0.0)
         for row in visible.indices {
+            let n = Double(counts[row])
+            guard n > 1 else { return 0 }
             var square = 0.0
             for i in 0..<width { square += pow2(Double(sum.pointer[row * width + i]) / n) }
-            spread += max(0, squares[row] - n * square) / (n - 1)
+            variance += max(0, squares[row] - n * square) / (n - 1) / n * max(0, 1 - n / Double(population))
             length += square
         }
-        guard length > 0 else { return 0 }
-        return ((spread / n) * (1 - n / Double(population)) / length).squareRoot()
+        return length > 0 ? (variance / length).squareRoot() : 0
     }
 
     private func pow2(_ x: Double) -> Double { x * x }
@@ -101,11 +125,11 @@ public final class TextFusion {
 
     /// Row `index` of the fused text: the mean over frames, or the raw embedding where there is none. [H] f32.
     public func write(_ index: Int, into row: UnsafeMutablePointer<Float>) {
-        guard frameCount > 0, let position = visible.firstIndex(of: index) else {
+        guard let position = visible.firstIndex(of: index), counts[position] > 0 else {
             language.embed(max(ids[index], 0), into: row)
             return
         }
-        let count = Float(frameCount)
+        let count = Float(counts[position])
         for i in 0..<width { row[i] = sum.pointer[position * width + i] / count }
     }
 }

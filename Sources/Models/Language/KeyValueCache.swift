@@ -10,17 +10,53 @@ public final class KeyValueCache {
     public internal(set) var count = 0
     private let width: Int
     private let type: WorkType
-    private let storage: Buffer<UInt8>
+    private let bases: [UnsafeMutableRawPointer]  // per layer keys, then values
+    private let owner: AnyObject
+
+    private final class Memory {
+        let buffer: Buffer<UInt8>
+        init(_ count: Int) { buffer = Buffer(count: count) }
+    }
 
     public init(layerCount: Int, width: Int, capacity: Int, type: WorkType) {
         self.layerCount = layerCount
         self.capacity = capacity
         self.width = width
         self.type = type
-        storage = Buffer(count: layerCount * 2 * capacity * width * type.size)
+        let size = capacity * width * type.size
+        let memory = Memory(2 * layerCount * size)
+        let base = UnsafeMutableRawPointer(memory.buffer.pointer)
+        bases = (0..<2 * layerCount).map { base + $0 * size }
+        owner = memory
     }
 
-    public var byteCount: Int { storage.count }
+    /// What was computed earlier: `count` positions in each of `parts`, keys and values by turns, with room behind them.
+    ///
+    /// - Parameter owner: keeps the memory alive.
+    init?(
+        layerCount: Int, width: Int, count: Int, type: WorkType, parts: [UnsafeMutableRawBufferPointer],
+        owner: AnyObject
+    ) {
+        let row = width * type.size
+        let found = parts.compactMap(\.baseAddress)
+        guard found.count == 2 * layerCount, let room = parts.map({ $0.count / row }).min(), room >= count else {
+            return nil
+        }
+        self.layerCount = layerCount
+        self.width = width
+        self.type = type
+        capacity = room
+        bases = found
+        self.owner = owner
+        self.count = count
+    }
+
+    public var byteCount: Int { 2 * layerCount * capacity * width * type.size }
+
+    /// The filled positions' keys and values by turns, layer by layer, each [count, width].
+    public var parts: [UnsafeRawBufferPointer] {
+        bases.map { UnsafeRawBufferPointer(start: $0, count: count * width * type.size) }
+    }
 
     /// Keys of the first `rows` positions of a layer: [rows, width].
     func keys(layer: Int, rows: Int) -> Block { block(2 * layer, rows) }
@@ -28,8 +64,7 @@ public final class KeyValueCache {
 
     private func block(_ index: Int, _ rows: Int) -> Block {
         precondition(rows <= capacity && index < 2 * layerCount, "KV cache: \(rows) of \(capacity)")
-        let base = UnsafeMutableRawPointer(storage.pointer) + index * capacity * width * type.size
-        return Block(base, type: type, rows: rows, columns: width)
+        return Block(bases[index], type: type, rows: rows, columns: width)
     }
 
     /// A cache with room for `capacity` positions that begins with what this one holds.

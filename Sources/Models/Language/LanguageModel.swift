@@ -39,6 +39,21 @@ public final class LanguageModel {
             type: compute.precision)
     }
 
+    /// A cache whose first `count` positions were computed earlier, in the order of `KeyValueCache.parts`, each with room
+    /// behind it; nil where the memory is not that of this model.
+    ///
+    /// - Parameter owner: keeps the memory alive.
+    public func cache(
+        of parts: [UnsafeMutableRawBufferPointer], count: Int, owner: AnyObject
+    ) -> KeyValueCache? {
+        KeyValueCache(
+            layerCount: config.layerCount, width: config.keyValueHeadCount * config.headSize, count: count,
+            type: compute.precision, parts: parts, owner: owner)
+    }
+
+    /// Bytes of a position's keys or values in one layer.
+    public var keyBytes: Int { config.keyValueHeadCount * config.headSize * compute.precision.size }
+
     /// The embedding of `id` into `row` [H] f32. The id must be in the vocabulary.
     public func embed(_ id: Int32, into row: UnsafeMutablePointer<Float>) {
         embeddings.copyRow(Int(id), into: row, kernels: compute.kernels)

@@ -17,10 +17,14 @@ extension LongtakeTests {
             let prompts = try Self.questions.map { try model.prompt($0).ids }
             let group = try PromptGroup(prompts, model: llava)
             #expect(group.sharedIDs > 10 && group.sharedIDs < prompts.map(\.count).min() ?? 0)
-            let singles = try prompts.map { try PromptGroup([$0], model: llava) }
+            let wholes = try prompts.map { try TextFusion(ids: $0, model: llava) }
+            let tokens = llava.fusion.tokensPerFrame
             try eachFrame(model, Shared.video, framesPerSecond: 1) { patches in
                 group.add(patches, frames: 1, model: llava)
-                for single in singles { single.add(patches, frames: 1, model: llava) }
+                for whole in wholes {
+                    let rows = llava.fuse(patches: patches, frames: 1, text: whole.embeddings)
+                    whole.add(rows.rows(tokens..<rows.rows))
+                }
             }
             let width = llava.hiddenSize
             let shared = Buffer<Float>(count: width)
@@ -29,7 +33,7 @@ extension LongtakeTests {
             for (place, ids) in prompts.enumerated() {
                 for index in ids.indices where ids[index] > 0 {
                     group.texts[place].write(index, into: shared.pointer)
-                    singles[place].texts[0].write(index, into: alone.pointer)
+                    wholes[place].write(index, into: alone.pointer)
                     for i in 0..<width { worst = max(worst, abs(shared.pointer[i] - alone.pointer[i])) }
                 }
             }

@@ -1,0 +1,142 @@
+internal import Glibc
+package import Models
+internal import Store
+internal import Tensors
+
+/// What all questions about the same frames share: the prompt up to the recording, fused, and the language model's keys and values
+/// over it and the vision tokens.
+///
+/// Exact: the prompt's beginning and the tokens come before the question, and everything is causal.
+package struct Prefix {
+    /// The fused sums of the prompt's rows before the recording's place.
+    let head: TextFusion.Head
+    /// The fusion frames that were computed, each standing for `times` of them in a row; nil where they are too many to keep.
+    let fused: FusedFrames?
+    let times: [Int]
+    /// Keys and values of the fused head and the vision tokens; questions go on behind them and are forgotten again.
+    let cache: KeyValueCache
+    var fuseSeconds = 0.0
+    var prefillSeconds = 0.0
+
+    /// How many frames the text is fused with.
+    var fusionFrames: Int { head.count }
+}
+
+extension Asker {
+    /// The most frames whose pre-fusion keys and values are kept: 0.6 GB of them at full size.
+    static let mostFused = 64
+
+    /// Makes and keeps what questions about the whole of an index share, unless it is kept already.
+    ///
+    /// - Throws: as `ask`.
+    func derive(_ reader: IndexReader, isCancelled: () -> Bool) throws {
+        guard let derived, !reader.entries.isEmpty else { return }
+        let source = try source(reader, from: nil, to: nil)
+        let prompt = try loaded.prompt("?")
+        try checkContext(prompt, frames: source.times.count, maxTokens: 1)
+        let group = try PromptGroup([prompt.ids], model: model)
+        let frames = fusionFrames(source, .automatic, most: FusionPlan.sampleSize)
+        let key = DerivedState.Key(source, head: Array(prompt.ids.prefix(group.sharedIDs)), frames: frames, self)
+        guard !derived.has(key), !isCancelled() else { return }
+        let tokens = TokenReader(source, model: model)
+        _ = try prefix(group, source, tokens, prompt.ids, frames: frames, room: prompt.ids.count) { _ in }
+    }
+
+    /// What the group's prompts share, from what was kept or made now; the group is fused with the frames afterwards.
+    ///
+    /// - Parameter room: rows and answers that follow the vision tokens.
+    func prefix(
+        _ group: PromptGroup, _ source: Source, _ reader: TokenReader, _ ids: [Int32], frames: [Int], room: Int,
+        progress: (Double) -> Void
+    ) throws -> Prefix {
+        let clock = ContinuousClock()
+        let start = clock.now
+        let key = DerivedState.Key(source, head: Array(ids.prefix(group.sharedIDs)), frames: frames, self)
+        let known = derived?.load(key, model: model, headRows: group.headRows, room: room)
+        if var known, let fused = known.fused, group.restore(known.head) {
+            follow(group, fused, times: known.times)
+            known.fuseSeconds = (clock.now - start).seconds
+            progress(1)
+            return known
+        }
+        let keep =
+            frames.count <= Self.mostFused
+            ? FusedFrames(model, headRows: group.headRows, capacity: frames.count) : nil
+        let times = try fuse(group, source, frames: frames, keep: keep) { progress(0.8 * $0) }
+        let fuseSeconds = (clock.now - start).seconds
+        let beforePrefill = clock.now
+        let cache = try known?.cache ?? prefill(group, reader, room: room) { progress(0.8 + 0.2 * $0) }
+        let prefix = Prefix(
+            head: group.texts[0].head(rows: group.headRows), fused: keep, times: times, cache: cache,
+            fuseSeconds: fuseSeconds, prefillSeconds: (clock.now - beforePrefill).seconds)
+        if known == nil { derived?.save(prefix, key) }
+        return prefix
+    }
+
+    /// Fuses what is behind the recording's place with frames that were fused before.
+    func follow(_ group: PromptGroup, _ fused: FusedFrames, times: [Int]) {
+        let batch = FrameEncoder.batchSize(rows: model.patchRows)
+        for first in stride(from: 0, to: fused.count, by: batch) {
+            let range = first..<min(first + batch, fused.count)
+            group.follow(fused, frames: range, times: Array(times[range]), model: model)
+        }
+    }
+
+    /// Fuses the prompts with the given frames of the source, in the order of time.
+    ///
+    /// - Returns: for each frame that was computed how many it stands for: one like the frame before it, as in still scenes, is
+    ///   counted, not computed again.
+    func fuse(
+        _ group: PromptGroup, _ source: Source, frames: [Int], keep: FusedFrames?, progress: (Double) -> Void
+    ) throws -> [Int] {
+        let batch = FrameEncoder.batchSize(rows: model.patchRows)
+        let (rows, width) = (model.patchRows, model.vision.hiddenSize)
+        // One slot more, for the frame that may be like the last one.
+        let buffer = Buffer<Float>(count: (batch + 1) * rows * width)
+        let slots = Block(buffer.pointer, rows: (batch + 1) * rows, columns: width)
+        func slot(_ place: Int) -> Block { slots.rows(place * rows..<(place + 1) * rows) }
+        let bytes = rows * width * MemoryLayout<Float>.size
+        var all: [Int] = []
+        var times: [Int] = []
+        func compute() {
+            group.add(
+                slots.rows(0..<times.count * rows), frames: times.count, times: times, keep: keep, model: model)
+            all += times
+        }
+        for (done, frame) in frames.enumerated() {
+            let next = slot(times.count)
+            try source.patches(frame, next)
+            if let last = times.indices.last, memcmp(slot(last).base, next.base, bytes) == 0 {
+                times[last] += 1
+                continue
+            }
+            if times.count == batch {
+                compute()
+                progress(Double(done) / Double(frames.count))
+                slot(0).base.copyMemory(from: next.base, byteCount: bytes)
+                times = []
+            }
+            times.append(1)
+        }
+        if !times.isEmpty { compute() }
+        progress(1)
+        return all
+    }
+
+    /// The language model's keys and values over the rows that all prompts begin with.
+    private func prefill(
+        _ group: PromptGroup, _ reader: TokenReader, room: Int, progress: (Double) -> Void
+    ) throws -> KeyValueCache {
+        let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
+        // A prompt without a place for the recording shares nothing; the first word needs a row to be computed from.
+        let count = fused.tail == 0 ? 0 : fused.head + fused.visionTokens
+        let cache = model.language.makeCache(capacity: max(count, fused.count) + room)
+        if count > 0 {
+            _ = model.language.append(count: count, to: cache, progress: { progress(Double($0) / Double(count)) }) {
+                fused.write($0, into: $1)
+            }
+        }
+        if let failure = reader.failure { throw failure }
+        return cache
+    }
+}

@@ -137,7 +137,8 @@ public final class DerivedFile: Sendable {
     /// Throws `StoreError` `.noSpace`, `.io`.
     public static func write(path: String, identity: [UInt8], sections: [UnsafeRawBufferPointer]) throws {
         precondition(sections.count <= mostSections && identity.count <= largestHeader / 2, "too long a head")
-        var head = magic + bytes(version) + bytes(UInt32(identity.count)) + bytes(UInt32(sections.count)) + [0, 0, 0, 0]
+        var head =
+            magic + bytes(version) + bytes(UInt32(identity.count)) + bytes(UInt32(sections.count)) + [0, 0, 0, 0]
         var offset = rounded(32 + 24 * sections.count + identity.count)
         for section in sections {
             head += bytes(UInt64(offset)) + bytes(UInt64(section.count)) + bytes(Checksum.of(section))

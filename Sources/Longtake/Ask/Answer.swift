@@ -92,6 +92,8 @@ public struct Answer: Sendable, Codable {
     /// Of a question asked about one window after the other: this one's start and end in seconds.
     public var segment: [Double]?
     public var fusion: FusionSummary
+    /// Whether what questions about these frames share was there already, from an earlier question or from indexing.
+    public var reused = false
     /// The first answer, where there was a second look.
     public var focus: FocusSummary?
     public var stop: String
@@ -111,7 +113,8 @@ public struct Answer: Sendable, Codable {
         case question, answer, said, caution
         case tokenIDs = "token_ids"
         case foundScore = "found_score"
-        case found, evidence, recording, frames, range, segment, fusion, focus, stop, timings, model, created, notes
+        case found, evidence, recording, frames, range, segment, fusion, reused, focus, stop, timings, model, created,
+            notes
         case thumbnails
     }
 }

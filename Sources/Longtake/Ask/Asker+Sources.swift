@@ -70,7 +70,8 @@ extension Asker {
             frameSeconds: manifest.key.frameSeconds, sample: places(PatchSample.indices(frames: reader.entries.count)),
             readable: reader.hasAllPatches ? nil : places(reader.patchFrames), made: manifest.created,
             patches: { try buffers.readPatches(reader, frame: frames.lowerBound + $0, into: $1) },
-            tokens: { try buffers.readToken(reader, frame: frames.lowerBound + $0, into: $1) }, notes: manifest.warnings)
+            tokens: { try buffers.readToken(reader, frame: frames.lowerBound + $0, into: $1) }, notes: manifest.warnings
+        )
     }
 
     /// Asks about a still picture, laid out as the reference does for `image_aspect_ratio` and `resolution_ratio`.

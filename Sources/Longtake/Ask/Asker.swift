@@ -114,6 +114,7 @@ public final class Asker {
                 frames: prefix.fusionFrames, of: source.times.count,
                 relativeStandardError: group.texts[place].relativeStandardError(population: source.times.count))
         }
+        for place in answers.indices { answers[place].reused = prefix.wasKept || place > 0 }
         answers[0].timings.fuse = prefix.fuseSeconds
         answers[0].timings.prefill = prefix.prefillSeconds
         for (place, question) in questions.enumerated() {

@@ -79,6 +79,7 @@ public final class Conversation {
         answer.fusion = FusionSummary(
             frames: prefix.fusionFrames, of: source.times.count,
             relativeStandardError: group.texts[0].relativeStandardError(population: source.times.count))
+        answer.reused = prefix.wasKept
         answer.timings.fuse = (clock.now - start).seconds - prefix.prefillSeconds
         let fused = FusedPrompt(text: group.texts[0], visionTokens: tokens.count, readTokens: tokens.read)
 
@@ -104,6 +105,7 @@ public final class Conversation {
         if var prefix, let fused = prefix.fused, group.restore(prefix.head) {
             asker.follow(group, fused, times: prefix.times)
             prefix.prefillSeconds = 0
+            prefix.wasKept = true
             return prefix
         }
         let frames = asker.fusionFrames(source, question.fusion, most: question.fusionFrames)

@@ -66,7 +66,8 @@ extension Asker {
         let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
         answer.answer = ""
         answer.said = nil
-        let again = try speak(question, fused, reader, shared: prefix.cache, answer: &answer, since: start) { _ in true }
+        let again = try speak(question, fused, reader, shared: prefix.cache, answer: &answer, since: start) { _ in true
+        }
         judge(&answer, again, question, source)
         var summary = FocusSummary(
             frames: chosen.map { source.numbers[$0] }, answer: first.answer, tokenIDs: first.tokenIDs,

@@ -15,6 +15,8 @@ package struct Prefix {
     let times: [Int]
     /// Keys and values of the fused head and the vision tokens; questions go on behind them and are forgotten again.
     let cache: KeyValueCache
+    /// Whether it was read, not computed.
+    var wasKept = false
     var fuseSeconds = 0.0
     var prefillSeconds = 0.0
 
@@ -55,6 +57,7 @@ extension Asker {
         let known = derived?.load(key, model: model, headRows: group.headRows, room: room)
         if var known, let fused = known.fused, group.restore(known.head) {
             follow(group, fused, times: known.times)
+            known.wasKept = true
             known.fuseSeconds = (clock.now - start).seconds
             progress(1)
             return known

@@ -112,7 +112,8 @@ struct AskCommand: ParsableCommand {
         let loaded = try model.load()
         let library = try library.open()
         let analyzer = Analyzer(
-            model: loaded, library: library, derive: try deriving.policyOfQuestions(), cancellation: Interruption.cancellation)
+            model: loaded, library: library, derive: try deriving.policyOfQuestions(),
+            cancellation: Interruption.cancellation)
         let printer = AnswerPrinter(
             output,
             .init(

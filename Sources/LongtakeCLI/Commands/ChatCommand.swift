@@ -32,7 +32,8 @@ struct ChatCommand: ParsableCommand {
         let options = try sampling.options()
         let loaded = try model.load()
         let analyzer = Analyzer(
-            model: loaded, library: try library.open(), derive: try deriving.policyOfQuestions(), cancellation: Interruption.cancellation)
+            model: loaded, library: try library.open(), derive: try deriving.policyOfQuestions(),
+            cancellation: Interruption.cancellation)
         let progress = output.progress
         let conversation = try analyzer.converse(
             about: recording.path, settings: settings, options: options,

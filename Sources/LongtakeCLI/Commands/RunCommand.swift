@@ -24,7 +24,8 @@ struct RunCommand: ParsableCommand {
         let file = try PipelineFile(path: pipeline)
         let loaded = try model.load(or: file.model)
         let analyzer = Analyzer(
-            model: loaded, library: try library.open(), derive: try deriving.policyOfQuestions(), cancellation: Interruption.cancellation)
+            model: loaded, library: try library.open(), derive: try deriving.policyOfQuestions(),
+            cancellation: Interruption.cancellation)
         for note in loaded.notes { output.note("note: \(note)") }
         let report = IndexReport(output)
         let summary = try PipelineRunner(file, analyzer: analyzer).run { report.show($0) }

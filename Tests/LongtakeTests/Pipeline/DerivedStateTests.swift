@@ -1,0 +1,136 @@
+import Foundation
+import Longtake
+import Store
+import Testing
+
+extension LongtakeTests {
+    /// What questions share is kept: it saves work and changes no answer.
+    @Suite struct DerivedStateTests {
+        /// 100 frames: more than the 64 that are fused.
+        private static func longVideo(in folder: Folder) throws -> String {
+            let path = folder.path + "/long.mp4"
+            try makeVideo(to: path, seconds: 100)
+            return path
+        }
+
+        private func derived(_ library: Library) -> [String] {
+            files(in: library.cache.derivedPath)
+        }
+
+        private func options(_ keep: IndexOptions.Keep? = nil) -> IndexOptions {
+            var options = IndexOptions()
+            options.keep = keep
+            return options
+        }
+
+        @Test(arguments: [DerivedState.Policy.now, .lazy])
+        func theSecondQuestionFindsIt(policy: DerivedState.Policy) throws {
+            let folder = try Folder()
+            let library = try folder.library()
+            let model = try nano()
+            let analyzer = Analyzer(model: model, library: library, derive: policy)
+            let video = try Self.longVideo(in: folder)
+            let made = try analyzer.index(video, options: options())
+            #expect(derived(library).count == (policy == .now ? 1 : 0))
+            let first = try analyzer.ask(question(), about: video)
+            #expect(first.reused == (policy == .now))
+            #expect(derived(library).count == 1 && derived(library).allSatisfy { $0.hasPrefix(made.index + ".") })
+            // Another process: nothing but the files is shared.
+            let other = Analyzer(model: try nano(), library: try folder.library())
+            let second = try other.ask(question(), about: video)
+            #expect(second.reused && second.tokenIDs == first.tokenIDs && second.fusion == first.fusion)
+            #expect(first.fusion.frames == 64 && first.fusion.of == 100 && first.fusion.relativeStandardError > 0)
+            #expect(second.evidence == first.evidence)
+            let never = Analyzer(model: model, library: library, derive: .never)
+            let computed = try never.ask(question(), about: video)
+            #expect(!computed.reused && computed.tokenIDs == first.tokenIDs && computed.evidence == first.evidence)
+        }
+
+        /// Several questions, a range, all frames: each kind has its own, and none answers for another.
+        @Test func rangesAndModesAreKeptApart() throws {
+            let folder = try Folder()
+            let library = try folder.library()
+            let model = try nano()
+            let video = try Self.longVideo(in: folder)
+            var asked: [Question] = []
+            for (from, to) in [(nil, nil), (10.0, 90.0), (10, 30), (40, 41)] as [(Double?, Double?)] {
+                for fusion in [FusionMode.automatic, .exact] {
+                    var question = question("Who comes in?")
+                    (question.from, question.to, question.fusion) = (from, to, fusion)
+                    asked.append(question)
+                }
+            }
+            let warm = Analyzer(model: model, library: library, derive: .lazy)
+            let cold = Analyzer(model: model, library: library, derive: .never)
+            for question in asked {
+                let answers = try [cold, warm, warm].map { try $0.ask(question, about: video) }
+                #expect(answers.map(\.reused) == [false, false, answers[2].fusion.frames <= 64])
+                #expect(Set(answers.map(\.tokenIDs)).count == 1 && Set(answers.map(\.fusion.frames)).count == 1)
+            }
+            // A short range is exact either way: two of the eight are the same work twice.
+            #expect(derived(library).count == 6)
+        }
+
+        /// A byte that turned is noticed, wherever it is, and costs nothing but the work.
+        @Test func damageIsMadeAnew() throws {
+            let folder = try Folder()
+            let library = try folder.library()
+            let analyzer = Analyzer(model: try nano(), library: library, derive: .lazy)
+            let first = try analyzer.ask(question(), about: Shared.video)
+            let name = try #require(derived(library).first)
+            let path = library.cache.derivedPath + "/" + name
+            let whole = try Data(contentsOf: URL(filePath: path))
+            for place in [0, 9, 13, 20, 30, 60, 700, 4100, whole.count / 2, whole.count - 5000] {
+                var bytes = whole
+                bytes[place] ^= 0x10
+                try bytes.write(to: URL(filePath: path))
+                let again = try analyzer.ask(question(), about: Shared.video)
+                #expect(again.tokenIDs == first.tokenIDs, "byte \(place)")
+                #expect(try analyzer.ask(question(), about: Shared.video).reused)
+                try whole.write(to: URL(filePath: path))
+            }
+            for count in [0, 3, 24, 4096, whole.count / 2] {
+                try whole.prefix(count).write(to: URL(filePath: path))
+                let again = try analyzer.ask(question(), about: Shared.video)
+                #expect(!again.reused && again.tokenIDs == first.tokenIDs, "\(count) bytes")
+            }
+        }
+
+        @Test func itGoesWithItsIndex() throws {
+            let folder = try Folder()
+            let library = try folder.library()
+            let analyzer = Analyzer(model: try nano(), library: library)
+            let made = try analyzer.index(Shared.video, options: options())
+            #expect(derived(library).count == 1)
+            try library.cache.remove(indexID: made.index)
+            #expect(derived(library).isEmpty)
+        }
+
+        /// The frames that a long range is fused with are those whose patches stay: the answer does too.
+        @Test func answersDoNotDependOnWhichPatchesAreKept() throws {
+            let folder = try Folder()
+            let model = try nano()
+            let video = folder.path + "/longer.mp4"
+            try makeVideo(to: video, seconds: 300)
+            let answers = try [IndexOptions.Keep.patches, .tokens].map { keep in
+                let library = try folder.library(keep.rawValue)
+                let analyzer = Analyzer(model: model, library: library, derive: .never)
+                return try analyzer.ask(question(), about: video, options: options(keep))
+            }
+            #expect(answers[0].fusion == answers[1].fusion && answers[0].fusion.frames == 64)
+            #expect(answers[0].tokenIDs == answers[1].tokenIDs)
+        }
+
+        @Test func aFullOrReadOnlyCacheAnswersAllTheSame() throws {
+            let folder = try Folder()
+            let model = try nano()
+            let small = try Library(
+                cachePath: folder.path + "/small/cache", dataPath: folder.path + "/small/data", cacheMax: "1M")
+            let analyzer = Analyzer(model: model, library: small, derive: .lazy)
+            let first = try analyzer.ask(question(), about: Shared.video)
+            let second = try analyzer.ask(question(), about: Shared.video)
+            #expect(!second.reused && derived(small).isEmpty)
+            #expect(first.tokenIDs == second.tokenIDs)
+        }
+    }
+}

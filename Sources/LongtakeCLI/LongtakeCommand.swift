@@ -21,7 +21,7 @@ struct LongtakeCommand: ParsableCommand {
         subcommands: [
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
             ChatCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self, ModelCommand.self,
-            CacheCommand.self, DoctorCommand.self, DecodeWorkerCommand.self,
+            CacheCommand.self, BenchCommand.self, DoctorCommand.self, DecodeWorkerCommand.self,
         ])
 }
 

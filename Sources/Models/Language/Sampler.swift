@@ -59,14 +59,19 @@ public struct Sampler {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every platform.
-private struct SplitMix64 {
-    var state: UInt64
+package struct SplitMix64 {
+    private var state: UInt64
 
-    mutating func unit() -> Double {
+    package init(state: UInt64) { self.state = state }
+
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Double((z ^ (z >> 31)) >> 11) * 0x1p-53
+        return z ^ (z >> 31)
     }
+
+    /// In [0, 1).
+    mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 }

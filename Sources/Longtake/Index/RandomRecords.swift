@@ -1,0 +1,119 @@
+internal import Foundation
+internal import Models
+internal import Store
+internal import Tensors
+
+/// Fills an index with random records: sizes and speeds of long recordings can be measured without encoding any.
+///
+/// Answers about it are noise.
+public enum RandomRecords {
+    /// What was made.
+    public struct Filled: Sendable {
+        public let id: String
+        public let index: String
+        public let frames: Int
+        public let bytes: Int64
+    }
+
+    /// Makes the index of a recording that never was; one that is there already stays.
+    ///
+    /// - Parameters:
+    ///   - frames: one per second.
+    ///   - progress: frames written so far.
+    /// - Throws: `LongtakeError` for no frames; `StoreError`.
+    public static func fill(
+        _ model: LoadedModel, _ library: Library, frames: Int, seed: UInt64 = 1, options: IndexOptions = IndexOptions(),
+        cancellation: Cancellation = Cancellation(), progress: (Int) -> Void = { _ in }
+    ) throws -> Filled {
+        guard (1...10_000_000).contains(frames) else {
+            throw LongtakeError(code: .badRequest, message: "\(frames) frames: possible are 1 to 10000000")
+        }
+        let name = "\(frames) random records, seed \(seed)"
+        let key = try Indexer(model, library: library, options: options).key(
+            content: ContentHash.sha256(Array(name.utf8)))
+        if let known = try? IndexReader(cache: library.cache, key: key), known.manifest.state == "complete" {
+            return filled(known.manifest)
+        }
+        let layout = try RecordCodec(kind: options.record, model: model.llava).layout()
+        let writer = try IndexWriter(
+            cache: library.cache, key: key, layout: layout, keep: options.keep?.keeping ?? .all)
+        let budget = CacheBudget(cache: library.cache, limit: try library.cacheLimit())
+        let keep = writer.keeping
+        writer.beforeSegment = { first, count in
+            let count = min(count, frames - first)
+            try budget.makeRoom(
+                for: IndexWriter.bytes(first: first, frames: count, layout: layout, keep: keep), indexID: key.id)
+        }
+        do {
+            for index in writer.nextFrame..<max(frames, writer.nextFrame) {
+                var generator = SplitMix64(state: seed &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15)
+                let parts = layout.parts.map { Self.bytes(of: $0, &generator) }
+                let entry = FrameEntry(
+                    index: UInt32(index), gridTime: Double(index), pts: Int64(index), ptsSeconds: Double(index))
+                try Self.withPointers(to: parts[...], []) { try writer.append(entry, parts: $0) }
+                if index % 100 == 99 { progress(index + 1) }
+                try cancellation.check()
+            }
+        } catch {
+            _ = try writer.suspend()
+            throw error
+        }
+        var manifest: Manifest?
+        try writer.finish { contents in
+            let made = Manifest(
+                key: key, layout: layout, name: name, path: name, pathBase64: nil, fileSize: 0, modified: 0, inode: 0,
+                timeBase: [1, 1], contents: contents, state: "complete", warnings: ["random: these answers are noise"],
+                counters: [:], duration: Double(frames), created: Date().formatted(.iso8601), modelName: model.name)
+            manifest = made
+            return made
+        }
+        progress(frames)
+        guard let manifest else { throw LongtakeError(code: .badRequest, message: "no manifest was written") }
+        return filled(manifest)
+    }
+
+    private static func filled(_ manifest: Manifest) -> Filled {
+        Filled(
+            id: Library.id(content: manifest.key.content), index: manifest.key.id, frames: manifest.frames,
+            bytes: manifest.bytes)
+    }
+
+    private static func withPointers(
+        to parts: ArraySlice<[UInt8]>, _ done: [UnsafeRawBufferPointer],
+        _ body: ([UnsafeRawBufferPointer]) throws -> Void
+    ) rethrows {
+        guard let first = parts.first else { return try body(done) }
+        try first.withUnsafeBytes { try withPointers(to: parts.dropFirst(), done + [$0], body) }
+    }
+
+    /// Numbers between -1 and 1 in the part's format; a quarter of that as scales of int8.
+    private static func bytes(of part: RecordPart, _ generator: inout SplitMix64) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: part.bytes) { target, count in
+            let raw = UnsafeMutableRawBufferPointer(target)
+            if part.format.hasPrefix("i8") {
+                for place in 0..<part.bytes / 8 {
+                    raw.storeBytes(of: generator.next(), toByteOffset: 8 * place, as: UInt64.self)
+                }
+                for place in part.bytes / 8 * 8..<part.bytes {
+                    target[place] = UInt8(truncatingIfNeeded: generator.next())
+                }
+            } else if part.format.hasPrefix("bf16") {
+                for place in 0..<part.bytes / 2 {
+                    let bits = Self.unit(&generator).bitPattern >> 16
+                    raw.storeBytes(of: UInt16(truncatingIfNeeded: bits), toByteOffset: 2 * place, as: UInt16.self)
+                }
+            } else {
+                for place in 0..<part.bytes / 4 {
+                    let value =
+                        part.name.hasSuffix("scale") || part.name.hasSuffix("scales") ? 1 / 128 : Self.unit(&generator)
+                    raw.storeBytes(of: value, toByteOffset: 4 * place, as: Float.self)
+                }
+            }
+            count = part.bytes
+        }
+    }
+
+    private static func unit(_ generator: inout SplitMix64) -> Float {
+        Float(Int32(truncatingIfNeeded: generator.next())) / Float(1 << 31)
+    }
+}

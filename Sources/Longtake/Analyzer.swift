@@ -129,6 +129,7 @@ public final class Analyzer {
         try asker.ask(questions, index: reader) { place, answer in
             var answer = answer
             answer.recording.path = index.path
+            library.remember(answer)
             try onAnswer(place, answer)
             try cancellation.check()
         }
@@ -220,6 +221,7 @@ public final class Analyzer {
                 answer.recording.path = recording.absolute.description
             }
             said += 1
+            library.remember(answer)
             try onAnswer(place, answer)
         }
         do {
@@ -289,7 +291,7 @@ public final class Analyzer {
         let opened = try open(recording, options: options, indexing: indexing) {}
         library.cache.touchAsked(indexID: opened.reader.manifest.key.id)
         let path = opened.indexed == nil ? nil : recording.absolute.description
-        return try Conversation(asker, opened.reader, settings: settings, path: path)
+        return try Conversation(asker, opened.reader, settings: settings, path: path, onAnswer: library.remember)
     }
 
     /// Asks one thing about a file or an indexed recording; see the other `ask`.

@@ -30,7 +30,7 @@ extension Catalog {
         static let columns = ["id", "kind", "path", "state", "started", "ended", "error"]
     }
 
-    /// An answer that was given; `evidence` is JSON, `created` in RFC 3339.
+    /// An answer that was given; `evidence` and `segment` are JSON, `created` in RFC 3339.
     public struct AnswerRow: Sendable, Equatable, Codable {
         public var id: String
         public var indexID: String
@@ -39,11 +39,13 @@ extension Catalog {
         public var answer: String
         public var found: Bool
         public var evidence: String
+        /// Of a question asked about one window after the other: this one's start and end.
+        public var segment: String?
         public var model: String
 
         public init(
             id: String, indexID: String, created: String, question: String, answer: String, found: Bool,
-            evidence: String = "[]", model: String
+            evidence: String = "[]", segment: String? = nil, model: String
         ) {
             self.id = id
             self.indexID = indexID
@@ -52,12 +54,13 @@ extension Catalog {
             self.answer = answer
             self.found = found
             self.evidence = evidence
+            self.segment = segment
             self.model = model
         }
 
         static let table = "answer"
         static let columns = [
-            "id", "indexID", "created", "question", "answer", "found", "evidence", "model", "checksum",
+            "id", "indexID", "created", "question", "answer", "found", "evidence", "segment", "model", "checksum",
         ]
     }
 
@@ -90,10 +93,10 @@ extension Catalog {
     public func record(answer: AnswerRow) throws {
         try write {
             try $0.execute(
-                sql: "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                sql: "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 arguments: [
                     answer.id, answer.indexID, answer.created, answer.question, answer.answer, answer.found,
-                    answer.evidence, answer.model, answer.checksum,
+                    answer.evidence, answer.segment, answer.model, answer.checksum,
                 ])
         }
     }
@@ -109,7 +112,8 @@ extension Catalog {
                     id: try fields.required("id"), indexID: try fields.required("indexID"),
                     created: try fields.required("created"), question: try fields.required("question"),
                     answer: try fields.required("answer"), found: try fields.number("found") != 0,
-                    evidence: try fields.required("evidence"), model: try fields.required("model"))
+                    evidence: try fields.required("evidence"), segment: try fields.text("segment"),
+                    model: try fields.required("model"))
                 return try fields.required("checksum") == answer.checksum ? answer : nil
             }
         }
@@ -128,7 +132,7 @@ extension Catalog.RecordingRow {
 extension Catalog.AnswerRow {
     /// XXH3-64 of all fields, in hex.
     var checksum: String {
-        CatalogFields.checksum([id, indexID, created, question, answer, found ? "1" : "0", evidence, model])
+        CatalogFields.checksum([id, indexID, created, question, answer, found ? "1" : "0", evidence, segment, model])
     }
 }
 

@@ -161,7 +161,7 @@ public final class Catalog: Sendable {
                             started TEXT NOT NULL, ended TEXT, error TEXT);
                         CREATE TABLE IF NOT EXISTS answer (
                             id TEXT NOT NULL PRIMARY KEY, indexID TEXT NOT NULL, created TEXT NOT NULL,
-                            question TEXT NOT NULL, answer TEXT NOT NULL, found INTEGER NOT NULL, evidence TEXT NOT NULL,
+                            question TEXT NOT NULL, answer TEXT NOT NULL, found INTEGER NOT NULL, evidence TEXT NOT NULL, segment TEXT,
                             model TEXT NOT NULL, checksum TEXT NOT NULL);
                         CREATE INDEX IF NOT EXISTS answer_index ON answer (indexID, created);
                         """)

@@ -49,6 +49,10 @@ import Testing
         let piped = try tool.run(
             "export", id, "--answers", "-", "--format", "jsonl", input: answers.output)
         #expect(try piped.lines().count == 4)
+        // All that was ever answered about it is in the catalogue.
+        let kept = try tool.run("export", id, "--format", "jsonl")
+        #expect(try kept.lines().compactMap { $0["segment"] as? [Double] } == [[0, 6], [0, 6], [6, 12], [6, 12]])
+        #expect(kept.output == piped.output)
         #expect(try tool.run("export", video, "--answers", "a.jsonl", "--format", "xml").status == 64)
         #expect(try tool.run("export", video, "--answers", "none", "--format", "csv").status == 64)
         #expect(try tool.run("export", "vid_0000000000000000", "--answers", "a.jsonl", "--format", "csv").status == 10)

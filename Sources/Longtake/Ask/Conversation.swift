@@ -9,6 +9,7 @@ public final class Conversation {
     private let asker: Asker
     private let reader: IndexReader
     private let path: String?
+    private let onAnswer: (Answer) -> Void
     private var settings: Question
     private var source: Asker.Source
     private var turns: [PromptTurn] = []
@@ -19,7 +20,10 @@ public final class Conversation {
     /// Rows of the last prompt that were there already.
     public private(set) var rowsReused = 0
 
-    init(_ asker: Asker, _ reader: IndexReader, settings: Question, path: String?) throws {
+    init(
+        _ asker: Asker, _ reader: IndexReader, settings: Question, path: String?, onAnswer: @escaping (Answer) -> Void
+    ) throws {
+        self.onAnswer = onAnswer
         self.asker = asker
         self.reader = reader
         self.settings = settings
@@ -94,6 +98,7 @@ public final class Conversation {
         asker.judge(&answer, look, question, source)
         if !live, !answer.answer.isEmpty { _ = onText(answer.answer) }
         turns.append(PromptTurn(question: text, answer: words))
+        onAnswer(answer)
         last = answer
         return answer
     }

@@ -6,9 +6,9 @@ struct ExportCommand: ParsableCommand {
         commandName: "export", abstract: "Write answers about a recording as subtitles, markers, chapters or a table.",
         discussion: """
             EXAMPLES
-              longtake ask day.mp4 "When is the door open?" --json > answers.jsonl
-              longtake export day.mp4 --answers answers.jsonl --format vtt > day.vtt
-              longtake export vid_0f3a9c2e --answers answers.jsonl --format edl --rate 29.97 > day.edl
+              longtake export day.mp4 --format vtt > day.vtt                  all that was answered about it
+              longtake ask day.mp4 "Is the door open?" --segments 10m --json > doors.jsonl
+              longtake export vid_0f3a9c2e --answers doors.jsonl --format edl --rate 29.97 > day.edl
 
             jsonl, csv, vtt, srt: times count from the first frame. otio: in the recording's own time. edl: from --start \
             on. An answer that was read from no frame is in jsonl and csv only.
@@ -22,9 +22,11 @@ struct ExportCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What `ask --json` or `run` wrote; those about this recording are taken. - is standard input.",
-            valueName: "file"))
-    var answers: String
+            """
+            What `ask --json` or `run` wrote; those about this recording are taken. - is standard input. By default all \
+            answers that were ever given about it.
+            """, valueName: "file"))
+    var answers: String?
 
     @Option(help: "Frames per second of otio and edl: 25 by default; 29.97 and 59.94 count in drop frame.")
     var rate = 25.0
@@ -41,11 +43,16 @@ struct ExportCommand: ParsableCommand {
             throw UsageError("--format is one of \(names), not \(format)")
         }
         guard rate.isFinite, rate >= 1, rate <= 1000 else { throw UsageError("--rate must be 1 to 1000, not \(rate)") }
-        let found = try library.open().recordings(matching: recording)
+        let library = try library.open()
+        let found = try library.recordings(matching: recording)
         guard let item = found.first else { throw UsageError("no recording \(recording)") }
-        let records = try AnswerRecord.read(answers).filter { $0.recording == item.id }
+        let records =
+            try answers.map { try AnswerRecord.read($0).filter { $0.recording == item.id } }
+            ?? found.flatMap { try library.answers(about: $0) }
         guard !records.isEmpty else {
-            throw UsageError("\(answers): none of its answers is about \(item.id)")
+            throw UsageError(
+                answers.map { "\($0): none of its answers is about \(item.id)" }
+                    ?? "nothing was asked about \(item.id) yet; `longtake ask` does")
         }
         var export = AnswerExport(known)
         export.rate = rate

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Store
 
 /// An answer that was given about a recording, as it is kept and exported.
 public struct AnswerRecord: Sendable, Codable, Equatable {
@@ -112,5 +113,34 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
                 message: "\(path): no answers in it; it must be what `longtake ask --json` or `run` wrote")
         }
         return found
+    }
+}
+
+extension Library {
+    /// Keeps an answer; one that cannot be kept was given all the same.
+    func remember(_ answer: Answer) {
+        guard let index = answer.recording.index, !answer.tokenIDs.isEmpty else { return }
+        let encoder = JSONEncoder()
+        func text(_ value: some Encodable) -> String? {
+            (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) }
+        }
+        try? catalog.record(
+            answer: Catalog.AnswerRow(
+                id: "answer_" + UUID().uuidString.lowercased(), indexID: index, created: answer.created,
+                question: answer.question, answer: answer.answer, found: answer.found,
+                evidence: text(answer.evidence) ?? "[]", segment: answer.segment.flatMap(text), model: answer.model))
+    }
+
+    /// What was answered about an indexed recording, the oldest first.
+    public func answers(about recording: RecordingSummary) throws -> [AnswerRecord] {
+        let decoder = JSONDecoder()
+        return try catalog.answers(indexID: recording.index).map { row in
+            AnswerRecord(
+                recording: recording.id, path: recording.path, question: row.question, answer: row.answer,
+                found: row.found,
+                evidence: (try? decoder.decode([Evidence].self, from: Data(row.evidence.utf8))) ?? [],
+                segment: row.segment.flatMap { try? decoder.decode([Double].self, from: Data($0.utf8)) },
+                created: row.created, model: row.model)
+        }
     }
 }

@@ -281,6 +281,13 @@ public final class Analyzer {
     /// The most stretches that a range is asked about one by one.
     static let maxSegments = 100_000
 
+    /// How far the mean over a sample of frames is off the mean over all, for each question, beside what the sample says of it.
+    public func fusionDeviations(
+        of questions: [Question], about recording: InputPath, options: IndexOptions
+    ) throws -> [FusionDeviation] {
+        try asker.deviations(questions, open(recording, options: options, indexing: { _ in }) {}.reader)
+    }
+
     /// Begins a conversation about a file, which is indexed first where it is not, or an indexed recording by its id.
     ///
     /// - Parameter settings: everything but the text holds for each turn.

@@ -10,7 +10,7 @@ struct BenchCommand: ParsableCommand {
               longtake bench records --frames 10000 --model ~/models/llava-mini-llama-3.1-8b
               longtake ask vid_… "What happens?" --model ~/models/llava-mini-llama-3.1-8b --json      its times and memory
             """,
-        subcommands: [BenchRecordsCommand.self])
+        subcommands: [BenchRecordsCommand.self, BenchFusionCommand.self])
 }
 
 /// What filling an index took.
@@ -73,5 +73,43 @@ struct BenchRecordsCommand: ParsableCommand {
         Console.line(
             "\(report.id)  \(report.frames) random records, \(Format.bytes(report.bytes)), "
                 + "\(Format.bytes(Int64(report.bytes_per_frame))) per frame, in \(Format.number(seconds, digits: 1)) s")
+    }
+}
+
+struct BenchFusionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fusion",
+        abstract: "Compare a sample's mean with that of all frames, and with the error it reports.")
+
+    @Argument(help: "A recording of more than 64 s, or the id of an indexed one.")
+    var recording: PathArgument
+
+    @Argument(help: "Questions.")
+    var questions: [String]
+
+    @OptionGroup var answering: AnswerOptions
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var sampling: SamplingOptions
+    @OptionGroup var library: LibraryOptions
+    @OptionGroup var output: OutputOptions
+
+    private struct Report: Encodable {
+        let questions: [FusionDeviation]
+    }
+
+    func run() throws {
+        let wanted = try questions.map(answering.question)
+        let analyzer = Analyzer(
+            model: try model.load(), library: try library.open(), derive: .never,
+            cancellation: Interruption.cancellation)
+        let found = try analyzer.fusionDeviations(of: wanted, about: recording.path, options: sampling.options())
+        if output.json { return Console.json(Report(questions: found)) }
+        let rows = found.map {
+            [
+                Format.number($0.deviation, digits: 5), Format.number($0.relativeStandardError, digits: 5),
+                "\($0.frames) of \($0.of)", $0.question,
+            ]
+        }
+        Console.line(Format.table([["deviation", "standard error", "frames", "question"]] + rows))
     }
 }

@@ -118,6 +118,20 @@ public final class TextFusion {
         return length > 0 ? (variance / length).squareRoot() : 0
     }
 
+    /// How far the means are from those of the same text over other frames, relative to their length.
+    public func deviation(from other: TextFusion) -> Double {
+        precondition(visible.count == other.visible.count && width == other.width, "texts that differ")
+        var (off, length) = (0.0, 0.0)
+        for row in visible.indices where counts[row] > 0 && other.counts[row] > 0 {
+            for i in row * width..<(row + 1) * width {
+                let theirs = Double(other.sum.pointer[i]) / Double(other.counts[row])
+                off += pow2(Double(sum.pointer[i]) / Double(counts[row]) - theirs)
+                length += pow2(theirs)
+            }
+        }
+        return length > 0 ? (off / length).squareRoot() : 0
+    }
+
     private func pow2(_ x: Double) -> Double { x * x }
 
     /// The input rows of the language model around the vision tokens.

@@ -53,6 +53,8 @@ extension Asker {
     ) throws -> Prefix {
         let clock = ContinuousClock()
         let start = clock.now
+        try checkMemory(
+            source, group, fused: min(frames.count, Self.mostFused), rows: group.sharedIDs + reader.count + room)
         let key = DerivedState.Key(source, head: Array(ids.prefix(group.sharedIDs)), frames: frames, self)
         let known = derived?.load(key, model: model, headRows: group.headRows, room: room)
         if var known, let fused = known.fused, group.restore(known.head) {
@@ -74,6 +76,15 @@ extension Asker {
             fuseSeconds: fuseSeconds, prefillSeconds: (clock.now - beforePrefill).seconds)
         if known == nil { derived?.save(prefix, key) }
         return prefix
+    }
+
+    /// Before anything is computed: whether keys and values will fit the memory.
+    private func checkMemory(_ source: Source, _ group: PromptGroup, fused: Int, rows: Int) throws {
+        let (language, config) = (model.language, model.language.config)
+        let perFrame = FusedFrames(model, headRows: group.headRows, capacity: 0).bytesPerFrame
+        let bytes = 2 * config.layerCount * language.keyBytes * rows + fused * perFrame
+        try loaded.checkMemory(
+            "a question about \(source.times.count) frames (ask about less with --from and --to)", needed: Int64(bytes))
     }
 
     /// Fuses what is behind the recording's place with frames that were fused before.

@@ -25,6 +25,7 @@ public final class LoadedModel {
     /// What its folder says of it, e.g. that its weights are random.
     public var notes: [String] { checkpoint.notes }
     public var compute: Compute { llava.compute }
+    private let memory: Int64?
     /// Seconds from opening the folder to being ready.
     public let loadSeconds: Double
 
@@ -35,6 +36,7 @@ public final class LoadedModel {
         self.path = path
         name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
         try settings.validate()
+        memory = settings.memory
         let checkpoint = try CheckpointFolder(path: path)
         self.checkpoint = checkpoint
         guard let language = checkpoint.language, let fusion = checkpoint.fusion else {
@@ -77,6 +79,16 @@ public final class LoadedModel {
         hash = ContentHash.sha256(checkpoint.identityBytes())
         let took = ContinuousClock.now - start
         loadSeconds = took.seconds
+    }
+
+    /// Whether work may take so many bytes beside the weights.
+    ///
+    /// - Throws: `CheckpointError` `not_enough_memory` with both numbers.
+    func checkMemory(_ what: String, needed: Int64) throws {
+        if let memory, needed > memory {
+            throw CheckpointError.notEnoughMemory(what, needed: needed, available: memory, limit: "--memory")
+        }
+        try MemoryBudget.read()?.check(what, needed: needed)
     }
 
     /// How the model in `path` gets its frames, and its resolution ratio (1 for one picture per frame).

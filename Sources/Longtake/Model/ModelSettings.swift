@@ -10,6 +10,8 @@ public struct ModelSettings: Sendable {
     public var threads: Int
     /// Name of a kernel table; nil: the best this CPU runs.
     public var instructionSet: String?
+    /// Bytes that may be taken outside the weights; nil: what the machine has left.
+    public var memory: Int64?
 
     public init(
         precision: WorkType? = nil, backend: Backend? = nil, threads: Int? = nil, instructionSet: String? = nil
@@ -38,6 +40,16 @@ public struct ModelSettings: Sendable {
         self.init(
             precision: try parse(precision, "precision"), backend: try parse(backend, "backend"), threads: threads,
             instructionSet: instructionSet)
+    }
+
+    /// Sets what may be taken outside the weights: "6G", "500MB".
+    ///
+    /// - Throws: `LongtakeError` `bad_request` for what is no size in bytes.
+    public mutating func set(memory text: String) throws {
+        guard case .bytes(let bytes) = try Library.size(text), bytes > 0 else {
+            throw LongtakeError(code: .badRequest, message: "memory is \(text); 6G and 500MB are possible")
+        }
+        memory = bytes
     }
 
     /// Sets the precision where none was chosen.

@@ -32,8 +32,17 @@ struct ComputeOptions: ParsableArguments {
     @Option(help: "Threads to compute with; all cores by default. (env: LONGTAKE_THREADS)")
     var threads: Int?
 
+    @Option(
+        help: """
+            What a question may take beside the weights, as 6G or 500MB; by default what the machine has left. (env: \
+            LONGTAKE_MEMORY)
+            """)
+    var memory: String?
+
     func settings() throws -> ModelSettings {
-        try Self.settings(precision: precision, backend: backend, threads: threads)
+        var settings = try Self.settings(precision: precision, backend: backend, threads: threads)
+        if let memory = memory ?? Environment.text("MEMORY") { try settings.set(memory: memory) }
+        return settings
     }
 
     /// Where an option is not given, the environment says it.

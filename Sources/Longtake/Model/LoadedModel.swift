@@ -86,7 +86,8 @@ public final class LoadedModel {
     /// - Throws: `CheckpointError` `not_enough_memory` with both numbers.
     func checkMemory(_ what: String, needed: Int64) throws {
         if let memory, needed > memory {
-            throw CheckpointError.notEnoughMemory(what, needed: needed, available: memory, limit: "--memory")
+            throw CheckpointError(
+                .notEnoughMemory, "\(what) needs about \(needed) bytes beside the weights, --memory allows \(memory)")
         }
         try MemoryBudget.read()?.check(what, needed: needed)
     }

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import Glibc
 internal import Media
+internal import Models
 internal import Store
 
 /// A model and a library together: what the command line, the pipelines and the server talk to. Paths and text in, values
@@ -221,7 +222,7 @@ public final class Analyzer {
                 answer.recording.path = recording.absolute.description
             }
             said += 1
-            library.remember(answer)
+            self.library.remember(answer)
             try onAnswer(place, answer)
         }
         do {

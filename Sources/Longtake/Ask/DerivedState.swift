@@ -1,6 +1,7 @@
 internal import Foundation
-package import Models
+internal import Models
 public import Store
+internal import Tensors
 
 /// Keeps on disk what all questions about the same frames share, so that it is computed once for all of them and all processes.
 ///

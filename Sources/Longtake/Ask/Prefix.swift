@@ -1,5 +1,5 @@
 internal import Glibc
-package import Models
+internal import Models
 internal import Store
 internal import Tensors
 
@@ -7,7 +7,7 @@ internal import Tensors
 /// over it and the vision tokens.
 ///
 /// Exact: the prompt's beginning and the tokens come before the question, and everything is causal.
-package struct Prefix {
+struct Prefix {
     /// The fused sums of the prompt's rows before the recording's place.
     let head: TextFusion.Head
     /// The fusion frames that were computed, each standing for `times` of them in a row; nil where they are too many to keep.

@@ -35,10 +35,9 @@ public enum RandomRecords {
             return filled(known.manifest)
         }
         let layout = try RecordCodec(kind: options.record, model: model.llava).layout()
-        let writer = try IndexWriter(
-            cache: library.cache, key: key, layout: layout, keep: options.keep?.keeping ?? .all)
+        let keep = options.keep?.keeping ?? .all
+        let writer = try IndexWriter(cache: library.cache, key: key, layout: layout, keep: keep)
         let budget = CacheBudget(cache: library.cache, limit: try library.cacheLimit())
-        let keep = writer.keeping
         writer.beforeSegment = { first, count in
             let count = min(count, frames - first)
             try budget.makeRoom(

@@ -1,5 +1,6 @@
 public import Tensors
 internal import Foundation
+internal import Store
 
 /// How a model is loaded and computed with.
 public struct ModelSettings: Sendable {
@@ -46,7 +47,8 @@ public struct ModelSettings: Sendable {
     ///
     /// - Throws: `LongtakeError` `bad_request` for what is no size in bytes.
     public mutating func set(memory text: String) throws {
-        guard case .bytes(let bytes) = try Library.size(text), bytes > 0 else {
+        let size = try Library.size(text)
+        guard case .bytes(let bytes) = size, bytes > 0 else {
             throw LongtakeError(code: .badRequest, message: "memory is \(text); 6G and 500MB are possible")
         }
         memory = bytes

@@ -1,4 +1,4 @@
-public import Tensors
+internal import Tensors
 
 /// The pre-fusion layers' keys and values over [patches | tokens | head of the prompt] of frames: all that a text going on
 /// behind them has to know of them.

@@ -49,8 +49,7 @@ struct BenchRecordsCommand: ParsableCommand {
 
     func run() throws {
         var options = IndexOptions()
-        try options.set(
-            sampling: options.sampling.rawValue, record: record ?? options.record.rawValue, keep: keep)
+        try options.set(sampling: "grid", record: record ?? IndexOptions.records[0], keep: keep)
         let loaded = try model.load()
         let library = try library.open()
         let start = ContinuousClock.now

@@ -99,7 +99,9 @@ public final class Searcher {
         let threshold = options.threshold ?? MomentFinder.threshold(best: best, mean: mean)
         let runs =
             count > 0
-            ? MomentFinder.runs(scored.map(\.scores), threshold: Float(threshold), limit: options.limit) : []
+            ? MomentFinder.runs(
+                scored.map(\.scores), threshold: Float(threshold),
+                mean: options.threshold == nil ? Float(mean) : nil, limit: options.limit) : []
         var moments = [Moment?](repeating: nil, count: runs.count)
         // One index open at a time, however many moments there are.
         for (recording, places) in Dictionary(grouping: runs.indices, by: { runs[$0].recording }) {

@@ -31,8 +31,8 @@ struct SearchCommand: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: """
-            The least score of a frame, -1 to 1. By default half way from the mean of all frames to the best one, or nine \
-            tenths of the best, whichever is lower.
+            The least score of a frame, -1 to 1; what reaches it without a break is one moment. By default moments are \
+            what stands out.
             """)
     var threshold: Double?
 

@@ -217,6 +217,17 @@ extension LongtakeTests {
                 ])
             #expect(MomentFinder.runs(scores, threshold: 0.5, limit: 1).map(\.recording) == [1])
             #expect(MomentFinder.runs(scores, threshold: 0.95, limit: 9).isEmpty)
+            // Around peaks: what leads up to a higher one is no moment, a peak behind a valley is.
+            let hills: [Float] = [0.5, 0.7, 0.7, 0.9, 0.92, 0.7, 0.7, 0.7, 0.7, 0.85, 0.5, 0.1, 0.1, 0.1, 0.6, 0.58]
+            #expect(
+                MomentFinder.runs([hills], threshold: 0.5, mean: 0.3, limit: 9) == [
+                    Run(recording: 0, first: 3, last: 4, best: 4, score: 0.92),
+                    Run(recording: 0, first: 9, last: 9, best: 9, score: 0.85),
+                    Run(recording: 0, first: 14, last: 15, best: 14, score: 0.6),
+                ])
+            // Where everything is alike it is one moment, whatever the noise.
+            let flat: [Float] = (0..<50).map { 0.3 + 0.01 * Float($0 * 7 % 5) / 5 }
+            #expect(MomentFinder.runs([flat], threshold: 0.27, mean: 0.304, limit: 9).map(\.last) == [49])
             #expect(abs(MomentFinder.threshold(best: 0.3, mean: 0.2) - 0.25) < 1e-9)
             #expect(abs(MomentFinder.threshold(best: 0.3, mean: 0.29) - 0.27) < 1e-9)
             #expect(MomentFinder.threshold(best: -0.1, mean: -0.1) < -0.1)

@@ -94,7 +94,7 @@ final class FrameEncoder {
     private func compute(_ frames: [Frame], into patches: Block, embeddings: Block?) throws -> Block {
         let parts = model.fusion.partCount
         let pictureBytes = 3 * model.vision.imageSize * model.vision.imageSize
-        let patchify = { (picture: Int, out: Block) in
+        func patchify(_ picture: Int, _ out: Block) {
             frames[picture / parts].rgb.withUnsafeBufferPointer { rgb in
                 precondition(rgb.count == parts * pictureBytes, "a frame of \(rgb.count) bytes")
                 guard let base = rgb.baseAddress else { return }

@@ -11,6 +11,7 @@ struct LongtakeCommand: ParsableCommand {
               longtake index ~/Recordings              index every video of a folder
               longtake ask day.mp4 "Who comes in?"     answer from the index, made on the way where there is none
               longtake chat day.mp4                    several questions, each knowing those before
+              longtake search "a red car"              find moments in everything that is indexed
               longtake run pipelines/nightly.yaml      the nightly job: index what is new, ask what was asked before
 
             Exit status: 0 done · 3 partly done · 10 not indexed · 11 locked · 12 model · 13 disk or memory · 14 input · \
@@ -20,8 +21,8 @@ struct LongtakeCommand: ParsableCommand {
         version: Longtake.version,
         subcommands: [
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
-            ChatCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self, ModelCommand.self,
-            CacheCommand.self, BenchCommand.self, DoctorCommand.self, DecodeWorkerCommand.self,
+            ChatCommand.self, SearchCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self,
+            ModelCommand.self, CacheCommand.self, BenchCommand.self, DoctorCommand.self, DecodeWorkerCommand.self,
         ])
 }
 

@@ -22,9 +22,10 @@ public final class LlavaMini {
     /// - Parameters:
     ///   - weights: a reader at the checkpoint's root.
     ///   - tower: a reader under the tower's `vision_model.`.
+    ///   - embedding: a reader under its `visual_projection.`, where frames are to be embedded too.
     public init(
-        _ weights: WeightReader, tower: WeightReader, language: LanguageConfig, vision: VisionConfig,
-        fusion: FusionConfig
+        _ weights: WeightReader, tower: WeightReader, embedding: WeightReader? = nil, language: LanguageConfig,
+        vision: VisionConfig, fusion: FusionConfig
     ) throws {
         compute = weights.compute
         self.vision = vision
@@ -36,7 +37,7 @@ public final class LlavaMini {
                 code: .unsupported,
                 message: "mm_vision_select_layer \(fusion.visionSelectLayer) of a tower of \(vision.layerCount) layers")
         }
-        self.tower = try VisionTower(tower, config: vision, layerCount: layerCount)
+        self.tower = try VisionTower(tower, config: vision, layerCount: layerCount, projection: embedding)
         compressor = try Compressor(weights.under("model.compressor."), config: fusion)
         projector = try Projector(
             weights.under("model.mm_projector."), config: fusion, visionWidth: vision.hiddenSize,
@@ -49,6 +50,8 @@ public final class LlavaMini {
     /// Rows of a frame's patches: parts · P.
     public var patchRows: Int { fusion.partCount * vision.patchCount }
     public var hiddenSize: Int { language.config.hiddenSize }
+    /// Numbers in a frame's embedding, E; nil where the model makes none.
+    public var embeddingSize: Int? { tower.embeddingSize }
 
     /// Where crop features in part order [crop row, crop column, row, column] go in the raster of n·g × n·g.
     private static func rasterOrder(ratio n: Int, grid g: Int) -> [Int] {
@@ -65,7 +68,9 @@ public final class LlavaMini {
     /// The patches of B frames: hidden state −2 without the class row, written to `out` [B · parts · P, D] f32.
     ///
     /// - Parameter patchify: writes the patch matrix [P, 3·p·p] of picture i (frame-major, then part; the whole last).
-    public func patches(frames: Int, into out: Block, patchify: (_ picture: Int, _ patches: Block) -> Void) {
+    /// - Returns: the encoder's own rows, classes included, valid until the next call.
+    @discardableResult
+    public func patches(frames: Int, into out: Block, patchify: (_ picture: Int, _ patches: Block) -> Void) -> Block {
         let pictures = frames * fusion.partCount
         let hidden = tower.forward(pictures: pictures, patchify: patchify)
         for picture in 0..<pictures {
@@ -74,6 +79,18 @@ public final class LlavaMini {
             let target = out.rows(picture * vision.patchCount..<(picture + 1) * vision.patchCount)
             target.floats.update(from: source.floats, count: vision.patchCount * vision.hiddenSize)
         }
+        return hidden
+    }
+
+    /// The patches of B frames, and the embeddings of the whole pictures [B, E] from the same pass of the encoder.
+    ///
+    /// - Throws: `ModelError` `not_a_number` for a picture without an embedding.
+    public func patches(
+        frames: Int, into out: Block, embeddings: Block, patchify: (_ picture: Int, _ patches: Block) -> Void
+    ) throws {
+        let hidden = patches(frames: frames, into: out, patchify: patchify)
+        let parts = fusion.partCount
+        try tower.embed(hidden, pictures: frames * parts, every: parts, into: embeddings)
     }
 
     /// The vision tokens of B frames, and the text's beginning fused with each of them, from their patches.

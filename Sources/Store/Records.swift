@@ -59,7 +59,7 @@ public struct RecordLayout: Sendable, Codable, Equatable {
     func headBytes(of stream: RecordStream) -> Int { SegmentFormat.fixedHeadBytes + 8 * parts(of: stream).count }
 
     /// The offset of a part from the start of its record; the sums were checked when the layout was made.
-    func offset(ofPart part: Int) -> Int {
+    package func offset(ofPart part: Int) -> Int {
         let stream = parts[part].stream
         return parts[..<part].reduce(headBytes(of: stream)) { $0 + ($1.stream == stream ? $1.bytes : 0) }
     }

@@ -6,7 +6,7 @@ public struct Kernels: @unchecked Sendable {
     private let pointer: UnsafePointer<lt_kernels>
     var table: lt_kernels { pointer.pointee }
 
-    /// The best table this CPU runs, or the one named (`avx512`, `avx2`, `portable`); nil when it does not run here.
+    /// The best table this CPU runs, or the one named (`avx512vnni`, `avx512`, `avx2`, `portable`); nil when it does not run here.
     public init?(named name: String? = nil) {
         guard let found = lt_kernels_named(name) else { return nil }
         pointer = found

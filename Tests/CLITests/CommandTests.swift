@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct CommandTests {
     static let commands: [[String]] = [
-        [], ["ask"], ["chat"], ["export"], ["index"], ["ls"], ["show"], ["rm"], ["frames"], ["run"], ["doctor"],
+        [], ["ask"], ["chat"], ["search"], ["export"], ["index"], ["ls"], ["show"], ["rm"], ["frames"], ["run"],
+        ["doctor"],
         ["model", "inspect"],
         ["model", "parity"], ["model", "tokenize"], ["model", "make-random"],
     ]

@@ -1,5 +1,5 @@
 // Kernels for what oneDNN has none for: norms, rotary embedding, softmax, single-token products, attention at decode,
-// quantisation, conversions. No allocation, no threads, no I/O: the caller owns every buffer and splits the rows.
+// quantisation, conversions, int8 dot products. No allocation, no threads, no I/O: the caller owns every buffer and splits the rows.
 //
 // Letters: T rows (tokens), S keys, n columns, hd head size. Strides are in elements. "work" is f32 or bf16 (lt_type).
 #ifndef LT_CKERNELS_H
@@ -50,6 +50,9 @@ typedef struct lt_kernels {
     /// Rows of int8 with one f32 scale each: q = round(x / scale), scale = max|x| / 127 (a row of zeros has scale 0).
     void (*quantize_rows)(const float *x, size_t rows, size_t n, int8_t *q, float *scales);
     void (*dequantize_rows)(const int8_t *q, const float *scales, size_t rows, size_t n, float *x);
+    /// out[row] = rows[row,:] . query, exactly: every int8 is allowed, -128 too. Rows are `stride` bytes apart, as where they
+    /// lie in records. n is at most 65536: n * 255 * 128, what the unsigned form sums, is then below 2^31.
+    void (*dot_i8)(const int8_t *rows, ptrdiff_t stride, size_t count, size_t n, const int8_t *query, int32_t *out);
     /// Patch matrix of one packed RGB24 picture: out[g*g, 3*p*p] (channel, row, column), (x/255 - mean)/std.
     void (*patchify_rgb)(const uint8_t *rgb, size_t grid, size_t patch, const float mean[3], const float std[3],
                          void *out, lt_type out_type);
@@ -59,7 +62,7 @@ typedef struct lt_kernels {
 
 /// Tables compiled in, best first, ended by NULL. A table listed here runs on this CPU.
 const lt_kernels *const *lt_kernels_available(void);
-/// The table named `name` ("avx512", "avx2", "portable"), or NULL when this CPU or build lacks it; NULL picks the best.
+/// The table named `name` ("avx512vnni", "avx512", "avx2", "portable"), or NULL when this CPU or build lacks it; NULL picks the best.
 const lt_kernels *lt_kernels_named(const char *name);
 /// Plain scalar loops with double accumulation: what every other table is tested against.
 extern const lt_kernels lt_kernels_reference;

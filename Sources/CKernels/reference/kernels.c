@@ -170,6 +170,14 @@ static void dequantize_rows(const int8_t *q, const float *scales, size_t rows, s
         for (size_t i = 0; i < n; i++) x[t * n + i] = (float)q[t * n + i] * scales[t];
 }
 
+static void dot_i8(const int8_t *rows, ptrdiff_t stride, size_t count, size_t n, const int8_t *query, int32_t *out) {
+    for (size_t t = 0; t < count; t++) {
+        int64_t sum = 0;
+        for (size_t i = 0; i < n; i++) sum += (int64_t)rows[(ptrdiff_t)t * stride + (ptrdiff_t)i] * query[i];
+        out[t] = (int32_t)sum;
+    }
+}
+
 static void patchify_rgb(const uint8_t *rgb, size_t grid, size_t patch, const float mean[3], const float std[3],
                          void *out, lt_type out_type) {
     size_t side = grid * patch;
@@ -211,6 +219,7 @@ const lt_kernels lt_kernels_reference = {
     .f16_to_f32 = f16_to_f32,
     .quantize_rows = quantize_rows,
     .dequantize_rows = dequantize_rows,
+    .dot_i8 = dot_i8,
     .patchify_rgb = patchify_rgb,
     .patchify_planes = patchify_planes,
 };

@@ -90,9 +90,9 @@ extension Asker {
         let tokens = Buffer<Float>(count: model.fusion.tokensPerFrame * model.hiddenSize)
         let patchBlock = Block(patches.pointer, rows: rows, columns: width)
         let tokenBlock = Block(tokens.pointer, rows: model.fusion.tokensPerFrame, columns: model.hiddenSize)
-        encoder.encode([frame], count: 1) { _, token, block in
-            loaded.compute.convert(token, into: tokenBlock)
-            loaded.compute.convert(block, into: patchBlock)
+        try encoder.encode([frame], count: 1) { _, encoded in
+            loaded.compute.convert(encoded.token, into: tokenBlock)
+            loaded.compute.convert(encoded.patches, into: patchBlock)
         }
         let source = Source(
             recording: .init(id: "", path: name), times: [0], numbers: [0], frameSeconds: 0,

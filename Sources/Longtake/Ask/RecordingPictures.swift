@@ -93,6 +93,36 @@ public struct RecordingPictures {
         return written
     }
 
+    /// Frames by their numbers in the index, no wider than a thumbnail; what cannot be had is a note.
+    ///
+    /// Those that lie near each other are decoded in one go.
+    func pictures(_ numbers: [Int], into written: inout Written) throws -> [Int: (image: RGBImage, seconds: Double)] {
+        var found: [Int: (image: RGBImage, seconds: Double)] = [:]
+        var group: [Int] = []
+        func decode() throws -> Bool {
+            guard let first = group.first, let last = group.last else { return true }
+            var request = manifest.key.samplingOptions.request(.native)
+            request.firstIndex = first
+            request.maxFrames = last + 1
+            guard let pictures = try frames(request, wanted: Set(group), into: &written) else { return false }
+            found.merge(pictures) { _, new in new }
+            return true
+        }
+        for number in Set(numbers).sorted() {
+            if let last = group.last, number - last > Self.nearFrames {
+                // A file that is gone is gone for the other frames too.
+                guard try decode() else { return found }
+                group = []
+            }
+            group.append(number)
+        }
+        _ = try decode()
+        return found
+    }
+
+    /// Frames nearer than this are reached sooner by decoding what is between than by beginning anew.
+    private static let nearFrames = 30
+
     /// The wanted frames of the file, no wider than a thumbnail; nil with a note when it is not the recording any more.
     private func frames(
         _ request: FrameRequest, wanted: Set<Int>, into written: inout Written
@@ -134,7 +164,7 @@ public struct RecordingPictures {
             == manifest.key.content
     }
 
-    private static func makeFolder(_ folder: String) throws {
+    static func makeFolder(_ folder: String) throws {
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {
@@ -144,7 +174,7 @@ public struct RecordingPictures {
         }
     }
 
-    private static func write(_ image: RGBImage, to file: String) throws {
+    static func write(_ image: RGBImage, to file: String) throws {
         do {
             try Data(StillPicture.encodePNG(image)).write(to: URL(fileURLWithPath: file))
         } catch {

@@ -117,7 +117,7 @@ public final class Indexer {
             sampling: "\(options.sampling.rawValue):\(options.framesPerSecond)"
                 + (options.keepCorrupt ? ":corrupt" : "") + ":\(options.maxDuration):\(options.maxFrames)",
             preprocessing: "decode=1;" + loaded.preprocessing.identity + ";parts=\(loaded.llava.fusion.partCount)",
-            model: loaded.hash, record: "\(options.record.rawValue):\(loaded.compute.precision.rawValue)")
+            model: loaded.hash, record: codec.name(precision: loaded.compute.precision))
     }
 
     func request() -> FrameRequest {
@@ -373,12 +373,12 @@ public final class Indexer {
             let count = try queue.take(into: &batch, most: room)
             guard count > 0 else { break }
             let isFirst = { (frame: Frame) in frame.index % IndexWriter.framesPerSegment == 0 }
-            try encoder.encode(batch, count: count, isFirst: isFirst) { index, token, patches in
+            try encoder.encode(batch, count: count, isFirst: isFirst) { index, encoded in
                 let frame = batch[index]
                 let entry = FrameEntry(
                     index: UInt32(clamping: frame.index), gridTime: frame.gridTime, pts: frame.pts,
                     ptsSeconds: frame.ptsSeconds)
-                try writer.append(entry, parts: buffers.encode(token: token, patches: patches))
+                try writer.append(entry, parts: buffers.encode(encoded))
             }
             done += count
             let total = queue.result.info.duration.map {

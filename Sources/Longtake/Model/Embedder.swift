@@ -1,4 +1,3 @@
-internal import Foundation
 public import Media
 internal import Models
 internal import Tensors
@@ -19,8 +18,7 @@ public final class Embedder {
     public let notes: [String]
     private let compute: Compute
     private let vision: VisionTower
-    private let text: TextTower
-    private let tokenizer: CLIPTokenizer
+    private let text: TextEmbedder
     private let batchSize: Int
 
     /// - Parameter path: the folder of a CLIP checkpoint with both towers, or of a model whose vision tower is one.
@@ -28,13 +26,8 @@ public final class Embedder {
     public init(path: String, settings: ModelSettings) throws {
         try settings.validate()
         let given = try CheckpointFolder(path: path)
-        let pair = try Self.pair(of: given)
-        let tensors = pair.weights.tensors
-        let names = ["text_model.final_layer_norm.weight", "text_projection.weight", "visual_projection.weight"]
-        guard let visionConfig = pair.vision, let textConfig = pair.textTower,
-            names.allSatisfy({ tensors[$0] != nil })
-        else { throw LongtakeError.noTextHalf(pair.path) }
-        try pair.validate()
+        let pair = try TextEmbedder.pair(of: given)
+        guard let visionConfig = pair.vision else { throw LongtakeError.noTextHalf(pair.path) }
         let cost = ModelCost(pair).loadBytes
         let precision = settings.precision ?? .f32
         try MemoryBudget.read()?.check(
@@ -42,68 +35,28 @@ public final class Embedder {
         let compute = try Compute(
             precision: precision, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
-        func reader(_ prefix: String) -> WeightReader { WeightReader(tensors, prefix: prefix, compute: compute) }
         self.compute = compute
+        // Checks both towers.
+        text = try TextEmbedder(pair, compute: compute)
+        let tensors = pair.weights.tensors
+        func reader(_ prefix: String) -> WeightReader { WeightReader(tensors, prefix: prefix, compute: compute) }
         // All layers: the embedding is taken behind the last one, where the language model's patches are not.
         vision = try VisionTower(
             reader("vision_model."), config: visionConfig, layerCount: visionConfig.layerCount,
             projection: reader("visual_projection."))
-        text = try TextTower(reader("text_model."), projection: reader("text_projection."), config: textConfig)
-        tokenizer = try TokenizerLoader.loadCLIP(folder: URL(fileURLWithPath: pair.path, isDirectory: true))
-        try Self.check(tokenizer, fits: textConfig, pair.path)
         self.path = pair.path
-        size = textConfig.projectionSize
-        maxTokens = min(tokenizer.maximumLength, textConfig.maxPositions)
+        size = text.size
+        maxTokens = text.maxTokens
         // The given folder's: a picture is laid out as the whole model would see it.
         preprocessing = try LoadedModel.preprocessing(given, side: visionConfig.imageSize)
         notes = pair.notes
         batchSize = FrameEncoder.batchSize(rows: visionConfig.patchCount)
     }
 
-    /// The two-tower checkpoint that a folder is or has.
-    private static func pair(of given: CheckpointFolder) throws -> CheckpointFolder {
-        switch given.kind {
-        case .clip, .clipVision: return given
-        case .llama:
-            throw LongtakeError(
-                code: .unsupportedModel,
-                message: "\(given.path) is a language model without a vision tower; give the folder of a CLIP "
-                    + "checkpoint, or of a model with a vision tower")
-        case .llavaMini:
-            guard let folder = given.towerFolder else { throw LongtakeError.noTextHalf(given.path) }
-            return try CheckpointFolder(path: folder)
-        }
-    }
-
-    private static func check(_ tokenizer: CLIPTokenizer, fits config: TextTowerConfig, _ path: String) throws {
-        func fail(_ what: String) -> LongtakeError {
-            LongtakeError(
-                code: .unsupportedModel,
-                message: "\(path): \(what): tokenizer and weights are from different models")
-        }
-        guard tokenizer.vocabularySize <= config.vocabularySize else {
-            throw fail(
-                "the tokenizer has \(tokenizer.vocabularySize) ids, the text tower's vocab_size is "
-                    + "\(config.vocabularySize)")
-        }
-        // 2 is what old configurations say whatever the id is; the tower then looks for the largest id.
-        guard let end = tokenizer.endID, config.endTokenID == 2 || Int(end) == config.endTokenID else {
-            throw fail(
-                "the tokenizer's end token is \(tokenizer.endID.map { "\($0)" } ?? "none"), the text tower's "
-                    + "eos_token_id is \(config.endTokenID)")
-        }
-    }
-
     /// The embedding of a text, a longer one cut to `maxTokens`. Names of special tokens in it are text.
     ///
     /// - Throws: `LongtakeError` `bad_request` for a text without a word.
-    public func embed(text words: String) throws -> [Float] {
-        guard !words.allSatisfy(\.isWhitespace) else {
-            throw LongtakeError(code: .badRequest, message: "an empty text has no embedding; give at least a word")
-        }
-        let (ids, count) = tokenizer.encodeForTower(words, length: maxTokens)
-        return try Self.unit(text.embed(Array(ids.prefix(count))).projected)
-    }
+    public func embed(text words: String) throws -> [Float] { try text.embed(words) }
 
     /// The embedding of a still picture, laid out as `ask` lays it out.
     public func embed(picture: RGBImage) throws -> [Float] {
@@ -146,16 +99,10 @@ public final class Embedder {
             }
             let projected = vision.pooled(hidden, pictures: count).projected ?? []
             for first in stride(from: 0, to: projected.count, by: size) {
-                rows.append(try Self.unit(projected[first..<first + size]))
+                rows.append(try TextEmbedder.unit(projected[first..<first + size]))
             }
         }
         return rows
-    }
-
-    private static func unit(_ row: some Collection<Float>) throws -> [Float] {
-        let length = row.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-        guard length.isFinite, length > 0 else { throw ModelError.notANumber }
-        return row.map { Float(Double($0) / length) }
     }
 }
 
@@ -212,15 +159,5 @@ extension Embedder {
         } catch {
             throw Failure(error, subject: path.description)
         }
-    }
-}
-
-extension LongtakeError {
-    fileprivate static func noTextHalf(_ path: String) -> Self {
-        .init(
-            code: .unsupportedModel,
-            message: "\(path) has a vision tower without its text half: embeddings need both towers of CLIP and their "
-                + "projections (model_type clip). Fetch the whole CLIP checkpoint the tower was taken from, with its "
-                + "tokenizer, and give its folder")
     }
 }

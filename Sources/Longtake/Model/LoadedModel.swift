@@ -63,8 +63,10 @@ public final class LoadedModel {
             instructionSet: settings.instructionSet)
         llava = try LlavaMini(
             WeightReader(checkpoint.weights.tensors, compute: compute),
-            tower: WeightReader(checkpoint.towerTensors, prefix: "vision_model.", compute: compute), language: language,
-            vision: vision, fusion: fusion)
+            tower: WeightReader(checkpoint.towerTensors, prefix: "vision_model.", compute: compute),
+            embedding: checkpoint.embeddingSize == nil
+                ? nil : WeightReader(checkpoint.towerTensors, prefix: "visual_projection.", compute: compute),
+            language: language, vision: vision, fusion: fusion)
         let folder = URL(fileURLWithPath: path, isDirectory: true)
         tokenizer = try TokenizerLoader.load(folder: folder)
         template = try TemplateChoice.choose(folder: folder, tokenizer: tokenizer).template

@@ -10,7 +10,7 @@ struct BenchCommand: ParsableCommand {
               longtake bench records --frames 10000 --model ~/models/llava-mini-llama-3.1-8b
               longtake ask vid_… "What happens?" --model ~/models/llava-mini-llama-3.1-8b --json      its times and memory
             """,
-        subcommands: [BenchRecordsCommand.self, BenchFusionCommand.self])
+        subcommands: [BenchRecordsCommand.self, BenchFusionCommand.self, SearchBenchCommand.self])
 }
 
 /// What filling an index took.

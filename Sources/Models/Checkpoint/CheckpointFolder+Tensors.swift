@@ -22,6 +22,21 @@ extension CheckpointFolder {
     /// The tensors this checkpoint must have, in the order of the model; tower tensors without the prefix of an inside tower.
     public var expectedTensors: [ExpectedTensor] { expectedInCheckpoint + expectedInTower }
 
+    /// Numbers in a frame's embedding, where a LLaVA-Mini's vision tower is half of a whole CLIP checkpoint; nil elsewhere.
+    ///
+    /// A tower inside the checkpoint was trained on: its last layer and the projection no longer belong together.
+    public var embeddingSize: Int? {
+        guard kind == .llavaMini, towerSource == .folder, let vision, let size = vision.projectionSize,
+            let tower = towerWeights?.tensors,
+            ["text_model.final_layer_norm.weight", "text_projection.weight"].allSatisfy({ tower[$0] != nil })
+        else { return nil }
+        let isWhole = TensorCatalog.vision(vision).allSatisfy { wanted in
+            guard let found = tower[wanted.name], found.shape == wanted.shape else { return false }
+            return found.type == .f32 || found.type == .f16 || found.type == .bf16
+        }
+        return isWhole ? size : nil
+    }
+
     private var expectedInCheckpoint: [ExpectedTensor] {
         var list: [ExpectedTensor] = []
         if let language {

@@ -50,9 +50,11 @@ public struct ModelCost: Sendable, Equatable, Codable {
     public let frameTokenBytes: Int?
     /// Patches of a frame in int8, with a 4-byte scale per row.
     public let framePatchBytes: Int?
+    /// The whole picture's embedding in int8, with a 4-byte scale; nil for a model that makes none.
+    public private(set) var frameEmbeddingBytes: Int?
     public var frameRecordBytes: Int? {
         guard let frameTokenBytes, let framePatchBytes else { return nil }
-        return frameTokenBytes + framePatchBytes
+        return frameTokenBytes + framePatchBytes + (frameEmbeddingBytes ?? 0)
     }
     /// K and V of one position in all layers of the language model, bf16.
     public let keyValueBytesPerToken: Int?
@@ -68,6 +70,7 @@ public struct ModelCost: Sendable, Equatable, Codable {
         case loadBytes = "load_bytes"
         case frameTokenBytes = "frame_token_bytes"
         case framePatchBytes = "frame_patch_bytes"
+        case frameEmbeddingBytes = "frame_embedding_bytes"
         case keyValueBytesPerToken = "kv_bytes_per_token"
         case prefusionKeyValueBytesPerFrame = "prefusion_kv_bytes_per_frame"
         case questionWorkPerFusionFrame = "question_flop_per_fusion_frame"
@@ -82,6 +85,7 @@ public struct ModelCost: Sendable, Equatable, Codable {
             tensors: tensors, language: checkpoint.language, fusion: checkpoint.fusion, vision: checkpoint.vision,
             promptHeadTokens: promptHeadTokens, questionTokens: questionTokens
         ) { stored[$0.name]?.bytes.count ?? tower[$0.name]?.bytes.count ?? 0 }
+        frameEmbeddingBytes = checkpoint.embeddingSize.map { $0 + 4 }
     }
 
     /// The cost of the tensors a configuration calls for; `bytesOf` says how large each is stored.

@@ -53,6 +53,41 @@ final class ClipLayer {
         up.apply(normed, activation: .quickGELU, into: hidden, compute)
         down.apply(hidden, accumulateInto: residual, compute)
     }
+
+    /// The first row of each sequence behind this layer, to `out` [sequences, D] f32; `residual` stays as it is.
+    ///
+    /// The other rows are needed as keys and values only: a sixth of the layer's work at CLIP's shapes.
+    func firstRows(of residual: Block, sequences: Int, into out: Block, compute: Compute, scratch: ClipScratch) {
+        let (rows, width, type) = (residual.rows, residual.columns, compute.precision)
+        let length = rows / sequences
+        let normed = scratch.normed.block(type, rows: rows, columns: width)
+        let k = scratch.key.block(type, rows: rows, columns: width)
+        let v = scratch.value.block(type, rows: rows, columns: width)
+        norm1.apply(residual, into: normed, compute)
+        key.apply(normed, into: k, compute)
+        value.apply(normed, into: v, compute)
+        // A row by itself is multiplied in f32.
+        let narrow: WorkType = sequences == 1 ? .f32 : type
+        let first = scratch.first.block(narrow, rows: sequences, columns: width)
+        let q = scratch.query.block(narrow, rows: sequences, columns: width)
+        for sequence in 0..<sequences {
+            out.rows(sequence..<sequence + 1).floats.update(
+                from: residual.rows(sequence * length..<sequence * length + 1).floats, count: width)
+        }
+        norm1.apply(out, into: first, compute)
+        query.apply(first, into: q, compute)
+        for sequence in 0..<sequences {
+            let range = sequence * length..<(sequence + 1) * length
+            compute.attention(
+                query: q.rows(sequence..<sequence + 1), keys: k.rows(range), values: v.rows(range), shape: shape,
+                into: first.rows(sequence..<sequence + 1))
+        }
+        output.apply(first, accumulateInto: out, compute)
+        norm2.apply(out, into: first, compute)
+        let hidden = scratch.hidden.block(narrow, rows: sequences, columns: up.outputs)
+        up.apply(first, activation: .quickGELU, into: hidden, compute)
+        down.apply(hidden, accumulateInto: out, compute)
+    }
 }
 
 /// The working memory of a tower's layers, reused by every layer and every frame.
@@ -62,4 +97,5 @@ final class ClipScratch {
     let key = Scratch()
     let value = Scratch()
     let hidden = Scratch()
+    let first = Scratch()
 }

@@ -11,10 +11,14 @@ public final class VisionTower {
     private let positions: [Float]  // [1+P, D]
     private let preNorm: LayerNorm
     private let layers: [ClipLayer]
+    /// Those behind what `forward` gives, which only an embedding needs.
+    private let rest: [ClipLayer]
     private let pooling: Pooling?
     private let scratch = ClipScratch()
     private let patchMatrix = Scratch()
     private let residual = Scratch()
+    private let classRows = Scratch()
+    private let pooledRow = Scratch()
 
     private struct Pooling {
         let norm: LayerNorm
@@ -23,8 +27,8 @@ public final class VisionTower {
 
     /// - Parameters:
     ///   - weights: a reader under `vision_model.`.
-    ///   - layerCount: how many layers to load; LLaVA-Mini never needs the last (features come from layer −2).
-    ///   - projection: reader of `visual_projection.` for a two-tower checkpoint; loads the pooling norm too.
+    ///   - layerCount: how many layers `forward` runs; LLaVA-Mini's features come from layer −2.
+    ///   - projection: reader of `visual_projection.` for a two-tower checkpoint; loads the pooling norm and all layers too.
     public init(
         _ weights: WeightReader, config: VisionConfig, layerCount: Int, projection: WeightReader? = nil,
         pooled: Bool = false
@@ -38,11 +42,12 @@ public final class VisionTower {
         positions = try weights.vector("embeddings.position_embedding.weight", [1 + config.patchCount, width])
         // "layrnorm" is how the checkpoint spells it.
         preNorm = try LayerNorm(weights.under("pre_layrnorm."), width, config.layerNormEpsilon)
-        layers = try (0..<layerCount).map { index in
+        let all = try (0..<(projection == nil ? layerCount : config.layerCount)).map { index in
             try ClipLayer(
                 weights.under("encoder.layers.\(index)."), width: width, inner: config.intermediateSize,
                 heads: config.headCount, epsilon: config.layerNormEpsilon, causal: false)
         }
+        (layers, rest) = (Array(all[..<layerCount]), Array(all[layerCount...]))
         if pooled || projection != nil {
             pooling = Pooling(
                 norm: try LayerNorm(weights.under("post_layernorm."), width, config.layerNormEpsilon),
@@ -77,6 +82,49 @@ public final class VisionTower {
             trace?("hidden_\(index + 1)", x)
         }
         return x
+    }
+
+    /// Numbers in an embedding; nil without a projection.
+    public var embeddingSize: Int? { pooling?.projection?.rows }
+
+    /// The embeddings of pictures step − 1, 2 · step − 1 …, of length 1: out [pictures / step, projection] f32.
+    ///
+    /// `hidden` is what `forward` gave; where more than one layer is left, it is overwritten.
+    /// - Throws: `ModelError` `not_a_number` for a row that has no direction.
+    public func embed(_ hidden: Block, pictures: Int, every step: Int = 1, into out: Block) throws {
+        guard let pooling, let projection = pooling.projection else { return }
+        let (width, length) = (config.hiddenSize, 1 + config.patchCount)
+        let x = classRows.block(.f32, rows: pictures / step, columns: width)
+        for layer in rest.dropLast() {
+            layer.forward(hidden, sequences: pictures, compute: compute, scratch: scratch)
+        }
+        if step == 1, let last = rest.last {
+            last.firstRows(of: hidden, sequences: pictures, into: x, compute: compute, scratch: scratch)
+        } else {
+            for row in 0..<pictures / step {
+                let first = ((row + 1) * step - 1) * length
+                let (own, target) = (hidden.rows(first..<first + length), x.rows(row..<row + 1))
+                if let last = rest.last {
+                    last.firstRows(of: own, sequences: 1, into: target, compute: compute, scratch: scratch)
+                } else {
+                    target.floats.update(from: own.floats, count: width)
+                }
+            }
+        }
+        let pooled = pooledRow.block(.f32, rows: 1, columns: width)
+        for row in 0..<x.rows {
+            let target = out.rows(row..<row + 1)
+            pooling.norm.apply(x.rows(row..<row + 1), into: pooled, compute)
+            compute.linear(pooled, projection, into: target)
+            try Self.normalise(target.floats, count: target.columns)
+        }
+    }
+
+    /// Makes `count` numbers a vector of length 1.
+    private static func normalise(_ values: UnsafeMutablePointer<Float>, count: Int) throws {
+        let length = (0..<count).reduce(0.0) { $0 + Double(values[$1]) * Double(values[$1]) }.squareRoot()
+        guard length.isFinite, length > 0 else { throw ModelError.notANumber }
+        for place in 0..<count { values[place] = Float(Double(values[place]) / length) }
     }
 
     /// post_layernorm of the class row of each picture, then the projection where there is one: [B, projection or D].

@@ -1,0 +1,215 @@
+internal import Store
+internal import Synchronization
+internal import Tensors
+
+/// Compares a text's embedding with the embeddings of all frames of some indexes.
+///
+/// Segments are read by all compute threads at once, a mebibyte each at a time; what is kept is one score per frame.
+struct EmbeddingScan {
+    let query: [Float]
+    let cache: CacheDirectory
+    let kernels: Kernels
+    let workers: Workers
+    /// Frames with `from` <= grid time < `to`.
+    var from = -Double.infinity
+    var to = Double.infinity
+    var cancellation = Cancellation()
+
+    /// One index's scores.
+    struct Scored {
+        let manifest: Manifest
+        /// Frame by frame; NaN outside the range.
+        var scores: [Float] = []
+        /// Why there are no scores.
+        var error: (any Error)?
+    }
+
+    /// Indexes open at a time: each has a descriptor.
+    private static let openIndexes = 128
+    /// Segments between two looks at the cancellation, per thread.
+    private static let segmentsPerThread = 32
+
+    /// - Parameter progress: gets the fraction done.
+    /// - Throws: `LongtakeError` `interrupted`; what is wrong with an index is in its `error`.
+    func run(_ manifests: [Manifest], progress: (Double) -> Void = { _ in }) throws -> [Scored] {
+        let total = max(1, manifests.reduce(0) { $0 + $1.segments.count })
+        var done = 0
+        var found: [Scored] = []
+        for start in stride(from: 0, to: manifests.count, by: Self.openIndexes) {
+            let part = manifests[start..<min(start + Self.openIndexes, manifests.count)]
+            found += try run(batch: Array(part)) {
+                done += $0
+                progress(Double(done) / Double(total))
+            }
+        }
+        return found
+    }
+
+    /// An open index and where its embeddings are.
+    private struct Opened {
+        let scan: IndexScan
+        let kind: RecordKind
+        /// Places in the layout: the embedding, and for bytes its scale.
+        let parts: [Int]
+    }
+
+    private struct Task {
+        let place: Int
+        let segment: Int
+    }
+
+    /// Where a segment's scores go: each thread writes to its own places only.
+    private final class Slots: @unchecked Sendable {
+        // @unchecked: no two threads get the same task.
+        let scores: UnsafeMutableBufferPointer<[Float]>
+        let next = Atomic<Int>(0)
+        let errors = Mutex<[Int: (segment: Int, error: any Error)]>([:])
+
+        init(_ count: Int) {
+            scores = .allocate(capacity: count)
+            scores.initialize(repeating: [])
+        }
+
+        deinit {
+            scores.deinitialize()
+            scores.deallocate()
+        }
+
+        /// Of several the one of the earliest segment, whichever thread was first.
+        func note(_ error: any Error, _ task: Task) {
+            errors.withLock { errors in
+                if let known = errors[task.place], known.segment <= task.segment { return }
+                errors[task.place] = (task.segment, error)
+            }
+        }
+    }
+
+    private func run(batch: [Manifest], progress: (Int) -> Void) throws -> [Scored] {
+        var found = batch.map { Scored(manifest: $0) }
+        var opened: [Opened?] = []
+        for (place, manifest) in batch.enumerated() {
+            do {
+                opened.append(try open(manifest))
+            } catch {
+                found[place].error = error
+                opened.append(nil)
+            }
+        }
+        let tasks = opened.enumerated().flatMap { place, index in
+            (0..<(index?.scan.manifest.segments.count ?? 0)).map { Task(place: place, segment: $0) }
+        }
+        let slots = Slots(tasks.count)
+        let step = Self.segmentsPerThread * workers.threadCount
+        for start in stride(from: 0, to: tasks.count, by: step) {
+            try cancellation.check()
+            let end = min(start + step, tasks.count)
+            slots.next.store(start, ordering: .relaxed)
+            workers.split(min(workers.threadCount, end - start)) { threads in
+                for _ in threads { work(tasks, until: end, opened, slots) }
+            }
+            progress(end - start)
+        }
+        for (task, scores) in zip(tasks, slots.scores) where found[task.place].error == nil {
+            found[task.place].scores += scores
+        }
+        for (place, fault) in slots.errors.withLock({ $0 }) {
+            found[place].error = fault.error
+            found[place].scores = []
+        }
+        return found
+    }
+
+    private func open(_ manifest: Manifest) throws -> Opened {
+        let scan = try IndexScan(cache: cache, indexID: manifest.key.id)
+        let layout = scan.manifest.layout
+        guard let embedding = EmbeddingParts(in: layout, size: query.count) else {
+            throw LongtakeError(
+                code: .badRequest, message: "\(manifest.path): its index has no embeddings of \(query.count) numbers")
+        }
+        let parts = layout.parts.indices.filter { layout.parts[$0].name.hasPrefix("embedding") }
+        // Floats are read where they lie.
+        guard embedding.kind != .f32 || layout.offset(ofPart: parts[0]) % 4 == 0 else {
+            throw LongtakeError(
+                code: .badRequest, message: "\(manifest.path): the embeddings of its index are misaligned")
+        }
+        return Opened(scan: scan, kind: embedding.kind, parts: parts)
+    }
+
+    /// One thread: takes segments until there are none left.
+    private func work(_ tasks: [Task], until end: Int, _ opened: [Opened?], _ slots: Slots) {
+        var bytes = 0
+        var buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        defer { buffer.deallocate() }
+        let query = Query(self.query, kernels: kernels)
+        while true {
+            let number = slots.next.wrappingAdd(1, ordering: .relaxed).oldValue
+            guard number < end else { return }
+            let task = tasks[number]
+            guard let index = opened[task.place] else { continue }
+            if index.scan.bufferBytes > bytes {
+                buffer.deallocate()
+                bytes = index.scan.bufferBytes
+                buffer = .allocate(byteCount: bytes, alignment: 64)
+            }
+            do {
+                slots.scores[number] = try scores(index, task.segment, buffer, query)
+            } catch {
+                slots.note(error, task)
+            }
+        }
+    }
+
+    private struct Query {
+        let floats: [Float]
+        let bytes: ByteVector
+
+        init(_ floats: [Float], kernels: Kernels) {
+            self.floats = floats
+            bytes = ByteVector(floats, kernels: kernels)
+        }
+    }
+
+    /// The scores of a segment's frames.
+    private func scores(
+        _ index: Opened, _ segment: Int, _ buffer: UnsafeMutableRawBufferPointer, _ query: Query
+    ) throws -> [Float] {
+        let summary = index.scan.manifest.segments[segment]
+        let isWhole = from == -.infinity && to == .infinity
+        if !isWhole {
+            let first = try index.scan.entry(of: summary.first).gridTime
+            let last = try index.scan.entry(of: summary.first + summary.count - 1).gridTime
+            guard first < to, last >= from else { return [Float](repeating: .nan, count: summary.count) }
+        }
+        let layout = index.scan.manifest.layout
+        var found = [Float](repeating: 0, count: summary.count)
+        var sums = [Int32](repeating: 0, count: index.kind == .f32 ? 0 : summary.count)
+        try index.scan.read(segment: segment, parts: index.parts, buffer: buffer) { records in
+            let rows = records.base + layout.offset(ofPart: index.parts[0])
+            let place = records.first - summary.first
+            found.withUnsafeMutableBufferPointer { found in
+                guard let out = found.baseAddress.map({ $0 + place }) else { return }
+                if index.kind == .f32 {
+                    kernels.dots(
+                        query.floats, rows: rows.assumingMemoryBound(to: Float.self), stride: records.stride / 4,
+                        count: records.count, into: out)
+                } else {
+                    kernels.dots(
+                        query.bytes, rows: rows.assumingMemoryBound(to: Int8.self), stride: records.stride,
+                        count: records.count, into: &sums)
+                    let scales = records.base + layout.offset(ofPart: index.parts[1])
+                    for record in 0..<records.count {
+                        let bits = scales.loadUnaligned(fromByteOffset: record * records.stride, as: UInt32.self)
+                        out[record] =
+                            Float(sums[record]) * (Float(bitPattern: UInt32(littleEndian: bits)) * query.bytes.scale)
+                    }
+                }
+                guard !isWhole else { return }
+                for record in 0..<records.count {
+                    let time = records.gridTime(record)
+                    if time < from || time >= to { out[record] = .nan }
+                }
+            }
+        }
+        return found
+    }
+}

@@ -1,0 +1,115 @@
+internal import Foundation
+internal import Store
+
+/// Chooses which indexes a search looks at: one per recording, made with the model, with embeddings.
+struct IndexChoice {
+    let library: Library
+    /// The model's hash.
+    let model: String
+    let modelName: String
+    /// Numbers in an embedding.
+    let size: Int
+    /// What was left out.
+    private(set) var notes: [String] = []
+
+    init(library: Library, model: String, modelName: String, size: Int) {
+        self.library = library
+        self.model = model
+        self.modelName = modelName
+        self.size = size
+    }
+
+    /// - Parameter names: files, folders, ids or starts of ids; none: everything.
+    /// - Throws: `LongtakeError` `unknown_recording` where there is nothing to search, saying why.
+    mutating func choose(_ names: [InputPath]) throws -> [Manifest] {
+        let all = try library.cache.indexes()
+        guard !names.isEmpty else {
+            guard !all.isEmpty else { throw unknown("nothing is indexed yet: `longtake index FILE` does it") }
+            let best = best(of: all)
+            let others = Set(all.map(\.key.content)).count - best.count
+            guard !best.isEmpty else { throw unknown(reason(all, "what is indexed")) }
+            if others > 0 {
+                notes.append(
+                    "\(others == 1 ? "1 recording was" : "\(others) recordings were") indexed with another model or by an "
+                        + "earlier version and left out; `longtake index` makes such searchable")
+            }
+            return best
+        }
+        var chosen: [Manifest] = []
+        var missing = 0
+        let byPath = try indexesByPath(all)
+        for name in names {
+            if name.isFolder {
+                let files = InputWalker([name]).files
+                let found = best(of: files.flatMap { byPath[$0.absolute.bytes] ?? [] })
+                missing += files.count - Set(found.map(\.key.content)).count
+                chosen += found
+                continue
+            }
+            var known = name.isStandardInput ? [] : byPath[name.absolute.bytes] ?? []
+            if known.isEmpty { known = try library.indexes(matching: name.description) }
+            guard !known.isEmpty else {
+                throw name.exists
+                    ? unknown("\(name) is not indexed: `longtake index` does it")
+                    : LongtakeError.unknown(name.description)
+            }
+            let found = best(of: known)
+            guard !found.isEmpty else { throw unknown(reason(known, name.description)) }
+            chosen += found
+        }
+        guard !chosen.isEmpty else {
+            throw unknown("no recording in these folders is indexed with \(modelName): `longtake index` does it")
+        }
+        if missing > 0 {
+            notes.append(
+                "\(missing == 1 ? "1 file is" : "\(missing) files are") not indexed with \(modelName) and left out: "
+                    + "`longtake index` does it")
+        }
+        var seen: Set<String> = []
+        return chosen.filter { seen.insert($0.key.id).inserted }
+    }
+
+    /// Of each recording's indexes that can be searched the one with the most frames; in their order.
+    private func best(of all: [Manifest]) -> [Manifest] {
+        var best: [String: Manifest] = [:]
+        let usable = all.filter {
+            $0.key.model == model && EmbeddingParts(in: $0.layout, size: size) != nil
+        }
+        for manifest in usable {
+            let known = best[manifest.key.content]
+            if (known?.frames ?? -1, known?.key.id ?? "") < (manifest.frames, manifest.key.id) {
+                best[manifest.key.content] = manifest
+            }
+        }
+        var seen: Set<String> = []
+        return usable.filter { best[$0.key.content]?.key.id == $0.key.id && seen.insert($0.key.id).inserted }
+    }
+
+    /// Why none of these indexes can be searched.
+    private func reason(_ indexes: [Manifest], _ what: String) -> String {
+        let names = Set(indexes.filter { $0.key.model != model }.map(\.modelName)).sorted()
+        guard names.isEmpty || indexes.contains(where: { $0.key.model == model }) else {
+            return "\(what) was indexed with \(names.joined(separator: ", ")), not with \(modelName): index with this "
+                + "model, or give --model"
+        }
+        return "\(what) was indexed by an earlier version, without embeddings: `longtake index` makes it searchable"
+    }
+
+    private func unknown(_ message: String) -> LongtakeError {
+        LongtakeError(code: .unknownRecording, message: message)
+    }
+
+    /// The indexes under each path they were made from or found again by.
+    private func indexesByPath(_ all: [Manifest]) throws -> [[UInt8]: [Manifest]] {
+        var paths: [[UInt8]: [Manifest]] = [:]
+        let byID = Dictionary(all.map { ($0.key.id, $0) }, uniquingKeysWith: { first, _ in first })
+        func bytes(_ path: String, _ base64: String?) -> [UInt8] {
+            base64.flatMap { Data(base64Encoded: $0) }.map { Array($0) } ?? Array(path.utf8)
+        }
+        for row in try library.catalog.all() {
+            if let manifest = byID[row.indexID] { paths[bytes(row.path, row.pathBase64), default: []].append(manifest) }
+        }
+        for manifest in all { paths[bytes(manifest.path, manifest.pathBase64), default: []].append(manifest) }
+        return paths
+    }
+}

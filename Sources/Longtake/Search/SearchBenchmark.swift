@@ -1,0 +1,128 @@
+internal import Foundation
+internal import Store
+internal import Tensors
+
+/// How long comparing a frame takes, over an index of random records that is made for it.
+public struct SearchBenchmark: Sendable, Codable {
+    public let frames: Int
+    /// Numbers in an embedding, int8.
+    public let embedding: Int
+    /// Bytes that are read per frame.
+    public let frameBytes: Int
+    public let threads: Int
+    public let kernels: String
+    /// Each run over all frames. The first one may read from the disk.
+    public let nanosecondsPerFrame: [Double]
+    /// The dot product alone, on one thread.
+    public let nanosecondsPerProduct: Double
+
+    private enum CodingKeys: String, CodingKey {
+        case frames, embedding, threads, kernels
+        case frameBytes = "frame_bytes"
+        case nanosecondsPerFrame = "nanoseconds_per_frame"
+        case nanosecondsPerProduct = "nanoseconds_per_product"
+    }
+
+    /// - Parameters:
+    ///   - tokenBytes: what a record holds besides, as the vision token.
+    ///   - folder: where the index is made; it is removed afterwards.
+    public init(
+        frames: Int, embedding: Int, tokenBytes: Int, folder: String, settings: ModelSettings, runs: Int
+    ) throws {
+        try settings.validate()
+        guard (1...100_000_000).contains(frames), (1...ByteVector.most).contains(embedding),
+            (1...1 << 24).contains(tokenBytes), (1...1000).contains(runs)
+        else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "possible are 1 to 100000000 frames, 1 to \(ByteVector.most) numbers, 1 to 16777216 bytes of "
+                    + "token, 1 to 1000 runs")
+        }
+        let own = folder + "/longtake-bench-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: own) }
+        let cache = try CacheDirectory(path: own)
+        var random = Random()
+        let manifest = try Self.makeIndex(
+            cache, frames: frames, parts: EmbeddingParts(kind: .standard, size: embedding), tokenBytes: tokenBytes,
+            &random)
+        let compute = try Compute(
+            precision: .f32, backend: settings.backend, threads: settings.threads,
+            instructionSet: settings.instructionSet)
+        let query = try TextEmbedder.unit((0..<embedding).map { _ in Float(random.byte()) })
+        let scan = EmbeddingScan(query: query, cache: cache, kernels: compute.kernels, workers: compute.workers)
+        let clock = ContinuousClock()
+        nanosecondsPerFrame = try (0..<runs).map { _ in
+            let start = clock.now
+            let scored = try scan.run([manifest])
+            if let error = scored.first?.error { throw error }
+            return ((clock.now - start).seconds * 1e10 / Double(frames)).rounded() / 10
+        }
+        nanosecondsPerProduct = Self.product(query, compute.kernels)
+        self.frames = frames
+        self.embedding = embedding
+        frameBytes = manifest.layout.frameBytes
+        threads = compute.workers.threadCount
+        kernels = compute.kernels.name
+    }
+
+    /// A thousand rows that fit the cache, many times over; the best of some.
+    private static func product(_ query: [Float], _ kernels: Kernels) -> Double {
+        let (vector, rows) = (ByteVector(query, kernels: kernels), 1000)
+        let matrix = [Int8](repeating: 3, count: rows * query.count)
+        var out = [Int32](repeating: 0, count: rows)
+        let clock = ContinuousClock()
+        let times = (0..<50).map { _ in
+            let start = clock.now
+            kernels.dots(vector, rows: matrix, stride: query.count, count: rows, into: &out)
+            return (clock.now - start).seconds
+        }
+        return ((times.min() ?? 0) * 1e10 / Double(rows)).rounded() / 10
+    }
+
+    private struct Random {
+        private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
+
+        mutating func byte() -> Int8 {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            return Int8(truncatingIfNeeded: state >> 40)
+        }
+    }
+
+    private static func makeIndex(
+        _ cache: CacheDirectory, frames: Int, parts: EmbeddingParts, tokenBytes: Int, _ random: inout Random
+    ) throws -> Manifest {
+        let layout = try RecordLayout(
+            parts: [RecordPart(name: "token", bytes: tokenBytes, format: "u8[\(tokenBytes)]")] + parts.parts)
+        let key = IndexKey(
+            content: ContentHash.sha256([UInt8]("bench".utf8)), stream: -1, sampling: "grid:1.0", preprocessing: "none",
+            model: "random", record: "bench")
+        let writer = try IndexWriter(cache: cache, key: key, layout: layout)
+        let token = [UInt8](repeating: 7, count: tokenBytes)
+        var row = [Int8](repeating: 0, count: parts.size)
+        var scale: Float = 1 / 1500
+        for frame in 0..<frames {
+            for place in row.indices { row[place] = random.byte() }
+            try token.withUnsafeBytes { token in
+                try row.withUnsafeBytes { row in
+                    try withUnsafeBytes(of: &scale) { scale in
+                        let entry = FrameEntry(
+                            index: UInt32(frame), gridTime: Double(frame), pts: Int64(frame), ptsSeconds: Double(frame))
+                        try writer.append(entry, parts: [token, row, scale])
+                    }
+                }
+            }
+        }
+        var made: Manifest?
+        try writer.finish { contents in
+            let manifest = Manifest(
+                key: key, layout: layout, name: "bench", path: "/bench", fileSize: 0, modified: 0, inode: 0,
+                timeBase: [1, 1], contents: contents, created: "2025-01-01T00:00:00Z", modelName: "random")
+            made = manifest
+            return manifest
+        }
+        guard let made else { throw LongtakeError(code: .badRequest, message: "no manifest was written") }
+        return made
+    }
+}

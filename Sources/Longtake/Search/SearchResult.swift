@@ -1,0 +1,90 @@
+internal import Foundation
+
+/// What to search, and how much of what was found to say.
+public struct SearchOptions: Sendable {
+    /// Seconds: frames with `from` <= grid time < `to`.
+    public var from: Double?
+    public var to: Double?
+    /// The most moments.
+    public var limit = SearchOptions.defaultLimit
+    /// The least cosine of a frame; nil: by the scores themselves (`Moment.threshold`).
+    public var threshold: Double?
+
+    public static let defaultLimit = 20
+    public static let possibleLimits = 1...100_000
+
+    public init() {}
+
+    /// - Throws: `LongtakeError` `bad_request` for what means nothing, with the limits.
+    func validate() throws {
+        func fail(_ message: String) -> LongtakeError { LongtakeError(code: .badRequest, message: message) }
+        guard Self.possibleLimits.contains(limit) else {
+            throw fail("a limit of \(limit) moments; possible is 1 to \(Self.possibleLimits.upperBound)")
+        }
+        if let threshold, !(-1...1).contains(threshold) {
+            throw fail("a threshold of \(threshold); cosines are -1 to 1")
+        }
+        if let from, let to, from >= to { throw fail("the range's start is not before its end") }
+    }
+}
+
+/// A stretch of a recording that a text fits.
+public struct Moment: Sendable, Codable, Equatable {
+    public struct Recording: Sendable, Codable, Equatable {
+        /// "vid_…"
+        public let id: String
+        public let index: String
+        /// The file's name.
+        public let name: String
+        public let path: String
+    }
+
+    /// Seconds from the first presented frame, of its first frame and of the end of its last one.
+    public let start: Double
+    public let end: Double
+    /// The cosine of the text and its best frame.
+    public let score: Double
+    /// Grid time of the best frame, and its number in the index.
+    public let best: Double
+    public let frame: Int
+    public let recording: Recording
+    /// The best frame's picture, where one was written.
+    public var thumbnail: String?
+}
+
+/// What a search found.
+public struct SearchResult: Sendable, Codable {
+    /// A recording that could not be searched.
+    public struct Trouble: Sendable, Codable {
+        public let recording: Moment.Recording
+        public let error: Failure
+    }
+
+    public struct Timings: Sendable, Codable {
+        /// Seconds: the text's embedding, and reading and comparing all frames.
+        public var text = 0.0
+        public var scan = 0.0
+    }
+
+    public let query: String
+    /// The model folder's name.
+    public let model: String
+    /// The best first.
+    public var moments: [Moment]
+    /// The least score of a frame in a moment.
+    public let threshold: Double?
+    /// Of all frames looked at; nil where there were none.
+    public let best: Double?
+    public let mean: Double?
+    public let frames: Int
+    public let recordings: Int
+    public var notes: [String]
+    public let failed: [Trouble]
+    public var contactSheet: String?
+    public var timings = Timings()
+
+    private enum CodingKeys: String, CodingKey {
+        case query, model, moments, threshold, best, mean, frames, recordings, notes, failed, timings
+        case contactSheet = "contact_sheet"
+    }
+}

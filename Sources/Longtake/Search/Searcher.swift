@@ -1,0 +1,143 @@
+internal import Foundation
+internal import Models
+internal import Store
+internal import Tensors
+
+/// Finds the moments of indexed recordings that a text describes, by the model's own embeddings of text and frames.
+///
+/// Only the text half of the vision tower is loaded. Belongs to the thread that computes.
+public final class Searcher {
+    /// The model folder's name.
+    public let model: String
+    /// What its folder says of it, e.g. that its weights are random.
+    public let notes: [String]
+    let library: Library
+    let cancellation: Cancellation
+    private let hash: String
+    private let text: TextEmbedder
+    private let compute: Compute
+
+    /// - Parameter path: the folder of the model that the recordings were indexed with.
+    /// - Throws: `LongtakeError` `unsupported_model` for a model that keeps no embeddings; what loading a checkpoint throws.
+    public init(
+        model path: String, library: Library, settings: ModelSettings, cancellation: Cancellation = Cancellation()
+    ) throws {
+        try settings.validate()
+        let checkpoint = try CheckpointFolder(path: path)
+        guard checkpoint.kind == .llavaMini else {
+            throw LongtakeError(
+                code: .unsupportedModel,
+                message: "\(path) is a \(checkpoint.kind.rawValue) checkpoint: give the model that the recordings were "
+                    + "indexed with (model_type llava_mini_llama)")
+        }
+        guard checkpoint.towerSource == .folder else {
+            throw LongtakeError(
+                code: .unsupportedModel,
+                message:
+                    "\(path) computes with the vision tower inside the checkpoint, which has no text half: searching "
+                    + "needs a whole CLIP checkpoint as mm_vision_tower")
+        }
+        let pair = try TextEmbedder.pair(of: checkpoint)
+        compute = try Compute(
+            precision: settings.precision ?? .f32, backend: settings.backend, threads: settings.threads,
+            instructionSet: settings.instructionSet)
+        text = try TextEmbedder(pair, compute: compute)
+        guard checkpoint.embeddingSize == text.size else { throw LongtakeError.noTextHalf(pair.path) }
+        self.library = library
+        self.cancellation = cancellation
+        hash = ContentHash.sha256(checkpoint.identityBytes())
+        model = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
+        notes = checkpoint.notes
+    }
+
+    /// The moments that a text describes, the best first, in all recordings indexed with this model or in some of them.
+    ///
+    /// - Parameters:
+    ///   - recordings: files that were indexed, folders of such, ids or starts of ids; none: everything.
+    ///   - progress: gets the fraction of the frames compared.
+    /// - Throws: `LongtakeError`: `bad_request` for an empty text or an option that means nothing, `unknown_recording` where
+    ///   nothing of what was named can be searched. A damaged index is in the result's `failed`; if all are, it is thrown.
+    public func search(
+        _ words: String, in recordings: [InputPath] = [], options: SearchOptions = SearchOptions(),
+        progress: (Double) -> Void = { _ in }
+    ) throws -> SearchResult {
+        try options.validate()
+        try TextEmbedder.check(words)
+        var choice = IndexChoice(library: library, model: hash, modelName: model, size: text.size)
+        let manifests = try choice.choose(recordings)
+        let clock = ContinuousClock()
+        let start = clock.now
+        let query = try text.embed(words)
+        let embedded = clock.now
+        var scan = EmbeddingScan(
+            query: query, cache: library.cache, kernels: compute.kernels, workers: compute.workers)
+        scan.from = options.from ?? -.infinity
+        scan.to = options.to ?? .infinity
+        scan.cancellation = cancellation
+        let scored = try scan.run(manifests, progress: progress)
+        let faults = scored.compactMap { one in
+            one.error.map { (one.manifest, Failure($0, subject: one.manifest.path)) }
+        }
+        if let last = faults.last, faults.count == scored.count { throw last.1 }
+        var result = try result(words, scored, options)
+        result.notes = notes + choice.notes + result.notes
+        result.timings = .init(text: (embedded - start).seconds, scan: (clock.now - embedded).seconds)
+        for index in Set(result.moments.map(\.recording.index)) { library.cache.touchAsked(indexID: index) }
+        return result
+    }
+
+    private func result(
+        _ words: String, _ scored: [EmbeddingScan.Scored], _ options: SearchOptions
+    ) throws -> SearchResult {
+        var (count, sum, best) = (0, 0.0, -Double.infinity)
+        for score in scored.lazy.flatMap(\.scores) where !score.isNaN {
+            count += 1
+            sum += Double(score)
+            best = max(best, Double(score))
+        }
+        let mean = sum / Double(max(count, 1))
+        let threshold = options.threshold ?? MomentFinder.threshold(best: best, mean: mean)
+        let runs =
+            count > 0
+            ? MomentFinder.runs(
+                scored.map(\.scores), threshold: Float(threshold),
+                mean: options.threshold == nil ? Float(mean) : nil, limit: options.limit) : []
+        var moments = [Moment?](repeating: nil, count: runs.count)
+        // One index open at a time, however many moments there are.
+        for (recording, places) in Dictionary(grouping: runs.indices, by: { runs[$0].recording }) {
+            let manifest = scored[recording].manifest
+            let scan = try IndexScan(cache: library.cache, indexID: manifest.key.id)
+            for place in places {
+                let run = runs[place]
+                moments[place] = Moment(
+                    start: try scan.entry(of: run.first).gridTime,
+                    end: try scan.entry(of: run.last).gridTime + manifest.key.frameSeconds,
+                    score: Evidence.rounded(Double(run.score)), best: try scan.entry(of: run.best).gridTime,
+                    frame: run.best, recording: Moment.Recording(manifest))
+            }
+        }
+        var notes: [String] = []
+        if count == 0 { notes.append("no frames in range") }
+        for one in scored where one.manifest.state == "partial" && one.error == nil {
+            notes.append("partial: the index of \(one.manifest.name) does not cover all of it")
+        }
+        func rounded(_ value: Double) -> Double? { count > 0 ? Evidence.rounded(value) : nil }
+        return SearchResult(
+            query: words, model: model, moments: moments.compactMap { $0 },
+            threshold: options.threshold ?? rounded(threshold), best: rounded(best), mean: rounded(mean), frames: count,
+            recordings: scored.count, notes: notes,
+            failed: scored.compactMap { one in
+                one.error.map {
+                    .init(recording: .init(one.manifest), error: Failure($0, subject: one.manifest.path))
+                }
+            })
+    }
+}
+
+extension Moment.Recording {
+    init(_ manifest: Manifest) {
+        self.init(
+            id: Library.id(content: manifest.key.content), index: manifest.key.id, name: manifest.name,
+            path: manifest.path)
+    }
+}

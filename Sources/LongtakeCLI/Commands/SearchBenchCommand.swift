@@ -1,0 +1,33 @@
+import ArgumentParser
+import Foundation
+import Longtake
+
+/// For docs/search.md: what comparing a frame costs on this machine.
+struct SearchBenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "search", abstract: "Measure search over random records.")
+
+    @Option(help: "Frames of the index that is made.")
+    var frames = 100_000
+
+    @Option(help: "Numbers in an embedding.")
+    var embedding = 768
+
+    @Option(help: "Bytes of a frame's vision token.")
+    var tokenBytes = 8192
+
+    @Option(help: "Runs over all frames.")
+    var runs = 5
+
+    @Option(help: "Where the index is made and removed.")
+    var folder = NSTemporaryDirectory()
+
+    @OptionGroup var compute: ComputeOptions
+
+    mutating func run() throws {
+        Console.json(
+            try SearchBenchmark(
+                frames: frames, embedding: embedding, tokenBytes: tokenBytes, folder: folder,
+                settings: compute.settings(), runs: runs))
+    }
+}

@@ -1,0 +1,123 @@
+import ArgumentParser
+import Longtake
+
+struct SearchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "search", abstract: "Find the moments that a text describes, in everything that is indexed.",
+        usage: "longtake search TEXT [RECORDING…] [OPTIONS]",
+        discussion: """
+            EXAMPLES
+              longtake search "a red car in front of a gate"
+              longtake search "someone opens the door" day.mp4 vid_0f3a9c2e --limit 5
+              longtake search "snow" ~/Recordings --thumbnails seen --json
+
+            One line per moment, the best first: from and to, the score, the recording's name and id. The score is the cosine \
+            of the text and the best frame of the stretch: it says which frames fit better than others, not whether they fit. \
+            A description of the picture finds more than a question. Needs a model whose vision tower comes with its text half.
+            """)
+
+    @Argument(help: "What is to be seen, in words.")
+    var text: String
+
+    @Argument(
+        help: ArgumentHelp(
+            "Only in these: files that were indexed, folders of them, ids or starts of ids (`longtake ls`).",
+            valueName: "recording"))
+    var recordings: [PathArgument] = []
+
+    @Option(help: "At most so many moments, 20 by default.")
+    var limit: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: """
+            The least score of a frame, -1 to 1; what reaches it without a break is one moment. By default moments are \
+            what stands out.
+            """)
+    var threshold: Double?
+
+    @Option(help: "Look only from here on: 90, 10m, 01:30:00.")
+    var from: TimeArgument?
+
+    @Option(help: "Look only up to here.")
+    var to: TimeArgument?
+
+    @Option(
+        help: ArgumentHelp("Write a picture of each moment, and a contact sheet of all of them.", valueName: "dir"))
+    var thumbnails: String?
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var library: LibraryOptions
+    @OptionGroup var output: OutputOptions
+
+    mutating func run() throws {
+        guard !PathArgument.wasRepaired(text) else { throw UsageError("the text is not valid UTF-8") }
+        guard !text.allSatisfy(\.isWhitespace) else {
+            throw UsageError("search for what? Give the text first: longtake search \"a red car\"")
+        }
+        let options = try options()
+        let result = try search(options)
+        if output.json { Console.json(result) } else { print(result) }
+        if !result.failed.isEmpty { throw ExitCode(Exit.partial) }
+    }
+
+    private func options() throws -> SearchOptions {
+        var options = SearchOptions()
+        options.from = from?.seconds
+        options.to = to?.seconds
+        if let from, let to, from.seconds >= to.seconds { throw UsageError("--from must be before --to") }
+        options.limit = limit ?? SearchOptions.defaultLimit
+        guard SearchOptions.possibleLimits.contains(options.limit) else {
+            throw UsageError("--limit must be 1 to \(SearchOptions.possibleLimits.upperBound), not \(options.limit)")
+        }
+        if let threshold, !(-1...1).contains(threshold) {
+            throw UsageError("--threshold is a cosine, -1 to 1, not \(threshold)")
+        }
+        options.threshold = threshold
+        return options
+    }
+
+    private func search(_ options: SearchOptions) throws -> SearchResult {
+        let folder = try model.folder()
+        let settings = try model.settings()
+        let searcher: Searcher
+        do {
+            searcher = try Searcher(
+                model: folder, library: library.open(), settings: settings, cancellation: Interruption.cancellation)
+        } catch {
+            throw Failure(error, subject: folder)
+        }
+        // There is nothing to save.
+        Interruption.endAtOnce()
+        let progress = output.progress
+        var result = try searcher.search(text, in: recordings.map(\.path), options: options) { fraction in
+            progress.show("comparing frames: \(Int(fraction * 100)) %")
+        }
+        progress.clear()
+        if let thumbnails { try searcher.addThumbnails(to: &result, folder: thumbnails) }
+        return result
+    }
+
+    private func print(_ result: SearchResult) {
+        for moment in result.moments {
+            let times = "\(TimeText.clock(moment.start))–\(TimeText.clock(moment.end))"
+            let score = Format.number(moment.score, digits: 2)
+            Console.line("\(times)  \(score)  \(Console.name(moment.recording.name))  \(moment.recording.id)")
+        }
+        for note in result.notes { output.note("note: \(Console.name(note))") }
+        for trouble in result.failed { Console.note("longtake: " + Console.name(trouble.error.message)) }
+        for file in result.moments.compactMap(\.thumbnail) + [result.contactSheet].compactMap({ $0 }) {
+            output.note("wrote \(Console.name(file))")
+        }
+        let what = result.frames == 1 ? "1 frame" : "\(result.frames) frames"
+        let places = result.recordings == 1 ? "1 recording" : "\(result.recordings) recordings"
+        guard let best = result.best, let mean = result.mean, let threshold = result.threshold else {
+            return output.note("\(what) of \(places) compared")
+        }
+        if result.moments.isEmpty { output.note("no frame scores \(Format.number(threshold, digits: 2)) or more") }
+        output.note(
+            "\(what) of \(places) compared in \(Format.time(result.timings.scan)); scores: best "
+                + "\(Format.number(best, digits: 2)), mean \(Format.number(mean, digits: 2)), shown from "
+                + Format.number(threshold, digits: 2))
+    }
+}

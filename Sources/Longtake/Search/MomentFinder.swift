@@ -10,6 +10,14 @@ package enum MomentFinder {
         package let last: Int
         package let best: Int
         package let score: Float
+
+        package init(recording: Int, first: Int, last: Int, best: Int, score: Float) {
+            self.recording = recording
+            self.first = first
+            self.last = last
+            self.best = best
+            self.score = score
+        }
     }
 
     /// The least score of a frame worth showing where none was asked for: half way from the mean to the best, or nine tenths

@@ -3,6 +3,7 @@ import Longtake
 import Media
 import Models
 import Store
+import Tensors
 import Testing
 
 /// The model that comes with the repository; its vision tower has its text half.

@@ -1,12 +1,13 @@
 import Foundation
 import Longtake
 import Store
+import Tensors
 import Testing
 
 extension LongtakeTests {
     /// The bundled model's text tower over recordings of its world, whose events are known to the second (Training/world.py).
     @Suite struct SearchTests {
-        static let files = ["test-1001730.mkv", "test-1003600.mp4", "test-1004990.webm"]
+        static let names = ["test-1001730.mkv", "test-1003600.mp4", "test-1004990.webm"]
 
         /// A text, the recording it describes, and when what it describes is there: from, to.
         struct Scene: Sendable, CustomTestStringConvertible {
@@ -41,8 +42,8 @@ extension LongtakeTests {
             let folder = try Folder()
             let library = try folder.library()
             let analyzer = Analyzer(model: try nano(bundledModel), library: library)
-            for file in files { _ = try analyzer.index(desk(file), options: IndexOptions()) }
-            return (folder: folder, library: library)
+            for file in names { _ = try analyzer.index(desk(file), options: IndexOptions()) }
+            return folder
         }
 
         private func searcher(_ library: Library) throws -> Searcher {
@@ -50,7 +51,7 @@ extension LongtakeTests {
         }
 
         @Test(arguments: scenes) func findsTheSecond(scene: Scene) throws {
-            let library = try Self.indexed.get().library
+            let library = try Self.indexed.get().library()
             let result = try searcher(library).search(scene.text)
             let first = try #require(result.moments.first)
             #expect(first.recording.name == scene.file, "\(result.moments)")
@@ -64,7 +65,7 @@ extension LongtakeTests {
 
         /// Against the embeddings of `model embed`: the best frame and its score are the same.
         @Test func scoresAreCosines() throws {
-            let library = try Self.indexed.get().library
+            let library = try Self.indexed.get().library()
             let embedder = try Embedder(path: bundledModel, settings: ModelSettings(precision: .f32, threads: 2))
             let text = "a red star on the right, the board is empty, at night"
             let query = try embedder.embed(text: text)
@@ -84,7 +85,7 @@ extension LongtakeTests {
         }
 
         @Test func rangesLimitsAndThresholds() throws {
-            let library = try Self.indexed.get().library
+            let library = try Self.indexed.get().library()
             let searcher = try searcher(library)
             let (text, path) = (Self.scenes[0].text, InputPath(desk(Self.scenes[0].file)))
             var options = SearchOptions()
@@ -126,9 +127,9 @@ extension LongtakeTests {
             let analyzer = Analyzer(model: try nano(bundledModel), library: library)
             var options = IndexOptions()
             options.record = .f32
-            for file in Self.files { _ = try analyzer.index(desk(file), options: options) }
+            for file in Self.names { _ = try analyzer.index(desk(file), options: options) }
             let exact = try searcher(library).search(Self.scenes[1].text)
-            let bytes = try searcher(Self.indexed.get().library).search(Self.scenes[1].text)
+            let bytes = try searcher(Self.indexed.get().library()).search(Self.scenes[1].text)
             #expect(exact.moments.first?.recording.id == bytes.moments.first?.recording.id)
             #expect(exact.moments.first?.best == bytes.moments.first?.best)
             #expect(abs((exact.best ?? 9) - (bytes.best ?? 0)) < 0.01)
@@ -143,7 +144,7 @@ extension LongtakeTests {
             #expect(code { _ = try searcher.search("a red star") } == "unknown_recording")
             #expect(
                 code { _ = try searcher.search("a", in: [InputPath("vid_0000000000000000")]) } == "unknown_recording")
-            #expect(code { _ = try searcher.search("a", in: [InputPath(desk(Self.files[0]))]) } == "unknown_recording")
+            #expect(code { _ = try searcher.search("a", in: [InputPath(desk(Self.names[0]))]) } == "unknown_recording")
             // Indexed, but with a model that makes no embeddings.
             _ = try Analyzer(model: try nano(), library: library).index(Shared.video, options: IndexOptions())
             #expect(code { _ = try searcher.search("a red star") } == "unknown_recording")
@@ -151,10 +152,10 @@ extension LongtakeTests {
                 code { _ = try Searcher(model: Shared.model, library: library, settings: ModelSettings(threads: 2)) }
                     == "unsupported_model")
             let analyzer = Analyzer(model: try nano(bundledModel), library: library)
-            let made = try analyzer.index(desk(Self.files[1]), options: IndexOptions())
+            let made = try analyzer.index(desk(Self.names[1]), options: IndexOptions())
             var faster = IndexOptions()
             faster.framesPerSecond = 2
-            let twice = try analyzer.index(desk(Self.files[1]), options: faster)
+            let twice = try analyzer.index(desk(Self.names[1]), options: faster)
             let found = try searcher.search(Self.scenes[0].text)
             // Of two indexes of a recording the finer one, once.
             #expect(found.recordings == 1 && found.frames == twice.frames)
@@ -169,7 +170,7 @@ extension LongtakeTests {
             let library = try folder.library()
             let analyzer = Analyzer(model: try nano(bundledModel), library: library)
             var made: [Analyzer.Indexed] = []
-            for file in Self.files { made.append(try analyzer.index(desk(file), options: IndexOptions())) }
+            for file in Self.names { made.append(try analyzer.index(desk(file), options: IndexOptions())) }
             func flip(_ index: String) throws {
                 let reader = try IndexReader(directory: library.cache.path(indexID: index))
                 let file = URL(filePath: library.cache.path(indexID: index) + "/000000.seg")
@@ -192,7 +193,7 @@ extension LongtakeTests {
         }
 
         @Test func picturesOfTheMoments() throws {
-            let library = try Self.indexed.get().library
+            let library = try Self.indexed.get().library()
             let searcher = try searcher(library)
             let folder = try Folder()
             var result = try searcher.search(Self.scenes[0].text)

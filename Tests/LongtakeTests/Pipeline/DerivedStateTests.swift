@@ -13,6 +13,13 @@ extension LongtakeTests {
             return path
         }
 
+        /// One look: a second one is fused with other frames.
+        private func one(_ text: String = "What happens in the video?") -> Question {
+            var one = question(text)
+            one.focus = .off
+            return one
+        }
+
         private func derived(_ library: Library) -> [String] {
             files(in: library.cache.derivedPath)
         }
@@ -32,17 +39,17 @@ extension LongtakeTests {
             let video = try Self.longVideo(in: folder)
             let made = try analyzer.index(video, options: options())
             #expect(derived(library).count == (policy == .now ? 1 : 0))
-            let first = try analyzer.ask(question(), about: video)
+            let first = try analyzer.ask(one(), about: video)
             #expect(first.reused == (policy == .now))
             #expect(derived(library).count == 1 && derived(library).allSatisfy { $0.hasPrefix(made.index + ".") })
             // Another process: nothing but the files is shared.
             let other = Analyzer(model: try nano(), library: try folder.library())
-            let second = try other.ask(question(), about: video)
+            let second = try other.ask(one(), about: video)
             #expect(second.reused && second.tokenIDs == first.tokenIDs && second.fusion == first.fusion)
             #expect(first.fusion.frames == 64 && first.fusion.of == 100 && first.fusion.relativeStandardError > 0)
             #expect(second.evidence == first.evidence)
             let never = Analyzer(model: model, library: library, derive: .never)
-            let computed = try never.ask(question(), about: video)
+            let computed = try never.ask(one(), about: video)
             #expect(!computed.reused && computed.tokenIDs == first.tokenIDs && computed.evidence == first.evidence)
         }
 
@@ -55,7 +62,7 @@ extension LongtakeTests {
             var asked: [Question] = []
             for (from, to) in [(nil, nil), (10.0, 90.0), (10, 30), (40, 41)] as [(Double?, Double?)] {
                 for fusion in [FusionMode.automatic, .exact] {
-                    var question = question("Who comes in?")
+                    var question = one("Who comes in?")
                     (question.from, question.to, question.fusion) = (from, to, fusion)
                     asked.append(question)
                 }
@@ -79,7 +86,7 @@ extension LongtakeTests {
             let folder = try Folder()
             let library = try folder.library()
             let analyzer = Analyzer(model: try nano(), library: library, derive: .lazy)
-            let first = try analyzer.ask(question(), about: Shared.video)
+            let first = try analyzer.ask(one(), about: Shared.video)
             let name = try #require(derived(library).first)
             let path = library.cache.derivedPath + "/" + name
             let whole = try Data(contentsOf: URL(filePath: path))
@@ -87,14 +94,14 @@ extension LongtakeTests {
                 var bytes = whole
                 bytes[place] ^= 0x10
                 try bytes.write(to: URL(filePath: path))
-                let again = try analyzer.ask(question(), about: Shared.video)
+                let again = try analyzer.ask(one(), about: Shared.video)
                 #expect(again.tokenIDs == first.tokenIDs, "byte \(place)")
-                #expect(try analyzer.ask(question(), about: Shared.video).reused)
+                #expect(try analyzer.ask(one(), about: Shared.video).reused)
                 try whole.write(to: URL(filePath: path))
             }
             for count in [0, 3, 24, 4096, whole.count / 2] {
                 try whole.prefix(count).write(to: URL(filePath: path))
-                let again = try analyzer.ask(question(), about: Shared.video)
+                let again = try analyzer.ask(one(), about: Shared.video)
                 #expect(!again.reused && again.tokenIDs == first.tokenIDs, "\(count) bytes")
             }
         }
@@ -118,7 +125,7 @@ extension LongtakeTests {
             let answers = try [IndexOptions.Keep.patches, .tokens].map { keep in
                 let library = try folder.library(keep.rawValue)
                 let analyzer = Analyzer(model: model, library: library, derive: .never)
-                return try analyzer.ask(question(), about: video, options: options(keep))
+                return try analyzer.ask(one(), about: video, options: options(keep))
             }
             #expect(answers[0].fusion == answers[1].fusion && answers[0].fusion.frames == 64)
             #expect(answers[0].tokenIDs == answers[1].tokenIDs)
@@ -130,8 +137,8 @@ extension LongtakeTests {
             let small = try Library(
                 cachePath: folder.path + "/small/cache", dataPath: folder.path + "/small/data", cacheMax: "1M")
             let analyzer = Analyzer(model: model, library: small, derive: .lazy)
-            let first = try analyzer.ask(question(), about: Shared.video)
-            let second = try analyzer.ask(question(), about: Shared.video)
+            let first = try analyzer.ask(one(), about: Shared.video)
+            let second = try analyzer.ask(one(), about: Shared.video)
             #expect(!second.reused && derived(small).isEmpty)
             #expect(first.tokenIDs == second.tokenIDs)
         }

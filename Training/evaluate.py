@@ -435,10 +435,18 @@ def length_part(value: dict, folder: Path) -> list[str]:
         *made_by(value, [p["command"] for p in parts.values()]), *failures([f for p in parts.values() for f in p["failed"]]),
         *table(["kind", *names], rows),
         "![share of right answers by length and depth](evaluation/length.png)", "",
-        "Each cell has the questions of a fifth of the recordings; a depth of 0 % is the beginning. At 60 s the scene is the whole "
+        *limits(parts), "Each cell has the questions of a fifth of the recordings; a depth of 0 % is the beginning. At 60 s the scene is the whole "
         "recording.", "",
         "The same numbers:", "",
         *table(["depth", *names], [[f"{20 * d}–{20 * d + 20} %", *(share(p["depths"][d]) for p in parts.values())] for d in range(DEPTHS)])]
+
+
+def limits(parts: dict) -> list[str]:
+    longest = max(parts, key=int)
+    wrong = [f"{kind} ({k['asked'] - k['right']} of {k['asked']})" for kind, k in parts[longest]["kinds"].items() if k["right"] < k["asked"]]
+    return [f"Wrong at {span(int(longest))}: {', '.join(wrong) or 'nothing'}. What limits it is looking for several things at once: a question about one thing finds its "
+            "place in a day as in a minute, while counting, order, and what changed between two times take several places among all those at which nothing is, "
+            "and positions beyond those of training.", ""]
 
 
 def needle(parts: dict, file: Path) -> None:

@@ -87,7 +87,7 @@ def main() -> None:
         if name in done or (options.only and name != options.only):
             continue
         figures = run(work, name)
-        done[name] = {"what": what, "fusion steps": 0 if name == "all patches" else FUSION_STEPS,
+        done[name] = {"variant": what, "fusion steps": 0 if name == "all patches" else FUSION_STEPS,
                       "language steps": LANGUAGE_STEPS, **figures}
         file.write_text(json.dumps(done, indent=1) + "\n")
         print(name, json.dumps(figures), flush=True)

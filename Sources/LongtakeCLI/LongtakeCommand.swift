@@ -30,7 +30,6 @@ enum Main {
         if CommandLine.argc > 1, CommandLine.arguments[1] == DecodeWorkerProcess.command {
             return LongtakeCommand.main()
         }
-        WaitPolicy.applyIfLong()
         Interruption.install()
         DecodeWorkerProcess.useThisProgram()
         var command: any ParsableCommand

@@ -8,6 +8,7 @@ public struct Workers: Sendable {
 
     public init(threadCount: Int) {
         self.threadCount = max(1, threadCount)
+        OpenMPThreads.waitAsleep()
         omp_set_num_threads(Int32(self.threadCount))
     }
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+
 @dataclass
 class VisionConfig:
     width: int = 128

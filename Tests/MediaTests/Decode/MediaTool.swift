@@ -7,7 +7,7 @@ final class DecodeDirectory: Sendable {
     let path: String
 
     init() throws {
-        var template = Array((NSTemporaryDirectory() + "/longtake-decode-XXXXXX").utf8CString)
+        var template = Array((NSTemporaryDirectory() + "longtake-decode-XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else { throw CocoaError(.fileWriteUnknown) }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }

@@ -9,7 +9,7 @@ final class FaultDirectory: Sendable {
     let path: String
 
     init() throws {
-        var template = Array((NSTemporaryDirectory() + "/longtake-faults-XXXXXX").utf8CString)
+        var template = Array((NSTemporaryDirectory() + "longtake-faults-XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else { throw FaultProblem("no temporary directory") }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }

@@ -13,6 +13,19 @@ public enum ContentHash {
         return hex(digest)
     }
 
+    /// The SHA-256 of bytes that come piece by piece.
+    public static func sha256(pieces: ((UnsafeRawBufferPointer) -> Void) -> Void) -> String {
+        let context = EVP_MD_CTX_new()
+        defer { EVP_MD_CTX_free(context) }
+        var digest = [UInt8](repeating: 0, count: 32)
+        var isDone = EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1
+        pieces { isDone = isDone && EVP_DigestUpdate(context, $0.baseAddress, $0.count) == 1 }
+        isDone = isDone && EVP_DigestFinal_ex(context, &digest, nil) == 1
+        // Only memory or a libcrypto without SHA-256 can be missing; no input can fail here.
+        precondition(isDone, "libcrypto has no SHA-256")
+        return hex(digest)
+    }
+
     /// The SHA-256 of an open file from its first byte to its end, as 64 hexadecimal digits.
     ///
     /// The file offset is left alone. `progress` gets the bytes hashed so far, once per MiB; what it throws ends the

@@ -49,13 +49,14 @@ public final class IndexReader: Sendable {
         let lock = try ReaderLock.shared(directory: directory)
         let manifest = try ManifestFile.load(directory: directory)
         let identity = SegmentFormat.Identity(key: manifest.key, layout: manifest.layout)
+        let known = try SegmentFormat.KnownIdentity(identity)
         func open(_ number: Int, _ stream: RecordStream, _ heads: SegmentReader.Heads, as summary: SegmentSummary)
             throws -> SegmentReader
         {
             let path = directory + "/" + SegmentFormat.fileName(number, stream)
             let file: SegmentReader
             do {
-                file = try SegmentReader(directory: directory, number: number, stream: stream, heads: heads)
+                file = try SegmentReader(directory: directory, number: number, stream: stream, heads: heads, known: known)
             } catch let error as StoreError where error.code == .notFound {
                 throw StoreError.damagedSegment(path, "missing")
             }

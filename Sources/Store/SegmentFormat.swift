@@ -49,6 +49,17 @@ enum SegmentFormat {
         var layout: RecordLayout
     }
 
+    /// An identity and the text it is written as: what a whole index's headers have in common is read once.
+    struct KnownIdentity {
+        let identity: Identity
+        let text: [UInt8]
+
+        init(_ identity: Identity) throws {
+            self.identity = identity
+            text = try canonicalJSON(identity)
+        }
+    }
+
     struct Header: Equatable {
         var identity: Identity
         var stream: RecordStream
@@ -86,7 +97,9 @@ enum SegmentFormat {
     }
 
     /// Throws `.newerFormat` or `.damaged`, naming `path`; `bytes` must have `headerBytes` bytes.
-    static func decodeHeader(_ bytes: UnsafeRawBufferPointer, path: String) throws -> Header {
+    static func decodeHeader(
+        _ bytes: UnsafeRawBufferPointer, path: String, known: KnownIdentity? = nil
+    ) throws -> Header {
         func damaged(_ reason: String) -> StoreError { .damagedSegment(path, reason) }
         guard bytes.count == headerBytes else { throw damaged("no header") }
         let isFrames = bytes.prefix(8).elementsEqual(magic)
@@ -104,8 +117,10 @@ enum SegmentFormat {
         guard (1...maxFrames).contains(frames), length <= headerBytes - 8 - jsonOffset else {
             throw damaged("header numbers")
         }
-        let json = Data(bytes[jsonOffset..<(jsonOffset + length)])
-        guard let identity = try? JSONDecoder().decode(Identity.self, from: json), identity.layout.isConsistent else {
+        let text = bytes[jsonOffset..<(jsonOffset + length)]
+        let isKnown = known.map { text.elementsEqual($0.text) } ?? false
+        let decoded = isKnown ? known?.identity : try? JSONDecoder().decode(Identity.self, from: Data(text))
+        guard let identity = decoded, identity.layout.isConsistent else {
             throw damaged("header text")
         }
         return Header(

@@ -27,11 +27,12 @@ struct SegmentReader {
     var isDense: Bool { last - summary.first + 1 == summary.count }
 
     /// Reads header, record heads and footer of segment `number` in `directory`; `path` where the file still has another
-    /// name.
+    /// name, `known` what its header probably says.
     ///
     /// Throws `StoreError`: `.notFound`, `.damaged`, `.newerFormat`, or `.io` when the disk fails.
     init(
-        directory: String, number: Int, stream: RecordStream = .frame, heads: Heads = .all, path other: String? = nil
+        directory: String, number: Int, stream: RecordStream = .frame, heads: Heads = .all, path other: String? = nil,
+        known: SegmentFormat.KnownIdentity? = nil
     ) throws {
         let name = SegmentFormat.fileName(number, stream)
         let path = other ?? directory + "/" + name
@@ -45,7 +46,7 @@ struct SegmentReader {
             throw damaged("not sealed")
         }
         let headerBytes = try SegmentReader.read(descriptor, SegmentFormat.headerBytes, at: 0, path)
-        let header = try headerBytes.withUnsafeBytes { try SegmentFormat.decodeHeader($0, path: path) }
+        let header = try headerBytes.withUnsafeBytes { try SegmentFormat.decodeHeader($0, path: path, known: known) }
         self.header = header
         guard header.number == number, header.stream == stream else {
             throw damaged("it is \(SegmentFormat.fileName(header.number, header.stream))")
@@ -70,12 +71,21 @@ struct SegmentReader {
         var checksums: [UInt64] = []
         let running = RunningChecksum()
         headerBytes.withUnsafeBytes { running.add(UnsafeRawBufferPointer(rebasing: $0.suffix(8))) }
+        // Small records are read whole, many at once: that is cheaper than a call for each head.
+        let step = heads == .all && recordBytes <= 4096 ? 256 : 1
+        var (read, firstRead): ([UInt8], Int) = ([], 0)
         for record in heads == .all ? Array(0..<count) : [0, count - 1] {
-            let offset = SegmentFormat.headerBytes + record * recordBytes
-            let bytes = try SegmentReader.read(descriptor, layout.headBytes(of: stream), at: offset, path)
-            let head = bytes.withUnsafeBytes { buffer in
-                running.add(buffer)
-                return SegmentFormat.decodeHead(buffer, parts: parts.count)
+            if step == 1 || record % step == 0 {
+                let bytes = step == 1 ? layout.headBytes(of: stream) : min(step, count - record) * recordBytes
+                read = try SegmentReader.read(
+                    descriptor, bytes, at: SegmentFormat.headerBytes + record * recordBytes, path)
+                firstRead = record
+            }
+            let start = (record - firstRead) * recordBytes
+            let head = read.withUnsafeBytes { buffer in
+                let head = UnsafeRawBufferPointer(rebasing: buffer[start..<start + layout.headBytes(of: stream)])
+                running.add(head)
+                return SegmentFormat.decodeHead(head, parts: parts.count)
             }
             guard let (entry, sums) = head else { throw damaged("head of record \(record)") }
             if heads == .all, let previous = entries.last {

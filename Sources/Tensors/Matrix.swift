@@ -77,6 +77,10 @@ private final class ConvertedWeights {
         let count = tensor.count
         buffer = Buffer(count: count * type.size)
         let target = UnsafeMutableRawPointer(buffer.pointer)
+        if type == .f32 {
+            tensor.copyFloats(0, count: count, into: target.assumingMemoryBound(to: Float.self), kernels: kernels)
+            return
+        }
         // In blocks, so that a large f32 tensor never stands in memory a third time.
         let step = 1 << 16
         let staging = Buffer<Float>(count: min(step, max(count, 1)))
@@ -84,13 +88,8 @@ private final class ConvertedWeights {
         while at < count {
             let length = min(step, count - at)
             tensor.copyFloats(at, count: length, into: staging.pointer, kernels: kernels)
-            switch type {
-            case .f32:
-                (target + at * 4).assumingMemoryBound(to: Float.self).update(from: staging.pointer, count: length)
-            case .bf16:
-                let out = (target + at * 2).assumingMemoryBound(to: UInt16.self)
-                kernels.table.f32_to_bf16(staging.pointer, out, length)
-            }
+            kernels.table.f32_to_bf16(
+                staging.pointer, (target + at * 2).assumingMemoryBound(to: UInt16.self), length)
             at += length
         }
     }
@@ -105,6 +104,11 @@ extension StoredTensor {
         case .f32:
             UnsafeMutableRawPointer(out).copyMemory(from: source, byteCount: count * 4)
         case .bf16, .f16:
+            guard let widen = type == .bf16 ? kernels.table.bf16_to_f32 : kernels.table.f16_to_f32 else { return }
+            guard Int(bitPattern: source) % 2 != 0 else {
+                widen(source.assumingMemoryBound(to: UInt16.self), out, count)
+                return
+            }
             // The halves are staged at the far end of `out`, so that widening never overwrites what is still to be read.
             let halves = (UnsafeMutableRawPointer(out) + count * 2).assumingMemoryBound(to: UInt16.self)
             UnsafeMutableRawPointer(halves).copyMemory(from: source, byteCount: count * 2)
@@ -115,11 +119,7 @@ extension StoredTensor {
                 while at < count {
                     let length = min(step, count - at)
                     pieceBase.update(from: halves + at, count: length)
-                    if type == .bf16 {
-                        kernels.table.bf16_to_f32(pieceBase, out + at, length)
-                    } else {
-                        kernels.table.f16_to_f32(pieceBase, out + at, length)
-                    }
+                    widen(pieceBase, out + at, length)
                     at += length
                 }
             }

@@ -88,10 +88,8 @@ public final class DerivedState {
             else { return nil }
             fused = known
         }
-        let parts = (Section.cache.rawValue..<file.sectionCount).map { file.map($0, room: rows) }
-        let found = parts.compactMap { $0 }
         let positions = file.byteCount(Section.cache.rawValue) / model.language.keyBytes
-        guard found.count == parts.count,
+        guard let found = file.map(Section.cache.rawValue..<file.sectionCount, room: rows),
             (Section.cache.rawValue..<file.sectionCount).allSatisfy({
                 file.byteCount($0) == positions * model.language.keyBytes
             }), let cache = model.language.cache(of: found.map(\.bytes), count: positions, owner: Owner(found))

@@ -89,7 +89,8 @@ extension Asker {
 
     /// Fuses what is behind the recording's place with frames that were fused before.
     func follow(_ group: PromptGroup, _ fused: FusedFrames, times: [Int]) {
-        let batch = FrameEncoder.batchSize(rows: model.patchRows)
+        // Only the text's few rows are computed: with more frames at a time the weights are read less often.
+        let batch = max(16, FrameEncoder.batchSize(rows: model.patchRows))
         for first in stride(from: 0, to: fused.count, by: batch) {
             let range = first..<min(first + batch, fused.count)
             group.follow(fused, frames: range, times: Array(times[range]), model: model)

@@ -78,7 +78,7 @@ public final class LoadedModel {
                     + "\(language.vocabularySize): tokenizer and weights are from different models")
         }
         stopIDs = Set(checkpoint.stopTokenIDs.map { Int32($0) })
-        hash = ContentHash.sha256(checkpoint.identityBytes())
+        hash = ContentHash.sha256(pieces: checkpoint.identityBytes)
         let took = ContinuousClock.now - start
         loadSeconds = took.seconds
     }

@@ -45,7 +45,7 @@ public final class Searcher {
         guard checkpoint.embeddingSize == text.size else { throw LongtakeError.noTextHalf(pair.path) }
         self.library = library
         self.cancellation = cancellation
-        hash = ContentHash.sha256(checkpoint.identityBytes())
+        hash = ContentHash.sha256(pieces: checkpoint.identityBytes)
         model = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
         notes = checkpoint.notes
     }

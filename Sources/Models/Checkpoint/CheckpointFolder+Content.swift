@@ -32,14 +32,20 @@ extension CheckpointFolder {
     /// It has the configuration files that change what is computed, and of each weight file its name, size, header, ends (64 KiB
     /// each) and the first KiB of every tensor: some megabytes at full size. Up to 64 MiB of weights are in it whole. Paths and
     /// tokenizers are not in it.
-    public func identityBytes() -> [UInt8] {
-        var out: [UInt8] = []
+    ///
+    /// - Parameter body: gets them piece by piece, in their order.
+    public func identityBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
+        func number(_ value: Int) { withUnsafeBytes(of: UInt64(value).littleEndian, body) }
         func add(_ label: String, _ bytes: [UInt8]) {
+            bytes.withUnsafeBytes { add(label, [$0]) }
+        }
+        func add(_ label: String, _ pieces: [UnsafeRawBufferPointer]) {
             // Lengths before contents: no two lists of parts give the same bytes.
-            for part in [Array(label.utf8), bytes] {
-                withUnsafeBytes(of: UInt64(part.count).littleEndian) { out.append(contentsOf: $0) }
-                out.append(contentsOf: part)
-            }
+            let name = Array(label.utf8)
+            number(name.count)
+            name.withUnsafeBytes(body)
+            number(pieces.reduce(0) { $0 + $1.count })
+            pieces.forEach(body)
         }
         add("format", Array("longtake checkpoint identity 1".utf8))
         let folders = [weights] + (towerWeights.map { [$0] } ?? [])
@@ -52,9 +58,8 @@ extension CheckpointFolder {
         for (folder, label) in [(Optional(weights), ""), (towerWeights, "tower/")] {
             for (name, file) in folder?.files ?? [] {
                 add(label + name, file.sample(edge: 64 << 10, perTensor: isSmall ? Int.max : 1024))
-                withUnsafeBytes(of: UInt64(file.fileBytes).littleEndian) { out.append(contentsOf: $0) }
+                number(file.fileBytes)
             }
         }
-        return out
     }
 }

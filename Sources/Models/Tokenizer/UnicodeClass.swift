@@ -14,33 +14,35 @@ enum UnicodeClass: UInt8, Sendable {
     private static let pages = UnicodePages()
 }
 
-/// Two-level class table: 256-code-point pages, equal pages stored once.
+/// Two-level class table: 256-code-point pages; those of one class are stored once.
 private struct UnicodePages: Sendable {
     private var pageOf: [UInt16]  // 0x1100 entries
     private var classes: [UInt8]  // 256 per distinct page
 
     init() {
-        var flat = [UInt8](repeating: UnicodeClass.other.rawValue, count: 0x110000)
+        // The first pages are whole ones of each class, by its raw value.
+        pageOf = [UInt16](repeating: UInt16(UnicodeClass.other.rawValue), count: 0x1100)
+        classes = (0...UnicodeClass.space.rawValue).flatMap { [UInt8](repeating: $0, count: 256) }
+        let whole = UInt16(classes.count / 256)
         for (table, kind) in [
             (UnicodeTables.letters, UnicodeClass.letter), (UnicodeTables.numbers, .number),
             (UnicodeTables.whiteSpace, .space),
         ] {
             Self.forEachRange(table) { range in
-                for scalar in range where scalar < 0x110000 { flat[scalar] = kind.rawValue }
-            }
-        }
-        pageOf = []
-        classes = []
-        var known: [[UInt8]: UInt16] = [:]
-        for start in stride(from: 0, to: 0x110000, by: 256) {
-            let page = Array(flat[start..<start + 256])
-            if let index = known[page] {
-                pageOf.append(index)
-            } else {
-                let index = UInt16(classes.count / 256)
-                known[page] = index
-                classes.append(contentsOf: page)
-                pageOf.append(index)
+                for page in range.lowerBound >> 8...range.upperBound >> 8 where page < pageOf.count {
+                    let part = range.clamped(to: page << 8...page << 8 | 0xFF)
+                    if part.count == 256 {
+                        pageOf[page] = UInt16(kind.rawValue)
+                        continue
+                    }
+                    if pageOf[page] < whole {
+                        let start = Int(pageOf[page]) << 8
+                        pageOf[page] = UInt16(classes.count / 256)
+                        classes += classes[start..<start + 256]
+                    }
+                    let start = Int(pageOf[page]) << 8
+                    for scalar in part { classes[start | scalar & 0xFF] = kind.rawValue }
+                }
             }
         }
     }

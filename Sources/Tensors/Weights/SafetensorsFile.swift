@@ -49,13 +49,14 @@ public final class SafetensorsFile: Sendable {
     public func checkUnchanged() throws { try file.checkUnchanged() }
 
     /// What tells this file from another one cheaply: its header, its ends (`edge` bytes each) and each tensor's first `perTensor` bytes.
-    package func sample(edge: Int, perTensor: Int) -> [UInt8] {
+    ///
+    /// The pieces point into the mapping and are valid while the file is.
+    package func sample(edge: Int, perTensor: Int) -> [UnsafeRawBufferPointer] {
         let bytes = file.bytes
-        var out = [UInt8](bytes[..<min(8 + headerBytes, bytes.count)])
         let data = bytes[(8 + headerBytes)...]
-        out.append(contentsOf: data.prefix(edge))
-        out.append(contentsOf: data.suffix(edge))
-        for name in names { if let tensor = tensors[name] { out.append(contentsOf: tensor.bytes.prefix(perTensor)) } }
-        return out
+        let ends = [bytes[..<min(8 + headerBytes, bytes.count)], data.prefix(edge), data.suffix(edge)]
+        return (ends + names.compactMap { tensors[$0]?.bytes.prefix(perTensor) }).map {
+            UnsafeRawBufferPointer(rebasing: $0)
+        }
     }
 }

@@ -8,13 +8,16 @@ import Testing
     @Test("the identity changes with a weight at a tensor's beginning and with the configuration, not with the place")
     func identity() throws {
         try withNano { folder in
-            func identity() throws -> [UInt8] { try CheckpointFolder(path: folder, environment: [:]).identityBytes() }
-            let first = try identity()
-            #expect(try identity() == first)
+            func identity(_ folder: String) throws -> [UInt8] {
+                var bytes: [UInt8] = []
+                try CheckpointFolder(path: folder, environment: [:]).identityBytes { bytes += $0 }
+                return bytes
+            }
+            let first = try identity(folder)
+            #expect(try identity(folder) == first)
             #expect(first.count < 16 << 20)
             try withNano { other in
-                let moved = try CheckpointFolder(path: other, environment: [:]).identityBytes()
-                #expect(moved == first)
+                #expect(try identity(other) == first)
             }
 
             // One byte at the middle of the first KiB of a tensor in the middle of the file.

@@ -148,7 +148,7 @@ struct KernelTests {
                 values(heads * headSize, seed: 1), values(keys * stride, seed: 2), values(keys * stride, seed: 3)
             )
             var out = [[Float]](repeating: [Float](repeating: 0, count: heads * headSize), count: 2)
-            var scores = [Float](repeating: 0, count: keys)
+            var scores = [Float](repeating: 0, count: heads * keys)
             for (index, table) in [tested, reference].enumerated() {
                 table.decode_attention(
                     q, k, v, LT_F32, stride, keys, 0, heads, heads / groups, headSize, 0.25, &scores, &out[index])

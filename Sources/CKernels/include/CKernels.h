@@ -38,7 +38,7 @@ typedef struct lt_kernels {
     void (*matrix_vector)(const void *weight, lt_type type, ptrdiff_t stride, const float *x, const float *bias,
                           int accumulate, size_t rows, size_t n, float *out);
     /// One query row against S cached keys and values, for heads [head_begin, head_end).
-    /// q is [heads*hd] f32, out the same; k and v are [S, kv_heads*hd]; scores is scratch of S floats.
+    /// q is [heads*hd] f32, out the same; k and v are [S, kv_heads*hd]; scores is scratch of (head_end - head_begin)*S floats.
     void (*decode_attention)(const float *q, const void *k, const void *v, lt_type type, ptrdiff_t kv_stride,
                              size_t keys, size_t head_begin, size_t head_end, size_t queries_per_kv_head,
                              size_t head_size, float scale, float *scores, float *out);

@@ -89,8 +89,11 @@ extension Asker {
 
     /// Fuses what is behind the recording's place with frames that were fused before.
     func follow(_ group: PromptGroup, _ fused: FusedFrames, times: [Int]) {
-        // Only the text's few rows are computed: with more frames at a time the weights are read less often.
-        let batch = max(16, FrameEncoder.batchSize(rows: model.patchRows))
+        // Only the text's few rows are computed: with more frames at a time the weights are read less often. The frames'
+        // keys and values are copied for it: 64 MiB of them at a time, in batches as equal as can be.
+        let most = max(1, (64 << 20) / max(1, fused.bytesPerLayer))
+        let batches = max(1, (fused.count + most - 1) / most)
+        let batch = max(1, (fused.count + batches - 1) / batches)
         for first in stride(from: 0, to: fused.count, by: batch) {
             let range = first..<min(first + batch, fused.count)
             group.follow(fused, frames: range, times: Array(times[range]), model: model)

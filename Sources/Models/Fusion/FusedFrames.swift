@@ -60,6 +60,9 @@ public final class FusedFrames {
     /// Of one frame.
     public var bytesPerFrame: Int { layerCount * 2 * rows * width * type.size }
 
+    /// Of one frame's keys and values in one layer.
+    public var bytesPerLayer: Int { 2 * rows * width * type.size }
+
     /// All that is kept, frame by frame.
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count * bytesPerFrame) }
 

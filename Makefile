@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: demo test crash test-openblas build setup format check parity bench memory full-size full-size-index train eval ablation clean
+.PHONY: demo test crash test-openblas build setup format check parity bench memory full-size full-size-index day train eval ablation clean
 
 SWIFT ?= swift
 export SWIFT
@@ -53,11 +53,16 @@ memory: build
 	scripts/setup --test
 	scripts/memory
 
-# What three hours cost at full size: bytes, memory, the first and the second question. 12 minutes, 25 GB of disk.
+# What three hours cost at full size: bytes, memory, the first and the second question. 10 minutes, 25 GB of disk.
 full-size-index: build
 	scripts/full-size-index
 
-bench: full-size full-size-index memory
+# A recording of 24 hours: flat memory, six questions, a kill at hour 20 and what is done again. 10 minutes.
+day: build
+	scripts/setup --test
+	scripts/day
+
+bench: full-size full-size-index memory day
 
 # Trains the bundled model from nothing on 2 cores: about 2 hours. A stopped run goes on where it was.
 train:

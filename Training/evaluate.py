@@ -54,6 +54,7 @@ class Asker:
     work: Path
     threads: int | None
     mark: str
+    fusion: str = "exact"
 
     @staticmethod
     def of(args: argparse.Namespace) -> Asker:
@@ -65,7 +66,7 @@ class Asker:
         folder = self.work / "runs" / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (folder / "pipeline.yaml").write_text(pipeline(file, asked, fps))
+        (folder / "pipeline.yaml").write_text(pipeline(file, asked, fps, self.fusion))
         command = [str(self.program), "run", str(folder / "pipeline.yaml"), "--json", "--no-progress", "--model", str(self.model),
                    "--cache-dir", str(folder / "cache"), "--data-dir", str(folder / "data")]
         command += ["--threads", str(self.threads)] if self.threads else []
@@ -92,10 +93,10 @@ def seconds_of(timings: dict) -> dict:
     return {name: round(timings[name], 4) for name in ("fuse", "prefill", "decode", "first_token") if name in timings}
 
 
-def pipeline(file: Path, asked: list[Question], fps: float) -> str:
+def pipeline(file: Path, asked: list[Question], fps: float, fusion: str) -> str:
     lines = ["version: 1", f"inputs: [{json.dumps(str(file))}]", f"fps: {rate_text(fps)}", "output: answers.jsonl", "questions:"]
     for i, question in enumerate(asked):
-        lines += [f"  - id: q{i}", f"    ask: {json.dumps(question.text)}", f"    max_tokens: {MAX_TOKENS}"]
+        lines += [f"  - id: q{i}", f"    ask: {json.dumps(question.text)}", f"    max_tokens: {MAX_TOKENS}", f"    fusion: {fusion}"]
     return "\n".join(lines) + "\n"
 
 
@@ -312,13 +313,15 @@ def per_length(text: str, lengths: list[int]) -> list[int]:
 
 
 def length(args: argparse.Namespace) -> None:
-    asker = Asker.of(args)
+    asker = dataclasses.replace(Asker.of(args), fusion=args.fusion)
     lengths = [int(v) for v in args.lengths.split(",")]
     counts, limits = per_length(args.recordings, lengths), per_length(args.questions, lengths)
     file = args.out / "length.json"
     mark = asker.mark
     before = json.loads(file.read_text()) if file.exists() else {}
-    kept_lengths = before.get("lengths", {}) if before.get("weights") == mark else {}
+    known = {name: before.get(name, {}) if before.get("weights") == mark else {} for name in ("lengths", "sampled fusion")}
+    name, file_name, option = (
+        ("lengths", "length.jsonl", "") if args.fusion == "exact" else ("sampled fusion", "length-auto.jsonl", " --fusion auto"))
     every: list[str] = []
     for seconds, count, limit in zip(lengths, counts, limits):
         jobs, strata = [], []
@@ -330,14 +333,14 @@ def length(args: argparse.Namespace) -> None:
         tasks = [Task(path.stem, path.resolve(), questions.choose(recordings.asked(recording), limit),
                       tags={"length": seconds, "depth": depth})
                  for path, (_, recording), depth in zip(files, jobs, strata)]
-        lines, failed = ask_all(asker, tasks, Kept(args.work / "length.jsonl"))
+        lines, failed = ask_all(asker, tasks, Kept(args.work / file_name))
         command = (f"python Training/evaluate.py length --model MODEL --work WORK --lengths {seconds} --recordings {count} "
-                   f"--questions {limit}")
+                   f"--questions {limit}{option}")
         depths = [scored([line for line in lines if line["depth"] == d])["overall"] for d in range(DEPTHS)]
-        kept_lengths[str(seconds)] = {"command": command, "failed": failed, "depths": depths, **scored(lines)}
+        known[name][str(seconds)] = {"command": command, "failed": failed, "depths": depths, **scored(lines)}
         every += failed
-        ordered = dict(sorted(kept_lengths.items(), key=lambda item: int(item[0])))
-        save(args.out, "length", {**about(asker, ""), "lengths": ordered})
+        ordered = {part: dict(sorted(values.items(), key=lambda item: int(item[0]))) for part, values in known.items()}
+        save(args.out, "length", {**about(asker, ""), **ordered})
     finish(every)
 
 
@@ -421,6 +424,10 @@ def length_part(value: dict, folder: Path) -> list[str]:
     rows = [[kind, *(share(p["kinds"].get(kind)) for p in parts.values())] for kind in kinds_of(list(parts.values()))]
     rows.append(["**all**", *(f"**{share(p['overall'])}**" for p in parts.values())])
     rows.append(["95 %", *(interval(p["overall"]) for p in parts.values())])
+    sampled = value.get("sampled fusion", {})
+    if sampled:
+        rows.append(["**all, fused with 64 frames**",
+                     *(f"**{share(sampled[seconds]['overall'])}**" if seconds in sampled else "–" for seconds in parts)])
     rows.append(["commonest answer", *(share(p["overall"], "commonest") for p in parts.values())])
     rows.append(["right of asked", *(f"{p['overall']['right']} of {p['overall']['asked']}" for p in parts.values())])
     rows.append(["recordings", *(str(p["recordings"]) for p in parts.values())])
@@ -430,7 +437,9 @@ def length_part(value: dict, folder: Path) -> list[str]:
         "moves, changes or goes. The same scenes are put into every length, and asked about in the same words; only “when” and “between” "
         "depend on the length. A question takes time in proportion to the length and more, so long recordings are fewer, and are asked the "
         "first of the questions only. 320 × 240, 2 frames per second, without noise.", "",
-        *made_by(value, [p["command"] for p in parts.values()]), *failures([f for p in parts.values() for f in p["failed"]]),
+        "The question is fused with every frame (`fusion: exact`), but for the row that says otherwise: there with a sample of 64, as the program does "
+        "without that option.", "",
+        *made_by(value, [p["command"] for p in [*parts.values(), *value.get("sampled fusion", {}).values()]]), *failures([f for p in parts.values() for f in p["failed"]]),
         *table(["kind", *names], rows),
         "![share of right answers by length and depth](evaluation/length.png)", "",
         *limits(parts), "Each cell has the questions of a fifth of the recordings; a depth of 0 % is the beginning. At 60 s the scene is the whole "
@@ -580,6 +589,7 @@ def main() -> None:
         if name == "short":
             sub.add_argument("--count", type=int, default=500)
         if name == "length":
+            sub.add_argument("--fusion", choices=["exact", "auto"], default="exact", help="as of `longtake ask`")
             sub.add_argument("--lengths", default="60,600,3600,10800,43200,86400", help="seconds")
             sub.add_argument("--recordings", default="20,20,20,10,5,5", help="one number, or one per length, as for --questions")
         if name == "sampled":

@@ -91,6 +91,7 @@ import Testing
         ("version: 2\ninputs: [a]", "version: 1"), ("version: 1\ninput: [a]", "`inputs`"), ("version: 1", "inputs"),
         ("version: 1\ninputs: []", "inputs"), ("version: 1\ninputs: [a]\nfps: fast", "fps"),
         ("version: 1\ninputs: [a]\nquestions: [What?]", "output"),
+        ("version: 1\ninputs: [a]\noutput: o\nquestions:\n  - ask: a\n    fusion: half", "auto or exact"),
         ("version: 1\ninputs: [a]\nrecursive: no", "recursive"),
         ("version: 1\ninputs: [a]\noutput: o\nquestions:\n  - id: x\n    aks: What?", "`ask`"),
         ("version: 1\ninputs: [a]\noutput: o\nquestions:\n  - id: x\n    ask: a\n  - id: x\n    ask: b", "same id"),

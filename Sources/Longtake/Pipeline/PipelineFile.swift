@@ -11,9 +11,12 @@ public struct PipelineFile: Sendable {
         public let from: Double?
         public let to: Double?
         public let maxTokens: Int?
+        public let fusion: FusionMode?
 
         var request: Question {
-            Question(question, from: from, to: to, maxTokens: maxTokens ?? Question.defaultMaxTokens)
+            Question(
+                question, from: from, to: to, maxTokens: maxTokens ?? Question.defaultMaxTokens,
+                fusion: fusion ?? .automatic)
         }
     }
 
@@ -79,17 +82,22 @@ public struct PipelineFile: Sendable {
 
     private static func question(_ node: Node, _ index: Int, _ path: String) throws -> Asked {
         if let text = node.string {
-            return Asked(id: "q\(index + 1)", question: text, from: nil, to: nil, maxTokens: nil)
+            return Asked(id: "q\(index + 1)", question: text, from: nil, to: nil, maxTokens: nil, fusion: nil)
         }
         guard let mapping = node.mapping else { throw bad(path, "a question is neither text nor a mapping", node) }
         let keys = Keys(path: path, mapping: mapping, where: "in question \(index + 1)")
-        try keys.allow(["id", "ask", "from", "to", "max_tokens"])
+        try keys.allow(["id", "ask", "from", "to", "max_tokens", "fusion"])
         guard let text = try keys.string("ask") else { throw bad(path, "question \(index + 1) has no `ask`", node) }
         let (from, to) = (try keys.duration("from"), try keys.duration("to"))
         if let from, let to, from >= to { throw bad(path, "question \(index + 1): `from` must be before `to`", node) }
+        let word = try keys.string("fusion")
+        let fusion = word.flatMap(FusionMode.init)
+        guard word == nil || fusion != nil else {
+            throw bad(path, "question \(index + 1): `fusion` is auto or exact, not \(word ?? "")", node)
+        }
         return Asked(
             id: try keys.string("id") ?? "q\(index + 1)", question: text, from: from, to: to,
-            maxTokens: try keys.integer("max_tokens"))
+            maxTokens: try keys.integer("max_tokens"), fusion: fusion)
     }
 
     /// "~/" is $HOME, as the shell has it.

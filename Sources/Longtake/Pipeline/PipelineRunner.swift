@@ -83,7 +83,10 @@ public struct PipelineRunner {
             // Questions about the same range are asked together: they share most of the work.
             var ranges: [[PipelineFile.Asked]] = []
             for asked in open {
-                if let place = ranges.firstIndex(where: { $0[0].from == asked.from && $0[0].to == asked.to }) {
+                let place = ranges.firstIndex {
+                    $0[0].from == asked.from && $0[0].to == asked.to && $0[0].request.fusion == asked.request.fusion
+                }
+                if let place {
                     ranges[place].append(asked)
                 } else {
                     ranges.append([asked])
@@ -117,11 +120,12 @@ public struct PipelineRunner {
 
     /// What an answer depends on: the index and the question as asked.
     private static func key(_ recording: Analyzer.Indexed, _ asked: PipelineFile.Asked) -> String {
-        let parts = [
-            recording.index, "\(recording.frames)", recording.state, asked.id, asked.question,
-            asked.from.map { "\($0)" } ?? "", asked.to.map { "\($0)" } ?? "",
-            asked.maxTokens.map { "\($0)" } ?? "",
-        ]
+        let parts =
+            [
+                recording.index, "\(recording.frames)", recording.state, asked.id, asked.question,
+                asked.from.map { "\($0)" } ?? "", asked.to.map { "\($0)" } ?? "",
+                asked.maxTokens.map { "\($0)" } ?? "",
+            ] + (asked.fusion.map { [$0.rawValue] } ?? [])
         return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))
     }
 

@@ -78,6 +78,18 @@ public final class Library {
     /// "vid_" and the first 16 digits of the content's hash.
     public static func id(content: String) -> String { "vid_" + content.prefix(16) }
 
+    /// Opens an index.
+    ///
+    /// - Throws: `StoreError`; `LongtakeError` `unknown_recording` where it is removed at this moment: no damage, then.
+    func reader(_ indexID: String) throws -> IndexReader {
+        let directory = cache.path(indexID: indexID)
+        do {
+            return try IndexReader(directory: directory)
+        } catch let error as StoreError where error.code == .damaged && access(directory, F_OK) != 0 {
+            throw LongtakeError(code: .unknownRecording, message: "the index \(indexID) was removed just now")
+        }
+    }
+
     /// The indexes of a recording named by its id, the start of one (at least 8 characters), or an index's own id.
     public func indexes(matching name: String) throws -> [Manifest] {
         let all = try cache.indexes()
@@ -85,6 +97,9 @@ public final class Library {
             let id = Self.id(content: $0.key.content)
             return id == name || $0.key.id == name
                 || (name.count >= 8 && (id.hasPrefix(name) || $0.key.id.hasPrefix(name)))
+        }
+        if found.isEmpty, let newer = newerIndexes(beside: all).first(where: { $0.matches(name) }) {
+            throw Failure(code: "newer_format", message: newer.description, exitCode: Exit.model)
         }
         guard Set(found.map(\.key.content)).count <= 1 else {
             throw LongtakeError(

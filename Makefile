@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: demo test crash test-openblas build setup format check parity bench memory full-size full-size-index day train eval ablation clean
+.PHONY: demo test crash test-openblas build setup format check instructions parity bench memory full-size full-size-index day train eval ablation clean
 
 SWIFT ?= swift
 export SWIFT
@@ -38,6 +38,10 @@ format:
 check:
 	scripts/check-format
 	scripts/check-layers
+
+# AVX and later only in the kernels that are chosen at run time.
+instructions: build
+	scripts/check-instructions
 
 # Every golden case against the reference's numbers, as a table: f32 on both backends, bf16. A minute.
 parity: build

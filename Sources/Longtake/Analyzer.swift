@@ -95,7 +95,7 @@ public final class Analyzer {
     /// What questions about the whole recording share; one that is too long for the model has none.
     private func makeDerivedState(_ indexID: String) throws {
         try cancellation.check()
-        let reader = try IndexReader(directory: library.cache.path(indexID: indexID))
+        let reader = try library.reader(indexID)
         do {
             try asker.derive(reader) { cancellation.isCancelled }
         } catch let error as ModelError where error.code == .contextExceeded {
@@ -126,7 +126,7 @@ public final class Analyzer {
     ) throws {
         try cancellation.check()
         library.cache.touchAsked(indexID: index.index)
-        let reader = try IndexReader(directory: library.cache.path(indexID: index.index))
+        let reader = try library.reader(index.index)
         try asker.ask(questions, index: reader) { place, answer in
             var answer = answer
             answer.recording.path = index.path
@@ -161,7 +161,7 @@ public final class Analyzer {
             try beforeIndexing()
             let made = try index(recording, options: options, progress: indexing)
             return Opened(
-                reader: try IndexReader(directory: library.cache.path(indexID: made.index)), indexed: made,
+                reader: try library.reader(made.index), indexed: made,
                 seconds: (clock.now - start).seconds)
         }
         let indexer = try Indexer(model, library: library, options: options)
@@ -174,7 +174,7 @@ public final class Analyzer {
                     + "\(model.name): give the file to index it with this model, or --model")
         }
         var opened = Opened(
-            reader: try IndexReader(directory: library.cache.path(indexID: fitting.key.id)),
+            reader: try library.reader(fitting.key.id),
             seconds: (clock.now - start).seconds)
         let wanted = indexer.key(content: fitting.key.content)
         if wanted.sampling != fitting.key.sampling || wanted.record != fitting.key.record {
@@ -232,7 +232,7 @@ public final class Analyzer {
             var again = options
             again.force = true
             let made = try index(recording, options: again, progress: indexing)
-            opened.reader = try IndexReader(directory: library.cache.path(indexID: made.index))
+            opened.reader = try library.reader(made.index)
             opened.indexed = made
             damage = "damaged: \(error.message); the recording was indexed again"
             try ask(questions, opened.reader, every: segment, progress: progress, onText: onText, onAnswer: finish)

@@ -8,11 +8,16 @@ public final class Library {
     public let catalog: Catalog
     private let cacheMax: CacheSize?
 
+    /// What people should know of how the library was opened.
+    public let notes: [String]
+
     /// Opens both folders, created where missing; the catalog is rebuilt from the indexes when it is new or was damaged.
     ///
     /// - Parameter cacheMax: how large the cache may be, as `CacheSize` reads it; else what it remembers.
+    /// - Parameter forQuestions: where the catalogue can be neither made nor written, do without: the indexes say themselves
+    ///   what they are of.
     /// - Throws: `StoreError` when a folder cannot be made or others may write to it.
-    public init(cachePath: String, dataPath: String, cacheMax: String? = nil) throws {
+    public init(cachePath: String, dataPath: String, cacheMax: String? = nil, forQuestions: Bool = false) throws {
         self.cacheMax = try cacheMax.map(Self.size)
         do {
             cache = try CacheDirectory(path: cachePath)
@@ -20,25 +25,40 @@ public final class Library {
             throw Failure(code: "io", message: error.message, exitCode: Exit.space)
         }
         do {
+            catalog = try Self.catalog(dataPath, cache)
+            notes = []
+        } catch  where Self.canDoWithout(dataPath, error, forQuestions: forQuestions) {
+            catalog = try Catalog.inMemory()
+            try Self.fill(catalog, cache)
+            notes = ["\(Failure(error).message); this run does without the catalogue, its answers are not remembered"]
+        }
+    }
+
+    private static func catalog(_ path: String, _ cache: CacheDirectory) throws -> Catalog {
+        do {
             try FileManager.default.createDirectory(
-                atPath: dataPath, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
             throw Failure(
                 code: "io",
-                message: "\(dataPath): the folder of the catalogue cannot be made; choose another with --data-dir",
+                message: "\(path): the folder of the catalogue cannot be made; choose another with --data-dir",
                 exitCode: Exit.space)
         }
-        let file = dataPath + "/catalog.sqlite"
-        do {
-            catalog = try Catalog(path: file)
-        } catch  where access(dataPath, W_OK) != 0 {
-            // A library that can only be read answers questions all the same.
-            catalog = try Catalog.inMemory()
-        }
-        if try catalog.all().isEmpty {
-            let manifests = try cache.indexes()
-            if !manifests.isEmpty { try catalog.rebuild(from: manifests) }
-        }
+        let catalog = try Catalog(path: path + "/catalog.sqlite")
+        try fill(catalog, cache)
+        return catalog
+    }
+
+    private static func fill(_ catalog: Catalog, _ cache: CacheDirectory) throws {
+        guard try catalog.all().isEmpty else { return }
+        let manifests = try cache.indexes()
+        if !manifests.isEmpty { try catalog.rebuild(from: manifests) }
+    }
+
+    /// A library that can only be read answers questions all the same; the catalogue of a newer program is never passed over.
+    private static func canDoWithout(_ path: String, _ error: any Error, forQuestions: Bool) -> Bool {
+        let isOfStorage = ["io", "no_space"].contains(Failure(error).code)
+        return isOfStorage && (forQuestions || access(path, F_OK) == 0 && access(path, W_OK) != 0)
     }
 
     /// "200G", "80%": see `CacheSize`.
@@ -58,6 +78,18 @@ public final class Library {
     /// "vid_" and the first 16 digits of the content's hash.
     public static func id(content: String) -> String { "vid_" + content.prefix(16) }
 
+    /// Opens an index.
+    ///
+    /// - Throws: `StoreError`; `LongtakeError` `unknown_recording` where it is removed at this moment: no damage, then.
+    func reader(_ indexID: String) throws -> IndexReader {
+        let directory = cache.path(indexID: indexID)
+        do {
+            return try IndexReader(directory: directory)
+        } catch let error as StoreError where error.code == .damaged && access(directory, F_OK) != 0 {
+            throw LongtakeError(code: .unknownRecording, message: "the index \(indexID) was removed just now")
+        }
+    }
+
     /// The indexes of a recording named by its id, the start of one (at least 8 characters), or an index's own id.
     public func indexes(matching name: String) throws -> [Manifest] {
         let all = try cache.indexes()
@@ -65,6 +97,9 @@ public final class Library {
             let id = Self.id(content: $0.key.content)
             return id == name || $0.key.id == name
                 || (name.count >= 8 && (id.hasPrefix(name) || $0.key.id.hasPrefix(name)))
+        }
+        if found.isEmpty, let newer = newerIndexes(beside: all).first(where: { $0.matches(name) }) {
+            throw Failure(code: "newer_format", message: newer.description, exitCode: Exit.model)
         }
         guard Set(found.map(\.key.content)).count <= 1 else {
             throw LongtakeError(

@@ -1,4 +1,5 @@
 internal import Models
+internal import Store
 internal import Tensors
 
 /// Whether an answer is given a second time, fused with the frames that the first one was read from.
@@ -51,7 +52,7 @@ extension Asker {
     ) throws {
         let clock = ContinuousClock()
         let before = clock.now
-        let (chosen, failure) = readable(look.all, source, count: count)
+        let (chosen, failure) = try readable(look.all, source, count: count)
         guard !chosen.isEmpty else {
             answer.notes.append(
                 "focus: no second look, for no frame has its patches: \(failure ?? "no frame was looked at")")
@@ -80,7 +81,9 @@ extension Asker {
     }
 
     /// The `count` frames that were looked at most and have their patches, ascending; and why one had none.
-    private func readable(_ mass: [Double], _ source: Source, count: Int) -> ([Int], String?) {
+    ///
+    /// - Throws: `StoreError` `not_found` where the index was removed meanwhile: there is no answer then, not another one.
+    private func readable(_ mass: [Double], _ source: Source, count: Int) throws -> ([Int], String?) {
         let model = loaded.llava
         let buffer = Buffer<Float>(count: model.patchRows * model.vision.hiddenSize)
         let patches = Block(buffer.pointer, rows: model.patchRows, columns: model.vision.hiddenSize)
@@ -92,6 +95,8 @@ extension Asker {
             do {
                 try source.patches(frame, patches)
                 chosen.append(frame)
+            } catch let error as StoreError where error.code == .notFound {
+                throw error
             } catch {
                 failure = failure ?? "\(error)"
             }

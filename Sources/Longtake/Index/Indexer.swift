@@ -251,7 +251,8 @@ public final class Indexer {
         let clock = ContinuousClock()
         let key = key(content: content)
         var (lacksPatches, keep) = (false, keeping)
-        if !options.force, let reader = try? IndexReader(cache: library.cache, key: key) {
+        let known = try readable(key)
+        if !options.force, let reader = known {
             if serves(reader), !reader.manifest.isToBeContinued {
                 library.cache.tidy(indexID: key.id)
                 try register(file, reader.manifest)
@@ -334,6 +335,19 @@ public final class Indexer {
         }
         guard let manifest else { throw LongtakeError(code: .badRequest, message: "no manifest was written") }
         return (manifest, result, resumed)
+    }
+
+    /// The index there is; nil where none can be read.
+    ///
+    /// - Throws: `StoreError` `newer_format`: what a newer program made is never written over.
+    private func readable(_ key: IndexKey) throws -> IndexReader? {
+        do {
+            return try IndexReader(cache: library.cache, key: key)
+        } catch let error as StoreError where error.code == .newerFormat {
+            throw error
+        } catch {
+            return nil
+        }
     }
 
     /// The content's SHA-256, from the catalog where path, size, time and inode are those it was read with.

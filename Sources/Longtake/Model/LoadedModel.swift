@@ -31,7 +31,12 @@ public final class LoadedModel {
 
     /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `PictureError`, `ComputeError`, each naming the file
     ///   and the fault; `LongtakeError` when the folder is no LLaVA-Mini model or memory is short.
-    public init(path: String, settings: ModelSettings) throws {
+    public convenience init(path: String, settings: ModelSettings) throws {
+        try self.init(path: path, settings: settings, budget: MemoryBudget.read())
+    }
+
+    /// - Parameter budget: the memory there is for the weights; nil where nobody knows.
+    package init(path: String, settings: ModelSettings, budget: MemoryBudget?) throws {
         let start = ContinuousClock.now
         self.path = path
         name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
@@ -57,7 +62,7 @@ public final class LoadedModel {
         let precision = settings.resolvedPrecision(parameters: cost.parameters, storedInHalves: checkpoint.storesHalves)
         let needed = precision == .f32 ? cost.loadBytes.f32 : cost.loadBytes.bf16
         // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.
-        try MemoryBudget.read()?.check("the weights of \(name)", needed: needed)
+        try budget?.check("the weights of \(name)", needed: needed)
         // Joined before this ends: nobody may leave the program while the library writes its code.
         let warmUp = DispatchGroup()
         DispatchQueue.global().async(group: warmUp) {

@@ -23,7 +23,15 @@ struct IndexChoice {
     /// - Throws: `LongtakeError` `unknown_recording` where there is nothing to search, saying why.
     mutating func choose(_ names: [InputPath]) throws -> [Manifest] {
         let all = try library.cache.indexes()
+        let newer = library.newerIndexes(beside: all)
+        if let first = newer.first {
+            notes.append(
+                "\(newer.count == 1 ? "1 index" : "\(newer.count) indexes") of a newer version left out: \(first)")
+        }
         guard !names.isEmpty else {
+            if all.isEmpty, let first = newer.first {
+                throw Failure(code: "newer_format", message: first.description, exitCode: Exit.model)
+            }
             guard !all.isEmpty else { throw unknown("nothing is indexed yet: `longtake index FILE` does it") }
             let best = best(of: all)
             let others = Set(all.map(\.key.content)).count - best.count

@@ -110,7 +110,7 @@ struct AskCommand: ParsableCommand {
         if let segments, segments.seconds <= 0 { throw UsageError("--segments must be above 0") }
 
         let loaded = try model.load()
-        let library = try library.open()
+        let library = try library.open(telling: output)
         let analyzer = Analyzer(
             model: loaded, library: library, derive: try deriving.policyOfQuestions(),
             cancellation: Interruption.cancellation)
@@ -140,7 +140,7 @@ struct AskCommand: ParsableCommand {
         }
         let loaded = try model.load()
         let analyzer = Analyzer(
-            model: loaded, library: try library.open(), cancellation: Interruption.cancellation)
+            model: loaded, library: try library.open(telling: output), cancellation: Interruption.cancellation)
         let printer = AnswerPrinter(output, .init(style: style, picture: true))
         Interruption.endAtOnce()
         let answer = try analyzer.ask(question, aboutPicture: path.description) { printer.text(question.text, $0) }

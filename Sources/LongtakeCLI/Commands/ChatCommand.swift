@@ -32,7 +32,7 @@ struct ChatCommand: ParsableCommand {
         let options = try sampling.options()
         let loaded = try model.load()
         let analyzer = Analyzer(
-            model: loaded, library: try library.open(), derive: try deriving.policyOfQuestions(),
+            model: loaded, library: try library.open(telling: output), derive: try deriving.policyOfQuestions(),
             cancellation: Interruption.cancellation)
         let progress = output.progress
         let conversation = try analyzer.converse(

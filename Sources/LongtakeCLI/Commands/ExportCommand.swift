@@ -43,7 +43,7 @@ struct ExportCommand: ParsableCommand {
             throw UsageError("--format is one of \(names), not \(format)")
         }
         guard rate.isFinite, rate >= 1, rate <= 1000 else { throw UsageError("--rate must be 1 to 1000, not \(rate)") }
-        let library = try library.open()
+        let library = try library.open(telling: output)
         let found = try library.recordings(matching: recording)
         guard let item = found.first else { throw UsageError("no recording \(recording)") }
         let records =

@@ -15,7 +15,7 @@ struct ListCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
-        let recordings = try library.open().recordings()
+        let recordings = try library.open(telling: output).recordings()
         if output.json { return Console.json(recordings) }
         if output.isQuiet { return recordings.forEach { Console.line($0.id) } }
         guard !recordings.isEmpty else { return output.note("nothing is indexed yet: longtake index FILE") }
@@ -56,7 +56,7 @@ struct ShowCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
-        let library = try library.open()
+        let library = try library.open(telling: output)
         let found = try library.recordings(matching: recording)
         if let contactSheet, let first = found.first {
             let count = pictures ?? RecordingPictures.defaultCount

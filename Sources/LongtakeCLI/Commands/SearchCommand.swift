@@ -83,7 +83,8 @@ struct SearchCommand: ParsableCommand {
         let searcher: Searcher
         do {
             searcher = try Searcher(
-                model: folder, library: library.open(), settings: settings, cancellation: Interruption.cancellation)
+                model: folder, library: library.open(telling: output), settings: settings,
+                cancellation: Interruption.cancellation)
         } catch {
             throw Failure(error, subject: folder)
         }

@@ -115,13 +115,21 @@ struct LibraryOptions: ParsableArguments {
     }
 
     /// - Parameter cacheMax: how large the cache may be; else the environment says it, else the cache itself.
-    func open(cacheMax: String? = nil) throws -> Library {
+    func open(cacheMax: String? = nil, forQuestions: Bool = false) throws -> Library {
         do {
             return try Library(
-                cachePath: cachePath, dataPath: dataPath, cacheMax: cacheMax ?? Environment.text("CACHE_MAX_BYTES"))
+                cachePath: cachePath, dataPath: dataPath, cacheMax: cacheMax ?? Environment.text("CACHE_MAX_BYTES"),
+                forQuestions: forQuestions)
         } catch {
             throw Failure(error)
         }
+    }
+
+    /// For what only asks: a catalogue that cannot be had is told, and no reason to end.
+    func open(telling output: OutputOptions) throws -> Library {
+        let library = try open(forQuestions: true)
+        for note in library.notes { output.note("note: \(Console.name(note))") }
+        return library
     }
 }
 

@@ -19,6 +19,8 @@ enum Interruption {
         // Made now: a signal handler must not be the first to touch a lazy global.
         _ = (cancellation, received.load(ordering: .relaxed), immediate.load(ordering: .relaxed))
         signal(SIGPIPE, SIG_IGN)
+        // A write beyond the limit of a file's size ends the process by default; ignored, it is an error like a full disk.
+        signal(SIGXFSZ, SIG_IGN)
         for number in [SIGINT, SIGTERM] {
             var action = sigaction()
             action.__sigaction_handler.sa_handler = { Interruption.handle($0) }

@@ -78,7 +78,8 @@ public final class Analyzer {
                 notes: outcome.manifest.warnings, counters: outcome.manifest.counters, seconds: outcome.seconds)
         } catch {
             let failure = Failure(error, subject: name)
-            note(file.displayPath, "failed", started, error: failure.message)
+            let isStopped = failure.code == LongtakeError.Code.timeIsOver.rawValue
+            note(file.displayPath, isStopped ? "stopped" : "failed", started, error: failure.message)
             throw failure
         }
     }

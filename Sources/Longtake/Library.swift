@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+internal import Media
 public import Store
 
 /// Where recordings' indexes and the catalog are kept.
@@ -34,6 +35,9 @@ public final class Library {
         } catch  where access(dataPath, W_OK) != 0 {
             // A library that can only be read answers questions all the same.
             catalog = try Catalog.inMemory()
+        } catch let error as StoreError where error.code == .io {
+            // SQLite does not say why it cannot open one of its files, three at most.
+            throw Scarcity.lacksDescriptors(4) ? MediaError.limit("\(file): cannot be opened", EMFILE) : error
         }
         if try catalog.all().isEmpty {
             let manifests = try cache.indexes()

@@ -109,7 +109,7 @@ public final class Analyzer {
     /// What indexing the file would take.
     public func plan(_ path: InputPath, options: IndexOptions) throws -> IndexPlan {
         do {
-            return try Indexer(model, library: library, options: options).plan(open(path))
+            return try Indexer(model, library: library, options: options, cancellation: cancellation).plan(open(path))
         } catch {
             throw Failure(error, subject: path.description)
         }

@@ -73,15 +73,15 @@ import Testing
         expectEqual(try tool.onlyIndex(), try Fixtures.wholeIndex.get())
     }
 
-    @Test func `a decoder that says nothing keeps nobody from ending`() throws {
+    @Test(arguments: [[SIGINT, SIGINT], [SIGTERM]])
+    func `a decoder that says nothing keeps nobody from ending`(signals: [Int32]) throws {
         var tool = try Tool()
         defer { tool.remove() }
         try tool.decode(by: "touch '\(tool.path("started"))'; while kill -0 \"$3\"; do sleep 0.1; done 2>/dev/null")
         let child = try Child(tool, "index", try Fixtures.video.get(), "--json", "--watchdog", "1h")
         try child.wait("a worker") { tool.exists("started") }
-        child.send(SIGINT)
-        child.send(SIGINT)
-        #expect(child.end().status == 130)
+        for signal in signals { child.send(signal) }
+        #expect(child.end().status == 128 + signals[0])
         try tool.verify()
     }
 

@@ -66,7 +66,7 @@ public final class Indexer {
     }
 
     public func plan(_ file: RecordingFile) throws -> IndexPlan {
-        let probe = try FrameStream.probe(file, request: request())
+        let probe = try probe(file)
         let frames = frames(probe.info)
         return IndexPlan(
             path: file.displayPath, info: probe.info, frames: frames,
@@ -75,6 +75,15 @@ public final class Indexer {
             freeBytes: try library.cache.freeBytes(), cacheBytes: try library.cache.usedBytes(),
             cacheMaxBytes: try library.cacheLimit(remember: false), notes: probe.notes,
             estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: try isIndexed(file))
+    }
+
+    private func probe(_ file: RecordingFile) throws -> DecodeResult {
+        do {
+            return try FrameStream.probe(file, request: request()) { [cancellation] in cancellation.isCancelled }
+        } catch {
+            try cancellation.check()
+            throw error
+        }
     }
 
     /// By the length the container says; nil where it says none.
@@ -119,7 +128,7 @@ public final class Indexer {
 
     /// The frames there will be, nil where nobody knows.
     private func checkSpace(_ file: RecordingFile, framesDone: Int, keep: PatchKeeping) throws -> Int? {
-        let total = frames(try FrameStream.probe(file, request: request()).info)
+        let total = frames(try probe(file).info)
         let left = max(0, (total ?? 0) - framesDone)
         let bytes = IndexWriter.bytes(
             first: framesDone, frames: left, layout: layout, keep: keep)

@@ -9,8 +9,10 @@ final class WorkerProcess: Sendable {
     private let pipe: Int32
     private let status = Mutex<String?>(nil)
     private let reaped = Mutex(false)
+    private let isCancelled: @Sendable () -> Bool
 
-    init(file: Int32, request: FrameRequest) throws {
+    init(file: Int32, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool) throws {
+        self.isCancelled = isCancelled
         let json = String(decoding: try JSONEncoder().encode(request), as: UTF8.self)
         let executable = try Self.executable()
         var ends: [Int32] = [-1, -1]
@@ -153,6 +155,7 @@ final class WorkerProcess: Sendable {
         let slice = min(0.25, limit / 4)
         var (done, waited) = (0, 0.0)
         while done < buffer.count {
+            if isCancelled() { throw MediaError.worker("interrupted") }
             var waiting = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
             let ready = poll(&waiting, 1, Int32((slice * 1000).rounded(.up)))
             if ready < 0, errno == EINTR { continue }

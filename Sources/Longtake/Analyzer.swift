@@ -78,7 +78,8 @@ public final class Analyzer {
                 notes: outcome.manifest.warnings, counters: outcome.manifest.counters, seconds: outcome.seconds)
         } catch {
             let failure = Failure(error, subject: name)
-            note(file.displayPath, "failed", started, error: failure.message)
+            let isStopped = failure.code == LongtakeError.Code.timeIsOver.rawValue
+            note(file.displayPath, isStopped ? "stopped" : "failed", started, error: failure.message)
             throw failure
         }
     }
@@ -108,7 +109,7 @@ public final class Analyzer {
     /// What indexing the file would take.
     public func plan(_ path: InputPath, options: IndexOptions) throws -> IndexPlan {
         do {
-            return try Indexer(model, library: library, options: options).plan(open(path))
+            return try Indexer(model, library: library, options: options, cancellation: cancellation).plan(open(path))
         } catch {
             throw Failure(error, subject: path.description)
         }

@@ -31,7 +31,14 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
         var message = "\(error)"
         switch error {
         case let error as Failure: (code, status) = (error.code, error.exitCode)
-        case let error as MediaError: (code, status) = (error.code.rawValue, error.code == .worker ? 1 : Exit.input)
+        case let error as MediaError:
+            code = error.code.rawValue
+            status =
+                switch error.code {
+                case .worker: 1
+                case .processLimit: Exit.space
+                default: Exit.input
+                }
         case let error as PictureError:
             (code, status) = (error.code.rawValue, error.code == .badConfig ? Exit.model : Exit.input)
         case let error as StoreError:
@@ -73,6 +80,7 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
                 case .growing, .unstable: Exit.input
                 case .notEnoughDisk: Exit.space
                 case .interrupted: Exit.interrupted
+                case .timeIsOver: Exit.partial
                 }
         default:
             code = "failure"

@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+internal import Media
 public import Store
 
 /// Where recordings' indexes and the catalog are kept.
@@ -44,7 +45,14 @@ public final class Library {
                 message: "\(path): the folder of the catalogue cannot be made; choose another with --data-dir",
                 exitCode: Exit.space)
         }
-        let catalog = try Catalog(path: path + "/catalog.sqlite")
+        let file = path + "/catalog.sqlite"
+        let catalog: Catalog
+        do {
+            catalog = try Catalog(path: file)
+        } catch let error as StoreError where error.code == .io {
+            // SQLite does not say why it cannot open one of its files, three at most.
+            throw Scarcity.lacksDescriptors(4) ? MediaError.limit("\(file): cannot be opened", EMFILE) : error
+        }
         try fill(catalog, cache)
         return catalog
     }

@@ -12,6 +12,8 @@ public struct LongtakeError: Error, CustomStringConvertible, Sendable {
         case unstable
         case notEnoughDisk = "not_enough_disk"
         case interrupted
+        /// The run has used the time it was given.
+        case timeIsOver = "max_runtime"
     }
     public let code: Code
     public let message: String
@@ -32,6 +34,10 @@ public struct LongtakeError: Error, CustomStringConvertible, Sendable {
 
     static func interrupted(_ path: String, _ what: String) -> Self {
         .init(code: .interrupted, message: "\(path): interrupted; \(what)")
+    }
+
+    static func timeIsOver(_ path: String, _ what: String) -> Self {
+        .init(code: .timeIsOver, message: "\(path): stopped, the time given with --max-runtime is over; \(what)")
     }
 
     static func unstable(_ path: String) -> Self {

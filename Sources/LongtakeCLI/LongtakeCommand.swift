@@ -15,7 +15,7 @@ struct LongtakeCommand: ParsableCommand {
               longtake run pipelines/nightly.yaml      the nightly job: index what is new, ask what was asked before
 
             Exit status: 0 done · 3 partly done · 10 not indexed · 11 locked · 12 model · 13 disk or memory · 14 input · \
-            15 refused or context exceeded · 17 damage · 64 usage · 130 interrupted · 143 terminated. Another one that is \
+            15 refused or context exceeded · 17 damage · 64 usage · 129, 130, 143 ended by a signal. Another one that is \
             not 0 is a failure; new ones may be added. Completions: longtake --generate-completion-script bash|zsh|fish.
             """,
         version: Longtake.version,
@@ -29,6 +29,7 @@ struct LongtakeCommand: ParsableCommand {
 @main
 enum Main {
     static func main() {
+        StandardStreams.takeMissing()
         if CommandLine.argc > 1, CommandLine.arguments[1] == DecodeWorkerProcess.command {
             return LongtakeCommand.main()
         }

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Why a recording cannot be read, or a frame of it cannot be made.
 public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
     public enum Code: String, Sendable, Codable {
@@ -21,6 +23,8 @@ public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
         case decoderStuck = "decoder_stuck"
         /// A still picture that cannot be decoded.
         case picture
+        /// No descriptor, process or thread to be had.
+        case processLimit = "process_limit"
         case worker
     }
 
@@ -157,6 +161,13 @@ extension MediaError {
             message:
                 "the decoder made no progress for \(Int(seconds)) s and was stopped; the file is damaged or its storage hangs"
         )
+    }
+
+    /// `what` could not be had, with the error number of the call.
+    package static func limit(_ what: String, _ number: Int32) -> Self {
+        let reason = "\(what): \(String(cString: strerror(number)))"
+        guard let limit = Scarcity.limit(number) else { return worker(reason) }
+        return .init(code: .processLimit, message: "\(reason); \(limit)")
     }
 
     static func worker(_ what: String) -> Self { .init(code: .worker, message: "decode worker: \(what)") }

@@ -70,6 +70,13 @@ public final class Catalog: Sendable {
         self.database = database
     }
 
+    deinit {
+        try? database.close()
+        // GRDB's queue is disposed of by a thread of libdispatch, and where there is no thread to be had that waits for one
+        // without end: the little that is left of a closed connection stays.
+        _ = Unmanaged.passRetained(database)
+    }
+
     /// A catalogue that is forgotten with the process, for libraries that can only be read.
     public static func inMemory() throws -> Catalog {
         try translated(":memory:") { Catalog(try open(":memory:")) }

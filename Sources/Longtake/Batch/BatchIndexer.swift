@@ -14,6 +14,10 @@ public struct BatchSummary: Sendable, Codable {
     public var answers = 0
     public var answersUnchanged = 0
     public var answersFailed = 0
+    /// Why the run ended before it was through: `max_runtime`; nil where nothing stopped it.
+    public var stopped: String?
+    /// Recordings that a run which was stopped has not come to, or not to the end of.
+    public var filesLeft = 0
     /// Seconds by the monotonic clock.
     public var totalDuration = 0.0
     public var runID = UUID().uuidString.lowercased()
@@ -25,7 +29,10 @@ public struct BatchSummary: Sendable, Codable {
     public var peakWorkerMemoryBytes = 0
 
     /// Some inputs failed or are incomplete, the rest is done.
-    public var isPartial: Bool { filesFailed > 0 || filesPartial > 0 || answersFailed > 0 }
+    public var isPartial: Bool { filesFailed > 0 || filesPartial > 0 || answersFailed > 0 || stopped != nil }
+
+    /// Whether this run has got anything done: one whose time is over goes on until then, or it would never get anywhere.
+    var hasWorked: Bool { filesNew + filesResumed + filesFailed + answers + answersFailed > 0 }
 
     public init() {}
 
@@ -41,6 +48,8 @@ public struct BatchSummary: Sendable, Codable {
         case answers
         case answersUnchanged = "answers_unchanged"
         case answersFailed = "answers_failed"
+        case stopped
+        case filesLeft = "files_left"
         case totalDuration = "total_duration"
         case runID = "run_id"
         case start, end
@@ -56,6 +65,8 @@ public enum BatchEvent {
     case indexed(Analyzer.Indexed)
     case skipped(path: String, Failure)
     case failed(path: String, Failure)
+    /// The run's time is over: what is sealed stays, the next run goes on.
+    case stopped(path: String, Failure)
     /// The answer is in the pipeline's output.
     case answered(Answer, questionID: String)
     case answerFailed(path: String, questionID: String, Failure)
@@ -78,6 +89,10 @@ public struct BatchIndexer {
     ) throws -> [Analyzer.Indexed] {
         var done: [Analyzer.Indexed] = []
         for (number, file) in files.enumerated() {
+            if options.isOver, summary.hasWorked {
+                summary.stop(left: files.count - number)
+                break
+            }
             event(.started(path: file.description, number: number + 1, of: files.count))
             do {
                 let indexed = try analyzer.index(file, options: options) {
@@ -91,6 +106,11 @@ public struct BatchIndexer {
                 // A plan that does not fit is that file's own trouble; a disk that is full is everyone's.
                 let isPlan = failure.code == LongtakeError.Code.notEnoughDisk.rawValue && files.count > 1
                 if !isPlan, failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
+                if failure.code == LongtakeError.Code.timeIsOver.rawValue {
+                    summary.stop(left: files.count - number)
+                    event(.stopped(path: file.description, failure))
+                    break
+                }
                 if failure.code == LongtakeError.Code.growing.rawValue {
                     summary.filesSkipped += 1
                     event(.skipped(path: file.description, failure))
@@ -114,6 +134,12 @@ extension BatchSummary {
         if indexed.isPartial { filesPartial += 1 }
         frames += indexed.frames
         if indexed.frames > 0 { bytesAdded += indexed.bytes * Int64(indexed.framesNow) / Int64(indexed.frames) }
+    }
+
+    /// Notes that the run's time was over.
+    mutating func stop(left: Int) {
+        stopped = LongtakeError.Code.timeIsOver.rawValue
+        filesLeft = left
     }
 
     /// Stamps the end; `seconds` by the monotonic clock.

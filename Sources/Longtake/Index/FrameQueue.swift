@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 internal import Media
 
 /// The bounded queue between decoding and encoding: a thread of its own pulls frames out of the decode worker while the
@@ -22,10 +23,25 @@ final class FrameQueue: @unchecked Sendable {
     }
 
     /// Starts decoding. Call `stop()` before letting go of the queue.
-    func start() {
-        let thread = Thread { [self] in decode() }
-        thread.name = "decode"
-        thread.start()
+    ///
+    /// - Throws: `MediaError` `process_limit` where there is no thread to be had.
+    func start() throws {
+        let own = Unmanaged.passRetained(self)
+        // Not Foundation's Thread: one that cannot be started says nothing, and its frames are waited for forever.
+        var thread = pthread_t()
+        let failure = Scarcity.retry {
+            pthread_create(&thread, nil, { FrameQueue.run($0) }, own.toOpaque())
+        }
+        guard failure == 0 else {
+            own.release()
+            throw MediaError.limit("no thread to decode with", failure)
+        }
+        pthread_detach(thread)
+    }
+
+    private static func run(_ queue: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+        if let queue { Unmanaged<FrameQueue>.fromOpaque(queue).takeRetainedValue().decode() }
+        return nil
     }
 
     private func decode() {

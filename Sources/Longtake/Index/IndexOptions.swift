@@ -21,6 +21,11 @@ public struct IndexOptions: Sendable {
     public var watchdog = 60.0
     /// How long to wait, in seconds, where another process writes the same index.
     public var lockWait = 0.0
+    /// From then on no segment is begun but the first of a run; nil: there is no end.
+    public var deadline: ContinuousClock.Instant?
+
+    /// Whether the run has used the time it was given.
+    var isOver: Bool { deadline.map { ContinuousClock.now >= $0 } ?? false }
 
     /// What of a frame stays besides its vision token.
     public enum Keep: String, Sendable, Codable, CaseIterable {

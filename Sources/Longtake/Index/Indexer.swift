@@ -20,67 +20,6 @@ public final class Cancellation: Sendable {
     }
 }
 
-/// What indexing a recording will take, known before it starts.
-public struct IndexPlan: Sendable, Codable {
-    public let path: String
-    public let info: RecordingInfo
-    /// nil where the container does not say how long it is.
-    public let frames: Int?
-    public let bytes: Int64?
-    public let bytesPerFrame: Int
-    public let freeBytes: Int64
-    /// What the cache holds, and what it may hold: where that is not enough, what was asked longest ago goes.
-    public let cacheBytes: Int64
-    public let cacheMaxBytes: Int64
-    public let notes: [MediaNote]
-    /// A guess from the model's operations and the machine's measured peak; nil where the length is unknown.
-    public let estimatedSeconds: Double?
-    /// Whether this very file was indexed so before.
-    public let indexed: Bool
-    public var duration: Double? { info.duration }
-
-    private enum CodingKeys: String, CodingKey {
-        case path, info, frames, bytes, notes, indexed
-        case estimatedSeconds = "estimated_seconds"
-        case bytesPerFrame = "bytes_per_frame"
-        case freeBytes = "free_bytes"
-        case cacheBytes = "cache_bytes"
-        case cacheMaxBytes = "cache_max_bytes"
-    }
-}
-
-public struct IndexProgress: Sendable {
-    public let frames: Int
-    /// nil where unknown.
-    public let framesTotal: Int?
-    /// Frames encoded by this run.
-    public let framesNow: Int
-    public let seconds: Double
-    /// Seconds of the recording that a frame stands for.
-    public let frameSeconds: Double
-
-    public var timesRealTime: Double { framesPerSecond * frameSeconds }
-    public var framesPerSecond: Double { seconds > 0 ? Double(framesNow) / seconds : 0 }
-    public var secondsLeft: Double? {
-        guard let framesTotal, framesPerSecond > 0 else { return nil }
-        return Double(max(0, framesTotal - frames)) / framesPerSecond
-    }
-}
-
-/// What became of one recording.
-public struct IndexOutcome: Sendable {
-    public enum Action: String, Sendable, Codable { case new, resumed, unchanged }
-
-    public let action: Action
-    public let id: String
-    public let manifest: Manifest
-    public let notes: [MediaNote]
-    public let seconds: Double
-    /// Frames encoded by this run.
-    public let framesNow: Int
-    public var isPartial: Bool { manifest.state == "partial" }
-}
-
 /// Indexes recordings: decode → encode → compress → pre-fuse → append, memory the same whatever the length.
 ///
 /// Belongs to the thread that computes; decoding has a process and a thread of its own.
@@ -127,7 +66,7 @@ public final class Indexer {
     }
 
     public func plan(_ file: RecordingFile) throws -> IndexPlan {
-        let probe = try FrameStream.probe(file, request: request())
+        let probe = try probe(file)
         let frames = frames(probe.info)
         return IndexPlan(
             path: file.displayPath, info: probe.info, frames: frames,
@@ -136,6 +75,15 @@ public final class Indexer {
             freeBytes: try library.cache.freeBytes(), cacheBytes: try library.cache.usedBytes(),
             cacheMaxBytes: try library.cacheLimit(remember: false), notes: probe.notes,
             estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: try isIndexed(file))
+    }
+
+    private func probe(_ file: RecordingFile) throws -> DecodeResult {
+        do {
+            return try FrameStream.probe(file, request: request()) { [cancellation] in cancellation.isCancelled }
+        } catch {
+            try cancellation.check()
+            throw error
+        }
     }
 
     /// By the length the container says; nil where it says none.
@@ -180,7 +128,7 @@ public final class Indexer {
 
     /// The frames there will be, nil where nobody knows.
     private func checkSpace(_ file: RecordingFile, framesDone: Int, keep: PatchKeeping) throws -> Int? {
-        let total = frames(try FrameStream.probe(file, request: request()).info)
+        let total = frames(try probe(file).info)
         let left = max(0, (total ?? 0) - framesDone)
         let bytes = IndexWriter.bytes(
             first: framesDone, frames: left, layout: layout, keep: keep)
@@ -322,6 +270,11 @@ public final class Indexer {
             let kept = try writer.suspend()
             throw LongtakeError.interrupted(
                 file.displayPath, "\(kept) frames are kept, the next run goes on from there")
+        } catch let error as LongtakeError where error.code == .timeIsOver {
+            if replaces { throw LongtakeError.timeIsOver(file.displayPath, "the index there was stays as it is") }
+            let kept = try writer.suspend()
+            throw LongtakeError.timeIsOver(
+                file.displayPath, "\(kept) frames are kept, the next run goes on from there")
         } catch {
             writer.discard()
             if (error as? LongtakeError)?.code == .unstable { try? library.cache.remove(indexID: key.id) }
@@ -373,7 +326,7 @@ public final class Indexer {
         request.firstIndex = writer.nextFrame
         let stream = try FrameStream(file, request: request)
         let queue = FrameQueue(stream, capacity: 2 * encoder.batchSize, cancellation: cancellation)
-        queue.start()
+        try queue.start()
         defer { queue.stop() }
         var batch = (0..<encoder.batchSize).map { _ in Frame() }
         let first = writer.nextFrame
@@ -382,6 +335,8 @@ public final class Indexer {
             try cancellation.check()
             // Batches begin where segments do: a run that goes on from a sealed segment computes the same ones.
             let place = done % IndexWriter.framesPerSegment
+            // A run seals a segment at least, or one with too little time would never get anywhere.
+            if place == 0, done > first, options.isOver { throw LongtakeError.timeIsOver(file.displayPath, "") }
             let room = min(
                 encoder.batchSize - place % encoder.batchSize, IndexWriter.framesPerSegment - place)
             let count = try queue.take(into: &batch, most: room)

@@ -136,7 +136,7 @@ extension Embedder {
             let file = try path.open(cancellation: cancellation)
             let stream = try FrameStream(file, request: options.request(.model(preprocessing, resolutionRatio: 1)))
             let queue = FrameQueue(stream, capacity: 2 * batchSize, cancellation: cancellation)
-            queue.start()
+            try queue.start()
             defer { queue.stop() }
             var batch = (0..<batchSize).map { _ in Frame() }
             var done = 0

@@ -6,10 +6,13 @@ internal import Store
 public struct PipelineRunner {
     private let file: PipelineFile
     private let analyzer: Analyzer
+    private let deadline: ContinuousClock.Instant?
 
-    public init(_ file: PipelineFile, analyzer: Analyzer) {
+    /// - Parameter deadline: from then on no segment is begun and no question asked, but for the first of a run.
+    public init(_ file: PipelineFile, analyzer: Analyzer, deadline: ContinuousClock.Instant? = nil) {
         self.file = file
         self.analyzer = analyzer
+        self.deadline = deadline
     }
 
     /// One line of the output.
@@ -43,6 +46,7 @@ public struct PipelineRunner {
         var options = IndexOptions()
         options.framesPerSecond = file.framesPerSecond
         options.minimumAge = file.minimumAge
+        options.deadline = deadline
         return options
     }
 
@@ -58,7 +62,7 @@ public struct PipelineRunner {
             event(.failed(path: path.description, failure))
         }
         let recordings = try BatchIndexer(analyzer, options: options).run(walker.files, summary: &summary, event: event)
-        if let output = file.output, !file.questions.isEmpty {
+        if let output = file.output, !file.questions.isEmpty, summary.stopped == nil {
             try ask(recordings, output: output, &summary, event)
         }
         summary.finish(seconds: (ContinuousClock.now - start).seconds)
@@ -93,6 +97,7 @@ public struct PipelineRunner {
                 }
             }
             for group in ranges {
+                if options.isOver, summary.hasWorked { return summary.stop(left: 0) }
                 var done = 0
                 do {
                     try analyzer.ask(group.map(\.request), index: recording) { place, answer in

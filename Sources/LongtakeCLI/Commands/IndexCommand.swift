@@ -56,6 +56,7 @@ struct IndexCommand: ParsableCommand {
     )
     var waitLock: TimeArgument?
 
+    @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var library: LibraryOptions
@@ -64,6 +65,7 @@ struct IndexCommand: ParsableCommand {
 
     mutating func run() throws {
         var options = try sampling.options(record: record, keep: keep, waitLock: waitLock)
+        options.deadline = try runtime.deadline()
         options.force = force
         options.minimumAge = minAge?.seconds ?? 0
         if minAge == nil, let text = Environment.text("MIN_AGE") {

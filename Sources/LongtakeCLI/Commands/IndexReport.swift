@@ -97,17 +97,8 @@ final class IndexReport {
             lastStatus = .now
         case .progress(let path, let step): show(step, path)
         case .indexed(let indexed): show(indexed)
-        case .skipped(let path, let failure):
-            progress.clear()
-            if output.json {
-                Console.jsonLine(
-                    Done(
-                        action: "skipped", item: path, id: "", index: "", frames: 0, duration: 0, state: failure.code,
-                        bytes: 0,
-                        warnings: [failure.message], counters: [:]))
-            } else {
-                output.note("skipped: \(Console.name(failure.message))")
-            }
+        case .skipped(let path, let failure): notDone("skipped", path, failure)
+        case .stopped(let path, let failure): notDone("stopped", path, failure)
         case .failed(let path, let failure): trouble(failure, "index", path)
         case .answered(let answer, let id):
             progress.clear()
@@ -117,6 +108,19 @@ final class IndexReport {
                 Console.line("\(Console.name(answer.recording.path)) · \(id): \(Console.name(answer.answer))")
             }
         case .answerFailed(let path, let id, let failure): trouble(failure, "ask \(id)", path)
+        }
+    }
+
+    /// What the next run takes.
+    private func notDone(_ action: String, _ path: String, _ failure: Failure) {
+        progress.clear()
+        if output.json {
+            Console.jsonLine(
+                Done(
+                    action: action, item: path, id: "", index: "", frames: 0, duration: 0, state: failure.code,
+                    bytes: 0, warnings: [failure.message], counters: [:]))
+        } else {
+            output.note("\(action): \(Console.name(failure.message))")
         }
     }
 
@@ -204,6 +208,10 @@ final class IndexReport {
     func show(_ summary: BatchSummary, isPipeline: Bool = false) {
         progress.clear()
         if output.json { return Console.jsonLine(Summary(summary: summary)) }
+        if summary.stopped != nil {
+            let left = summary.filesLeft > 0 ? ", \(summary.filesLeft) files are left" : ""
+            output.note("note: the time given with --max-runtime is over\(left); the next run goes on")
+        }
         let files =
             summary.filesNew + summary.filesResumed + summary.filesUnmodified + summary.filesFailed
             + summary.filesSkipped

@@ -15,12 +15,14 @@ struct RunCommand: ParsableCommand {
     @Argument(help: "The pipeline's YAML file.")
     var pipeline: String
 
+    @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var library: LibraryOptions
     @OptionGroup var deriving: DeriveOptions
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        let deadline = try runtime.deadline()
         let file = try PipelineFile(path: pipeline)
         let loaded = try model.load(or: file.model)
         let analyzer = Analyzer(
@@ -28,7 +30,7 @@ struct RunCommand: ParsableCommand {
             cancellation: Interruption.cancellation)
         for note in loaded.notes { output.note("note: \(note)") }
         let report = IndexReport(output)
-        let summary = try PipelineRunner(file, analyzer: analyzer).run { report.show($0) }
+        let summary = try PipelineRunner(file, analyzer: analyzer, deadline: deadline).run { report.show($0) }
         report.show(summary, isPipeline: true)
         if summary.isPartial { throw ExitCode(Exit.partial) }
     }

@@ -45,6 +45,8 @@ enum Console {
             // The reader is gone (`| head`): stop quietly, as a shell reports it. Without standard error, go on.
             if wrote <= 0 {
                 guard descriptor == STDOUT_FILENO else { return }
+                // The terminal is gone: the work ends anyway, and first it seals what it has.
+                if Interruption.exitCode == 128 + SIGHUP { return }
                 if errno == EPIPE { Glibc.exit(141) }
                 note("longtake: cannot write to standard output: \(String(cString: strerror(errno)))")
                 Glibc.exit(Exit.space)

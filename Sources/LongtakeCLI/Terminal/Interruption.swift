@@ -2,7 +2,7 @@ import Glibc
 import Longtake
 import Synchronization
 
-/// Ctrl-C and SIGTERM: the first one ends the work at the next frame and keeps what is sealed, the second one ends at once.
+/// Ctrl-C, SIGTERM and SIGHUP: the first one ends the work at the next frame and keeps what is sealed, the second one ends at once.
 enum Interruption {
     /// What long work looks at.
     static let cancellation = Cancellation()
@@ -27,6 +27,24 @@ enum Interruption {
             // Without SA_RESTART: a read that waits comes back and looks at the cancellation.
             sigaction(number, &action, nil)
         }
+        hangUp()
+        unblock()
+    }
+
+    /// A program with threads of its own may start this one with the signals blocked that are blocked in the thread.
+    private static func unblock() {
+        var ours = sigset_t()
+        sigemptyset(&ours)
+        for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&ours, number) }
+        sigprocmask(SIG_UNBLOCK, &ours, nil)
+    }
+
+    /// A terminal that is closed ends the work as SIGTERM does, but for a program that was started to outlive it (nohup).
+    private static func hangUp() {
+        var action = sigaction()
+        guard sigaction(SIGHUP, nil, &action) == 0, action.__sigaction_handler.sa_handler == nil else { return }
+        action.__sigaction_handler.sa_handler = { Interruption.handle($0) }
+        sigaction(SIGHUP, &action, nil)
     }
 
     /// From here on there is nothing to save: a signal ends the process at once.
@@ -37,7 +55,9 @@ enum Interruption {
 
     private static func handle(_ number: Int32) {
         let earlier = received.exchange(number, ordering: .relaxed)
-        if earlier != 0 || immediate.load(ordering: .relaxed) { Glibc._exit(128 + number) }
+        // The kernel and the shell both tell of a closed terminal: that is one wish.
+        let isAgain = earlier != 0 && number != SIGHUP
+        if isAgain || immediate.load(ordering: .relaxed) { Glibc._exit(128 + number) }
         cancellation.cancel()
     }
 }

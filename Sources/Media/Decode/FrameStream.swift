@@ -19,9 +19,13 @@ public final class FrameStream: Sendable {
     private let request: FrameRequest
 
     /// Starts the worker; it decodes until the pipe is full.
-    public init(_ file: RecordingFile, request: FrameRequest) throws {
+    ///
+    /// `isCancelled` is looked at while the worker is waited for: `next` then fails.
+    public init(
+        _ file: RecordingFile, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) throws {
         self.request = request
-        let worker = try WorkerProcess(file: file.descriptor, request: request)
+        let worker = try WorkerProcess(file: file.descriptor, request: request, isCancelled: isCancelled)
         state.withLock { $0.worker = worker }
     }
 
@@ -146,10 +150,12 @@ public final class FrameStream: Sendable {
     }
 
     /// What a recording is, without decoding it.
-    public static func probe(_ file: RecordingFile, request: FrameRequest) throws -> DecodeResult {
+    public static func probe(
+        _ file: RecordingFile, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) throws -> DecodeResult {
         var probe = request
         probe.output = .probe
-        let stream = try FrameStream(file, request: probe)
+        let stream = try FrameStream(file, request: probe, isCancelled: isCancelled)
         var frame = Frame()
         while try stream.next(into: &frame) {}
         return stream.result

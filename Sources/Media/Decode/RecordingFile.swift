@@ -40,6 +40,7 @@ public final class RecordingFile: @unchecked Sendable {
         guard opened >= 0 else {
             // Sockets cannot be opened, and the error number for that speaks of a missing device.
             if errno == ENXIO { throw MediaError.notRegular("a socket or a device that is not there") }
+            if errno == EMFILE || errno == ENFILE { throw MediaError.limit("cannot open", errno) }
             throw MediaError.cannotRead(String(cString: strerror(errno)))
         }
         descriptor = opened

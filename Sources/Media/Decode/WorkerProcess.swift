@@ -9,19 +9,20 @@ final class WorkerProcess: Sendable {
     private let pipe: Int32
     private let status = Mutex<String?>(nil)
     private let reaped = Mutex(false)
+    private let isCancelled: @Sendable () -> Bool
 
-    init(file: Int32, request: FrameRequest) throws {
+    init(file: Int32, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool) throws {
+        self.isCancelled = isCancelled
         let json = String(decoding: try JSONEncoder().encode(request), as: UTF8.self)
         let executable = try Self.executable()
         var ends: [Int32] = [-1, -1]
-        guard lt_pipe_cloexec(&ends) == 0 else {
-            throw MediaError.worker("no pipe: \(String(cString: strerror(errno)))")
-        }
+        let noPipe = Scarcity.retry { lt_pipe_cloexec(&ends) == 0 ? 0 : errno }
+        guard noPipe == 0 else { throw MediaError.limit("no pipe for the decode worker", noPipe) }
         // A pipe of a megabyte holds some frames: fewer switches between the processes.
         _ = lt_set_pipe_size(ends[0], 1 << 20)
         // Out of the way of the descriptors the child gets; dup2 onto itself would keep close-on-exec.
-        let source = fcntl(file, F_DUPFD_CLOEXEC, 10)
-        let sink = fcntl(ends[1], F_DUPFD_CLOEXEC, 10)
+        let source = Self.duplicate(file)
+        let sink = source < 0 ? -1 : Self.duplicate(ends[1])
         close(ends[1])
         defer {
             if source >= 0 { close(source) }
@@ -29,7 +30,7 @@ final class WorkerProcess: Sendable {
         }
         guard source >= 0, sink >= 0 else {
             close(ends[0])
-            throw MediaError.worker("too many open files")
+            throw MediaError.limit("no descriptor for the decode worker", EMFILE)
         }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -49,10 +50,10 @@ final class WorkerProcess: Sendable {
         var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         defer { argv.forEach { free($0) } }
         var child: pid_t = 0
-        let failure = posix_spawn(&child, executable, &actions, &attributes, &argv, environ)
+        let failure = Scarcity.retry { posix_spawn(&child, executable, &actions, &attributes, &argv, environ) }
         guard failure == 0 else {
             close(ends[0])
-            throw MediaError.worker("\(executable) does not start: \(String(cString: strerror(failure)))")
+            throw MediaError.limit("the decode worker \(executable) does not start", failure)
         }
         pid = child
         pipe = ends[0]
@@ -62,6 +63,16 @@ final class WorkerProcess: Sendable {
         kill()
         _ = wait()
         close(pipe)
+    }
+
+    /// A copy of a descriptor above those the child gets; -1 where there is none.
+    private static func duplicate(_ descriptor: Int32) -> Int32 {
+        var copy: Int32 = -1
+        _ = Scarcity.retry {
+            copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 10)
+            return copy < 0 ? errno : 0
+        }
+        return copy
     }
 
     /// Set by a program that has the hidden subcommand itself, whatever its file is called.
@@ -138,19 +149,28 @@ final class WorkerProcess: Sendable {
 
     private func fill(_ buffer: UnsafeMutableRawBufferPointer, timeout: Double, endAllowed: Bool) throws -> Bool {
         guard let base = buffer.baseAddress else { return true }
-        var done = 0
+        let limit = min(max(timeout, 0.01), 86_400)
+        // Time in which this process was stopped (Ctrl-Z) is no time the worker was waited for: the kernel ends a poll that
+        // has come to its time meanwhile, and of many short ones that is one.
+        let slice = min(0.25, limit / 4)
+        var (done, waited) = (0, 0.0)
         while done < buffer.count {
+            if isCancelled() { throw MediaError.worker("interrupted") }
             var waiting = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
-            let ready = poll(&waiting, 1, Int32(min(max(timeout, 0.01), 86_400) * 1000))
+            let ready = poll(&waiting, 1, Int32((slice * 1000).rounded(.up)))
             if ready < 0, errno == EINTR { continue }
-            if ready == 0 { throw MediaError.stuck(timeout) }
+            if ready == 0 {
+                waited += slice
+                if waited >= limit { throw MediaError.stuck(timeout) }
+                continue
+            }
             let got = Glibc.read(pipe, base + done, buffer.count - done)
             if got < 0, errno == EINTR { continue }
             if got <= 0 {
                 if done == 0, endAllowed { return false }
                 throw MediaError.crashed(wait())
             }
-            done += got
+            (done, waited) = (done + got, 0)
         }
         return true
     }

@@ -1,0 +1,62 @@
+import Foundation
+import Glibc
+import Testing
+
+/// Too few descriptors, processes or threads: an error that names the limit, never a signal and never a wait without end.
+@Suite struct LimitTests {
+    @Test func `too few open files are told, and leave a cache that is whole`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        let video = try Fixtures.video.get()
+        var (failed, done) = (0, 0)
+        for limit in [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 30, 40] {
+            var own = tool
+            own.environment["LONGTAKE_CACHE_DIR"] = tool.path("cache-\(limit)")
+            own.environment["LONGTAKE_DATA_DIR"] = tool.path("data-\(limit)")
+            let result = try Child(own, shell: "ulimit -n \(limit); exec \"$0\" index \"$1\"", [video]).end()
+            // 12: not even the model can be read.
+            #expect([0, 1, 12, 13, 14].contains(result.status), "\(limit): \(result.status) \(result.errors)")
+            if result.status == 0 {
+                done += 1
+            } else {
+                failed += 1
+                #expect(result.errors.contains("Too many open files"), "\(limit): \(result.errors)")
+            }
+            #expect(try own.run("index", video).status == 0, "after a limit of \(limit)")
+            try own.verify()
+        }
+        #expect(failed > 0 && done > 0, "\(failed) \(done)")
+    }
+
+    /// A user of its own, for the limit counts all that a user runs; root has no such limit.
+    private static let canLimit =
+        getuid() == 0 && access("/usr/bin/setpriv", X_OK) == 0 && access("/usr/bin/prlimit", X_OK) == 0
+
+    @Test(.enabled(if: canLimit)) func `too few threads are told`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try #require(chmod(tool.folder.path, 0o777) == 0)
+        let video = try Fixtures.video.get()
+        let user = 2_000_000 + Int(getpid() % 100_000)
+        var said: [String] = []
+        for limit in 1...7 {
+            var own = tool
+            own.environment["LONGTAKE_CACHE_DIR"] = tool.path("cache-\(limit)")
+            own.environment["LONGTAKE_DATA_DIR"] = tool.path("data-\(limit)")
+            own.environment["OMP_NUM_THREADS"] = "1"
+            func run(_ limit: String, _ command: String) throws -> Tool.Result {
+                let prefix = "exec setpriv --reuid=\(user) --regid=\(user) --clear-groups prlimit --nproc=\(limit) "
+                return try Child(own, shell: prefix + "\"$0\" " + command, [video]).end()
+            }
+            let result = try run("\(limit)", "index \"$1\" --threads 1")
+            #expect(result.status < 128, "\(limit): \(result.status) \(result.errors)")
+            guard result.status != 0 else { continue }
+            #expect(result.errors.contains("Resource temporarily unavailable"), "\(limit): \(result.errors)")
+            said.append(result.errors)
+            #expect(try run("unlimited", "index \"$1\"").status == 0, "after a limit of \(limit)")
+            #expect(try run("unlimited", "cache verify --read-data").status == 0)
+        }
+        // OpenMP ends a process by itself where it has no thread; the decoder and its thread are ours.
+        #expect(said.contains { $0.contains("ulimit -u") }, "\(said)")
+    }
+}

@@ -26,7 +26,9 @@ public final class Analyzer {
         self.cancellation = cancellation
         // A quarter of what the cache may hold: more would push out indexes, which take far longer to make.
         let limit = ((try? library.cacheLimit(remember: false)) ?? 0) / 4
-        asker = Asker(model, derived: derive == .never ? nil : DerivedState(library.cache, limit: limit))
+        asker = Asker(
+            model, derived: derive == .never ? nil : DerivedState(library.cache, limit: limit),
+            cancellation: cancellation)
     }
 
     /// What became of one recording, for people and programs.
@@ -69,7 +71,15 @@ public final class Analyzer {
         do {
             let indexer = try Indexer(model, library: library, options: options, cancellation: cancellation)
             let outcome = try indexer.index(file, progress: progress)
-            if derive == .now { try makeDerivedState(outcome.manifest.key.id) }
+            if derive == .now {
+                let (manifest, rate) = (outcome.manifest, options.framesPerSecond)
+                try makeDerivedState(manifest.key.id) {
+                    progress(
+                        IndexProgress(
+                            frames: manifest.frames, framesTotal: manifest.frames, framesNow: outcome.framesNow,
+                            seconds: outcome.seconds, frameSeconds: 1 / rate, derived: $0))
+                }
+            }
             if outcome.action != .unchanged { note(file.displayPath, outcome.manifest.state, started) }
             return Indexed(
                 action: outcome.action.rawValue, id: outcome.id, index: outcome.manifest.key.id, path: file.displayPath,
@@ -94,11 +104,11 @@ public final class Analyzer {
     }
 
     /// What questions about the whole recording share; one that is too long for the model has none.
-    private func makeDerivedState(_ indexID: String) throws {
+    private func makeDerivedState(_ indexID: String, progress: (Double) -> Void) throws {
         try cancellation.check()
         let reader = try library.reader(indexID)
         do {
-            try asker.derive(reader) { cancellation.isCancelled }
+            try asker.derive(reader, progress: progress)
         } catch let error as ModelError where error.code == .contextExceeded {
             return
         } catch let error as StoreError where error.code == .notKept {

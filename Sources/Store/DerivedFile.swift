@@ -1,6 +1,4 @@
-import Dispatch
 import Glibc
-import Synchronization
 
 /// A file of what can be made again: sections of bytes, each with its checksum, under a text that says what they are of.
 ///
@@ -64,19 +62,6 @@ public final class DerivedFile: Sendable {
             return nil
         }
         return mapping
-    }
-
-    /// Maps sections as `map` does, at the same time: what is checked is memory's speed, which one thread does not reach.
-    ///
-    /// Nil where any is not what was written.
-    public func map(_ sections: Range<Int>, room: Int = 0) -> [Mapping]? {
-        let found = Mutex([Mapping?](repeating: nil, count: sections.count))
-        DispatchQueue.concurrentPerform(iterations: sections.count) { place in
-            let mapping = map(sections.lowerBound + place, room: room)
-            found.withLock { $0[place] = mapping }
-        }
-        let mappings = found.withLock { $0.compactMap(\.self) }
-        return mappings.count == sections.count ? mappings : nil
     }
 
     /// Memory that begins as a section of a file.

@@ -8,12 +8,14 @@ package import Tensors
 public final class Asker {
     let loaded: LoadedModel
     let derived: DerivedState?
+    let cancellation: Cancellation
     var model: LlavaMini { loaded.llava }
 
     /// - Parameter derived: keeps what all questions about the same frames share; nil: it is computed for each.
-    public init(_ model: LoadedModel, derived: DerivedState? = nil) {
+    public init(_ model: LoadedModel, derived: DerivedState? = nil, cancellation: Cancellation = Cancellation()) {
         loaded = model
         self.derived = derived
+        self.cancellation = cancellation
     }
 
     /// Where the frames of a question come from: an index, or pictures encoded on the spot.

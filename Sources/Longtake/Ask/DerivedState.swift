@@ -1,6 +1,7 @@
 internal import Foundation
 internal import Models
 public import Store
+internal import Synchronization
 internal import Tensors
 
 /// Keeps on disk what all questions about the same frames share, so that it is computed once for all of them and all processes.
@@ -89,13 +90,30 @@ public final class DerivedState {
             fused = known
         }
         let positions = file.byteCount(Section.cache.rawValue) / model.language.keyBytes
-        guard let found = file.map(Section.cache.rawValue..<file.sectionCount, room: rows),
+        let found = map(file, Section.cache.rawValue..<file.sectionCount, room: rows, model.compute.workers)
+        guard found.count == file.sectionCount - Section.cache.rawValue,
             (Section.cache.rawValue..<file.sectionCount).allSatisfy({
                 file.byteCount($0) == positions * model.language.keyBytes
             }), let cache = model.language.cache(of: found.map(\.bytes), count: positions, owner: Owner(found))
         else { return nil }
         return Prefix(
             head: .init(sums: sums, squares: squares, count: Int(count)), fused: fused, times: times, cache: cache)
+    }
+
+    /// Maps sections by several threads: checking them takes as long as their memory is slow, and one thread is slower.
+    ///
+    /// - Returns: fewer where any is not what was written.
+    private func map(
+        _ file: DerivedFile, _ sections: Range<Int>, room: Int, _ workers: Workers
+    ) -> [DerivedFile.Mapping] {
+        let found = Mutex([DerivedFile.Mapping?](repeating: nil, count: sections.count))
+        workers.split(sections.count) { places in
+            for place in places {
+                let mapping = file.map(sections.lowerBound + place, room: room)
+                found.withLock { $0[place] = mapping }
+            }
+        }
+        return found.withLock { $0.compactMap(\.self) }
     }
 
     /// Keeps `prefix`; where that is not possible, nothing happens.

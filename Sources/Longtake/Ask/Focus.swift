@@ -60,7 +60,7 @@ extension Asker {
         }
         let first = answer
         let group = try PromptGroup([prompt.ids], model: loaded.llava)
-        _ = try fuse(group, source, frames: chosen, keep: nil) { _ in }
+        _ = try fuse(group, source, frames: chosen, keep: nil) { _ in try cancellation.check() }
         _ = group.restore(prefix.head)
         answer.fusion = FusionSummary(frames: chosen.count, of: source.times.count, relativeStandardError: 0)
         answer.timings.fuse += (clock.now - before).seconds

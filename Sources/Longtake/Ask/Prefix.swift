@@ -30,8 +30,9 @@ extension Asker {
 
     /// Makes and keeps what questions about the whole of an index share, unless it is kept already.
     ///
+    /// - Parameter progress: how much of it is done, 0 to 1.
     /// - Throws: as `ask`.
-    func derive(_ reader: IndexReader, isCancelled: () -> Bool) throws {
+    func derive(_ reader: IndexReader, progress: (Double) -> Void) throws {
         guard let derived, !reader.entries.isEmpty else { return }
         let source = try source(reader, from: nil, to: nil)
         let prompt = try loaded.prompt("?")
@@ -39,9 +40,9 @@ extension Asker {
         let group = try PromptGroup([prompt.ids], model: model)
         let frames = fusionFrames(source, .automatic, most: FusionPlan.sampleSize)
         let key = DerivedState.Key(source, head: Array(prompt.ids.prefix(group.sharedIDs)), frames: frames, self)
-        guard !derived.has(key), !isCancelled() else { return }
+        guard !derived.has(key) else { return }
         let tokens = TokenReader(source, model: model)
-        _ = try prefix(group, source, tokens, prompt.ids, frames: frames, room: prompt.ids.count) { _ in }
+        _ = try prefix(group, source, tokens, prompt.ids, frames: frames, room: prompt.ids.count, progress: progress)
     }
 
     /// What the group's prompts share, from what was kept or made now; the group is fused with the frames afterwards.
@@ -67,10 +68,20 @@ extension Asker {
         let keep =
             frames.count <= Self.mostFused
             ? FusedFrames(model, headRows: group.headRows, capacity: frames.count) : nil
-        let times = try fuse(group, source, frames: frames, keep: keep) { progress(0.8 * $0) }
+        // Fusing a frame takes as long as reading about 50 tokens, measured at full size.
+        let fusing = Double(frames.count) / (Double(frames.count) + 0.02 * Double(reader.count))
+        let times = try fuse(group, source, frames: frames, keep: keep) {
+            try cancellation.check()
+            progress(fusing * $0)
+        }
         let fuseSeconds = (clock.now - start).seconds
         let beforePrefill = clock.now
-        let cache = try known?.cache ?? prefill(group, reader, room: room) { progress(0.8 + 0.2 * $0) }
+        let cache =
+            try known?.cache
+            ?? prefill(group, reader, room: room) {
+                try cancellation.check()
+                progress(fusing + (1 - fusing) * $0)
+            }
         let prefix = Prefix(
             head: group.texts[0].head(rows: group.headRows), fused: keep, times: times, cache: cache,
             fuseSeconds: fuseSeconds, prefillSeconds: (clock.now - beforePrefill).seconds)
@@ -105,7 +116,7 @@ extension Asker {
     /// - Returns: for each frame that was computed how many it stands for: one like the frame before it, as in still scenes, is
     ///   counted, not computed again.
     func fuse(
-        _ group: PromptGroup, _ source: Source, frames: [Int], keep: FusedFrames?, progress: (Double) -> Void
+        _ group: PromptGroup, _ source: Source, frames: [Int], keep: FusedFrames?, progress: (Double) throws -> Void
     ) throws -> [Int] {
         let batch = FrameEncoder.batchSize(rows: model.patchRows)
         let (rows, width) = (model.patchRows, model.vision.hiddenSize)
@@ -130,27 +141,29 @@ extension Asker {
             }
             if times.count == batch {
                 compute()
-                progress(Double(done) / Double(frames.count))
+                try progress(Double(done) / Double(frames.count))
                 slot(0).base.copyMemory(from: next.base, byteCount: bytes)
                 times = []
             }
             times.append(1)
         }
         if !times.isEmpty { compute() }
-        progress(1)
+        try progress(1)
         return all
     }
 
     /// The language model's keys and values over the rows that all prompts begin with.
     private func prefill(
-        _ group: PromptGroup, _ reader: TokenReader, room: Int, progress: (Double) -> Void
+        _ group: PromptGroup, _ reader: TokenReader, room: Int, progress: (Double) throws -> Void
     ) throws -> KeyValueCache {
         let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
         // A prompt without a place for the recording shares nothing; the first word needs a row to be computed from.
         let count = fused.tail == 0 ? 0 : fused.head + fused.visionTokens
         let cache = model.language.makeCache(capacity: max(count, fused.count) + room)
         if count > 0 {
-            _ = model.language.append(count: count, to: cache, progress: { progress(Double($0) / Double(count)) }) {
+            _ = try model.language.append(
+                count: count, to: cache, progress: { try progress(Double($0) / Double(count)) }
+            ) {
                 fused.write($0, into: $1)
             }
         }

@@ -39,6 +39,8 @@ public struct IndexProgress: Sendable {
     public let seconds: Double
     /// Seconds of the recording that a frame stands for.
     public let frameSeconds: Double
+    /// How much of what questions share is made, 0 to 1; nil while frames are encoded.
+    public var derived: Double?
 
     public var timesRealTime: Double { framesPerSecond * frameSeconds }
     public var framesPerSecond: Double { seconds > 0 ? Double(framesNow) / seconds : 0 }

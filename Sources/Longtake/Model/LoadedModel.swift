@@ -63,11 +63,7 @@ public final class LoadedModel {
         let needed = precision == .f32 ? cost.loadBytes.f32 : cost.loadBytes.bf16
         // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.
         try budget?.check("the weights of \(name)", needed: needed)
-        // Joined before this ends: nobody may leave the program while the library writes its code.
-        let warmUp = DispatchGroup()
-        DispatchQueue.global().async(group: warmUp) {
-            Compute.warmUp(precision: precision, backend: settings.backend)
-        }
+        let warmUp = WarmUp(precision: precision, backend: settings.backend)
         defer { warmUp.wait() }
         let compute = try Compute(
             precision: precision, backend: settings.backend, threads: settings.threads,

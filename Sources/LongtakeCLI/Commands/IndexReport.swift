@@ -18,6 +18,9 @@ final class IndexReport {
 
     /// "1200 of 10800 frames, 3.1 frames/s, 3.1× real time, 00:51:37 left".
     static func line(_ progress: IndexProgress) -> String {
+        if let derived = progress.derived {
+            return "\(progress.frames) frames done; what all questions share: \(Int(derived * 100)) %"
+        }
         var line = "\(progress.frames)"
         if let total = progress.framesTotal { line += " of \(total)" }
         line += " frames, \(Format.short(progress.framesPerSecond)) frames/s"
@@ -35,6 +38,7 @@ final class IndexReport {
         let frames_total: Int?
         let frames_per_second: Double
         let times_real_time: Double
+        let derived_done: Double?
         let current_files: [String]
     }
 
@@ -143,7 +147,7 @@ final class IndexReport {
                 percent_done: step.framesTotal.map { Double(step.frames) / Double(max($0, 1)) },
                 frames_done: step.frames,
                 frames_total: step.framesTotal, frames_per_second: step.framesPerSecond,
-                times_real_time: step.timesRealTime, current_files: [path]))
+                times_real_time: step.timesRealTime, derived_done: step.derived, current_files: [path]))
     }
 
     private func show(_ indexed: Analyzer.Indexed) {

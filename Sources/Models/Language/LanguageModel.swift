@@ -65,14 +65,14 @@ public final class LanguageModel {
     ///
     /// - Parameters:
     ///   - rows: writes the input embeddings of the given rows into the block [rows, H] f32.
-    ///   - progress: called after each slice with the number of rows done.
+    ///   - progress: called after each slice with the number of rows done; what it throws ends the work.
     ///   - trace: sees `hidden_0` … of each slice, before the final norm.
     ///   - watch: gets the attention weights of the last row.
     /// - Returns: [1, H] f32, valid until the next call.
     public func append(
         count: Int, to cache: KeyValueCache, trace: Trace? = nil, watch: AttentionWatch? = nil,
-        progress: (Int) -> Void = { _ in }, rows: (Range<Int>, Block) -> Void
-    ) -> Block {
+        progress: (Int) throws -> Void, rows: (Range<Int>, Block) -> Void
+    ) rethrows -> Block {
         var done = 0
         var last = residual.block(.f32, rows: 1, columns: config.hiddenSize)
         while done < count {
@@ -98,9 +98,17 @@ public final class LanguageModel {
             cache.count = start + range.count
             done = range.upperBound
             last = x.rows(range.count - 1..<range.count)
-            progress(done)
+            try progress(done)
         }
         return last
+    }
+
+    /// As above, without being told how far it is.
+    public func append(
+        count: Int, to cache: KeyValueCache, trace: Trace? = nil, watch: AttentionWatch? = nil,
+        rows: (Range<Int>, Block) -> Void
+    ) -> Block {
+        append(count: count, to: cache, trace: trace, watch: watch, progress: { _ in }, rows: rows)
     }
 
     /// Final RMSNorm and head of rows before the final norm: logits [T, V] into `out`.

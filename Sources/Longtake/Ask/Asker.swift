@@ -22,7 +22,7 @@ public final class Asker {
     package struct Source {
         let recording: Answer.RecordingReference
         /// Grid times of the frames asked about, in order.
-        let times: [Double]
+        package let times: [Double]
         /// Their numbers in the index.
         let numbers: [Int]
         /// Seconds that a frame stands for; 0 for a picture.
@@ -36,7 +36,7 @@ public final class Asker {
         /// Writes frame i's patches [R, D] f32; throws for a frame that has none.
         package let patches: (Int, Block) throws -> Void
         /// Writes frame i's vision token rows [C2, H] f32.
-        let tokens: (Int, Block) throws -> Void
+        package let tokens: (Int, Block) throws -> Void
         let notes: [String]
 
         package init(

@@ -28,7 +28,7 @@ public final class Library {
         do {
             catalog = try Self.catalog(dataPath, cache)
             notes = []
-        } catch  where Self.canDoWithout(dataPath, error, forQuestions: forQuestions) {
+        } catch  where Self.canDoWithout(dataPath, cache, error, forQuestions: forQuestions) {
             catalog = try Catalog.inMemory()
             try Self.fill(catalog, cache)
             notes = ["\(Failure(error).message); this run does without the catalogue, its answers are not remembered"]
@@ -64,9 +64,13 @@ public final class Library {
     }
 
     /// A library that can only be read answers questions all the same; the catalogue of a newer program is never passed over.
-    private static func canDoWithout(_ path: String, _ error: any Error, forQuestions: Bool) -> Bool {
-        let isOfStorage = ["io", "no_space"].contains(Failure(error).code)
-        return isOfStorage && (forQuestions || access(path, F_OK) == 0 && access(path, W_OK) != 0)
+    private static func canDoWithout(
+        _ path: String, _ cache: CacheDirectory, _ error: any Error, forQuestions: Bool
+    ) -> Bool {
+        guard ["io", "no_space"].contains(Failure(error).code) else { return false }
+        if access(path, F_OK) == 0, access(path, W_OK) != 0 { return true }
+        // Where nothing is indexed there is nothing to answer from: the trouble is told instead.
+        return forQuestions && (try? cache.indexes().isEmpty) == false
     }
 
     /// "200G", "80%": see `CacheSize`.

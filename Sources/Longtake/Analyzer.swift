@@ -169,7 +169,9 @@ public final class Analyzer {
         let known = isFile ? [] : try library.indexes(matching: name)
         if isFile || known.isEmpty {
             guard isFile || !name.hasPrefix("vid_") else { throw LongtakeError.unknown(name) }
-            try beforeIndexing()
+            // What is indexed has been found to fit; looking into the file again takes longer than an answer.
+            let indexer = try Indexer(model, library: library, options: options, cancellation: cancellation)
+            if try recording.isStandardInput || !indexer.isIndexed(open(recording)) { try beforeIndexing() }
             let made = try index(recording, options: options, progress: indexing)
             return Opened(
                 reader: try library.reader(made.index), indexed: made,

@@ -93,7 +93,8 @@ public final class Indexer {
         }
     }
 
-    private func isIndexed(_ file: RecordingFile) throws -> Bool {
+    /// Whether the catalogue knows an index of this very file, as the options ask for it.
+    func isIndexed(_ file: RecordingFile) throws -> Bool {
         guard !options.force else { return false }
         let row = try library.catalog.find(
             path: file.displayPath, size: file.size, modified: file.modified, inode: file.inode)

@@ -45,8 +45,9 @@ import Testing
             own.environment["LONGTAKE_DATA_DIR"] = tool.path("data-\(limit)")
             own.environment["OMP_NUM_THREADS"] = "1"
             func run(_ limit: Int?, _ command: String) throws -> Tool.Result {
-                let user = "exec setpriv --reuid=\(user) --regid=\(user) --clear-groups "
-                let prefix = user + (limit.map { "prlimit --nproc=\($0) " } ?? "")
+                let prefix =
+                    "exec setpriv --reuid=\(user) --regid=\(user) --clear-groups "
+                    + (limit.map { "prlimit --nproc=\($0) " } ?? "")
                 return try Child(own, shell: prefix + "\"$0\" " + command, [video]).end()
             }
             let result = try run(limit, "index \"$1\" --threads 1")

@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: demo test crash test-openblas build setup format check instructions parity bench memory full-size full-size-index day train eval ablation clean
+.PHONY: demo test crash test-openblas build setup format check instructions parity bench memory full-size full-size-index day latency train eval ablation clean
 
 SWIFT ?= swift
 export SWIFT
@@ -66,7 +66,11 @@ day: build
 	scripts/setup --test
 	scripts/day
 
-bench: full-size full-size-index memory day
+# From the start of the program to the first word of an answer about 3 hours. A minute.
+latency: build
+	scripts/latency
+
+bench: latency full-size full-size-index memory day
 
 # Trains the bundled model from nothing on 2 cores: about 2 hours. A stopped run goes on where it was.
 train:

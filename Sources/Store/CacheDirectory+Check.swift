@@ -9,6 +9,8 @@ public struct CacheDamage: Sendable, Equatable {
     /// Nil where the whole file is meant.
     public let frame: Int?
     public let reason: String
+    /// The system could not read it: that says nothing about it, and no repair touches it.
+    public let isUnreadable: Bool
 }
 
 /// What checking the cache found.
@@ -71,17 +73,18 @@ extension CacheDirectory {
         _ index: CachedIndex, _ directory: String, _ readData: Bool, _ subset: CheckSubset?, _ number: inout Int,
         _ check: inout CacheCheck, _ progress: (Int) throws -> Void
     ) throws {
-        func note(_ file: String, _ frame: Int?, _ reason: String) {
+        func note(_ file: String, _ frame: Int?, _ reason: String, isUnreadable: Bool = false) {
             check.damage.append(
                 CacheDamage(
                     indexID: index.name, name: index.manifest?.name, file: directory + "/" + file, frame: frame,
-                    reason: reason))
+                    reason: reason, isUnreadable: isUnreadable))
         }
         switch index.state {
         case .older, .newer:
             check.otherVersions += 1
             return
         case .damaged(let reason): note(ManifestFile.name, nil, reason)
+        case .unreadable(let reason): note(ManifestFile.name, nil, reason, isUnreadable: true)
         case .unfinished: check.unfinished += 1
         case .complete, .partial, .setAside: check.indexes += 1
         }
@@ -110,7 +113,9 @@ extension CacheDirectory {
             } catch let error as StoreError {
                 // Gone with its index, or replaced by its writer.
                 let isGone = Posix.linkStatus(directory) == nil || !isSettled && error.code == .notFound
-                if !isGone { note(file.name, nil, error.code == .notFound ? "missing" : error.message) }
+                let reason = error.code == .notFound ? "missing" : error.message
+                let isKnown = [.damaged, .notFound, .newerFormat, .olderFormat].contains(error.code)
+                if !isGone { note(file.name, nil, reason, isUnreadable: !isKnown) }
             }
         }
     }
@@ -145,7 +150,7 @@ public struct CacheRepair: Sendable, Equatable {
         case reopened
         /// Nothing of it was left.
         case removed
-        /// Another process writes or reads it.
+        /// Another process writes or reads it, or the system could not read it.
         case skipped
     }
 
@@ -171,7 +176,7 @@ extension CacheDirectory {
                     CacheRepair(
                         indexID: name, name: found.first?.name, action: action, frames: frames, damage: found))
             }
-            guard let lock = try? IndexLock(directory: directory),
+            guard !found.contains(where: \.isUnreadable), let lock = try? IndexLock(directory: directory),
                 let readers = try? ReaderLock.alone(directory: directory)
             else {
                 done(.skipped, 0)

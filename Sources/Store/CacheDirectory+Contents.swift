@@ -14,6 +14,8 @@ public struct CachedIndex: Sendable {
         case older(version: Int)
         case newer(version: Int)
         case damaged(reason: String)
+        /// The system could not read it now, which says nothing about it.
+        case unreadable(reason: String)
     }
 
     /// The folder's name.
@@ -75,7 +77,8 @@ extension CacheDirectory {
             }
         case .olderFormat?: return .older(version: ManifestFile.version(directory: directory) ?? 0)
         case .newerFormat?: return .newer(version: ManifestFile.version(directory: directory) ?? 0)
-        default: return .damaged(reason: error?.message ?? "cannot be read")
+        case .damaged?: return .damaged(reason: error?.message ?? "cannot be read")
+        default: return .unreadable(reason: error?.message ?? "cannot be read")
         }
     }
 

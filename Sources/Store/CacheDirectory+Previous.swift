@@ -69,11 +69,16 @@ extension CacheDirectory {
             // A lock that is taken means that its run is alive.
             guard IndexKey.isID(id), let lock = try? IndexLock(directory: folder + "/" + name) else { continue }
             defer { lock.release() }
-            if (try? ManifestFile.load(directory: path(indexID: id))) != nil {
-                try dropPrevious(id)
-            } else {
+            do {
+                _ = try ManifestFile.load(directory: path(indexID: id))
+            } catch let error as StoreError where [.notFound, .damaged, .olderFormat].contains(error.code) {
                 try restorePrevious(id)
+                continue
+            } catch {
+                // What cannot be read now may be whole all the same.
+                continue
             }
+            try dropPrevious(id)
         }
     }
 }

@@ -61,6 +61,7 @@ extension CacheDirectory {
                 if !dryRun { try emptyTrash() }
                 report.add(CacheRemoval(kind: .leftover, path: trashPath, indexID: nil, name: nil, bytes: trash))
             }
+            try removeTemporaryFiles(in: derivedPath, indexID: nil, dryRun, &report)
             for file in try derivedFiles() where report.bytesAfter > limit {
                 if !dryRun { try Posix.remove(file.path) }
                 report.add(file)
@@ -77,7 +78,10 @@ extension CacheDirectory {
                 report.add(removal(.patches, index, bytes: freed))
             }
             for index in indexes where report.bytesAfter > limit {
-                if case .newer = index.state { continue }
+                switch index.state {
+                case .newer, .unreadable: continue
+                default: break
+                }
                 if index.state == .setAside {
                     let reason = "kept until its successor is complete"
                     report.pinned.append(
@@ -109,11 +113,13 @@ extension CacheDirectory {
                 if !dryRun { try emptyTrash() }
                 report.add(CacheRemoval(kind: .leftover, path: trashPath, indexID: nil, name: nil, bytes: trash))
             }
-            try removeTemporaryFiles(in: path, indexID: nil, dryRun, &report)
+            for folder in [path, derivedPath] {
+                try removeTemporaryFiles(in: folder, indexID: nil, dryRun, &report)
+            }
             for index in try contents() {
                 let directory = indexesPath + "/" + index.name
                 switch index.state {
-                case .newer, .damaged, .setAside: continue
+                case .newer, .damaged, .unreadable, .setAside: continue
                 case .complete, .partial, .older, .unfinished: break
                 }
                 var goes = false
@@ -138,18 +144,29 @@ extension CacheDirectory {
     private func removeTemporaryFiles(
         in directory: String, indexID: String?, _ dryRun: Bool, _ report: inout RemovalReport
     ) throws {
+        guard Posix.linkStatus(directory) != nil else { return }
         for name in try Posix.names(in: directory) where name.hasSuffix(".tmp") {
             let file = directory + "/" + name
-            // At the top there is no lock: a live process is known by its number in the name.
-            if indexID == nil, let owner = name.split(separator: ".").dropLast().last.flatMap({ pid_t($0) }), owner > 0,
-                kill(owner, 0) == 0 || errno == EPERM
-            {
-                continue
-            }
+            // Outside of an index there is no lock.
+            if indexID == nil, Self.isBeingWritten(name) { continue }
             let bytes = Posix.linkStatus(file).map { Int64($0.st_size) } ?? 0
             if !dryRun { try Posix.remove(file) }
             report.add(CacheRemoval(kind: .leftover, path: file, indexID: indexID, name: nil, bytes: bytes))
         }
+    }
+
+    /// Whether a temporary file is of a live process: its number is in the name.
+    private static func isBeingWritten(_ name: String) -> Bool {
+        guard name.hasSuffix(".tmp"), let owner = name.split(separator: ".").dropLast().last.flatMap({ pid_t($0) }),
+            owner > 0
+        else { return false }
+        return kill(owner, 0) == 0 || errno == EPERM
+    }
+
+    /// Removes the temporary files of dead processes in `derived/`.
+    func removeDeadDerived() throws {
+        var report = RemovalReport()
+        try removeTemporaryFiles(in: derivedPath, indexID: nil, false, &report)
     }
 
     /// Runs `body` while no other process makes room.
@@ -175,7 +192,7 @@ extension CacheDirectory {
         }
     }
 
-    /// All files below `derived/`, the one not read for longest first.
+    /// All files below `derived/` but those being written, the one not read for longest first.
     func derivedFiles() throws -> [CacheRemoval] {
         var found: [(CacheRemoval, Double)] = []
         func walk(_ folder: String) throws {
@@ -186,6 +203,7 @@ extension CacheDirectory {
                     try walk(child)
                     continue
                 }
+                if Self.isBeingWritten(name) { continue }
                 // Where the file system notes no access times, the time of writing counts.
                 let used = max(Self.seconds(status.st_atim), Self.seconds(status.st_mtim))
                 let file = CacheRemoval(
@@ -274,11 +292,14 @@ extension CacheDirectory {
         let readers: ReaderLock
         do {
             readers = try ReaderLock.alone(directory: directory)
+            try ManifestFile.save(manifest, directory: directory)
         } catch {
-            for file in new.files { try Posix.remove(directory + "/" + file.file) }
+            // The new manifest may have its name already, though that was not flushed.
+            if try ManifestFile.load(directory: directory).patches.kept == .all {
+                for file in new.files { try Posix.remove(directory + "/" + file.file) }
+            }
             throw error
         }
-        try ManifestFile.save(manifest, directory: directory)
         try CacheDirectory.removeOtherFiles(directory: directory, manifest: manifest)
         withExtendedLifetime(readers) {}
         return Int64(old - new.files.reduce(0) { $0 + $1.bytes })

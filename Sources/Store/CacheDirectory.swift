@@ -15,23 +15,23 @@ public final class CacheDirectory: Sendable {
 
     /// Opens the cache, making it with mode 0700 when it is not there.
     ///
-    /// Throws `StoreError`: `.unsafeDirectory` when other users can write it or it is no directory.
+    /// Throws `StoreError`: `.unsafeDirectory` when it belongs to another user, other users can write it or the folders in it,
+    /// or it is no directory.
     public init(path: String) throws {
         var path = path
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         self.path = path
         try CacheDirectory.makeWithParents(path)
-        var status = stat()
-        if stat(path, &status) != 0 { throw StoreError.system(errno, "stat", path) }
-        if status.st_mode & 0o022 != 0 {
-            throw StoreError.writableByOthers(path, mode: UInt32(status.st_mode & 0o7777))
-        }
+        try Posix.requirePrivate(path)
         do {
             try writeTag()
-            try Posix.makeDirectory(indexesPath)
-            try Posix.makeDirectory(trashPath)
-            try Posix.makeDirectory(derivedPath)
+            for folder in [indexesPath, trashPath, derivedPath] {
+                if try Posix.makeDirectory(folder) { try Posix.syncName(of: folder) }
+                try Posix.requirePrivate(folder)
+            }
             try settlePrevious()
+        } catch let error as StoreError where error.code == .unsafeDirectory {
+            throw error
         } catch {
             // A cache that can only be read answers questions all the same.
             guard access(path, W_OK) != 0, Posix.linkStatus(indexesPath) != nil else {
@@ -79,6 +79,9 @@ public final class CacheDirectory: Sendable {
     }
 
     static let askedName = ".asked"
+
+    /// Throws `StoreError` `.unsafeDirectory` for a folder that belongs to another user or that others can write.
+    package static func requirePrivate(_ path: String) throws { try Posix.requirePrivate(path) }
 
     /// Moves a directory to the trash, by one rename; nothing when it is not there.
     func bury(_ directory: String) throws {
@@ -132,7 +135,7 @@ public final class CacheDirectory: Sendable {
             let parent = Posix.parent(of: path)
             if parent != path, parent != "." { try makeWithParents(parent) }
         }
-        try Posix.makeDirectory(path)
+        if try Posix.makeDirectory(path) { try Posix.syncName(of: path) }
     }
 
     static func unlinkTree(_ path: String) throws {
@@ -143,7 +146,7 @@ public final class CacheDirectory: Sendable {
         } catch let error as StoreError where error.code == .notFound {
             return
         }
-        if rmdir(path) != 0, errno != ENOENT { throw StoreError.system(errno, "remove", path) }
+        try Posix.removeDirectory(path)
     }
 
     static func size(of path: String) throws -> Int64 {

@@ -188,6 +188,7 @@ extension CacheDirectory {
     /// False where they do not fit at all, or the file system has not twice as much free.
     public func makeDerivedRoom(for bytes: Int64, limit: Int64) throws -> Bool {
         guard bytes <= limit, try freeBytes() / 2 >= bytes else { return false }
+        try removeDeadDerived()
         var used = try derivedBytes()
         for file in try derivedFiles() where used > limit - bytes {
             try Posix.remove(file.path)

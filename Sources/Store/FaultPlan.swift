@@ -2,8 +2,31 @@ import Glibc
 import Synchronization
 
 /// System calls that are made to fail, below one folder: how the tests see a disk that is full, broken or read-only.
+///
+/// Or that are written down, which is how they see what a power cut would leave.
 package final class FaultPlan: Sendable {
-    package enum Operation: String, Sendable, CaseIterable { case open, write, sync, rename, link }
+    package enum Operation: String, Sendable, CaseIterable { case open, write, sync, rename, link, unlink, mkdir }
+
+    /// A call that changed the disk or flushed a part of it; directories are synced like files.
+    package enum Event: Sendable, Equatable {
+        case create(String)
+        /// Behind what was written before.
+        case write(String, [UInt8])
+        case sync(String)
+        case rename(String, String)
+        case link(String, String)
+        /// A file, or a directory that was empty.
+        case unlink(String)
+        case mkdir(String)
+
+        var path: String {
+            switch self {
+            case .create(let path), .write(let path, _), .sync(let path), .unlink(let path), .mkdir(let path),
+                .rename(let path, _), .link(let path, _):
+                path
+            }
+        }
+    }
 
     package enum Effect: Sendable, Equatable {
         /// The call fails with this errno.
@@ -14,6 +37,7 @@ package final class FaultPlan: Sendable {
 
     private struct State {
         var counts: [Operation: Int] = [:]
+        var trace: [Event] = []
     }
 
     private let folder: String
@@ -21,10 +45,16 @@ package final class FaultPlan: Sendable {
     private let number: Int
     private let effect: Effect
     private let isSticky: Bool
+    private let records: Bool
     private let state = Mutex(State())
 
     private static let plans = Mutex<[FaultPlan]>([])
     private static let isArmed = Atomic<Bool>(false)
+
+    /// Whether a plan wants to know what happens.
+    static var isRecording: Bool {
+        isArmed.load(ordering: .relaxed) && plans.withLock { $0.contains { $0.records } }
+    }
 
     /// From the call `number` on (0 is the first) of `operation` below `folder`: once, or `sticky` for ever after.
     ///
@@ -38,6 +68,24 @@ package final class FaultPlan: Sendable {
         self.number = number
         self.effect = effect
         isSticky = sticky
+        records = false
+    }
+
+    /// Writes down what is done below `folder`.
+    package init(recording folder: String) {
+        self.folder = folder
+        (operation, number, effect, isSticky, records) = (nil, 0, .short, false, true)
+    }
+
+    /// What was done so far.
+    package var trace: [Event] { state.withLock { $0.trace } }
+
+    static func note(_ event: @autoclosure () -> Event) {
+        guard isRecording else { return }
+        let event = event()
+        for plan in plans.withLock({ $0 }) where plan.records && event.path.hasPrefix(plan.folder) {
+            plan.state.withLock { $0.trace.append(event) }
+        }
     }
 
     /// How often each operation was called so far.

@@ -64,7 +64,10 @@ public final class IndexWriter {
         self.framesPerSegment = framesPerSegment
         self.directory = directory
         _ = try SegmentFormat.encode(header(0, .frame))
-        if try Posix.makeDirectory(directory) { try Posix.syncDirectory(Posix.parent(of: directory)) }
+        try Posix.makeDirectory(directory)
+        // Its name, and that of the folder it is in: a process that was killed may have made them and not flushed them.
+        try Posix.syncDirectory(cache.indexesPath)
+        try Posix.syncDirectory(cache.path)
         lock = try IndexLock(directory: directory)
         IndexWriter.ignoreFileSizeSignal()
         try ReaderLock.makeFile(directory: directory)

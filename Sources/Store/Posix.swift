@@ -8,8 +8,12 @@ enum Posix {
         while true {
             var number = failure(.open, path)
             if number == 0 {
+                let isNew = FaultPlan.isRecording && flags & O_CREAT != 0 && linkStatus(path) == nil
                 let descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
-                if descriptor >= 0 { return descriptor }
+                if descriptor >= 0 {
+                    if isNew { FaultPlan.note(.create(path)) }
+                    return descriptor
+                }
                 number = errno
             }
             if number == EINTR { continue }
@@ -35,12 +39,14 @@ enum Posix {
         while done < bytes.count {
             var wanted = bytes.count - done
             switch FaultPlan.effect(.write, path) {
+            case .error(EINTR): continue
             case .error(let number): throw StoreError.system(number, "write", path, bytes: wanted)
             case .short: wanted = (wanted + 1) / 2
             case nil: break
             }
             let written = Glibc.write(descriptor, base + done, wanted)
             if written > 0 {
+                FaultPlan.note(.write(path, Array(UnsafeRawBufferPointer(start: base + done, count: written))))
                 done += written
             } else if written == 0 {
                 throw StoreError.system(EIO, "write", path)
@@ -73,6 +79,7 @@ enum Posix {
         let number = failure(.sync, path)
         if number != 0 { throw StoreError.notSynced(path, number) }
         if fsync(descriptor) != 0 { throw StoreError.notSynced(path, errno) }
+        FaultPlan.note(.sync(path))
     }
 
     /// Renames, in place of what is there.
@@ -80,13 +87,17 @@ enum Posix {
         let number = failure(.rename, old)
         if number != 0 { throw StoreError.system(number, action, old) }
         if Glibc.rename(old, new) != 0 { throw StoreError.system(errno, action, old) }
+        FaultPlan.note(.rename(old, new))
     }
 
     /// A second name for a file: false where `new` exists already, or nil where the file system has no links.
     static func link(_ old: String, to new: String) throws -> Bool? {
         var number = failure(.link, new)
         if number == 0 {
-            if Glibc.link(old, new) == 0 { return true }
+            if Glibc.link(old, new) == 0 {
+                FaultPlan.note(.link(old, new))
+                return true
+            }
             number = errno
         }
         switch number {
@@ -121,7 +132,7 @@ enum Posix {
             CrashPoint.reach(.manifestWritten)
             try rename(temporary, to: path)
         } catch {
-            unlink(temporary)
+            discard(temporary)
             throw error
         }
         CrashPoint.reach(.manifestRenamed)
@@ -133,6 +144,14 @@ enum Posix {
         let descriptor = try open(path, O_RDONLY | O_DIRECTORY)
         defer { close(descriptor) }
         try sync(descriptor, path: path)
+    }
+
+    /// Flushes the name of a new directory.
+    static func syncName(of path: String) throws {
+        let parent = parent(of: path)
+        // A folder that can be searched and not listed cannot be flushed either.
+        if access(parent, R_OK) != 0, errno == EACCES { return }
+        try syncDirectory(parent)
     }
 
     static func status(_ descriptor: Int32, path: String) throws -> stat {
@@ -153,11 +172,17 @@ enum Posix {
     /// Makes one directory for this user only; true when it was not there before.
     @discardableResult
     static func makeDirectory(_ path: String) throws -> Bool {
-        if mkdir(path, 0o700) == 0 { return true }
-        let number = errno
+        var number = failure(.mkdir, path)
+        if number == 0 {
+            if mkdir(path, 0o700) == 0 {
+                FaultPlan.note(.mkdir(path))
+                return true
+            }
+            number = errno
+        }
         var status = stat()
-        if number == EEXIST, stat(path, &status) == 0 {
-            if isDirectory(status) { return false }
+        if number == EEXIST {
+            if stat(path, &status) == 0, isDirectory(status) { return false }
             throw StoreError.notADirectory(path)
         }
         throw StoreError.system(number, "create", path)
@@ -165,7 +190,34 @@ enum Posix {
 
     /// Removes a file; one that is gone already is no error.
     static func remove(_ path: String) throws {
-        if unlink(path) != 0, errno != ENOENT { throw StoreError.system(errno, "remove", path) }
+        let number = failure(.unlink, path)
+        if number != 0 { throw StoreError.system(number, "remove", path) }
+        if unlink(path) == 0 { return FaultPlan.note(.unlink(path)) }
+        if errno != ENOENT { throw StoreError.system(errno, "remove", path) }
+    }
+
+    /// Removes a temporary file after a failure, as well as that goes.
+    static func discard(_ path: String) {
+        if unlink(path) == 0 { FaultPlan.note(.unlink(path)) }
+    }
+
+    /// Removes an empty directory; one that is gone already is no error.
+    static func removeDirectory(_ path: String) throws {
+        if rmdir(path) == 0 { return FaultPlan.note(.unlink(path)) }
+        if errno != ENOENT { throw StoreError.system(errno, "remove", path) }
+    }
+
+    /// Refuses a directory that somebody else could change: of another user (root is none), or with such a mode.
+    static func requirePrivate(_ path: String) throws {
+        var status = stat()
+        if stat(path, &status) != 0 { throw StoreError.system(errno, "stat", path) }
+        guard isDirectory(status) else { throw StoreError.notADirectory(path) }
+        guard status.st_uid == geteuid() || status.st_uid == 0 else {
+            throw StoreError.ownedByAnother(path, user: status.st_uid)
+        }
+        if status.st_mode & 0o022 != 0 {
+            throw StoreError.writableByOthers(path, mode: UInt32(status.st_mode & 0o7777))
+        }
     }
 
     /// The names in a directory without `.` and `..`, sorted; names that are not UTF-8 are left out.

@@ -26,7 +26,7 @@ final class SegmentWriter {
             try text.withUnsafeBytes { try Posix.write(opened, $0, path: path) }
         } catch {
             close(opened)
-            unlink(path)
+            Posix.discard(path)
             throw error
         }
         self.directory = directory
@@ -127,6 +127,6 @@ final class SegmentWriter {
         guard descriptor >= 0 else { return }
         close(descriptor)
         descriptor = -1
-        unlink(temporary)
+        Posix.discard(temporary)
     }
 }

@@ -74,6 +74,12 @@ extension StoreError {
             "\(path) can be written by other users (mode \(String(mode, radix: 8))): run chmod go-w on it")
     }
 
+    static func ownedByAnother(_ path: String, user: UInt32) -> StoreError {
+        StoreError(
+            .unsafeDirectory,
+            "\(path) belongs to another user (\(user)): choose a folder of your own, or run chown on it")
+    }
+
     static func badIndexID(_ id: String) -> StoreError {
         StoreError(.badKey, "\(id.debugDescription) is not an index id: 32 lower-case hexadecimal digits are")
     }

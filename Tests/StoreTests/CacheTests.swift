@@ -34,6 +34,46 @@ import Store
         expectCode(.unsafeDirectory) { _ = try CacheDirectory(path: directory.path + "/file") }
     }
 
+    @Test(arguments: ["indexes", "derived", "trash"])
+    func refusesFoldersInItThatOthersCanWrite(name: String) throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.cache().path
+        try #require(chmod(path + "/" + name, 0o720) == 0)
+        let message = expectCode(.unsafeDirectory) { _ = try CacheDirectory(path: path) }
+        #expect(message.contains(path + "/" + name) && message.contains("chmod"))
+        try #require(chmod(path + "/" + name, 0o700) == 0)
+        _ = try CacheDirectory(path: path)
+    }
+
+    @Test func linksAreFollowedToFoldersOfOurOwn() throws {
+        let directory = try TemporaryDirectory()
+        let (own, open) = (directory.path + "/own", directory.path + "/open")
+        try #require(mkdir(own, 0o700) == 0 && mkdir(open, 0o700) == 0 && chmod(open, 0o777) == 0)
+        for (name, target) in [("a", own), ("b", open), ("c", directory.path + "/nowhere"), ("d", "d")] {
+            try #require(symlink(target, directory.path + "/" + name) == 0)
+        }
+        let cache = try directory.cache("a")
+        try Sample.write(5, to: cache)
+        #expect(Posix.exists(own + "/indexes"))
+        expectCode(.unsafeDirectory) { _ = try directory.cache("b") }
+        expectCode(.unsafeDirectory) { _ = try directory.cache("c") }
+        expectCode(.unsafeDirectory) { _ = try directory.cache("d") }
+        #expect(!Posix.exists(directory.path + "/nowhere"))
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "only root can give folders away"))
+    func refusesWhatBelongsToAnother() throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.cache().path
+        for folder in [path, path + "/indexes"] {
+            try #require(chown(folder, 12_345, 12_345) == 0)
+            let message = expectCode(.unsafeDirectory) { _ = try CacheDirectory(path: path) }
+            #expect(message.contains(folder + " ") && message.contains("12345"))
+            try #require(chown(folder, 0, 0) == 0)
+        }
+        _ = try CacheDirectory(path: path)
+    }
+
     @Test func listsSortedSkipsDamagedAndRemoves() throws {
         let directory = try TemporaryDirectory()
         let cache = try directory.cache()

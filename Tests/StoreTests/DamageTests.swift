@@ -105,6 +105,38 @@ import Store
         #expect(try contents(path + "/manifest.json") == manifest)
     }
 
+    /// What a file system may leave after a power cut: the right length, and zeros from some place on, or in one sector.
+    @Test(arguments: [
+        ("000000.seg", PatchKeeping.all), ("000000.pat", .all), ("sample.pat", .sample), ("manifest.json", .all),
+    ])
+    func zerosAreDetected(name: String, keep: PatchKeeping) throws {
+        let directory = try TemporaryDirectory(inMemory: true)
+        let cache = try directory.cache()
+        try Sample.write(5, to: cache, keep: keep)
+        let file = cache.indexPath(Sample.key()) + "/" + name
+        let good = try contents(file)
+        let before = try IndexReader(cache: cache, key: Sample.key()).manifest
+        var ranges = stride(from: 0, to: good.count, by: 64).map { $0..<good.count }
+        for sector in [512, 4096] {
+            ranges += stride(from: 0, to: good.count, by: sector).map { $0..<min($0 + sector, good.count) }
+        }
+        var detected = 0
+        for range in ranges {
+            var bad = good
+            for offset in range { bad[offset] = 0 }
+            try overwrite(file, bad)
+            if try intact(cache) {
+                // The line feed at the end of the manifest is needed by nobody.
+                let same = bad == good || name == "manifest.json" && bad.dropLast() == good.dropLast()
+                try #require(same, "\(name), zeros in \(range)")
+                try #require(try IndexReader(cache: cache, key: Sample.key()).manifest == before)
+            } else {
+                detected += 1
+            }
+        }
+        #expect(detected > ranges.count / 2)
+    }
+
     @Test func writerRepairsACutSegment() throws {
         let (directory, cache, path) = try index()
         defer { withExtendedLifetime(directory) {} }

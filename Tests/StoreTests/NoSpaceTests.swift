@@ -58,6 +58,41 @@ import Store
         #expect(try files(cache.indexPath(Sample.key())).keys.allSatisfy { !$0.hasSuffix(".tmp") })
     }
 
+    /// No names are left, though there are bytes: any number of them, from none to more than are needed.
+    @Test(.enabled(if: NoSpaceTests.canMount(), "a tmpfs cannot be mounted here"))
+    func noInodesKeepSealedSegments() throws {
+        let directory = try TemporaryDirectory()
+        var (failed, isWhole) = (0, false)
+        for inodes in 2..<60 where !isWhole {
+            let options = { (count: Int) in "size=8m,mode=700,nr_inodes=\(count)" }
+            try #require(mount("tmpfs", directory.path, "tmpfs", 0, options(inodes)) == 0)
+            defer { umount2(directory.path, Int32(MNT_DETACH)) }
+            var sealed = 0
+            do {
+                let writer = try Sample.writer(try directory.cache())
+                defer { writer.discard() }
+                for frame in 0..<10 {
+                    try Sample.append(writer, frame: frame)
+                    sealed = writer.framesDone
+                }
+                try Sample.finish(writer)
+                isWhole = true
+            } catch let error as StoreError {
+                try #require(error.code == .noSpace || error.code == .io, "\(inodes) inodes: \(error)")
+                failed += 1
+            }
+            try #require(mount("tmpfs", directory.path, "tmpfs", UInt(MS_REMOUNT), options(1000)) == 0)
+            let cache = try directory.cache()
+            try #require(try cache.check(readData: true).damage.isEmpty, "\(inodes) inodes")
+            let again = try Sample.writer(cache)
+            try #require(again.framesDone >= sealed, "\(inodes) inodes")
+            again.discard()
+            try Sample.write(10, to: cache)
+            try Sample.verify(try IndexReader(cache: cache, key: Sample.key()), frames: 10)
+        }
+        #expect(failed > 5 && isWhole)
+    }
+
     @Test func fileSizeLimitIsNoSpace() async {
         await #expect(processExitsWith: .success) {
             let directory = try TemporaryDirectory()

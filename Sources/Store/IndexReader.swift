@@ -56,7 +56,8 @@ public final class IndexReader: Sendable {
             let path = directory + "/" + SegmentFormat.fileName(number, stream)
             let file: SegmentReader
             do {
-                file = try SegmentReader(directory: directory, number: number, stream: stream, heads: heads, known: known)
+                file = try SegmentReader(
+                    directory: directory, number: number, stream: stream, heads: heads, known: known)
             } catch let error as StoreError where error.code == .notFound {
                 throw StoreError.damagedSegment(path, "missing")
             }

@@ -6,6 +6,8 @@ public import Store
 public final class Library {
     public let cache: CacheDirectory
     public let catalog: Catalog
+    /// What was made again when the library was opened, one sentence each: whoever opens it says so.
+    public let notes: [String]
     private let cacheMax: CacheSize?
 
     /// Opens both folders, created where missing; the catalog is rebuilt from the indexes when it is new or was damaged.
@@ -28,6 +30,7 @@ public final class Library {
                 message: "\(dataPath): the folder of the catalogue cannot be made; choose another with --data-dir",
                 exitCode: Exit.space)
         }
+        try CacheDirectory.requirePrivate(dataPath)
         let file = dataPath + "/catalog.sqlite"
         do {
             catalog = try Catalog(path: file)
@@ -35,10 +38,25 @@ public final class Library {
             // A library that can only be read answers questions all the same.
             catalog = try Catalog.inMemory()
         }
-        if try catalog.all().isEmpty {
-            let manifests = try cache.indexes()
-            if !manifests.isEmpty { try catalog.rebuild(from: manifests) }
+        notes = try Self.refill(catalog, from: cache)
+    }
+
+    /// Enters the cache's recordings in a catalogue that is new or has lost some; what there is to say about that.
+    private static func refill(_ catalog: Catalog, from cache: CacheDirectory) throws -> [String] {
+        let changed = try catalog.changedRows()
+        let isEmpty = try catalog.all().isEmpty
+        guard changed > 0 || isEmpty || catalog.aside != nil else { return [] }
+        let manifests = try cache.indexes()
+        if changed > 0 || !manifests.isEmpty { try catalog.rebuild(from: manifests) }
+        let entered = "\(manifests.count) recordings were entered again from the cache"
+        if let aside = catalog.aside {
+            return [
+                "the catalogue \(catalog.path) was damaged and is \(aside) now; \(entered), earlier answers were not"
+            ]
         }
+        if changed > 0 { return ["the catalogue \(catalog.path) had \(changed) damaged entries; \(entered)"] }
+        let isLost = catalog.isNew && catalog.path != ":memory:" && !manifests.isEmpty
+        return isLost ? ["there was no catalogue \(catalog.path); \(entered)"] : []
     }
 
     /// "200G", "80%": see `CacheSize`.

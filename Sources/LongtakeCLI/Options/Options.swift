@@ -117,8 +117,10 @@ struct LibraryOptions: ParsableArguments {
     /// - Parameter cacheMax: how large the cache may be; else the environment says it, else the cache itself.
     func open(cacheMax: String? = nil) throws -> Library {
         do {
-            return try Library(
+            let library = try Library(
                 cachePath: cachePath, dataPath: dataPath, cacheMax: cacheMax ?? Environment.text("CACHE_MAX_BYTES"))
+            for note in library.notes { Console.note("longtake: warning: " + Console.name(note)) }
+            return library
         } catch {
             throw Failure(error)
         }

@@ -7,10 +7,9 @@ public import Store
 public final class Library {
     public let cache: CacheDirectory
     public let catalog: Catalog
-    private let cacheMax: CacheSize?
-
-    /// What people should know of how the library was opened.
+    /// What was made again, or done without, when the library was opened, one sentence each: whoever opens it says so.
     public let notes: [String]
+    private let cacheMax: CacheSize?
 
     /// Opens both folders, created where missing; the catalog is rebuilt from the indexes when it is new or was damaged.
     ///
@@ -26,16 +25,17 @@ public final class Library {
             throw Failure(code: "io", message: error.message, exitCode: Exit.space)
         }
         do {
-            catalog = try Self.catalog(dataPath, cache)
-            notes = []
+            (catalog, notes) = try Self.catalog(dataPath, cache)
         } catch  where Self.canDoWithout(dataPath, cache, error, forQuestions: forQuestions) {
             catalog = try Catalog.inMemory()
-            try Self.fill(catalog, cache)
+            _ = try Self.refill(catalog, from: cache)
             notes = ["\(Failure(error).message); this run does without the catalogue, its answers are not remembered"]
         }
     }
 
-    private static func catalog(_ path: String, _ cache: CacheDirectory) throws -> Catalog {
+    private static func catalog(
+        _ path: String, _ cache: CacheDirectory
+    ) throws -> (catalog: Catalog, notes: [String]) {
         do {
             try FileManager.default.createDirectory(
                 atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -45,6 +45,7 @@ public final class Library {
                 message: "\(path): the folder of the catalogue cannot be made; choose another with --data-dir",
                 exitCode: Exit.space)
         }
+        try CacheDirectory.requirePrivate(path)
         let file = path + "/catalog.sqlite"
         let catalog: Catalog
         do {
@@ -53,14 +54,25 @@ public final class Library {
             // SQLite does not say why it cannot open one of its files, three at most.
             throw Scarcity.lacksDescriptors(4) ? MediaError.limit("\(file): cannot be opened", EMFILE) : error
         }
-        try fill(catalog, cache)
-        return catalog
+        return (catalog, try refill(catalog, from: cache))
     }
 
-    private static func fill(_ catalog: Catalog, _ cache: CacheDirectory) throws {
-        guard try catalog.all().isEmpty else { return }
+    /// Enters the cache's recordings in a catalogue that is new or has lost some; what there is to say about that.
+    private static func refill(_ catalog: Catalog, from cache: CacheDirectory) throws -> [String] {
+        let changed = try catalog.changedRows()
+        let isEmpty = try catalog.all().isEmpty
+        guard changed > 0 || isEmpty || catalog.aside != nil else { return [] }
         let manifests = try cache.indexes()
-        if !manifests.isEmpty { try catalog.rebuild(from: manifests) }
+        if changed > 0 || !manifests.isEmpty { try catalog.rebuild(from: manifests) }
+        let entered = "\(manifests.count) recordings were entered again from the cache"
+        if let aside = catalog.aside {
+            return [
+                "the catalogue \(catalog.path) was damaged and is \(aside) now; \(entered), earlier answers were not"
+            ]
+        }
+        if changed > 0 { return ["the catalogue \(catalog.path) had \(changed) damaged entries; \(entered)"] }
+        let isLost = catalog.isNew && catalog.path != ":memory:" && !manifests.isEmpty
+        return isLost ? ["there was no catalogue \(catalog.path); \(entered)"] : []
     }
 
     /// A library that can only be read answers questions all the same; the catalogue of a newer program is never passed over.

@@ -78,13 +78,12 @@ extension Catalog {
         try read { database in
             try Row.fetchAll(
                 database, sql: "SELECT * FROM job ORDER BY started DESC, id LIMIT ?", arguments: [max(limit, 0)]
-            ).map { row in
+            ).compactMap { row in
                 let fields = CatalogFields(row)
-                return JobRow(
-                    id: try fields.required("id"), kind: try fields.required("kind"),
-                    path: try fields.required("path"), state: try fields.required("state"),
-                    started: try fields.required("started"), ended: try fields.text("ended"),
-                    error: try fields.text("error"))
+                return try? JobRow(
+                    id: fields.required("id"), kind: fields.required("kind"), path: fields.required("path"),
+                    state: fields.required("state"), started: fields.required("started"),
+                    ended: fields.text("ended"), error: fields.text("error"))
             }
         }
     }
@@ -106,16 +105,7 @@ extension Catalog {
         try read { database in
             try Row.fetchAll(
                 database, sql: "SELECT * FROM answer WHERE indexID = ? ORDER BY created, rowid", arguments: [indexID]
-            ).compactMap { row in
-                let fields = CatalogFields(row)
-                let answer = AnswerRow(
-                    id: try fields.required("id"), indexID: try fields.required("indexID"),
-                    created: try fields.required("created"), question: try fields.required("question"),
-                    answer: try fields.required("answer"), found: try fields.number("found") != 0,
-                    evidence: try fields.required("evidence"), segment: try fields.text("segment"),
-                    model: try fields.required("model"))
-                return try fields.required("checksum") == answer.checksum ? answer : nil
-            }
+            ).compactMap { try? AnswerRow(fields: CatalogFields($0)) }
         }
     }
 }
@@ -133,6 +123,17 @@ extension Catalog.AnswerRow {
     /// XXH3-64 of all fields, in hex.
     var checksum: String {
         CatalogFields.checksum([id, indexID, created, question, answer, found ? "1" : "0", evidence, segment, model])
+    }
+
+    /// Nil for a row in which a bit has changed.
+    fileprivate init?(fields: CatalogFields) throws {
+        self.init(
+            id: try fields.required("id"), indexID: try fields.required("indexID"),
+            created: try fields.required("created"), question: try fields.required("question"),
+            answer: try fields.required("answer"), found: try fields.number("found") != 0,
+            evidence: try fields.required("evidence"), segment: try fields.text("segment"),
+            model: try fields.required("model"))
+        guard try fields.required("checksum") == checksum else { return nil }
     }
 }
 

@@ -46,6 +46,10 @@ public final class Catalog: Sendable {
     }
 
     public let path: String
+    /// Whether there was no file before.
+    public let isNew: Bool
+    /// Where a file that was damaged lies now; nil where there was none.
+    public let aside: String?
     private let database: DatabaseQueue
 
     static let version = 2
@@ -55,18 +59,20 @@ public final class Catalog: Sendable {
     /// Throws `.newerFormat` for the catalogue of a newer program, which is left alone.
     public init(path: String) throws {
         self.path = path
-        database = try Catalog.translated(path) {
+        isNew = Posix.linkStatus(path) == nil
+        (database, aside) = try Catalog.translated(path) {
             do {
-                return try Catalog.open(path)
+                return (try Catalog.open(path), nil)
             } catch let error as DatabaseError where Catalog.isDamage(error) {
-                try Catalog.putAside(path)
-                return try Catalog.open(path)
+                return try Catalog.replaceDamaged(path)
             }
         }
     }
 
     private init(_ database: DatabaseQueue) {
         path = ":memory:"
+        isNew = true
+        aside = nil
         self.database = database
     }
 
@@ -101,6 +107,11 @@ public final class Catalog: Sendable {
     /// All rows by path.
     public func all() throws -> [RecordingRow] { try rows("ORDER BY path, pathBase64, indexID", []) }
 
+    /// How many rows are left out of `all` because they are not what was written.
+    public func changedRows() throws -> Int {
+        try read { try Int.fetchOne($0, sql: "SELECT count(*) FROM recording") ?? 0 } - all().count
+    }
+
     /// Replaces all rows by one for each manifest, in one transaction.
     public func rebuild(from manifests: [Manifest]) throws {
         try write { database in
@@ -122,7 +133,7 @@ public final class Catalog: Sendable {
 
     private static func open(_ path: String) throws -> DatabaseQueue {
         var configuration = Configuration()
-        configuration.busyMode = .timeout(5)
+        configuration.busyMode = .timeout(patience)
         configuration.prepareDatabase { database in
             try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
         }
@@ -130,8 +141,12 @@ public final class Catalog: Sendable {
         try queue.writeWithoutTransaction { database in
             let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
             if found > version { throw StoreError.newer(path, found: found, known: version) }
-            if try String.fetchOne(database, sql: "PRAGMA quick_check(1)") != "ok" {
-                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "quick_check failed")
+            // The quick check looks at no index: the row it does not lead to cannot be replaced later.
+            if try String.fetchOne(database, sql: "PRAGMA integrity_check(1)") != "ok" {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "integrity_check failed")
+            }
+            if try refusesWriting(database, path) {
+                throw DatabaseError(resultCode: .SQLITE_NOTADB, message: "its header claims another format")
             }
             if found < version { try migrate(database) }
             // A table of the same name with other columns is not ours.
@@ -178,12 +193,46 @@ public final class Catalog: Sendable {
         }
     }
 
+    /// Whether a statement of ours fails because the file is no intact catalogue, and not because the system is in the way.
     private static func isDamage(_ error: DatabaseError) -> Bool {
-        let code = error.resultCode
-        return code == .SQLITE_CORRUPT || code == .SQLITE_NOTADB
+        [.SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_ERROR].contains(error.resultCode)
     }
 
-    private static func putAside(_ path: String) throws {
+    /// Whether the file can be written and SQLite will not: it opens one whose header claims a later format for reading only.
+    ///
+    /// The header is not looked at, for closing a file drops the locks that SQLite has on it.
+    private static func refusesWriting(_ database: Database, _ path: String) throws -> Bool {
+        // Where another process writes at this moment, it can be written.
+        try database.execute(sql: "PRAGMA busy_timeout = 0")
+        defer { try? database.execute(sql: "PRAGMA busy_timeout = \(Int(patience * 1000))") }
+        do {
+            // A change that is taken back reaches no file; without one, SQLite makes do with reading.
+            try database.execute(sql: "BEGIN IMMEDIATE; PRAGMA user_version = \(version); ROLLBACK")
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_READONLY {
+            if database.isInsideTransaction { try database.execute(sql: "ROLLBACK") }
+            return access(path, W_OK) == 0 && access(Posix.parent(of: path), W_OK) == 0
+        } catch let error as DatabaseError where [.SQLITE_BUSY, .SQLITE_LOCKED].contains(error.resultCode) {}
+        return false
+    }
+
+    /// How long another process is waited for, in seconds.
+    private static let patience = 5.0
+
+    /// Puts a damaged file aside; of several processes that met it the first one does, the others open the new one.
+    private static func replaceDamaged(_ path: String) throws -> (DatabaseQueue, String?) {
+        let folder = Posix.parent(of: path)
+        let descriptor = try Posix.open(folder, O_RDONLY | O_DIRECTORY)
+        defer { close(descriptor) }
+        guard try Posix.lock(descriptor, LOCK_EX, for: patience, path: folder) else { throw StoreError.busy(path) }
+        do {
+            return (try open(path), nil)
+        } catch let error as DatabaseError where isDamage(error) {
+            let aside = try putAside(path)
+            return (try open(path), aside)
+        }
+    }
+
+    private static func putAside(_ path: String) throws -> String {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         let aside = "\(path).damaged-\(now.tv_sec).\(now.tv_nsec)"
@@ -192,6 +241,7 @@ public final class Catalog: Sendable {
         for suffix in ["-wal", "-shm"] where Posix.linkStatus(path + suffix) != nil {
             if rename(path + suffix, aside + suffix) != 0 { throw StoreError.system(errno, "rename", path + suffix) }
         }
+        return aside
     }
 
     func write(_ body: @Sendable (Database) throws -> Void) throws {
@@ -207,7 +257,7 @@ public final class Catalog: Sendable {
             let names = Catalog.columns.joined(separator: ", ")
             let sql = "SELECT \(names) FROM recording \(condition)"
             // SQLite keeps no checksums: a row in which a bit has changed is as good as absent.
-            return try Row.fetchAll(database, sql: sql, arguments: arguments).compactMap { try Catalog.row($0) }
+            return try Row.fetchAll(database, sql: sql, arguments: arguments).compactMap { try? Catalog.row($0) }
         }
     }
 
@@ -243,7 +293,7 @@ public final class Catalog: Sendable {
         guard Posix.linkStatus(path) != nil else { return nil }
         var configuration = Configuration()
         configuration.readonly = true
-        configuration.busyMode = .timeout(5)
+        configuration.busyMode = .timeout(patience)
         do {
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             let said = try queue.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(3)") }

@@ -42,7 +42,8 @@ public struct CacheMaintenance {
             trashBytes: try cache.trashBytes(), unfinished: unfinished.count,
             unfinishedBytes: unfinished.reduce(0) { $0 + $1.bytes }, otherVersions: other.count,
             otherVersionsBytes: other.reduce(0) { $0 + $1.bytes },
-            damaged: those { if case .damaged = $0 { true } else { false } }.count,
+            damaged: those { if case .damaged = $0 { true } else if case .unreadable = $0 { true } else { false } }
+                .count,
             beingWritten: contents.count { $0.isBeingWritten })
     }
 
@@ -94,7 +95,10 @@ public struct CacheMaintenance {
         }
         if !dryRun {
             let gone = report.removed.filter { $0.kind == .index }.compactMap(\.indexID)
-            if !gone.isEmpty, let catalog = try? Catalog(path: cataloguePath) {
+            // A damaged one is made anew by the next command that opens the library, which says so.
+            if !gone.isEmpty, Catalog.damage(path: cataloguePath) == nil,
+                let catalog = try? Catalog(path: cataloguePath)
+            {
                 for id in gone { try catalog.remove(indexID: id) }
             }
         }
@@ -123,6 +127,6 @@ public struct CacheMaintenance {
                 CacheRepairs.Item(
                     index: $0.indexID, name: $0.name, action: $0.action.rawValue, frames: $0.frames,
                     damage: $0.damage.map { CacheVerification.Damage($0) })
-            }, recordings: try library.catalog.all().count)
+            }, recordings: try library.catalog.all().count, notes: library.notes)
     }
 }

@@ -132,8 +132,10 @@ public struct CacheRepairs: Sendable, Codable {
     public let repaired: [Item]
     /// Recordings in the catalogue now.
     public let recordings: Int
+    /// What became of a catalogue that was damaged.
+    public let notes: [String]
     /// Some damage is in what another process holds.
     public var isPartial: Bool { repaired.contains { $0.action == CacheRepair.Action.skipped.rawValue } }
 
-    private enum CodingKeys: String, CodingKey { case repaired, recordings }
+    private enum CodingKeys: String, CodingKey { case repaired, recordings, notes }
 }

@@ -218,6 +218,7 @@ struct CacheRepairCommand: ParsableCommand {
                         ? item.index
                         : "\(item.action) \(item.index)  \(Console.name(item.name ?? ""))  \(item.frames) frames left")
             }
+            for note in repairs.notes { Console.note("longtake: warning: " + Console.name(note)) }
             output.note(
                 repairs.repaired.isEmpty
                     ? "nothing was damaged; \(repairs.recordings) recordings in the catalogue"

@@ -117,9 +117,14 @@ struct LibraryOptions: ParsableArguments {
     /// - Parameter cacheMax: how large the cache may be; else the environment says it, else the cache itself.
     func open(cacheMax: String? = nil, forQuestions: Bool = false) throws -> Library {
         do {
-            return try Library(
+            let library = try Library(
                 cachePath: cachePath, dataPath: dataPath, cacheMax: cacheMax ?? Environment.text("CACHE_MAX_BYTES"),
                 forQuestions: forQuestions)
+            // Questions say it as their notes.
+            for note in library.notes where !forQuestions {
+                Console.note("longtake: warning: " + Console.name(note))
+            }
+            return library
         } catch {
             throw Failure(error)
         }

@@ -204,57 +204,61 @@ import Store
     @Test(arguments: ["", "x", "-1", "101%", "1Q", "1 2", "1e3", "GiB", "99999999999T", "%", "1.2.3G", "5iB", "nan"])
     func whatIsNoSizeIsRefused(text: String) { #expect(CacheSize(text) == nil) }
 
-    private final class Pruning: Sendable { let isOver = Atomic<Bool>(false) }
+    /// What four readers saw; each has a thread of its own.
+    private final class Tally: Sendable {
+        let isOver = Atomic<Bool>(false)
+        let counts = Mutex<(whole: Int, missed: Int, wrong: [String])>((0, 0, []))
+        let ended = DispatchSemaphore(value: 0)
+
+        func read(_ path: String, _ reader: Int) {
+            defer { ended.signal() }
+            // Until everything that can go has gone, and once more through all of them.
+            var (round, rest) = (reader, 3)
+            while rest > 0 {
+                if isOver.load(ordering: .acquiring) { rest -= 1 }
+                let key = Sample.key(["a", "b", "c"][round % 3])
+                round += 1
+                do {
+                    let cache = try CacheDirectory(path: path)
+                    try Sample.verify(try IndexReader(cache: cache, key: key), frames: 300)
+                    counts.withLock { $0.whole += 1 }
+                } catch let error as StoreError where error.code == .notFound {
+                    counts.withLock { $0.missed += 1 }
+                } catch {
+                    counts.withLock { $0.wrong.append("\(error)") }
+                }
+            }
+        }
+    }
 
     /// Four readers read while another thread prunes: each finishes or misses cleanly; what is open stays whole.
-    @Test func readersDuringPruning() async throws {
+    @Test func readersDuringPruning() throws {
         let (directory, cache) = try library()
         defer { withExtendedLifetime(directory) {} }
         let path = cache.path
         let held = try IndexReader(cache: cache, key: Sample.key("a"))
-        let pruning = Pruning()
-        let results = try await withThrowingTaskGroup(of: (whole: Int, missed: Int).self) { group in
-            for reader in 0..<4 {
-                group.addTask {
-                    let cache = try CacheDirectory(path: path)
-                    var (whole, missed, rest) = (0, 0, 3)
-                    // Until everything that can go has gone, and once more through all of them.
-                    var round = reader
-                    while rest > 0 {
-                        // The one who prunes is another task: it gets a thread.
-                        await Task.yield()
-                        if pruning.isOver.load(ordering: .acquiring) { rest -= 1 }
-                        let key = Sample.key(["a", "b", "c"][round % 3])
-                        round += 1
-                        do {
-                            try Sample.verify(try IndexReader(cache: cache, key: key), frames: 300)
-                            whole += 1
-                        } catch let error as StoreError {
-                            try #require(error.code == .notFound, "\(error)")
-                            missed += 1
-                        }
-                    }
-                    return (whole, missed)
-                }
+        let tally = Tally()
+        for reader in 0..<4 { Thread.detachNewThread { tally.read(path, reader) } }
+        do {
+            defer {
+                tally.isOver.store(true, ordering: .releasing)
+                for _ in 0..<4 { tally.ended.wait() }
             }
-            group.addTask {
-                defer { pruning.isOver.store(true, ordering: .releasing) }
-                let cache = try CacheDirectory(path: path)
-                for share in stride(from: 0.9, through: 0.1, by: -0.1) {
-                    _ = try cache.shrink(to: Int64(Double(try cache.usedBytes()) * share))
-                    usleep(2000)
-                }
-                // Readers pin what they read at that moment.
-                for _ in 0..<2000 where try cache.contents().count > 1 {
-                    _ = try cache.shrink(to: 0)
-                    usleep(1000)
-                }
-                return (0, 0)
+            for _ in 0..<30_000 where tally.counts.withLock({ $0.whole }) < 8 { usleep(1000) }
+            for share in stride(from: 0.9, through: 0.1, by: -0.1) {
+                _ = try cache.shrink(to: Int64(Double(try cache.usedBytes()) * share))
+                usleep(2000)
             }
-            return try await group.reduce(into: (0, 0)) { $0 = ($0.0 + $1.whole, $0.1 + $1.missed) }
+            // Readers pin what they read at that moment.
+            for _ in 0..<5000 where try cache.contents().count > 1 {
+                _ = try cache.shrink(to: 0)
+                usleep(1000)
+            }
         }
-        print("readers during pruning: \(results.0) whole, \(results.1) missed")
-        #expect(results.0 > 0 && results.1 > 0)
+        let counts = tally.counts.withLock { $0 }
+        print("readers during pruning: \(counts.whole) whole, \(counts.missed) missed")
+        #expect(counts.wrong.isEmpty, "\(counts.wrong.prefix(3))")
+        #expect(counts.whole >= 8 && counts.missed > 0)
         #expect(try cache.contents().map(\.name) == [Sample.key("a").id])
         #expect(held.hasAllPatches)
         try Sample.verify(held, frames: 300)

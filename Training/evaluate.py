@@ -437,8 +437,8 @@ def length_part(value: dict, folder: Path) -> list[str]:
         "moves, changes or goes. The same scenes are put into every length, and asked about in the same words; only “when” and “between” "
         "depend on the length. A question takes time in proportion to the length and more, so long recordings are fewer, and are asked the "
         "first of the questions only. 320 × 240, 2 frames per second, without noise.", "",
-        "The question is fused with every frame (`fusion: exact`), but for the row that says otherwise: there with a sample of 64, as the program does "
-        "without that option.", "",
+        "The question is fused with every frame (`fusion: exact`)"
+        + (", but for the row that says otherwise: there with a sample of 64, as the program does without that setting." if value.get("sampled fusion") else "."), "",
         *made_by(value, [p["command"] for p in [*parts.values(), *value.get("sampled fusion", {}).values()]]), *failures([f for p in parts.values() for f in p["failed"]]),
         *table(["kind", *names], rows),
         "![share of right answers by length and depth](evaluation/length.png)", "",

@@ -34,8 +34,11 @@ import Testing
         let error = try refused.exitError()
         #expect(error["error"] as? String == "not_enough_disk")
         let message = try #require(error["message"] as? String)
-        #expect(message.contains("720 frames") && message.contains(" \(free) free"), "\(message)")
-        let needed = try #require(message.split(separator: " ").compactMap { Int($0) }.first)
+        let numbers = message.split(separator: " ").compactMap { Int($0) }
+        // The catalogue lies on the same disk: looking into it takes some pages of it.
+        #expect(message.contains("720 frames") && message.contains(" free"), "\(message)")
+        #expect(numbers.contains { abs($0 - free) < 200_000 }, "\(message)")
+        let needed = try #require(numbers.first)
         #expect(needed >= planned && needed < planned + 100_000)
         #expect(
             tool.files(below: disk.path + "/cache").filter { !$0.contains("/.") && $0.contains(".") }

@@ -50,8 +50,8 @@ extension CacheDirectory {
     }
 
     /// The bytes this cache may have: `wanted`, else what `limits.json` remembers, else 80 % of what is free now and what
-    /// is in the cache already, remembered from then on unless `remember` is false or it is less than a gibibyte: a disk that
-    /// happened to be full would be remembered for good.
+    /// is in the cache already, remembered from then on unless `remember` is false or less than a twentieth of the disk is free:
+    /// one that happened to be full would be remembered for good.
     public func limit(_ wanted: CacheSize? = nil, remember: Bool = true) throws -> Int64 {
         if let wanted { return try wanted.bytes(at: path) }
         let file = path + "/" + Self.limitsName
@@ -62,7 +62,9 @@ extension CacheDirectory {
         }
         let free = try freeBytes()
         let bytes = try usedBytes() + free / 5 * 4
-        if remember, bytes >= 1 << 30 { try Posix.replace(file, with: canonicalJSON(Limits(maxBytes: bytes)) + [10]) }
+        if remember, free >= (try Posix.totalBytes(at: path)) / 20 {
+            try Posix.replace(file, with: canonicalJSON(Limits(maxBytes: bytes)) + [10])
+        }
         return bytes
     }
 }

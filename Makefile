@@ -61,7 +61,7 @@ memory: build
 full-size-index: build
 	scripts/full-size-index
 
-# A recording of 24 hours: flat memory, six questions, a kill at hour 20 and what is done again. 10 minutes.
+# A recording of 24 hours: flat memory, six questions, a kill at hour 20 and what is done again. 15 minutes.
 day: build
 	scripts/setup --test
 	scripts/day

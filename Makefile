@@ -57,18 +57,23 @@ memory: build
 	scripts/setup --test
 	scripts/memory
 
-# What three hours cost at full size: bytes, memory, the first and the second question. 10 minutes, 25 GB of disk.
+# What three hours cost at full size: bytes, memory, the first and the second question. 10 minutes, 25 GB of disk; LONGTAKE_FULL_SIZE
+# names a folder that has the random weights already.
+FULL_SIZE ?= $(or $(LONGTAKE_FULL_SIZE),out/full-size/model)
 full-size-index: build
-	scripts/full-size-index
+	scripts/setup --test
+	[ -d "$(FULL_SIZE)" ] || .build/release/longtake model make-random --shape llava-mini-8b --dtype bf16 --out "$(FULL_SIZE)"
+	python3 Training/measure.py full-size --model "$(FULL_SIZE)"
 
 # A recording of 24 hours: flat memory, six questions, a kill at hour 20 and what is done again. 15 minutes.
 day: build
 	scripts/setup --test
-	scripts/day
+	python3 Training/measure.py day
 
 # From the start of the program to the first word of an answer about 3 hours. A minute.
 latency: build
-	scripts/latency
+	scripts/setup --test
+	python3 Training/measure.py latency
 
 bench: latency full-size full-size-index memory day
 

@@ -32,6 +32,8 @@ SIZES = {
     "1.78": [(432, 240), (640, 360)],
 }
 RATES = {4: 0.2, 5: 0.2, 8: 0.18, 10: 0.16, 12.5: 0.1, 15: 0.08, 25: 0.05, 30: 0.03}
+SCENE = 60  # seconds within which everything happens in a long recording of the evaluation
+DEPTHS = 5  # parts of such a recording in which that minute may lie
 ROOMS = 300 << 20  # bytes of drawn rooms to keep
 WALK = 1.5  # seconds after which the camera's shake has mostly forgotten where it was
 

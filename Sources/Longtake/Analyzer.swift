@@ -72,12 +72,12 @@ public final class Analyzer {
             let indexer = try Indexer(model, library: library, options: options, cancellation: cancellation)
             let outcome = try indexer.index(file, progress: progress)
             if derive == .now {
-                let (manifest, rate) = (outcome.manifest, options.framesPerSecond)
+                let manifest = outcome.manifest
                 try makeDerivedState(manifest.key.id) {
                     progress(
                         IndexProgress(
                             frames: manifest.frames, framesTotal: manifest.frames, framesNow: outcome.framesNow,
-                            seconds: outcome.seconds, frameSeconds: 1 / rate, derived: $0))
+                            seconds: outcome.seconds, frameSeconds: manifest.key.frameSeconds, derived: $0))
                 }
             }
             if outcome.action != .unchanged { note(file.displayPath, outcome.manifest.state, started) }

@@ -5,12 +5,7 @@ import Glibc
 public enum ContentHash {
     /// The SHA-256 of `bytes` as 64 lower-case hexadecimal digits.
     public static func sha256(_ bytes: [UInt8]) -> String {
-        var digest = [UInt8](repeating: 0, count: 32)
-        var length: UInt32 = 0
-        let done = EVP_Digest(bytes, bytes.count, &digest, &length, EVP_sha256(), nil)
-        // Only a libcrypto without SHA-256 can fail here; no input can.
-        precondition(done == 1 && length == 32, "libcrypto has no SHA-256")
-        return hex(digest)
+        sha256 { piece in bytes.withUnsafeBytes { piece($0) } }
     }
 
     /// The SHA-256 of bytes that come piece by piece.

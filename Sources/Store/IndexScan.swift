@@ -9,8 +9,8 @@ public final class IndexScan: Sendable {
     public let manifest: Manifest
     private let directory: String
     private let lock: ReaderLock?
-    /// The header of segment 0 as this program writes it.
-    private let ownHeader: [UInt8]
+    /// What the segments' headers probably say: reading their JSON takes longer than their records.
+    private let known: SegmentFormat.KnownIdentity
     private let headBytes: Int
 
     /// Opens the index with this id; throws `StoreError` `.notFound`, `.damaged`, `.newerFormat`, `.badKey` or `.io`.
@@ -21,10 +21,7 @@ public final class IndexScan: Sendable {
         manifest = try ManifestFile.load(directory: directory)
         let layout = manifest.layout
         headBytes = layout.headBytes(of: .frame)
-        ownHeader = try SegmentFormat.encode(
-            .init(
-                identity: .init(key: manifest.key, layout: layout), stream: .frame,
-                framesPerSegment: IndexWriter.framesPerSegment, number: 0))
+        known = try SegmentFormat.KnownIdentity(.init(key: manifest.key, layout: layout))
         var next = 0
         for summary in manifest.segments {
             // A frame's number has 32 bits.
@@ -172,28 +169,13 @@ public final class IndexScan: Sendable {
             try Posix.pread(descriptor, $0, offset: summary.bytes - SegmentFormat.footerBytes, path: path)
         }
         guard got == header.count, end == footer.count else { throw damaged("truncated") }
-        if !isOwn(header, number) {
-            let found = try header.withUnsafeBytes { try SegmentFormat.decodeHeader($0, path: path) }
-            guard found.number == number, found.stream == .frame else {
-                throw damaged("it is \(SegmentFormat.fileName(found.number, found.stream))")
-            }
-            guard found.identity == .init(key: manifest.key, layout: manifest.layout) else {
-                throw damaged("key or layout of another index")
-            }
+        let found = try header.withUnsafeBytes { try SegmentFormat.decodeHeader($0, path: path, known: known) }
+        guard found.number == number, found.stream == .frame else {
+            throw damaged("it is \(SegmentFormat.fileName(found.number, found.stream))")
         }
+        guard found.identity == known.identity else { throw damaged("key or layout of another index") }
         guard let (count, sum) = footer.withUnsafeBytes({ SegmentFormat.decodeFooter($0) }), count == summary.count,
             Checksum.hex(sum) == summary.checksum
         else { throw damaged("not the one in the manifest") }
-    }
-
-    /// Whether a header is byte for byte what this program writes; reading its JSON takes longer than the segment's records.
-    private func isOwn(_ header: [UInt8], _ number: Int) -> Bool {
-        header.withUnsafeBytes { found in
-            ownHeader.withUnsafeBytes { own in
-                Checksum.of(UnsafeRawBufferPointer(rebasing: found.prefix(4088))) == found.u64(4088)
-                    && Int(found.u32(24)) == number && found[..<24].elementsEqual(own[..<24])
-                    && found[28..<4088].elementsEqual(own[28..<4088])
-            }
-        }
     }
 }

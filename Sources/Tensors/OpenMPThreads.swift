@@ -13,23 +13,12 @@ enum OpenMPThreads {
 
     private static let once: Void = {
         guard getenv("OMP_WAIT_POLICY") == nil, getenv("GOMP_SPINCOUNT") == nil else { return }
-        // Signals are the other threads': those that are made now inherit the mask.
-        var (all, before) = (sigset_t(), sigset_t())
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        var thread = pthread_t()
-        pthread_create(
-            &thread, &attributes,
-            { _ in
-                let count = UInt32(clamping: sysconf(Int32(_SC_NPROCESSORS_ONLN)) + 1)
-                GOMP_parallel({ _ in }, nil, count, 0)
-                // Its threads stay as long as it does.
-                while true { pause() }
-            }, nil)
+        let thread = BackgroundThread {
+            let count = UInt32(clamping: sysconf(Int32(_SC_NPROCESSORS_ONLN)) + 1)
+            GOMP_parallel({ _ in }, nil, count, 0)
+            // Its threads stay as long as it does.
+            while true { pause() }
+        }
+        thread?.detach()
     }()
 }

@@ -57,7 +57,14 @@ import Testing
                 seconds: Double(took.components.seconds) + Double(took.components.attoseconds) * 1e-18)
         }
         var (kills, ends, resumed) = (0, 0, 0)
+        var told = 0
         while kills < asked ?? 100, ContinuousClock.now < deadline {
+            if kills >= told + 100 {
+                told = kills
+                print(
+                    "\(kills) kills, \(resumed) resumed, \((ContinuousClock.now - start).components.seconds) s, seed \(seed)"
+                )
+            }
             let kind = kinds[ends % 2]
             let tool = try Tool()
             defer { tool.remove() }

@@ -2,23 +2,7 @@ internal import Foundation
 public import Media
 internal import Models
 public import Store
-internal import Synchronization
 internal import Tensors
-
-/// Set from a signal handler or another thread; long work looks at it between frames.
-public final class Cancellation: Sendable {
-    private let flag = Atomic<Bool>(false)
-    public init() {}
-    public var isCancelled: Bool { flag.load(ordering: .relaxed) }
-    public func cancel() { flag.store(true, ordering: .relaxed) }
-
-    func check() throws {
-        if isCancelled {
-            throw LongtakeError(
-                code: .interrupted, message: "interrupted")
-        }
-    }
-}
 
 /// Indexes recordings: decode → encode → compress → pre-fuse → append, memory the same whatever the length.
 ///

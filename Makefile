@@ -19,8 +19,8 @@ test:
 	$(SWIFT) build -c release --build-tests
 	$(SWIFT) test -c release --skip-build --disable-testable-imports
 
-# 1,000 runs of `longtake index` that are killed, by time and at the worst places; `make test` has 100, or
-# as many as fit into a minute. Tens of minutes on 2 cores; it prints how long it took and the seed that repeats it.
+# 1,000 runs of `longtake index` that are killed, by time and at the worst places; `make test` has 100. Tens of minutes on 2 cores;
+# it prints how long it took and the seed that repeats it.
 crash:
 	scripts/setup --test
 	$(SWIFT) build -c release --build-tests

@@ -34,9 +34,6 @@ let package = Package(
     ],
     targets: [
         // System libraries: a module map and a shim.h each, nothing else.
-        .systemLibrary(
-            name: "CFFmpeg", pkgConfig: "libavformat libavcodec libswscale libavutil",
-            providers: [.apt(["libavformat-dev", "libavcodec-dev", "libswscale-dev"])]),
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "COpenMP", providers: [.apt(["libgomp1"])]),
@@ -44,6 +41,8 @@ let package = Package(
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CKernels", cSettings: strictC),
+        // FFmpeg's headers (libavformat-dev, libavcodec-dev, libswscale-dev); the libraries are loaded when they are needed.
+        .target(name: "CFFmpeg", cSettings: strictC),
 
         // Leaves: none of them knows another one, except that models are made of tensors.
         .target(

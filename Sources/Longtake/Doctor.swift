@@ -65,6 +65,10 @@ public struct DoctorReport: Sendable, Codable {
             problems.append(
                 Problem(what: "less than 2 GiB free for the cache", fix: "set LONGTAKE_CACHE_DIR to a larger disk"))
         }
+        if let missing = MediaLibraries.missing {
+            problems.append(
+                Problem(what: "FFmpeg's libraries cannot be loaded: \(missing)", fix: "apt-get install ffmpeg"))
+        }
         if !Backend.hasOneDNN {
             problems.append(
                 Problem(

@@ -172,5 +172,9 @@ extension MediaError {
 
     static func worker(_ what: String) -> Self { .init(code: .worker, message: "decode worker: \(what)") }
 
+    static func missingLibrary(_ what: String) -> Self {
+        worker("FFmpeg's libraries cannot be loaded (\(what)); install them (apt-get install ffmpeg)")
+    }
+
     static func library(_ what: String) -> Self { .init(code: .worker, message: "libav: \(what)") }
 }

@@ -4,7 +4,7 @@ import Testing
 
 /// Runs that are killed, at any time and at the places where it would hurt most.
 ///
-/// LONGTAKE_CRASHES says how many; otherwise 100, or as many as fit into a minute. LONGTAKE_CRASH_SEED repeats a run.
+/// LONGTAKE_CRASHES says how many; otherwise 100. LONGTAKE_CRASH_SEED repeats a run.
 @Suite struct CrashTests {
     private static let points = [
         "record-written", "footer-written", "file-synced", "file-verified", "patches-linked", "segment-linked",
@@ -38,11 +38,10 @@ import Testing
 
     @Test func `killed at any time, what was sealed is whole and the end is the same`() throws {
         let environment = ProcessInfo.processInfo.environment
-        let asked = environment["LONGTAKE_CRASHES"].flatMap(Int.init)
+        let asked = environment["LONGTAKE_CRASHES"].flatMap(Int.init) ?? 100
         let seed = environment["LONGTAKE_CRASH_SEED"].flatMap(UInt64.init) ?? UInt64(Date().timeIntervalSince1970)
         var random = Random(state: seed)
         let start = ContinuousClock.now
-        let deadline = start + (asked == nil ? .seconds(60) : .seconds(24 * 3600))
         let video = try Fixtures.video.get()
         // Two whole segments and a short one.
         let kinds = try [["--keep", "patches"], ["--keep", "tokens"]].map { keep in
@@ -58,12 +57,13 @@ import Testing
         }
         var (kills, ends, resumed) = (0, 0, 0)
         var told = 0
-        while kills < asked ?? 100, ContinuousClock.now < deadline {
+        while kills < asked {
             if kills >= told + 100 {
                 told = kills
                 print(
                     "\(kills) kills, \(resumed) resumed, \((ContinuousClock.now - start).components.seconds) s, seed \(seed)"
                 )
+                fflush(nil)
             }
             let kind = kinds[ends % 2]
             let tool = try Tool()
@@ -119,7 +119,7 @@ import Testing
             for (name, data) in kind.wanted { try #require(found[name] == data, "seed \(seed): \(name) differs") }
             ends += 1
         }
-        #expect(kills > 0 && resumed > 0)
+        #expect(resumed > 0)
         let took = ContinuousClock.now - start
         print("crashes: \(kills) kills, \(ends) indexes made of them, \(took.components.seconds) s, seed \(seed)")
     }

@@ -26,6 +26,31 @@ import Testing
         }
     }
 
+    @Test func `without FFmpeg's libraries what is indexed is asked, and a recording says what to install`() throws {
+        var tool = try Tool()
+        defer { tool.remove() }
+        let video = try Fixtures.video.get()
+        try #require(tool.run("index", video, "--quiet").status == 0)
+        let id = try #require(tool.run("ls", "-q").text.split(separator: "\n").first.map(String.init))
+        // The dynamic linker takes the first file of that name, even one that is no library.
+        for version in 50...70 {
+            try Data().write(to: tool.folder.appending(path: "libavutil.so.\(version)"))
+        }
+        tool.environment["LD_LIBRARY_PATH"] = tool.folder.path
+        let answer = try tool.run("ask", id, "What is it?", "--max-tokens", "4")
+        #expect(answer.status == 0, "\(answer.errors)")
+        for arguments in [["index", video, "--force"], ["ask", "--image", video, "What is it?"]] {
+            let refused = try tool.run(arguments)
+            #expect(refused.status == 1, "\(refused.text) \(refused.errors)")
+            #expect(
+                refused.errors.contains("libavutil.so") && refused.errors.contains("apt-get install ffmpeg"),
+                "\(refused.errors)")
+        }
+        #expect(try tool.run("doctor").text.contains("apt-get install ffmpeg"))
+        // The index is still there.
+        #expect(try tool.run("ls", "-q").text.contains(id))
+    }
+
     private static let hasDisassembler = FileManager.default.isExecutableFile(atPath: "/usr/bin/objdump")
 
     /// What the compiler was not told to use it must not use: an older CPU would end the program.

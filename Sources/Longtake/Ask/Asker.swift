@@ -122,20 +122,23 @@ public final class Asker {
         for (place, question) in questions.enumerated() {
             let focus = question.focus.count(after: answers[place].fusion)
             let fused = FusedPrompt(text: group.texts[place], visionTokens: reader.count, readTokens: reader.read)
-            // Words that may yet be replaced are not said before they are final.
-            let live = focus == nil && !question.mustBeSeen
+            // Words that may yet be replaced are not said before they are final: those of a first look, and what must be seen.
+            func say(_ words: String) -> Bool { question.mustBeSeen || onText(place, words) }
+            var isSaid = focus == nil
             let look = try speak(question, fused, reader, shared: prefix.cache, answer: &answers[place], since: start) {
                 progress(0.9 + 0.1 * $0)
             } onText: {
-                live ? onText(place, $0) : true
+                isSaid ? say($0) : true
             }
             judge(&answers[place], look, question, source)
             if let focus {
-                try lookAgain(
+                isSaid = try lookAgain(
                     question, prompts[place], source, reader, prefix, look: look, count: focus,
-                    answer: &answers[place], since: start)
+                    answer: &answers[place], since: start, onText: say)
             }
-            if !live, !answers[place].answer.isEmpty { _ = onText(place, answers[place].answer) }
+            if !isSaid || question.mustBeSeen, !answers[place].answer.isEmpty {
+                _ = onText(place, answers[place].answer)
+            }
             try onAnswer(place, answers[place])
             start = clock.now
         }

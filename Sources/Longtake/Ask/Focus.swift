@@ -45,18 +45,18 @@ extension Asker {
     /// Asks again with the frames that the first answer looked at most as fusion frames of the question.
     ///
     /// What comes before the recording's place stays fused as it was, and so does what the language model knows of the frames.
-    /// Frames without patches are left out; where none has them, the first answer stays and a note says so.
+    /// Frames without patches are left out; where none has them, the first answer stays and a note says so: false then.
     func lookAgain(
         _ question: Question, _ prompt: Prompt, _ source: Source, _ reader: TokenReader, _ prefix: Prefix, look: Look,
-        count: Int, answer: inout Answer, since start: ContinuousClock.Instant
-    ) throws {
+        count: Int, answer: inout Answer, since start: ContinuousClock.Instant, onText: (String) -> Bool
+    ) throws -> Bool {
         let clock = ContinuousClock()
         let before = clock.now
         let (chosen, failure) = try readable(look.all, source, count: count)
         guard !chosen.isEmpty else {
             answer.notes.append(
                 "focus: no second look, for no frame has its patches: \(failure ?? "no frame was looked at")")
-            return
+            return false
         }
         let first = answer
         let group = try PromptGroup([prompt.ids], model: loaded.llava)
@@ -67,8 +67,8 @@ extension Asker {
         let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
         answer.answer = ""
         answer.said = nil
-        let again = try speak(question, fused, reader, shared: prefix.cache, answer: &answer, since: start) { _ in true
-        }
+        let again = try speak(
+            question, fused, reader, shared: prefix.cache, answer: &answer, since: start, onText: onText)
         judge(&answer, again, question, source)
         var summary = FocusSummary(
             frames: chosen.map { source.numbers[$0] }, answer: first.answer, tokenIDs: first.tokenIDs,
@@ -78,6 +78,7 @@ extension Asker {
         if answer.evidence != first.evidence { summary.changed.append("evidence") }
         if answer.found != first.found { summary.changed.append("found") }
         answer.focus = summary
+        return true
     }
 
     /// The `count` frames that were looked at most and have their patches, ascending; and why one had none.

@@ -50,6 +50,12 @@ extension PictureError {
             "The \(format) picture stores its pixels as \(layout), which is not supported. "
                 + "Save it as an 8-bit RGB picture.")
     }
+    static func noLibrary(_ missing: String) -> PictureError {
+        PictureError(
+            .unsupported,
+            "Pictures need FFmpeg's libraries, which cannot be loaded (\(missing)). Install them (apt-get install ffmpeg)."
+        )
+    }
     static func noCodec(_ format: String) -> PictureError {
         PictureError(
             .unsupported, "This computer's FFmpeg library has no \(format) codec. Install a complete libavcodec.")

@@ -34,6 +34,7 @@ public enum StillPicture {
     }
 
     private static func decodedFrame(_ bytes: [UInt8], _ header: PictureHeader) throws -> StillFrame {
+        if let missing = MediaLibraries.missing { throw PictureError.noLibrary(missing) }
         let name = header.format.rawValue
         let identifier =
             switch header.format {
@@ -66,6 +67,7 @@ public enum StillPicture {
         guard let width = Int32(exactly: image.width), let height = Int32(exactly: image.height) else {
             throw PictureError.notEncoded("its size is too large")
         }
+        if let missing = MediaLibraries.missing { throw PictureError.noLibrary(missing) }
         guard let codec = avcodec_find_encoder(AV_CODEC_ID_PNG) else { throw PictureError.noCodec("PNG") }
         let context = try StillCodecContext(codec)
         context.raw.pointee.width = width

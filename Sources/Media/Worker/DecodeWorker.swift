@@ -15,10 +15,12 @@ public enum DecodeWorker {
 
     /// Decodes and returns the exit status: 0 when all was said over the pipe, even a refusal.
     public static func main(request json: String, parent: Int32) -> Int32 {
-        av_log_set_level(AV_LOG_QUIET)
         signal(SIGPIPE, SIG_IGN)
         let output = WorkerOutput(descriptor: pipeDescriptor)
         do {
+            // No file can be opened any more once the filter is there.
+            if let missing = MediaLibraries.missing { throw MediaError.missingLibrary(missing) }
+            av_log_set_level(AV_LOG_QUIET)
             let request = try JSONDecoder().decode(FrameRequest.self, from: Data(json.utf8))
             var status = stat()
             guard fstat(fileDescriptor, &status) == 0 else { throw MediaError.cannotRead("no file is open") }

@@ -10,6 +10,10 @@
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 
+// Loads the libraries: no other function may be called before it. Later calls cost nothing; threads may call it at the same
+// time. Null when all are there, otherwise what the dynamic linker says is missing.
+const char *lt_ffmpeg_load(void);
+
 // Swift does not import function-like macros.
 static inline int lt_averror(int code) { return AVERROR(code); }
 static const int lt_averror_eof = AVERROR_EOF;

@@ -1,7 +1,7 @@
 internal import Glibc
 public import Tensors
 
-/// Rotary position embedding: cosines and sines of position × frequency, grown on demand.
+/// Rotary position embedding: cosines and sines of position × frequency, computed when asked for.
 ///
 /// Angles are computed in float32, as the reference does: at position 90,000 that matters more than any other rounding.
 /// Source: spec section 7; `rope_theta`, `rope_scaling`.
@@ -11,7 +11,7 @@ public final class RotaryEmbedding {
     private let half: Int
     private var cosines = Buffer<Float>(count: 0)
     private var sines = Buffer<Float>(count: 0)
-    private var filled = 0
+    private var known = 0..<0
 
     public init(_ config: RopeConfig, headSize: Int) {
         half = headSize / 2
@@ -33,23 +33,23 @@ public final class RotaryEmbedding {
         return (1 - t) * frequency / factor + t * frequency
     }
 
-    /// The angles of `count` rows from position `start` on; valid until a later call asks beyond what is filled.
+    /// The angles of `count` rows from position `start` on; valid until a call asks for rows that are not among the last computed.
     public func rotation(from start: Int, count: Int) -> Rotation {
-        let end = start + count
-        if end > filled {
-            let capacity = max(end, 2 * filled, 256)
-            cosines.reserve(capacity * half)
-            sines.reserve(capacity * half)
-            for position in 0..<capacity {
+        if !(known.lowerBound <= start && start + count <= known.upperBound) {
+            // The rows of the next tokens too. Behind hours of frames what comes before would cost more than the answer's prefill.
+            known = start..<start + max(count, 256)
+            cosines.reserve(known.count * half)
+            sines.reserve(known.count * half)
+            for position in known {
+                let row = (position - start) * half
                 for k in 0..<half {
                     let angle = Float(position) * frequencies[k]
-                    cosines.pointer[position * half + k] = cosf(angle)
-                    sines.pointer[position * half + k] = sinf(angle)
+                    cosines.pointer[row + k] = cosf(angle)
+                    sines.pointer[row + k] = sinf(angle)
                 }
             }
-            filled = capacity
         }
-        return Rotation(
-            cosines: cosines.pointer + start * half, sines: sines.pointer + start * half, rows: count, half: half)
+        let first = (start - known.lowerBound) * half
+        return Rotation(cosines: cosines.pointer + first, sines: sines.pointer + first, rows: count, half: half)
     }
 }

@@ -56,6 +56,24 @@ extension LongtakeTests {
 
         private struct Gone: Error {}
 
+        /// The first look's words are never said; the second one's come as they are found, unless they must be seen to count.
+        @Test(arguments: [false, true]) func theSecondLookSpeaksAsItGoes(_ mustBeSeen: Bool) throws {
+            let folder = try Folder()
+            let analyzer = Analyzer(model: try nano(), library: try folder.library())
+            let source = try Self.source(analyzer, folder)
+            var question = asked(.frames(3))
+            question.mustBeSeen = mustBeSeen
+            var pieces: [String] = []
+            let answer = try Asker(analyzer.model).ask(question, of: source) { _ in
+            } onText: {
+                pieces.append($0)
+                return false
+            }
+            #expect(answer.focus?.tokenIDs.isEmpty == false && pieces == [answer.answer])
+            // Who does not want more of it ends it with its first word.
+            #expect((answer.stop == "cancelled") == !mustBeSeen, "\(answer.stop)")
+        }
+
         @Test func framesWithoutPatchesAreLeftOut() throws {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())

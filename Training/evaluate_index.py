@@ -105,6 +105,7 @@ def evidence(args: argparse.Namespace) -> dict:
 
 SETTINGS = {
     "64 fusion frames, one look": ["--focus", "off"],
+    "64 fusion frames, a second look at 16 where not certain": ["--focus", "auto"],
     "64 fusion frames, a second look at 16": ["--focus", "16"],
     "64 fusion frames, a second look at 64": ["--focus", "64"],
     "all frames fused, one look": ["--focus", "off", "--fusion", "exact"],
@@ -114,7 +115,7 @@ SETTINGS = {
 def focus(args: argparse.Namespace) -> dict:
     right = {name: 0 for name in SETTINGS}
     seconds = {name: [] for name in SETTINGS}
-    count = 0
+    count = not_certain = 0
     for file, asked in long_recordings(args, "focus", 10_800):
         library = Library(args, file.stem)
         library.run("index", str(file), "--no-progress")
@@ -124,9 +125,11 @@ def focus(args: argparse.Namespace) -> dict:
             answers = library.ask(file, asked, *options)
             seconds[name].append((time.time() - start) / len(asked))
             right[name] += sum(questions.is_right(q, a["answer"]) for q, a in zip(asked, answers))
+            if "auto" in options:
+                not_certain += sum("focus" in a for a in answers)
         library.close()
-        print(f"{file.name}: {right} of {count}", flush=True)
-    return {"asked": count, "right": {name: share(n, count) for name, n in right.items()},
+        print(f"{file.name}: {right} of {count}, {not_certain} not certain", flush=True)
+    return {"asked": count, "not certain": share(not_certain, count), "right": {name: share(n, count) for name, n in right.items()},
             "seconds per question": {name: round(sum(s) / len(s), 3) for name, s in seconds.items()}}
 
 

@@ -81,7 +81,7 @@ def latency(_: argparse.Namespace) -> None:
     program.read("index", DESK, *program.places)
     ident = program.recording()
     things = ["star", "circle", "triangle", "square", "ring"]
-    for name, options in [("one look", ["--focus", "off"]), ("with a second look", [])]:
+    for name, options in [("as is", []), ("one look", ["--focus", "off"]), ("a second look", ["--focus", "16"])]:
         first, whole = [], []
         for turn in range(21):
             # Another question each time: nothing but what all share is kept.

@@ -15,6 +15,8 @@ public struct Buffer<Element: BitwiseCopyable>: ~Copyable {
 
     deinit { free(pointer) }
 
+    private static var hugePage: Int { 2 << 20 }
+
     /// Makes room for `wanted` elements; the contents are lost when the buffer moves.
     public mutating func reserve(_ wanted: Int) {
         guard wanted > count else { return }
@@ -26,10 +28,13 @@ public struct Buffer<Element: BitwiseCopyable>: ~Copyable {
     private static func allocate(_ count: Int) -> UnsafeMutablePointer<Element> {
         var raw: UnsafeMutableRawPointer?
         let bytes = max(count, 1) * MemoryLayout<Element>.stride
-        guard posix_memalign(&raw, 64, (bytes + 63) & ~63) == 0, let raw else {
+        let isLarge = bytes >= hugePage
+        guard posix_memalign(&raw, isLarge ? hugePage : 64, (bytes + 63) & ~63) == 0, let raw else {
             // Preflight refuses what cannot fit; past it the kernel kills before malloc fails.
             preconditionFailure("out of memory: \(bytes) bytes")
         }
+        // One fault instead of 512; a kernel without huge pages refuses, which changes nothing else.
+        if isLarge { madvise(raw, bytes & ~(hugePage - 1), MADV_HUGEPAGE) }
         return raw.assumingMemoryBound(to: Element.self)
     }
 }

@@ -35,4 +35,27 @@ import Testing
             #expect(answers == recording.questions.map(\.answer), "\(recording.file)")
         }
     }
+
+    @Test func `a first answer that is certain is not looked at again`() throws {
+        let recording = try #require(try Self.recordings.get().first)
+        let tool = try Tool()
+        defer { tool.remove() }
+        func ask(_ options: [String]) throws -> [[String: Any]] {
+            let result = try tool.run(
+                ["ask", Self.folder + recording.file] + recording.questions.map(\.text) + [
+                    "--model", Self.repository + "/Models/nano", "--fusion-frames", "4", "--json",
+                ] + options)
+            try #require(result.status == 0, "\(result.errors)")
+            return try result.lines()
+        }
+        let answers = try ask([])
+        for answer in answers {
+            let first = answer["focus"] as? [String: Any]
+            let certainty = try #require((first ?? answer)["certainty"] as? Double)
+            #expect((first == nil) == (certainty >= 0.9), "\(answer)")
+        }
+        #expect(answers.contains { $0["focus"] == nil })
+        // Who asks for a second look gets it.
+        #expect(try ask(["--focus", "2"]).allSatisfy { $0["focus"] != nil })
+    }
 }

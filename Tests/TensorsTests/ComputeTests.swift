@@ -28,7 +28,7 @@ import Testing
         let values = Rows(rows, columns, seed: seed)
         let bytes = UnsafeRawBufferPointer(start: values.buffer.pointer, count: rows * columns * 4)
         let tensor = StoredTensor(name: "w", type: .f32, shape: [rows, columns], bytes: bytes, owner: values)
-        return (try #require(Matrix(tensor, as: type, kernels: compute.kernels)), values)
+        return (try #require(Matrix(tensor, as: type, compute: compute)), values)
     }
 
     func activate(_ x: Double, _ activation: Activation) -> Double {

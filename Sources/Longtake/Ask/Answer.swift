@@ -81,6 +81,8 @@ public struct Answer: Sendable, Codable {
     public var found: Bool
     /// The share of attention that was on frames, 0 to 1; nil where the model has no heads trained to show it.
     public var foundScore: Double?
+    /// The probability of the likeliest next token where it was least, 0 to 1; nil where the model said nothing.
+    public var certainty: Double?
     /// What the answer was read from, the strongest first; empty when it was read from no frame.
     public var evidence: [Evidence] = []
     /// How much each frame looked at was looked at; not in the JSON.
@@ -113,7 +115,8 @@ public struct Answer: Sendable, Codable {
         case question, answer, said, caution
         case tokenIDs = "token_ids"
         case foundScore = "found_score"
-        case found, evidence, recording, frames, range, segment, fusion, reused, focus, stop, timings, model, created,
+        case found, certainty, evidence, recording, frames, range, segment, fusion, reused, focus, stop, timings, model,
+            created,
             notes
         case thumbnails
     }

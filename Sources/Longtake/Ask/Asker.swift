@@ -131,7 +131,7 @@ public final class Asker {
                 isSaid ? say($0) : true
             }
             judge(&answers[place], look, question, source)
-            if let focus {
+            if let focus, !question.focus.isContent(with: answers[place]) {
                 isSaid = try lookAgain(
                     question, prompts[place], source, reader, prefix, look: look, count: focus,
                     answer: &answers[place], since: start, onText: say)
@@ -177,8 +177,9 @@ public final class Asker {
         let result = try model.language.answer(
             fused, sampling: question.sampling, maxTokens: question.maxTokens, stopIDs: loaded.stopIDs, shared: shared,
             watch: watch, progress: { progress(Double($0) / Double(max(fused.count, 1))) }
-        ) { id, _ in
+        ) { id, logits in
             if reader.failure != nil { return false }
+            answer.certainty = min(answer.certainty ?? 1, Sampler.certainty(logits))
             if firstToken == nil { firstToken = clock.now }
             let piece = stream.append(id)
             if !piece.isEmpty {

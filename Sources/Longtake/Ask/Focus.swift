@@ -4,7 +4,7 @@ internal import Tensors
 
 /// Whether an answer is given a second time, fused with the frames that the first one was read from.
 public enum FocusMode: Sendable, Equatable {
-    /// Where the fusion frames of the first answer were a sample.
+    /// Where the fusion frames of the first answer were a sample, and a word of it was not certain.
     case automatic
     case off
     /// Always, with at most so many frames.
@@ -13,7 +13,10 @@ public enum FocusMode: Sendable, Equatable {
     /// Few enough that at full size their patches are computed in seconds.
     public static let defaultFrames = 16
 
-    /// How many frames the second look takes; nil: there is none.
+    /// A first answer each of whose words was at least so probable is not looked at again.
+    public static let certain = 0.9
+
+    /// The most frames that a second look takes; nil: there will be none, whatever the first answer is.
     func count(after fusion: FusionSummary) -> Int? {
         switch self {
         case .automatic: fusion.frames < fusion.of ? Self.defaultFrames : nil
@@ -21,6 +24,9 @@ public enum FocusMode: Sendable, Equatable {
         case .frames(let count): count > 0 ? count : nil
         }
     }
+
+    /// Whether the first answer is good enough.
+    func isContent(with first: Answer) -> Bool { self == .automatic && first.certainty ?? 0 >= Self.certain }
 }
 
 /// The first of two answers, and what the second look changed.
@@ -31,12 +37,13 @@ public struct FocusSummary: Sendable, Codable, Equatable {
     public let tokenIDs: [Int32]
     public let found: Bool
     public let evidence: [Evidence]
+    public let certainty: Double?
     public let fusion: FusionSummary
     /// Which of `answer`, `evidence` and `found` are others now.
     public var changed: [String] = []
 
     private enum CodingKeys: String, CodingKey {
-        case frames, answer, found, evidence, fusion, changed
+        case frames, answer, found, evidence, certainty, fusion, changed
         case tokenIDs = "token_ids"
     }
 }
@@ -67,13 +74,14 @@ extension Asker {
         let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
         answer.answer = ""
         answer.said = nil
+        answer.certainty = nil
         let again = try speak(
             question, fused, reader, shared: prefix.cache, answer: &answer, since: start, onText: onText)
         judge(&answer, again, question, source)
         var summary = FocusSummary(
             frames: chosen.map { source.numbers[$0] }, answer: first.answer, tokenIDs: first.tokenIDs,
             found: first.found,
-            evidence: first.evidence, fusion: first.fusion)
+            evidence: first.evidence, certainty: first.certainty, fusion: first.fusion)
         if answer.answer != first.answer { summary.changed.append("answer") }
         if answer.evidence != first.evidence { summary.changed.append("evidence") }
         if answer.found != first.found { summary.changed.append("found") }

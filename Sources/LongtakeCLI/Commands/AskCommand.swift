@@ -44,7 +44,7 @@ struct AskCommand: ParsableCommand {
     @Option(
         help: """
             A second look: answer again with the N frames that the first answer was read from. auto (the default): where \
-            the first look was a sample; off; or N. (env: LONGTAKE_FOCUS)
+            the first look was a sample and its answer not certain; off; or N. (env: LONGTAKE_FOCUS)
             """)
     var focus: String?
 

@@ -27,6 +27,12 @@ public struct Sampler {
         generator = SplitMix64(state: sampling.seed)
     }
 
+    /// The probability of the likeliest token, whatever is chosen.
+    public static func certainty(_ logits: UnsafeBufferPointer<Float>) -> Double {
+        guard let top = logits.max() else { return 0 }
+        return 1 / logits.reduce(0) { $0 + exp(Double($1 - top)) }
+    }
+
     /// - Throws: `ModelError.notANumber` when a logit is not finite.
     public mutating func next(_ logits: UnsafeBufferPointer<Float>) throws -> Int32 {
         var best = 0

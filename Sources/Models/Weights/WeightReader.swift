@@ -30,7 +30,7 @@ public struct WeightReader {
         _ name: String, _ shape: [Int], as type: WorkType? = nil
     ) throws -> Matrix {
         let tensor = try tensor(name, shape)
-        guard let matrix = Matrix(tensor, as: type ?? compute.precision, kernels: compute.kernels) else {
+        guard let matrix = Matrix(tensor, as: type ?? compute.precision, compute: compute) else {
             throw ModelError(
                 code: .unsupported, message: "tensor \(prefix + name) is stored as \(tensor.type.rawValue)")
         }

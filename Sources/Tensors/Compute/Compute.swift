@@ -32,6 +32,7 @@ public final class Compute {
     let probabilities = Scratch()
     let watchedScores = Scratch()
     let watchedQuery = Scratch()
+    let weights = WeightMemory()
 
     /// - Parameters:
     ///   - backend: nil takes oneDNN where the build has it and OpenBLAS otherwise.

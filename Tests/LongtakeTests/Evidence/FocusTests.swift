@@ -46,6 +46,12 @@ extension LongtakeTests {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             #expect(try analyzer.ask(asked(.automatic), about: Shared.video).focus == nil)
+            // Behind one, a model of random weights is certain of nothing.
+            var sampled = asked(.automatic)
+            sampled.fusionFrames = 4
+            let first = try #require(try analyzer.ask(sampled, about: Shared.video).focus)
+            let certainty = try #require(first.certainty)
+            #expect(certainty > 0 && certainty < FocusMode.certain)
         }
 
         private static func source(_ analyzer: Analyzer, _ folder: Folder) throws -> Asker.Source {

@@ -115,9 +115,7 @@ public struct Answer: Sendable, Codable {
         case question, answer, said, caution
         case tokenIDs = "token_ids"
         case foundScore = "found_score"
-        case found, certainty, evidence, recording, frames, range, segment, fusion, reused, focus, stop, timings, model,
-            created,
-            notes
-        case thumbnails
+        case found, certainty, evidence, recording, frames, range, segment, fusion, reused, focus, stop, timings, model
+        case created, notes, thumbnails
     }
 }

@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 // The libraries call each other's functions, not these.
 #pragma GCC visibility push(hidden)

@@ -61,16 +61,10 @@ final class SmallDisk {
 extension Tool {
     /// Runs a script of the shell, `$TOOL` being the program; output and errors are pipes, which no limit of a file's size meets.
     func shell(_ script: String, _ arguments: [String] = [], input: FileHandle? = nil) throws -> Result {
-        let process = Process()
-        process.executableURL = URL(filePath: "/bin/sh")
-        process.arguments = ["-c", script, "sh"] + arguments
-        process.environment = environment.merging(["TOOL": Self.executable.path]) { $1 }
-        process.currentDirectoryURL = folder
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = errors
-        process.standardInput = input ?? FileHandle.nullDevice
-        try process.run()
+        var tool = self
+        tool.environment["TOOL"] = Self.executable.path
+        let (process, output, errors) = try tool.start(
+            ["-c", script, "sh"] + arguments, input: input, program: URL(filePath: "/bin/sh"))
         return try Self.result(of: process, output, errors)
     }
 

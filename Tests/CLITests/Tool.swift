@@ -56,9 +56,11 @@ struct Tool {
     func remove() { try? FileManager.default.removeItem(at: folder) }
     func path(_ name: String) -> String { folder.appending(path: name).path }
 
-    func start(_ arguments: [String], input: FileHandle? = nil) throws -> (Process, output: Pipe, errors: Pipe) {
+    func start(
+        _ arguments: [String], input: FileHandle? = nil, program: URL = Tool.executable
+    ) throws -> (Process, output: Pipe, errors: Pipe) {
         let process = Process()
-        process.executableURL = Self.executable
+        process.executableURL = program
         process.arguments = arguments
         process.environment = environment
         process.currentDirectoryURL = folder

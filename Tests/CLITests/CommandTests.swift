@@ -134,7 +134,10 @@ import Testing
         defer { tool.remove() }
         let report = try tool.run("doctor", "--json").object()
         let peaks = try #require(report["peaks"] as? [[String: Any]])
-        #expect(peaks.contains { $0["precision"] as? String == "f32" && $0["backend"] as? String == "openblas" })
+        for precision in ["f32", "bf16"] {
+            #expect(
+                peaks.contains { $0["precision"] as? String == precision && $0["backend"] as? String == "openblas" })
+        }
         #expect(peaks.allSatisfy { $0["gigaflops"] as? Double ?? 0 > 0 })
         #expect((report["libraries"] as? [String: String])?["libavcodec"] != nil)
         // A cache others may write to is a problem with a fix.

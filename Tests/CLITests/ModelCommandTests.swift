@@ -112,9 +112,6 @@ import Testing
         if backend == "onednn", libraries?["onednn"] == nil {
             #expect(result.status == 64, "a build without oneDNN")
             #expect(result.errors.lowercased().contains("onednn"))
-        } else if precision == "bf16", backend == "openblas" {
-            #expect(result.status == 64)
-            #expect(result.errors.contains("bf16"))
         } else {
             #expect(result.status == 0, "\(result.errors)")
         }

@@ -4,7 +4,7 @@ internal import Store
 
 /// How a model is loaded and computed with.
 public struct ModelSettings: Sendable {
-    /// nil: f32 where the weights then stay small (exactness costs nothing there), bf16 beyond, where the CPU has it.
+    /// nil: f32 where the weights then stay small (exactness costs nothing there), bf16 beyond, where they are stored in 16 bits.
     public var precision: WorkType?
     /// nil: oneDNN where the build has it.
     public var backend: Backend?
@@ -77,9 +77,6 @@ public struct ModelSettings: Sendable {
     /// The precision for a checkpoint of so many parameters, stored in so many bits each.
     func resolvedPrecision(parameters: Int, storedInHalves: Bool) -> WorkType {
         if let precision { return precision }
-        guard storedInHalves, parameters * 4 >= Self.smallModelBytes else { return .f32 }
-        // oneDNN has bf16 products from AVX-512 on.
-        guard Kernels.available.contains("avx512") else { return .f32 }
-        return (backend ?? (Backend.hasOneDNN ? .oneDNN : .openBLAS)) == .oneDNN ? .bf16 : .f32
+        return storedInHalves && parameters * 4 >= Self.smallModelBytes ? .bf16 : .f32
     }
 }

@@ -10,7 +10,6 @@ public enum Backend: String, Sendable, CaseIterable {
 public struct ComputeError: Error, CustomStringConvertible, Sendable {
     public enum Code: String, Sendable {
         case backendMissing = "backend_missing"
-        case unsupportedPrecision = "unsupported_precision"
         case unknownInstructionSet = "unknown_instruction_set"
         case libraryFailed = "library_failed"
     }
@@ -37,7 +36,7 @@ public final class Compute {
     /// - Parameters:
     ///   - backend: nil takes oneDNN where the build has it and OpenBLAS otherwise.
     ///   - instructionSet: name of a kernel table; nil takes the best. A name this CPU lacks is an error.
-    /// - Throws: `ComputeError` when the backend cannot be loaded or does not know `precision`.
+    /// - Throws: `ComputeError` when the backend cannot be loaded.
     public init(
         precision: WorkType, backend: Backend? = nil, threads: Int, instructionSet: String? = nil
     ) throws {
@@ -52,19 +51,16 @@ public final class Compute {
         workers = Workers(threadCount: threads)
         let chosen = backend ?? (Backend.hasOneDNN ? .oneDNN : .openBLAS)
         self.backend = chosen
-        products = try Self.makeProducts(chosen, precision: precision, kernels: kernels, threads: workers.threadCount)
+        let made = try Self.makeProducts(chosen, kernels: kernels, threads: workers.threadCount)
+        // oneDNN has bf16 products from AVX-512 on, OpenBLAS none.
+        let isNative = chosen == .oneDNN && kernels.name.hasPrefix("avx512")
+        products =
+            precision == .f32 || isNative ? made : WideningProducts(made, kernels: kernels, workers: workers)
     }
 
-    private static func makeProducts(
-        _ backend: Backend, precision: WorkType, kernels: Kernels, threads: Int
-    ) throws -> any Products {
+    private static func makeProducts(_ backend: Backend, kernels: Kernels, threads: Int) throws -> any Products {
         switch backend {
         case .openBLAS:
-            guard precision == .f32 else {
-                throw ComputeError(
-                    code: .unsupportedPrecision,
-                    message: "OpenBLAS computes in f32 only: use --precision f32, or install libdnnl-dev for bf16")
-            }
             return try OpenBLASProducts(kernels: kernels, threads: threads)
         case .oneDNN:
             #if OneDNN

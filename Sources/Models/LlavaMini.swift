@@ -144,8 +144,9 @@ public final class LlavaMini {
     /// Fuses texts with known frames, behind what is known of them.
     ///
     /// - Parameter tails: how prompts go on, each [T, H].
+    ///   - frames: which of the known ones, B.
     /// - Returns: each tail's fused rows [B · T, H]; valid until the next call.
-    public func follow(_ tails: [Block], behind known: FusedFrames, frames: Range<Int>) -> [Block] {
+    public func follow(_ tails: [Block], behind known: FusedFrames, frames: [Int]) -> [Block] {
         let copies = spread(tails, frames: frames.count)
         prefusion.follow(copies, behind: known, frames: frames)
         return copies

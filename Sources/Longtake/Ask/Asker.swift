@@ -79,7 +79,7 @@ public final class Asker {
     ///
     /// The time of what is shared counts as the first answer's.
     /// - Parameters:
-    ///   - questions: with the same fusion mode; the source has the frames of their range.
+    ///   - questions: to be fused alike; the source has the frames of their range.
     ///   - progress: fraction done of the work before the first token of the next answer.
     ///   - onText: gets the question's place and the answer's text as it comes; returning false ends that answer.
     ///   - onAnswer: gets each answer when it is complete.
@@ -108,12 +108,14 @@ public final class Asker {
         let reader = TokenReader(source, model: model)
         let frames = fusionFrames(source, first.fusion, most: first.fusionFrames)
         let room = zip(prompts, questions).map { $0.ids.count + $1.maxTokens }.max() ?? 0
-        let prefix = try prefix(group, source, reader, prompts[0].ids, frames: frames, room: room) {
+        let prefix = try prefix(
+            group, source, reader, prompts[0].ids, frames: frames, enough: first.fusionError, room: room
+        ) {
             progress(0.9 * $0)
         }
         for place in answers.indices {
             answers[place].fusion = FusionSummary(
-                frames: prefix.fusionFrames, of: source.times.count,
+                frames: group.texts[place].frameCount, of: source.times.count,
                 relativeStandardError: group.texts[place].relativeStandardError(population: source.times.count))
         }
         for place in answers.indices { answers[place].reused = prefix.wasKept || place > 0 }

@@ -81,7 +81,7 @@ public final class Conversation {
         let tokens = TokenReader(source, model: loaded.llava)
         let prefix = try share(group, prompt.ids, tokens, question) { progress(0.9 * $0) }
         answer.fusion = FusionSummary(
-            frames: prefix.fusionFrames, of: source.times.count,
+            frames: group.texts[0].frameCount, of: source.times.count,
             relativeStandardError: group.texts[0].relativeStandardError(population: source.times.count))
         answer.reused = prefix.wasKept
         answer.timings.fuse = (clock.now - start).seconds - prefix.prefillSeconds
@@ -104,18 +104,21 @@ public final class Conversation {
     }
 
     /// What all turns share; from the second on only their text is fused.
+    ///
+    /// Always with the whole sample: turns go on behind what earlier ones left, so those must have been fused with the same frames.
     private func share(
         _ group: PromptGroup, _ ids: [Int32], _ tokens: TokenReader, _ question: Question, progress: (Double) -> Void
     ) throws -> Prefix {
         if var prefix, let fused = prefix.fused, group.restore(prefix.head) {
-            asker.follow(group, fused, times: prefix.times)
+            asker.follow(group, fused, times: prefix.times, of: source.times.count, enough: 0)
             prefix.prefillSeconds = 0
             prefix.wasKept = true
             return prefix
         }
         let frames = asker.fusionFrames(source, question.fusion, most: question.fusionFrames)
         let made = try asker.prefix(
-            group, source, tokens, ids, frames: frames, room: ids.count + question.maxTokens, progress: progress)
+            group, source, tokens, ids, frames: frames, enough: 0, room: ids.count + question.maxTokens,
+            progress: progress)
         if known == nil { known = (Array(ids.prefix(group.sharedIDs)), made.cache) }
         prefix = made
         return made

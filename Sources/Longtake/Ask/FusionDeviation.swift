@@ -25,11 +25,14 @@ extension Asker {
         let prompts = try questions.map { try loaded.prompt($0.text).ids }
         let (some, all) = (try PromptGroup(prompts, model: model), try PromptGroup(prompts, model: model))
         let frames = fusionFrames(source, .automatic, most: first.fusionFrames)
-        _ = try fuse(some, source, frames: frames, keep: nil) { _ in }
+        let keep =
+            frames.count <= Self.mostFused ? FusedFrames(model, headRows: some.headRows, capacity: frames.count) : nil
+        let times = try fuse(some, source, frames: frames, keep: keep) { _ in }
+        if let keep { follow(some, keep, times: times, of: source.times.count, enough: first.fusionError) }
         _ = try fuse(all, source, frames: Array(source.times.indices), keep: nil) { _ in }
         return questions.indices.map { place in
             FusionDeviation(
-                question: questions[place].text, frames: frames.count, of: source.times.count,
+                question: questions[place].text, frames: some.texts[place].frameCount, of: source.times.count,
                 deviation: some.texts[place].deviation(from: all.texts[place]),
                 relativeStandardError: some.texts[place].relativeStandardError(population: source.times.count))
         }

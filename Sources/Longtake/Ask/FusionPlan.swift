@@ -29,12 +29,26 @@ package enum FusionPlan {
     /// As many frames are fused unless the question says otherwise.
     package static let sampleSize = 64
 
+    /// A sample whose error is no larger is large enough: as much as bf16 rounds a number in a handful of layers.
+    package static let enoughError = 0.01
+
+    /// Frames of a sample that are looked at first, evenly spread over it.
+    private static let firstFrames = 16
+
     /// The middle frame of each of `limit` equal stretches of 0..<count; all frames when they are no more than that.
     ///
     /// Depends on nothing but the two numbers, so the same question has the same fusion frames everywhere.
     package static func frames(count: Int, limit: Int) -> [Int] {
         guard count > limit else { return Array(0..<count) }
         return (0..<limit).map { (2 * $0 + 1) * count / (2 * limit) }
+    }
+
+    /// A sample of `count` frames in the parts in which it is fused: after each of them it may be large enough.
+    package static func parts(_ count: Int) -> [[Int]] {
+        guard count >= 2 * firstFrames else { return [Array(0..<count)] }
+        let first = frames(count: count, limit: firstFrames)
+        let isFirst = Set(first)
+        return [first, (0..<count).filter { !isFirst.contains($0) }]
     }
 }
 

@@ -19,9 +19,6 @@ struct Prefix {
     var wasKept = false
     var fuseSeconds = 0.0
     var prefillSeconds = 0.0
-
-    /// How many frames the text is fused with.
-    var fusionFrames: Int { head.count }
 }
 
 extension Asker {
@@ -42,15 +39,18 @@ extension Asker {
         let key = DerivedState.Key(source, head: Array(prompt.ids.prefix(group.sharedIDs)), frames: frames, self)
         guard !derived.has(key) else { return }
         let tokens = TokenReader(source, model: model)
-        _ = try prefix(group, source, tokens, prompt.ids, frames: frames, room: prompt.ids.count, progress: progress)
+        _ = try prefix(
+            group, source, tokens, prompt.ids, frames: frames, enough: 1, room: prompt.ids.count, progress: progress)
     }
 
     /// What the group's prompts share, from what was kept or made now; the group is fused with the frames afterwards.
     ///
-    /// - Parameter room: rows and answers that follow the vision tokens.
+    /// - Parameters:
+    ///   - enough: the error at which a sample is fused no further.
+    ///   - room: rows and answers that follow the vision tokens.
     func prefix(
-        _ group: PromptGroup, _ source: Source, _ reader: TokenReader, _ ids: [Int32], frames: [Int], room: Int,
-        progress: (Double) -> Void
+        _ group: PromptGroup, _ source: Source, _ reader: TokenReader, _ ids: [Int32], frames: [Int], enough: Double,
+        room: Int, progress: (Double) -> Void
     ) throws -> Prefix {
         let clock = ContinuousClock()
         let start = clock.now
@@ -59,7 +59,7 @@ extension Asker {
         let key = DerivedState.Key(source, head: Array(ids.prefix(group.sharedIDs)), frames: frames, self)
         let known = derived?.load(key, model: model, headRows: group.headRows, room: room)
         if var known, let fused = known.fused, group.restore(known.head) {
-            follow(group, fused, times: known.times)
+            follow(group, fused, times: known.times, of: source.times.count, enough: enough)
             known.wasKept = true
             known.fuseSeconds = (clock.now - start).seconds
             progress(1)
@@ -74,6 +74,7 @@ extension Asker {
             try cancellation.check()
             progress(fusing * $0)
         }
+        if let keep { follow(group, keep, times: times, of: source.times.count, enough: enough) }
         let fuseSeconds = (clock.now - start).seconds
         let beforePrefill = clock.now
         let cache =
@@ -98,20 +99,32 @@ extension Asker {
             "a question about \(source.times.count) frames (ask about less with --from and --to)", needed: Int64(bytes))
     }
 
-    /// Fuses what is behind the recording's place with frames that were fused before.
-    func follow(_ group: PromptGroup, _ fused: FusedFrames, times: [Int]) {
-        // Only the text's few rows are computed: with more frames at a time the weights are read less often. The frames'
-        // keys and values are copied for it: 64 MiB of them at a time, in batches as equal as can be.
-        let most = max(1, (64 << 20) / max(1, fused.bytesPerLayer))
-        let batches = max(1, (fused.count + most - 1) / most)
-        let batch = max(1, (fused.count + batches - 1) / batches)
-        for first in stride(from: 0, to: fused.count, by: batch) {
-            let range = first..<min(first + batch, fused.count)
-            group.follow(fused, frames: range, times: Array(times[range]), model: model)
+    /// Fuses what is behind the recording's place with frames whose beginnings were fused before.
+    ///
+    /// - Parameters:
+    ///   - population: how many frames the fused ones are to stand for.
+    ///   - enough: a text whose end has no larger relative standard error after a part of the sample is not fused with the rest.
+    func follow(_ group: PromptGroup, _ fused: FusedFrames, times: [Int], of population: Int, enough: Double) {
+        var places = Array(group.texts.indices)
+        let isSample = times.reduce(0, +) < population
+        for part in isSample ? FusionPlan.parts(fused.count) : [Array(0..<fused.count)] where !places.isEmpty {
+            // Only the text's few rows are computed: with more frames at a time the weights are read less often. The frames'
+            // keys and values are copied for it: 128 MiB of them at a time, in batches as equal as can be.
+            let most = max(1, (128 << 20) / max(1, fused.bytesPerLayer))
+            let batches = max(1, (part.count + most - 1) / most)
+            let batch = max(1, (part.count + batches - 1) / batches)
+            for first in stride(from: 0, to: part.count, by: batch) {
+                let frames = Array(part[first..<min(first + batch, part.count)])
+                group.follow(fused, frames: frames, places: places, times: times, model: model)
+            }
+            places.removeAll {
+                group.texts[$0].relativeStandardError(population: population, from: group.headRows) <= enough
+            }
         }
     }
 
-    /// Fuses the prompts with the given frames of the source, in the order of time.
+    /// Fuses the prompts with the given frames of the source, in the order of time; where `keep` is given, only what is before
+    /// the recording's place.
     ///
     /// - Returns: for each frame that was computed how many it stands for: one like the frame before it, as in still scenes, is
     ///   counted, not computed again.
@@ -128,8 +141,12 @@ extension Asker {
         var all: [Int] = []
         var times: [Int] = []
         func compute() {
-            group.add(
-                slots.rows(0..<times.count * rows), frames: times.count, times: times, keep: keep, model: model)
+            let patches = slots.rows(0..<times.count * rows)
+            if let keep {
+                group.addHead(patches, frames: times.count, times: times, keep: keep, model: model)
+            } else {
+                group.add(patches, frames: times.count, times: times, model: model)
+            }
             all += times
         }
         for (done, frame) in frames.enumerated() {

@@ -39,31 +39,35 @@ package final class PromptGroup {
 
     /// Fuses every prompt with frames, whose patches are [frames · R, D].
     ///
-    /// - Parameters:
-    ///   - times: how many frames in a row each of them stands for; nil: one.
-    ///   - keep: gets what other texts need to go on behind these frames.
-    package func add(
-        _ patches: Block, frames: Int, times: [Int]? = nil, keep: FusedFrames? = nil, model: LlavaMini
-    ) {
-        let known = keep ?? memory(frames, model)
-        let first = known.count
+    /// - Parameter times: how many frames in a row each of them stands for; nil: one.
+    package func add(_ patches: Block, frames: Int, times: [Int]? = nil, model: LlavaMini) {
+        let known = memory(frames, model)
+        addHead(patches, frames: frames, times: times, keep: known, model: model)
+        follow(known, frames: Array(0..<frames), times: times ?? Array(repeating: 1, count: frames), model: model)
+    }
+
+    /// Fuses what is before the recording's place alone; `keep` gets what the rest needs to go on behind these frames.
+    func addHead(_ patches: Block, frames: Int, times: [Int]?, keep: FusedFrames, model: LlavaMini) {
         let tokens = model.fusion.tokensPerFrame
-        let fused = model.fuse(patches: patches, frames: frames, text: head.rows > 0 ? head : nil, keep: known)
+        let fused = model.fuse(patches: patches, frames: frames, text: head.rows > 0 ? head : nil, keep: keep)
         for frame in 0..<frames {
             let start = frame * (tokens + head.rows) + tokens
             for text in texts { text.add(fused.rows(start..<start + head.rows), times: times?[frame] ?? 1) }
         }
-        follow(known, frames: first..<first + frames, times: times, model: model)
     }
 
     /// Fuses what is behind the recording's place with known frames.
-    package func follow(_ known: FusedFrames, frames: Range<Int>, times: [Int]?, model: LlavaMini) {
-        let fused = model.follow(tails, behind: known, frames: frames)
-        for (place, rows) in fused.enumerated() {
+    ///
+    /// - Parameters:
+    ///   - places: of the prompts that are fused; nil: all.
+    ///   - times: how many frames in a row each known one stands for.
+    func follow(_ known: FusedFrames, frames: [Int], places: [Int]? = nil, times: [Int], model: LlavaMini) {
+        let places = places ?? Array(tails.indices)
+        let fused = model.follow(places.map { tails[$0] }, behind: known, frames: frames)
+        for (place, rows) in zip(places, fused) {
             let count = tails[place].rows
-            for frame in 0..<frames.count {
-                texts[place].add(
-                    rows.rows(frame * count..<(frame + 1) * count), at: head.rows, times: times?[frame] ?? 1)
+            for (slot, frame) in frames.enumerated() {
+                texts[place].add(rows.rows(slot * count..<(slot + 1) * count), at: head.rows, times: times[frame])
             }
         }
     }

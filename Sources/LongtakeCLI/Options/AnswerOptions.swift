@@ -38,6 +38,13 @@ struct AnswerOptions: ParsableArguments {
 
     @Option(
         help: """
+            Of a long range fewer frames are enough where the fused question's relative standard error is at most this, 0.01 by \
+            default; 0: always all of the sample. (env: LONGTAKE_FUSION_ERROR)
+            """)
+    var fusionError: Double?
+
+    @Option(
+        help: """
             Say what the answer was read from, at most so many stretches (3). On a terminal that is said anyway. (env: \
             LONGTAKE_EVIDENCE)
             """)
@@ -79,6 +86,10 @@ struct AnswerOptions: ParsableArguments {
         wanted.fusionFrames = try fusionFrames ?? Environment.value("FUSION_FRAMES") ?? wanted.fusionFrames
         guard (1...1_000_000).contains(wanted.fusionFrames) else {
             throw UsageError("--fusion-frames must be 1 to 1000000, not \(wanted.fusionFrames)")
+        }
+        wanted.fusionError = try fusionError ?? Environment.value("FUSION_ERROR") ?? wanted.fusionError
+        guard (0...1).contains(wanted.fusionError) else {
+            throw UsageError("--fusion-error must be 0 to 1, not \(wanted.fusionError)")
         }
         return wanted
     }

@@ -63,7 +63,7 @@ final class Prefusion {
     }
 
     /// Runs texts [frames · T, H] that go on behind known frames, each without seeing the others, in place.
-    func follow(_ tails: [Block], behind known: FusedFrames, frames: Range<Int>) {
+    func follow(_ tails: [Block], behind known: FusedFrames, frames: [Int]) {
         let room = tails.map { $0.rows / frames.count }.max() ?? 0
         guard room > 0 else { return }
         for (index, layer) in layers.enumerated() {
@@ -88,7 +88,7 @@ final class Prefusion {
 
     /// Each frame's rows with `room` rows of zeros behind them: what nobody may see yet must still be numbers.
     private func spread(
-        _ length: Int, _ room: Int, into scratch: Scratch, _ frames: Range<Int>, of: (Int) -> Block
+        _ length: Int, _ room: Int, into scratch: Scratch, _ frames: [Int], of: (Int) -> Block
     ) -> Block {
         let type = compute.precision
         let out = scratch.block(type, rows: frames.count * (length + room), columns: pairs)

@@ -105,9 +105,12 @@ public final class TextFusion {
     ///
     /// That of a simple random sample with finite-population correction; the sample taken is stratified. One standard error:
     /// the real one is usually, not always, below it.
-    public func relativeStandardError(population: Int) -> Double {
+    /// - Parameters:
+    ///   - population: how many frames the mean is to stand for.
+    ///   - first: the visible row from which on they count.
+    public func relativeStandardError(population: Int, from first: Int = 0) -> Double {
         var (variance, length) = (0.0, 0.0)
-        for row in visible.indices {
+        for row in visible.indices where row >= first {
             let n = Double(counts[row])
             guard n > 1 else { return 0 }
             var square = 0.0

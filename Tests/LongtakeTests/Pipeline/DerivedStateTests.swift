@@ -81,6 +81,40 @@ extension LongtakeTests {
             #expect(derived(library).count == 6)
         }
 
+        /// A sample whose error is small enough is not fused whole: decided by what is fused, not by what was kept.
+        @Test func aSampleEndsWhereItsErrorIsSmallEnough() throws {
+            let folder = try Folder()
+            let library = try folder.library()
+            let model = try nano()
+            let video = try Self.longVideo(in: folder)
+            let warm = Analyzer(model: model, library: library, derive: .lazy)
+            let cold = Analyzer(model: model, library: library, derive: .never)
+            var errors: [Double] = []
+            for (enough, frames) in [(0.0, 64), (0.9, 16)] {
+                var question = one()
+                question.fusionError = enough
+                let answers = try [cold, warm, warm].map { try $0.ask(question, about: video) }
+                #expect(answers[2].reused)
+                for answer in answers {
+                    #expect(answer.fusion.frames == frames && answer.fusion.of == 100)
+                    #expect(answer.tokenIDs == answers[0].tokenIDs && answer.fusion == answers[0].fusion)
+                }
+                errors.append(answers[0].fusion.relativeStandardError)
+                // Questions that are asked together have each their own.
+                var both: [Answer] = []
+                try warm.ask([question, question], about: InputPath(video), options: IndexOptions()) { both.append($1) }
+                #expect(both.count == 2)
+                #expect(both.allSatisfy { $0.fusion == answers[0].fusion && $0.tokenIDs == answers[0].tokenIDs })
+                // Turns go on behind each other, with all of the sample.
+                let turn = try warm.converse(about: InputPath(video), settings: question, options: IndexOptions())
+                #expect(try turn.ask(question.text).fusion.frames == 64)
+                // What is short is fused whole.
+                question.to = 40
+                #expect(try warm.ask(question, about: video).fusion == .exact(40))
+            }
+            #expect(errors[0] > 0 && errors[1] > 0)
+        }
+
         /// A byte that turned is noticed, wherever it is, and costs nothing but the work.
         @Test func damageIsMadeAnew() throws {
             let folder = try Folder()

@@ -21,6 +21,18 @@ extension LongtakeTests {
             }
         }
 
+        /// Every frame of a sample is in one part; what comes first is spread over all of it.
+        @Test(arguments: [1, 16, 31, 32, 33, 63, 64]) func parts(count: Int) throws {
+            let parts = FusionPlan.parts(count)
+            #expect(parts.flatMap(\.self).sorted() == Array(0..<count))
+            #expect(parts.allSatisfy { $0 == $0.sorted() && !$0.isEmpty })
+            #expect(parts.count == (count < 32 ? 1 : 2))
+            let first = try #require(parts.first)
+            let steps = zip(first, first.dropFirst()).map { $1 - $0 }
+            #expect((steps.max() ?? 0) - (steps.min() ?? 0) <= 1)
+            #expect(abs(first[0] - (count - 1 - (first.last ?? 0))) <= 2)
+        }
+
         @Test func exactKeepsAll() {
             #expect(FusionPlan.frames(count: 5000, limit: .max) == Array(0..<5000))
             #expect(FusionPlan.frames(count: 0, limit: 64).isEmpty)

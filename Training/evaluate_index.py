@@ -2,6 +2,7 @@
 
     python evaluate_index.py evidence --model DIR --work DIR [--recordings 40]    the true interval among the first three, "not found"
     python evaluate_index.py focus --model DIR --work DIR [--recordings 10]       3 hours: with and without a second look
+    python evaluate_index.py sample --model DIR --work DIR [--recordings 10]      3 hours: fewer and fewer fusion frames
     python evaluate_index.py records --model DIR --work DIR [--recordings 100]    answers from default and from f32 records
     python evaluate_index.py estimate --model DIR --work DIR [--recordings 20]    how far a sample's mean is off, and what it says
 
@@ -133,6 +134,25 @@ def focus(args: argparse.Namespace) -> dict:
             "seconds per question": {name: round(sum(s) / len(s), 3) for name, s in seconds.items()}}
 
 
+def sample(args: argparse.Namespace) -> dict:
+    """The recordings of `focus`."""
+    right = dict.fromkeys((8, 16, 32, 64), 0)
+    errors: dict[int, list[float]] = {frames: [] for frames in right}
+    count = 0
+    for file, asked in long_recordings(args, "focus", 10_800):
+        library = Library(args, file.stem)
+        library.run("index", str(file), "--no-progress", "--derive", "lazy")
+        count += len(asked)
+        for frames in right:
+            answers = library.ask(file, asked, "--focus", "off", "--fusion-frames", str(frames), "--fusion-error", "0")
+            right[frames] += sum(questions.is_right(q, a["answer"]) for q, a in zip(asked, answers))
+            errors[frames] += [a["fusion"]["relative_standard_error"] for a in answers]
+        library.close()
+        print(f"{file.name}: {right} of {count}", flush=True)
+    return {"asked": count, "right": right, "relative standard error: mean, largest":
+            {frames: [round(sum(found) / len(found), 4), round(max(found), 4)] for frames, found in errors.items()}}
+
+
 def records(args: argparse.Namespace) -> dict:
     same = tokens = asked_in_all = right = cold_same = 0
     for beside in sorted((args.work / "short").glob("test-*.json"))[: args.recordings]:
@@ -175,8 +195,8 @@ def estimate(args: argparse.Namespace) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, function, count, most in [("evidence", evidence, 40, 18), ("focus", focus, 10, 12), ("records", records, 100, 12),
-                                        ("estimate", estimate, 20, 12)]:
+    for name, function, count, most in [("evidence", evidence, 40, 18), ("focus", focus, 10, 12), ("sample", sample, 10, 18),
+                                        ("records", records, 100, 12), ("estimate", estimate, 20, 12)]:
         sub = commands.add_parser(name)
         sub.set_defaults(function=function)
         sub.add_argument("--model", type=Path, required=True)

@@ -113,17 +113,27 @@ def outside(pid: int, weights: str) -> int:
     return total
 
 
+def rows(question: str, model: Path) -> int:
+    """Ids of a prompt behind the recording's place."""
+    text = subprocess.run([LONGTAKE, "model", "tokenize", str(model), "--chat", "llava_llama_3_1"], input=json.dumps(question),
+                          stdout=subprocess.PIPE, text=True, check=True).stdout
+    ids = json.loads(text)
+    return len(ids) - ids.index(-200) - 1
+
+
 def full_size(args: argparse.Namespace) -> None:
     program = Program(args.work / "index", str(args.model))
     weights = str(args.model.resolve())
     records = program.read("bench", "records", "--frames", str(args.frames), *program.places)[0]
     print(f"{records['frames']} records: {records['bytes'] / 2**30:.2f} GiB, {records['bytes_per_frame'] / 2**20:.4f} MiB per frame", flush=True)
     fuse = prefill = 0.0
-    for turn in ("first", "second", "third"):
+    turns = [("first", "on the left", []), ("second", "on the right", []), ("third", "in this room", []),
+             ("fourth", "in the street", ["--fusion-error", "0"])]
+    for turn, end, options in turns:
         # Another question each time: nothing but what they share is kept.
+        question = f"How many people are standing at the table {end}?"
         start, most = time.time(), [0]
-        run = program.start("ask", records["id"], f"Who walks across the forecourt, the {turn}?", *program.places, "--focus", "off",
-                            "--max-tokens", "8", "--json")
+        run = program.start("ask", records["id"], question, *program.places, "--focus", "off", "--max-tokens", "8", "--json", *options)
 
         def look(pid: int) -> None:
             most[0] = max(most[0], outside(pid, weights))
@@ -135,8 +145,10 @@ def full_size(args: argparse.Namespace) -> None:
         thread.join()
         t = answer["timings"]
         if turn == "first":
-            fuse, prefill = t["fuse"] / answer["fusion"]["frames"], t["prefill"]
-        print(f"{turn} question: first token {took - t['decode']:.1f} s after the start of the process (load {t['load']:.1f}, fuse "
+            fuse, prefill = t["fuse"] / 64, t["prefill"]  # The prompt's beginning is fused with the whole sample.
+        fusion = answer["fusion"]
+        print(f"{turn} question, {rows(question, args.model)} rows fused with {fusion['frames']} frames (error "
+              f"{fusion['relative_standard_error']:.1e}): first token {took - t['decode']:.1f} s after the start of the process (load {t['load']:.1f}, fuse "
               f"{t['fuse']:.1f}, prefill {t['prefill']:.1f}), {t.get('seconds_per_token', 0):.2f} s per token, "
               f"{'from kept state' if answer['reused'] else 'nothing kept yet'}; at most {most[0] / 1e9:.2f} GB outside the weights", flush=True)
     kept = sum(file.stat().st_size for file in (args.work / "index/cache/derived").iterdir())

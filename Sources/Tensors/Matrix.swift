@@ -38,14 +38,6 @@ public final class Matrix {
         self.owner = owner
     }
 
-    /// The rows of a block that lie one behind the other, in memory that `owner` has.
-    convenience init(_ block: Block, owner: AnyObject) {
-        precondition(block.stride == block.columns, "a matrix of rows with gaps")
-        self.init(
-            rows: block.rows, columns: block.columns, type: block.type, base: UnsafeRawPointer(block.base), owner: owner
-        )
-    }
-
     /// Its rows; to be read only.
     var block: Block { Block(UnsafeMutableRawPointer(mutating: base), type: type, rows: rows, columns: columns) }
 

@@ -110,7 +110,8 @@ public final class Conversation {
         _ group: PromptGroup, _ ids: [Int32], _ tokens: TokenReader, _ question: Question, progress: (Double) -> Void
     ) throws -> Prefix {
         if var prefix, let fused = prefix.fused, group.restore(prefix.head) {
-            asker.follow(group, fused, times: prefix.times, of: source.times.count, enough: 0)
+            try asker.follow(
+                group, fused, times: prefix.times, of: source.times.count, enough: 0, progress: progress)
             prefix.prefillSeconds = 0
             prefix.wasKept = true
             return prefix

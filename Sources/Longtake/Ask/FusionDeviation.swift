@@ -28,7 +28,9 @@ extension Asker {
         let keep =
             frames.count <= Self.mostFused ? FusedFrames(model, headRows: some.headRows, capacity: frames.count) : nil
         let times = try fuse(some, source, frames: frames, keep: keep) { _ in }
-        if let keep { follow(some, keep, times: times, of: source.times.count, enough: first.fusionError) }
+        if let keep {
+            try follow(some, keep, times: times, of: source.times.count, enough: first.fusionError) { _ in }
+        }
         _ = try fuse(all, source, frames: Array(source.times.indices), keep: nil) { _ in }
         return questions.indices.map { place in
             FusionDeviation(

@@ -29,8 +29,9 @@ package enum FusionPlan {
     /// As many frames are fused unless the question says otherwise.
     package static let sampleSize = 64
 
-    /// A sample whose error is no larger is large enough: as much as bf16 rounds a number in a handful of layers.
-    package static let enoughError = 0.01
+    /// A sample whose relative standard error is no larger is large enough: the bundled model's answers about three hours are as right
+    /// with twice that (docs/evidence.md).
+    package static let enoughError = 0.05
 
     /// Frames of a sample that are looked at first, evenly spread over it.
     private static let firstFrames = 16

@@ -59,7 +59,7 @@ extension Asker {
         let key = DerivedState.Key(source, head: Array(ids.prefix(group.sharedIDs)), frames: frames, self)
         let known = derived?.load(key, model: model, headRows: group.headRows, room: room)
         if var known, let fused = known.fused, group.restore(known.head) {
-            follow(group, fused, times: known.times, of: source.times.count, enough: enough)
+            try follow(group, fused, times: known.times, of: source.times.count, enough: enough, progress: progress)
             known.wasKept = true
             known.fuseSeconds = (clock.now - start).seconds
             progress(1)
@@ -69,19 +69,23 @@ extension Asker {
             frames.count <= Self.mostFused
             ? FusedFrames(model, headRows: group.headRows, capacity: frames.count) : nil
         // Fusing a frame takes as long as reading about 50 tokens, measured at full size.
-        let fusing = Double(frames.count) / (Double(frames.count) + 0.02 * Double(reader.count))
+        let fusing = 0.98 * Double(frames.count) / (Double(frames.count) + 0.02 * Double(reader.count))
         let times = try fuse(group, source, frames: frames, keep: keep) {
             try cancellation.check()
             progress(fusing * $0)
         }
-        if let keep { follow(group, keep, times: times, of: source.times.count, enough: enough) }
+        if let keep {
+            try follow(group, keep, times: times, of: source.times.count, enough: enough) {
+                progress(fusing + 0.02 * $0)
+            }
+        }
         let fuseSeconds = (clock.now - start).seconds
         let beforePrefill = clock.now
         let cache =
             try known?.cache
             ?? prefill(group, reader, room: room) {
                 try cancellation.check()
-                progress(fusing + (1 - fusing) * $0)
+                progress(fusing + 0.02 + (0.98 - fusing) * $0)
             }
         let prefix = Prefix(
             head: group.texts[0].head(rows: group.headRows), fused: keep, times: times, cache: cache,
@@ -104,8 +108,13 @@ extension Asker {
     /// - Parameters:
     ///   - population: how many frames the fused ones are to stand for.
     ///   - enough: a text whose end has no larger relative standard error after a part of the sample is not fused with the rest.
-    func follow(_ group: PromptGroup, _ fused: FusedFrames, times: [Int], of population: Int, enough: Double) {
+    /// - Throws: `LongtakeError` `interrupted` between batches.
+    func follow(
+        _ group: PromptGroup, _ fused: FusedFrames, times: [Int], of population: Int, enough: Double,
+        progress: (Double) -> Void
+    ) throws {
         var places = Array(group.texts.indices)
+        var done = 0
         let isSample = times.reduce(0, +) < population
         for part in isSample ? FusionPlan.parts(fused.count) : [Array(0..<fused.count)] where !places.isEmpty {
             // Only the text's few rows are computed: with more frames at a time the weights are read less often. The frames'
@@ -114,8 +123,11 @@ extension Asker {
             let batches = max(1, (part.count + most - 1) / most)
             let batch = max(1, (part.count + batches - 1) / batches)
             for first in stride(from: 0, to: part.count, by: batch) {
+                try cancellation.check()
                 let frames = Array(part[first..<min(first + batch, part.count)])
                 group.follow(fused, frames: frames, places: places, times: times, model: model)
+                done += frames.count
+                progress(Double(done) / Double(fused.count))
             }
             places.removeAll {
                 group.texts[$0].relativeStandardError(population: population, from: group.headRows) <= enough

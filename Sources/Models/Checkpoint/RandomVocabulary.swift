@@ -1,7 +1,7 @@
 import Tensors
 
-/// A byte-level vocabulary in Llama 3's layout: 256 bytes, merges of common words, invented words up to the wanted size,
-/// and the 256 special tokens of Llama 3.1 behind them.
+/// A byte-level vocabulary in Llama 3's layout: 256 bytes, merges of common words and of the template's, invented words up to the
+/// wanted size, and the 256 special tokens of Llama 3.1 behind them.
 struct RandomVocabulary {
     static let specialCount = 256
 
@@ -20,7 +20,9 @@ struct RandomVocabulary {
         let words = Self.words.split(separator: " ").map(String.init)
         for word in words { chain("Ġ" + word) }
         for word in words { chain(word) }
-        for word in words { chain("Ġ" + word.prefix(1).uppercased() + word.dropFirst()) }
+        for word in words { chain("Ġ" + word.capital) }
+        for word in words { chain(word.capital) }
+        join("Ċ", "Ċ")
         invent()
     }
 
@@ -164,6 +166,11 @@ struct RandomVocabulary {
         would other into has more her two like him see time could no make than first been its who now people my made over \
         did down only way find use may water long little very after words called just where most know video frame shows \
         person man woman walking standing holding looking camera scene room table street car tree white black red blue \
-        green image picture text answer question seconds minutes begins ends before during left right
+        green image picture text answer question seconds minutes begins ends before during left right \
+        system user assistant helpful language vision able understand visual content provides assist variety tasks using natural
         """
+}
+
+extension String {
+    fileprivate var capital: String { prefix(1).uppercased() + dropFirst() }
 }

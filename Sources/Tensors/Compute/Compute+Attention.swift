@@ -84,15 +84,21 @@ extension Compute {
         into out: Block, weights: (base: UnsafeMutablePointer<Float>, rows: Int, start: Int)?
     ) {
         let (rows, keyCount, type) = (query.rows, keys.rows, query.type)
+        // Few rows of one head are a thin product, for which its keys are laid out as often as heads share them: then all rows of
+        // the heads that share keys are one product.
+        let together = shape.queriesPerGroup > 1 && rows <= Self.fewRows
+        let (repeats, m) = together ? (1, shape.queriesPerGroup * rows) : (shape.queriesPerGroup, rows)
+        let packed = packedRows.block(type, rows: together ? shape.heads * rows : 0, columns: shape.headSize)
+        if together { pack(query, shape, into: packed) }
         let scores = self.scores.block(.f32, rows: shape.heads * rows, columns: keyCount)
         let weighted = type == .f32 ? scores : probabilities.block(type, rows: scores.rows, columns: keyCount)
         products.grouped(
             GroupedProduct(
-                groups: shape.keyValueHeads, repeats: shape.queriesPerGroup, m: rows, n: keyCount, k: shape.headSize,
-                aType: type, aGroup: shape.queriesPerGroup * shape.headSize, aRepeat: shape.headSize,
-                aRow: query.stride, bGroup: shape.headSize, bRow: 1, bColumn: keys.stride, cType: .f32,
-                cGroup: shape.queriesPerGroup * rows * keyCount, cRepeat: rows * keyCount, cRow: keyCount),
-            a: query.base, b: keys.base, c: scores.base)
+                groups: shape.keyValueHeads, repeats: repeats, m: m, n: keyCount, k: shape.headSize, aType: type,
+                aGroup: together ? m * shape.headSize : repeats * shape.headSize, aRepeat: shape.headSize,
+                aRow: together ? shape.headSize : query.stride, bGroup: shape.headSize, bRow: 1, bColumn: keys.stride,
+                cType: .f32, cGroup: repeats * m * keyCount, cRepeat: m * keyCount, cRow: keyCount),
+            a: together ? packed.base : query.base, b: keys.base, c: scores.base)
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
         workers.split(shape.heads * rows) { range in
@@ -116,11 +122,35 @@ extension Compute {
         }
         products.grouped(
             GroupedProduct(
-                groups: shape.keyValueHeads, repeats: shape.queriesPerGroup, m: rows, n: shape.headSize, k: keyCount,
-                aType: type, aGroup: shape.queriesPerGroup * rows * keyCount, aRepeat: rows * keyCount, aRow: keyCount,
-                bGroup: shape.headSize, bRow: values.stride, bColumn: 1, cType: out.type,
-                cGroup: shape.queriesPerGroup * shape.headSize, cRepeat: shape.headSize, cRow: out.stride),
-            a: weighted.base, b: values.base, c: out.base)
+                groups: shape.keyValueHeads, repeats: repeats, m: m, n: shape.headSize, k: keyCount, aType: type,
+                aGroup: repeats * m * keyCount, aRepeat: m * keyCount, aRow: keyCount, bGroup: shape.headSize,
+                bRow: values.stride, bColumn: 1, cType: out.type,
+                cGroup: together ? m * shape.headSize : repeats * shape.headSize, cRepeat: shape.headSize,
+                cRow: together ? shape.headSize : out.stride),
+            a: weighted.base, b: values.base, c: together ? packed.base : out.base)
+        if together { unpack(packed, shape, into: out) }
+    }
+
+    /// As many rows of a head are few.
+    private static let fewRows = 128
+
+    /// Rows [T, heads · headSize] head by head: [heads · T, headSize].
+    private func pack(_ rows: Block, _ shape: AttentionShape, into packed: Block) {
+        let bytes = shape.headSize * rows.type.size
+        for head in 0..<shape.heads {
+            for row in 0..<rows.rows {
+                packed.row(head * rows.rows + row).copyMemory(from: rows.row(row) + head * bytes, byteCount: bytes)
+            }
+        }
+    }
+
+    private func unpack(_ packed: Block, _ shape: AttentionShape, into rows: Block) {
+        let bytes = shape.headSize * rows.type.size
+        for head in 0..<shape.heads {
+            for row in 0..<rows.rows {
+                (rows.row(row) + head * bytes).copyMemory(from: packed.row(head * rows.rows + row), byteCount: bytes)
+            }
+        }
     }
 
     private func decodeAttention(

@@ -29,6 +29,7 @@ public final class Compute {
     let products: any Products
     let scores = Scratch()
     let probabilities = Scratch()
+    let packedRows = Scratch()
     let watchedScores = Scratch()
     let watchedQuery = Scratch()
     let weights = WeightMemory()
@@ -51,11 +52,10 @@ public final class Compute {
         workers = Workers(threadCount: threads)
         let chosen = backend ?? (Backend.hasOneDNN ? .oneDNN : .openBLAS)
         self.backend = chosen
-        let made = try Self.makeProducts(chosen, kernels: kernels, threads: workers.threadCount)
         // oneDNN has bf16 products from AVX-512 on, OpenBLAS none.
-        let isNative = chosen == .oneDNN && kernels.name.hasPrefix("avx512")
-        products =
-            precision == .f32 || isNative ? made : WideningProducts(made, kernels: kernels, workers: workers)
+        let widens = precision == .bf16 && !(chosen == .oneDNN && kernels.name.hasPrefix("avx512"))
+        let made = try Self.makeProducts(chosen, kernels: kernels, threads: widens ? 1 : workers.threadCount)
+        products = widens ? WideningProducts(made, kernels: kernels, workers: workers) : made
     }
 
     private static func makeProducts(_ backend: Backend, kernels: Kernels, threads: Int) throws -> any Products {

@@ -66,6 +66,13 @@
                 scratchpad: scratchpad.pointer)
         }
 
+        func multiply(_ p: PlainProduct) {
+            check(
+                dnnl_sgemm(
+                    CChar(UInt8(ascii: "N")), CChar(UInt8(ascii: p.isTransposed ? "T" : "N")), Int64(p.m), Int64(p.n),
+                    Int64(p.k), 1, p.a, Int64(p.aRow), p.b, Int64(p.bRow), p.accumulate ? 1 : 0, p.c, Int64(p.cRow)))
+        }
+
         func grouped(
             _ product: GroupedProduct, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer
         ) {

@@ -41,6 +41,13 @@ final class OpenBLASProducts: Products {
         }
     }
 
+    func multiply(_ p: PlainProduct) {
+        multiply(
+            Int32(lt_row_major), Int32(lt_no_transpose), Int32(p.isTransposed ? lt_transpose : lt_no_transpose),
+            Int32(p.m), Int32(p.n), Int32(p.k), 1, p.a, Int32(p.aRow), p.b, Int32(p.bRow), p.accumulate ? 1 : 0, p.c,
+            Int32(p.cRow))
+    }
+
     func grouped(
         _ p: GroupedProduct, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer
     ) {

@@ -37,8 +37,25 @@ struct GroupedProduct: Hashable {
     var cRow: Int
 }
 
+/// c = a · b, or c += a · b, of f32; strides in numbers.
+struct PlainProduct {
+    let m: Int
+    let n: Int
+    let k: Int
+    let a: UnsafePointer<Float>  // [m, k]
+    let aRow: Int
+    let b: UnsafePointer<Float>  // [k, n], or [n, k] where it is transposed
+    let bRow: Int
+    let isTransposed: Bool
+    let accumulate: Bool
+    let c: UnsafeMutablePointer<Float>  // [m, n]
+    let cRow: Int
+}
+
 /// What a library of large products must do.
 protocol Products: AnyObject {
+    /// One thread's product; several threads may call at once.
+    func multiply(_ product: PlainProduct)
     func linear(_ product: LinearProduct)
     func grouped(
         _ product: GroupedProduct, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer)

@@ -13,10 +13,10 @@ extension LongtakeTests {
             return path
         }
 
-        /// One look: a second one is fused with other frames.
+        /// One look, at all of the sample: a second one is fused with other frames.
         private func one(_ text: String = "What happens in the video?") -> Question {
             var one = question(text)
-            one.focus = .off
+            (one.focus, one.fusionError) = (.off, 0)
             return one
         }
 

@@ -105,10 +105,10 @@ def evidence(args: argparse.Namespace) -> dict:
 
 
 SETTINGS = {
-    "64 fusion frames, one look": ["--focus", "off"],
-    "64 fusion frames, a second look at 16 where not certain": ["--focus", "auto"],
-    "64 fusion frames, a second look at 16": ["--focus", "16"],
-    "64 fusion frames, a second look at 64": ["--focus", "64"],
+    "64 fusion frames, one look": ["--fusion-error", "0", "--focus", "off"],
+    "64 fusion frames, a second look at 16 where not certain": ["--fusion-error", "0", "--focus", "auto"],
+    "64 fusion frames, a second look at 16": ["--fusion-error", "0", "--focus", "16"],
+    "64 fusion frames, a second look at 64": ["--fusion-error", "0", "--focus", "64"],
     "all frames fused, one look": ["--focus", "off", "--fusion", "exact"],
 }
 

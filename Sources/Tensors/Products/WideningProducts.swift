@@ -13,7 +13,7 @@ final class WideningProducts: Products {
     private let input = Scratch()
     private let own: [Own]
     /// Of a thread's panel in f32: of few rows' weights what stays near the core, of many rows' what makes calls rare.
-    private static let (smallPanel, largePanel) = (2 << 20, 8 << 20)
+    private static let (smallPanel, largePanel) = (4 << 20, 8 << 20)
     private static let fewRows = 64
 
     /// What a thread works in.

@@ -115,8 +115,9 @@ extension Asker {
     ) throws {
         var places = Array(group.texts.indices)
         var done = 0
-        let isSample = times.reduce(0, +) < population
-        for part in isSample ? FusionPlan.parts(fused.count) : [Array(0..<fused.count)] where !places.isEmpty {
+        // A frame that stands for others like it would count in a part as more of the sample than was looked at.
+        let mayEnd = fused.count < population && times.allSatisfy { $0 == 1 }
+        for part in mayEnd ? FusionPlan.parts(fused.count) : [Array(0..<fused.count)] where !places.isEmpty {
             // Only the text's few rows are computed: with more frames at a time the weights are read less often. The frames'
             // keys and values are copied for it: 128 MiB of them at a time, in batches as equal as can be.
             let most = max(1, (128 << 20) / max(1, fused.bytesPerLayer))

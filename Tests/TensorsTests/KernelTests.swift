@@ -140,6 +140,23 @@ struct KernelTests {
         }
     }
 
+    @Test(arguments: names) func `products of a few rows equal the reference`(name: String) throws {
+        let (tested, reference) = (try table(name), lt_kernels_reference)
+        for (rows, count, n) in [(1, 1, 1), (5, 2, 7), (4, 3, 8), (9, 7, 31), (66, 18, 64), (7, 4, 2049), (3, 5, 4103)]
+        {
+            let (weight, x) = (values(rows * (n + 2), seed: 3), values(count * (n + 1), seed: 4))
+            var halves = [UInt16](repeating: 0, count: weight.count)
+            reference.f32_to_bf16(weight, &halves, weight.count)
+            for accumulate in [0, 1] as [Int32] {
+                // A gap behind each row stays as it was.
+                var (a, b) = (values(count * (rows + 3), seed: 8), values(count * (rows + 3), seed: 8))
+                tested.matrix_rows(halves, n + 2, x, n + 1, count, accumulate, rows, n, &a, rows + 3)
+                reference.matrix_rows(halves, n + 2, x, n + 1, count, accumulate, rows, n, &b, rows + 3)
+                #expect(deviation(a, b) < 2e-7 * Float(n).squareRoot() * 16, "\(rows) of \(n) against \(count)")
+            }
+        }
+    }
+
     @Test(arguments: names) func `attention of one row equals the reference, grouped heads too`(name: String) throws {
         let (tested, reference) = (try table(name), lt_kernels_reference)
         for (heads, groups, headSize, keys) in [(4, 4, 8, 1), (8, 2, 16, 37), (6, 2, 32, 129), (2, 1, 6, 5)] {

@@ -37,6 +37,10 @@ typedef struct lt_kernels {
     /// out[row] = weight[row,:] . x (+ bias[row]) (+ out[row] if accumulate), for `rows` rows of a row-major weight.
     void (*matrix_vector)(const void *weight, lt_type type, ptrdiff_t stride, const float *x, const float *bias,
                           int accumulate, size_t rows, size_t n, float *out);
+    /// out[t, row] = x[t,:] . weight[row,:] (+ out[t, row] if accumulate) for a few rows T of x and a bf16 weight [rows, n]:
+    /// the weight is read once, and no copy of it in f32 is written.
+    void (*matrix_rows)(const uint16_t *weight, ptrdiff_t stride, const float *x, ptrdiff_t x_stride, size_t x_rows,
+                        int accumulate, size_t rows, size_t n, float *out, ptrdiff_t out_stride);
     /// One query row against S cached keys and values, for heads [head_begin, head_end).
     /// q is [heads*hd] f32, out the same; k and v are [S, kv_heads*hd]; scores is scratch of (head_end - head_begin)*S floats.
     void (*decode_attention)(const float *q, const void *k, const void *v, lt_type type, ptrdiff_t kv_stride,

@@ -110,6 +110,16 @@ static void matrix_vector(const void *weight, lt_type type, ptrdiff_t stride, co
     }
 }
 
+static void matrix_rows(const uint16_t *weight, ptrdiff_t stride, const float *x, ptrdiff_t x_stride, size_t x_rows,
+                        int accumulate, size_t rows, size_t n, float *out, ptrdiff_t out_stride) {
+    for (ptrdiff_t t = 0; t < (ptrdiff_t)x_rows; t++)
+        for (ptrdiff_t r = 0; r < (ptrdiff_t)rows; r++) {
+            double s = accumulate ? out[t * out_stride + r] : 0;
+            for (ptrdiff_t i = 0; i < (ptrdiff_t)n; i++) s += get(weight, LT_BF16, r * stride + i) * x[t * x_stride + i];
+            out[t * out_stride + r] = (float)s;
+        }
+}
+
 static void decode_attention(const float *q, const void *k, const void *v, lt_type type, ptrdiff_t kv_stride,
                              size_t keys, size_t head_begin, size_t head_end, size_t queries_per_kv_head,
                              size_t head_size, float scale, float *scores, float *out) {
@@ -212,6 +222,7 @@ const lt_kernels lt_kernels_reference = {
     .silu_multiply = silu_multiply,
     .bias_activation = bias_activation,
     .matrix_vector = matrix_vector,
+    .matrix_rows = matrix_rows,
     .decode_attention = decode_attention,
     .add = add,
     .f32_to_bf16 = f32_to_bf16,

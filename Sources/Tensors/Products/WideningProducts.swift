@@ -14,7 +14,7 @@ final class WideningProducts: Products {
     private let own: [Own]
     /// Of a thread's panel in f32: of few rows' weights what stays near the core, of many rows' what makes calls rare.
     private static let (smallPanel, largePanel) = (4 << 20, 8 << 20)
-    private static let fewRows = 64
+    private static let (veryFewRows, fewRows) = (32, 64)
 
     /// What a thread works in.
     private struct Own {
@@ -43,6 +43,7 @@ final class WideningProducts: Products {
         if product.input.type == .bf16 {
             workers.split(x.rows) { widen(product.input.rows($0), into: x.rows($0)) }
         }
+        if x.rows <= Self.veryFewRows { return multiplyFew(x, product) }
         let limit = output.rows <= Self.fewRows ? Self.smallPanel : Self.largePanel
         let least = (weight.rows * weight.columns * 4 + limit - 1) / limit
         // As many for each thread, and all of nearly the same size.
@@ -68,13 +69,32 @@ final class WideningProducts: Products {
                 m: x.rows, n: range.count, k: x.columns, a: x.floats, aRow: x.stride, b: panel.floats,
                 bRow: panel.stride,
                 isTransposed: true, accumulate: product.accumulate, c: sums.floats, cRow: sums.stride))
+        finish(sums, range, product)
+    }
+
+    /// Few rows meet the weights as they are stored: a copy in f32 would be most of the work.
+    private func multiplyFew(_ x: Block, _ product: LinearProduct) {
+        let (weight, output) = (product.weight, product.output)
+        workers.split(weight.rows) { range in
+            let own = own[Int(omp_get_thread_num())]
+            let sums =
+                output.type == .f32
+                ? output.columns(range) : own.sums.block(.f32, rows: output.rows, columns: range.count)
+            kernels.table.matrix_rows(
+                weight.block.row(range.lowerBound).assumingMemoryBound(to: UInt16.self), weight.columns, x.floats,
+                x.stride, x.rows, product.accumulate ? 1 : 0, range.count, weight.columns, sums.floats, sums.stride)
+            finish(sums, range, product)
+        }
+    }
+
+    /// What follows the sums of the outputs `range`.
+    private func finish(_ sums: Block, _ range: Range<Int>, _ product: LinearProduct) {
         if product.bias != nil || product.activation != .none {
             kernels.table.bias_activation(
                 sums.floats, sums.stride, product.bias.map { $0 + range.lowerBound }, product.activation.kernel,
-                sums.rows,
-                sums.columns)
+                sums.rows, sums.columns)
         }
-        if !isWide { narrow(sums, into: output) }
+        if product.output.type == .bf16 { narrow(sums, into: product.output.columns(range)) }
     }
 
     func grouped(_ product: GroupedProduct, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer) {

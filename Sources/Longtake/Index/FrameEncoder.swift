@@ -25,6 +25,7 @@ final class FrameEncoder {
     private let lastTokens: Buffer<Float>
     private let embeddingBuffer: Buffer<Float>
     private let lastEmbedding: Buffer<Float>
+    private let tokenBuffer: Buffer<Float>
     /// The pixels that `lastPatches`, `lastTokens` and `lastEmbedding` belong to; empty before the first frame.
     private var lastPixels: [UInt8] = []
 
@@ -37,6 +38,7 @@ final class FrameEncoder {
         lastTokens = Buffer(count: model.fusion.tokensPerFrame * model.hiddenSize)
         embeddingBuffer = Buffer(count: batchSize * (model.embeddingSize ?? 0))
         lastEmbedding = Buffer(count: model.embeddingSize ?? 0)
+        tokenBuffer = Buffer(count: batchSize * model.fusion.tokensPerFrame * model.hiddenSize)
     }
 
     /// Four frames of 576 patches; more of smaller ones, one at high resolution.
@@ -91,7 +93,25 @@ final class FrameEncoder {
     }
 
     /// Writes the frames' patches and embeddings; returns their vision tokens [frames · C2, H] f32, valid until the next call.
+    ///
+    /// Where a product's rows depend on how many there are, frames are computed one by one: a run that goes on somewhere has other
+    /// batches than one that began there, and must write the same bytes.
     private func compute(_ frames: [Frame], into patches: Block, embeddings: Block?) throws -> Block {
+        guard !model.compute.rowsAreIndependent else {
+            return try computeTogether(frames, into: patches, embeddings: embeddings)
+        }
+        let (rows, perFrame) = (model.patchRows, model.fusion.tokensPerFrame)
+        let tokens = Block(tokenBuffer.pointer, rows: frames.count * perFrame, columns: model.hiddenSize)
+        for (place, frame) in frames.enumerated() {
+            let own = try computeTogether(
+                [frame], into: patches.rows(place * rows..<(place + 1) * rows),
+                embeddings: embeddings?.rows(place..<place + 1))
+            model.compute.convert(own, into: tokens.rows(place * perFrame..<(place + 1) * perFrame))
+        }
+        return tokens
+    }
+
+    private func computeTogether(_ frames: [Frame], into patches: Block, embeddings: Block?) throws -> Block {
         let parts = model.fusion.partCount
         let pictureBytes = 3 * model.vision.imageSize * model.vision.imageSize
         func patchify(_ picture: Int, _ out: Block) {

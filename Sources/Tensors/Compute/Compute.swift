@@ -58,6 +58,10 @@ public final class Compute {
         products = widens ? WideningProducts(made, kernels: kernels, workers: workers) : made
     }
 
+    /// Whether a row of a product is the same to the last bit however many rows there are: without AVX-512 the libraries choose
+    /// other ways of summing for few rows.
+    public var rowsAreIndependent: Bool { kernels.name.hasPrefix("avx512") }
+
     private static func makeProducts(_ backend: Backend, kernels: Kernels, threads: Int) throws -> any Products {
         switch backend {
         case .openBLAS:

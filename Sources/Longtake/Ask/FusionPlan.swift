@@ -30,7 +30,7 @@ package enum FusionPlan {
     package static let sampleSize = 64
 
     /// A sample whose relative standard error is no larger is large enough: the bundled model's answers about three hours are as right
-    /// with twice that (docs/evidence.md).
+    /// with twice that (`Training/evaluate_index.py sample`).
     package static let enoughError = 0.05
 
     /// Frames of a sample that are looked at first, evenly spread over it.

@@ -81,6 +81,11 @@ struct KernelTests {
                     #expect(a[(row * n + limit)..<(row * n + n)].allSatisfy { $0 == 0 })
                     if limit > 0 { #expect(abs(a[row * n..<row * n + n].reduce(0, +) - 1) < 1e-5) }
                 }
+                var inPlace = scores
+                inPlace.withUnsafeMutableBufferPointer {
+                    tested.softmax($0.baseAddress, n, 0.37, rows, n, visible, step, $0.baseAddress, LT_F32, n)
+                }
+                #expect(inPlace == a)
                 var halves = [UInt16](repeating: 1, count: rows * n)
                 tested.softmax(&scores, n, 0.37, rows, n, visible, step, &halves, LT_BF16, n)
                 let back = halves.map { Float(bitPattern: UInt32($0) << 16) }

@@ -9,6 +9,7 @@ public final class DerivedFile: Sendable {
     static let magic: [UInt8] = Array("LTDRV".utf8) + [0, 0, 1]
     static let version: UInt32 = 1
     private static let page = 4096
+    private static let hugePage = 2 << 20
     private static let largestHeader = 1 << 20
     private static let mostSections = 4096
     /// MADV_POPULATE_READ of Linux 5.14: reads pages in without a fault for each, and reports what cannot be read.
@@ -68,22 +69,26 @@ public final class DerivedFile: Sendable {
     public final class Mapping: Sendable {
         /// The section, then the room.
         public nonisolated(unsafe) let bytes: UnsafeMutableRawBufferPointer
+        private nonisolated(unsafe) let reserved: UnsafeMutableRawPointer
         private let length: Int
 
         init?(_ descriptor: Int32, offset: Int, count: Int, room: Int) {
             let (wanted, overflow) = count.addingReportingOverflow(room)
-            guard !overflow, wanted < Int.max - DerivedFile.page else { return nil }
-            length = max(1, (wanted + DerivedFile.page - 1) / DerivedFile.page) * DerivedFile.page
+            guard !overflow, wanted < Int.max - DerivedFile.page - DerivedFile.hugePage else { return nil }
+            length = DerivedFile.rounded(max(1, wanted)) + DerivedFile.hugePage
             let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-            guard let base = mmap(nil, length, PROT_READ | PROT_WRITE, flags, -1, 0), base != MAP_FAILED else {
+            guard let reserved = mmap(nil, length, PROT_READ | PROT_WRITE, flags, -1, 0), reserved != MAP_FAILED else {
                 return nil
             }
+            self.reserved = reserved
+            // As far into a huge page as in the file: only then can the file's huge pages be mapped as such.
+            let base = reserved + (offset - Int(bitPattern: reserved)) & (DerivedFile.hugePage - 1)
             bytes = UnsafeMutableRawBufferPointer(start: base, count: wanted)
             if count > 0 {
                 let over = mmap(
                     base, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, descriptor, off_t(offset))
                 guard over != MAP_FAILED else {
-                    munmap(base, length)
+                    munmap(reserved, length)
                     return nil
                 }
             }
@@ -100,7 +105,7 @@ public final class DerivedFile: Sendable {
             UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[..<count])
         }
 
-        deinit { munmap(bytes.baseAddress, length) }
+        deinit { munmap(reserved, length) }
     }
 
     private static func sections(_ descriptor: Int32, _ path: String, identity: [UInt8]) -> [Section]? {

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A thread beside the one that computes; it gets no signals, and neither do the threads that it makes.
-final class BackgroundThread {
+package final class BackgroundThread {
     private let thread: pthread_t
     private var isOwned = true
 
@@ -11,7 +11,7 @@ final class BackgroundThread {
     }
 
     /// Nil where no thread can be started.
-    init?(_ body: @escaping @Sendable () -> Void) {
+    package init?(_ body: @escaping @Sendable () -> Void) {
         // Signals are the other threads': one that is made now inherits the mask.
         var (all, before) = (sigset_t(), sigset_t())
         sigfillset(&all)
@@ -34,7 +34,7 @@ final class BackgroundThread {
     }
 
     /// Waits for its end, once.
-    func join() {
+    package func join() {
         if isOwned { pthread_join(thread, nil) }
         isOwned = false
     }

@@ -12,9 +12,16 @@ public struct Workers: Sendable {
         omp_set_num_threads(Int32(self.threadCount))
     }
 
-    /// Runs `body` over 0..<count cut into one contiguous range per thread, none shorter than `grain`.
-    public func split(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
-        let parts = min(threadCount, count / max(grain, 1))
+    /// What a thread must have to do, in multiplications and additions, to be worth waking: 0.1 ms. Where the CPUs are virtual it
+    /// takes longer than that until one that slept computes.
+    static let leastWork = 1 << 20
+
+    /// Runs `body` over 0..<count cut into one contiguous range per thread, none too short to be worth a thread.
+    ///
+    /// - Parameter cost: of one of `count`, as `leastWork` counts; nil: each is worth a thread.
+    public func split(_ count: Int, cost: Int? = nil, _ body: (Range<Int>) -> Void) {
+        let grain = cost.map { (Self.leastWork + $0) / max($0, 1) } ?? 1
+        let parts = min(threadCount, count / grain)
         guard parts > 1 else {
             if count > 0 { body(0..<count) }
             return

@@ -65,6 +65,7 @@ public final class LoadedModel {
         try budget?.check("the weights of \(name)", needed: needed)
         let warmUp = WarmUp(precision: precision, backend: settings.backend)
         defer { warmUp.wait() }
+        let identity = IdentityHash(checkpoint)
         let compute = try Compute(
             precision: precision, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
@@ -85,7 +86,7 @@ public final class LoadedModel {
                     + "\(language.vocabularySize): tokenizer and weights are from different models")
         }
         stopIDs = Set(checkpoint.stopTokenIDs.map { Int32($0) })
-        hash = ContentHash.sha256(pieces: checkpoint.identityBytes)
+        hash = identity.value
         let took = ContinuousClock.now - start
         loadSeconds = took.seconds
     }

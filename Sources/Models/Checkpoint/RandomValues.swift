@@ -1,11 +1,11 @@
 import Tensors
 
-/// The values of one random tensor, in pieces of at most a megabyte.
+/// The values of one random tensor, in pieces so large that a file written of them lies in the page cache in huge pages.
 ///
 /// Value i is 16 bits of draw i/4 of a SplitMix64 that begins at a place of its own for each seed and name: uniform around
 /// its centre. Source: Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014.
 struct RandomValues {
-    private static let pieceCount = 1 << 18  // values
+    private static let pieceCount = 8 << 20  // values
     private let type: RandomCheckpoint.DataType
     private let start: UInt64
     private let centre: Float

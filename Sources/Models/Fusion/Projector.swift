@@ -25,7 +25,7 @@ final class Projector {
         var current = x
         if type != .f32 {
             current = input.block(type, rows: x.rows, columns: x.columns)
-            compute.workers.split(x.rows) { compute.convert(x.rows($0), into: current.rows($0)) }
+            compute.workers.split(x.rows, cost: x.columns) { compute.convert(x.rows($0), into: current.rows($0)) }
         }
         for (index, layer) in layers.enumerated() {
             if index == layers.count - 1 {

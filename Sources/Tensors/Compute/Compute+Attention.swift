@@ -66,7 +66,7 @@ extension Compute {
         let weights = watchedScores.block(.f32, rows: heads.count, columns: count)
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
-        workers.split(heads.count, grain: max(1, 8192 / max(1, count * shape.headSize))) { range in
+        workers.split(heads.count, cost: count * shape.headSize) { range in
             for place in range {
                 let first = heads[place] / shape.queriesPerGroup * shape.headSize
                 let row = weights.rows(place..<place + 1).floats
@@ -101,7 +101,7 @@ extension Compute {
             a: together ? packed.base : query.base, b: keys.base, c: scores.base)
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
-        workers.split(shape.heads * rows) { range in
+        workers.split(shape.heads * rows, cost: keyCount * Self.exponential) { range in
             // A thread's share may begin and end inside a head, where the causal limit starts anew.
             var at = range.lowerBound
             while at < range.upperBound {
@@ -160,7 +160,7 @@ extension Compute {
         let scratch = scores.block(.f32, rows: shape.heads, columns: keyCount)
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
-        workers.split(shape.heads, grain: max(1, 8192 / max(1, keyCount * shape.headSize))) { heads in
+        workers.split(shape.heads, cost: 2 * keyCount * shape.headSize) { heads in
             table.decode_attention(
                 query.floats, keys.base, values.base, keys.type.kernel, keys.stride, keyCount, heads.lowerBound,
                 heads.upperBound, shape.queriesPerGroup, shape.headSize, scale,

@@ -2,6 +2,9 @@ internal import CKernels
 
 /// The parts of a transformer layer, each over all rows at once, split over the threads.
 extension Compute {
+    /// What a number costs in a normalisation or rotation, and where its exponential is taken, as `Workers.leastWork` counts.
+    static let (simple, exponential) = (8, 16)
+
     /// Name and version of the product library in use.
     public var libraryVersion: String { products.version }
 
@@ -36,7 +39,7 @@ extension Compute {
     ) {
         let table = kernels.table
         let (base, columns, size, type) = (weight.base, weight.columns, weight.type.size, weight.type.kernel)
-        workers.split(weight.rows, grain: max(1, 16384 / columns)) { range in
+        workers.split(weight.rows, cost: columns) { range in
             let rows = base + range.lowerBound * columns * size
             table.matrix_vector(
                 rows, type, columns, x, bias.map { $0 + range.lowerBound }, accumulate ? 1 : 0, range.count, columns,
@@ -58,7 +61,7 @@ extension Compute {
         let table = kernels.table
         weight.withUnsafeBufferPointer { weight in
             bias.withUnsafeBufferPointer { bias in
-                workers.split(x.rows, grain: 8) { rows in
+                workers.split(x.rows, cost: x.columns * Self.simple) { rows in
                     let source = x.rows(rows)
                     let target = out.rows(rows)
                     table.layer_norm(
@@ -74,7 +77,7 @@ extension Compute {
         precondition(weight.count == x.columns && out.columns == x.columns, "rmsNorm")
         let table = kernels.table
         weight.withUnsafeBufferPointer { weight in
-            workers.split(x.rows, grain: 8) { rows in
+            workers.split(x.rows, cost: x.columns * Self.simple) { rows in
                 let source = x.rows(rows)
                 let target = out.rows(rows)
                 table.rms_norm(
@@ -88,7 +91,7 @@ extension Compute {
     public func rotate(_ x: Block, heads: Int, headSize: Int, by rotation: Rotation) {
         precondition(rotation.rows == x.rows && rotation.half * 2 == headSize, "rotate: shapes")
         let table = kernels.table
-        workers.split(x.rows, grain: 8) { rows in
+        workers.split(x.rows, cost: x.columns * Self.simple) { rows in
             let target = x.rows(rows)
             table.rope(
                 target.base, target.type.kernel, target.stride, rows.count, heads, headSize,
@@ -101,13 +104,13 @@ extension Compute {
         precondition(gate.type == up.type && gate.rows == up.rows && gate.columns == up.columns, "siluMultiply")
         let table = kernels.table
         if gate.rows == 1 {
-            workers.split(gate.columns, grain: 4096) { range in
+            workers.split(gate.columns, cost: Self.exponential) { range in
                 let (g, u) = (gate.columns(range), up.columns(range))
                 table.silu_multiply(g.base, u.base, g.type.kernel, g.stride, u.stride, 1, range.count)
             }
             return
         }
-        workers.split(gate.rows) { rows in
+        workers.split(gate.rows, cost: gate.columns * Self.exponential) { rows in
             let (g, u) = (gate.rows(rows), up.rows(rows))
             table.silu_multiply(g.base, u.base, g.type.kernel, g.stride, u.stride, rows.count, gate.columns)
         }

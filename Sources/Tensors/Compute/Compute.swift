@@ -54,7 +54,7 @@ public final class Compute {
         self.backend = chosen
         // oneDNN has bf16 products from AVX-512 on, OpenBLAS none.
         let widens = precision == .bf16 && !(chosen == .oneDNN && kernels.name.hasPrefix("avx512"))
-        let made = try Self.makeProducts(chosen, kernels: kernels, threads: widens ? 1 : workers.threadCount)
+        let made = try Self.makeProducts(chosen, kernels: kernels, workers: workers, isShared: widens)
         products = widens ? WideningProducts(made, kernels: kernels, workers: workers) : made
     }
 
@@ -62,13 +62,16 @@ public final class Compute {
     /// other ways of summing for few rows.
     public var rowsAreIndependent: Bool { kernels.name.hasPrefix("avx512") }
 
-    private static func makeProducts(_ backend: Backend, kernels: Kernels, threads: Int) throws -> any Products {
+    /// - Parameter isShared: by threads, which compute a product each.
+    private static func makeProducts(
+        _ backend: Backend, kernels: Kernels, workers: Workers, isShared: Bool
+    ) throws -> any Products {
         switch backend {
         case .openBLAS:
-            return try OpenBLASProducts(kernels: kernels, threads: threads)
+            return try OpenBLASProducts(kernels: kernels, threads: isShared ? 1 : workers.threadCount)
         case .oneDNN:
             #if OneDNN
-                return try OneDNNProducts()
+                return try OneDNNProducts(workers: workers)
             #else
                 throw ComputeError(
                     code: .backendMissing,

@@ -1,5 +1,6 @@
 #if OneDNN
     internal import COneDNN
+    internal import COpenMP
 
     /// Large products by oneDNN (f32 and bf16), with biases and activations fused as post-ops.
     ///
@@ -10,10 +11,11 @@
         private var linears: [LinearKey: MatmulPrimitive] = [:]
         private var groups: [GroupedProduct: MatmulPrimitive] = [:]
         private var scratchpad = Buffer<UInt8>(count: 0)
+        private let workers: Workers
         /// Shapes follow the lengths of prompts, which are endless: past this many the primitives are made anew.
         private static let primitiveLimit = 1024
 
-        init() throws {
+        init(workers: Workers) throws {
             var engine: dnnl_engine_t?
             var stream: dnnl_stream_t?
             guard dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success, let engine,
@@ -23,6 +25,7 @@
             }
             self.engine = engine
             self.stream = stream
+            self.workers = workers
         }
 
         deinit {
@@ -50,20 +53,30 @@
                 inputStride: product.input.stride, outputStride: product.output.stride,
                 inputType: product.input.type, outputType: product.output.type, activation: product.activation,
                 accumulate: product.accumulate, bias: product.bias != nil)
-            let primitive: MatmulPrimitive
-            if let found = linears[key] {
-                primitive = found
-            } else {
-                primitive = makeLinear(product)
-                if linears.count >= Self.primitiveLimit { linears.removeAll() }
-                linears[key] = primitive
+            withThreads(for: product.input.rows * weight.columns * weight.rows) {
+                let primitive: MatmulPrimitive
+                if let found = linears[key] {
+                    primitive = found
+                } else {
+                    primitive = makeLinear(product)
+                    if linears.count >= Self.primitiveLimit { linears.removeAll() }
+                    linears[key] = primitive
+                }
+                scratchpad.reserve(primitive.scratchpadSize)
+                primitive.execute(
+                    stream, source: product.input.base,
+                    weights: weight.base,
+                    bias: product.bias.map { UnsafeRawPointer($0) }, destination: product.output.base,
+                    scratchpad: scratchpad.pointer)
             }
-            scratchpad.reserve(primitive.scratchpadSize)
-            primitive.execute(
-                stream, source: product.input.base,
-                weights: weight.base,
-                bias: product.bias.map { UnsafeRawPointer($0) }, destination: product.output.base,
-                scratchpad: scratchpad.pointer)
+        }
+
+        /// Makes and computes what takes `operations` with as many threads as are worth waking; a core does several at once.
+        private func withThreads(for operations: Int, _ body: () -> Void) {
+            let isSmall = operations / 4 < 2 * Workers.leastWork
+            if isSmall { omp_set_num_threads(1) }
+            body()
+            if isSmall { omp_set_num_threads(Int32(workers.threadCount)) }
         }
 
         func multiply(_ p: PlainProduct) {
@@ -76,17 +89,19 @@
         func grouped(
             _ product: GroupedProduct, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer
         ) {
-            let primitive: MatmulPrimitive
-            if let found = groups[product] {
-                primitive = found
-            } else {
-                primitive = makeGrouped(product)
-                if groups.count >= Self.primitiveLimit { groups.removeAll() }
-                groups[product] = primitive
+            withThreads(for: product.groups * product.repeats * product.m * product.n * product.k) {
+                let primitive: MatmulPrimitive
+                if let found = groups[product] {
+                    primitive = found
+                } else {
+                    primitive = makeGrouped(product)
+                    if groups.count >= Self.primitiveLimit { groups.removeAll() }
+                    groups[product] = primitive
+                }
+                scratchpad.reserve(primitive.scratchpadSize)
+                primitive.execute(
+                    stream, source: a, weights: b, bias: nil, destination: c, scratchpad: scratchpad.pointer)
             }
-            scratchpad.reserve(primitive.scratchpadSize)
-            primitive.execute(
-                stream, source: a, weights: b, bias: nil, destination: c, scratchpad: scratchpad.pointer)
         }
 
         private func makeLinear(_ product: LinearProduct) -> MatmulPrimitive {

@@ -41,14 +41,14 @@ final class WideningProducts: Products {
         let x =
             product.input.type == .f32 ? product.input : input.block(.f32, rows: output.rows, columns: weight.columns)
         if product.input.type == .bf16 {
-            workers.split(x.rows) { widen(product.input.rows($0), into: x.rows($0)) }
+            workers.split(x.rows, cost: x.columns) { widen(product.input.rows($0), into: x.rows($0)) }
         }
         if x.rows <= Self.veryFewRows { return multiplyFew(x, product) }
         let limit = output.rows <= Self.fewRows ? Self.smallPanel : Self.largePanel
         let least = (weight.rows * weight.columns * 4 + limit - 1) / limit
         // As many for each thread, and all of nearly the same size.
         let panels = min(weight.rows, (least + own.count - 1) / own.count * own.count)
-        workers.split(panels) { range in
+        workers.split(panels, cost: x.rows * x.columns * weight.rows / panels / 4) { range in
             for panel in range {
                 multiply(
                     x, weight.rows * panel / panels..<weight.rows * (panel + 1) / panels, product,
@@ -75,7 +75,7 @@ final class WideningProducts: Products {
     /// Few rows meet the weights as they are stored: a copy in f32 would be most of the work.
     private func multiplyFew(_ x: Block, _ product: LinearProduct) {
         let (weight, output) = (product.weight, product.output)
-        workers.split(weight.rows) { range in
+        workers.split(weight.rows, cost: x.rows * x.columns / 4) { range in
             let own = own[Int(omp_get_thread_num())]
             let sums =
                 output.type == .f32
@@ -100,7 +100,7 @@ final class WideningProducts: Products {
     func grouped(_ product: GroupedProduct, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer) {
         let p = product
         guard p.aType == .bf16 else { return products.grouped(p, a: a, b: b, c: c) }
-        workers.split(p.groups) { range in
+        workers.split(p.groups, cost: p.repeats * p.m * p.n * p.k / 4) { range in
             for group in range { multiply(group, p, a, b, c, own[Int(omp_get_thread_num())]) }
         }
     }

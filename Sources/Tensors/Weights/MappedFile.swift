@@ -36,6 +36,9 @@ final class MappedFile: @unchecked Sendable {
             close(descriptor)
             throw WeightsError.fileUnreadable(path, reason)
         }
+        // Weights are read whole: 2 MiB at a time from the disk, and as one page each where the file system keeps them so.
+        // A kernel without such pages refuses, which changes nothing else.
+        madvise(start, size, MADV_HUGEPAGE)
         self.path = path
         self.descriptor = descriptor
         self.bytes = UnsafeRawBufferPointer(start: start, count: size)

@@ -1,16 +1,26 @@
 internal import CKernels
 
 /// The weights of a linear layer, stored [out, in] as a checkpoint stores them, read in place where possible.
+///
+/// Belongs to the thread that computes.
 public final class Matrix {
     /// Outputs and inputs of the layer.
     public let rows: Int
     public let columns: Int
     public let type: WorkType
-    let base: UnsafeRawPointer
-    private let owner: AnyObject
+    private var place: Place
+
+    private enum Place {
+        case memory(UnsafeRawPointer, owner: AnyObject)
+        /// Stored in another type than it is computed in.
+        case stored(StoredTensor, Compute)
+        case part(of: Matrix, firstRow: Int)
+    }
 
     /// Takes `tensor` as [out, in] (further dimensions count as inputs): in place when it is stored as `type`
     /// and aligned, converted into `compute`'s memory for weights otherwise. Nil for a tensor that is no matrix of floats.
+    ///
+    /// It is converted when it is first computed with: a question about an index needs no vision tower.
     public init?(_ tensor: StoredTensor, as type: WorkType, compute: Compute) {
         guard tensor.shape.count >= 2, let rows = tensor.shape.first, rows > 0, let start = tensor.bytes.baseAddress,
             tensor.type == .f32 || tensor.type == .bf16 || tensor.type == .f16
@@ -19,24 +29,33 @@ public final class Matrix {
         columns = tensor.count / rows
         self.type = type
         let stored: ElementType = type == .f32 ? .f32 : .bf16
-        if tensor.type == stored, Int(bitPattern: start) % type.size == 0 {
-            base = start
-            owner = tensor.owner
-        } else {
-            let memory = compute.weights.room(for: tensor.count * type.size)
-            tensor.convert(to: type, into: memory.base, kernels: compute.kernels)
-            base = UnsafeRawPointer(memory.base)
-            owner = memory.owner
-        }
+        let isReady = tensor.type == stored && Int(bitPattern: start) % type.size == 0
+        place = isReady ? .memory(start, owner: tensor.owner) : .stored(tensor, compute)
     }
 
-    private init(rows: Int, columns: Int, type: WorkType, base: UnsafeRawPointer, owner: AnyObject) {
+    private init(rows: Int, columns: Int, type: WorkType, place: Place) {
         self.rows = rows
         self.columns = columns
         self.type = type
-        self.base = base
-        self.owner = owner
+        self.place = place
     }
+
+    /// Its numbers, row by row.
+    var base: UnsafeRawPointer {
+        switch place {
+        case .memory(let base, owner: _): return base
+        case .part(of: let whole, let firstRow): return whole.base + firstRow * columns * type.size
+        case .stored(let tensor, let compute):
+            let memory = compute.weights.room(for: tensor.count * type.size)
+            tensor.convert(to: type, into: memory.base, kernels: compute.kernels)
+            let base = UnsafeRawPointer(memory.base)
+            place = .memory(base, owner: memory.owner)
+            return base
+        }
+    }
+
+    /// Converts it where that is still to be done, so that several threads may read it.
+    func prepare() { _ = base }
 
     /// Its rows; to be read only.
     var block: Block { Block(UnsafeMutableRawPointer(mutating: base), type: type, rows: rows, columns: columns) }
@@ -46,15 +65,15 @@ public final class Matrix {
         let memory = OwnedMemory(count: rows * columns * type.size)
         memory.buffer.pointer.update(repeating: 0, count: memory.buffer.count)
         self.init(
-            rows: rows, columns: columns, type: type, base: UnsafeRawPointer(memory.buffer.pointer), owner: memory)
+            rows: rows, columns: columns, type: type,
+            place: .memory(UnsafeRawPointer(memory.buffer.pointer), owner: memory))
     }
 
     /// Some of the outputs, sharing the memory: weights stored packed (q, k, v in one tensor).
     public func slice(rows range: Range<Int>) -> Matrix {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
         return Matrix(
-            rows: range.count, columns: columns, type: type, base: base + range.lowerBound * columns * type.size,
-            owner: owner)
+            rows: range.count, columns: columns, type: type, place: .part(of: self, firstRow: range.lowerBound))
     }
 
     /// Row `index` as f32 into `out` (an embedding look-up).

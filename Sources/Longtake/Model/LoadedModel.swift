@@ -26,6 +26,7 @@ public final class LoadedModel {
     public var notes: [String] { checkpoint.notes }
     public var compute: Compute { llava.compute }
     private let memory: Int64?
+    private let warmUp: WarmUp
     /// Seconds from opening the folder to being ready.
     public let loadSeconds: Double
 
@@ -63,8 +64,7 @@ public final class LoadedModel {
         let needed = precision == .f32 ? cost.loadBytes.f32 : cost.loadBytes.bf16
         // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.
         try budget?.check("the weights of \(name)", needed: needed)
-        let warmUp = WarmUp(precision: precision, backend: settings.backend)
-        defer { warmUp.wait() }
+        warmUp = WarmUp(precision: precision, backend: settings.backend)
         let identity = IdentityHash(checkpoint)
         let compute = try Compute(
             precision: precision, backend: settings.backend, threads: settings.threads,

@@ -20,6 +20,7 @@ extension Compute {
         precondition(x.columns == weight.columns && out.columns == weight.rows && out.rows == x.rows, "linear: shapes")
         precondition(!(accumulate && activation != .none), "linear: an accumulated product has no activation")
         if let bias { precondition(bias.count == weight.rows, "linear: bias") }
+        weight.prepare()
         withPointer(bias) { bias in
             if x.rows == 1, x.type == .f32, out.type == .f32 {
                 vectorProduct(x.floats, weight, bias, activation, accumulate, out.floats)

@@ -1,16 +1,14 @@
 /// Computes a small attention on a thread of its own, for nothing.
 ///
 /// oneDNN writes the machine code of its strided products when the first one is computed: 20 ms, which pass while this thread
-/// loads weights. Where no thread can be started the first product takes that long, as it would have.
+/// loads weights. Where no thread can be started the first product takes that long, as it would have. To be kept as long as the
+/// model: who lets go of it waits for its end, for nobody may leave the program while the library writes its code.
 public final class WarmUp {
     private let thread: BackgroundThread?
 
     public init(precision: WorkType, backend: Backend? = nil) {
         thread = BackgroundThread { WarmUp.compute(precision, backend) }
     }
-
-    /// Waits for its end: nobody may leave the program while the library writes its code.
-    public func wait() { thread?.join() }
 
     private static func compute(_ precision: WorkType, _ backend: Backend?) {
         guard let compute = try? Compute(precision: precision, backend: backend, threads: 1) else { return }

@@ -143,14 +143,22 @@ enum SegmentFormat {
 
     /// Nil when the head's own checksum or its flags are wrong.
     static func decodeHead(_ bytes: UnsafeRawBufferPointer, parts: Int) -> (FrameEntry, [UInt64])? {
+        var checksums: [UInt64] = []
+        return decodeHead(bytes, parts: parts, checksums: &checksums).map { ($0, checksums) }
+    }
+
+    /// As above; the checksums are appended.
+    static func decodeHead(
+        _ bytes: UnsafeRawBufferPointer, parts: Int, checksums: inout [UInt64]
+    ) -> FrameEntry? {
         let end = 32 + 8 * parts
         guard bytes.count == end + 8, bytes.u32(4) == 0,
             Checksum.of(UnsafeRawBufferPointer(rebasing: bytes.prefix(end))) == bytes.u64(end)
         else { return nil }
-        let entry = FrameEntry(
+        for part in 0..<parts { checksums.append(bytes.u64(32 + 8 * part)) }
+        return FrameEntry(
             index: bytes.u32(0), gridTime: Double(bitPattern: bytes.u64(8)), pts: Int64(bitPattern: bytes.u64(16)),
             ptsSeconds: Double(bitPattern: bytes.u64(24)))
-        return (entry, (0..<parts).map { bytes.u64(32 + 8 * $0) })
     }
 
     static func encodeFooter(count: Int, checksum: UInt64) -> [UInt8] {

@@ -69,6 +69,9 @@ struct SegmentReader {
 
         var entries: [FrameEntry] = []
         var checksums: [UInt64] = []
+        entries.reserveCapacity(count)
+        checksums.reserveCapacity(count * parts.count)
+        let headBytes = layout.headBytes(of: stream)
         let running = RunningChecksum()
         headerBytes.withUnsafeBytes { running.add(UnsafeRawBufferPointer(rebasing: $0.suffix(8))) }
         // Small records are read whole, many at once: that is cheaper than a call for each head. So few bytes that malloc does not
@@ -77,25 +80,24 @@ struct SegmentReader {
         var (read, firstRead): ([UInt8], Int) = ([], 0)
         for record in heads == .all ? Array(0..<count) : [0, count - 1] {
             if step == 1 || record % step == 0 {
-                let bytes = step == 1 ? layout.headBytes(of: stream) : min(step, count - record) * recordBytes
+                let bytes = step == 1 ? headBytes : min(step, count - record) * recordBytes
                 read = try SegmentReader.read(
                     descriptor, bytes, at: SegmentFormat.headerBytes + record * recordBytes, path)
                 firstRead = record
             }
             let start = (record - firstRead) * recordBytes
-            let head = read.withUnsafeBytes { buffer in
-                let head = UnsafeRawBufferPointer(rebasing: buffer[start..<start + layout.headBytes(of: stream)])
+            let found = read.withUnsafeBytes { buffer in
+                let head = UnsafeRawBufferPointer(rebasing: buffer[start..<start + headBytes])
                 running.add(head)
-                return SegmentFormat.decodeHead(head, parts: parts.count)
+                return SegmentFormat.decodeHead(head, parts: parts.count, checksums: &checksums)
             }
-            guard let (entry, sums) = head else { throw damaged("head of record \(record)") }
+            guard let entry = found else { throw damaged("head of record \(record)") }
             if heads == .all, let previous = entries.last {
                 let isNext =
                     stream == .frame ? Int(entry.index) == Int(previous.index) + 1 : entry.index > previous.index
                 guard isNext else { throw damaged("order of record \(record)") }
             }
             entries.append(entry)
-            checksums += sums
         }
         guard let first = entries.first, let end = entries.last, end.index >= first.index else {
             throw damaged("order")

@@ -43,6 +43,8 @@ public final class LoadedModel {
         name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
         try settings.validate()
         memory = settings.memory
+        let folder = URL(fileURLWithPath: path, isDirectory: true)
+        let loading = Beside { try TokenizerLoader.load(folder: folder) }
         let checkpoint = try CheckpointFolder(path: path)
         self.checkpoint = checkpoint
         guard let language = checkpoint.language, let fusion = checkpoint.fusion else {
@@ -65,7 +67,7 @@ public final class LoadedModel {
         // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.
         try budget?.check("the weights of \(name)", needed: needed)
         warmUp = WarmUp(precision: precision, backend: settings.backend)
-        let identity = IdentityHash(checkpoint)
+        let hashing = Beside { ContentHash.sha256(pieces: checkpoint.identityBytes) }
         let compute = try Compute(
             precision: precision, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
@@ -75,8 +77,7 @@ public final class LoadedModel {
             embedding: checkpoint.embeddingSize == nil
                 ? nil : WeightReader(checkpoint.towerTensors, prefix: "visual_projection.", compute: compute),
             language: language, vision: vision, fusion: fusion)
-        let folder = URL(fileURLWithPath: path, isDirectory: true)
-        tokenizer = try TokenizerLoader.load(folder: folder)
+        tokenizer = try loading.value()
         template = try TemplateChoice.choose(folder: folder, tokenizer: tokenizer).template
         preprocessing = try Self.preprocessing(checkpoint, side: vision.imageSize)
         guard tokenizer.vocabularySize <= language.vocabularySize else {
@@ -86,7 +87,7 @@ public final class LoadedModel {
                     + "\(language.vocabularySize): tokenizer and weights are from different models")
         }
         stopIDs = Set(checkpoint.stopTokenIDs.map { Int32($0) })
-        hash = identity.value
+        hash = try hashing.value()
         let took = ContinuousClock.now - start
         loadSeconds = took.seconds
     }

@@ -12,9 +12,9 @@ final class WideningProducts: Products {
     private let workers: Workers
     private let input = Scratch()
     private let own: [Own]
-    /// Of a thread's panel in f32: of few rows' weights what stays near the core, of many rows' what makes calls rare.
-    private static let (smallPanel, largePanel) = (4 << 20, 8 << 20)
-    private static let (veryFewRows, fewRows) = (32, 64)
+    /// Bytes of a thread's panel in f32.
+    private static let panelBytes = 16 << 20
+    private static let fewRows = 64
 
     /// What a thread works in.
     private struct Own {
@@ -43,9 +43,8 @@ final class WideningProducts: Products {
         if product.input.type == .bf16 {
             workers.split(x.rows, cost: x.columns) { widen(product.input.rows($0), into: x.rows($0)) }
         }
-        if x.rows <= Self.veryFewRows { return multiplyFew(x, product) }
-        let limit = output.rows <= Self.fewRows ? Self.smallPanel : Self.largePanel
-        let least = (weight.rows * weight.columns * 4 + limit - 1) / limit
+        if x.rows <= Self.fewRows { return multiplyFew(x, product) }
+        let least = (weight.rows * weight.columns * 4 + Self.panelBytes - 1) / Self.panelBytes
         // As many for each thread, and all of nearly the same size.
         let panels = min(weight.rows, (least + own.count - 1) / own.count * own.count)
         workers.split(panels, cost: x.rows * x.columns * weight.rows / panels / 4) { range in

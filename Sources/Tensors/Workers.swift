@@ -33,7 +33,7 @@ public struct Workers: Sendable {
                     { raw in
                         guard let raw else { return }
                         let job = raw.assumingMemoryBound(to: Job.self).pointee
-                        let index = Int(omp_get_thread_num())
+                        let index = Workers.index
                         let parts = Int(omp_get_num_threads())
                         let range = (job.count * index / parts)..<(job.count * (index + 1) / parts)
                         if !range.isEmpty { job.body(range) }
@@ -41,6 +41,9 @@ public struct Workers: Sendable {
             }
         }
     }
+
+    /// Which of the threads runs the body of a `split`, from 0.
+    static var index: Int { Int(omp_get_thread_num()) }
 
     private struct Job {
         let count: Int

@@ -132,7 +132,6 @@ import Testing
     ) throws {
         let compute = try Compute(precision: .bf16, backend: backend, threads: 2, instructionSet: instructionSet)
         let (scratch, narrowOut) = (Scratch(), Scratch())
-        // The last weight is more than is widened at a time.
         for (rows, inputs, outputs) in [(37, 256, 64), (2, 7, 5), (3, 8192, 300)] {
             let x = Rows(rows, inputs, seed: 1)
             let (weight, values) = try matrix(outputs, inputs, as: .bf16, seed: 2, compute)
@@ -186,6 +185,66 @@ import Testing
             for row in 0..<rows {
                 for i in 0..<heads * size { #expect(abs(found[row, i] - expected[row, i]) < 0.02) }
             }
+        }
+    }
+
+    @Test(arguments: backends, instructionSets) func `sequences attend as each does alone`(
+        backend: Backend, instructionSet: String?
+    ) throws {
+        for type in WorkType.allCases {
+            let compute = try Compute(precision: type, backend: backend, threads: 2, instructionSet: instructionSet)
+            // More keys than are taken at a time.
+            for (heads, groups, rows, keys, first) in [(4, 2, 5, 1030, 1026), (2, 2, 2, 3, 2), (6, 1, 3, 512, 1)] {
+                let (sequences, size) = (3, 8)
+                let shape = AttentionShape(heads: heads, keyValueHeads: groups, headSize: size)
+                let scratch = (0..<5).map { _ in Scratch() }
+                func block(_ place: Int, _ rows: Int, _ columns: Int) -> Block {
+                    let out = scratch[place].block(type, rows: rows, columns: columns)
+                    let values = Rows(rows, columns, seed: place)
+                    withExtendedLifetime(values) { compute.convert(values.block, into: out) }
+                    return out
+                }
+                let (q, k) = (block(0, sequences * rows, heads * size), block(1, sequences * keys, groups * size))
+                let (v, together) = (block(2, sequences * keys, groups * size), block(3, q.rows, q.columns))
+                compute.attention(
+                    sequences: sequences, query: q, keys: k, values: v, shape: shape, firstVisible: first, into: together)
+                let alone = block(4, rows, q.columns)
+                let (found, expected) = (Rows(rows, q.columns, seed: 5), Rows(rows, q.columns, seed: 6))
+                for sequence in 0..<sequences {
+                    let (own, seen) = (sequence * rows..<(sequence + 1) * rows, sequence * keys..<(sequence + 1) * keys)
+                    compute.attention(
+                        query: q.rows(own), keys: k.rows(seen), values: v.rows(seen), shape: shape,
+                        firstVisible: first, into: alone)
+                    compute.convert(alone, into: expected.block)
+                    compute.convert(together.rows(own), into: found.block)
+                    for row in 0..<rows {
+                        for i in 0..<q.columns {
+                            #expect(abs(found[row, i] - expected[row, i]) < (type == .f32 ? 2e-6 : 0.01))
+                        }
+                    }
+                }
+                withExtendedLifetime(scratch) {}
+            }
+        }
+    }
+
+    @Test(arguments: backends, instructionSets) func `many rows meet a bf16 weight as few do`(
+        backend: Backend, instructionSet: String?
+    ) throws {
+        let compute = try Compute(precision: .bf16, backend: backend, threads: 2, instructionSet: instructionSet)
+        // More weights than are widened at a time.
+        let (rows, inputs, outputs) = (65, 8192, 600)
+        let x = Rows(rows, inputs, seed: 1)
+        let (weight, _) = try matrix(outputs, inputs, as: .bf16, seed: 2, compute)
+        let narrow = Scratch()
+        let input = bf16(x, compute, in: narrow)
+        let (many, few) = (Rows(rows, outputs, seed: 3), Rows(rows, outputs, seed: 4))
+        compute.linear(input, weight, into: many.block)
+        compute.linear(input.rows(0..<40), weight, into: few.block.rows(0..<40))
+        compute.linear(input.rows(40..<65), weight, into: few.block.rows(40..<65))
+        for row in 0..<rows {
+            // Sums of 8192 products of up to 1, in two orders: each step rounds by up to 6e-8 of some thousands.
+            for i in 0..<outputs { #expect(abs(many[row, i] - few[row, i]) < 0.01, "row \(row)") }
         }
     }
 

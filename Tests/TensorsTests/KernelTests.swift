@@ -147,8 +147,11 @@ struct KernelTests {
 
     @Test(arguments: names) func `products of a few rows equal the reference`(name: String) throws {
         let (tested, reference) = (try table(name), lt_kernels_reference)
-        for (rows, count, n) in [(1, 1, 1), (5, 2, 7), (4, 3, 8), (9, 7, 31), (66, 18, 64), (7, 4, 2049), (3, 5, 4103)]
-        {
+        let shapes = [
+            (1, 1, 1), (5, 2, 7), (4, 3, 8), (9, 7, 31), (66, 18, 64), (7, 4, 2049), (3, 5, 4103), (261, 50, 785),
+            (2, 97, 1536),
+        ]
+        for (rows, count, n) in shapes {
             let (weight, x) = (values(rows * (n + 2), seed: 3), values(count * (n + 1), seed: 4))
             var halves = [UInt16](repeating: 0, count: weight.count)
             reference.f32_to_bf16(weight, &halves, weight.count)

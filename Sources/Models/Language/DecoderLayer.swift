@@ -78,19 +78,17 @@ final class DecoderLayer {
     ) {
         let type = normed.type
         let length = x.rows / sequences
-        let keyCount = keys.rows / sequences
         let q = scratch.query.block(type, rows: x.rows, columns: query.rows)
         let mixed = scratch.mixed.block(type, rows: x.rows, columns: query.rows)
         compute.linear(normed, query, into: q)
         let rotation = rope.rotation(from: start, count: length)
         for sequence in 0..<sequences {
-            let rows = sequence * length..<(sequence + 1) * length
-            let keyRows = sequence * keyCount..<(sequence + 1) * keyCount
-            compute.rotate(q.rows(rows), heads: config.headCount, headSize: config.headSize, by: rotation)
-            compute.attention(
-                query: q.rows(rows), keys: keys.rows(keyRows), values: values.rows(keyRows), shape: shape,
-                firstVisible: start + 1, into: mixed.rows(rows))
+            compute.rotate(
+                q.rows(sequence * length..<(sequence + 1) * length), heads: config.headCount, headSize: config.headSize,
+                by: rotation)
         }
+        compute.attention(
+            sequences: sequences, query: q, keys: keys, values: values, shape: shape, firstVisible: start + 1, into: mixed)
         if let watched {
             precondition(sequences == 1, "one sequence at a time can be watched")
             watched.look(

@@ -48,6 +48,107 @@ extension Compute {
         }
     }
 
+    /// Attention of some sequences of T query rows, each over its own S keys.
+    ///
+    /// - Parameters:
+    ///   - query: [sequences · T, heads · headSize]; f32 when T is 1.
+    ///   - keys, values: [sequences · S, keyValueHeads · headSize].
+    ///   - firstVisible: row t of a sequence sees its first `firstVisible + t` keys.
+    ///   - out: [sequences · T, heads · headSize], of the query's type.
+    public func attention(
+        sequences: Int, query: Block, keys: Block, values: Block, shape: AttentionShape, firstVisible: Int,
+        into out: Block
+    ) {
+        precondition(query.rows % sequences == 0 && keys.rows % sequences == 0, "attention: sequences")
+        let (rows, keyCount) = (query.rows / sequences, keys.rows / sequences)
+        func part(_ block: Block, _ sequence: Int, _ rows: Int) -> Block {
+            block.rows(sequence * rows..<(sequence + 1) * rows)
+        }
+        // The scores of a thread's heads: at most 32 MiB.
+        let isSmall = rows <= Self.fewRows && shape.queriesPerGroup * rows * keyCount <= 8 << 20
+        guard threadsMultiply, rows > 1, isSmall else {
+            for sequence in 0..<sequences {
+                attention(
+                    query: part(query, sequence, rows), keys: part(keys, sequence, keyCount),
+                    values: part(values, sequence, keyCount), shape: shape, firstVisible: firstVisible,
+                    into: part(out, sequence, rows))
+            }
+            return
+        }
+        let products = shape.queriesPerGroup * rows * keyCount * shape.headSize / 2
+        let exponentials = shape.queriesPerGroup * rows * keyCount * Self.exponential
+        workers.split(sequences * shape.keyValueHeads, cost: products + exponentials) { places in
+            for place in places {
+                let (sequence, group) = place.quotientAndRemainder(dividingBy: shape.keyValueHeads)
+                attention(
+                    ofGroup: group, part(query, sequence, rows), part(keys, sequence, keyCount),
+                    part(values, sequence, keyCount), shape, firstVisible, into: part(out, sequence, rows),
+                    headMemory[Workers.index])
+            }
+        }
+    }
+
+    /// What one thread computes attention in.
+    final class HeadMemory {
+        let query = Scratch()
+        let scores = Scratch()
+        let panel = Scratch()
+        let mixed = Scratch()
+    }
+
+    /// Few rows of the heads that share keys, by one thread: a block of keys, then of values, is widened and multiplied while it is
+    /// near the core.
+    private func attention(
+        ofGroup group: Int, _ query: Block, _ keys: Block, _ values: Block, _ shape: AttentionShape,
+        _ firstVisible: Int, into out: Block, _ memory: HeadMemory
+    ) {
+        let (rows, size, count) = (query.rows, shape.headSize, keys.rows)
+        let all = shape.queriesPerGroup * rows
+        let own = group * size..<(group + 1) * size
+        let q = memory.query.block(.f32, rows: all, columns: size)
+        let scores = memory.scores.block(.f32, rows: all, columns: count)
+        let mixed = memory.mixed.block(.f32, rows: all, columns: size)
+        func columns(_ head: Int) -> Range<Int> {
+            (group * shape.queriesPerGroup + head) * size..<(group * shape.queriesPerGroup + head + 1) * size
+        }
+        func panel(_ block: Block, _ range: Range<Int>) -> Block {
+            let stored = block.rows(range).columns(own)
+            guard stored.type != .f32 else { return stored }
+            let wide = memory.panel.block(.f32, rows: range.count, columns: size)
+            convert(stored, into: wide)
+            return wide
+        }
+        let blocks = stride(from: 0, to: count, by: Self.keyBlock).map { $0..<min(count, $0 + Self.keyBlock) }
+        for head in 0..<shape.queriesPerGroup {
+            convert(query.columns(columns(head)), into: q.rows(head * rows..<(head + 1) * rows))
+        }
+        for range in blocks {
+            let k = panel(keys, range)
+            products.multiply(
+                PlainProduct(
+                    m: all, n: range.count, k: size, a: q.floats, aRow: q.stride, b: k.floats, bRow: k.stride,
+                    isTransposed: true, accumulate: false, c: scores.columns(range).floats, cRow: count))
+        }
+        for head in 0..<shape.queriesPerGroup {
+            let row = scores.rows(head * rows..<(head + 1) * rows).floats
+            kernels.table.softmax(
+                row, count, 1 / Float(size).squareRoot(), rows, count, firstVisible, 1, row, LT_F32, count)
+        }
+        for range in blocks {
+            let v = panel(values, range)
+            products.multiply(
+                PlainProduct(
+                    m: all, n: size, k: range.count, a: scores.columns(range).floats, aRow: count, b: v.floats,
+                    bRow: v.stride, isTransposed: false, accumulate: range.lowerBound > 0, c: mixed.floats, cRow: size))
+        }
+        for head in 0..<shape.queriesPerGroup {
+            convert(mixed.rows(head * rows..<(head + 1) * rows), into: out.columns(columns(head)))
+        }
+    }
+
+    /// Keys or values of a head that are computed with at a time.
+    private static let keyBlock = 512
+
     /// The attention weights of one query row over S keys, for looking at: softmax(q · kᵀ / √headSize), head by head.
     ///
     /// Touches nothing that `attention` computes with; costs one product per key and head.

@@ -32,6 +32,9 @@ public final class Compute {
     let packedRows = Scratch()
     let watchedScores = Scratch()
     let watchedQuery = Scratch()
+    let headMemory: [HeadMemory]
+    /// Whether threads may multiply by themselves, and it is no slower than the library's own way for all of them.
+    let threadsMultiply: Bool
     let weights = WeightMemory()
 
     /// - Parameters:
@@ -56,11 +59,15 @@ public final class Compute {
         let widens = precision == .bf16 && !(chosen == .oneDNN && kernels.name.hasPrefix("avx512"))
         let made = try Self.makeProducts(chosen, kernels: kernels, workers: workers, isShared: widens)
         products = widens ? WideningProducts(made, kernels: kernels, workers: workers) : made
+        threadsMultiply = !Self.rowsAreIndependent(kernels) && (chosen == .oneDNN || widens)
+        headMemory = (0..<workers.threadCount).map { _ in HeadMemory() }
     }
 
     /// Whether a row of a product is the same to the last bit however many rows there are: without AVX-512 the libraries choose
     /// other ways of summing for few rows.
-    public var rowsAreIndependent: Bool { kernels.name.hasPrefix("avx512") }
+    public var rowsAreIndependent: Bool { Self.rowsAreIndependent(kernels) }
+
+    private static func rowsAreIndependent(_ kernels: Kernels) -> Bool { kernels.name.hasPrefix("avx512") }
 
     /// - Parameter isShared: by threads, which compute a product each.
     private static func makeProducts(
@@ -71,7 +78,7 @@ public final class Compute {
             return try OpenBLASProducts(kernels: kernels, threads: isShared ? 1 : workers.threadCount)
         case .oneDNN:
             #if OneDNN
-                return try OneDNNProducts(workers: workers)
+                return try OneDNNProducts(workers: workers, smallAlone: !rowsAreIndependent(kernels))
             #else
                 throw ComputeError(
                     code: .backendMissing,

@@ -12,10 +12,13 @@
         private var groups: [GroupedProduct: MatmulPrimitive] = [:]
         private var scratchpad = Buffer<UInt8>(count: 0)
         private let workers: Workers
+        private let smallAlone: Bool
         /// Shapes follow the lengths of prompts, which are endless: past this many the primitives are made anew.
         private static let primitiveLimit = 1024
 
-        init(workers: Workers) throws {
+        /// - Parameter smallAlone: small products are computed by one thread. The library may sum them in another order than those
+        ///   of many threads.
+        init(workers: Workers, smallAlone: Bool) throws {
             var engine: dnnl_engine_t?
             var stream: dnnl_stream_t?
             guard dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success, let engine,
@@ -26,6 +29,7 @@
             self.engine = engine
             self.stream = stream
             self.workers = workers
+            self.smallAlone = smallAlone
         }
 
         deinit {
@@ -73,7 +77,7 @@
 
         /// Makes and computes what takes `operations` with as many threads as are worth waking; a core does several at once.
         private func withThreads(for operations: Int, _ body: () -> Void) {
-            let isSmall = operations / 4 < 2 * Workers.leastWork
+            let isSmall = smallAlone && operations / 4 < 2 * Workers.leastWork
             if isSmall { omp_set_num_threads(1) }
             body()
             if isSmall { omp_set_num_threads(Int32(workers.threadCount)) }

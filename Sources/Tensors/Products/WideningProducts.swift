@@ -1,5 +1,4 @@
 internal import CKernels
-internal import COpenMP
 
 /// bf16 products where the library or the CPU has none: operands are widened to f32 and multiplied there; what is to be bf16 is
 /// rounded from the f32 sums.
@@ -51,7 +50,7 @@ final class WideningProducts: Products {
             for panel in range {
                 multiply(
                     x, weight.rows * panel / panels..<weight.rows * (panel + 1) / panels, product,
-                    own[Int(omp_get_thread_num())])
+                    own[Workers.index])
             }
         }
     }
@@ -75,7 +74,7 @@ final class WideningProducts: Products {
     private func multiplyFew(_ x: Block, _ product: LinearProduct) {
         let (weight, output) = (product.weight, product.output)
         workers.split(weight.rows, cost: x.rows * x.columns / 4) { range in
-            let own = own[Int(omp_get_thread_num())]
+            let own = own[Workers.index]
             let sums =
                 output.type == .f32
                 ? output.columns(range) : own.sums.block(.f32, rows: output.rows, columns: range.count)
@@ -100,7 +99,7 @@ final class WideningProducts: Products {
         let p = product
         guard p.aType == .bf16 else { return products.grouped(p, a: a, b: b, c: c) }
         workers.split(p.groups, cost: p.repeats * p.m * p.n * p.k / 4) { range in
-            for group in range { multiply(group, p, a, b, c, own[Int(omp_get_thread_num())]) }
+            for group in range { multiply(group, p, a, b, c, own[Workers.index]) }
         }
     }
 

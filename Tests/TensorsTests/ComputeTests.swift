@@ -207,7 +207,8 @@ import Testing
                 let (q, k) = (block(0, sequences * rows, heads * size), block(1, sequences * keys, groups * size))
                 let (v, together) = (block(2, sequences * keys, groups * size), block(3, q.rows, q.columns))
                 compute.attention(
-                    sequences: sequences, query: q, keys: k, values: v, shape: shape, firstVisible: first, into: together)
+                    sequences: sequences, query: q, keys: k, values: v, shape: shape, firstVisible: first,
+                    into: together)
                 let alone = block(4, rows, q.columns)
                 let (found, expected) = (Rows(rows, q.columns, seed: 5), Rows(rows, q.columns, seed: 6))
                 for sequence in 0..<sequences {

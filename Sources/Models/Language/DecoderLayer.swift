@@ -88,7 +88,8 @@ final class DecoderLayer {
                 by: rotation)
         }
         compute.attention(
-            sequences: sequences, query: q, keys: keys, values: values, shape: shape, firstVisible: start + 1, into: mixed)
+            sequences: sequences, query: q, keys: keys, values: values, shape: shape, firstVisible: start + 1,
+            into: mixed)
         if let watched {
             precondition(sequences == 1, "one sequence at a time can be watched")
             watched.look(

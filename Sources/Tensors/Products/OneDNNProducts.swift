@@ -8,13 +8,28 @@
     final class OneDNNProducts: Products {
         private let engine: dnnl_engine_t
         private let stream: dnnl_stream_t
-        private var linears: [LinearKey: MatmulPrimitive] = [:]
-        private var groups: [GroupedProduct: MatmulPrimitive] = [:]
+        private var linears = Made<LinearKey>()
+        private var groups = Made<GroupedProduct>()
         private var scratchpad = Buffer<UInt8>(count: 0)
         private let workers: Workers
         private let smallAlone: Bool
-        /// Shapes follow the lengths of prompts, which are endless: past this many the primitives are made anew.
-        private static let primitiveLimit = 1024
+
+        /// Primitives by shape, each made when it is first met.
+        private struct Made<Shape: Hashable> {
+            private var primitives: [Shape: MatmulPrimitive] = [:]
+            /// Shapes follow the lengths of prompts, which are endless: past this many the primitives are made anew.
+            private let limit = 1024
+
+            mutating func primitive(_ shape: Shape, _ make: () -> MatmulPrimitive) -> MatmulPrimitive {
+                if let found = primitives[shape] { return found }
+                let primitive = make()
+                if primitives.count >= limit { removeAll() }
+                primitives[shape] = primitive
+                return primitive
+            }
+
+            mutating func removeAll() { primitives.removeAll() }
+        }
 
         /// - Parameter smallAlone: small products are computed by one thread. The library may sum them in another order than those
         ///   of many threads.
@@ -58,18 +73,10 @@
                 inputType: product.input.type, outputType: product.output.type, activation: product.activation,
                 accumulate: product.accumulate, bias: product.bias != nil)
             withThreads(for: product.input.rows * weight.columns * weight.rows) {
-                let primitive: MatmulPrimitive
-                if let found = linears[key] {
-                    primitive = found
-                } else {
-                    primitive = makeLinear(product)
-                    if linears.count >= Self.primitiveLimit { linears.removeAll() }
-                    linears[key] = primitive
-                }
+                let primitive = linears.primitive(key) { makeLinear(product) }
                 scratchpad.reserve(primitive.scratchpadSize)
                 primitive.execute(
-                    stream, source: product.input.base,
-                    weights: weight.base,
+                    stream, source: product.input.base, weights: weight.base,
                     bias: product.bias.map { UnsafeRawPointer($0) }, destination: product.output.base,
                     scratchpad: scratchpad.pointer)
             }
@@ -94,14 +101,7 @@
             _ product: GroupedProduct, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer
         ) {
             withThreads(for: product.groups * product.repeats * product.m * product.n * product.k) {
-                let primitive: MatmulPrimitive
-                if let found = groups[product] {
-                    primitive = found
-                } else {
-                    primitive = makeGrouped(product)
-                    if groups.count >= Self.primitiveLimit { groups.removeAll() }
-                    groups[product] = primitive
-                }
+                let primitive = groups.primitive(product) { makeGrouped(product) }
                 scratchpad.reserve(primitive.scratchpadSize)
                 primitive.execute(
                     stream, source: a, weights: b, bias: nil, destination: c, scratchpad: scratchpad.pointer)

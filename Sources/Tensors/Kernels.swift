@@ -15,6 +15,9 @@ public struct Kernels: @unchecked Sendable {
     /// The name of the instruction set.
     public var name: String { String(cString: pointer.pointee.name) }
 
+    /// Whether it has vectors of 512 bits: the libraries then have bf16 products, and sum a row alike however many rows there are.
+    var isAVX512: Bool { name.hasPrefix("avx512") }
+
     /// Names of every table this CPU runs, best first.
     public static var available: [String] {
         var names: [String] = []

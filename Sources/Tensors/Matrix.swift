@@ -17,8 +17,9 @@ public final class Matrix {
         case part(of: Matrix, firstRow: Int)
     }
 
-    /// Takes `tensor` as [out, in] (further dimensions count as inputs): in place when it is stored as `type`
-    /// and aligned, converted into `compute`'s memory for weights otherwise. Nil for a tensor that is no matrix of floats.
+    /// Takes `tensor` as [out, in] (further dimensions count as inputs): in place when it is stored as `type`, or in bf16 where
+    /// `compute` widens, and aligned; converted into `compute`'s memory for weights otherwise. Nil for a tensor that is no matrix
+    /// of floats.
     ///
     /// It is converted when it is first computed with: a question about an index needs no vision tower.
     public init?(_ tensor: StoredTensor, as type: WorkType, compute: Compute) {
@@ -27,6 +28,8 @@ public final class Matrix {
         else { return nil }
         self.rows = rows
         columns = tensor.count / rows
+        // Memory of its own costs more than widening where it is used: the kernel clears it first.
+        let type = tensor.type == .bf16 && compute.widens ? WorkType.bf16 : type
         self.type = type
         let stored: ElementType = type == .f32 ? .f32 : .bf16
         let isReady = tensor.type == stored && Int(bitPattern: start) % type.size == 0

@@ -167,18 +167,57 @@ struct KernelTests {
 
     @Test(arguments: names) func `attention of one row equals the reference, grouped heads too`(name: String) throws {
         let (tested, reference) = (try table(name), lt_kernels_reference)
-        for (heads, groups, headSize, keys) in [(4, 4, 8, 1), (8, 2, 16, 37), (6, 2, 32, 129), (2, 1, 6, 5)] {
+        let shapes = [
+            (4, 4, 8, 1), (8, 2, 16, 37), (6, 2, 32, 129), (2, 1, 6, 5), (6, 6, 32, 24), (14, 2, 64, 43), (32, 32, 16, 19),
+            (10, 2, 8, 4), (80, 80, 8, 17),
+        ]
+        for (heads, groups, headSize, keys) in shapes {
             let stride = groups * headSize + 3
             let (q, k, v) = (
                 values(heads * headSize, seed: 1), values(keys * stride, seed: 2), values(keys * stride, seed: 3)
             )
-            var out = [[Float]](repeating: [Float](repeating: 0, count: heads * headSize), count: 2)
-            var scores = [Float](repeating: 0, count: heads * keys)
-            for (index, table) in [tested, reference].enumerated() {
-                table.decode_attention(
-                    q, k, v, LT_F32, stride, keys, 0, heads, heads / groups, headSize, 0.25, &scores, &out[index])
+            var (halfKeys, halfValues) = ([UInt16](repeating: 0, count: k.count), [UInt16](repeating: 0, count: v.count))
+            reference.f32_to_bf16(k, &halfKeys, k.count)
+            reference.f32_to_bf16(v, &halfValues, v.count)
+            for isHalf in [false, true] {
+                var results: [[Float]] = []
+                for table in [tested, reference] {
+                    var scores = [Float](repeating: 0, count: heads * keys)
+                    var tops = [Float](repeating: 0, count: heads)
+                    var sums = tops
+                    var out = [Float](repeating: 0, count: heads * headSize)
+                    k.withUnsafeBytes { k in
+                        v.withUnsafeBytes { v in
+                            halfKeys.withUnsafeBytes { halfKeys in
+                                halfValues.withUnsafeBytes { halfValues in
+                                    table.attention_part(
+                                        q, isHalf ? halfKeys.baseAddress : k.baseAddress,
+                                        isHalf ? halfValues.baseAddress : v.baseAddress, isHalf ? LT_BF16 : LT_F32,
+                                        stride, keys, groups, heads / groups, headSize, 0.25, &scores, &tops, &sums,
+                                        &out)
+                                }
+                            }
+                        }
+                    }
+                    results.append(tops + zip(sums, stride(from: 0, to: out.count, by: headSize).map { out[$0..<$0 + headSize] }).flatMap { sum, own in own.map { $0 / sum } })
+                }
+                #expect(deviation(results[0], results[1]) < 3e-6, "\(heads) heads, \(groups) groups, \(keys) keys")
             }
-            #expect(deviation(out[0], out[1]) < 3e-6)
+        }
+    }
+
+    @Test(arguments: names) func `parts of attention are joined as by the reference`(name: String) throws {
+        let (tested, reference) = (try table(name), lt_kernels_reference)
+        for (parts, heads, headSize) in [(1, 3, 5), (4, 2, 16), (23, 6, 32)] {
+            let tops = values(parts * heads, seed: 5).map { $0 * 40 }
+            let sums = values(parts * heads, seed: 6).map { 1 + abs($0) }
+            let weighted = values(parts * heads * headSize, seed: 7)
+            var (a, b) = (
+                [Float](repeating: 1, count: heads * headSize), [Float](repeating: 2, count: heads * headSize)
+            )
+            tested.attention_join(parts, heads, headSize, tops, sums, weighted, &a)
+            reference.attention_join(parts, heads, headSize, tops, sums, weighted, &b)
+            #expect(deviation(a, b) < 3e-6, "\(parts) parts")
         }
     }
 

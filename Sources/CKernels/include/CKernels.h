@@ -41,11 +41,15 @@ typedef struct lt_kernels {
     /// the weight is read once, and no copy of it in f32 is written.
     void (*matrix_rows)(const uint16_t *weight, ptrdiff_t stride, const float *x, ptrdiff_t x_stride, size_t x_rows,
                         int accumulate, size_t rows, size_t n, float *out, ptrdiff_t out_stride);
-    /// One query row against S cached keys and values, for heads [head_begin, head_end).
-    /// q is [heads*hd] f32, out the same; k and v are [S, kv_heads*hd]; scores is scratch of (head_end - head_begin)*S floats.
-    void (*decode_attention)(const float *q, const void *k, const void *v, lt_type type, ptrdiff_t kv_stride,
-                             size_t keys, size_t head_begin, size_t head_end, size_t queries_per_kv_head,
-                             size_t head_size, float scale, float *scores, float *out);
+    /// A part of what one query row sees: S cached keys and values, each row of which is read once with all heads.
+    /// q is [kv_heads*queries*hd] f32; k and v are [S, kv_heads*hd]. Per head: `tops`, the largest score times `scale`; `sums`, the sum
+    /// of exp(score * scale - top); `out` [heads*hd], the values so weighted. scores is scratch of heads*S floats.
+    void (*attention_part)(const float *q, const void *k, const void *v, lt_type type, ptrdiff_t kv_stride, size_t keys,
+                           size_t kv_heads, size_t queries, size_t head_size, float scale, float *scores, float *tops,
+                           float *sums, float *out);
+    /// out[heads*hd] from `parts` of them: tops and sums are [parts, heads], values [parts, heads*hd].
+    void (*attention_join)(size_t parts, size_t heads, size_t head_size, const float *tops, const float *sums,
+                           const float *values, float *out);
     /// y[n] += x[n].
     void (*add)(const float *x, float *y, size_t n);
     void (*f32_to_bf16)(const float *x, uint16_t *y, size_t n);  // round to nearest, ties to even

@@ -120,24 +120,42 @@ static void matrix_rows(const uint16_t *weight, ptrdiff_t stride, const float *x
         }
 }
 
-static void decode_attention(const float *q, const void *k, const void *v, lt_type type, ptrdiff_t kv_stride,
-                             size_t keys, size_t head_begin, size_t head_end, size_t queries_per_kv_head,
-                             size_t head_size, float scale, float *scores, float *out) {
-    for (size_t h = head_begin; h < head_end; h++) {
-        ptrdiff_t offset = (ptrdiff_t)((h / queries_per_kv_head) * head_size);
+static void attention_part(const float *q, const void *k, const void *v, lt_type type, ptrdiff_t kv_stride, size_t keys,
+                           size_t kv_heads, size_t queries, size_t head_size, float scale, float *scores, float *tops,
+                           float *sums, float *out) {
+    for (size_t h = 0; h < kv_heads * queries; h++) {
+        ptrdiff_t offset = (ptrdiff_t)(h / queries * head_size);
+        float *own = scores + h * keys;
         double top = -INFINITY, sum = 0;
         for (ptrdiff_t s = 0; s < (ptrdiff_t)keys; s++) {
             double dot = 0;
             for (size_t i = 0; i < head_size; i++)
                 dot += q[h * head_size + i] * get(k, type, s * kv_stride + offset + (ptrdiff_t)i);
-            scores[s] = (float)(dot * scale);
-            top = fmax(top, scores[s]);
+            own[s] = (float)(dot * scale);
+            top = fmax(top, own[s]);
         }
-        for (size_t s = 0; s < keys; s++) sum += exp(scores[s] - top);
+        for (size_t s = 0; s < keys; s++) sum += exp(own[s] - top);
         for (size_t i = 0; i < head_size; i++) {
             double y = 0;
             for (ptrdiff_t s = 0; s < (ptrdiff_t)keys; s++)
-                y += exp(scores[s] - top) / sum * get(v, type, s * kv_stride + offset + (ptrdiff_t)i);
+                y += exp(own[s] - top) * get(v, type, s * kv_stride + offset + (ptrdiff_t)i);
+            out[h * head_size + i] = (float)y;
+        }
+        tops[h] = (float)top;
+        sums[h] = (float)sum;
+    }
+}
+
+static void attention_join(size_t parts, size_t heads, size_t head_size, const float *tops, const float *sums,
+                           const float *values, float *out) {
+    for (size_t h = 0; h < heads; h++) {
+        double top = -INFINITY, total = 0;
+        for (size_t p = 0; p < parts; p++) top = fmax(top, tops[p * heads + h]);
+        for (size_t p = 0; p < parts; p++) total += sums[p * heads + h] * exp(tops[p * heads + h] - top);
+        for (size_t i = 0; i < head_size; i++) {
+            double y = 0;
+            for (size_t p = 0; p < parts; p++)
+                y += exp(tops[p * heads + h] - top) / total * values[(p * heads + h) * head_size + i];
             out[h * head_size + i] = (float)y;
         }
     }
@@ -223,7 +241,8 @@ const lt_kernels lt_kernels_reference = {
     .bias_activation = bias_activation,
     .matrix_vector = matrix_vector,
     .matrix_rows = matrix_rows,
-    .decode_attention = decode_attention,
+    .attention_part = attention_part,
+    .attention_join = attention_join,
     .add = add,
     .f32_to_bf16 = f32_to_bf16,
     .bf16_to_f32 = bf16_to_f32,

@@ -49,14 +49,8 @@ final class Prefusion {
         keep?.store(layer: layers.count - 1, frames: frames, keys: k, values: v)
         let rows = gather(x, frames: frames, active: active, into: activeRows)
         let gathered = gather(normed, frames: frames, active: active, into: activeNormed)
-        // A single row is computed in f32: widen what was normed for the products of many rows.
-        var input = gathered
-        if rows.rows == 1, gathered.type != .f32 {
-            input = scratch.key.block(.f32, rows: 1, columns: gathered.columns)
-            compute.convert(gathered, into: input)
-        }
         last.attend(
-            rows, normed: input, sequences: frames, start: length - active, keys: k, values: v, rope: rope,
+            rows, normed: gathered, sequences: frames, start: length - active, keys: k, values: v, rope: rope,
             compute: compute, scratch: scratch)
         trace?(layers.count - 1, rows)
         return rows

@@ -68,6 +68,7 @@ final class DecoderLayer {
 
     /// Attention and MLP of the rows `x` [sequences · A, H] in place, given their normed rows.
     ///
+    /// A single row is computed in f32, though it was normed for the products of many.
     /// - Parameters:
     ///   - start: position of a sequence's first row of `x`; it sees the keys up to itself.
     ///   - keys, values: [sequences · S, ·], S keys of each sequence.
@@ -76,6 +77,12 @@ final class DecoderLayer {
         _ x: Block, normed: Block, sequences: Int, start: Int, keys: Block, values: Block, rope: RotaryEmbedding,
         compute: Compute, scratch: DecoderScratch, watched: (heads: [Int], look: (Block) -> Void)? = nil
     ) {
+        var normed = normed
+        if x.rows == 1, normed.type != .f32 {
+            let wide = scratch.key.block(.f32, rows: 1, columns: normed.columns)
+            compute.convert(normed, into: wide)
+            normed = wide
+        }
         let type = normed.type
         let length = x.rows / sequences
         let q = scratch.query.block(type, rows: x.rows, columns: query.rows)
@@ -97,7 +104,7 @@ final class DecoderLayer {
                     query: q.rows(length - 1..<length), keys: keys, shape: shape, heads: watched.heads))
         }
         compute.linear(mixed, output, accumulate: true, into: x)
-        let normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)
+        normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)
         compute.rmsNorm(x, mlpNorm, epsilon: config.rmsNormEpsilon, into: normed)
         let gated = scratch.gate.block(type, rows: x.rows, columns: gate.rows)
         let upped = scratch.up.block(type, rows: x.rows, columns: gate.rows)

@@ -89,9 +89,13 @@ public final class LanguageModel {
                 let normed = layer.project(
                     x, sequences: 1, start: start, keys: keys.rows(start..<seen), values: values.rows(start..<seen),
                     rope: rope, compute: compute, scratch: scratch)
+                // Of the last layer's rows only the very last is read off; of the others keys and values.
+                let isRead = index < layers.count - 1 || trace != nil
+                let rows = (isRead ? 0 : range.upperBound == count ? range.count - 1 : range.count)..<range.count
+                if rows.isEmpty { continue }
                 layer.attend(
-                    x, normed: normed, sequences: 1, start: start, keys: keys, values: values, rope: rope,
-                    compute: compute, scratch: scratch,
+                    x.rows(rows), normed: normed.rows(rows), sequences: 1, start: start + rows.lowerBound, keys: keys,
+                    values: values, rope: rope, compute: compute, scratch: scratch,
                     watched: watch?.watched(layer: index))
                 trace?("hidden_\(index + 1)", x)
             }

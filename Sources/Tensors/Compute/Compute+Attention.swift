@@ -254,18 +254,30 @@ extension Compute {
         }
     }
 
+    /// One row: parts of the keys by themselves, whatever the number of threads, then all parts together.
     private func decodeAttention(
         query: Block, keys: Block, values: Block, shape: AttentionShape, visible: Int?, into out: Block
     ) {
-        let keyCount = min(visible ?? keys.rows, keys.rows)
-        let scratch = scores.block(.f32, rows: shape.heads, columns: keyCount)
+        let count = min(visible ?? keys.rows, keys.rows)
+        let (heads, width) = (shape.heads, shape.heads * shape.headSize)
+        let parts = max(1, (count + Self.keyBlock - 1) / Self.keyBlock)
+        let tops = partTops.block(.f32, rows: parts, columns: heads)
+        let sums = partSums.block(.f32, rows: parts, columns: heads)
+        let weighted = partValues.block(.f32, rows: parts, columns: width)
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
-        workers.split(shape.heads, cost: 2 * keyCount * shape.headSize) { heads in
-            table.decode_attention(
-                query.floats, keys.base, values.base, keys.type.kernel, keys.stride, keyCount, heads.lowerBound,
-                heads.upperBound, shape.queriesPerGroup, shape.headSize, scale,
-                scratch.rows(heads.lowerBound..<heads.lowerBound + 1).floats, out.floats)
+        workers.split(parts, cost: 2 * min(count, Self.keyBlock) * width) { range in
+            let scores = headMemory[Workers.index].scores.block(.f32, rows: heads, columns: Self.keyBlock)
+            for part in range {
+                let rows = part * Self.keyBlock..<min(count, (part + 1) * Self.keyBlock)
+                table.attention_part(
+                    query.floats, keys.row(rows.lowerBound), values.row(rows.lowerBound), keys.type.kernel, keys.stride,
+                    rows.count, shape.keyValueHeads, shape.queriesPerGroup, shape.headSize, scale, scores.floats,
+                    tops.rows(part..<part + 1).floats, sums.rows(part..<part + 1).floats,
+                    weighted.rows(part..<part + 1).floats)
+            }
         }
+        table.attention_join(
+            parts, heads, shape.headSize, tops.floats, sums.floats, weighted.floats, out.floats)
     }
 }

@@ -30,9 +30,14 @@ public final class Compute {
     let scores = Scratch()
     let probabilities = Scratch()
     let packedRows = Scratch()
+    let partTops = Scratch()
+    let partSums = Scratch()
+    let partValues = Scratch()
     let watchedScores = Scratch()
     let watchedQuery = Scratch()
     let headMemory: [HeadMemory]
+    /// Whether weights may stay in bf16 where f32 is computed with.
+    let widens: Bool
     /// Whether threads may multiply by themselves, and it is no slower than the library's own way for all of them.
     let threadsMultiply: Bool
     let weights = WeightMemory()
@@ -55,19 +60,20 @@ public final class Compute {
         workers = Workers(threadCount: threads)
         let chosen = backend ?? (Backend.hasOneDNN ? .oneDNN : .openBLAS)
         self.backend = chosen
-        // oneDNN has bf16 products from AVX-512 on, OpenBLAS none.
-        let widens = precision == .bf16 && !(chosen == .oneDNN && kernels.name.hasPrefix("avx512"))
+        // oneDNN has bf16 products from AVX-512 on, OpenBLAS none. Its f32 products by one thread each are as good as its own way for
+        // all of them before AVX-512, and need no second copy of weights that are stored in bf16.
+        let hasHalves = chosen == .oneDNN && kernels.isAVX512
+        let widens = precision == .bf16 ? !hasHalves : chosen == .oneDNN && !kernels.isAVX512
         let made = try Self.makeProducts(chosen, kernels: kernels, workers: workers, isShared: widens)
         products = widens ? WideningProducts(made, kernels: kernels, workers: workers) : made
-        threadsMultiply = !Self.rowsAreIndependent(kernels) && (chosen == .oneDNN || widens)
+        self.widens = widens
+        threadsMultiply = widens && !kernels.isAVX512
         headMemory = (0..<workers.threadCount).map { _ in HeadMemory() }
     }
 
     /// Whether a row of a product is the same to the last bit however many rows there are: without AVX-512 the libraries choose
     /// other ways of summing for few rows.
-    public var rowsAreIndependent: Bool { Self.rowsAreIndependent(kernels) }
-
-    private static func rowsAreIndependent(_ kernels: Kernels) -> Bool { kernels.name.hasPrefix("avx512") }
+    public var rowsAreIndependent: Bool { kernels.isAVX512 }
 
     /// - Parameter isShared: by threads, which compute a product each.
     private static func makeProducts(
@@ -78,7 +84,7 @@ public final class Compute {
             return try OpenBLASProducts(kernels: kernels, threads: isShared ? 1 : workers.threadCount)
         case .oneDNN:
             #if OneDNN
-                return try OneDNNProducts(workers: workers, smallAlone: !rowsAreIndependent(kernels))
+                return try OneDNNProducts(workers: workers, smallAlone: !kernels.isAVX512)
             #else
                 throw ComputeError(
                     code: .backendMissing,

@@ -1,6 +1,6 @@
 /// Computes a small attention on a thread of its own, for nothing.
 ///
-/// oneDNN writes the machine code of its strided products when the first one is computed: 20 ms, which pass while this thread
+/// oneDNN writes the machine code of its products when the first one is computed: up to 20 ms, which pass while another thread
 /// loads weights. Where no thread can be started the first product takes that long, as it would have. To be kept as long as the
 /// model: who lets go of it waits for its end, for nobody may leave the program while the library writes its code.
 public final class WarmUp {
@@ -19,6 +19,7 @@ public final class WarmUp {
         func block(_ place: Int) -> Block {
             Block(memory.pointer + place * rows * width, type: precision, rows: rows, columns: width)
         }
-        compute.attention(query: block(0), keys: block(1), values: block(2), shape: shape, into: block(3))
+        compute.attention(
+            sequences: 1, query: block(0), keys: block(1), values: block(2), shape: shape, firstVisible: 1, into: block(3))
     }
 }

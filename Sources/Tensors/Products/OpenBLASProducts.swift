@@ -11,7 +11,7 @@ final class OpenBLASProducts: Products {
     init(kernels: Kernels, threads: Int) throws {
         // Debian 12's OpenBLAS 0.3.21 takes CPUs newer than itself for Haswell and loses two thirds of their speed;
         // its choice is read from the environment when it is loaded, and an explicit setting of the user stays.
-        if kernels.name.hasPrefix("avx512") { setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) }
+        if kernels.isAVX512 { setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) }
         let blas = lt_openblas_load()
         guard let multiply = blas.sgemm else {
             throw ComputeError(

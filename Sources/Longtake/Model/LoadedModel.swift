@@ -63,14 +63,14 @@ public final class LoadedModel {
         }
         cost = ModelCost(checkpoint)
         let precision = settings.resolvedPrecision(parameters: cost.parameters, storedInHalves: checkpoint.storesHalves)
-        let needed = precision == .f32 ? cost.loadBytes.f32 : cost.loadBytes.bf16
-        // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.
-        try budget?.check("the weights of \(name)", needed: needed)
-        warmUp = WarmUp(precision: precision, backend: settings.backend)
-        let hashing = Beside { ContentHash.sha256(pieces: checkpoint.identityBytes) }
         let compute = try Compute(
             precision: precision, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
+        let isWide = precision == .f32 && !(compute.widens && checkpoint.storesBFloats)
+        // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.
+        try budget?.check("the weights of \(name)", needed: isWide ? cost.loadBytes.f32 : cost.loadBytes.bf16)
+        warmUp = WarmUp(precision: precision, backend: settings.backend)
+        let hashing = Beside { ContentHash.sha256(pieces: checkpoint.identityBytes) }
         llava = try LlavaMini(
             WeightReader(checkpoint.weights.tensors, compute: compute),
             tower: WeightReader(checkpoint.towerTensors, prefix: "vision_model.", compute: compute),
@@ -137,10 +137,14 @@ public final class LoadedModel {
 }
 
 extension CheckpointFolder {
-    /// Whether the language model's large weights are stored in 16 bits.
-    var storesHalves: Bool {
-        weights.tensors["model.layers.0.mlp.gate_proj.weight"].map { $0.type == .bf16 || $0.type == .f16 } ?? false
-    }
+    /// What the language model's large weights are stored in.
+    private var storage: ElementType? { weights.tensors["model.layers.0.mlp.gate_proj.weight"]?.type }
+
+    /// Whether they take 16 bits.
+    var storesHalves: Bool { storage == .bf16 || storage == .f16 }
+
+    /// Whether they are bf16, which some instruction sets compute with in f32 as it is stored.
+    var storesBFloats: Bool { storage == .bf16 }
 }
 
 extension Duration {

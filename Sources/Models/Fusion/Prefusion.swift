@@ -16,6 +16,7 @@ final class Prefusion {
     private let wideValues = Scratch()
     private let tailKeys = Scratch()
     private let tailValues = Scratch()
+    private let tailQueries = Scratch()
     private let activeRows = Scratch()
     private let activeNormed = Scratch()
 
@@ -39,9 +40,10 @@ final class Prefusion {
         for (index, layer) in layers.dropLast().enumerated() {
             let (k, v, normed) = project(x, layer, frames: frames)
             keep?.store(layer: index, frames: frames, keys: k, values: v)
+            let queries = layer.queries(
+                normed, sequences: frames, start: 0, rope: rope, compute: compute, scratch: scratch)
             layer.attend(
-                x, normed: normed, sequences: frames, start: 0, keys: k, values: v, rope: rope, compute: compute,
-                scratch: scratch)
+                x, queries: queries, sequences: frames, start: 0, keys: k, values: v, compute: compute, scratch: scratch)
             trace?(index, x)
         }
         guard let last = layers.last else { return gather(x, frames: frames, active: active, into: activeRows) }
@@ -49,14 +51,18 @@ final class Prefusion {
         keep?.store(layer: layers.count - 1, frames: frames, keys: k, values: v)
         let rows = gather(x, frames: frames, active: active, into: activeRows)
         let gathered = gather(normed, frames: frames, active: active, into: activeNormed)
+        let queries = last.queries(
+            gathered, sequences: frames, start: length - active, rope: rope, compute: compute, scratch: scratch)
         last.attend(
-            rows, normed: gathered, sequences: frames, start: length - active, keys: k, values: v, rope: rope,
-            compute: compute, scratch: scratch)
+            rows, queries: queries, sequences: frames, start: length - active, keys: k, values: v, compute: compute,
+            scratch: scratch)
         trace?(layers.count - 1, rows)
         return rows
     }
 
-    /// Runs texts [frames · T, H] that go on behind known frames, each without seeing the others, in place.
+    /// Runs texts [T, H] behind known frames, each without seeing the others.
+    ///
+    /// - Parameter tails: of each text one copy per frame, [frames · T, H], computed in place.
     func follow(_ tails: [Block], behind known: FusedFrames, frames: [Int]) {
         let room = tails.map { $0.rows / frames.count }.max() ?? 0
         guard room > 0 else { return }
@@ -64,7 +70,11 @@ final class Prefusion {
             let k = spread(known.rows, room, into: wideKeys, frames) { known.keys(frame: $0, layer: index) }
             let v = spread(known.rows, room, into: wideValues, frames) { known.values(frame: $0, layer: index) }
             for tail in tails where tail.rows > 0 {
-                follow(tail, layer, frames: frames.count, start: known.rows, keys: k, values: v)
+                // Before the first layer a text is the same behind every frame: what it asks and shows is computed once.
+                let isOne = index == 0 && tail.rows > frames.count
+                follow(
+                    tail, layer, frames: frames.count, start: known.rows, keys: k, values: v,
+                    sequences: isOne ? 1 : frames.count)
             }
         }
     }
@@ -95,20 +105,35 @@ final class Prefusion {
     }
 
     /// One layer of a tail [frames · T, H] whose rows come behind the first `start` rows of each frame.
-    private func follow(_ tail: Block, _ layer: DecoderLayer, frames: Int, start: Int, keys: Block, values: Block) {
+    ///
+    /// - Parameter sequences: how many of the frames have rows of their own: all, or one for all of them.
+    private func follow(
+        _ tail: Block, _ layer: DecoderLayer, frames: Int, start: Int, keys: Block, values: Block, sequences: Int
+    ) {
         let count = tail.rows / frames
-        let k = tailKeys.block(compute.precision, rows: tail.rows, columns: pairs)
-        let v = tailValues.block(compute.precision, rows: tail.rows, columns: pairs)
+        let own = tail.rows(0..<sequences * count)
+        let k = tailKeys.block(compute.precision, rows: own.rows, columns: pairs)
+        let v = tailValues.block(compute.precision, rows: own.rows, columns: pairs)
         let normed = layer.project(
-            tail, sequences: frames, start: start, keys: k, values: v, rope: rope, compute: compute, scratch: scratch)
+            own, sequences: sequences, start: start, keys: k, values: v, rope: rope, compute: compute, scratch: scratch)
         let (length, bytes) = (keys.rows / frames, count * pairs * k.type.size)
         for frame in 0..<frames {
-            keys.row(frame * length + start).copyMemory(from: k.row(frame * count), byteCount: bytes)
-            values.row(frame * length + start).copyMemory(from: v.row(frame * count), byteCount: bytes)
+            let source = frame % sequences * count
+            keys.row(frame * length + start).copyMemory(from: k.row(source), byteCount: bytes)
+            values.row(frame * length + start).copyMemory(from: v.row(source), byteCount: bytes)
+        }
+        var q = layer.queries(
+            normed, sequences: sequences, start: start, rope: rope, compute: compute, scratch: scratch)
+        if sequences < frames {
+            let all = tailQueries.block(q.type, rows: tail.rows, columns: q.columns)
+            for frame in 0..<frames {
+                all.row(frame * count).copyMemory(from: q.base, byteCount: count * q.columns * q.type.size)
+            }
+            q = all
         }
         layer.attend(
-            tail, normed: normed, sequences: frames, start: start, keys: keys, values: values, rope: rope,
-            compute: compute, scratch: scratch)
+            tail, queries: q, sequences: frames, start: start, keys: keys, values: values, compute: compute,
+            scratch: scratch)
     }
 
     private func gather(_ x: Block, frames: Int, active: Int, into scratch: Scratch) -> Block {

@@ -66,34 +66,42 @@ final class DecoderLayer {
         return normed
     }
 
-    /// Attention and MLP of the rows `x` [sequences · A, H] in place, given their normed rows.
+    /// The queries of normed rows [sequences · A, H], the first of each sequence at position `start`.
     ///
     /// A single row is computed in f32, though it was normed for the products of many.
-    /// - Parameters:
-    ///   - start: position of a sequence's first row of `x`; it sees the keys up to itself.
-    ///   - keys, values: [sequences · S, ·], S keys of each sequence.
-    ///   - watched: heads to look at, and who gets their attention weights [heads, S] of the last row; of one sequence only.
-    func attend(
-        _ x: Block, normed: Block, sequences: Int, start: Int, keys: Block, values: Block, rope: RotaryEmbedding,
-        compute: Compute, scratch: DecoderScratch, watched: (heads: [Int], look: (Block) -> Void)? = nil
-    ) {
+    func queries(
+        _ normed: Block, sequences: Int, start: Int, rope: RotaryEmbedding, compute: Compute, scratch: DecoderScratch
+    ) -> Block {
         var normed = normed
-        if x.rows == 1, normed.type != .f32 {
+        if normed.rows == 1, normed.type != .f32 {
             let wide = scratch.key.block(.f32, rows: 1, columns: normed.columns)
             compute.convert(normed, into: wide)
             normed = wide
         }
-        let type = normed.type
-        let length = x.rows / sequences
-        let q = scratch.query.block(type, rows: x.rows, columns: query.rows)
-        let mixed = scratch.mixed.block(type, rows: x.rows, columns: query.rows)
+        let q = scratch.query.block(normed.type, rows: normed.rows, columns: query.rows)
         compute.linear(normed, query, into: q)
+        let length = normed.rows / sequences
         let rotation = rope.rotation(from: start, count: length)
         for sequence in 0..<sequences {
             compute.rotate(
                 q.rows(sequence * length..<(sequence + 1) * length), heads: config.headCount, headSize: config.headSize,
                 by: rotation)
         }
+        return q
+    }
+
+    /// Attention and MLP of the rows `x` [sequences · A, H] in place, given their queries.
+    ///
+    /// - Parameters:
+    ///   - start: position of a sequence's first row of `x`; it sees the keys up to itself.
+    ///   - keys, values: [sequences · S, ·], S keys of each sequence.
+    ///   - watched: heads to look at, and who gets their attention weights [heads, S] of the last row; of one sequence only.
+    func attend(
+        _ x: Block, queries q: Block, sequences: Int, start: Int, keys: Block, values: Block, compute: Compute,
+        scratch: DecoderScratch, watched: (heads: [Int], look: (Block) -> Void)? = nil
+    ) {
+        let type = q.type
+        let mixed = scratch.mixed.block(type, rows: x.rows, columns: query.rows)
         compute.attention(
             sequences: sequences, query: q, keys: keys, values: values, shape: shape, firstVisible: start + 1,
             into: mixed)
@@ -101,10 +109,10 @@ final class DecoderLayer {
             precondition(sequences == 1, "one sequence at a time can be watched")
             watched.look(
                 compute.attentionWeights(
-                    query: q.rows(length - 1..<length), keys: keys, shape: shape, heads: watched.heads))
+                    query: q.rows(q.rows - 1..<q.rows), keys: keys, shape: shape, heads: watched.heads))
         }
         compute.linear(mixed, output, accumulate: true, into: x)
-        normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)
+        let normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)
         compute.rmsNorm(x, mlpNorm, epsilon: config.rmsNormEpsilon, into: normed)
         let gated = scratch.gate.block(type, rows: x.rows, columns: gate.rows)
         let upped = scratch.up.block(type, rows: x.rows, columns: gate.rows)

@@ -93,10 +93,12 @@ public final class LanguageModel {
                 let isRead = index < layers.count - 1 || trace != nil
                 let rows = (isRead ? 0 : range.upperBound == count ? range.count - 1 : range.count)..<range.count
                 if rows.isEmpty { continue }
+                let queries = layer.queries(
+                    normed.rows(rows), sequences: 1, start: start + rows.lowerBound, rope: rope, compute: compute,
+                    scratch: scratch)
                 layer.attend(
-                    x.rows(rows), normed: normed.rows(rows), sequences: 1, start: start + rows.lowerBound, keys: keys,
-                    values: values, rope: rope, compute: compute, scratch: scratch,
-                    watched: watch?.watched(layer: index))
+                    x.rows(rows), queries: queries, sequences: 1, start: start + rows.lowerBound, keys: keys,
+                    values: values, compute: compute, scratch: scratch, watched: watch?.watched(layer: index))
                 trace?("hidden_\(index + 1)", x)
             }
             cache.count = start + range.count

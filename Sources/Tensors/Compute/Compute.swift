@@ -36,8 +36,8 @@ public final class Compute {
     let watchedScores = Scratch()
     let watchedQuery = Scratch()
     let headMemory: [HeadMemory]
-    /// Whether weights may stay in bf16 where f32 is computed with.
-    let widens: Bool
+    /// Whether weights stay in bf16 where they are stored so, whatever the precision.
+    public let widens: Bool
     /// Whether threads may multiply by themselves, and it is no slower than the library's own way for all of them.
     let threadsMultiply: Bool
     let weights = WeightMemory()

@@ -57,13 +57,14 @@ memory: build
 	scripts/setup --test
 	scripts/memory
 
-# What three hours cost at full size: bytes, memory, the first and the second question. 10 minutes, 25 GB of disk; LONGTAKE_FULL_SIZE
-# names a folder that has the random weights already.
+# What three hours cost at full size: bytes, memory, the first and the second question. 10 minutes, without AVX-512 40, and 25 GB of disk;
+# LONGTAKE_FULL_SIZE names a folder that has the random weights already. KEEP=1 leaves the index there: with it the next run asks again,
+# for 2 minutes.
 FULL_SIZE ?= $(or $(LONGTAKE_FULL_SIZE),out/full-size/model)
 full-size-index: build
 	scripts/setup --test
 	[ -d "$(FULL_SIZE)" ] || .build/release/longtake model make-random --shape llava-mini-8b --dtype bf16 --out "$(FULL_SIZE)"
-	python3 Training/measure.py full-size --model "$(FULL_SIZE)"
+	python3 Training/measure.py full-size --model "$(FULL_SIZE)" $(if $(KEEP),--keep)
 
 # A recording of 24 hours: flat memory, six questions, a kill at hour 20 and what is done again. 15 minutes.
 day: build

@@ -32,13 +32,14 @@ SEGMENT = 600  # frames: what a kill may cost
 
 
 class Program:
-    """The program with a model, a cache and a catalogue of its own, which begin empty."""
+    """The program with a model, a cache and a catalogue of its own, which begin empty unless they are kept."""
 
-    def __init__(self, folder: Path, model: str = NANO) -> None:
+    def __init__(self, folder: Path, model: str = NANO, *, keep: bool = False) -> None:
         self.folder = folder
         self.library = ["--cache-dir", str(folder / "cache"), "--data-dir", str(folder / "data")]
         self.places = ["--model", model, *self.library]
-        shutil.rmtree(folder, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def start(self, *arguments: str) -> subprocess.Popen:
         return subprocess.Popen([LONGTAKE, *arguments], stdout=subprocess.PIPE, text=True)
@@ -122,10 +123,15 @@ def rows(question: str, model: Path) -> int:
 
 
 def full_size(args: argparse.Namespace) -> None:
-    program = Program(args.work / "index", str(args.model))
+    program = Program(args.work / "index", str(args.model), keep=args.keep)
     weights = str(args.model.resolve())
-    records = program.read("bench", "records", "--frames", str(args.frames), *program.places)[0]
-    print(f"{records['frames']} records: {records['bytes'] / 2**30:.2f} GiB, {records['bytes_per_frame'] / 2**20:.4f} MiB per frame", flush=True)
+    is_there = (args.work / "index/cache/derived").exists()
+    if is_there:
+        records = {"id": program.recording()}
+        print(f"{records['id']}: kept by an earlier run", flush=True)
+    else:
+        records = program.read("bench", "records", "--frames", str(args.frames), *program.places)[0]
+        print(f"{records['frames']} records: {records['bytes'] / 2**30:.2f} GiB, {records['bytes_per_frame'] / 2**20:.4f} MiB per frame", flush=True)
     fuse = prefill = 0.0
     turns = [("first", "on the left", []), ("second", "on the right", []), ("third", "in this room", []),
              ("fourth", "in the street", ["--fusion-error", "0"])]
@@ -158,6 +164,8 @@ def full_size(args: argparse.Namespace) -> None:
               f"{'from kept state' if answer['reused'] else 'nothing kept yet'}; at most {most[0] / 1e9:.2f} GB outside the weights", flush=True)
     kept = sum(file.stat().st_size for file in (args.work / "index/cache/derived").iterdir())
     print(f"kept state: {kept / 2**30:.2f} GiB")
+    if is_there:
+        return
     video = args.work / "16s.mp4"
     subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=5:duration=16", str(video)],
                    check=True)
@@ -166,7 +174,8 @@ def full_size(args: argparse.Namespace) -> None:
     hours = [(args.frames * each + frames * fuse + prefill) / 3600 for frames in (args.frames, min(args.frames, 64))]
     print(f"cold, from the file: {each:.2f} s per frame to index (measured on {summary['frames']} frames), {fuse:.2f} s per frame to fuse, and "
           f"the prefill: {hours[0]:.1f} hours for {args.frames} frames with every frame fused, {hours[1]:.1f} hours with 64 (extrapolated)")
-    shutil.rmtree(args.work / "index")
+    if not args.keep:
+        shutil.rmtree(args.work / "index")
 
 
 # A day
@@ -246,6 +255,7 @@ def main() -> None:
     sub.add_argument("--model", type=Path, required=True)
     sub.add_argument("--work", type=Path, default=Path("out/full-size"))
     sub.add_argument("--frames", type=int, default=10_800)
+    sub.add_argument("--keep", action="store_true", help="leave the index there; the next run then asks it again, in two minutes")
     commands.add_parser("day").set_defaults(function=day)
     args = parser.parse_args()
     args.function(args)

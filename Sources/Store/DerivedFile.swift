@@ -149,8 +149,8 @@ public final class DerivedFile: Sendable {
         sections.reduce(rounded(32 + 24 * sections.count + identity.count)) { $0 + rounded($1) }
     }
 
-    /// Writes a file whole, under a temporary name first; not flushed, for a lost one is made again and a torn one is found by
-    /// its checksums.
+    /// Writes a file whole, under a temporary name first. That it is on the disk is not made sure: a lost one is made again, and a torn
+    /// one is found by its checksums.
     ///
     /// Throws `StoreError` `.noSpace`, `.io`.
     public static func write(path: String, identity: [UInt8], sections: [UnsafeRawBufferPointer]) throws {
@@ -179,6 +179,8 @@ public final class DerivedFile: Sendable {
             }
             try head.withUnsafeBytes { try write($0) }
             for section in sections { try write(section) }
+            // Else the kernel writes it half a minute later, when the next question wants the machine. What fails here it tries then.
+            fdatasync(descriptor)
             try Posix.rename(temporary, to: path)
         } catch {
             unlink(temporary)

@@ -21,7 +21,7 @@ public struct Workers: Sendable {
     /// - Parameter cost: of one of `count`, as `leastWork` counts; nil: each is worth a thread.
     public func split(_ count: Int, cost: Int? = nil, _ body: (Range<Int>) -> Void) {
         let grain = cost.map { (Self.leastWork + $0 - 1) / max($0, 1) } ?? 1
-        let parts = min(threadCount, count / max(grain, 1))
+        let parts = min(threadCount, count / grain)
         guard parts > 1 else {
             if count > 0 { body(0..<count) }
             return

@@ -168,7 +168,8 @@ struct KernelTests {
     @Test(arguments: names) func `attention of one row equals the reference, grouped heads too`(name: String) throws {
         let (tested, reference) = (try table(name), lt_kernels_reference)
         let shapes = [
-            (4, 4, 8, 1), (8, 2, 16, 37), (6, 2, 32, 129), (2, 1, 6, 5), (6, 6, 32, 24), (14, 2, 64, 43), (32, 32, 16, 19),
+            (4, 4, 8, 1), (8, 2, 16, 37), (6, 2, 32, 129), (2, 1, 6, 5), (6, 6, 32, 24), (14, 2, 64, 43),
+            (32, 32, 16, 19),
             (10, 2, 8, 4), (80, 80, 8, 17),
         ]
         for (heads, groups, headSize, keys) in shapes {
@@ -176,7 +177,9 @@ struct KernelTests {
             let (q, k, v) = (
                 values(heads * headSize, seed: 1), values(keys * stride, seed: 2), values(keys * stride, seed: 3)
             )
-            var (halfKeys, halfValues) = ([UInt16](repeating: 0, count: k.count), [UInt16](repeating: 0, count: v.count))
+            var (halfKeys, halfValues) = (
+                [UInt16](repeating: 0, count: k.count), [UInt16](repeating: 0, count: v.count)
+            )
             reference.f32_to_bf16(k, &halfKeys, k.count)
             reference.f32_to_bf16(v, &halfValues, v.count)
             for isHalf in [false, true] {

@@ -30,11 +30,11 @@ package enum FusionPlan {
     package static let sampleSize = 64
 
     /// A sample whose relative standard error is no larger is large enough: the bundled model's answers about three hours are as right
-    /// with twice that (`Training/evaluate_index.py sample`).
-    package static let enoughError = 0.05
+    /// with half as much again (`Training/evaluate_index.py sample`).
+    package static let enoughError = 0.07
 
-    /// Frames of a sample that are looked at first, evenly spread over it.
-    private static let firstFrames = 16
+    /// At least as many frames of a sample are looked at first.
+    private static let firstFrames = 8
 
     /// The middle frame of each of `limit` equal stretches of 0..<count; all frames when they are no more than that.
     ///
@@ -44,12 +44,40 @@ package enum FusionPlan {
         return (0..<limit).map { (2 * $0 + 1) * count / (2 * limit) }
     }
 
-    /// A sample of `count` frames in the parts in which it is fused: after each of them it may be large enough.
-    package static func parts(_ count: Int) -> [[Int]] {
-        guard count >= 2 * firstFrames else { return [Array(0..<count)] }
-        let first = frames(count: count, limit: firstFrames)
-        let isFirst = Set(first)
-        return [first, (0..<count).filter { !isFirst.contains($0) }]
+    /// An order in which a sample is fused, and after how many of its frames it may be large enough: those before are then evenly
+    /// spread over it.
+    package struct Steps: Equatable {
+        package let order: [Int]
+        package let sizes: [Int]
+
+        /// All frames at once.
+        package init(whole count: Int) {
+            order = Array(0..<count)
+            sizes = [count]
+        }
+
+        /// A sample of `count`: each size about twice the one before it.
+        package init(sampleOf count: Int) {
+            var step = 1
+            while count / (2 * step) >= firstFrames { step *= 2 }
+            // One of each `step` frames; those in the middle between them; those in the middle between all these, and so on.
+            var parts = [(from: step / 2, by: step)]
+            if step > 1 { parts.append((0, step)) }
+            while let last = parts.last, last.by > 2 { parts.append((last.by / 4, last.by / 2)) }
+            var (order, sizes): ([Int], [Int]) = ([], [])
+            for part in parts {
+                order += stride(from: part.from, to: count, by: part.by)
+                sizes.append(order.count)
+            }
+            (self.order, self.sizes) = (order, sizes)
+        }
+
+        /// The size to go on to from `size`, at which the error is `error`: where it will have fallen to `enough`, if it falls
+        /// with the root of the frames.
+        package func size(after size: Int, error: Double, enough: Double) -> Int {
+            let wanted = Double(size) * (error / enough) * (error / enough)
+            return sizes.first { $0 > size && Double($0) >= wanted } ?? order.count
+        }
     }
 }
 

@@ -113,26 +113,41 @@ extension Asker {
         _ group: PromptGroup, _ fused: FusedFrames, times: [Int], of population: Int, enough: Double,
         progress: (Double) -> Void
     ) throws {
-        var places = Array(group.texts.indices)
-        var done = 0
         // A frame that stands for others like it would count in a part as more of the sample than was looked at.
-        let mayEnd = fused.count < population && times.allSatisfy { $0 == 1 }
-        for part in mayEnd ? FusionPlan.parts(fused.count) : [Array(0..<fused.count)] where !places.isEmpty {
-            // Only the text's few rows are computed: with more frames at a time the weights are read less often. The frames'
-            // keys and values are copied for it: 128 MiB of them at a time, in batches as equal as can be.
-            let most = max(1, (128 << 20) / max(1, fused.bytesPerLayer))
-            let batches = max(1, (part.count + most - 1) / most)
-            let batch = max(1, (part.count + batches - 1) / batches)
-            for first in stride(from: 0, to: part.count, by: batch) {
-                try cancellation.check()
-                let frames = Array(part[first..<min(first + batch, part.count)])
-                group.follow(fused, frames: frames, places: places, times: times, model: model)
-                done += frames.count
-                progress(Double(done) / Double(fused.count))
+        let mayEnd = enough > 0 && fused.count < population && times.allSatisfy { $0 == 1 }
+        let steps = mayEnd ? FusionPlan.Steps(sampleOf: fused.count) : FusionPlan.Steps(whole: fused.count)
+        // Each text goes its own way, so that its answer is the same whatever is asked with it.
+        var parts = group.texts.indices.map { (place: $0, frames: 0..<(steps.sizes.first ?? 0)) }
+        while let part = parts.first?.frames {
+            let places = parts.filter { $0.frames == part }.map(\.place)
+            parts.removeAll { $0.frames == part }
+            try follow(group, fused, frames: steps.order[part].sorted(), places: places, times: times) {
+                progress((Double(part.lowerBound) + $0 * Double(part.count)) / Double(fused.count))
             }
-            places.removeAll {
-                group.texts[$0].relativeStandardError(population: population, from: group.headRows) <= enough
+            for place in places where part.upperBound < fused.count {
+                let error = group.texts[place].relativeStandardError(population: population, from: group.headRows)
+                guard error > enough else { continue }
+                let next = steps.size(after: part.upperBound, error: error, enough: enough)
+                parts.append((place, part.upperBound..<next))
             }
+        }
+        progress(1)
+    }
+
+    private func follow(
+        _ group: PromptGroup, _ fused: FusedFrames, frames: [Int], places: [Int], times: [Int],
+        progress: (Double) -> Void
+    ) throws {
+        // Only the text's few rows are computed: with more frames at a time the weights are read less often. The frames'
+        // keys and values are copied for it: 128 MiB of them at a time, in batches as equal as can be.
+        let most = max(1, (128 << 20) / max(1, fused.bytesPerLayer))
+        let batches = max(1, (frames.count + most - 1) / most)
+        let batch = max(1, (frames.count + batches - 1) / batches)
+        for first in stride(from: 0, to: frames.count, by: batch) {
+            try cancellation.check()
+            let next = min(first + batch, frames.count)
+            group.follow(fused, frames: Array(frames[first..<next]), places: places, times: times, model: model)
+            progress(Double(next) / Double(frames.count))
         }
     }
 

@@ -63,14 +63,16 @@ public final class LoadedModel {
         }
         cost = ModelCost(checkpoint)
         let precision = settings.resolvedPrecision(parameters: cost.parameters, storedInHalves: checkpoint.storesHalves)
-        let compute = try Compute(
-            precision: precision, backend: settings.backend, threads: settings.threads,
-            instructionSet: settings.instructionSet)
-        let isWide = precision == .f32 && !(compute.widens && checkpoint.storesBFloats)
+        let widens = Compute.widens(
+            precision: precision, backend: settings.backend, instructionSet: settings.instructionSet)
+        let isWide = precision == .f32 && !(widens && checkpoint.storesBFloats)
         // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.
         try budget?.check("the weights of \(name)", needed: isWide ? cost.loadBytes.f32 : cost.loadBytes.bf16)
         warmUp = WarmUp(precision: precision, backend: settings.backend)
         let hashing = Beside { ContentHash.sha256(pieces: checkpoint.identityBytes) }
+        let compute = try Compute(
+            precision: precision, backend: settings.backend, threads: settings.threads,
+            instructionSet: settings.instructionSet)
         llava = try LlavaMini(
             WeightReader(checkpoint.weights.tensors, compute: compute),
             tower: WeightReader(checkpoint.towerTensors, prefix: "vision_model.", compute: compute),

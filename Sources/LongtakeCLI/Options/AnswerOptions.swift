@@ -38,7 +38,7 @@ struct AnswerOptions: ParsableArguments {
 
     @Option(
         help: """
-            Of a long range fewer frames are enough where the fused question's relative standard error is at most this, 0.05 by \
+            Of a long range fewer frames are enough where the fused question's relative standard error is at most this, 0.07 by \
             default; 0: always all of the sample. (env: LONGTAKE_FUSION_ERROR)
             """)
     var fusionError: Double?

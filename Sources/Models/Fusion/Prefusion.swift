@@ -43,7 +43,8 @@ final class Prefusion {
             let queries = layer.queries(
                 normed, sequences: frames, start: 0, rope: rope, compute: compute, scratch: scratch)
             layer.attend(
-                x, queries: queries, sequences: frames, start: 0, keys: k, values: v, compute: compute, scratch: scratch)
+                x, queries: queries, sequences: frames, start: 0, keys: k, values: v, compute: compute, scratch: scratch
+            )
             trace?(index, x)
         }
         guard let last = layers.last else { return gather(x, frames: frames, active: active, into: activeRows) }

@@ -37,7 +37,7 @@ public final class Compute {
     let watchedQuery = Scratch()
     let headMemory: [HeadMemory]
     /// Whether weights stay in bf16 where they are stored so, whatever the precision.
-    public let widens: Bool
+    let widens: Bool
     /// Whether threads may multiply by themselves, and it is no slower than the library's own way for all of them.
     let threadsMultiply: Bool
     let weights = WeightMemory()
@@ -58,17 +58,26 @@ public final class Compute {
         self.kernels = kernels
         self.precision = precision
         workers = Workers(threadCount: threads)
-        let chosen = backend ?? (Backend.hasOneDNN ? .oneDNN : .openBLAS)
+        let chosen = backend ?? .standard
         self.backend = chosen
-        // oneDNN has bf16 products from AVX-512 on, OpenBLAS none. Its f32 products by one thread each are as good as its own way for
-        // all of them before AVX-512, and need no second copy of weights that are stored in bf16.
-        let hasHalves = chosen == .oneDNN && kernels.isAVX512
-        let widens = precision == .bf16 ? !hasHalves : chosen == .oneDNN && !kernels.isAVX512
+        let widens = Self.widens(precision, chosen, kernels)
         let made = try Self.makeProducts(chosen, kernels: kernels, workers: workers, isShared: widens)
         products = widens ? WideningProducts(made, kernels: kernels, workers: workers) : made
         self.widens = widens
         threadsMultiply = widens && !kernels.isAVX512
         headMemory = (0..<workers.threadCount).map { _ in HeadMemory() }
+    }
+
+    /// oneDNN has bf16 products from AVX-512 on, OpenBLAS none. oneDNN's f32 products by one thread each are as good as its own way for
+    /// all of them before AVX-512, and need no second copy of weights that are stored in bf16.
+    private static func widens(_ precision: WorkType, _ backend: Backend, _ kernels: Kernels) -> Bool {
+        let hasHalves = backend == .oneDNN && kernels.isAVX512
+        return precision == .bf16 ? !hasHalves : backend == .oneDNN && !kernels.isAVX512
+    }
+
+    /// Whether a `Compute` with these settings would widen; false where there can be none.
+    public static func widens(precision: WorkType, backend: Backend?, instructionSet: String?) -> Bool {
+        Kernels(named: instructionSet).map { widens(precision, backend ?? .standard, $0) } ?? false
     }
 
     /// Whether a row of a product is the same to the last bit however many rows there are: without AVX-512 the libraries choose
@@ -95,6 +104,9 @@ public final class Compute {
 }
 
 extension Backend {
+    /// The one that is taken where none is asked for.
+    static var standard: Backend { hasOneDNN ? .oneDNN : .openBLAS }
+
     /// Whether this build links oneDNN (trait `OneDNN`).
     public static var hasOneDNN: Bool {
         #if OneDNN

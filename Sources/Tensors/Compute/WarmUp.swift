@@ -20,6 +20,7 @@ public final class WarmUp {
             Block(memory.pointer + place * rows * width, type: precision, rows: rows, columns: width)
         }
         compute.attention(
-            sequences: 1, query: block(0), keys: block(1), values: block(2), shape: shape, firstVisible: 1, into: block(3))
+            sequences: 1, query: block(0), keys: block(1), values: block(2), shape: shape, firstVisible: 1,
+            into: block(3))
     }
 }

@@ -21,16 +21,32 @@ extension LongtakeTests {
             }
         }
 
-        /// Every frame of a sample is in one part; what comes first is spread over all of it.
-        @Test(arguments: [1, 16, 31, 32, 33, 63, 64]) func parts(count: Int) throws {
-            let parts = FusionPlan.parts(count)
-            #expect(parts.flatMap(\.self).sorted() == Array(0..<count))
-            #expect(parts.allSatisfy { $0 == $0.sorted() && !$0.isEmpty })
-            #expect(parts.count == (count < 32 ? 1 : 2))
-            let first = try #require(parts.first)
-            let steps = zip(first, first.dropFirst()).map { $1 - $0 }
-            #expect((steps.max() ?? 0) - (steps.min() ?? 0) <= 1)
-            #expect(abs(first[0] - (count - 1 - (first.last ?? 0))) <= 2)
+        /// Every frame of a sample comes once; those up to each size are spread over all of it.
+        @Test(arguments: [1, 7, 8, 15, 16, 31, 32, 33, 63, 64, 100]) func steps(count: Int) throws {
+            let steps = FusionPlan.Steps(sampleOf: count)
+            #expect(steps.order.sorted() == Array(0..<count))
+            #expect(steps.sizes.last == count)
+            #expect(steps.sizes.count == max(1, Int.bitWidth - (count / 8).leadingZeroBitCount))
+            #expect(try #require(steps.sizes.first) >= min(count, 8))
+            for (size, next) in zip(steps.sizes, steps.sizes.dropFirst()) {
+                #expect(abs(next - 2 * size) <= 1)
+                let frames = steps.order[..<size].sorted()
+                let between = zip(frames, frames.dropFirst()).map { $1 - $0 }
+                #expect(Set(between).count == 1, "\(size) of \(count)")
+                #expect(frames[0] < between[0] && count - frames[size - 1] <= between[0])
+            }
+        }
+
+        @Test func nextSizeIsTheOneThatIsEnough() {
+            let steps = FusionPlan.Steps(sampleOf: 64)
+            #expect(steps.sizes == [8, 16, 32, 64])
+            #expect(steps.size(after: 8, error: 0.06, enough: 0.05) == 16)
+            #expect(steps.size(after: 8, error: 0.07, enough: 0.05) == 16)
+            #expect(steps.size(after: 8, error: 0.08, enough: 0.05) == 32)
+            #expect(steps.size(after: 16, error: 0.051, enough: 0.05) == 32)
+            #expect(steps.size(after: 8, error: 1, enough: 0.05) == 64)
+            #expect(steps.size(after: 8, error: .nan, enough: 0.05) == 64)
+            #expect(FusionPlan.Steps(whole: 5).sizes == [5])
         }
 
         @Test func exactKeepsAll() {

@@ -1,7 +1,7 @@
 """What long recordings cost the built program: time to the first word, bytes, memory, and what a kill costs.
 
     python measure.py latency                     the demo's 3 hours, the bundled model; a minute
-    python measure.py full-size --model DIR       3 hours of random records at the shape of LLaVA-Mini 8B; 10 minutes
+    python measure.py full-size --model DIR       3 hours of random records at the shape of LLaVA-Mini 8B; 10 to 40 minutes
     python measure.py day                         24 hours, killed at hour 20; 15 minutes
 
 Needs nothing but Python's own library. Run from the project's folder, after `make build`; what it writes goes to out/.

@@ -1,7 +1,7 @@
 internal import CKernels
 
-/// bf16 products where the library or the CPU has none: operands are widened to f32 and multiplied there; what is to be bf16 is
-/// rounded from the f32 sums.
+/// Products with bf16 where the library or the CPU has none, and of f32 rows with weights stored in bf16: operands are widened to f32
+/// and multiplied there; what is to be bf16 is rounded from the f32 sums.
 ///
 /// The weights stay in memory as they are stored: a model of 16 GB needs no 32. Each thread widens and multiplies panels of them by
 /// itself, so that threads wait for each other once per product.

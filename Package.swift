@@ -59,13 +59,15 @@ let package = Package(
         .target(name: "Longtake", dependencies: ["Media", "Models", "Store", "Tensors", yams], swiftSettings: strict),
         .executableTarget(name: "LongtakeCLI", dependencies: ["Longtake", argumentParser], swiftSettings: strict),
 
+        // What the tests of several targets share: real tools, pictures that tell their number, broken time stamps.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
-        .testTarget(name: "MediaTests", dependencies: ["Media", "LongtakeCLI"], swiftSettings: strict),
+        .testTarget(name: "MediaTests", dependencies: ["Media", "LongtakeCLI", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store"], swiftSettings: strict),
         .testTarget(
-            name: "LongtakeTests", dependencies: ["Longtake", "LongtakeCLI", "Models", "Tensors", "Media", "Store"],
+            name: "LongtakeTests", dependencies: ["Longtake", "LongtakeCLI", "Models", "Tensors", "Media", "Store", "TestSupport"],
             swiftSettings: strict),
-        .testTarget(name: "CLITests", dependencies: ["LongtakeCLI"], swiftSettings: strict),
+        .testTarget(name: "CLITests", dependencies: ["LongtakeCLI", "TestSupport"], swiftSettings: strict),
     ]
 )

@@ -44,6 +44,8 @@ public struct RecordingInfo: Sendable, Codable, Equatable {
     public var timeBase: [Int] = [1, 1]
     /// The first presented frame's time in the stream's own count, in seconds: zero of all times here.
     public var startSeconds: Double?
+    /// Seconds from the start of the file's time line, as players count it, to the first presented frame.
+    public var fileStart: Double?
 
     public init() {}
 
@@ -55,6 +57,7 @@ public struct RecordingInfo: Sendable, Codable, Equatable {
         case duration
         case timeBase = "time_base"
         case startSeconds = "start_seconds"
+        case fileStart = "file_start"
     }
 }
 
@@ -132,6 +135,7 @@ extension RecordingInfo {
         if let duration, !(duration > 0 && duration <= 31 * 86_400) { info.duration = nil }
         if let framesPerSecond, !(framesPerSecond > 0 && framesPerSecond <= 1e6) { info.framesPerSecond = nil }
         if let startSeconds, !startSeconds.isFinite { info.startSeconds = nil }
+        if let fileStart, !(fileStart >= 0 && fileStart <= 31 * 86_400) { info.fileStart = nil }
         return info
     }
 }

@@ -69,6 +69,10 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var warnings: [String]
     public var counters: [String: Int]
     public var duration: Double?
+    /// Seconds from the start of the file's time line to its first picture; nil in indexes that do not know it.
+    public var start: Double?
+    /// The file's change time (ctime), nanoseconds since 1970; nil in indexes that do not know it.
+    public var changed: Int64?
     public var created: String
     public var modelName: String
 
@@ -76,7 +80,7 @@ public struct Manifest: Sendable, Codable, Equatable {
         key: IndexKey, layout: RecordLayout, name: String, path: String, pathBase64: String? = nil, fileSize: Int64,
         modified: Int64, inode: UInt64, timeBase: [Int], contents: IndexContents,
         state: String = "complete", warnings: [String] = [], counters: [String: Int] = [:], duration: Double? = nil,
-        created: String, modelName: String
+        start: Double? = nil, changed: Int64? = nil, created: String, modelName: String
     ) {
         self.key = key
         self.layout = layout
@@ -94,6 +98,8 @@ public struct Manifest: Sendable, Codable, Equatable {
         self.warnings = warnings
         self.counters = counters
         self.duration = duration
+        self.start = start
+        self.changed = changed
         self.created = created
         self.modelName = modelName
     }

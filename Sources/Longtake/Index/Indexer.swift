@@ -363,6 +363,7 @@ public final class Indexer {
             contents: contents,
             state: result.status.rawValue, warnings: warnings,
             counters: result.counters.dictionary, duration: result.coveredSeconds,
+            start: result.info.fileStart, changed: file.changed,
             created: Date().formatted(.iso8601), modelName: loaded.name)
     }
 

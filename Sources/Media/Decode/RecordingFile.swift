@@ -10,6 +10,8 @@ public final class RecordingFile: @unchecked Sendable {
     public let size: Int64
     /// Nanoseconds since 1970.
     public let modified: Int64
+    /// Change time (ctime), nanoseconds since 1970: no program sets it.
+    public let changed: Int64
     public let inode: UInt64
     public let device: UInt64
 
@@ -48,6 +50,7 @@ public final class RecordingFile: @unchecked Sendable {
         let known = fstat(opened, &status) == 0
         size = Int64(status.st_size)
         modified = Self.nanoseconds(status.st_mtim)
+        changed = Self.nanoseconds(status.st_ctim)
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
         guard known else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
@@ -68,6 +71,7 @@ public final class RecordingFile: @unchecked Sendable {
         guard fstat(descriptor, &status) == 0 else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
         size = Int64(status.st_size)
         modified = Self.nanoseconds(status.st_mtim)
+        changed = Self.nanoseconds(status.st_ctim)
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
         guard size > 0 else { throw MediaError.empty() }

@@ -34,6 +34,8 @@ final class DecodeSession {
     private var lengthIsVideos = true
     private let base: AVRational
     private let frameTicks: Int64
+    /// Where the container's time line starts, in seconds: players count from there.
+    private let containerStart: Double
 
     /// Reads a recording from `reader` and writes all messages but a failure.
     static func run(_ request: FrameRequest, reader: FileReader, fileSize: Int64, output: WorkerOutput) throws {
@@ -86,6 +88,8 @@ final class DecodeSession {
         let rate = stream.pointee.avg_frame_rate
         let framesPerSecond = rate.num > 0 && rate.den > 0 ? Double(rate.num) / Double(rate.den) : nil
         frameTicks = max(1, Int64((1 / (framesPerSecond ?? 25) / tick).rounded().clamped(to: 1...1e12)))
+        let start = demuxer.context.pointee.start_time
+        containerStart = start == lt_nopts ? 0 : Double(start) / Double(AV_TIME_BASE)
         clock = FrameClock(frameTicks: frameTicks)
         timeline = Timeline(
             tick: tick, mayBreak: demuxer.mayBreak, maxGap: request.maxGap, frameTicks: frameTicks)
@@ -269,10 +273,7 @@ final class DecodeSession {
         let due = sampler.advance(to: seconds)
         for index in due { try emit(index) }
         guard !stop else { return }
-        if result.info.startSeconds == nil, let origin = timeline.origin {
-            result.info.startSeconds = inSeconds(origin)
-            try output.send(.info, json: result.info)
-        }
+        try describeStart()
         let ticksShown = frame.pointer.pointee.pkt_duration > 0 ? frame.pointer.pointee.pkt_duration : frameTicks
         endTime = seconds + min(inSeconds(ticksShown), request.maxGap)
         try show(frame, ticks: ticks, seconds: seconds)
@@ -294,11 +295,16 @@ final class DecodeSession {
         held?.replace(by: frame)
     }
 
+    /// Says once where the first presented frame lies.
+    private func describeStart() throws {
+        guard result.info.startSeconds == nil, let origin = timeline.origin else { return }
+        result.info.startSeconds = inSeconds(origin)
+        result.info.fileStart = max(0, inSeconds(origin) - containerStart)
+        try output.send(.info, json: result.info)
+    }
+
     private func presentReference(_ frame: borrowing DecodedFrame, ticks: Int64, seconds: Double) throws {
-        if result.info.startSeconds == nil, let origin = timeline.origin {
-            result.info.startSeconds = inSeconds(origin)
-            try output.send(.info, json: result.info)
-        }
+        try describeStart()
         endTime = seconds + inSeconds(frameTicks)
         try show(frame, ticks: ticks, seconds: seconds)
         while sent < wanted.count, wanted[sent] <= ordinal {

@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 
 /// Numbered pictures: picture i shows i as 16 light and dark areas, so that a frame of it tells which one it is.
 ///

@@ -173,7 +173,7 @@ extension CacheDirectory {
     private func exclusively<Value>(_ body: () throws -> Value) throws -> Value {
         let file = path + "/.budget"
         let descriptor = try Posix.open(file, O_RDWR | O_CREAT | O_NOFOLLOW)
-        defer { close(descriptor) }
+        defer { Posix.unlock(descriptor) }
         guard try Posix.lock(descriptor, LOCK_EX, for: 60, path: file) else { throw StoreError.busy(path) }
         return try body()
     }

@@ -222,7 +222,7 @@ public final class Catalog: Sendable {
     private static func replaceDamaged(_ path: String) throws -> (DatabaseQueue, String?) {
         let folder = Posix.parent(of: path)
         let descriptor = try Posix.open(folder, O_RDONLY | O_DIRECTORY)
-        defer { close(descriptor) }
+        defer { Posix.unlock(descriptor) }
         guard try Posix.lock(descriptor, LOCK_EX, for: patience, path: folder) else { throw StoreError.busy(path) }
         do {
             return (try open(path), nil)

@@ -9,21 +9,21 @@ final class IndexLock {
         let path = directory + "/.lock"
         let descriptor = try Posix.open(path, O_RDWR | O_CREAT | O_NOFOLLOW)
         do {
-            // A moment's patience: `isHeld` of another process takes it for no longer.
-            guard try Posix.lock(descriptor, LOCK_EX, for: 0.05, path: path) else {
+            // Patience: `isHeld` of another process takes it for a moment, which is longer on a busy machine.
+            guard try Posix.lock(descriptor, LOCK_EX, for: 1, path: path) else {
                 throw StoreError.locked(directory)
             }
             // The directory may have been moved to the trash between open and lock: then this lock guards nothing.
             guard Posix.isNamed(descriptor, path) else { throw StoreError.locked(directory) }
         } catch {
-            close(descriptor)
+            Posix.unlock(descriptor)
             throw error
         }
         self.descriptor = descriptor
     }
 
     func release() {
-        if descriptor >= 0 { close(descriptor) }
+        if descriptor >= 0 { Posix.unlock(descriptor) }
         descriptor = -1
     }
 
@@ -32,7 +32,7 @@ final class IndexLock {
     /// Whether another process or object has it now.
     static func isHeld(directory: String) -> Bool {
         guard let descriptor = try? Posix.open(directory + "/.lock", O_RDONLY | O_NOFOLLOW) else { return false }
-        defer { close(descriptor) }
+        defer { Posix.unlock(descriptor) }
         return (try? Posix.lock(descriptor, LOCK_SH, path: directory)) == false
     }
 }
@@ -80,10 +80,19 @@ final class ReaderLock: Sendable {
 
     private init(_ descriptor: Int32) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    deinit { Posix.unlock(descriptor) }
 }
 
 extension Posix {
+    /// Gives a lock back and closes its file.
+    ///
+    /// Closing alone would not do: a process being started on another thread has a copy of the descriptor between fork and
+    /// exec, and the lock belongs to the open file (flock(2)), not to the descriptor.
+    static func unlock(_ descriptor: Int32) {
+        _ = flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
+
     /// Whether an open file is still the one at `path`.
     static func isNamed(_ descriptor: Int32, _ path: String) -> Bool {
         guard let held = try? status(descriptor, path: path), let named = linkStatus(path) else { return false }

@@ -72,7 +72,11 @@ final class PartialFolder {
         try? FileManager.default.removeItem(atPath: path)
     }
 
-    deinit { if lock >= 0 { close(lock) } }
+    deinit {
+        guard lock >= 0 else { return }
+        _ = flock(lock, LOCK_UN)
+        close(lock)
+    }
 
     static func writeFile(_ path: String, _ text: String) throws {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
@@ -120,7 +124,10 @@ final class PartialFolder {
         guard descriptor >= 0 else {
             throw CheckpointError.folderNotEmpty(path, "file that is not from an unfinished run")
         }
-        defer { close(descriptor) }
+        defer {
+            _ = flock(descriptor, LOCK_UN)
+            close(descriptor)
+        }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             throw CheckpointError.folderNotEmpty(path, "run that is still writing to it")
         }

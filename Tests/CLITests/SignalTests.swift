@@ -89,13 +89,13 @@ import Testing
     func `time in which it was stopped is not the decoder's`(alone: Bool) throws {
         var tool = try Tool()
         defer { tool.remove() }
-        let (child, _) = try begin(&tool, "--watchdog", "2")
+        let (child, _) = try begin(&tool, "--watchdog", "6")
         // The decoder and the valve behind it are a group of their own.
         let worker = try #require(pid_t(try String(contentsOfFile: tool.path("worker.pid"), encoding: .utf8)))
         child.send(alone ? SIGTSTP : SIGSTOP)
         if !alone { kill(-worker, SIGSTOP) }
         try child.wait("stop") { child.state == "T" }
-        usleep(3_000_000)
+        usleep(7_000_000)
         #expect(child.state == "T")
         child.send(SIGCONT)
         if !alone { kill(-worker, SIGCONT) }

@@ -154,13 +154,21 @@ final class WorkerProcess: Sendable {
         // has come to its time meanwhile, and of many short ones that is one.
         let slice = min(0.25, limit / 4)
         var (done, waited) = (0, 0.0)
+        var starved: RunQueueWait?
         while done < buffer.count {
             if isCancelled() { throw MediaError.worker("interrupted") }
             var waiting = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
             let ready = poll(&waiting, 1, Int32((slice * 1000).rounded(.up)))
             if ready < 0, errno == EINTR { continue }
             if ready == 0 {
-                waited += slice
+                // Neither is time in which the worker was ready to run and other programs had the CPUs.
+                if var since = starved {
+                    waited += slice - since.advance(atMost: slice)
+                    starved = since
+                } else {
+                    starved = RunQueueWait(pid: pid)
+                    waited += slice
+                }
                 if waited >= limit { throw MediaError.stuck(timeout) }
                 continue
             }

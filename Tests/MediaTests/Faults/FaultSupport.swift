@@ -121,7 +121,7 @@ struct Outcome {
 /// A request for pictures as they are, bounded as a test must be.
 func nativeRequest(_ change: (inout FrameRequest) -> Void = { _ in }) -> FrameRequest {
     var request = FrameRequest(output: .native)
-    request.watchdog = 20
+    request.watchdog = 300
     request.memoryLimit = 2 << 30
     change(&request)
     return request

@@ -102,7 +102,7 @@ import Media
 
     private func modelRequest() throws -> FrameRequest {
         var request = FrameRequest(output: .model(.clip(side: 336), resolutionRatio: 1))
-        request.watchdog = 20
+        request.watchdog = 300
         return request
     }
 

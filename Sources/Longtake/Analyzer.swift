@@ -364,7 +364,7 @@ public final class Analyzer {
         guard !plan.indexed else { return }
         let end = min(plan.duration ?? 0, question.to ?? .infinity)
         let seconds = max(0, end - (question.from ?? 0))
-        let frames = min(Int(min(seconds * options.framesPerSecond, 1e9)), plan.frames ?? 0)
+        let frames = min(Int(saturating: min(seconds * options.framesPerSecond, 1e9)), plan.frames ?? 0)
         try asker.checkContext(prompt, frames: frames, maxTokens: question.maxTokens)
     }
 

@@ -28,7 +28,7 @@ public struct LongtakeError: Error, CustomStringConvertible, Sendable {
         .init(
             code: .growing,
             message:
-                "\(path): still growing (changed \(Int(age)) s ago, the least age is \(Int(minimum)) s); it is taken next time"
+                "\(path): still growing (changed \(Int(saturating: age)) s ago, the least age is \(Int(saturating: minimum)) s); it is taken next time"
         )
     }
 

@@ -159,7 +159,7 @@ extension MediaError {
         .init(
             code: .decoderStuck,
             message:
-                "the decoder made no progress for \(Int(seconds)) s and was stopped; the file is damaged or its storage hangs"
+                "the decoder made no progress for \(Int(saturating: seconds)) s and was stopped; the file is damaged or its storage hangs"
         )
     }
 

@@ -29,14 +29,14 @@ public enum CacheSize: Sendable, Equatable {
         guard let power = powers[name], unit != "IB" else { return nil }
         let bytes = (number * pow(base, Double(power))).rounded()
         guard bytes < 9e18 else { return nil }
-        self = .bytes(Int64(bytes))
+        self = .bytes(Int64(saturating: bytes))
     }
 
     /// Throws `StoreError` `.io` when the file system cannot be measured.
     func bytes(at path: String) throws -> Int64 {
         switch self {
         case .bytes(let bytes): bytes
-        case .percent(let percent): Int64(Double(try Posix.totalBytes(at: path)) * percent / 100)
+        case .percent(let percent): Int64(saturating: Double(try Posix.totalBytes(at: path)) * percent / 100)
         }
     }
 }

@@ -204,7 +204,7 @@ public final class Catalog: Sendable {
     private static func refusesWriting(_ database: Database, _ path: String) throws -> Bool {
         // Where another process writes at this moment, it can be written.
         try database.execute(sql: "PRAGMA busy_timeout = 0")
-        defer { try? database.execute(sql: "PRAGMA busy_timeout = \(Int(patience * 1000))") }
+        defer { try? database.execute(sql: "PRAGMA busy_timeout = \(Int(saturating: patience * 1000))") }
         do {
             // A change that is taken back reaches no file; without one, SQLite makes do with reading.
             try database.execute(sql: "BEGIN IMMEDIATE; PRAGMA user_version = \(version); ROLLBACK")

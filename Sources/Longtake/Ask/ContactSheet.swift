@@ -17,7 +17,7 @@ package struct ContactSheet {
         guard let width = pictures.map(\.image.width).max(), let height = pictures.map(\.image.height).max() else {
             return nil
         }
-        let columns = Int(Double(pictures.count).squareRoot().rounded(.up))
+        let columns = Int(saturating: Double(pictures.count).squareRoot().rounded(.up))
         let rows = (pictures.count + columns - 1) / columns
         let gap = Self.gap
         let (sheetWidth, sheetHeight) = (columns * (width + gap) + gap, rows * (height + gap) + gap)

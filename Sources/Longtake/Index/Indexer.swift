@@ -73,7 +73,9 @@ public final class Indexer {
     /// By the length the container says; nil where it says none.
     private func frames(_ info: RecordingInfo) -> Int? {
         info.duration.map {
-            min(options.maxFrames, Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up)))
+            min(
+                options.maxFrames,
+                Int(saturating: (min($0, options.maxDuration) * options.framesPerSecond).rounded(.up)))
         }
     }
 
@@ -336,7 +338,7 @@ public final class Indexer {
             }
             done += count
             let total = queue.result.info.duration.map {
-                Int((min($0, options.maxDuration) * options.framesPerSecond).rounded(.up))
+                Int(saturating: (min($0, options.maxDuration) * options.framesPerSecond).rounded(.up))
             }
             progress(
                 IndexProgress(

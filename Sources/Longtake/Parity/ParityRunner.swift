@@ -59,7 +59,7 @@ public enum ParityRunner {
                 message: "\(checkpoint.path) is no LLaVA-Mini checkpoint, and case.json names no other kind")
         }
         try checkpoint.validate()
-        if let parts { fusion.resolutionRatio = parts > 1 ? Int(Double(parts - 1).squareRoot()) : 1 }
+        if let parts { fusion.resolutionRatio = parts > 1 ? Int(saturating: Double(parts - 1).squareRoot()) : 1 }
         return try LlavaMini(
             WeightReader(checkpoint.weights.tensors, compute: compute),
             tower: WeightReader(checkpoint.towerTensors, prefix: "vision_model.", compute: compute),

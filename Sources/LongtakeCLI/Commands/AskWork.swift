@@ -20,7 +20,7 @@ struct AskWork {
             indexing: { progress.show(name + IndexReport.line($0)) },
             progress: { fraction in
                 Interruption.endAtOnce()
-                progress.show(name + "reading the question and the frames: \(Int(fraction * 100)) %")
+                progress.show(name + "reading the question and the frames: \(Int(saturating: fraction * 100)) %")
             },
             onText: { printer.text(questions[$0].text, $1) },
             onAnswer: { place, answer in

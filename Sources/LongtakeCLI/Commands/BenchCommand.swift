@@ -71,7 +71,8 @@ struct BenchRecordsCommand: ParsableCommand {
         if output.json { return Console.json(report) }
         Console.line(
             "\(report.id)  \(report.frames) random records, \(Format.bytes(report.bytes)), "
-                + "\(Format.bytes(Int64(report.bytes_per_frame))) per frame, in \(Format.number(seconds, digits: 1)) s")
+                + "\(Format.bytes(Int64(saturating: report.bytes_per_frame))) per frame, in \(Format.number(seconds, digits: 1)) s"
+        )
     }
 }
 

@@ -101,7 +101,8 @@ struct ChatCommand: ParsableCommand {
         let answer: Answer
         do {
             answer = try conversation.ask(
-                text, progress: { progress.show("reading the question and the frames: \(Int($0 * 100)) %") },
+                text,
+                progress: { progress.show("reading the question and the frames: \(Int(saturating: $0 * 100)) %") },
                 onText: { piece in
                     progress.clear()
                     if !output.json { Console.result(Console.safe(piece).oneLine) }

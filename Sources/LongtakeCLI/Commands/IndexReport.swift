@@ -19,7 +19,7 @@ final class IndexReport {
     /// "1200 of 10800 frames, 3.1 frames/s, 3.1× real time, 00:51:37 left".
     static func line(_ progress: IndexProgress) -> String {
         if let derived = progress.derived {
-            return "\(progress.frames) frames done; what all questions share: \(Int(derived * 100)) %"
+            return "\(progress.frames) frames done; what all questions share: \(Int(saturating: derived * 100)) %"
         }
         var line = "\(progress.frames)"
         if let total = progress.framesTotal { line += " of \(total)" }

@@ -92,7 +92,7 @@ struct SearchCommand: ParsableCommand {
         Interruption.endAtOnce()
         let progress = output.progress
         var result = try searcher.search(text, in: recordings.map(\.path), options: options) { fraction in
-            progress.show("comparing frames: \(Int(fraction * 100)) %")
+            progress.show("comparing frames: \(Int(saturating: fraction * 100)) %")
         }
         progress.clear()
         if let thumbnails { try searcher.addThumbnails(to: &result, folder: thumbnails) }

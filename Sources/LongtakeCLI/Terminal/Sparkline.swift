@@ -21,7 +21,7 @@ enum Sparkline {
             (0..<count).map { place in
                 let stretch = values[place * values.count / count..<(place + 1) * values.count / count]
                 let share = (stretch.max() ?? 0) / peak
-                return bars[min(bars.count - 1, Int(share * Float(bars.count - 1) + 0.5))]
+                return bars[min(bars.count - 1, Int(saturating: share * Float(bars.count - 1) + 0.5))]
             })
     }
 }

@@ -158,7 +158,7 @@ final class WorkerProcess: Sendable {
         while done < buffer.count {
             if isCancelled() { throw MediaError.worker("interrupted") }
             var waiting = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
-            let ready = poll(&waiting, 1, Int32((slice * 1000).rounded(.up)))
+            let ready = poll(&waiting, 1, Int32(saturating: (slice * 1000).rounded(.up)))
             if ready < 0, errno == EINTR { continue }
             if ready == 0 {
                 // Neither is time in which the worker was ready to run and other programs had the CPUs.

@@ -76,8 +76,8 @@ final class FrameConverter {
         let ratio = Double(aspect.num) / Double(aspect.den)
         // Beyond any real anamorphic format: a header that makes no sense.
         guard (0.1...10).contains(ratio) else { return (width, height) }
-        if ratio > 1 { return (max(1, Int((Double(width) * ratio).rounded())), height) }
-        return (width, max(1, Int((Double(height) / ratio).rounded())))
+        if ratio > 1 { return (max(1, Int(saturating: (Double(width) * ratio).rounded())), height) }
+        return (width, max(1, Int(saturating: (Double(height) / ratio).rounded())))
     }
 
     private func prepare(_ new: Shape) throws {

@@ -15,7 +15,7 @@ struct Orientation: Equatable {
         let values = [matrix[0], matrix[1], matrix[3], matrix[4]].map { Double($0) / 65536 }
         let scale = values.map(abs).max() ?? 0
         guard scale > 0.01 else { return nil }
-        let signs = values.map { Int(($0 / scale).rounded()) }
+        let signs = values.map { Int(saturating: ($0 / scale).rounded()) }
         // Within about a degree.
         guard zip(values, signs).allSatisfy({ abs($0 / scale - Double($1)) < 0.02 }) else { return nil }
         (a, b, c, d) = (signs[0], signs[1], signs[2], signs[3])

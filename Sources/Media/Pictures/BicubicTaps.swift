@@ -27,15 +27,15 @@ struct BicubicTaps {
         let scale = Double(source) / Double(target)
         let filterScale = max(scale, 1)
         let support = 2 * filterScale
-        let stride = Int(support.rounded(.up)) * 2 + 1
+        let stride = Int(saturating: support.rounded(.up)) * 2 + 1
         var starts: [Int] = []
         var counts: [Int] = []
         var weights = [Int32](repeating: 0, count: stride * outputs.count)
         var taps = [Double](repeating: 0, count: stride)
         for (index, output) in outputs.enumerated() {
             let center = (Double(output) + 0.5) * scale
-            let first = max(Int(center - support + 0.5), 0)
-            let count = min(Int(center + support + 0.5), source) - first
+            let first = max(Int(saturating: center - support + 0.5), 0)
+            let count = min(Int(saturating: center + support + 0.5), source) - first
             var sum = 0.0
             for tap in 0..<count {
                 let weight = Self.bicubic((Double(tap + first) - center + 0.5) * (1 / filterScale))
@@ -44,7 +44,7 @@ struct BicubicTaps {
             }
             for tap in 0..<count {
                 let weight = (sum == 0 ? taps[tap] : taps[tap] / sum) * Double(1 << Self.fractionBits)
-                weights[index * stride + tap] = Int32(weight < 0 ? weight - 0.5 : weight + 0.5)
+                weights[index * stride + tap] = Int32(saturating: weight < 0 ? weight - 0.5 : weight + 0.5)
             }
             starts.append(first)
             counts.append(count)

@@ -13,7 +13,7 @@ public enum ReferenceSampling {
         guard frameCount > 0, step > 0, step.isFinite else { return [] }
         let count = floorDivide(Double(frameCount), by: step)
         guard count >= 1 else { return [] }
-        return indices(frameCount: frameCount, count: count >= Double(frameCount) ? frameCount : Int(count))
+        return indices(frameCount: frameCount, count: count >= Double(frameCount) ? frameCount : Int(saturating: count))
     }
 
     /// The middle frames of `count` equal stretches of the video, ascending, repeated where frames are short.
@@ -26,7 +26,7 @@ public enum ReferenceSampling {
         // numpy rounds halves to even.
         func edge(_ index: Int) -> Int {
             let position = (segment * Double(index)).rounded(.toNearestOrEven)
-            return position >= Double(frameCount) ? frameCount - 1 : Int(position)
+            return position >= Double(frameCount) ? frameCount - 1 : Int(saturating: position)
         }
         return (0..<count).map { index in
             let start = edge(index)

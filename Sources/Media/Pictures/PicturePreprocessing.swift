@@ -41,7 +41,7 @@ public struct PicturePreprocessing: Sendable, Equatable, Codable {
         self.rescale = rescale
         self.frameLayout = frameLayout
         self.imageAspectRatio = imageAspectRatio
-        padColour = mean.map { UInt8(max(0, min(255, $0 * 255))) }
+        padColour = mean.map { UInt8(saturating: max(0, min(255, $0 * 255))) }
     }
 
     /// Everything that changes the pixels, as one canonical line: equal lines mean equal tower inputs.

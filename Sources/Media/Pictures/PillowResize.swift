@@ -42,7 +42,7 @@ public enum PillowResize {
     /// The source index of each target index along one axis.
     static func nearestIndices(source: Int, target: Int) -> [Int] {
         let scale = Float(source) / Float(target)
-        return (0..<target).map { min(Int((Float($0) * scale).rounded(.down)), source - 1) }
+        return (0..<target).map { min(Int(saturating: (Float($0) * scale).rounded(.down)), source - 1) }
     }
 
     /// The part `columns` x `rows` of the picture resized to `width` x `height`.

@@ -87,7 +87,7 @@ final class DecodeSession {
         tick = Double(self.base.num) / Double(self.base.den)
         let rate = stream.pointee.avg_frame_rate
         let framesPerSecond = rate.num > 0 && rate.den > 0 ? Double(rate.num) / Double(rate.den) : nil
-        frameTicks = max(1, Int64((1 / (framesPerSecond ?? 25) / tick).rounded().clamped(to: 1...1e12)))
+        frameTicks = max(1, Int64(saturating: (1 / (framesPerSecond ?? 25) / tick).rounded().clamped(to: 1...1e12)))
         let start = demuxer.context.pointee.start_time
         containerStart = start == lt_nopts ? 0 : Double(start) / Double(AV_TIME_BASE)
         clock = FrameClock(frameTicks: frameTicks)
@@ -138,7 +138,7 @@ final class DecodeSession {
         if max(seconds, whole) > 31 * 86_400 {
             result.note(
                 "duration_unreliable",
-                "the container says the recording lasts \(Int(max(seconds, whole).clamped(to: 0...1e15))) s, which is not believed"
+                "the container says the recording lasts \(Int(saturating: max(seconds, whole).clamped(to: 0...1e15))) s, which is not believed"
             )
         }
         if seconds > 0, seconds <= 31 * 86_400 {

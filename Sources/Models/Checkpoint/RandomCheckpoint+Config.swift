@@ -92,7 +92,7 @@ extension RandomCheckpoint {
                 "rope_type": .string("llama3"), "factor": .number(scaling.factor),
                 "low_freq_factor": .number(scaling.lowFrequencyFactor),
                 "high_freq_factor": .number(scaling.highFrequencyFactor),
-                "original_max_position_embeddings": whole(Int(scaling.originalMaxPositions)),
+                "original_max_position_embeddings": whole(Int(saturating: scaling.originalMaxPositions)),
             ])
         }
         let multimodal: [String: JSONValue] = [

@@ -101,7 +101,7 @@ final class Compressor {
     /// Keys see pos_embed interpolated to their grid. For C = 1 it is one vector everywhere, to which softmax is blind.
     private func addPositions(_ normed: Block) -> Block {
         guard size > 1 else { return normed }
-        let side = Int(Double(normed.rows).squareRoot())
+        let side = Int(saturating: Double(normed.rows).squareRoot())
         if upsampled.side != side {
             upsampled = (
                 side,
@@ -157,6 +157,6 @@ enum BicubicTable {
         func near(_ x: Float) -> Float { ((a + 2) * x - (a + 3)) * x * x + 1 }
         func far(_ x: Float) -> Float { ((a * x - 5 * a) * x + 8 * a) * x - 4 * a }
         let weights = [far(t + 1), near(t), near(1 - t), far(2 - t)]
-        return weights.enumerated().map { (min(max(Int(base) - 1 + $0.offset, 0), size - 1), $0.element) }
+        return weights.enumerated().map { (min(max(Int(saturating: base) - 1 + $0.offset, 0), size - 1), $0.element) }
     }
 }

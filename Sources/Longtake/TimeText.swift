@@ -14,7 +14,8 @@ public enum TimeText {
             else {
                 return nil
             }
-            return values.reduce(0) { $0 * 60 + $1 }
+            let seconds = values.reduce(0) { $0 * 60 + $1 }
+            return seconds.isFinite ? seconds : nil
         }
         let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
         var number = Substring(text)
@@ -23,7 +24,7 @@ public enum TimeText {
             unit = known
             number = number.dropLast()
         }
-        if let value = Double(number), value.isFinite, value >= 0 { return value * unit }
+        if let value = Double(number), value >= 0, (value * unit).isFinite { return value * unit }
         return compound(text, units)
     }
 
@@ -44,9 +45,14 @@ public enum TimeText {
         return digits.isEmpty && total.isFinite && !text.isEmpty ? total : nil
     }
 
+    /// Seconds as JSON has them: 7 and 9.5.
+    static func number(_ seconds: Double) -> String {
+        Int(exactly: seconds).map { "\($0)" } ?? "\(seconds)"
+    }
+
     /// hh:mm:ss, hours as many digits as they need.
     public static func clock(_ seconds: Double) -> String {
-        let whole = Int(max(0, min(seconds, 1e12)))
+        let whole = Int(saturating: max(0, min(seconds, 1e12)))
         func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
         return "\(two(whole / 3600)):\(two(whole / 60 % 60)):\(two(whole % 60))"
     }

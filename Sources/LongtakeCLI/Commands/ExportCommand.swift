@@ -28,11 +28,16 @@ struct ExportCommand: ParsableCommand {
             """, valueName: "file"))
     var answers: String?
 
-    @Option(help: "Frames per second of otio and edl: 25 by default; 29.97 and 59.94 count in drop frame.")
-    var rate = 25.0
+    @Option(
+        help: """
+            Frames per second of otio and edl: 25 (the default), 23.976, 30000/1001; 29.97 and 59.94 count in drop frame.
+            """)
+    var rate = "25"
 
-    @Option(help: "edl: the timecode of the first frame, 01:00:00 by default.")
-    var start: TimeArgument?
+    @Option(
+        help: ArgumentHelp(
+            "edl: the time code of the recording's start, 01:00:00:00 by default.", valueName: "hh:mm:ss[:ff]"))
+    var start: String?
 
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
@@ -42,7 +47,10 @@ struct ExportCommand: ParsableCommand {
             let names = AnswerExport.Format.allCases.map(\.rawValue).joined(separator: ", ")
             throw UsageError("--format is one of \(names), not \(format)")
         }
-        guard rate.isFinite, rate >= 1, rate <= 1000 else { throw UsageError("--rate must be 1 to 1000, not \(rate)") }
+        guard let rate = FrameRate(rate) else {
+            throw UsageError("--rate is 1 to 1000 frames per second such as 25, 23.976 or 30000/1001, not \(rate)")
+        }
+        let first = try start.map(Self.label)
         let library = try library.open(telling: output)
         let found = try library.recordings(matching: recording)
         guard let item = found.first else { throw UsageError("no recording \(recording)") }
@@ -56,7 +64,7 @@ struct ExportCommand: ParsableCommand {
         }
         var export = AnswerExport(known)
         export.rate = rate
-        if let start { export.startTimecode = start.seconds }
+        if let first { (export.startTimecode, export.startFrames) = first }
         Console.result(
             try export.document(records, name: item.name, path: item.path, duration: item.duration))
         if known != .jsonl, known != .csv {
@@ -65,5 +73,21 @@ struct ExportCommand: ParsableCommand {
                 output.note("note: \(placeless) of \(records.count) answers have no place in the recording")
             }
         }
+    }
+
+    /// 3600, 1h, 01:00:00, and 01:00:00:12 or 01:00:00;12 with frames.
+    private static func label(_ text: String) throws -> (seconds: Double, frames: Int) {
+        let parts = text.split(omittingEmptySubsequences: false) { $0 == ":" || $0 == ";" }
+        var (time, frames) = (text, 0)
+        if parts.count == 4 {
+            guard parts[3].count == 2, let count = Int(parts[3]), count >= 0 else { throw invalid(text) }
+            (time, frames) = (parts[0..<3].joined(separator: ":"), count)
+        }
+        guard let seconds = TimeText.seconds(time), seconds < 86_400 else { throw invalid(text) }
+        return (seconds, frames)
+    }
+
+    private static func invalid(_ text: String) -> UsageError {
+        UsageError("--start is a time code below 24 hours such as 01:00:00:00 or 10h, not \(text)")
     }
 }

@@ -44,6 +44,59 @@ extension LongtakeTests {
             #expect(code { _ = try AnswerRecord.read(folder.path + "/none") } == "bad_request")
         }
 
+        /// What is not an answer is left out, and what is one and has an impossible value is said.
+        @Test(arguments: [
+            (#""start":1,"end":2"#, nil as String?), (#""start":NaN,"end":2"#, "line 2"),
+            (#""start":1e999,"end":2"#, "line 2"), (#""start":"1","end":2"#, "line 2"), (#""end":2"#, "line 2"),
+        ])
+        func linesThatAreNoAnswers(times: String, wanted: String?) throws {
+            let folder = try Folder()
+            let path = folder.path + "/a.jsonl"
+            let text = """
+                {"message_type":"ranking","question":"What?","recordings":[{"answer":"a"}]}
+                {"recording":"vid_0","question":"Q","answer":"a","evidence":[{\(times),"score":1,"frame":0}]}
+                {"recording":"vid_0","question":"Q","ans
+
+                {"recording":{"id":"vid_0"},"question":"Q","answer":"b"}
+                """
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+            do {
+                #expect(try AnswerRecord.read(path).map(\.answer) == ["a", "b"] && wanted == nil)
+            } catch {
+                let wanted = try #require(wanted, "\(error)")
+                #expect("\(error)".contains(wanted), "\(error)")
+            }
+        }
+
+        /// Questions about the same windows, and what begins within a frame or overlaps: one chapter or marker per place.
+        @Test(arguments: [AnswerExport.Format.chapters, .edl])
+        func noTwoAtOnePlaceAndNoneEmpty(format: AnswerExport.Format) throws {
+            func record(_ question: String, _ answer: String, _ start: Double, _ end: Double) -> AnswerRecord {
+                AnswerRecord(
+                    recording: "vid_0", path: "/rec/a", question: question, answer: answer, segment: [start, end])
+            }
+            var records = (0..<12).flatMap { hour in
+                ["Q1", "Q2"].map { record($0, "a\(hour)", Double(hour) * 3600, Double(hour + 1) * 3600) }
+            }
+            records += [record("Q3", "x", 10, 10), record("Q4", "y", 10.0001, 10.0002), record("Q5", "z", 9, 8000)]
+            let text = try AnswerExport(format).document(records, name: "a", path: "/a", duration: 43_200)
+            for wanted in (0..<12).map({ "Q1 a\($0) / Q2 a\($0)" }) + ["Q3 x / Q4 y", "Q5 z"] {
+                #expect(text.contains(wanted), "\(wanted)")
+            }
+            func values(_ key: String) -> [Int] {
+                text.split(separator: "\n").filter { $0.hasPrefix(key) }.compactMap { Int($0.dropFirst(key.count)) }
+            }
+            if format == .chapters {
+                let (starts, ends) = (values("START="), values("END="))
+                #expect(starts.count == 14 && ends.count == 14)
+                #expect(zip(starts, ends).allSatisfy { $0 < $1 })
+                #expect(zip(ends, starts.dropFirst()).allSatisfy { $0 <= $1 })
+            } else {
+                let events = text.split(separator: "\n").filter { $0.contains("  001  ") }.map { $0.suffix(23) }
+                #expect(events.count == 14 && Set(events).count == 14)
+            }
+        }
+
         @Test func answersOfAskAreRead() throws {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
@@ -118,27 +171,94 @@ extension LongtakeTests {
         }
 
         @Test(arguments: [
-            (25.0, "01:00:02:00 01:00:02:01", "|D:25"), (29.97, "01:00:02;00 01:00:02;01", "|D:30"),
-            (24, "01:00:02:00 01:00:02:01", "|D:24"),
+            ("25", "01:00:02:00 01:00:02:01", "|D:25"), ("29.97", "01:00:02;00 01:00:02;01", "|D:30"),
+            ("24", "01:00:02:00 01:00:02:01", "|D:24"), ("23.976", "01:00:02:00 01:00:02:01", "|D:24"),
         ])
-        func editListEvents(rate: Double, times: String, length: String) throws {
-            let text = try Self.document(.edl) { $0.rate = rate }
-            #expect(text.hasPrefix("TITLE: a day.mp4\nFCM: \(rate == 29.97 ? "" : "NON-")DROP FRAME\n"))
+        func editListEvents(rate: String, times: String, length: String) throws {
+            let wanted = try #require(FrameRate(rate))
+            let text = try Self.document(.edl) { $0.rate = wanted }
+            #expect(text.hasPrefix("TITLE: a day.mp4\nFCM: \(rate == "29.97" ? "" : "NON-")DROP FRAME\n"))
             #expect(text.contains("001  001      V     C        \(times) \(times)\n"), "\(text)")
             let notes = text.split(separator: "\n").filter { $0.hasPrefix(" |C:") }
             #expect(notes.count == 3)
             #expect(notes[0].hasSuffix(length) && notes[0].components(separatedBy: "|").count == 4, "\(notes[0])")
         }
 
+        /// Labels count at the nominal rate, seconds at the exact one: 29 s and 36,000 s after 01:00:00:00.
+        @Test(arguments: [
+            ("23.976", ["01:00:00:00", "01:00:28:23", "10:59:24:01"]),
+            ("23.98", ["01:00:00:00", "01:00:28:23", "10:59:24:01"]),
+            ("24000/1001", ["01:00:00:00", "01:00:28:23", "10:59:24:01"]),
+            ("24", ["01:00:00:00", "01:00:29:00", "11:00:00:00"]),
+            ("25", ["01:00:00:00", "01:00:29:00", "11:00:00:00"]),
+            ("29.97", ["01:00:00;00", "01:00:28;29", "11:00:00;01"]),
+            ("30000/1001", ["01:00:00;00", "01:00:28;29", "11:00:00;01"]),
+            ("59.94", ["01:00:00;00", "01:00:28;58", "11:00:00;02"]),
+            ("60000/1001", ["01:00:00;00", "01:00:28;58", "11:00:00;02"]),
+            ("30", ["01:00:00:00", "01:00:29:00", "11:00:00:00"]),
+            ("47.952", ["01:00:00:00", "01:00:28:47", "10:59:24:02"]),
+        ])
+        func timecodesOfExactRates(rate: String, wanted: [String]) throws {
+            let rate = try #require(FrameRate(rate))
+            let records = [0, 29, 36_000].map { start in
+                AnswerRecord(
+                    recording: "vid_0", path: "/rec/a", question: "When?", answer: "at \(start)",
+                    evidence: [Evidence(start: start, end: start + 1, score: 1, frame: 0)])
+            }
+            var export = AnswerExport(.edl)
+            export.rate = rate
+            let text = try export.document(records, name: "a", path: "/rec/a", duration: nil)
+            let starts = text.split(separator: "\n").filter { $0.contains("  001  ") }.map {
+                String($0.split(separator: " ")[4])
+            }
+            #expect(starts == wanted)
+        }
+
+        @Test(arguments: ["0", "0.5", "1001", "25x", "-25", "nan", "inf", "1e3", "", "25/0", "1/2", "30000/", "0x19"])
+        func whatIsNoRate(text: String) { #expect(FrameRate(text) == nil) }
+
+        /// Beyond 24 hours, and at rates that two digits cannot count, there is no time code.
+        @Test(arguments: [
+            (25.0, 3600.0, 82_800.0), (25, 0, 86_400), (25, 86_400, 0), (25, 9e18, 0), (25, -1, 0), (25, .nan, 0),
+            (25, .infinity, 0), (12.5, 3600, 0), (120, 3600, 0), (119.88, 3600, 0), (25, 3600, 1e9), (25, 86_399, 1),
+        ])
+        func whatIsNoTimecodeIsRefused(rate: Double, start: Double, time: Double) throws {
+            var export = AnswerExport(.edl)
+            (export.rate, export.startTimecode) = (FrameRate(rate), start)
+            let record = AnswerRecord(
+                recording: "vid_0", path: "/rec/a", question: "When?", answer: "now",
+                evidence: [Evidence(start: time, end: time, score: 1, frame: 0)])
+            #expect(code { _ = try export.document([record], name: "a", path: "/a", duration: 1) } == "bad_request")
+        }
+
+        /// No recording has such times, whatever the format.
+        @Test(arguments: AnswerExport.Format.allCases)
+        func timesOfNoRecordingAreRefused(format: AnswerExport.Format) throws {
+            for (start, end) in [(1e19, 1e19), (1e308, 1e308), (-1, 2), (.nan, 1), (0, .infinity), (5, 4), (0, 2e9)] {
+                for inSegment in [false, true] {
+                    let record = AnswerRecord(
+                        recording: "vid_0", path: "/rec/a", question: "When?", answer: "now",
+                        evidence: inSegment ? [] : [Evidence(start: start, end: end, score: 1, frame: 0)],
+                        segment: inSegment ? [start, end] : nil)
+                    let export = AnswerExport(format)
+                    #expect(
+                        code { _ = try export.document([record], name: "a", path: "/a", duration: 1) } == "bad_request",
+                        "\(start) \(end)")
+                }
+            }
+        }
+
         /// SMPTE 12M: 17,982 frames are ten minutes, and 1800 are one minute and two numbers.
         @Test(arguments: [
             (0, "00:00:00;00"), (1799, "00:00:59;29"), (1800, "00:01:00;02"), (17_981, "00:09:59;29"),
-            (17_982, "00:10:00;00"), (107_892, "01:00:00;00"),
+            (17_982, "00:10:00;00"), (107_892, "01:00:00;00"), (2_589_407, "23:59:59;29"),
         ])
-        func dropFrameNumbers(frame: Int, wanted: String) {
-            var export = AnswerExport(.edl)
-            export.rate = 29.97
-            #expect(export.timecode(frame) == wanted)
+        func dropFrameNumbers(frame: Int, wanted: String) throws {
+            let code = try Timecode(rate: 29.97)
+            #expect(code.text(frame) == wanted)
+            let fields = wanted.split { $0 == ":" || $0 == ";" }.compactMap { Int($0) }
+            #expect(code.frame(label: fields[0] * 3600 + fields[1] * 60 + fields[2], frames: fields[3]) == frame)
+            #expect(code.text(2_589_408) == nil)
         }
 
         @Test func rankingPutsTheFoundFirst() throws {

@@ -6,7 +6,7 @@ extension AnswerExport {
     /// Times in OTIO are the medium's own: 0 is the recording's first frame.
     func otio(_ cues: [Cue], name: String, path: String, duration: Double?) throws -> String {
         func time(_ seconds: Double) -> [String: Any] {
-            ["OTIO_SCHEMA": "RationalTime.1", "rate": rate, "value": (seconds * rate).rounded()]
+            ["OTIO_SCHEMA": "RationalTime.1", "rate": rate.value, "value": (seconds * rate.value).rounded()]
         }
         func range(_ start: Double, _ end: Double) -> [String: Any] {
             ["OTIO_SCHEMA": "TimeRange.1", "start_time": time(start), "duration": time(max(end - start, 0))]
@@ -47,47 +47,48 @@ extension AnswerExport {
     }
 
     /// Each marker is an event of one frame; its length and text stand on the line behind it.
-    func edl(_ cues: [Cue], name: String) -> String {
-        var text = "TITLE: \(Self.plain(name))\nFCM: \(isDropFrame ? "" : "NON-")DROP FRAME\n\n"
-        for (place, cue) in cues.enumerated() {
-            let first = frameNumber(startTimecode + cue.start)
-            let (start, next) = (timecode(first), timecode(first + 1))
+    ///
+    /// An editor takes one marker per frame: what begins at the same frame is one event.
+    /// - Throws: `LongtakeError` `bad_request` for a rate, a start or a time that has no time code.
+    func edl(_ cues: [Cue], name: String) throws -> String {
+        let code = try Timecode(rate: rate)
+        let first = try firstFrame(code)
+        var text = "TITLE: \(Self.plain(name))\nFCM: \(rate.isDropFrame ? "" : "NON-")DROP FRAME\n\n"
+        let spans = try Self.spans(cues) { seconds in
+            guard let frame = code.frame(at: seconds), frame < code.perDay - first - 1 else {
+                throw LongtakeError(
+                    code: .badRequest,
+                    message:
+                        "\(TimeText.clock(seconds)) in the recording is past the 24 hours that an EDL's time codes "
+                        + "have from the start \(code.text(first) ?? ""): choose an earlier start, or write otio")
+            }
+            return first + frame
+        }
+        for (place, span) in spans.enumerated() {
+            guard let start = code.text(span.first), let next = code.text(span.first + 1) else { continue }
             let number = String(repeating: "0", count: max(0, 3 - "\(place + 1)".count)) + "\(place + 1)"
-            let frames = max(1, frameNumber(startTimecode + cue.end) - first)
             text += "\(number)  001      V     C        \(start) \(next) \(start) \(next)\n"
-            text += " |C:ResolveColorBlue |M:\(Self.plain(cue.title)) |D:\(frames)\n\n"
+            text += " |C:ResolveColorBlue |M:\(Self.plain(span.title)) |D:\(span.last - span.first)\n\n"
         }
         return text
+    }
+
+    /// The frame number of the label that the recording's start has.
+    private func firstFrame(_ code: Timecode) throws -> Int {
+        let whole = startTimecode.rounded(.down)
+        let frames = startFrames + Int(saturating: (startTimecode - whole) * Double(rate.nominal))
+        guard let seconds = Int(exactly: whole), let first = code.frame(label: seconds, frames: frames) else {
+            throw LongtakeError(
+                code: .badRequest,
+                message:
+                    "a start time code of \(TimeText.number(startTimecode)) s and \(startFrames) frames; time codes "
+                    + "are 00:00:00:00 to 23:59:59:\(rate.nominal - 1)")
+        }
+        return first
     }
 
     /// Without what separates fields.
     private static func plain(_ text: String) -> String {
         text.split { $0.isNewline || $0 == "|" }.joined(separator: " ")
-    }
-
-    /// 29.97 and 59.94 count as 30 and 60 with numbers left out.
-    var isDropFrame: Bool { abs(rate - 29.97) < 0.005 || abs(rate - 59.94) < 0.005 }
-
-    private func frameNumber(_ seconds: Double) -> Int {
-        // A timecode that is given in hours is meant in the clock's hours: 01:00:00:00 is 107,892 frames at 29.97.
-        Int((seconds * (isDropFrame ? rate.rounded() * 1000 / 1001 : rate)).rounded())
-    }
-
-    /// hh:mm:ss:ff of a frame's number, drop frame with a semicolon (SMPTE 12M).
-    package func timecode(_ frame: Int) -> String {
-        let perSecond = max(1, Int(rate.rounded()))
-        var number = frame
-        if isDropFrame {
-            // Every minute but each tenth has no first two (of 60: four) numbers.
-            let dropped = perSecond / 15
-            let (perMinute, perTen) = (60 * perSecond - dropped, 600 * perSecond - 9 * dropped)
-            let (tens, rest) = (frame / perTen, frame % perTen)
-            number += 9 * dropped * tens
-            if rest >= dropped { number += dropped * ((rest - dropped) / perMinute) }
-        }
-        func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        let seconds = number / perSecond
-        return "\(two(seconds / 3600)):\(two(seconds / 60 % 60)):\(two(seconds % 60))\(isDropFrame ? ";" : ":")"
-            + two(number % perSecond)
     }
 }

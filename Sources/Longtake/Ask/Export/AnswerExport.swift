@@ -19,9 +19,11 @@ public struct AnswerExport: Sendable {
 
     public let format: Format
     /// Frames per second of `otio` and `edl`; 29.97 and 59.94 count in drop frame.
-    public var rate = 25.0
-    /// The timecode of the recording's first frame, in seconds: one hour, as is usual.
+    public var rate: FrameRate = 25
+    /// The time code label of the recording's start, in seconds: one hour, as is usual.
     public var startTimecode = 3600.0
+    /// The frames of that label.
+    public var startFrames = 0
 
     public init(_ format: Format) { self.format = format }
 
@@ -31,18 +33,21 @@ public struct AnswerExport: Sendable {
     ///   - name: the recording's.
     ///   - path: its file.
     ///   - duration: its length in seconds, where known.
+    /// - Throws: `LongtakeError` `bad_request` for a time that no recording has, or that the format has no place for.
     public func document(_ records: [AnswerRecord], name: String, path: String, duration: Double?) throws -> String {
+        for record in records { try record.validate() }
         switch format {
         case .jsonl: return try records.map { try Self.line($0) + "\n" }.joined()
         case .csv: return Self.csvHead + records.map(Self.rows).joined()
         case .vtt: return Self.vttHead + Self.cues(records).map { Self.vttCue($0) }.joined()
         case .srt:
             return Self.cues(records).enumerated().map { place, cue in
-                "\(place + 1)\n\(Self.stamp(cue.start, ",")) --> \(Self.stamp(cue.end, ","))\n\(cue.text)\n\n"
+                let text = cue.text.replacingOccurrences(of: "-->", with: "→")
+                return "\(place + 1)\n\(cue.times(","))\n\(text)\n\n"
             }.joined()
         case .otio: return try otio(Self.cues(records), name: name, path: path, duration: duration)
-        case .edl: return edl(Self.cues(records), name: name)
-        case .chapters: return Self.chapters(Self.cues(records), name: name)
+        case .edl: return try edl(Self.cues(records), name: name)
+        case .chapters: return try Self.chapters(Self.cues(records), name: name)
         }
     }
 
@@ -52,12 +57,25 @@ public struct AnswerExport: Sendable {
         let end: Double
         let record: AnswerRecord
         /// Two lines: the question, the answer.
-        var text: String { Self.flat(record.question) + "\n" + Self.flat(record.answer) }
-        var title: String { Self.flat(record.question) + " " + Self.flat(record.answer) }
+        var text: String { lines.joined(separator: "\n") }
+        var title: String { lines.joined(separator: " ") }
 
-        /// One line; a blank one would end a cue.
+        private var lines: [String] {
+            let lines = [Self.flat(record.question), Self.flat(record.answer)].filter { !$0.isEmpty }
+            return lines.isEmpty ? ["-"] : lines
+        }
+
+        /// One line without control characters; a blank one would end a cue.
         private static func flat(_ text: String) -> String {
-            text.split { $0.isNewline }.joined(separator: " ").trimmingCharacters(in: .whitespaces)
+            let plain = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) }
+            return String(plain).split { $0.isNewline }.joined(separator: " ").trimmingCharacters(in: .whitespaces)
+        }
+
+        /// Start and end of a subtitle: it has to end after its start.
+        func times(_ point: String) -> String {
+            let first = AnswerExport.thousandths(start)
+            let last = max(AnswerExport.thousandths(end), first + 1)
+            return "\(AnswerExport.stamp(first, point)) --> \(AnswerExport.stamp(last, point))"
         }
     }
 
@@ -66,6 +84,31 @@ public struct AnswerExport: Sendable {
         records.flatMap { record in
             record.places.map { Cue(start: $0.lowerBound, end: $0.upperBound, record: record) }
         }.sorted { $0.start != $1.start ? $0.start < $1.start : $0.end < $1.end }
+    }
+
+    /// Cues that begin at the same place are one, with each of their titles once.
+    struct Span {
+        let first: Int
+        /// After `first`.
+        var last: Int
+        var titles: [String]
+        var title: String { titles.joined(separator: " / ") }
+    }
+
+    /// - Parameter place: the frame or the thousandth that a time falls on.
+    static func spans(_ cues: [Cue], place: (Double) throws -> Int) rethrows -> [Span] {
+        var spans: [Span] = []
+        for cue in cues {
+            let first = try place(cue.start)
+            let last = max(try place(cue.end), first + 1)
+            if let open = spans.last, open.first == first {
+                spans[spans.count - 1].last = max(open.last, last)
+                if !open.titles.contains(cue.title) { spans[spans.count - 1].titles.append(cue.title) }
+            } else {
+                spans.append(Span(first: first, last: last, titles: [cue.title]))
+            }
+        }
+        return spans
     }
 
     // MARK: Lines
@@ -97,7 +140,7 @@ public struct AnswerExport: Sendable {
     }
 
     private static func number(_ value: Double) -> String {
-        value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
+        TimeText.number(value)
     }
 
     private static func quoted(_ field: String) -> String {
@@ -122,26 +165,32 @@ public struct AnswerExport: Sendable {
     static func vttCue(_ cue: Cue) -> String {
         let text = cue.text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
             .replacingOccurrences(of: ">", with: "&gt;")
-        return "\(stamp(cue.start, ".")) --> \(stamp(cue.end, "."))\n\(text)\n\n"
+        return "\(cue.times("."))\n\(text)\n\n"
+    }
+
+    static func thousandths(_ seconds: Double) -> Int {
+        Int(saturating: (max(0, min(seconds, AnswerRecord.lastSecond)) * 1000).rounded())
     }
 
     /// hh:mm:ss and thousandths behind `point`; hours as many digits as they need.
-    static func stamp(_ seconds: Double, _ point: String) -> String {
-        let thousandths = Int((max(0, min(seconds, 1e9)) * 1000).rounded())
+    static func stamp(_ thousandths: Int, _ point: String) -> String {
         let rest = "\(thousandths % 1000)"
         return TimeText.clock(Double(thousandths / 1000)) + point + String(repeating: "0", count: 3 - rest.count) + rest
     }
 
-    /// FFmetadata: =, ;, #, \ and line ends are escaped.
-    private static func chapters(_ cues: [Cue], name: String) -> String {
+    /// FFmetadata: =, ;, #, \ and line ends are escaped. A player shows one chapter at a time, so each ends where the next
+    /// begins.
+    private static func chapters(_ cues: [Cue], name: String) throws -> String {
         func escaped(_ text: String) -> String {
             text.reduce(into: "") { $0 += "=;#\\".contains($1) ? "\\\($1)" : "\($1)" }
         }
         let head = ";FFMETADATA1\ntitle=\(escaped(name.split { $0.isNewline }.joined(separator: " ")))\n"
+        let spans = spans(cues, place: thousandths)
+        let nexts = spans.dropFirst().map(\.first) + [.max]
         return head
-            + cues.map { cue in
-                let (start, end) = (Int((cue.start * 1000).rounded()), Int((cue.end * 1000).rounded()))
-                return "\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=\(start)\nEND=\(end)\ntitle=\(escaped(cue.title))\n"
+            + zip(spans, nexts).map { span, next in
+                "\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=\(span.first)\nEND=\(min(span.last, next))\n"
+                    + "title=\(escaped(span.title))\n"
             }.joined()
     }
 }

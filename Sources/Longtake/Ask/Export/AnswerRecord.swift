@@ -50,6 +50,27 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         return evidence.filter { $0.start <= $0.end }.sorted { $0.start < $1.start }.map { $0.start...$0.end }
     }
 
+    /// The largest time that is taken for one, in seconds: 31 years.
+    static let lastSecond = 1e9
+
+    /// - Throws: `LongtakeError` `bad_request` where a time is negative, beyond any recording's, or after its own end.
+    func validate(_ what: String = "an answer") throws {
+        let spans = evidence.map { [$0.start, $0.end] } + (segment.map { [$0] } ?? [])
+        for span in spans {
+            for time in span where !(0...Self.lastSecond).contains(time) {
+                throw LongtakeError(
+                    code: .badRequest,
+                    message: "\(what) has a time of \(time) s; times are 0 to \(TimeText.number(Self.lastSecond)) s")
+            }
+            guard span.count == 2, span[0] <= span[1] else {
+                throw LongtakeError(code: .badRequest, message: "\(what) has an interval whose end is before its start")
+            }
+        }
+        for one in evidence where !one.score.isFinite {
+            throw LongtakeError(code: .badRequest, message: "\(what) has a score of \(one.score)")
+        }
+    }
+
     private enum Key: String, CodingKey {
         case recording, path, question, answer, found, evidence, segment, created, time, model, id
     }
@@ -104,8 +125,16 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         let decoder = JSONDecoder()
         if let one = try? decoder.decode(AnswerRecord.self, from: data) { return [one] }
         if let all = try? decoder.decode([AnswerRecord].self, from: data) { return all }
-        let found = data.split(separator: UInt8(ascii: "\n")).compactMap {
-            try? decoder.decode(AnswerRecord.self, from: Data($0))
+        var found: [AnswerRecord] = []
+        for (number, line) in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+            if let record = try? decoder.decode(AnswerRecord.self, from: Data(line)) {
+                found.append(record)
+            } else if Self.looksLikeAnswer(line) {
+                throw LongtakeError(
+                    code: .badRequest,
+                    message: "\(path): line \(number + 1) is not an answer as `longtake ask --json` or `run` write it: "
+                        + "a key is missing, or a value is not possible")
+            }
         }
         guard !found.isEmpty else {
             throw LongtakeError(
@@ -113,6 +142,19 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
                 message: "\(path): no answers in it; it must be what `longtake ask --json` or `run` wrote")
         }
         return found
+    }
+}
+
+extension AnswerRecord {
+    /// Not what else `ask` and `run` write, and not half a line, which a run that was killed leaves.
+    private static func looksLikeAnswer(_ line: Data) -> Bool {
+        if let object = try? JSONSerialization.jsonObject(with: line) as? [String: Any] {
+            return object["question"] != nil && object["answer"] != nil
+        }
+        // NaN and Infinity, which are not JSON.
+        let text = String(decoding: line, as: UTF8.self).trimmingCharacters(in: .whitespaces)
+        return text.hasPrefix("{") && text.hasSuffix("}") && text.contains("\"question\"")
+            && text.contains("\"answer\"") && !text.contains("\"message_type\"")
     }
 }
 

@@ -1,0 +1,69 @@
+internal import Foundation
+
+/// A frame rate as editors write it: 25, 23.976, 29.97, 30000/1001.
+///
+/// 23.976, 23.98, 29.97, 47.95 and 59.94 stand for n * 1000 / 1001 (SMPTE ST 12-1).
+public struct FrameRate: Sendable, Equatable {
+    /// Frames per second: `numerator` / `denominator`.
+    public let numerator: Int
+    public let denominator: Int
+
+    /// The rates that can be given, in frames per second.
+    public static let possible = 1.0...1000
+
+    /// Nil for a text that is not a rate from 1 to 1000.
+    public init?(_ text: String) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        if parts.count == 2 {
+            guard let over = Self.whole(parts[0]), let under = Self.whole(parts[1]), under > 0 else { return nil }
+            let common = Self.divisor(over, under)
+            (numerator, denominator) = (over / common, under / common)
+        } else {
+            guard parts.count == 1, text.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == ".") }),
+                let value = Double(text), Self.possible.contains(value)
+            else { return nil }
+            (numerator, denominator) = Self.ratio(value)
+        }
+        guard Self.possible.contains(value) else { return nil }
+    }
+
+    /// The nearest rate that can be given.
+    public init(_ value: Double) {
+        let (low, high) = (Self.possible.lowerBound, Self.possible.upperBound)
+        (numerator, denominator) = Self.ratio(value.isNaN ? low : min(max(value, low), high))
+    }
+
+    public var value: Double { Double(numerator) / Double(denominator) }
+
+    /// What a second of time code counts: 24 at 23.976.
+    public var nominal: Int { (numerator + denominator - 1) / denominator }
+
+    /// True for 1000 / 1001 of a whole rate.
+    public var isNTSC: Bool { denominator == 1001 && numerator % 1000 == 0 }
+
+    /// Whether time code leaves numbers out to keep to the clock: at 29.97 and 59.94.
+    public var isDropFrame: Bool { isNTSC && (nominal == 30 || nominal == 60) }
+
+    private static func whole(_ text: Substring) -> Int? {
+        guard (1...9).contains(text.count), text.allSatisfy({ $0.isASCII && $0.isNumber }) else { return nil }
+        return Int(text)
+    }
+
+    /// - Parameter value: in `possible`.
+    private static func ratio(_ value: Double) -> (Int, Int) {
+        // Two decimals are what editors write: 23.98 is 0.004 off 24000/1001.
+        for whole in [24, 30, 48, 60, 96, 120, 240] where abs(value - Double(whole) * 1000 / 1001) < 0.006 {
+            return (whole * 1000, 1001)
+        }
+        guard let millionths = Int(exactly: (value * 1_000_000).rounded()) else { return (1, 1) }
+        let common = divisor(millionths, 1_000_000)
+        return (millionths / common, 1_000_000 / common)
+    }
+
+    private static func divisor(_ a: Int, _ b: Int) -> Int { b == 0 ? max(a, 1) : divisor(b, a % b) }
+}
+
+extension FrameRate: ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral {
+    public init(floatLiteral value: Double) { self.init(value) }
+    public init(integerLiteral value: Int) { self.init(Double(value)) }
+}

@@ -11,9 +11,10 @@ public struct Question: Sendable {
     public var fusion: FusionMode
     /// The most frames the text is fused with, 1 or more; a longer range is sampled.
     public var fusionFrames = FusionPlan.sampleSize
-    /// A sample is fused no further when the relative standard error of the question's own rows is at most this; 0: all
-    /// of it always.
-    public var fusionError = FusionPlan.enoughError
+    /// A sample is fused no further when the relative standard error of the question's own rows is at most this.
+    ///
+    /// 0: always all of it; nil: what the model's folder says, else 0.
+    public var fusionError: Double?
     /// Whether the answer is given a second time, fused with the frames that the first was read from.
     public var focus = FocusMode.automatic
     /// The most stretches of evidence in the answer.

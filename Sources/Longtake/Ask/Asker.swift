@@ -109,7 +109,8 @@ public final class Asker {
         let frames = fusionFrames(source, first.fusion, most: first.fusionFrames)
         let room = zip(prompts, questions).map { $0.ids.count + $1.maxTokens }.max() ?? 0
         let prefix = try prefix(
-            group, source, reader, prompts[0].ids, frames: frames, enough: first.fusionError, room: room
+            group, source, reader, prompts[0].ids, frames: frames, enough: first.fusionError ?? loaded.fusionError,
+            room: room
         ) {
             progress(0.9 * $0)
         }
@@ -151,7 +152,7 @@ public final class Asker {
         var answer = Answer(
             question: question.text, answer: "", tokenIDs: [], found: false, recording: source.recording,
             frames: source.times.count, range: [source.times.first, source.times.last].compactMap { $0 },
-            fusion: FusionSummary(frames: 0, of: 0, relativeStandardError: 0), stop: "no_frames_in_range",
+            fusion: FusionSummary(frames: 0, of: 0, relativeStandardError: nil), stop: "no_frames_in_range",
             timings: Answer.Timings(), model: loaded.name, notes: loaded.notes + source.notes)
         answer.created = Date().formatted(.iso8601)
         answer.timings.load = loaded.loadSeconds

@@ -69,7 +69,9 @@ extension Asker {
         let group = try PromptGroup([prompt.ids], model: loaded.llava)
         _ = try fuse(group, source, frames: chosen, keep: nil) { _ in try cancellation.check() }
         _ = group.restore(prefix.head)
-        answer.fusion = FusionSummary(frames: chosen.count, of: source.times.count, relativeStandardError: 0)
+        answer.fusion = FusionSummary(
+            frames: chosen.count, of: source.times.count,
+            relativeStandardError: chosen.count < source.times.count ? nil : 0)
         answer.timings.fuse += (clock.now - before).seconds
         let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
         answer.answer = ""

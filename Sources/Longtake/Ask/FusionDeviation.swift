@@ -8,8 +8,8 @@ public struct FusionDeviation: Sendable, Codable {
     public let of: Int
     /// Of the sample's mean from that of all frames, relative to its length.
     public let deviation: Double
-    /// What the sample says of itself.
-    public let relativeStandardError: Double
+    /// What the sample says of itself; nil for a sample of one frame.
+    public let relativeStandardError: Double?
 
     private enum CodingKeys: String, CodingKey {
         case question, frames, of, deviation
@@ -29,7 +29,9 @@ extension Asker {
             frames.count <= Self.mostFused ? FusedFrames(model, headRows: some.headRows, capacity: frames.count) : nil
         let times = try fuse(some, source, frames: frames, keep: keep) { _ in }
         if let keep {
-            try follow(some, keep, times: times, of: source.times.count, enough: first.fusionError) { _ in }
+            try follow(
+                some, keep, times: times, of: source.times.count, enough: first.fusionError ?? loaded.fusionError
+            ) { _ in }
         }
         _ = try fuse(all, source, frames: Array(source.times.indices), keep: nil) { _ in }
         return questions.indices.map { place in

@@ -10,10 +10,12 @@ public enum FusionMode: String, Sendable, Codable, CaseIterable {
 public struct FusionSummary: Sendable, Codable, Equatable {
     public let frames: Int
     public let of: Int
-    /// Standard error of the estimated mean, relative to the mean's length; 0 when all frames took part.
-    public internal(set) var relativeStandardError: Double
+    /// Standard error of the estimated mean, relative to the mean's length; 0 only when all frames took part.
+    ///
+    /// nil (JSON null) where it is unknown: one frame of several, or frames that were chosen and not drawn.
+    public internal(set) var relativeStandardError: Double?
 
-    package init(frames: Int, of: Int, relativeStandardError: Double) {
+    package init(frames: Int, of: Int, relativeStandardError: Double?) {
         self.frames = frames
         self.of = of
         self.relativeStandardError = relativeStandardError
@@ -23,15 +25,19 @@ public struct FusionSummary: Sendable, Codable, Equatable {
         case frames, of
         case relativeStandardError = "relative_standard_error"
     }
+
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(frames, forKey: .frames)
+        try values.encode(of, forKey: .of)
+        // null and not absent: who reads it must not take "unknown" for 0.
+        try values.encode(relativeStandardError, forKey: .relativeStandardError)
+    }
 }
 
 package enum FusionPlan {
     /// As many frames are fused unless the question says otherwise.
     package static let sampleSize = 64
-
-    /// A sample whose relative standard error is no larger is large enough: the bundled model's answers about three hours are as right
-    /// with half as much again (`Training/evaluate_index.py sample`).
-    package static let enoughError = 0.07
 
     /// At least as many frames of a sample are looked at first.
     private static let firstFrames = 8

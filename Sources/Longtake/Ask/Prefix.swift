@@ -126,8 +126,8 @@ extension Asker {
             }
             for place in places where part.upperBound < fused.count {
                 let error = group.texts[place].relativeStandardError(population: population, from: group.headRows)
-                guard error > enough else { continue }
-                let next = steps.size(after: part.upperBound, error: error, enough: enough)
+                if let error, error <= enough { continue }
+                let next = steps.size(after: part.upperBound, error: error ?? .infinity, enough: enough)
                 parts.append((place, part.upperBound..<next))
             }
         }

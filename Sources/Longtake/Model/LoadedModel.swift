@@ -25,6 +25,8 @@ public final class LoadedModel {
     /// What its folder says of it, e.g. that its weights are random.
     public var notes: [String] { checkpoint.notes }
     public var compute: Compute { llava.compute }
+    /// A sample is fused no further at this relative standard error, unless a question says otherwise; 0: all of it.
+    var fusionError: Double { checkpoint.fusionError ?? 0 }
     private let memory: Int64?
     private let warmUp: WarmUp
     /// Seconds from opening the folder to being ready.

@@ -170,9 +170,10 @@ final class AnswerPrinter {
             line += " at \(TimeText.clock(first)) to \(TimeText.clock(last))"
         }
         if answer.fusion.frames < answer.fusion.of {
-            line +=
-                ", fused with \(answer.fusion.frames) of them (relative standard error "
-                + "\(Format.short(answer.fusion.relativeStandardError)))"
+            let error = answer.fusion.relativeStandardError.map(Format.short) ?? "unknown"
+            line += ", fused with \(answer.fusion.frames) of them (relative standard error \(error))"
+        } else if !layout.picture {
+            line += answer.frames == 1 ? ", fused with it" : ", fused with all of them"
         }
         output.note(line + " · " + answer.caution)
         var speed = "first token after \(Format.time(timings.firstToken)), \(answer.tokenIDs.count) tokens"

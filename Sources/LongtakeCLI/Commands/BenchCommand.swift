@@ -106,7 +106,8 @@ struct BenchFusionCommand: ParsableCommand {
         if output.json { return Console.json(Report(questions: found)) }
         let rows = found.map {
             [
-                Format.number($0.deviation, digits: 5), Format.number($0.relativeStandardError, digits: 5),
+                Format.number($0.deviation, digits: 5),
+                $0.relativeStandardError.map { Format.number($0, digits: 5) } ?? "unknown",
                 "\($0.frames) of \($0.of)", $0.question,
             ]
         }

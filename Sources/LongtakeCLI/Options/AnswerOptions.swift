@@ -38,8 +38,9 @@ struct AnswerOptions: ParsableArguments {
 
     @Option(
         help: """
-            Of a long range fewer frames are enough where the fused question's relative standard error is at most this, 0.07 by \
-            default; 0: always all of the sample. (env: LONGTAKE_FUSION_ERROR)
+            Of a long range fewer frames are enough where the fused question's relative standard error is at most this; 0: always \
+            all of the sample. By default what the model's folder says (0.07 for the bundled one), else 0. \
+            (env: LONGTAKE_FUSION_ERROR)
             """)
     var fusionError: Double?
 
@@ -88,8 +89,8 @@ struct AnswerOptions: ParsableArguments {
             throw UsageError("--fusion-frames must be 1 to 1000000, not \(wanted.fusionFrames)")
         }
         wanted.fusionError = try fusionError ?? Environment.value("FUSION_ERROR") ?? wanted.fusionError
-        guard (0...1).contains(wanted.fusionError) else {
-            throw UsageError("--fusion-error must be 0 to 1, not \(wanted.fusionError)")
+        if let error = wanted.fusionError, !(0...1).contains(error) {
+            throw UsageError("--fusion-error must be 0 to 1, not \(error)")
         }
         return wanted
     }

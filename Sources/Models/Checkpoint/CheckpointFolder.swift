@@ -49,6 +49,10 @@ public struct CheckpointFolder: Sendable {
     /// Defaults of generation_config.json; nil where it has none.
     public let temperature: Double?
     public let topP: Double?
+    /// The relative standard error that was measured to be small enough for this model; nil where nobody measured.
+    ///
+    /// Source: `longtake_fusion_error` of generation_config.json.
+    public let fusionError: Double?
     /// config.json as it is on disk.
     public let configBytes: [UInt8]
     public let generationConfigBytes: [UInt8]?
@@ -134,6 +138,9 @@ public struct CheckpointFolder: Sendable {
             try generation?.config.value("temperature") == nil
             ? nil : generation?.config.double("temperature", in: 0...100)
         topP = try generation?.config.value("top_p") == nil ? nil : generation?.config.double("top_p", in: 0...1)
+        fusionError =
+            try generation?.config.value("longtake_fusion_error") == nil
+            ? nil : generation?.config.double("longtake_fusion_error", in: 0...1)
         imageAspectRatio = try config.string("image_aspect_ratio") ?? "square"
         tokenizerModelMaxLength = try Self.maxLength(config)
         preprocessorConfigBytes = try Self.preprocessor(tower: tower.folder, checkpoint: path)

@@ -108,11 +108,13 @@ public final class TextFusion {
     /// - Parameters:
     ///   - population: how many frames the mean is to stand for.
     ///   - first: the visible row from which on they count.
-    public func relativeStandardError(population: Int, from first: Int = 0) -> Double {
+    /// - Returns: 0 only where all frames took part; nil where one frame stands for several, which says nothing of itself.
+    public func relativeStandardError(population: Int, from first: Int = 0) -> Double? {
         var (variance, length) = (0.0, 0.0)
         for row in visible.indices where row >= first {
             let n = Double(counts[row])
-            guard n > 1 else { return 0 }
+            guard n < Double(population) else { continue }
+            guard n > 1 else { return nil }
             var square = 0.0
             for i in 0..<width { square += pow2(Double(sum.pointer[row * width + i]) / n) }
             variance += max(0, squares[row] - n * square) / (n - 1) / n * max(0, 1 - n / Double(population))

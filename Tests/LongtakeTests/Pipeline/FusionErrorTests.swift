@@ -1,3 +1,4 @@
+import Foundation
 import Longtake
 import Media
 import Models
@@ -37,7 +38,7 @@ extension LongtakeTests {
                     }
                     rows += row
                 }
-                return (rows, fusion.relativeStandardError(population: 36))
+                return (rows, try #require(fusion.relativeStandardError(population: 36)))
             }
             let exact = try mean(Array(0..<36))
             #expect(exact.error == 0)
@@ -52,6 +53,37 @@ extension LongtakeTests {
                 #expect(relative <= 2 * sample.error)
                 before = sample.error
             }
+        }
+
+        /// 0 says that all frames took part, so nothing else may say it.
+        @Test func anUnknownErrorIsNull() throws {
+            let folder = try Folder()
+            let video = folder.path + "/long.mp4"
+            try makeVideo(to: video, seconds: 80)
+            let analyzer = Analyzer(model: try nano(), library: try folder.library(), derive: .never)
+            func fusion(_ change: (inout Question) -> Void) throws -> (summary: FusionSummary, json: String) {
+                var asked = question()
+                asked.focus = .off
+                change(&asked)
+                let summary = try analyzer.ask(asked, about: video).fusion
+                return (summary, String(decoding: try JSONEncoder().encode(summary), as: UTF8.self))
+            }
+            let one = try fusion { $0.fusionFrames = 1 }
+            #expect(one.summary.frames == 1 && one.summary.of == 80 && one.summary.relativeStandardError == nil)
+            #expect(one.json.contains(#""relative_standard_error":null"#), "\(one.json)")
+            let chosen = try fusion { $0.focus = .frames(4) }
+            #expect(chosen.summary.frames <= 4 && chosen.summary.relativeStandardError == nil)
+            let all = try fusion { $0.fusion = .exact }
+            #expect(all.summary.frames == 80 && all.summary.relativeStandardError == 0)
+            // A model whose folder says nothing of it is fused with the whole sample.
+            let sample = try fusion { _ in }
+            #expect(sample.summary.frames == 64 && sample.summary.relativeStandardError ?? 0 > 0)
+        }
+
+        @Test func theBundledModelSaysWhichErrorIsEnough() throws {
+            let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../../Models/nano")
+            #expect(try CheckpointFolder(path: folder.standardizedFileURL.path).fusionError == 0.07)
+            #expect(try nano().checkpoint.fusionError == nil)
         }
     }
 }

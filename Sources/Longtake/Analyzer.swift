@@ -220,6 +220,8 @@ public final class Analyzer {
             }
         }
         library.cache.touchAsked(indexID: opened.reader.manifest.key.id)
+        // By its id, it may have moved since it was indexed.
+        let path = library.currentPath(of: opened.reader.manifest).description
         // What is said of every answer, whichever index it came from.
         var damage: String?
         var said = 0
@@ -233,6 +235,8 @@ public final class Analyzer {
                     answer.timings.secondsPerFrame = indexed.seconds / Double(indexed.framesNow)
                 }
                 answer.recording.path = recording.absolute.description
+            } else {
+                answer.recording.path = path
             }
             said += 1
             self.library.remember(answer)
@@ -311,7 +315,9 @@ public final class Analyzer {
     ) throws -> Conversation {
         let opened = try open(recording, options: options, indexing: indexing) {}
         library.cache.touchAsked(indexID: opened.reader.manifest.key.id)
-        let path = opened.indexed == nil ? nil : recording.absolute.description
+        let path =
+            opened.indexed == nil
+            ? library.currentPath(of: opened.reader.manifest).description : recording.absolute.description
         return try Conversation(asker, opened.reader, settings: settings, path: path, onAnswer: library.remember)
     }
 

@@ -60,7 +60,7 @@ public final class Library {
     /// Enters the cache's recordings in a catalogue that is new or has lost some; what there is to say about that.
     private static func refill(_ catalog: Catalog, from cache: CacheDirectory) throws -> [String] {
         let changed = try catalog.changedRows()
-        let isEmpty = try catalog.all().isEmpty
+        let isEmpty = try catalog.isEmpty()
         guard changed > 0 || isEmpty || catalog.aside != nil else { return [] }
         let manifests = try cache.indexes()
         if changed > 0 || !manifests.isEmpty { try catalog.rebuild(from: manifests) }
@@ -126,9 +126,11 @@ public final class Library {
             throw Failure(code: "newer_format", message: newer.description, exitCode: Exit.model)
         }
         guard Set(found.map(\.key.content)).count <= 1 else {
+            let places = found.map { (Self.id(content: $0.key.content), currentPath(of: $0).description) }
+            let shown = places.prefix(10).map { "\($0.0) (\($0.1))" }.joined(separator: ", ")
             throw LongtakeError(
                 code: .badRequest,
-                message: "\(name) fits several recordings; give more of the id (`longtake ls` lists them)")
+                message: "\(name) fits several recordings: \(shown); give more of the id (`longtake ls` lists them)")
         }
         return found
     }

@@ -46,6 +46,21 @@ public final class CacheDirectory: Sendable {
     /// Where an index's files are, by its id.
     public func path(indexID: String) -> String { indexesPath + "/" + indexID }
 
+    /// The manifest of one index; throws `.notFound`, `.damaged`, `.newerFormat`, `.olderFormat` or `.badKey`.
+    public func manifest(indexID: String) throws -> Manifest {
+        guard IndexKey.isID(indexID) else { throw StoreError.badIndexID(indexID) }
+        return try ManifestFile.load(directory: path(indexID: indexID))
+    }
+
+    /// What tells an index's manifest file from any later one, by one look at the file system; nil where there is none.
+    public func manifestStamp(indexID: String) -> String? {
+        guard let status = Posix.linkStatus(path(indexID: indexID) + "/" + ManifestFile.name),
+            Posix.isRegular(status)
+        else { return nil }
+        let known = FileFingerprint(status)
+        return "\(known.inode):\(known.size):\(known.modified):\(known.changed ?? 0)"
+    }
+
     /// The manifests of all readable indexes, sorted by name, then path, then id; damaged ones are left out.
     public func indexes() throws -> [Manifest] {
         let found = try Posix.names(in: indexesPath).filter(IndexKey.isID).compactMap { name in

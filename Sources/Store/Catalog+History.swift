@@ -113,9 +113,18 @@ extension Catalog {
 extension Catalog.RecordingRow {
     /// XXH3-64 of all fields, in hex.
     var checksum: String {
-        CatalogFields.checksum([
-            path, pathBase64, String(size), String(modified), String(inode), content, indexID, id, added, state, error,
-        ])
+        CatalogFields.checksum(
+            fields2 + [
+                changed.map { String($0) }, device.map { String($0) }, checked.map { String($0) },
+                missing.map { String($0) }, stamp, facts,
+            ])
+    }
+
+    /// The one of version 2.
+    var checksum2: String { CatalogFields.checksum(fields2) }
+
+    private var fields2: [String?] {
+        [path, pathBase64, String(size), String(modified), String(inode), content, indexID, id, added, state, error]
     }
 }
 
@@ -169,6 +178,11 @@ struct CatalogFields {
         let value: DatabaseValue = row[name]
         guard let number = Int64.fromDatabaseValue(value) else { throw damaged(name) }
         return number
+    }
+
+    func optionalNumber(_ name: String) throws -> Int64? {
+        let value: DatabaseValue = row[name]
+        return value.isNull ? nil : try number(name)
     }
 
     private func damaged(_ name: String) -> DatabaseError {

@@ -10,9 +10,9 @@ import Glibc
 public final class Catalog: Sendable {
     /// One recording under one path with one index.
     ///
-    /// `size` in bytes, `modified` in nanoseconds since 1970, `content` the SHA-256 in hex, `id` is `vid_` and its
-    /// first 16 digits, `added` in RFC 3339, `state` `complete` or `partial` or what the caller calls it, `error` why
-    /// the last attempt failed.
+    /// `size` in bytes, `modified`, `changed` and `checked` in nanoseconds since 1970, `content` the SHA-256 in hex, `id` is
+    /// `vid_` and its first 16 digits, `added` in RFC 3339, `state` `complete` or `partial` or what the caller calls it,
+    /// `error` why the last attempt failed.
     public struct RecordingRow: Codable, Sendable, Equatable {
         public var path: String
         public var pathBase64: String?
@@ -25,6 +25,18 @@ public final class Catalog: Sendable {
         public var added: String
         public var state: String
         public var error: String?
+        /// The change time (ctime); nil where it is not known.
+        public var changed: Int64?
+        /// The file system the file was on; nil where it is not known.
+        public var device: UInt64?
+        /// When the content was read.
+        public var checked: Int64?
+        /// Seconds since 1970 when the file was first found to be gone; nil while it is there.
+        public var missing: Int64?
+        /// The manifest file that `facts` was taken from, as `CacheDirectory.manifestStamp` says it.
+        public var stamp: String?
+        /// What a run says of the index without opening it, as JSON.
+        public var facts: String?
 
         /// `id` is made from `content`.
         public init(
@@ -43,6 +55,30 @@ public final class Catalog: Sendable {
             self.state = state
             self.error = error
         }
+
+        /// The path as the file system has it.
+        public var pathBytes: [UInt8] { Catalog.bytes(path, base64: pathBase64) }
+
+        /// What the file was when its content was read.
+        public var fingerprint: FileFingerprint {
+            get {
+                FileFingerprint(size: size, modified: modified, changed: changed, inode: inode, device: device)
+            }
+            set {
+                (size, modified, changed) = (newValue.size, newValue.modified, newValue.changed)
+                (inode, device) = (newValue.inode, newValue.device)
+            }
+        }
+
+        /// Whether a file with this fingerprint has the content for sure.
+        public func proves(_ now: FileFingerprint) -> Bool {
+            fingerprint.equals(now) && now.proves(readAt: checked)
+        }
+    }
+
+    /// The bytes of a path that is kept as text and, where it is no UTF-8, in base64.
+    static func bytes(_ path: String, base64: String?) -> [UInt8] {
+        base64.flatMap { Data(base64Encoded: $0) }.map { Array($0) } ?? Array(path.utf8)
     }
 
     public let path: String
@@ -52,7 +88,7 @@ public final class Catalog: Sendable {
     public let aside: String?
     private let database: DatabaseQueue
 
-    static let version = 2
+    static let version = 3
 
     /// Opens or makes the catalogue; a file that is no intact database is renamed to `<path>.damaged-<time>` first.
     ///
@@ -88,12 +124,22 @@ public final class Catalog: Sendable {
         try translated(":memory:") { Catalog(try open(":memory:")) }
     }
 
-    /// The newest row of the file at `path` if size, time and inode are still the same.
-    public func find(path: String, size: Int64, modified: Int64, inode: UInt64) throws -> RecordingRow? {
-        try rows(
-            "WHERE path = ? AND size = ? AND modified = ? AND inode = ? ORDER BY added DESC, indexID LIMIT 1",
-            [path, size, modified, Int64(bitPattern: inode)]
-        ).first
+    /// The rows of the file at `path`, compared byte by byte; the newest first.
+    public func rows(path: [UInt8]) throws -> [RecordingRow] {
+        let text = String(validating: path, as: UTF8.self)
+        return try rows(
+            "WHERE path = ? AND ifnull(pathBase64, '') = ? ORDER BY rowid DESC",
+            [text ?? String(decoding: path, as: UTF8.self), text == nil ? Data(path).base64EncodedString() : ""])
+    }
+
+    /// The rows of an index, the newest first.
+    public func rows(indexID: String) throws -> [RecordingRow] {
+        try rows("WHERE indexID = ? ORDER BY rowid DESC", [indexID])
+    }
+
+    /// The newest row of the file at `path` whose content a file with this fingerprint has for sure.
+    public func find(path: [UInt8], _ fingerprint: FileFingerprint) throws -> RecordingRow? {
+        try rows(path: path).first { $0.proves(fingerprint) }
     }
 
     /// Adds a row, in place of the one with the same path and index if there is one.
@@ -104,31 +150,62 @@ public final class Catalog: Sendable {
         try write { try $0.execute(sql: "DELETE FROM recording WHERE indexID = ?", arguments: [indexID]) }
     }
 
+    /// Sets when files were first found to be gone, by path and index; nil: they are there again.
+    public func set(missing: [(row: RecordingRow, seconds: Int64?)]) throws {
+        guard !missing.isEmpty else { return }
+        try write { database in
+            for (row, seconds) in missing {
+                var row = row
+                row.missing = seconds
+                try database.execute(
+                    sql: """
+                        UPDATE recording SET missing = ?, checksum = ?
+                        WHERE path = ? AND ifnull(pathBase64, '') = ? AND indexID = ?
+                        """,
+                    arguments: [seconds, row.checksum, row.path, row.pathBase64 ?? "", row.indexID])
+            }
+        }
+    }
+
     /// All rows by path.
     public func all() throws -> [RecordingRow] { try rows("ORDER BY path, pathBase64, indexID", []) }
+
+    /// All rows, the oldest first: a row that is replaced becomes the newest.
+    public func history() throws -> [RecordingRow] { try rows("ORDER BY rowid", []) }
+
+    /// Whether there are no recordings.
+    public func isEmpty() throws -> Bool {
+        try read { try Int.fetchOne($0, sql: "SELECT 1 FROM recording LIMIT 1") == nil }
+    }
 
     /// How many rows are left out of `all` because they are not what was written.
     public func changedRows() throws -> Int {
         try read { try Int.fetchOne($0, sql: "SELECT count(*) FROM recording") ?? 0 } - all().count
     }
 
-    /// Replaces all rows by one for each manifest, in one transaction.
+    /// Drops the rows that are damaged or of other indexes, and adds one for each manifest that has none; one transaction.
     public func rebuild(from manifests: [Manifest]) throws {
+        let known = Set(manifests.map(\.key.id))
+        let kept = try history().filter { known.contains($0.indexID) }
+        let listed = Set(kept.map(\.indexID))
+        let added = manifests.filter { !listed.contains($0.key.id) }.sorted { $0.created < $1.created }
         try write { database in
             try database.execute(sql: "DELETE FROM recording")
-            for manifest in manifests {
-                let row = RecordingRow(
+            for manifest in added {
+                var row = RecordingRow(
                     path: manifest.path, pathBase64: manifest.pathBase64, size: manifest.fileSize,
                     modified: manifest.modified, inode: manifest.inode, content: manifest.key.content,
                     indexID: manifest.key.id, added: manifest.created, state: manifest.state)
+                row.changed = manifest.changed
                 try Catalog.insert(row, database)
             }
+            for row in kept { try Catalog.insert(row, database) }
         }
     }
 
     private static let columns = [
         "path", "pathBase64", "size", "modified", "inode", "content", "indexID", "id", "added", "state", "error",
-        "checksum",
+        "changed", "device", "checked", "missing", "stamp", "facts", "checksum",
     ]
 
     private static func open(_ path: String) throws -> DatabaseQueue {
@@ -136,6 +213,8 @@ public final class Catalog: Sendable {
         configuration.busyMode = .timeout(patience)
         configuration.prepareDatabase { database in
             try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+            // 16 MB: what the check of the whole file has read need not be read again.
+            try database.execute(sql: "PRAGMA cache_size = -16384")
         }
         let queue = try DatabaseQueue(path: path, configuration: configuration)
         try queue.writeWithoutTransaction { database in
@@ -172,12 +251,7 @@ public final class Catalog: Sendable {
                 try database.execute(
                     sql: """
                         DROP TABLE IF EXISTS recording;
-                        CREATE TABLE recording (
-                            path TEXT NOT NULL, pathBase64 TEXT, size INTEGER NOT NULL, modified INTEGER NOT NULL,
-                            inode INTEGER NOT NULL, content TEXT NOT NULL, indexID TEXT NOT NULL, id TEXT NOT NULL,
-                            added TEXT NOT NULL, state TEXT NOT NULL, error TEXT, checksum TEXT NOT NULL);
-                        CREATE UNIQUE INDEX recording_key ON recording (path, ifnull(pathBase64, ''), indexID);
-                        CREATE INDEX recording_index ON recording (indexID);
+                        \(recordingTable)
                         CREATE TABLE IF NOT EXISTS job (
                             id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, path TEXT NOT NULL, state TEXT NOT NULL,
                             started TEXT NOT NULL, ended TEXT, error TEXT);
@@ -188,8 +262,42 @@ public final class Catalog: Sendable {
                         CREATE INDEX IF NOT EXISTS answer_index ON answer (indexID, created);
                         """)
             }
+            if found == 2 { try addFingerprints(database) }
             if found < version { try database.execute(sql: "PRAGMA user_version = \(version)") }
             return .commit
+        }
+    }
+
+    private static let recordingTable = """
+        CREATE TABLE recording (
+            path TEXT NOT NULL, pathBase64 TEXT, size INTEGER NOT NULL, modified INTEGER NOT NULL,
+            inode INTEGER NOT NULL, content TEXT NOT NULL, indexID TEXT NOT NULL, id TEXT NOT NULL,
+            added TEXT NOT NULL, state TEXT NOT NULL, error TEXT, changed INTEGER, device INTEGER, checked INTEGER,
+            missing INTEGER, stamp TEXT, facts TEXT, checksum TEXT NOT NULL);
+        CREATE UNIQUE INDEX recording_key ON recording (path, ifnull(pathBase64, ''), indexID);
+        CREATE INDEX recording_index ON recording (indexID);
+        """
+
+    /// From version 2, which knew no change time: its rows stay, and their files are read once more.
+    private static func addFingerprints(_ database: Database) throws {
+        let old = "path, pathBase64, size, modified, inode, content, indexID, id, added, state, error, checksum"
+        try database.execute(
+            sql: """
+                DROP INDEX recording_key;
+                DROP INDEX recording_index;
+                ALTER TABLE recording RENAME TO recording2;
+                \(recordingTable)
+                INSERT INTO recording (\(old)) SELECT \(old) FROM recording2 ORDER BY added, rowid;
+                DROP TABLE recording2;
+                """)
+        for row in try Row.fetchAll(database, sql: "SELECT rowid AS number, * FROM recording") {
+            // A row that was damaged before stays so.
+            guard let known = try? decoded(row), try CatalogFields(row).required("checksum") == known.checksum2 else {
+                continue
+            }
+            try database.execute(
+                sql: "UPDATE recording SET checksum = ? WHERE rowid = ?",
+                arguments: [known.checksum, try CatalogFields(row).number("number")])
         }
     }
 
@@ -270,12 +378,18 @@ public final class Catalog: Sendable {
             sql: "INSERT INTO recording (\(columns.joined(separator: ", "))) VALUES (\(marks))",
             arguments: [
                 row.path, row.pathBase64, row.size, row.modified, Int64(bitPattern: row.inode), row.content,
-                row.indexID, row.id, row.added, row.state, row.error, row.checksum,
+                row.indexID, row.id, row.added, row.state, row.error, row.changed,
+                row.device.map { Int64(bitPattern: $0) }, row.checked, row.missing, row.stamp, row.facts, row.checksum,
             ])
     }
 
     /// Decodes without the traps that GRDB's typed subscripts have for a value of another type.
     private static func row(_ row: Row) throws -> RecordingRow? {
+        let known = try decoded(row)
+        return try CatalogFields(row).required("checksum") == known.checksum ? known : nil
+    }
+
+    private static func decoded(_ row: Row) throws -> RecordingRow {
         let fields = CatalogFields(row)
         var result = RecordingRow(
             path: try fields.required("path"), pathBase64: try fields.text("pathBase64"),
@@ -285,7 +399,13 @@ public final class Catalog: Sendable {
             added: try fields.required("added"),
             state: try fields.required("state"), error: try fields.text("error"))
         result.id = try fields.required("id")
-        return try fields.required("checksum") == result.checksum ? result : nil
+        result.changed = try fields.optionalNumber("changed")
+        result.device = try fields.optionalNumber("device").map { UInt64(bitPattern: $0) }
+        result.checked = try fields.optionalNumber("checked")
+        result.missing = try fields.optionalNumber("missing")
+        result.stamp = try fields.text("stamp")
+        result.facts = try fields.text("facts")
+        return result
     }
 
     /// What is wrong with the file at `path`; nil where it is whole or is not there. Nothing is changed.

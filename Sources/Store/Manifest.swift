@@ -104,6 +104,9 @@ public struct Manifest: Sendable, Codable, Equatable {
         self.modelName = modelName
     }
 
+    /// The path it was indexed from, as the file system has it.
+    public var pathBytes: [UInt8] { Catalog.bytes(path, base64: pathBase64) }
+
     /// The bytes of all files with frames.
     public var bytes: Int64 { (segments + patches.files).reduce(0) { $0 + Int64($1.bytes) } }
 

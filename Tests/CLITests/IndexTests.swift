@@ -122,7 +122,9 @@ import Testing
         let lines = try tool.run("index", video, tool.path("copy.mp4"), "--json").lines()
         let actions = lines.compactMap { $0["action"] as? String }
         #expect(actions == ["new", "unchanged"])
-        #expect(try tool.run("ls", "--json").list().count == 1)
+        let listed = try tool.run("ls", "--json").list()
+        #expect(listed.count == 2 && Set(listed.compactMap { $0["index"] as? String }).count == 1)
+        #expect(listed.map { $0["file"] as? String } == ["present", "present"])
     }
 
     @Test func `a file that changed just now waits for the next run`() throws {

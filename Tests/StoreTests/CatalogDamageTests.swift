@@ -59,7 +59,7 @@ import Store
         if isLost, !rows.isEmpty, !mayLose {
             try #require(try catalog.aside != nil || catalog.changedRows() > 0, "\(what): \(rows.count) rows, unseen")
         }
-        let found = try catalog.find(path: "/video/1", size: 10, modified: 5, inode: 77)
+        let found = try catalog.rows(path: Array("/video/1".utf8)).first
         try #require(found.map { Self.rows.contains($0) } ?? true, "\(what)")
         try catalog.upsert(Self.row("/video/1", index: "index1"))
         try catalog.remove(indexID: "index2")

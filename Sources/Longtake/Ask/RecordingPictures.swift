@@ -10,6 +10,7 @@ public struct RecordingPictures {
     /// Pictures on the contact sheet of a whole recording.
     public static let defaultCount = 24
 
+    private let library: Library
     private let manifest: Manifest
     private let path: InputPath
     private let cancellation: Cancellation
@@ -24,17 +25,16 @@ public struct RecordingPictures {
 
     /// - Parameters:
     ///   - index: the index's id.
-    ///   - path: where the file is; nil: where it was indexed from.
+    ///   - path: where the file is; nil: where the catalog knows it to be.
     /// - Throws: `LongtakeError` `unknown_recording`.
     public init(library: Library, index: String, path: String? = nil, cancellation: Cancellation = Cancellation())
         throws
     {
-        guard let manifest = try library.cache.indexes().first(where: { $0.key.id == index }) else {
-            throw LongtakeError.unknown(index)
-        }
+        guard let manifest = try? library.cache.manifest(indexID: index) else { throw LongtakeError.unknown(index) }
+        self.library = library
         self.manifest = manifest
-        let own = manifest.pathBase64.flatMap { Data(base64Encoded: $0) }.map { InputPath(bytes: Array($0)) }
-        self.path = path.map { InputPath($0) } ?? own ?? InputPath(manifest.path)
+        // What was typed says the path, unless it cannot be said as text.
+        self.path = path.map { InputPath($0) }.flatMap { $0.exists ? $0 : nil } ?? library.currentPath(of: manifest)
         self.cancellation = cancellation
     }
 
@@ -156,10 +156,12 @@ public struct RecordingPictures {
         }
     }
 
-    /// By size and time, or, where only the time is another, by content.
+    /// By what the catalog knows of the path, or, where that proves nothing, by content.
     private func isSame(_ file: RecordingFile) throws -> Bool {
         guard file.size == manifest.fileSize else { return false }
-        if file.modified == manifest.modified { return true }
+        if let known = try library.catalog.find(path: file.path, file.fingerprint) {
+            return known.content == manifest.key.content
+        }
         return try ContentHash.sha256(fileDescriptor: file.descriptor) { _ in try cancellation.check() }
             == manifest.key.content
     }

@@ -67,7 +67,8 @@ public struct InputWalker {
         if recursive { for path in folders { walk(path, recursive: true, depth: depth + 1) } }
     }
 
-    private static func names(_ folder: InputPath) -> [[UInt8]]? {
+    /// What is in a folder, "." and ".." too; nil with `errno` where it cannot be read.
+    static func names(_ folder: InputPath) -> [[UInt8]]? {
         guard let directory = folder.withCString({ opendir($0) }) ?? nil else { return nil }
         defer { closedir(directory) }
         var names: [[UInt8]] = []

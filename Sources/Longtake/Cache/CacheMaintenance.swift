@@ -78,7 +78,11 @@ public struct CacheMaintenance {
     /// Removes what no run will use again, then, until the cache has at most what it may, what was asked longest ago.
     ///
     /// - Parameter incomplete: also segments of runs that did not come to their end.
-    public func prune(incomplete: Bool = false, dryRun: Bool = false) throws -> CachePruning {
+    /// - Parameter missingFor: also indexes whose files are known to be gone or replaced for so many seconds.
+    public func prune(
+        incomplete: Bool = false, missingFor: Double? = nil, dryRun: Bool = false
+    ) throws -> CachePruning {
+        let lost = try missingFor.map { try pruneMissing($0, dryRun: dryRun) } ?? Lost()
         let max = try cache.limit(limit, remember: !dryRun)
         let leftovers = try cache.removeLeftovers(unfinished: incomplete, dryRun: dryRun)
         // A dry run has removed nothing yet: what it would remove counts as gone.
@@ -88,10 +92,11 @@ public struct CacheMaintenance {
             to: max + gone.reduce(0) { $0 + $1.bytes }, keep: going, dryRun: dryRun)
         let after = report.bytesAfter - gone.reduce(0) { $0 + $1.bytes }
         let fits = after <= max
+        let paths = recordingPaths()
         func item(_ removal: CacheRemoval) -> CachePruning.Item {
             CachePruning.Item(
                 kind: removal.kind.rawValue, path: removal.path, index: removal.indexID, name: removal.name,
-                bytes: removal.bytes)
+                recording: removal.indexID.flatMap { paths[$0] }, bytes: removal.bytes)
         }
         if !dryRun {
             let gone = report.removed.filter { $0.kind == .index }.compactMap(\.indexID)
@@ -103,11 +108,59 @@ public struct CacheMaintenance {
             }
         }
         return CachePruning(
-            removed: (leftovers.removed + report.removed).map(item),
-            pinned: (leftovers.pinned + (fits ? [] : report.pinned)).map {
-                CachePruning.Pinned(index: $0.indexID, name: $0.name, bytes: $0.bytes, reason: $0.reason)
-            },
-            bytesBefore: leftovers.bytesBefore, bytesAfter: after, maxBytes: max, isDryRun: dryRun)
+            removed: lost.removed + (leftovers.removed + report.removed).map(item),
+            pinned: lost.pinned
+                + (leftovers.pinned + (fits ? [] : report.pinned)).map {
+                    CachePruning.Pinned(index: $0.indexID, name: $0.name, bytes: $0.bytes, reason: $0.reason)
+                },
+            bytesBefore: leftovers.bytesBefore + (dryRun ? 0 : lost.bytes),
+            bytesAfter: after - (dryRun ? lost.bytes : 0), maxBytes: max, unreachable: lost.unreachable,
+            isDryRun: dryRun)
+    }
+
+    /// The newest path of each index that a sound catalog has.
+    private func recordingPaths() -> [String: String] {
+        guard access(cataloguePath, F_OK) == 0, Catalog.damage(path: cataloguePath) == nil,
+            let rows = try? Catalog(path: cataloguePath).history()
+        else { return [:] }
+        return Dictionary(rows.map { ($0.indexID, $0.path) }, uniquingKeysWith: { $1 })
+    }
+
+    /// What `pruneMissing` did.
+    private struct Lost {
+        var removed: [CachePruning.Item] = []
+        var pinned: [CachePruning.Pinned] = []
+        /// Recordings that cannot be reached now, which stay.
+        var unreachable = 0
+        var bytes: Int64 { removed.reduce(0) { $0 + $1.bytes } }
+    }
+
+    /// A file counts as gone from when a run first found that it was: here, by `ls` or by `rm --missing`.
+    private func pruneMissing(_ seconds: Double, dryRun: Bool) throws -> Lost {
+        let library = try Library(cachePath: cache.path, dataPath: dataPath)
+        if !dryRun { try library.noteMissing() }
+        let now = FileFingerprint.now / 1_000_000_000
+        var places = try library.places()
+        var lost = Lost()
+        for manifest in try cache.indexes() {
+            let all = places.all(of: manifest.key.id, or: manifest)
+            if all.first?.state == .unreachable { lost.unreachable += 1 }
+            guard all.allSatisfy(\.state.isMissing), let path = all.first?.path,
+                all.allSatisfy({ Double(now - ($0.row?.missing ?? now)) >= seconds })
+            else { continue }
+            do {
+                if !dryRun { try library.remove(index: manifest.key.id) }
+                lost.removed.append(
+                    CachePruning.Item(
+                        kind: "missing", path: cache.path(indexID: manifest.key.id), index: manifest.key.id,
+                        name: manifest.name, recording: path.description, bytes: manifest.bytes))
+            } catch let error as StoreError where error.code == .locked {
+                lost.pinned.append(
+                    CachePruning.Pinned(
+                        index: manifest.key.id, name: manifest.name, bytes: manifest.bytes, reason: "being written"))
+            }
+        }
+        return lost
     }
 
     /// Reads everything, drops what is damaged and what dead runs left, and makes the catalogue's recordings anew.
@@ -123,10 +176,12 @@ public struct CacheMaintenance {
         let library = try Library(cachePath: cache.path, dataPath: dataPath)
         try library.catalog.rebuild(from: cache.indexes())
         return CacheRepairs(
-            repaired: repairs.map {
+            repaired: repairs.map { repair in
                 CacheRepairs.Item(
-                    index: $0.indexID, name: $0.name, action: $0.action.rawValue, frames: $0.frames,
-                    damage: $0.damage.map { CacheVerification.Damage($0) })
+                    index: repair.indexID, name: repair.name,
+                    path: try? library.catalog.rows(indexID: repair.indexID).first?.path,
+                    action: repair.action.rawValue,
+                    frames: repair.frames, damage: repair.damage.map { CacheVerification.Damage($0) })
             }, recordings: try library.catalog.all().count, notes: library.notes)
     }
 }

@@ -89,6 +89,8 @@ public struct CachePruning: Sendable, Codable {
         public let path: String
         public let index: String?
         public let name: String?
+        /// The recording's path, where the catalog knows it.
+        public let recording: String?
         public let bytes: Int64
     }
 
@@ -105,12 +107,14 @@ public struct CachePruning: Sendable, Codable {
     public let bytesBefore: Int64
     public let bytesAfter: Int64
     public let maxBytes: Int64
+    /// With `--missing-for`: recordings that stay because their folder is missing, as that of a disk that is not mounted.
+    public let unreachable: Int
     public let isDryRun: Bool
     /// Whether the cache has at most what it may have now.
     public var fits: Bool { bytesAfter <= maxBytes }
 
     private enum CodingKeys: String, CodingKey {
-        case removed, pinned
+        case removed, pinned, unreachable
         case bytesBefore = "bytes_before"
         case bytesAfter = "bytes_after"
         case maxBytes = "max_bytes"
@@ -123,6 +127,8 @@ public struct CacheRepairs: Sendable, Codable {
     public struct Item: Sendable, Codable {
         public let index: String
         public let name: String?
+        /// The recording's path, where the catalog knows it.
+        public let path: String?
         /// `shortened`, `reopened`, `removed` or `skipped`.
         public let action: String
         public let frames: Int

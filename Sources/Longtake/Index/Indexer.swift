@@ -82,9 +82,7 @@ public final class Indexer {
     /// Whether the catalogue knows an index of this very file, as the options ask for it.
     func isIndexed(_ file: RecordingFile) throws -> Bool {
         guard !options.force else { return false }
-        let row = try library.catalog.find(
-            path: file.displayPath, size: file.size, modified: file.modified, inode: file.inode)
-        guard let row else { return false }
+        guard let row = try library.catalog.find(path: file.path, file.fingerprint) else { return false }
         return (try? IndexReader(cache: library.cache, key: key(content: row.content))).map(serves) ?? false
     }
 
@@ -165,11 +163,11 @@ public final class Indexer {
                 throw LongtakeError.growing(file.displayPath, age: age, options.minimumAge)
             }
         }
-        let content = try hash(file)
+        let content = try FileContent(file, library.catalog, force: options.force, cancellation)
         let end = clock.now + .seconds(options.lockWait)
         while true {
             do {
-                return try make(file, content: content, start: start, progress: progress)
+                return try make(content, start: start, progress: progress)
             } catch is FinishedMeanwhile {
                 continue
             } catch let error as StoreError where error.code == .locked && clock.now < end {
@@ -181,18 +179,18 @@ public final class Indexer {
     }
 
     private func make(
-        _ file: RecordingFile, content: String, start: ContinuousClock.Instant, progress: (IndexProgress) -> Void
+        _ content: FileContent, start: ContinuousClock.Instant, progress: (IndexProgress) -> Void
     ) throws -> IndexOutcome {
         let clock = ContinuousClock()
-        let key = key(content: content)
+        let key = key(content: content.hash)
         var (lacksPatches, keep) = (false, keeping)
         let known = try readable(key)
         if !options.force, let reader = known {
             if serves(reader), !reader.manifest.isToBeContinued {
                 library.cache.tidy(indexID: key.id)
-                try register(file, reader.manifest)
+                try register(content, reader.manifest)
                 return IndexOutcome(
-                    action: .unchanged, id: Library.id(content: content), manifest: reader.manifest, notes: [],
+                    action: .unchanged, id: Library.id(content: content.hash), manifest: reader.manifest, notes: [],
                     seconds: (clock.now - start).seconds, framesNow: 0)
             }
             lacksPatches = !serves(reader)
@@ -203,23 +201,24 @@ public final class Indexer {
         let previous = options.force || lacksPatches ? try library.cache.setAside(indexID: key.id) : nil
         let made: (manifest: Manifest, result: DecodeResult, resumed: Int)
         do {
-            made = try write(file, key, keep, start: start, replaces: previous != nil, progress: progress)
+            made = try write(content, key, keep, start: start, replaces: previous != nil, progress: progress)
         } catch {
             try previous?.restore()
             throw error
         }
         try previous?.drop()
         let (manifest, result, resumed) = made
-        try register(file, manifest)
+        try register(content, manifest)
         return IndexOutcome(
-            action: resumed > 0 ? .resumed : .new, id: Library.id(content: content), manifest: manifest,
+            action: resumed > 0 ? .resumed : .new, id: Library.id(content: content.hash), manifest: manifest,
             notes: result.notes, seconds: (clock.now - start).seconds, framesNow: manifest.frames - resumed)
     }
 
     private func write(
-        _ file: RecordingFile, _ key: IndexKey, _ keep: PatchKeeping, start: ContinuousClock.Instant, replaces: Bool,
+        _ content: FileContent, _ key: IndexKey, _ keep: PatchKeeping, start: ContinuousClock.Instant, replaces: Bool,
         progress: (IndexProgress) -> Void
     ) throws -> (Manifest, DecodeResult, resumed: Int) {
+        let file = content.file
         let writer = try IndexWriter(
             cache: library.cache, key: key, layout: layout, keep: keep)
         if !replaces, let reader = try? IndexReader(cache: library.cache, key: key), serves(reader),
@@ -228,6 +227,8 @@ public final class Indexer {
             throw FinishedMeanwhile()
         }
         let resumed = writer.framesDone
+        // An index under way has no manifest: the catalog knows its path.
+        try library.register(content, indexID: key.id, state: "indexing")
         var result: DecodeResult
         do {
             let total = try checkSpace(file, framesDone: resumed, keep: keep)
@@ -239,9 +240,7 @@ public final class Indexer {
                     for: IndexWriter.bytes(first: first, frames: count, layout: layout, keep: keep), indexID: key.id)
             }
             // What is sealed under a content's name was read from that content.
-            writer.beforeSeal = {
-                guard file.isUnchanged || file.path.isEmpty else { throw LongtakeError.unstable(file.displayPath) }
-            }
+            writer.beforeSeal = { try content.check() }
             result = try encode(file, into: writer, start: start, progress: progress)
             if result.endedByWorker, !cancellation.isCancelled {
                 // Killed from outside, perhaps, or storage that hung: once more, from where it ended.
@@ -251,7 +250,7 @@ public final class Indexer {
                     // Not a frame more: what there is stays, as partial.
                 }
             }
-            guard file.isUnchanged || file.path.isEmpty else { throw LongtakeError.unstable(file.displayPath) }
+            try content.check()
         } catch let error as LongtakeError where error.code == .interrupted {
             if replaces { throw LongtakeError.interrupted(file.displayPath, "the index there was stays as it is") }
             let kept = try writer.suspend()
@@ -287,21 +286,6 @@ public final class Indexer {
             throw error
         } catch {
             return nil
-        }
-    }
-
-    /// The content's SHA-256, from the catalog where path, size, time and inode are those it was read with.
-    private func hash(_ file: RecordingFile) throws -> String {
-        if !options.force,
-            let known = try library.catalog.find(
-                path: file.displayPath, size: file.size, modified: file.modified, inode: file.inode)
-        {
-            return known.content
-        }
-        do {
-            return try ContentHash.sha256(fileDescriptor: file.descriptor) { _ in try cancellation.check() }
-        } catch let error as StoreError {
-            throw MediaError(code: .cannotRead, message: "cannot read: \(error.message)")
         }
     }
 
@@ -369,20 +353,8 @@ public final class Indexer {
             created: Date().formatted(.iso8601), modelName: loaded.name)
     }
 
-    private func register(_ file: RecordingFile, _ manifest: Manifest) throws {
-        try library.catalog.upsert(
-            Catalog.RecordingRow(
-                path: file.displayPath, pathBase64: file.pathBase64, size: file.size, modified: file.modified,
-                inode: file.inode, content: manifest.key.content, indexID: manifest.key.id,
-                added: Date().formatted(.iso8601), state: manifest.state,
-                error: nil))
-    }
-}
-
-extension RecordingFile {
-    /// The path in base64 where it is no UTF-8; nil elsewhere.
-    var pathBase64: String? {
-        String(validating: path, as: UTF8.self) == nil ? Data(path).base64EncodedString() : nil
+    private func register(_ content: FileContent, _ manifest: Manifest) throws {
+        try library.register(content, indexID: manifest.key.id, state: manifest.state)
     }
 }
 

@@ -49,13 +49,18 @@ struct IndexChoice {
         for name in names {
             if name.isFolder {
                 let files = InputWalker([name]).files
-                let found = best(of: files.flatMap { byPath[$0.absolute.bytes] ?? [] })
+                let found = best(of: files.flatMap { byPath[$0.absolute] ?? [] })
                 missing += files.count - Set(found.map(\.key.content)).count
                 chosen += found
                 continue
             }
-            var known = name.isStandardInput ? [] : byPath[name.absolute.bytes] ?? []
+            var known = name.isStandardInput ? [] : byPath[name.absolute] ?? []
             if known.isEmpty { known = try library.indexes(matching: name.description) }
+            if known.isEmpty, !name.exists, !name.isStandardInput {
+                known = try library.recordings(matching: name.description, newest: true).compactMap { one in
+                    all.first { $0.key.id == one.index }
+                }
+            }
             guard !known.isEmpty else {
                 throw name.exists
                     ? unknown("\(name) is not indexed: `longtake index` does it")
@@ -107,17 +112,21 @@ struct IndexChoice {
         LongtakeError(code: .unknownRecording, message: message)
     }
 
-    /// The indexes under each path they were made from or found again by.
-    private func indexesByPath(_ all: [Manifest]) throws -> [[UInt8]: [Manifest]] {
-        var paths: [[UInt8]: [Manifest]] = [:]
+    /// The indexes under each path they were made from or found again by: of each path those of the content indexed last.
+    private func indexesByPath(_ all: [Manifest]) throws -> [InputPath: [Manifest]] {
+        var paths: [InputPath: [Manifest]] = [:]
         let byID = Dictionary(all.map { ($0.key.id, $0) }, uniquingKeysWith: { first, _ in first })
-        func bytes(_ path: String, _ base64: String?) -> [UInt8] {
-            base64.flatMap { Data(base64Encoded: $0) }.map { Array($0) } ?? Array(path.utf8)
+        let rows = try library.catalog.history().reversed()
+        for row in rows {
+            guard let manifest = byID[row.indexID] else { continue }
+            let path = InputPath(bytes: row.pathBytes)
+            if let first = paths[path]?.first, first.key.content != manifest.key.content { continue }
+            paths[path, default: []].append(manifest)
         }
-        for row in try library.catalog.all() {
-            if let manifest = byID[row.indexID] { paths[bytes(row.path, row.pathBase64), default: []].append(manifest) }
+        let listed = Set(rows.map(\.indexID))
+        for manifest in all where !listed.contains(manifest.key.id) {
+            paths[InputPath(bytes: manifest.pathBytes), default: []].append(manifest)
         }
-        for manifest in all { paths[bytes(manifest.path, manifest.pathBase64), default: []].append(manifest) }
         return paths
     }
 }

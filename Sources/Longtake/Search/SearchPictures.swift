@@ -16,7 +16,7 @@ extension Searcher {
             for place in places { pictures[place] = found[result.moments[place].frame] }
             if written.notes.count == notes, places.contains(where: { pictures[$0] == nil }) {
                 written.notes.append(
-                    "thumbnails: some frames of \(result.moments[places[0]].recording.name) cannot be read")
+                    "thumbnails: some frames of \(result.moments[places[0]].recording.path) cannot be read")
             }
         }
         result.notes += written.notes

@@ -36,7 +36,9 @@ public struct Moment: Sendable, Codable, Equatable {
         public let index: String
         /// The file's name.
         public let name: String
+        /// Where it is now, as far as the catalog knows.
         public let path: String
+        public let file: FileState
     }
 
     /// Seconds from the first presented frame, of its first frame and of the end of its last one.

@@ -103,6 +103,7 @@ public final class Searcher {
                 scored.map(\.scores), threshold: Float(threshold),
                 mean: options.threshold == nil ? Float(mean) : nil, limit: options.limit) : []
         var moments = [Moment?](repeating: nil, count: runs.count)
+        var files = try library.places()
         // One index open at a time, however many moments there are.
         for (recording, places) in Dictionary(grouping: runs.indices, by: { runs[$0].recording }) {
             let manifest = scored[recording].manifest
@@ -113,13 +114,14 @@ public final class Searcher {
                     start: try scan.entry(of: run.first).gridTime,
                     end: try scan.entry(of: run.last).gridTime + manifest.key.frameSeconds,
                     score: Evidence.rounded(Double(run.score)), best: try scan.entry(of: run.best).gridTime,
-                    frame: run.best, recording: Moment.Recording(manifest))
+                    frame: run.best, recording: Moment.Recording(manifest, &files))
             }
         }
         var notes: [String] = []
         if count == 0 { notes.append("no frames in range") }
         for one in scored where one.manifest.state == "partial" && one.error == nil {
-            notes.append("partial: the index of \(one.manifest.name) does not cover all of it")
+            let path = library.currentPath(of: one.manifest)
+            notes.append("partial: the index of \(path) does not cover all of it")
         }
         func rounded(_ value: Double) -> Double? { count > 0 ? Evidence.rounded(value) : nil }
         return SearchResult(
@@ -128,16 +130,18 @@ public final class Searcher {
             recordings: scored.count, notes: notes,
             failed: scored.compactMap { one in
                 one.error.map {
-                    .init(recording: .init(one.manifest), error: Failure($0, subject: one.manifest.path))
+                    .init(recording: .init(one.manifest, &files), error: Failure($0, subject: one.manifest.path))
                 }
             })
     }
 }
 
 extension Moment.Recording {
-    init(_ manifest: Manifest) {
+    init(_ manifest: Manifest, _ places: inout RecordingPlaces) {
+        let place = places.shown(of: manifest.key.id, or: manifest)[0]
         self.init(
-            id: Library.id(content: manifest.key.content), index: manifest.key.id, name: manifest.name,
-            path: manifest.path)
+            id: Library.id(content: manifest.key.content), index: manifest.key.id,
+            name: place.path.bytes.isEmpty ? manifest.name : String(decoding: place.path.name, as: UTF8.self),
+            path: place.path.description, file: place.state)
     }
 }

@@ -127,6 +127,7 @@ struct CachePruneCommand: ParsableCommand {
             EXAMPLES
               longtake cache prune --dry-run
               longtake cache prune --max 200G --yes
+              longtake cache prune --missing-for 7d --yes also recordings whose files are gone or replaced for a week
               longtake cache prune --incomplete --yes     also what killed runs left, which the next run would go on with
 
             What dead runs left and indexes of older versions go always. Then, only while the cache is too large: derived \
@@ -140,6 +141,13 @@ struct CachePruneCommand: ParsableCommand {
     @Flag(help: "Also remove segments of runs that did not come to their end.")
     var incomplete = false
 
+    @Option(
+        help: """
+            Also remove recordings whose files are gone or were replaced, and were first found so by a run at least this \
+            long ago: 90, 24h, 7d. Files on a disk that is not mounted do not count.
+            """)
+    var missingFor: String?
+
     @Flag(help: "Only say what would be removed.")
     var dryRun = false
 
@@ -151,10 +159,16 @@ struct CachePruneCommand: ParsableCommand {
 
     mutating func run() throws {
         let maintenance = try library.maintenance(cacheMax: max)
-        if !dryRun, !yes {
-            try ask(try maintenance.prune(incomplete: incomplete, dryRun: true))
+        let missing = try missingFor.map { text in
+            guard let seconds = TimeText.seconds(text) else {
+                throw UsageError("--missing-for \(text) is not a time; 90, 24h and 7d are possible")
+            }
+            return seconds
         }
-        let pruning = try maintenance.prune(incomplete: incomplete, dryRun: dryRun)
+        if !dryRun, !yes {
+            try ask(try maintenance.prune(incomplete: incomplete, missingFor: missing, dryRun: true))
+        }
+        let pruning = try maintenance.prune(incomplete: incomplete, missingFor: missing, dryRun: dryRun)
         if output.json {
             Console.json(pruning)
         } else {
@@ -163,7 +177,14 @@ struct CachePruneCommand: ParsableCommand {
                 Console.line(
                     output.isQuiet
                         ? item.path
-                        : "\(verb) \(item.kind)  \(Console.name(item.name ?? item.path))  \(Format.bytes(item.bytes))")
+                        : "\(verb) \(item.kind)  \(Console.name(item.recording ?? item.name ?? item.path))  \(Format.bytes(item.bytes))"
+                )
+            }
+            if pruning.unreachable > 0 {
+                output.note(
+                    "note: \(pruning.unreachable) "
+                        + "\(pruning.unreachable == 1 ? "recording stays: its folder is" : "recordings stay: their folders are") "
+                        + "missing (a disk that is not mounted?); `longtake rm --missing --unreachable` removes such")
             }
             output.note(
                 "\(Format.bytes(pruning.bytesBefore)) before, \(Format.bytes(pruning.bytesAfter)) after, "
@@ -184,7 +205,8 @@ struct CachePruneCommand: ParsableCommand {
         guard !plan.removed.isEmpty else { return }
         guard isatty(STDIN_FILENO) == 1 else { throw UsageError("to remove without being asked, give --yes") }
         for item in plan.removed {
-            Console.note("\(item.kind)  \(Console.name(item.name ?? item.path))  \(Format.bytes(item.bytes))")
+            Console.note(
+                "\(item.kind)  \(Console.name(item.recording ?? item.name ?? item.path))  \(Format.bytes(item.bytes))")
         }
         Console.write("remove \(Format.bytes(plan.bytesBefore - plan.bytesAfter))? [y/N] ", to: STDERR_FILENO)
         guard let line = readLine(), ["y", "yes"].contains(line.lowercased()) else { throw ExitCode(1) }
@@ -216,7 +238,8 @@ struct CacheRepairCommand: ParsableCommand {
                 Console.line(
                     output.isQuiet
                         ? item.index
-                        : "\(item.action) \(item.index)  \(Console.name(item.name ?? ""))  \(item.frames) frames left")
+                        : "\(item.action) \(item.index)  \(Console.name(item.path ?? item.name ?? ""))  \(item.frames) "
+                            + "frames left")
             }
             for note in repairs.notes { Console.note("longtake: warning: " + Console.name(note)) }
             output.note(

@@ -52,7 +52,7 @@ struct ExportCommand: ParsableCommand {
         }
         let first = try start.map(Self.label)
         let library = try library.open(telling: output)
-        let found = try library.recordings(matching: recording)
+        let found = try library.recordings(matching: recording, newest: true).filter(\.isFinished)
         guard let item = found.first else { throw UsageError("no recording \(recording)") }
         let records =
             try answers.map { try AnswerRecord.read($0).filter { $0.recording == item.id } }

@@ -9,6 +9,10 @@ struct ListCommand: ParsableCommand {
             EXAMPLES
               longtake ls
               longtake ls --json | jq -r '.[] | select(.state == "partial") | .path'
+
+            STATE: complete, partial, indexing (a process is at it), interrupted (the next run goes on). FILE: present, changed \
+            (its size or times differ: index it again), gone, unreachable (the folder is missing too: a disk that is not \
+            mounted?), replaced (another recording was indexed under its path), pipe.
             """)
 
     @OptionGroup var library: LibraryOptions
@@ -19,15 +23,17 @@ struct ListCommand: ParsableCommand {
         if output.json { return Console.json(recordings) }
         if output.isQuiet { return recordings.forEach { Console.line($0.id) } }
         guard !recordings.isEmpty else { return output.note("nothing is indexed yet: longtake index FILE") }
+        let labels = RecordingSummary.labels(recordings)
         let rows = recordings.map {
             [
-                $0.id, $0.samplingName, $0.duration.map { TimeText.clock($0) } ?? "", "\($0.frames) frames",
-                Format.bytes($0.bytes),
-                $0.state,
-                Console.name($0.model), Console.name($0.name),
+                $0.id, $0.samplingName, $0.duration.map { TimeText.clock($0) } ?? "",
+                "\($0.frames) \($0.frames == 1 ? "frame" : "frames")", Format.bytes($0.bytes), $0.state,
+                $0.file.rawValue, Console.name($0.model),
+                Console.name($0.path.isEmpty ? $0.name : labels.name($0.path)),
             ]
         }
-        Console.line(Format.table([["ID", "SAMPLING", "LENGTH", "FRAMES", "SIZE", "STATE", "MODEL", "NAME"]] + rows))
+        let head = ["ID", "SAMPLING", "LENGTH", "FRAMES", "SIZE", "STATE", "FILE", "MODEL", "NAME"]
+        Console.line(Format.table([head] + rows))
     }
 }
 
@@ -40,7 +46,8 @@ struct ShowCommand: ParsableCommand {
               longtake show day.mp4 --contact-sheet day.png
             """)
 
-    @Argument(help: "Id, the start of one (8 characters or more), or the path it was indexed from.")
+    @Argument(
+        help: "Id, the start of one (8 characters or more), the path it was indexed from, or the end of that path.")
     var recording: String
 
     @Option(
@@ -73,7 +80,7 @@ struct ShowCommand: ParsableCommand {
             if number > 0 { Console.line() }
             var rows = [
                 ["id", item.id], ["index", item.index], ["name", Console.name(item.name)],
-                ["path", Console.name(item.path)],
+                ["path", Console.name(item.path)], ["file", item.file.rawValue],
                 [
                     "length",
                     item.duration.map { "\(TimeText.clock($0)) (\(Format.number($0, digits: 3)) s)" } ?? "unknown",
@@ -97,13 +104,21 @@ struct RemoveCommand: ParsableCommand {
             EXAMPLES
               longtake rm vid_0f3a9c2e --yes
               longtake rm day.mp4 --dry-run
+              longtake rm --missing --yes               what has no file any more
             """)
 
     @Argument(
-        help:
-            "Ids, starts of ids, or paths they were indexed from: all indexes of these recordings. Or an index's own id (`longtake show`): that one."
-    )
-    var recordings: [String]
+        help: """
+            Ids, starts of ids, paths they were indexed from, or ends of such paths: all indexes of these recordings. Or an \
+            index's own id (`longtake show`): that one.
+            """)
+    var recordings: [String] = []
+
+    @Flag(help: "Remove the recordings whose files are gone, or were replaced by another recording.")
+    var missing = false
+
+    @Flag(help: "With --missing: those too whose folder is missing, as that of a disk that is not mounted.")
+    var unreachable = false
 
     @Flag(name: .shortAndLong, help: "Do not ask. Needed where standard input is no terminal.")
     var yes = false
@@ -114,29 +129,46 @@ struct RemoveCommand: ParsableCommand {
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
 
-    mutating func run() throws {
-        let library = try library.open()
-        var seen: Set<String> = []
-        let found = try recordings.flatMap { try library.recordings(matching: $0) }.filter {
-            seen.insert($0.index).inserted
-        }
-        if !dryRun, !yes { try ask(found) }
-        if !dryRun { for item in found { _ = try library.remove(item.index) } }
-        if output.json { return Console.json(found) }
-        for item in found {
-            Console.line(
-                output.isQuiet
-                    ? item.id
-                    : "\(dryRun ? "would remove" : "removed") \(item.id)  \(Console.name(item.name))  \(Format.bytes(item.bytes))"
-            )
-        }
+    mutating func validate() throws {
+        if recordings.isEmpty, !missing { throw ValidationError("remove what? Give recordings, or --missing") }
+        if unreachable, !missing { throw ValidationError("--unreachable goes with --missing") }
     }
 
-    private func ask(_ found: [RecordingSummary]) throws {
+    mutating func run() throws {
+        let library = try library.open()
+        var found = try recordings.flatMap { try library.recordings(matching: $0, newest: true) }
+        if missing { found += try lost(library) }
+        var seen: Set<String> = []
+        found = found.filter { seen.insert($0.index).inserted }
+        let labels = library.labels()
+        if !dryRun, !yes, !found.isEmpty { try ask(found, labels) }
+        if !dryRun { for item in found { try library.remove(index: item.index) } }
+        if output.json { return Console.json(found) }
+        for item in found {
+            let name = Console.name(item.path.isEmpty ? item.name : labels.name(item.path))
+            let verb = dryRun ? "would remove" : "removed"
+            Console.line(output.isQuiet ? item.id : "\(verb) \(item.id)  \(name)  \(Format.bytes(item.bytes))")
+        }
+        if found.isEmpty { output.note("nothing to remove") }
+    }
+
+    private func lost(_ library: Library) throws -> [RecordingSummary] {
+        let lost = try library.missingRecordings()
+        guard !unreachable, let first = lost.unreachable.first else { return lost.missing + lost.unreachable }
+        let count = lost.unreachable.count
+        Console.note(
+            "longtake: note: \(count) \(count == 1 ? "recording stays" : "recordings stay"): "
+                + "\(Console.name(first.path)) cannot be reached, its folder is missing (a disk that is not mounted?); "
+                + "--unreachable removes such too")
+        return lost.missing
+    }
+
+    private func ask(_ found: [RecordingSummary], _ labels: PathLabels) throws {
         Interruption.endAtOnce()
         guard isatty(STDIN_FILENO) == 1 else { throw UsageError("to remove without being asked, give --yes") }
         for item in found {
-            Console.note("\(item.id)  \(item.samplingName)  \(Console.name(item.name))  \(Format.bytes(item.bytes))")
+            let name = Console.name(item.path.isEmpty ? item.name : labels.name(item.path))
+            Console.note("\(item.id)  \(item.samplingName)  \(name)  \(Format.bytes(item.bytes))")
         }
         let bytes = found.reduce(0) { $0 + $1.bytes }
         Console.write(

@@ -56,8 +56,9 @@ struct SearchCommand: ParsableCommand {
             throw UsageError("search for what? Give the text first: longtake search \"a red car\"")
         }
         let options = try options()
-        let result = try search(options)
-        if output.json { Console.json(result) } else { print(result) }
+        let library = try library.open(telling: output)
+        let result = try search(library, options)
+        if output.json { Console.json(result) } else { print(result, library.labels()) }
         if !result.failed.isEmpty { throw ExitCode(Exit.partial) }
     }
 
@@ -77,13 +78,13 @@ struct SearchCommand: ParsableCommand {
         return options
     }
 
-    private func search(_ options: SearchOptions) throws -> SearchResult {
+    private func search(_ library: Library, _ options: SearchOptions) throws -> SearchResult {
         let folder = try model.folder()
         let settings = try model.settings()
         let searcher: Searcher
         do {
             searcher = try Searcher(
-                model: folder, library: library.open(telling: output), settings: settings,
+                model: folder, library: library, settings: settings,
                 cancellation: Interruption.cancellation)
         } catch {
             throw Failure(error, subject: folder)
@@ -99,11 +100,14 @@ struct SearchCommand: ParsableCommand {
         return result
     }
 
-    private func print(_ result: SearchResult) {
+    private func print(_ result: SearchResult, _ labels: PathLabels) {
         for moment in result.moments {
+            let recording = moment.recording
+            let name = recording.path.isEmpty ? recording.name : labels.name(recording.path)
+            let file = [.present, .pipe].contains(recording.file) ? "" : "  (file \(recording.file.rawValue))"
             let times = "\(TimeText.clock(moment.start))–\(TimeText.clock(moment.end))"
             let score = Format.number(moment.score, digits: 2)
-            Console.line("\(times)  \(score)  \(Console.name(moment.recording.name))  \(moment.recording.id)")
+            Console.line("\(times)  \(score)  \(Console.name(name))  \(recording.id)\(file)")
         }
         for note in result.notes { output.note("note: \(Console.name(note))") }
         for trouble in result.failed { Console.note("longtake: " + Console.name(trouble.error.message)) }

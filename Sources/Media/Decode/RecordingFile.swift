@@ -85,7 +85,9 @@ public final class RecordingFile: @unchecked Sendable {
 
     deinit { close(descriptor) }
 
-    /// Whether the path still names this very content: same inode, size and time of change.
+    /// Whether the path still names this very content: same inode, size, modification and change time.
+    ///
+    /// Where only a time differs (a new mode, a new link) the content may be the same: reading it tells.
     public var isUnchanged: Bool {
         var now = stat()
         let found = (path.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { name -> Int32 in
@@ -94,7 +96,7 @@ public final class RecordingFile: @unchecked Sendable {
         }
         guard found == 0 else { return false }
         return UInt64(now.st_ino) == inode && Int64(now.st_size) == size
-            && Self.nanoseconds(now.st_mtim) == modified
+            && Self.nanoseconds(now.st_mtim) == modified && Self.nanoseconds(now.st_ctim) == changed
     }
 
     private static func kind(_ mode: mode_t) -> String? {

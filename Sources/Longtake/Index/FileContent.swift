@@ -1,0 +1,86 @@
+internal import Foundation
+internal import Media
+internal import Store
+
+/// A file and the content that was read from it, for as long as the path names that content.
+final class FileContent {
+    let file: RecordingFile
+    /// SHA-256 in hex.
+    let hash: String
+    /// What the file was when its content was last known to be this one.
+    private(set) var fingerprint: FileFingerprint
+    /// When that was, in nanoseconds since 1970.
+    private(set) var checked: Int64
+    private let cancellation: Cancellation
+
+    /// Reads the content, or takes it from the catalog where the fingerprint proves it.
+    ///
+    /// - Throws: `MediaError` `cannot_read`; `LongtakeError` `unstable` when the file changes meanwhile.
+    init(_ file: RecordingFile, _ catalog: Catalog, force: Bool, _ cancellation: Cancellation) throws {
+        self.file = file
+        self.cancellation = cancellation
+        fingerprint = file.fingerprint
+        if !force, !file.path.isEmpty, let known = try catalog.find(path: file.path, fingerprint),
+            let time = known.checked
+        {
+            (hash, checked) = (known.content, time)
+            return
+        }
+        checked = FileFingerprint.now
+        hash = try Self.hash(file, cancellation)
+        try check()
+    }
+
+    /// Makes sure that the path still names the content; where only a time is another, it is read again.
+    ///
+    /// - Throws: `LongtakeError` `unstable` where it names another one.
+    func check() throws {
+        guard !file.path.isEmpty else { return }
+        guard let now = FileFingerprint(path: file.path), now.size == fingerprint.size, now.inode == fingerprint.inode
+        else { throw LongtakeError.unstable(file.displayPath) }
+        guard !now.equals(fingerprint) else { return }
+        let start = FileFingerprint.now
+        guard try Self.hash(file, cancellation) == hash, FileFingerprint(path: file.path)?.equals(now) == true else {
+            throw LongtakeError.unstable(file.displayPath)
+        }
+        (fingerprint, checked) = (now, start)
+    }
+
+    private static func hash(_ file: RecordingFile, _ cancellation: Cancellation) throws -> String {
+        do {
+            return try ContentHash.sha256(fileDescriptor: file.descriptor) { _ in try cancellation.check() }
+        } catch let error as StoreError {
+            throw MediaError(code: .cannotRead, message: "cannot read: \(error.message)")
+        }
+    }
+}
+
+extension RecordingFile {
+    /// What it was when it was opened.
+    var fingerprint: FileFingerprint {
+        FileFingerprint(size: size, modified: modified, changed: changed, inode: inode, device: device)
+    }
+
+    /// The path in base64 where it is no UTF-8; nil elsewhere.
+    var pathBase64: String? { InputPath(bytes: path).base64 }
+}
+
+extension InputPath {
+    /// In base64 where it is no UTF-8; nil elsewhere.
+    var base64: String? {
+        String(validating: bytes, as: UTF8.self) == nil ? Data(bytes).base64EncodedString() : nil
+    }
+}
+
+extension Library {
+    /// Enters under a file's path that it has this index; the row becomes the newest.
+    func register(_ content: FileContent, indexID: String, state: String) throws {
+        let file = content.file
+        var row = Catalog.RecordingRow(
+            path: file.displayPath, pathBase64: file.pathBase64, size: file.size, modified: file.modified,
+            inode: file.inode, content: content.hash, indexID: indexID, added: Date().formatted(.iso8601), state: state)
+        row.fingerprint = content.fingerprint
+        row.checked = content.checked
+        try catalog.upsert(row)
+    }
+}

@@ -1,0 +1,136 @@
+internal import Foundation
+internal import Store
+
+/// One index under all its paths.
+private struct Listed {
+    let index: String
+    let content: String
+    let places: [RecordingPlace]
+    let summaries: [RecordingSummary]
+}
+
+extension Library {
+    /// All indexes under each path where their file is, those under way too; by name, path and id.
+    ///
+    /// Files that are found to be gone for the first time are noted in the catalog, where that can be written.
+    public func recordings() throws -> [RecordingSummary] {
+        try? noteMissing()
+        func order(_ one: RecordingSummary, _ other: RecordingSummary) -> Bool {
+            for (left, right) in [(one.name, other.name), (one.path, other.path), (one.index, other.index)] {
+                let (left, right) = (Array(left.utf8), Array(right.utf8))
+                if left != right { return left.lexicographicallyPrecedes(right) }
+            }
+            return false
+        }
+        return try listed().flatMap(\.summaries).sorted(by: order)
+    }
+
+    private func listed() throws -> [Listed] {
+        var places = try places()
+        let manifests = Dictionary(
+            try cache.indexes().map { ($0.key.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let underway = try cache.underway()
+        let open = Set(underway.map(\.indexID))
+        var all = underway.map { index in
+            let manifest = manifests[index.indexID]
+            let known = places.all(of: index.indexID, or: manifest)
+            let place = places.shown(of: index.indexID, or: manifest).first
+            return Listed(
+                index: index.indexID, content: index.key?.content ?? place?.row?.content ?? "", places: known,
+                summaries: [RecordingSummary(index, manifest, place)])
+        }
+        for manifest in manifests.values where !open.contains(manifest.key.id) {
+            let shown = places.shown(of: manifest.key.id, or: manifest)
+            all.append(
+                Listed(
+                    index: manifest.key.id, content: manifest.key.content,
+                    places: places.all(of: manifest.key.id, or: manifest),
+                    summaries: shown.map { RecordingSummary(manifest, $0) }))
+        }
+        return all.sorted { $0.index < $1.index }
+    }
+
+    /// The indexes of one recording: by id, the start of one, a path it was indexed from, or the end of such a path.
+    ///
+    /// A path means what was indexed from it last; what that replaced comes after it.
+    /// - Parameter newest: without what was replaced.
+    /// - Throws: `LongtakeError` `unknown_recording`; `bad_request` for a name that fits several recordings, naming them.
+    public func recordings(matching name: String, newest: Bool = false) throws -> [RecordingSummary] {
+        let all = try listed()
+        let ids = Set(try indexes(matching: name).map(\.key.id))
+        func isMeant(_ id: String) -> Bool { id == name || name.utf8.count >= 8 && id.hasPrefix(name) }
+        let byID = all.filter { one in
+            // Those under way have no manifest yet.
+            ids.contains(one.index) || ids.isEmpty && (isMeant(one.index) || isMeant(Self.id(content: one.content)))
+        }
+        if !byID.isEmpty { return byID.flatMap(\.summaries) }
+        guard name != "-" else { throw LongtakeError.unknown(name) }
+        let path = InputPath(name).absolute
+        let found = try recordings(at: path, all, newest: newest)
+        if !found.isEmpty { return found }
+        // The end of a path, whole names of it.
+        let end = [UInt8(ascii: "/")] + Array(name.utf8)
+        let fitting = all.filter { one in
+            one.summaries.contains { !$0.path.isEmpty && Self.path(of: $0).bytes.suffix(end.count).elementsEqual(end) }
+        }
+        guard Set(fitting.map(\.content)).count <= 1 else {
+            throw Self.ambiguous(name, fitting.flatMap(\.summaries))
+        }
+        guard !fitting.isEmpty else { throw LongtakeError.unknown(name) }
+        return fitting.flatMap(\.summaries)
+    }
+
+    /// Short names that tell all paths of the catalog apart.
+    public func labels() -> PathLabels { PathLabels(((try? catalog.history()) ?? []).map(\.path)) }
+
+    private static func path(of summary: RecordingSummary) -> InputPath {
+        let bytes = summary.pathBase64.flatMap { Data(base64Encoded: $0) }.map { Array($0) }
+        return bytes.map { InputPath(bytes: $0) } ?? InputPath(summary.path)
+    }
+
+    /// What was indexed from a path, the newest first.
+    private func recordings(at path: InputPath, _ all: [Listed], newest: Bool) throws -> [RecordingSummary] {
+        let order = try catalog.rows(path: path.bytes).map(\.indexID)
+        func age(_ one: Listed) -> Int { order.firstIndex(of: one.index) ?? order.count }
+        let here = all.filter { one in one.places.contains { $0.path == path } }.sorted { age($0) < age($1) }
+        guard let content = here.first?.content else { return [] }
+        func summary(_ one: Listed) -> RecordingSummary? {
+            one.summaries.first { Self.path(of: $0) == path } ?? one.summaries.first
+        }
+        let current = here.filter { $0.content == content }.compactMap(summary)
+        // A recording that is somewhere else now does not belong to this path any more.
+        let replaced = here.filter { $0.content != content }.compactMap(summary).filter {
+            $0.file == .replaced && Self.path(of: $0) == path
+        }
+        return newest ? current : current + replaced
+    }
+
+    static func ambiguous(_ name: String, _ fitting: [RecordingSummary]) -> LongtakeError {
+        let shown = fitting.prefix(10).map { "\($0.id) (\($0.path))" }.joined(separator: ", ")
+        let more = fitting.count > 10 ? " and \(fitting.count - 10) more" : ""
+        return LongtakeError(
+            code: .badRequest, message: "\(name) fits several recordings: \(shown)\(more); give an id or a longer path")
+    }
+
+    /// What leads nowhere any more: recordings whose files are gone or were replaced, and those that cannot be reached now.
+    public func missingRecordings() throws -> (missing: [RecordingSummary], unreachable: [RecordingSummary]) {
+        try? noteMissing()
+        let all = try listed().flatMap(\.summaries).filter(\.isFinished)
+        return (all.filter(\.file.isMissing), all.filter { $0.file == .unreachable })
+    }
+
+    /// Removes one index, and what the catalog knows of it.
+    ///
+    /// - Throws: `StoreError` `not_found`, `locked` while it is being written.
+    public func remove(index: String) throws {
+        try catalog.remove(indexID: index)
+        try cache.remove(indexID: index)
+    }
+
+    /// Removes the indexes of a recording and what the catalog knows of them; returns what was removed.
+    public func remove(_ name: String) throws -> [RecordingSummary] {
+        let found = try recordings(matching: name, newest: true)
+        for index in Set(found.map(\.index)).sorted() { try remove(index: index) }
+        return found
+    }
+}

@@ -1,0 +1,169 @@
+internal import Glibc
+internal import Store
+
+/// What is known of the file that an index was made from, without reading it.
+public enum FileState: String, Sendable, Codable {
+    /// It is there, and size, inode and times are those that were noted when its content was read.
+    case present
+    /// It is there with another size, inode or time: indexing it again tells whether the content is another.
+    case changed
+    /// It is not there, and neither is its folder, or that is empty and on another file system: perhaps a disk that is not
+    /// mounted.
+    case unreachable
+    /// It is not there.
+    case gone
+    /// Another recording was indexed under its path later.
+    case replaced
+    /// The recording came from a pipe.
+    case pipe
+
+    /// Whether this path no longer leads to the recording.
+    var isMissing: Bool { self == .gone || self == .replaced }
+
+    /// The better one of two paths to the same recording has the lower rank.
+    fileprivate var rank: Int {
+        switch self {
+        case .present: 0
+        case .changed: 1
+        case .unreachable: 2
+        case .gone: 3
+        case .replaced: 4
+        case .pipe: 5
+        }
+    }
+}
+
+/// One path under which a recording was indexed.
+struct RecordingPlace {
+    let path: InputPath
+    let state: FileState
+    /// nil where the catalog has none, and only the manifest says the path.
+    let row: Catalog.RecordingRow?
+}
+
+/// Where the files of indexed recordings are now: what the catalog says, and one look at each path.
+struct RecordingPlaces {
+    /// The newest first.
+    private var rowsOfIndex: [String: [Catalog.RecordingRow]] = [:]
+    private var newestOfPath: [InputPath: Catalog.RecordingRow] = [:]
+    private var states: [InputPath: Look] = [:]
+
+    /// What a path led to when it was looked at.
+    private enum Look {
+        case file(FileFingerprint)
+        case nothing
+    }
+
+    /// - Parameter rows: the oldest first.
+    init(_ rows: [Catalog.RecordingRow]) {
+        for row in rows.reversed() {
+            rowsOfIndex[row.indexID, default: []].append(row)
+            let path = InputPath(bytes: row.pathBytes)
+            if newestOfPath[path] == nil { newestOfPath[path] = row }
+        }
+    }
+
+    /// The newest row of a path; nil where nothing was indexed from it.
+    func newest(of path: InputPath) -> Catalog.RecordingRow? { newestOfPath[path] }
+
+    /// All paths of an index, the best first, of equal ones the newest: at least one.
+    mutating func all(of index: String, or manifest: Manifest?) -> [RecordingPlace] {
+        var places = (rowsOfIndex[index] ?? []).map { row in
+            let path = InputPath(bytes: row.pathBytes)
+            return RecordingPlace(path: path, state: state(of: row, path), row: row)
+        }
+        if places.isEmpty, let manifest {
+            var row = Catalog.RecordingRow(
+                path: manifest.path, pathBase64: manifest.pathBase64, size: manifest.fileSize,
+                modified: manifest.modified, inode: manifest.inode, content: manifest.key.content, indexID: index,
+                added: manifest.created, state: manifest.state)
+            row.changed = manifest.changed
+            let path = InputPath(bytes: manifest.pathBytes)
+            places = [RecordingPlace(path: path, state: state(of: row, path), row: nil)]
+        }
+        return places.enumerated().sorted { ($0.element.state.rank, $0.offset) < ($1.element.state.rank, $1.offset) }
+            .map(\.element)
+    }
+
+    /// The paths to show of an index: those where its file is, or the best one.
+    mutating func shown(of index: String, or manifest: Manifest?) -> [RecordingPlace] {
+        let all = all(of: index, or: manifest)
+        let present = all.filter { $0.state == .present }
+        return present.isEmpty ? Array(all.prefix(1)) : present
+    }
+
+    private mutating func state(of row: Catalog.RecordingRow, _ path: InputPath) -> FileState {
+        guard !path.bytes.isEmpty else { return .pipe }
+        let look = states[path] ?? look(at: path)
+        states[path] = look
+        if case .file(let now) = look, row.fingerprint.isLike(now), row.changed == nil || row.changed == now.changed {
+            return .present
+        }
+        if let newest = newestOfPath[path], newest.content != row.content { return .replaced }
+        if case .file = look { return .changed }
+        return Self.isReachable(path, device: row.device) ? .gone : .unreachable
+    }
+
+    private func look(at path: InputPath) -> Look { FileFingerprint(path: path.bytes).map { .file($0) } ?? .nothing }
+
+    /// Whether a path that leads to nothing would lead to the file if that still were where it was.
+    private static func isReachable(_ path: InputPath, device: UInt64?) -> Bool {
+        var status = stat()
+        if path.withCString({ lstat($0, &status) }) != 0, errno != ENOENT, errno != ENOTDIR { return false }
+        let parent = path.parent
+        var folder = parent
+        while FileFingerprint(path: folder.bytes) == nil {
+            guard folder.bytes.count > 1 else { return false }
+            folder = folder.parent
+        }
+        if let device, FileFingerprint(path: folder.bytes)?.device == device { return true }
+        // The folder of a disk that is not mounted is empty.
+        return folder == parent && InputWalker.names(parent)?.contains { $0 != [46] && $0 != [46, 46] } == true
+    }
+}
+
+extension InputPath {
+    /// The folder it is in; of the root, and of a name alone, the root.
+    var parent: InputPath {
+        let end = bytes.lastIndex(of: UInt8(ascii: "/")) ?? 0
+        return InputPath(bytes: end == 0 ? [UInt8(ascii: "/")] : Array(bytes[..<end]))
+    }
+
+    /// What is behind the last slash.
+    var name: [UInt8] { bytes.lastIndex(of: UInt8(ascii: "/")).map { Array(bytes[($0 + 1)...]) } ?? bytes }
+}
+
+extension Library {
+    /// Where all recordings are.
+    func places() throws -> RecordingPlaces { RecordingPlaces(try catalog.history()) }
+
+    /// Where one recording is now.
+    func place(of manifest: Manifest) throws -> RecordingPlace {
+        let own = try catalog.rows(indexID: manifest.key.id)
+        // Of each path only the newest row counts beside these.
+        let newest = try own.compactMap { try catalog.rows(path: $0.pathBytes).first }
+        let rest = own.filter { !newest.contains($0) }
+        var places = RecordingPlaces(rest.reversed() + newest.reversed())
+        return places.shown(of: manifest.key.id, or: manifest)[0]
+    }
+
+    /// The path of a recording as it is now.
+    func currentPath(of manifest: Manifest) -> InputPath {
+        (try? place(of: manifest).path) ?? InputPath(bytes: manifest.pathBytes)
+    }
+
+    /// Notes in the catalog which files were found to be gone, and which are there again.
+    func noteMissing() throws {
+        var places = try places()
+        let now = FileFingerprint.now / 1_000_000_000
+        var changes: [(row: Catalog.RecordingRow, seconds: Int64?)] = []
+        for index in Set(try catalog.history().map(\.indexID)).sorted() {
+            for place in places.all(of: index, or: nil) {
+                guard let row = place.row else { continue }
+                if place.state.isMissing, row.missing == nil { changes.append((row, now)) }
+                if [.present, .changed].contains(place.state), row.missing != nil { changes.append((row, nil)) }
+            }
+        }
+        try catalog.set(missing: changes)
+    }
+}

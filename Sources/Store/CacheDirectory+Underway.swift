@@ -1,0 +1,61 @@
+import Glibc
+
+/// An index that is being written, or whose writer ended before it had a manifest.
+public struct UnderwayIndex: Sendable {
+    public let indexID: String
+    /// Frames in sealed segments and, while it is being written, in the open one.
+    public let frames: Int
+    public let segments: Int
+    public let bytes: Int64
+    /// What it is an index of; nil before the first segment is begun.
+    public let key: IndexKey?
+    /// Whether its writer is alive.
+    public let isBeingWritten: Bool
+}
+
+extension CacheDirectory {
+    /// The indexes under way, by id; the folders of dead writers that sealed no frame are left out.
+    ///
+    /// Only looks: no lock is held and no file touched.
+    public func underway() throws -> [UnderwayIndex] {
+        try Posix.names(in: indexesPath).filter(IndexKey.isID).compactMap { name in
+            let directory = indexesPath + "/" + name
+            let hasManifest = Posix.linkStatus(directory + "/" + ManifestFile.name) != nil
+            let isHeld = IndexLock.isHeld(directory: directory)
+            guard !hasManifest || isHeld else { return nil }
+            let found = describeUnderway(name, directory, isHeld)
+            return isHeld || found.frames > 0 ? found : nil
+        }
+    }
+
+    private func describeUnderway(_ name: String, _ directory: String, _ isHeld: Bool) -> UnderwayIndex {
+        var (frames, segments, bytes): (Int, Int, Int64) = (0, 0, 0)
+        var key: IndexKey?
+        for file in (try? Posix.names(in: directory)) ?? [] {
+            let size = Posix.linkStatus(directory + "/" + file).map { Int64($0.st_size) } ?? 0
+            bytes += size
+            let words = file.split(separator: ".")
+            guard let number = words.first.flatMap({ Int($0) }), words.dropFirst().first == "seg",
+                words.count == 2 || isHeld && words.last == "tmp",
+                let header = header(ofFile: directory + "/" + file)
+            else { continue }
+            if words.count == 2 { segments += 1 }
+            key = header.identity.key
+            let record = Int64(max(header.identity.layout.frameBytes, 1))
+            let body = size - Int64(SegmentFormat.headerBytes) - Int64(words.count == 2 ? SegmentFormat.footerBytes : 0)
+            let count = min(Int(max(body, 0) / record), header.framesPerSegment)
+            frames = max(frames, number * header.framesPerSegment + count)
+        }
+        return UnderwayIndex(
+            indexID: name, frames: frames, segments: segments, bytes: bytes, key: key, isBeingWritten: isHeld)
+    }
+
+    private func header(ofFile path: String) -> SegmentFormat.Header? {
+        guard let descriptor = try? SegmentReader.open(path) else { return nil }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: SegmentFormat.headerBytes)
+        let got = bytes.withUnsafeMutableBytes { try? Posix.pread(descriptor, $0, offset: 0, path: path) }
+        guard got == bytes.count else { return nil }
+        return try? bytes.withUnsafeBytes { try SegmentFormat.decodeHeader($0, path: path) }
+    }
+}

@@ -64,7 +64,7 @@ let package = Package(
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
         .testTarget(name: "MediaTests", dependencies: ["Media", "LongtakeCLI", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors"], swiftSettings: strict),
-        .testTarget(name: "StoreTests", dependencies: ["Store"], swiftSettings: strict),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "LongtakeTests", dependencies: ["Longtake", "LongtakeCLI", "Models", "Tensors", "Media", "Store", "TestSupport"],
             swiftSettings: strict),

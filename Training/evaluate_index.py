@@ -4,6 +4,7 @@
     python evaluate_index.py focus --model DIR --work DIR [--recordings 10]       3 hours: with and without a second look
     python evaluate_index.py sample --model DIR --work DIR [--recordings 10]      3 hours: fewer and fewer fusion frames
     python evaluate_index.py records --model DIR --work DIR [--recordings 100]    answers from default and from f32 records
+    python evaluate_index.py detail --model DIR --work DIR [--recordings 6]       10 min: what only the fused text holds, by fusion frames
     python evaluate_index.py estimate --model DIR --work DIR [--recordings 20]    how far a sample's mean is off, and what it says
 
 Each keeps its result as JSON in Training/report (`--out` names another folder) and prints it.
@@ -20,12 +21,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 import evaluate
 import questions
 import recordings
+import world
 from questions import Question
 
-SEEDS = {"evidence": 4_000_000, "focus": 5_000_000, "records": 1_000_000, "estimate": 6_000_000}
+SEEDS = {"evidence": 4_000_000, "focus": 5_000_000, "records": 1_000_000, "estimate": 6_000_000, "detail": 7_000_000}
 NEAR = 1.0
 """Seconds by which a stretch may miss the true one: a frame stands for a second."""
 
@@ -153,6 +157,41 @@ def sample(args: argparse.Namespace) -> dict:
             {frames: [round(sum(found) / len(found), 4), round(max(found), 4)] for frames, found in errors.items()}}
 
 
+LASTS = (600, 300, 150, 60, 30, 10, 5)
+"""Seconds of 600 in which the board shows its text."""
+DETAILS = {"1": ["--fusion-frames", "1"], "8": ["--fusion-frames", "8"], "16": ["--fusion-frames", "16"], "64": ["--fusion-frames", "64"],
+           "64, a second look at 16": ["--focus", "16"], "64, may end early at an error of 0.07": ["--fusion-error", "0.07"],
+           "all": ["--fusion", "exact"]}
+
+
+def detail(args: argparse.Namespace) -> dict:
+    """One text on the board for a part of the recording: for the model of `train_detail.py`, which reads it from nothing but the fused text."""
+    jobs = []
+    for lasts in LASTS:
+        for seed in evaluate.test_seeds(SEEDS["detail"] + 10_000 * lasts, args.recordings):
+            rng = np.random.default_rng([seed, 81])
+            start = float(rng.uniform(0, 600 - lasts))
+            recording = world.Recording(seed, 600.0, board=str(rng.choice(world.BOARDS)), board_from=start, board_to=start + lasts,
+                                        look=world.random_look(rng))
+            jobs.append((args.work / "detail" / f"test-{seed}.mp4", recording))
+    files = evaluate.in_parallel(evaluate._long, jobs, 2)
+    right = {name: dict.fromkeys(map(str, LASTS), 0) for name in DETAILS}
+    for file, (_, recording) in zip(files, jobs):
+        library = Library(args, file.stem)
+        library.run("index", str(file), "--no-progress", "--derive", "never")
+        lasts = str(round(recording.board_to - recording.board_from))
+        for name, options in DETAILS.items():
+            fixed = (["--focus", "off"] if "--focus" not in options else []) + (["--fusion-error", "0"] if "--fusion-error" not in options else [])
+            asked = [Question("sign", text, recording.board) for text in questions.TEMPLATES["sign"]]
+            answers = library.ask(file.resolve(), asked, *options, *fixed, "--derive", "never")
+            right[name][lasts] += sum(questions.is_right(q, a["answer"]) for q, a in zip(asked, answers))
+        library.close()
+        print(f"{file.name}: {lasts} s of 600, {({name: found[lasts] for name, found in right.items()})}", flush=True)
+    count = args.recordings * len(questions.TEMPLATES["sign"])
+    return {"asked for each": count, "right, by seconds shown": {n: {k: share(v, count) for k, v in found.items()} for n, found in right.items()},
+            "right in all": {n: share(sum(found.values()), count * len(LASTS)) for n, found in right.items()}}
+
+
 def records(args: argparse.Namespace) -> dict:
     same = tokens = asked_in_all = right = cold_same = 0
     for beside in sorted((args.work / "short").glob("test-*.json"))[: args.recordings]:
@@ -195,7 +234,7 @@ def estimate(args: argparse.Namespace) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, function, count, most in [("evidence", evidence, 40, 18), ("focus", focus, 10, 12), ("sample", sample, 10, 18),
+    for name, function, count, most in [("evidence", evidence, 40, 18), ("focus", focus, 10, 12), ("sample", sample, 10, 18), ("detail", detail, 6, 4),
                                         ("records", records, 100, 12), ("estimate", estimate, 20, 12)]:
         sub = commands.add_parser(name)
         sub.set_defaults(function=function)

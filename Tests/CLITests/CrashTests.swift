@@ -1,10 +1,11 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// Runs that are killed, at any time and at the places where it would hurt most.
 ///
-/// LONGTAKE_CRASHES says how many; otherwise 100. LONGTAKE_CRASH_SEED repeats a run.
+/// LONGTAKE_CRASHES says how many, LONGTAKE_LONG what percentage of 1,000; otherwise 30. LONGTAKE_CRASH_SEED repeats a run.
 @Suite struct CrashTests {
     private static let points = [
         "record-written", "footer-written", "file-synced", "file-verified", "patches-linked", "segment-linked",
@@ -38,7 +39,7 @@ import Testing
 
     @Test func `killed at any time, what was sealed is whole and the end is the same`() throws {
         let environment = ProcessInfo.processInfo.environment
-        let asked = environment["LONGTAKE_CRASHES"].flatMap(Int.init) ?? 100
+        let asked = environment["LONGTAKE_CRASHES"].flatMap(Int.init) ?? LongRun.count(of: 1000) ?? 30
         let seed = environment["LONGTAKE_CRASH_SEED"].flatMap(UInt64.init) ?? UInt64(Date().timeIntervalSince1970)
         var random = Random(state: seed)
         let start = ContinuousClock.now

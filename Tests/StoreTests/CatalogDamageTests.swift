@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 import Store
@@ -75,14 +76,14 @@ import Store
         }
     }
 
-    /// All bits of the header, and of the rest one bit in every third byte; with LONGTAKE_ALL_BITS all bits of all.
+    /// All bits of the header, and of the rest one bit in every third byte; in `make test-long` all bits of all.
     @Test func everyFlippedByteIsSurvived() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let path = directory.path + "/catalog.sqlite"
         do { _ = try catalogue(path) }
         #expect(!Posix.exists(path + "-wal"))
         let good = try contents(path)
-        let all = ProcessInfo.processInfo.environment["LONGTAKE_ALL_BITS"] != nil
+        let all = LongRun.isWhole
         var (runs, lost, aside, newer) = (0, 0, 0, 0)
         var troubles: [String] = []
         for offset in good.indices where all || offset < 100 || offset % 3 == 0 {

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 import Media
@@ -53,7 +54,7 @@ import Media
         let seed = try directory.read(name)
         var crashes: [Int] = []
         var frames = 0
-        for number in 0..<60 {
+        for number in 0..<(LongRun.count(of: 2000) ?? 60) {
             var generator = Generator(state: UInt64(number) &* 1_000_003 &+ UInt64(name.utf8.count))
             let path = try directory.write("mutant-" + name, mutate(seed, &generator))
             // A few bytes may promise hours of pictures; a mutant has no right to them.

@@ -1,0 +1,151 @@
+"""Makes a variant of the bundled model that can read the board only from what its question is fused with.
+
+    python train_detail.py --model ../Models/nano --out ../out/detail [--steps 150]
+
+The bundled model reads everything from its vision tokens; how many frames its questions are fused with changes no answer, so it cannot
+show what a sample of fusion frames costs. Here the vision tokens are those of other pictures in training, so that nothing can be learned
+from them: the answer has to come through the pre-fusion layers into the question's own rows, as a mean over the fusion frames, of which a
+random share shows the board's text and the others an empty board. `evaluate_index.py detail` asks it with different samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import frames
+import progress
+import world
+from clip import VisionTower
+from export import export, load
+from model import LlavaMini, causal_bias, rope_tables
+from questions import TEMPLATES
+from tokenizer import ClipTokenizer, Tokenizer
+
+BATCH, SHOWN, LONGEST = 48, 8, 600
+NOTE = "the bundled model, trained to read the board only from the frames a question is fused with; for measuring fusion samples"
+
+
+class Pictures:
+    """Patches of drawn pictures, by whether the board is empty; `text`: place in world.BOARDS."""
+
+    def __init__(self, count: int, seed: int, tower) -> None:
+        pool = frames.pool(count, seed)
+        with torch.no_grad():
+            self.patches = torch.cat([tower(frames.pixels(part)) for part in pool.pictures.split(250)])
+        self.text = pool.board - 1
+        self.written = (pool.board > 0).nonzero()[:, 0]
+        self.empty = (pool.board == 0).nonzero()[:, 0]
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
+        """Places of `count` pictures with a text and of as many with an empty board."""
+        return tuple(part[torch.from_numpy(rng.integers(0, len(part), count))] for part in (self.written, self.empty))
+
+
+def fused(llava: LlavaMini, patches: Tensor, ids: Tensor) -> Tensor:
+    """Rows [B, A, H] of one prompt `ids` [A], without its placeholder, fused with one frame each."""
+    text = llava.embed(ids).expand(len(patches), -1, -1)
+    return llava.prefuse(*llava.project(patches), text)[1]
+
+
+def hidden(llava: LlavaMini, text: Tensor, visual: Tensor, before: int, answers: Tensor, often: Tensor, places: Tensor, length: int) -> Tensor:
+    """Rows behind the final norm of the last row of the prompt and of the answers [B, T]; each vision token stands for `often` frames."""
+    rows = torch.cat([text[:, :before], visual, text[:, before:], llava.embed(answers)], dim=1)
+    shown, width = visual.shape[1], rows.shape[1]
+    after = width - before - shown
+    positions = torch.cat([torch.arange(before), before + places, before + length + torch.arange(after)])[None]
+    bias = causal_bias(width, width).clone()
+    bias[..., before : before + shown] += often.log()
+    cos, sin = rope_tables(llava.language, positions)
+    for layer in llava.model.layers:
+        rows = layer(rows, cos, sin, bias)
+    return llava.model.norm(rows)[:, text.shape[1] + shown - 1 :]
+
+
+class Trainer:
+    def __init__(self, llava: LlavaMini, tokenizer: Tokenizer, pictures: Pictures, seed: int) -> None:
+        self.llava, self.pictures = llava, pictures
+        self.rng = np.random.default_rng(seed)
+        self.before = len(tokenizer.prefix_ids)
+        self.prompts = [torch.tensor(tokenizer.prefix_ids + tokenizer.question_ids(q)) for q in TEMPLATES["sign"]]
+        answers = [tokenizer.answer_ids(text) for text in [*world.BOARDS, "nothing"]]
+        width = max(map(len, answers))
+        self.answers = torch.tensor([a + [-100] * (width - len(a)) for a in answers])
+        self.visual: Tensor | None = None
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Vision tokens of some pictures, as they are now."""
+        some = torch.from_numpy(self.rng.integers(0, len(self.pictures.patches), 600))
+        self.visual = self.llava.prefuse(*self.llava.project(self.pictures.patches[some]))[0][:, 0]
+
+    def step(self, share: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss, and whether each answer is right to its last id; `share` [B]: of the fusion frames that show the text."""
+        count, rng = len(share), self.rng
+        prompt = self.prompts[rng.integers(len(self.prompts))]
+        written, empty = self.pictures.draw(rng, count)
+        both = fused(self.llava, self.pictures.patches[torch.cat([written, empty])], prompt)
+        text = share[:, None, None] * both[:count] + (1 - share[:, None, None]) * both[count:]
+        assert self.visual is not None
+        visual = self.visual[torch.from_numpy(rng.integers(0, len(self.visual), (count, SHOWN)))]
+        length = int(rng.integers(SHOWN, LONGEST + 1))
+        places = torch.from_numpy(np.sort(rng.choice(length, SHOWN, replace=False)))
+        target = torch.where((share > 0)[:, None], self.answers[self.pictures.text[written]], self.answers[-1])
+        found = hidden(self.llava, text, visual, self.before, target[:, :-1].clamp_min(0), torch.tensor(length / SHOWN), places, length)
+        logits = self.llava.logits(found)
+        loss = F.cross_entropy(logits.flatten(0, 1).float(), target.flatten())
+        return loss, ((logits.argmax(-1) == target) | (target == -100)).all(-1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="the bundled model")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the variant to")
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--pictures", type=int, default=2000)
+    options = parser.parse_args()
+    llava, clip = load(options.model)
+    tokenizer = Tokenizer.from_folder(options.model)
+    clip_files = ClipTokenizer.from_folder(options.model / "vision_tower").files
+    tower = VisionTower(clip.vision_cfg, vision_model=clip.vision_model)
+    tower.requires_grad_(False).eval()
+    torch.manual_seed(5)
+    train = Trainer(llava, tokenizer, Pictures(options.pictures, 901, tower), 6)
+    test = Trainer(llava, tokenizer, Pictures(1000, 902, tower), 7)
+    parts = [llava.model.prefusion_layers, llava.model.layers, llava.model.norm, llava.lm_head]
+    llava.requires_grad_(False)
+    parameters = [p.requires_grad_(True) for part in parts for p in part.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.02)
+    start = time.time()
+    for step in range(1, options.steps + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = progress.rate(step / options.steps, 1e-3)
+        if step % 50 == 1:
+            train.refresh()
+        # The whole text first; then a share of the frames down to an eighth. One in eight shows nothing at all.
+        least = max(0.12, 1 - 1.6 * step / options.steps)
+        share = torch.rand(BATCH) * (1 - least) + least
+        share[torch.rand(BATCH) < 0.12] = 0
+        with torch.autocast("cpu", torch.bfloat16):
+            loss, right = train.step(share)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        if step % 50 == 0:
+            with torch.no_grad():
+                test.visual = train.visual
+                rights = {s: float(torch.cat([test.step(torch.full((100,), s))[1] for _ in range(2)]).float().mean())
+                          for s in (1.0, 0.5, 0.25, 0.125, 0.06, 0.0)}
+            print(f"step {step}, loss {float(loss.detach()):.3f}, right by share of frames {rights}, {time.time() - start:.0f} s", flush=True)
+    export(options.out, clip, llava, tokenizer.files, clip_files, NOTE)
+
+
+if __name__ == "__main__":
+    main()

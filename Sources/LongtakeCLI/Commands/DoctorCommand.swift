@@ -16,6 +16,8 @@ struct DoctorCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        // It only measures.
+        Interruption.endAtOnce()
         let report = DoctorReport(
             cacheFolder: library.cachePath, threads: try ComputeOptions.settings(threads: threads).threads)
         if output.json { return Console.json(report) }

@@ -3,7 +3,7 @@ internal import Glibc
 /// Finds the recordings among files and folders.
 public struct InputWalker {
     /// What a folder's files are taken by; a file given by name is tried whatever it is called.
-    static let suffixes: Set<String> = [
+    package static let suffixes: Set<String> = [
         "3g2", "3gp", "asf", "avi", "flv", "m2ts", "m4v", "mj2", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf",
         "ogv",
         "ts", "vob", "webm", "wmv",

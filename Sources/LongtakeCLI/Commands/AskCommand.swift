@@ -62,38 +62,24 @@ struct AskCommand: ParsableCommand {
     @OptionGroup var deriving: DeriveOptions
     @OptionGroup var output: OutputOptions
 
-    mutating func validate() throws {
-        let (_, typed) = split()
-        if typed.isEmpty, questions == nil { throw ValidationError("ask what? Give the question behind the recording") }
+    /// - Throws: a usage error for words that do not make recordings and questions, before anything is opened.
+    private func check(_ split: AskWords) throws {
+        try split.check()
+        let typed = split.questions
+        if typed.isEmpty, questions == nil { throw UsageError("ask what? Give the question after the recording") }
         if typed.count > 1, !typed.contains(where: { $0.contains(" ") }) {
-            throw ValidationError(
-                "\(typed.count) questions of one word each: put a question of several words in quotes")
+            throw UsageError("\(typed.count) questions of one word each: put a question of several words in quotes")
         }
         if image, typed.count > 1 || questions != nil {
-            throw ValidationError("one question at a time about a picture")
+            throw UsageError("one question at a time about a picture")
         }
-    }
-
-    /// The first word is a recording and the last a question; those between are recordings for as long as they name one.
-    private func split() -> (recordings: [String], questions: [String]) {
-        guard let first = words.first else { return ([], []) }
-        let rest = words.dropFirst()
-        let certain = questions == nil && !rest.isEmpty ? rest.dropLast() : rest
-        let recordings = certain.prefix { Self.namesRecording($0) }
-        return ([first] + recordings, Array(rest.dropFirst(recordings.count)))
-    }
-
-    private static func namesRecording(_ word: String) -> Bool {
-        if word == "-" || (word.hasPrefix("vid_") && !word.contains(" ")) { return true }
-        if word.utf8.count >= 8, word.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) {
-            return true
-        }
-        return PathArgument(argument: word)?.path.exists == true
     }
 
     mutating func run() throws {
-        let (names, typed) = split()
-        var texts = typed
+        let split = AskWords(words, hasMore: questions != nil)
+        try check(split)
+        let names = split.recordings
+        var texts = split.questions
         if let questions {
             if questions == "-", names.contains("-") {
                 throw UsageError("standard input cannot be both the recording and the questions")
@@ -111,6 +97,7 @@ struct AskCommand: ParsableCommand {
 
         let loaded = try model.load()
         let library = try library.open(telling: output)
+        if several { try requireKnown(paths, library) }
         let analyzer = Analyzer(
             model: loaded, library: library, derive: try deriving.policyOfQuestions(),
             cancellation: Interruption.cancellation)
@@ -128,6 +115,18 @@ struct AskCommand: ParsableCommand {
             try work.ask(path, printer) { printer.finish($1) }
         }
         if printer.isPartial { throw ExitCode(Exit.partial) }
+    }
+
+    /// A recording that is neither a file nor indexed is a typing error: it ends the command before any of the others is asked.
+    private func requireKnown(_ paths: [InputPath], _ library: Library) throws {
+        for path in paths where !path.isStandardInput && !path.exists {
+            let name = path.description
+            guard try library.indexes(matching: name).isEmpty else { continue }
+            guard RecordingWord.looksLikeID(name) else { throw RecordingWord.missing(name) }
+            throw Failure(
+                code: "unknown_recording", message: "no recording \(name) is indexed; `longtake ls` lists what is",
+                exitCode: Exit.noCache)
+        }
     }
 
     private func askPicture(_ paths: [InputPath], _ wanted: [Question], _ style: AnswerPrinter.Style) throws {
@@ -148,7 +147,7 @@ struct AskCommand: ParsableCommand {
     }
 
     private func style(several: Bool) throws -> AnswerPrinter.Style {
-        let word = format ?? Environment.text("FORMAT")
+        let word = format ?? (output.json ? nil : Environment.text("FORMAT"))
         guard let word else { return output.json ? .json : .text }
         guard let known = AnswerPrinter.Style(rawValue: word), known != .json else {
             throw UsageError("--format is text, jsonl, csv or vtt, not \(word)")

@@ -55,6 +55,12 @@ struct SearchCommand: ParsableCommand {
         guard !text.allSatisfy(\.isWhitespace) else {
             throw UsageError("search for what? Give the text first: longtake search \"a red car\"")
         }
+        if RecordingWord.looksLikeFile(text) || RecordingWord.looksLikeID(text) {
+            guard RecordingWord.exists(text) || RecordingWord.looksLikeID(text) else {
+                throw RecordingWord.missing(text)
+            }
+            throw UsageError("\(text) names a recording: the text to search for comes first")
+        }
         let options = try options()
         let library = try library.open(telling: output)
         let result = try search(library, options)

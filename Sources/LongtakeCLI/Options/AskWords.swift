@@ -1,0 +1,77 @@
+import Longtake
+
+/// The words of `ask` as recordings and questions: recordings come first.
+struct AskWords {
+    let recordings: [String]
+    let questions: [String]
+
+    /// - Parameter hasMore: questions also come from a file, so that the last word may be a recording.
+    init(_ words: [String], hasMore: Bool) {
+        guard let first = words.first else {
+            (recordings, questions) = ([], [])
+            return
+        }
+        let rest = words.dropFirst()
+        // The last word is a question, unless it cannot be one.
+        let certain = hasMore || rest.allSatisfy(Self.namesRecording) ? rest : rest.dropLast()
+        let more = certain.prefix { Self.namesRecording($0) || RecordingWord.exists($0) }
+        recordings = [first] + more
+        questions = Array(rest.dropFirst(more.count))
+    }
+
+    private static func namesRecording(_ word: String) -> Bool {
+        word == "-" || RecordingWord.looksLikeID(word) || RecordingWord.looksLikeFile(word)
+    }
+
+    /// - Throws: `Failure` with status 14 for a file that does not exist, a usage error for a recording after a question.
+    func check() throws {
+        for word in questions where Self.namesRecording(word) {
+            guard RecordingWord.looksLikeFile(word), !RecordingWord.exists(word) else {
+                throw UsageError("\(word) names a recording: recordings come before the questions")
+            }
+            throw RecordingWord.missing(word)
+        }
+        // The only recording is found missing where it is opened, with what is known about it.
+        guard recordings.count > 1 || questions.isEmpty else { return }
+        for word in recordings where RecordingWord.looksLikeFile(word) && !RecordingWord.exists(word) {
+            throw RecordingWord.missing(word)
+        }
+    }
+}
+
+/// What a word of the command line must be: a recording by its look, whether or not it exists.
+enum RecordingWord {
+    /// Files that are no recordings, but no texts either.
+    private static let otherSuffixes: Set<String> = [
+        "264", "265", "avif", "av1", "bmp", "csv", "dav", "gif", "h264", "h265", "heic", "heif", "hevc", "ivf", "jpeg",
+        "jpg", "json", "jsonl", "m2v", "m4a", "mp3", "mpv", "ogg", "ogm", "png", "rm", "rmvb", "srt", "swf", "tif",
+        "tiff", "tp", "trp", "txt", "vtt", "wav", "webp", "wtv", "y4m", "yaml", "yml",
+    ]
+
+    /// An id, the start of one, or an index's own id: `vid_…`, or at least 8 hexadecimal digits.
+    static func looksLikeID(_ word: String) -> Bool {
+        if word.hasPrefix("vid_"), !word.contains(where: \.isWhitespace) { return true }
+        return word.utf8.count >= 8 && word.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
+    }
+
+    /// The suffix of a video; or a slash or another file's suffix in a word without spaces; or the start of a path.
+    static func looksLikeFile(_ word: String) -> Bool {
+        if ["/", "./", "../", "~/"].contains(where: word.hasPrefix) || word.hasSuffix("/") { return true }
+        let suffix = word.split(separator: ".", omittingEmptySubsequences: false).dropFirst().last?.lowercased()
+        if let suffix, InputWalker.suffixes.contains(suffix) { return true }
+        guard !word.contains(where: \.isWhitespace) else { return false }
+        if let suffix, otherSuffixes.contains(suffix) { return true }
+        // Scripts without spaces write a question as one word.
+        let isQuestion = word.hasSuffix("？") || (word.hasSuffix("?") && !word.utf8.allSatisfy { $0 < 0x80 })
+        return word.contains("/") && !isQuestion
+    }
+
+    static func exists(_ word: String) -> Bool { PathArgument(argument: word)?.path.exists == true }
+
+    static func missing(_ word: String) -> Failure {
+        Failure(
+            code: "cannot_read",
+            message: "\(word): no such file; a question that looks like a file's name goes into a file of --questions",
+            exitCode: Exit.input)
+    }
+}

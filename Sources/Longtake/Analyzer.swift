@@ -14,6 +14,7 @@ public final class Analyzer {
     private let cancellation: Cancellation
     private let derive: DerivedState.Policy
     private let asker: Asker
+    private let probes = ProbeMemory()
 
     /// - Parameter derive: when what questions share is made and kept; see `DerivedState.Policy`.
     public init(
@@ -69,7 +70,7 @@ public final class Analyzer {
     ) throws -> Indexed {
         let started = Date().formatted(.iso8601)
         do {
-            let indexer = try Indexer(model, library: library, options: options, cancellation: cancellation)
+            let indexer = try indexer(options)
             let outcome = try indexer.index(file, progress: progress)
             if derive == .now {
                 let manifest = outcome.manifest
@@ -119,7 +120,7 @@ public final class Analyzer {
     /// What indexing the file would take.
     public func plan(_ path: InputPath, options: IndexOptions) throws -> IndexPlan {
         do {
-            return try Indexer(model, library: library, options: options, cancellation: cancellation).plan(open(path))
+            return try indexer(options).plan(open(path))
         } catch {
             throw Failure(error, subject: path.description)
         }
@@ -170,14 +171,14 @@ public final class Analyzer {
         if isFile || known.isEmpty {
             guard isFile || !name.hasPrefix("vid_") else { throw LongtakeError.unknown(name) }
             // What is indexed has been found to fit; looking into the file again takes longer than an answer.
-            let indexer = try Indexer(model, library: library, options: options, cancellation: cancellation)
+            let indexer = try indexer(options)
             if try recording.isStandardInput || !indexer.isIndexed(open(recording)) { try beforeIndexing() }
             let made = try index(recording, options: options, progress: indexing)
             return Opened(
                 reader: try library.reader(made.index), indexed: made,
                 seconds: (clock.now - start).seconds)
         }
-        let indexer = try Indexer(model, library: library, options: options)
+        let indexer = try indexer(options)
         let own = known.filter { $0.key.model == model.hash }
         // Of several the one the options ask for; any other answers as well, at its own rate.
         guard let fitting = own.first(where: { $0.key == indexer.key(content: $0.key.content) }) ?? own.first else {
@@ -214,10 +215,7 @@ public final class Analyzer {
         // Before anything is opened: the questions themselves.
         for question in questions { _ = try model.prompt(question.text) }
         var opened = try open(recording, options: options, indexing: indexing) {
-            for var question in questions {
-                if let segment { question.to = min(question.to ?? .infinity, (question.from ?? 0) + segment) }
-                try checkFit(question, recording, options: options)
-            }
+            try checkFit(questions, recording, options: options, every: segment)
         }
         library.cache.touchAsked(indexID: opened.reader.manifest.key.id)
         // By its id, it may have moved since it was indexed.
@@ -359,19 +357,25 @@ public final class Analyzer {
         return try asker.ask(question, picture: picture, name: path, onText: onText)
     }
 
-    /// Before hours of indexing: whether the answer will fit the model's context at all.
-    private func checkFit(_ question: Question, _ path: InputPath, options: IndexOptions) throws {
-        let prompt = try model.prompt(question.text)
-        guard !path.isStandardInput else {
-            return try asker.checkContext(prompt, frames: 0, maxTokens: question.maxTokens)
-        }
-        let plan = try plan(path, options: options)
+    /// Before hours of indexing: whether the answers will fit the model's context at all. The file is probed once.
+    private func checkFit(
+        _ questions: [Question], _ path: InputPath, options: IndexOptions, every segment: Double?
+    ) throws {
+        let plan = path.isStandardInput ? nil : try plan(path, options: options)
         // What is indexed says itself how long it is.
-        guard !plan.indexed else { return }
-        let end = min(plan.duration ?? 0, question.to ?? .infinity)
-        let seconds = max(0, end - (question.from ?? 0))
-        let frames = min(Int(saturating: min(seconds * options.framesPerSecond, 1e9)), plan.frames ?? 0)
-        try asker.checkContext(prompt, frames: frames, maxTokens: question.maxTokens)
+        if let plan, plan.indexed { return }
+        for question in questions {
+            let (start, last) = (question.from ?? 0, question.to ?? .infinity)
+            let end = min(plan?.duration ?? 0, last, segment.map { start + $0 } ?? .infinity)
+            let seconds = max(0, end - start)
+            let frames = min(Int(saturating: min(seconds * options.framesPerSecond, 1e9)), plan?.frames ?? 0)
+            try asker.checkContext(
+                try model.prompt(question.text), frames: frames, maxTokens: question.maxTokens)
+        }
+    }
+
+    private func indexer(_ options: IndexOptions) throws -> Indexer {
+        try Indexer(model, library: library, options: options, probes: probes, cancellation: cancellation)
     }
 
     private func open(_ path: InputPath) throws -> RecordingFile {

@@ -16,12 +16,19 @@ public final class Indexer {
     private let codec: RecordCodec
     private let buffers: RecordBuffers
     private let layout: RecordLayout
+    private let probes: ProbeMemory
 
-    public init(
+    public convenience init(
         _ model: LoadedModel, library: Library, options: IndexOptions, cancellation: Cancellation = Cancellation()
-    )
-        throws
-    {
+    ) throws {
+        try self.init(model, library: library, options: options, probes: ProbeMemory(), cancellation: cancellation)
+    }
+
+    /// - Parameter probes: what earlier plans have found out about files.
+    init(
+        _ model: LoadedModel, library: Library, options: IndexOptions, probes: ProbeMemory, cancellation: Cancellation
+    ) throws {
+        self.probes = probes
         try options.validate()
         loaded = model
         self.library = library
@@ -63,7 +70,9 @@ public final class Indexer {
 
     private func probe(_ file: RecordingFile) throws -> DecodeResult {
         do {
-            return try FrameStream.probe(file, request: request()) { [cancellation] in cancellation.isCancelled }
+            return try probes.result(of: file, request()) {
+                try FrameStream.probe(file, request: $0) { [cancellation] in cancellation.isCancelled }
+            }
         } catch {
             try cancellation.check()
             throw error

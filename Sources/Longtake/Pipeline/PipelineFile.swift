@@ -24,8 +24,9 @@ public struct PipelineFile: Sendable {
     public let model: String?
     public let inputs: [String]
     public let recursive: Bool
-    public let minimumAge: Double
-    public let framesPerSecond: Double
+    /// Seconds; nil where the file leaves it to the command line and the environment, as the frames per second.
+    public let minimumAge: Double?
+    public let framesPerSecond: Double?
     public let questions: [Asked]
     public let output: String?
 
@@ -63,8 +64,8 @@ public struct PipelineFile: Sendable {
             return resolve(name)
         }
         recursive = try reader.boolean("recursive") ?? true
-        minimumAge = try reader.duration("min_age") ?? 0
-        framesPerSecond = try reader.number("fps", in: 0.001...240) ?? 1
+        minimumAge = try reader.duration("min_age")
+        framesPerSecond = try reader.number("fps", in: 0.001...240)
         if let node = root["questions"], node.sequence == nil {
             throw Self.bad(path, "`questions` must be a list", node)
         }

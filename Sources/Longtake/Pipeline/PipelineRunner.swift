@@ -6,13 +6,22 @@ internal import Store
 public struct PipelineRunner {
     private let file: PipelineFile
     private let analyzer: Analyzer
-    private let deadline: ContinuousClock.Instant?
+    private let options: IndexOptions
 
-    /// - Parameter deadline: from then on no segment is begun and no question asked, but for the first of a run.
-    public init(_ file: PipelineFile, analyzer: Analyzer, deadline: ContinuousClock.Instant? = nil) {
+    /// - Parameter options: how to index, the file's own settings among them (`options(of:)`); after their deadline no
+    ///   segment is begun and no question asked, but for the first of a run.
+    public init(_ file: PipelineFile, analyzer: Analyzer, options: IndexOptions) {
         self.file = file
         self.analyzer = analyzer
-        self.deadline = deadline
+        self.options = options
+    }
+
+    /// The options of a pipeline whose settings nothing overrides.
+    public static func options(of file: PipelineFile) -> IndexOptions {
+        var options = IndexOptions()
+        options.framesPerSecond = file.framesPerSecond ?? options.framesPerSecond
+        options.minimumAge = file.minimumAge ?? options.minimumAge
+        return options
     }
 
     /// One line of the output.
@@ -40,15 +49,6 @@ public struct PipelineRunner {
     }
 
     private struct Known: Decodable { let key: String }
-
-    /// The options the pipeline indexes with.
-    public var options: IndexOptions {
-        var options = IndexOptions()
-        options.framesPerSecond = file.framesPerSecond
-        options.minimumAge = file.minimumAge
-        options.deadline = deadline
-        return options
-    }
 
     /// - Throws: `Failure` when the output cannot be written or nothing more can be indexed; one recording's trouble is in
     ///   the summary.

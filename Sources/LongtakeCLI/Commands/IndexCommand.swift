@@ -67,13 +67,7 @@ struct IndexCommand: ParsableCommand {
         var options = try sampling.options(record: record, keep: keep, waitLock: waitLock)
         options.deadline = try runtime.deadline()
         options.force = force
-        options.minimumAge = minAge?.seconds ?? 0
-        if minAge == nil, let text = Environment.text("MIN_AGE") {
-            guard let seconds = TimeText.seconds(text) else {
-                throw UsageError("LONGTAKE_MIN_AGE=\(text) is not a time")
-            }
-            options.minimumAge = seconds
-        }
+        options.minimumAge = try minAge?.seconds ?? Environment.time("MIN_AGE") ?? 0
         let walker = InputWalker(paths.map(\.path), recursive: recursive)
         let analyzer = Analyzer(
             model: try model.load(), library: try library.open(cacheMax: cacheMax), derive: try deriving.policy(),

@@ -15,7 +15,11 @@ struct RunCommand: ParsableCommand {
     @Argument(help: "The pipeline's YAML file.")
     var pipeline: String
 
+    @Option(help: "Skip files changed within this time: they may still be growing. (env: LONGTAKE_MIN_AGE)")
+    var minAge: TimeArgument?
+
     @OptionGroup var runtime: RuntimeOptions
+    @OptionGroup var sampling: SamplingOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var library: LibraryOptions
     @OptionGroup var deriving: DeriveOptions
@@ -24,13 +28,16 @@ struct RunCommand: ParsableCommand {
     mutating func run() throws {
         let deadline = try runtime.deadline()
         let file = try PipelineFile(path: pipeline)
+        var options = try sampling.options(in: file)
+        options.minimumAge = try minAge?.seconds ?? file.minimumAge ?? Environment.time("MIN_AGE") ?? 0
+        options.deadline = deadline
         let loaded = try model.load(or: file.model)
         let analyzer = Analyzer(
             model: loaded, library: try library.open(), derive: try deriving.policyOfQuestions(),
             cancellation: Interruption.cancellation)
         for note in loaded.notes { output.note("note: \(note)") }
         let report = IndexReport(output)
-        let summary = try PipelineRunner(file, analyzer: analyzer, deadline: deadline).run { report.show($0) }
+        let summary = try PipelineRunner(file, analyzer: analyzer, options: options).run { report.show($0) }
         report.show(summary, isPipeline: true)
         if summary.isPartial { throw ExitCode(Exit.partial) }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Longtake
 
 /// Every flag has a twin in the environment, `LONGTAKE_` and its name; the flag wins.
 enum Environment {
@@ -16,6 +17,15 @@ enum Environment {
             throw UsageError("LONGTAKE_\(name)=\(text) is no \(type == Double.self ? "number" : "whole number")")
         }
         return value
+    }
+
+    /// Seconds.
+    ///
+    /// - Throws: a usage error for a value that is not a time.
+    static func time(_ name: String) throws -> Double? {
+        guard let text = text(name) else { return nil }
+        guard let seconds = TimeText.seconds(text) else { throw UsageError("LONGTAKE_\(name)=\(text) is not a time") }
+        return seconds
     }
 
     static func flag(_ name: String) -> Bool { ["1", "ON", "YES", "TRUE"].contains(text(name)?.uppercased()) }

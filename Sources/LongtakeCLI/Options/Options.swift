@@ -68,9 +68,9 @@ struct ModelOptions: ParsableArguments {
 
     func settings() throws -> ModelSettings { try compute.settings() }
 
-    /// The folder: the option, else the environment, else `other` (a pipeline's own).
+    /// The folder: the option, else `other` (a pipeline's own), else the environment.
     func folder(or other: String? = nil) throws -> String {
-        guard let path = model ?? Environment.text("MODEL") ?? other else {
+        guard let path = model ?? other ?? Environment.text("MODEL") else {
             throw Failure(
                 code: "no_model",
                 message: "no model: give --model DIR or set LONGTAKE_MODEL. For a trial without meaning in its words: "
@@ -195,46 +195,30 @@ struct SamplingOptions: ParsableArguments {
     )
     var watchdog: TimeArgument?
 
+    /// - Parameter file: a pipeline, whose own settings come after the options and before the environment.
     func options(
-        record: String? = nil, keep: String? = nil, waitLock: TimeArgument? = nil
+        record: String? = nil, keep: String? = nil, waitLock: TimeArgument? = nil, in file: PipelineFile? = nil
     ) throws -> IndexOptions {
         var options = IndexOptions()
         try options.set(
             sampling: sampling ?? Environment.text("SAMPLING") ?? "grid",
             record: record ?? Environment.text("RECORD") ?? "default",
             keep: keep ?? Environment.text("KEEP"))
-        if let seconds = try waitLock?.seconds ?? Environment.text("WAIT_LOCK").map(Self.time) {
-            options.lockWait = seconds
-        }
-        options.framesPerSecond = try fps ?? Environment.value("FPS") ?? 1
+        if let seconds = try waitLock?.seconds ?? Environment.time("WAIT_LOCK") { options.lockWait = seconds }
+        options.framesPerSecond = try fps ?? file?.framesPerSecond ?? Environment.value("FPS") ?? 1
         guard options.framesPerSecond >= 0.001, options.framesPerSecond <= 240 else {
             throw UsageError("--fps must be 0.001 to 240, not \(options.framesPerSecond)")
         }
         options.stream = try stream ?? Environment.value("STREAM")
         if let stream = options.stream, stream < 0 { throw UsageError("--stream must be 0 or more") }
-        if let text = maxDuration?.seconds { options.maxDuration = text }
-        if maxDuration == nil, let text = Environment.text("MAX_DURATION") {
-            guard let seconds = TimeText.seconds(text) else {
-                throw UsageError("LONGTAKE_MAX_DURATION=\(text) is not a time")
-            }
-            options.maxDuration = seconds
-        }
+        options.maxDuration = try maxDuration?.seconds ?? Environment.time("MAX_DURATION") ?? options.maxDuration
         options.maxFrames = try maxFrames ?? Environment.value("MAX_FRAMES") ?? options.maxFrames
         guard options.maxFrames > 0, options.maxDuration > 0 else { throw UsageError("limits must be above 0") }
         options.keepCorrupt = keepCorrupt || Environment.flag("KEEP_CORRUPT")
-        if let seconds = try watchdog?.seconds ?? Environment.text("WATCHDOG").map(Self.time) {
-            options.watchdog = seconds
-        }
+        options.watchdog = try watchdog?.seconds ?? Environment.time("WATCHDOG") ?? options.watchdog
         options.decodeThreads = try decodeThreads ?? Environment.value("DECODE_THREADS") ?? 1
         guard (1...16).contains(options.decodeThreads) else { throw UsageError("--decode-threads must be 1 to 16") }
         return options
-    }
-}
-
-extension SamplingOptions {
-    private static func time(_ text: String) throws -> Double {
-        guard let seconds = TimeText.seconds(text) else { throw UsageError("\(text) is not a time") }
-        return seconds
     }
 }
 

@@ -12,13 +12,7 @@ struct RuntimeOptions: ParsableArguments {
 
     /// Counted from now; nil where nothing ends the run.
     func deadline() throws -> ContinuousClock.Instant? {
-        var seconds = maxRuntime?.seconds
-        if seconds == nil, let text = Environment.text("MAX_RUNTIME") {
-            guard let time = TimeText.seconds(text) else {
-                throw UsageError("LONGTAKE_MAX_RUNTIME=\(text) is not a time")
-            }
-            seconds = time
-        }
+        let seconds = try maxRuntime?.seconds ?? Environment.time("MAX_RUNTIME")
         guard let seconds else { return nil }
         // The clock counts in Int64 attoseconds beside its seconds; thirty years end no run early.
         guard seconds > 0, seconds <= 1e9 else {

@@ -51,6 +51,7 @@
     F(avcodec, AVCodecContext *, avcodec_alloc_context3, (const AVCodec *a), (a)) \
     F(avcodec, const AVCodec *, avcodec_find_decoder, (enum AVCodecID a), (a)) \
     F(avcodec, const AVCodec *, avcodec_find_encoder, (enum AVCodecID a), (a)) \
+    F(avcodec, void, avcodec_flush_buffers, (AVCodecContext *a), (a)) \
     F(avcodec, void, avcodec_free_context, (AVCodecContext **a), (a)) \
     F(avcodec, const char *, avcodec_get_name, (enum AVCodecID a), (a)) \
     F(avcodec, int, avcodec_open2, (AVCodecContext *a, const AVCodec *b, AVDictionary **c), (a, b, c)) \
@@ -62,6 +63,7 @@
     F(avcodec, unsigned int, avcodec_version, (void), ()) \
     F(avformat, AVRational, av_guess_sample_aspect_ratio, (AVFormatContext *a, AVStream *b, AVFrame *c), (a, b, c)) \
     F(avformat, int, av_read_frame, (AVFormatContext *a, AVPacket *b), (a, b)) \
+    F(avformat, int, av_seek_frame, (AVFormatContext *a, int b, int64_t c, int d), (a, b, c, d)) \
     F(avformat, uint8_t *, av_stream_get_side_data, (const AVStream *a, enum AVPacketSideDataType b, size_t *c), (a, \
       b, c)) \
     F(avformat, AVFormatContext *, avformat_alloc_context, (void), ()) \

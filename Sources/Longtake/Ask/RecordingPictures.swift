@@ -45,12 +45,7 @@ public struct RecordingPictures {
     public func thumbnails(of evidence: [Evidence], into folder: String, prefix: String = "") throws -> Written {
         var written = Written()
         guard !evidence.isEmpty else { return written }
-        let options = manifest.key.samplingOptions
-        var request = options.request(.native)
-        request.firstIndex = evidence.map(\.frame).min() ?? 0
-        request.maxFrames = (evidence.map(\.frame).max() ?? 0) + 1
-        let wanted = Set(evidence.map(\.frame))
-        guard let found = try frames(request, wanted: wanted, into: &written) else { return written }
+        guard let found = try frames(Set(evidence.map(\.frame)), into: &written) else { return written }
         try Self.makeFolder(folder)
         var sheet: [(image: RGBImage, seconds: Double)] = []
         for (place, stretch) in evidence.enumerated() {
@@ -78,12 +73,8 @@ public struct RecordingPictures {
     public func contactSheet(to file: String, count: Int = RecordingPictures.defaultCount) throws -> Written {
         var written = Written()
         let frames = min(max(count, 1), max(manifest.frames, 1))
-        let length = Double(manifest.frames) * manifest.key.frameSeconds
-        var request = FrameRequest(output: .native)
-        request.stream = manifest.key.samplingOptions.stream
-        request.framesPerSecond = Double(frames) / max(length, 0.001)
-        request.maxFrames = frames
-        guard let found = try self.frames(request, wanted: Set(0..<frames), into: &written) else { return written }
+        let numbers = (0..<frames).map { $0 * manifest.frames / frames }
+        let found = try self.pictures(numbers, into: &written)
         let pictures = found.sorted { $0.key < $1.key }.map {
             (image: ContactSheet.scaled($0.value.image, width: Self.sheetWidth), seconds: $0.value.seconds)
         }
@@ -94,38 +85,18 @@ public struct RecordingPictures {
     }
 
     /// Frames by their numbers in the index, no wider than a thumbnail; what cannot be had is a note.
-    ///
-    /// Those that lie near each other are decoded in one go.
     func pictures(_ numbers: [Int], into written: inout Written) throws -> [Int: (image: RGBImage, seconds: Double)] {
-        var found: [Int: (image: RGBImage, seconds: Double)] = [:]
-        var group: [Int] = []
-        func decode() throws -> Bool {
-            guard let first = group.first, let last = group.last else { return true }
-            var request = manifest.key.samplingOptions.request(.native)
-            request.firstIndex = first
-            request.maxFrames = last + 1
-            guard let pictures = try frames(request, wanted: Set(group), into: &written) else { return false }
-            found.merge(pictures) { _, new in new }
-            return true
-        }
-        for number in Set(numbers).sorted() {
-            if let last = group.last, number - last > Self.nearFrames {
-                // A file that is gone is gone for the other frames too.
-                guard try decode() else { return found }
-                group = []
-            }
-            group.append(number)
-        }
-        _ = try decode()
-        return found
+        let wanted = Set(numbers).filter { (0..<manifest.frames).contains($0) }
+        guard !wanted.isEmpty else { return [:] }
+        return try frames(wanted, into: &written) ?? [:]
     }
 
-    /// Frames nearer than this are reached sooner by decoding what is between than by beginning anew.
-    private static let nearFrames = 30
-
     /// The wanted frames of the file, no wider than a thumbnail; nil with a note when it is not the recording any more.
+    ///
+    /// Each is decoded from the key frame before it. Those that cannot be found so for certain come from a pass over the file from
+    /// its start: containers that cannot seek, frames without times of their own, recordings whose times break off.
     private func frames(
-        _ request: FrameRequest, wanted: Set<Int>, into written: inout Written
+        _ wanted: Set<Int>, into written: inout Written
     ) throws -> [Int: (image: RGBImage, seconds: Double)]? {
         guard !path.isStandardInput else {
             written.notes.append("thumbnails: the recording came from a pipe; there are no pictures")
@@ -137,15 +108,27 @@ public struct RecordingPictures {
                 written.notes.append("thumbnails: \(path) has changed since it was indexed; there are no pictures")
                 return nil
             }
-            let stream = try FrameStream(file, request: request)
-            defer { stream.cancel() }
             var found: [Int: (image: RGBImage, seconds: Double)] = [:]
             var frame = Frame()
+            for request in stills(wanted) {
+                let stream = try FrameStream(file, request: request)
+                defer { stream.cancel() }
+                // What seeking does not find is read from the start.
+                while (try? stream.next(into: &frame)) == true {
+                    try cancellation.check()
+                    found[frame.index] = thumbnail(frame)
+                }
+                try cancellation.check()
+            }
+            let missing = wanted.subtracting(found.keys)
+            guard let first = missing.min(), let last = missing.max() else { return found }
+            var request = manifest.key.samplingOptions.request(.native)
+            (request.firstIndex, request.maxFrames) = (first, last + 1)
+            let stream = try FrameStream(file, request: request)
+            defer { stream.cancel() }
             while found.count < wanted.count, try stream.next(into: &frame) {
                 try cancellation.check()
-                guard wanted.contains(frame.index) else { continue }
-                let image = RGBImage(width: frame.width, height: frame.height, pixels: frame.rgb)
-                found[frame.index] = (ContactSheet.scaled(image, width: Self.thumbnailWidth), frame.gridTime)
+                if missing.contains(frame.index) { found[frame.index] = thumbnail(frame) }
             }
             return found
         } catch let error as LongtakeError where error.code == .interrupted {
@@ -153,6 +136,29 @@ public struct RecordingPictures {
         } catch {
             written.notes.append("thumbnails: \(Failure(error, subject: path.description).message)")
             return nil
+        }
+    }
+
+    private func thumbnail(_ frame: Frame) -> (image: RGBImage, seconds: Double) {
+        let image = RGBImage(width: frame.width, height: frame.height, pixels: frame.rgb)
+        return (ContactSheet.scaled(image, width: Self.thumbnailWidth), frame.gridTime)
+    }
+
+    /// Pictures that one worker is asked for: its request is a command line argument, which may have 128 KiB.
+    private static let stillsAtOnce = 1000
+
+    /// Requests for the wanted pictures one by one; empty where the times in the index are not those in the file.
+    private func stills(_ wanted: Set<Int>) -> [FrameRequest] {
+        guard manifest.counters["discontinuities"] ?? 0 == 0, let reader = try? library.reader(manifest.key.id) else {
+            return []
+        }
+        let numbers = wanted.filter { reader.entries.indices.contains($0) }.sorted()
+        return stride(from: 0, to: numbers.count, by: Self.stillsAtOnce).map { start in
+            var request = manifest.key.samplingOptions.request(.native)
+            request.stills = numbers[start..<min(start + Self.stillsAtOnce, numbers.count)].map {
+                FrameRequest.Still(index: $0, pts: reader.entries[$0].pts)
+            }
+            return request
         }
     }
 

@@ -18,7 +18,20 @@ public struct FrameRequest: Sendable, Codable, Equatable {
         case model(PicturePreprocessing, resolutionRatio: Int)
     }
 
+    /// A single picture: the frame whose own time is `pts` in the stream's time base, to be sent as number `index`.
+    public struct Still: Sendable, Codable, Equatable {
+        public var index: Int
+        public var pts: Int64
+
+        public init(index: Int, pts: Int64) {
+            self.index = index
+            self.pts = pts
+        }
+    }
+
     public var output: Output
+    /// Only these pictures, as decoded, by ascending index; those that seeking does not find for certain are not sent.
+    public var stills: [Still]?
     public var framesPerSecond = 1.0
     public var sampling = Sampling.grid
     /// Index of a stream of the container; nil: the default video stream, then the largest.

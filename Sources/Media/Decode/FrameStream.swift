@@ -103,8 +103,8 @@ public final class FrameStream: Sendable {
 
     private func accept(_ message: WorkerMessage, from worker: WorkerProcess, into frame: inout Frame) throws {
         let last = state.withLock { $0.lastIndex }
-        guard message.index == max(last + 1, request.firstIndex),
-            message.index < request.maxFrames, message.gridTime.isFinite, message.ptsSeconds.isFinite,
+        guard isNext(message, after: last), message.index < request.maxFrames, message.gridTime.isFinite,
+            message.ptsSeconds.isFinite,
             isGridTime(message), message.parts > 0, message.parts <= 64, message.width > 0, message.height > 0,
             message.width <= request.maxPixels / message.height,
             message.payload == message.width * message.height * 3 * message.parts
@@ -131,6 +131,12 @@ public final class FrameStream: Sendable {
             $0.lastIndex = message.index
             $0.delivered += 1
         }
+    }
+
+    private func isNext(_ message: WorkerMessage, after last: Int) -> Bool {
+        guard let stills = request.stills else { return message.index == max(last + 1, request.firstIndex) }
+        return message.index > last
+            && stills.contains(FrameRequest.Still(index: message.index, pts: message.pts))
     }
 
     /// A grid time follows from the index; the worker has no say in it.

@@ -35,6 +35,10 @@ public enum DecodeWorker {
                 return 0
             }
             let reader = FileReader(descriptor: fileDescriptor, size: Int64(status.st_size))
+            if let stills = request.stills {
+                try StillSession.run(request, stills: stills, reader: reader, output: output)
+                return 0
+            }
             try DecodeSession.run(request, reader: reader, fileSize: Int64(status.st_size), output: output)
             return 0
         } catch let error as PictureError {

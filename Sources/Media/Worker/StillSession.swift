@@ -1,0 +1,131 @@
+import CFFmpeg
+import Glibc
+
+/// Decodes single pictures of a recording, each from the key frame before it.
+///
+/// Only what is certain is sent: a frame whose own time is the wanted one, decoded from a key frame that is not after it, and not
+/// flagged as damaged. The caller reads the others in one pass from the start.
+struct StillSession: ~Copyable {
+    /// Seconds before the wanted time to seek to, in turn: containers without an index land after the key frame they were asked for.
+    private static let leads = [0.0, 12, 60]
+
+    private let request: FrameRequest
+    private let demuxer: Demuxer
+    private let decoder: VideoDecoder
+    private let converter: FrameConverter
+    private let stream: UnsafeMutablePointer<AVStream>
+    private let reader: FileReader
+    private let output: WorkerOutput
+    private var result = DecodeResult()
+
+    /// Sends the wanted pictures that can be had, in their order, and the end.
+    static func run(_ request: FrameRequest, stills: [FrameRequest.Still], reader: FileReader, output: WorkerOutput)
+        throws
+    {
+        var session = try StillSession(request, reader: reader, output: output)
+        for still in stills { try session.send(still) }
+        session.result.counters.bytesRead = reader.highWater
+        try output.send(.end, json: session.result)
+    }
+
+    private init(_ request: FrameRequest, reader: FileReader, output: WorkerOutput) throws {
+        self.request = request
+        self.reader = reader
+        self.output = output
+        let demuxer = try Demuxer(reader, maxPixels: request.maxPixels)
+        let index = try demuxer.selectVideo(request.stream, notes: &result)
+        guard let stream = demuxer.stream(index) else { throw MediaError.library("the chosen stream is gone") }
+        decoder = try VideoDecoder(stream, threads: request.threads, maxPixels: request.maxPixels)
+        converter = FrameConverter(
+            orientation: Orientation.of(stream).0, squarePixels: true, maxPixels: request.maxPixels)
+        self.stream = stream
+        self.demuxer = demuxer
+    }
+
+    private mutating func send(_ still: FrameRequest.Still) throws {
+        let frame = try DecodedFrame()
+        for lead in Self.leads {
+            guard try find(still.pts, lead: lead, into: frame) else { continue }
+            let aspect = av_guess_sample_aspect_ratio(nil, stream, frame.pointer)
+            let image = try converter.convert(frame, sampleAspect: aspect)
+            var message = WorkerMessage(.frame, payload: image.pixels.count)
+            (message.width, message.height, message.parts) = (image.width, image.height, 1)
+            message.index = still.index
+            message.gridTime = Double(still.index) / request.framesPerSecond
+            message.pts = still.pts
+            message.highWater = reader.highWater
+            try output.send(message, image.pixels)
+            result.counters.framesSampled += 1
+            return
+        }
+    }
+
+    /// Decodes to the frame whose own time is `pts`; false where it does not come.
+    private mutating func find(_ pts: Int64, lead: Double, into frame: borrowing DecodedFrame) throws -> Bool {
+        let base = stream.pointee.time_base
+        guard base.num > 0, base.den > 0, pts != lt_nopts else { return false }
+        let ticks = Int64(lead * Double(base.den) / Double(base.num))
+        let (target, overflow) = pts.subtractingReportingOverflow(ticks)
+        guard !overflow, av_seek_frame(demuxer.context, stream.pointee.index, target, AVSEEK_FLAG_BACKWARD) >= 0 else {
+            return false
+        }
+        avcodec_flush_buffers(decoder.context)
+        let packet = try Packet()
+        var keyTime: Int64?
+        while true {
+            let status = av_read_frame(demuxer.context, packet.pointer)
+            if status == lt_averror(EAGAIN) { continue }
+            guard status >= 0 else { break }
+            defer { av_packet_unref(packet.pointer) }
+            guard packet.pointer.pointee.stream_index == stream.pointee.index else { continue }
+            result.counters.packets += 1
+            if packet.isEncrypted { throw MediaError.encrypted() }
+            if keyTime == nil {
+                guard packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_KEY) != 0 else { continue }
+                // What follows a key frame in the file and is shown before it leans on pictures that were not read.
+                keyTime = packet.pointer.pointee.pts
+                guard let time = keyTime, time != lt_nopts, time <= pts else { return false }
+            }
+            var sent = decoder.send(packet)
+            if sent == lt_averror(EAGAIN) {
+                if let found = receive(pts, frame) { return found }
+                sent = decoder.send(packet)
+            }
+            if let found = receive(pts, frame) { return found }
+            try heartbeat()
+        }
+        _ = decoder.sendEnd()
+        return receive(pts, frame) ?? false
+    }
+
+    /// Takes what the decoder has: true at the wanted frame, false once it cannot come any more, nil when the decoder needs more.
+    private mutating func receive(_ pts: Int64, _ frame: borrowing DecodedFrame) -> Bool? {
+        var failures = 0
+        while true {
+            switch decoder.receive(into: frame) {
+            case .frame:
+                result.counters.framesDecoded += 1
+                // A time that the decoder guessed is no proof.
+                let own = frame.pointer.pointee.pts
+                if own == pts { return request.keepCorrupt || !frame.isCorrupt }
+                guard own != lt_nopts, own < pts else { return false }
+                av_frame_unref(frame.pointer)
+            case .needsInput: return nil
+            case .ended: return false
+            case .failed:
+                failures += 1
+                if failures > 100 { return false }
+            }
+        }
+    }
+
+    private var beat = ContinuousClock.now
+    private mutating func heartbeat() throws {
+        let now = ContinuousClock.now
+        guard now - beat > .milliseconds(100) else { return }
+        beat = now
+        var message = WorkerMessage(.heartbeat, payload: 0)
+        message.highWater = reader.highWater
+        try output.send(message, [])
+    }
+}

@@ -263,13 +263,12 @@ public final class Analyzer {
             return try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: onAnswer)
         }
         let frame = reader.manifest.key.frameSeconds
-        let (start, end) = (first.from ?? 0, min(first.to ?? .infinity, (reader.entries.last?.gridTime ?? 0) + frame))
-        guard segment.isFinite, segment >= frame, (end - start) / segment <= Double(Self.maxSegments) else {
-            throw LongtakeError(
-                code: .badRequest,
-                message: "segments of \(segment) s: possible is at least a frame's time, \(frame) s, and at most "
-                    + "\(Self.maxSegments) segments in the range")
-        }
+        let clock = reader.manifest.clock
+        guard segment.isFinite, segment >= frame else { throw Self.badSegment(segment, frame) }
+        // From a multiple of the length, however late in the file the first picture comes.
+        let start = first.from ?? (clock.start / segment).rounded(.down) * segment
+        let end = min(first.to ?? .infinity, clock.fileTime((reader.entries.last?.gridTime ?? 0) + frame))
+        guard (end - start) / segment <= Double(Self.maxSegments) else { throw Self.badSegment(segment, frame) }
         // No frame in the range is said once.
         guard start < end else {
             return try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: onAnswer)
@@ -287,11 +286,19 @@ public final class Analyzer {
             try asker.ask(parts, index: reader, progress: progress, onText: onText) { place, answer in
                 var answer = answer
                 answer.segment = [from, to]
+                answer.segmentFromFirstFrame = [clock.fromFirstFrame(from), clock.fromFirstFrame(to)]
                 try onAnswer(place, answer)
             }
             try cancellation.check()
             number += 1
         }
+    }
+
+    private static func badSegment(_ segment: Double, _ frame: Double) -> LongtakeError {
+        LongtakeError(
+            code: .badRequest,
+            message: "segments of \(segment) s: possible is at least a frame's time, \(frame) s, and at most "
+                + "\(maxSegments) segments in the range")
     }
 
     /// The most stretches that a range is asked about one by one.
@@ -365,7 +372,9 @@ public final class Analyzer {
         // What is indexed says itself how long it is.
         if let plan, plan.indexed { return }
         for question in questions {
-            let (start, last) = (question.from ?? 0, question.to ?? .infinity)
+            let clock = RecordingClock(start: plan?.info.fileStart ?? 0)
+            let start = max(0, clock.fromFirstFrame(question.from ?? 0))
+            let last = question.to.map(clock.fromFirstFrame) ?? .infinity
             let end = min(plan?.duration ?? 0, last, segment.map { start + $0 } ?? .infinity)
             let seconds = max(0, end - start)
             let frames = min(Int(saturating: min(seconds * options.framesPerSecond, 1e9)), plan?.frames ?? 0)

@@ -10,6 +10,8 @@ public struct FrameExport {
         public let index: Int
         public let file: String
         public let gridTime: Double
+        /// The grid time on the file's time line, as players show it.
+        public internal(set) var fileTime: Double
         public let pts: Int64
         public let ptsSeconds: Double
         public let width: Int
@@ -18,6 +20,7 @@ public struct FrameExport {
         private enum CodingKeys: String, CodingKey {
             case index, file
             case gridTime = "grid_time"
+            case fileTime = "file_time"
             case pts
             case ptsSeconds = "pts_seconds"
             case width, height
@@ -72,11 +75,13 @@ public struct FrameExport {
                 try Data(StillPicture.encodePNG(image)).write(to: URL(fileURLWithPath: folder + "/" + name))
                 entries.append(
                     Entry(
-                        index: frame.index, file: name, gridTime: frame.gridTime, pts: frame.pts,
-                        ptsSeconds: frame.ptsSeconds, width: image.width, height: image.height))
+                        index: frame.index, file: name, gridTime: frame.gridTime, fileTime: frame.gridTime,
+                        pts: frame.pts, ptsSeconds: frame.ptsSeconds, width: image.width, height: image.height))
                 progress(entries.count)
             }
             let result = stream.result
+            let clock = RecordingClock(start: result.info.fileStart ?? 0)
+            for place in entries.indices { entries[place].fileTime = clock.fileTime(entries[place].gridTime) }
             let summary = Summary(
                 path: path, info: result.info, status: result.status.rawValue, notes: result.notes,
                 counters: result.counters.dictionary, coveredSeconds: result.coveredSeconds, frames: entries)

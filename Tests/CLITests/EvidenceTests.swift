@@ -11,7 +11,10 @@ import Testing
         let evidence = try #require(answer["evidence"] as? [[String: Any]])
         #expect(evidence.count <= 2)
         for stretch in evidence {
-            #expect(Set(stretch.keys) == ["start", "end", "score", "frame"])
+            #expect(
+                Set(stretch.keys) == [
+                    "start", "end", "score", "frame", "start_from_first_frame", "end_from_first_frame",
+                ])
             #expect(stretch["frame"] is Int)
         }
         #expect(answer["created"] as? String != "")

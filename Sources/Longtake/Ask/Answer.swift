@@ -3,7 +3,7 @@ public import Models
 /// A question about one recording.
 public struct Question: Sendable {
     public var text: String
-    /// Seconds from the first presented frame, [from, to); nil: from the start, to the end.
+    /// Seconds on the file's time line, [from, to); nil: from the start, to the end.
     public var from: Double?
     public var to: Double?
     public var sampling: Sampling
@@ -93,10 +93,14 @@ public struct Answer: Sendable, Codable {
     public var attention: [Float] = []
     public var recording: RecordingReference
     public var frames: Int
-    /// Seconds from the first presented frame of the frames looked at, first and last.
+    /// Seconds on the file's time line of the frames looked at, first and last.
     public var range: [Double]
-    /// Of a question asked about one window after the other: this one's start and end in seconds.
+    /// The same from the first picture.
+    public var rangeFromFirstFrame: [Double]
+    /// Of a question asked about one window after the other: this one's start and end in seconds on the file's time line.
     public var segment: [Double]?
+    /// The same from the first picture.
+    public var segmentFromFirstFrame: [Double]?
     public var fusion: FusionSummary
     /// Whether what questions about these frames share was there already, from an earlier question or from indexing.
     public var reused = false
@@ -119,6 +123,8 @@ public struct Answer: Sendable, Codable {
         case question, answer, said, caution
         case tokenIDs = "token_ids"
         case foundScore = "found_score"
+        case rangeFromFirstFrame = "range_from_first_frame"
+        case segmentFromFirstFrame = "segment_from_first_frame"
         case found, certainty, evidence, recording, frames, range, segment, fusion, reused, focus, stop, timings, model
         case created, notes, thumbnails
     }

@@ -6,7 +6,7 @@ internal import Tensors
 extension Asker {
     /// Asks about an indexed recording.
     ///
-    /// Frames in [from, to) of the question, by grid time; none there is an answer too (`found` false).
+    /// Frames in [from, to) of the question, by the file's time line; none there is an answer too (`found` false).
     public func ask(
         _ question: Question, index reader: IndexReader, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
@@ -27,15 +27,22 @@ extension Asker {
         _ = try ask(questions, of: source, progress: progress, onText: onText) { place, answer in
             var answer = answer
             if answer.frames == 0 {
-                let last = reader.entries.last?.gridTime ?? 0
                 answer.answer = "no frames in range"
-                answer.notes.append("no frames in range: the recording's frames are at 0 to \(last) s")
+                answer.notes.append(Self.noFrames(reader))
             }
             try onAnswer(place, answer)
         }
     }
 
-    /// The frames in [from, to) of an index, by grid time.
+    /// Says where there are frames.
+    static func noFrames(_ reader: IndexReader) -> String {
+        let clock = reader.manifest.clock
+        let (first, last) = (clock.fileTime(0), clock.fileTime(reader.entries.last?.gridTime ?? 0))
+        return
+            "no frames in range: the recording's frames are at \(TimeText.number(first)) to \(TimeText.number(last)) s"
+    }
+
+    /// The frames in [from, to) of an index, by the file's time line.
     ///
     /// - Throws: `LongtakeError` for an index of another model.
     package func source(_ reader: IndexReader, from: Double?, to: Double?) throws -> Source {
@@ -55,8 +62,10 @@ extension Asker {
         let buffers = RecordBuffers(codec: codec, layout: try codec.layout(), compute: loaded.compute)
         let (from, to) = (from ?? -.infinity, to ?? .infinity)
         // Grid times rise, so the frames of a range are one stretch.
+        let clock = manifest.clock
         let inside = reader.entries.indices.filter {
-            reader.entries[$0].gridTime >= from && reader.entries[$0].gridTime < to
+            let time = clock.fileTime(reader.entries[$0].gridTime)
+            return time >= from && time < to
         }
         let frames = (inside.first ?? 0)..<(inside.last.map { $0 + 1 } ?? 0)
         func places(_ wanted: [Int]) -> [Int] {
@@ -67,7 +76,8 @@ extension Asker {
             recording: .init(
                 id: Library.id(content: manifest.key.content), path: manifest.path, index: manifest.key.id),
             times: frames.map { reader.entries[$0].gridTime }, numbers: frames.map { Int(reader.entries[$0].index) },
-            frameSeconds: manifest.key.frameSeconds, sample: places(PatchSample.indices(frames: reader.entries.count)),
+            frameSeconds: manifest.key.frameSeconds, clock: clock,
+            sample: places(PatchSample.indices(frames: reader.entries.count)),
             readable: reader.hasAllPatches ? nil : places(reader.patchFrames), made: manifest.created,
             patches: { try buffers.readPatches(reader, frame: frames.lowerBound + $0, into: $1) },
             tokens: { try buffers.readToken(reader, frame: frames.lowerBound + $0, into: $1) }, notes: manifest.warnings

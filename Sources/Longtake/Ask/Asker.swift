@@ -27,6 +27,8 @@ public final class Asker {
         let numbers: [Int]
         /// Seconds that a frame stands for; 0 for a picture.
         let frameSeconds: Double
+        /// Puts grid times on the file's time line.
+        let clock: RecordingClock
         /// Places among the frames of those whose patches always stay.
         let sample: [Int]
         /// Places of the frames whose patches can be read; nil for all.
@@ -41,7 +43,7 @@ public final class Asker {
 
         package init(
             recording: Answer.RecordingReference, times: [Double], numbers: [Int], frameSeconds: Double,
-            sample: [Int] = [], readable: [Int]? = nil, made: String = "",
+            clock: RecordingClock = RecordingClock(), sample: [Int] = [], readable: [Int]? = nil, made: String = "",
             patches: @escaping (Int, Block) throws -> Void, tokens: @escaping (Int, Block) throws -> Void,
             notes: [String]
         ) {
@@ -49,6 +51,7 @@ public final class Asker {
             self.times = times
             self.numbers = numbers
             self.frameSeconds = frameSeconds
+            self.clock = clock
             self.sample = sample
             self.readable = readable
             self.made = made
@@ -60,8 +63,8 @@ public final class Asker {
         /// The same frames, their patches read otherwise.
         package func readingPatches(_ patches: @escaping (Int, Block) throws -> Void) -> Source {
             Source(
-                recording: recording, times: times, numbers: numbers, frameSeconds: frameSeconds, sample: sample,
-                readable: readable, made: made, patches: patches, tokens: tokens, notes: notes)
+                recording: recording, times: times, numbers: numbers, frameSeconds: frameSeconds, clock: clock,
+                sample: sample, readable: readable, made: made, patches: patches, tokens: tokens, notes: notes)
         }
     }
 
@@ -149,9 +152,10 @@ public final class Asker {
     }
 
     func emptyAnswer(_ question: Question, _ source: Source) -> Answer {
+        let range = [source.times.first, source.times.last].compactMap { $0 }
         var answer = Answer(
             question: question.text, answer: "", tokenIDs: [], found: false, recording: source.recording,
-            frames: source.times.count, range: [source.times.first, source.times.last].compactMap { $0 },
+            frames: source.times.count, range: range.map(source.clock.fileTime), rangeFromFirstFrame: range,
             fusion: FusionSummary(frames: 0, of: 0, relativeStandardError: nil), stop: "no_frames_in_range",
             timings: Answer.Timings(), model: loaded.name, notes: loaded.notes + source.notes)
         answer.created = Date().formatted(.iso8601)

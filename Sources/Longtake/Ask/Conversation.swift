@@ -72,7 +72,7 @@ public final class Conversation {
         if let path { answer.recording.path = path }
         guard !source.times.isEmpty else {
             answer.answer = "no frames in range"
-            answer.notes.append("no frames in range: the recording's frames are at 0 to \(duration) s")
+            answer.notes.append(Asker.noFrames(reader))
             last = answer
             return answer
         }

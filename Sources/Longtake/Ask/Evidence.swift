@@ -2,19 +2,40 @@ internal import Models
 
 /// A stretch of a recording that an answer was read from.
 public struct Evidence: Sendable, Codable, Equatable {
-    /// Seconds from the first presented frame, of its first frame and of the end of its last one.
+    /// Seconds on the file's time line, as players show them, of its first frame and of the end of its last one.
     public let start: Double
     public let end: Double
+    /// The same from the first picture; nil in what earlier versions wrote.
+    public let startFromFirstFrame: Double?
+    public let endFromFirstFrame: Double?
     /// Its share of the attention that was on frames, 0 to 1.
     public let score: Double
     /// The number of its strongest frame in the index, from 0.
     public let frame: Int
 
-    public init(start: Double, end: Double, score: Double, frame: Int) {
+    /// - Parameter clock: nil: nothing is known of the time from the first picture.
+    public init(start: Double, end: Double, score: Double, frame: Int, clock: RecordingClock? = RecordingClock()) {
         self.start = start
         self.end = end
+        startFromFirstFrame = clock?.fromFirstFrame(start)
+        endFromFirstFrame = clock?.fromFirstFrame(end)
         self.score = score
         self.frame = frame
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case start, end, score, frame
+        case startFromFirstFrame = "start_from_first_frame"
+        case endFromFirstFrame = "end_from_first_frame"
+    }
+
+    /// The same frames on a recording's clock.
+    ///
+    /// - Parameter fromFirst: take the times from the first picture, else those of the file.
+    func placed(on clock: RecordingClock, fromFirst: Bool) -> Evidence {
+        Evidence(
+            start: fromFirst ? clock.fileTime(startFromFirstFrame ?? start) : start,
+            end: fromFirst ? clock.fileTime(endFromFirstFrame ?? end) : end, score: score, frame: frame, clock: clock)
     }
 
     /// A frame belongs to a stretch from this share of the strongest frame's attention on.
@@ -28,8 +49,10 @@ public struct Evidence: Sendable, Codable, Equatable {
     ///   - mass: the attention on each frame, 0 or more.
     ///   - times, numbers: each frame's grid time and its number in the index, ascending.
     ///   - frameSeconds: seconds that a frame stands for.
+    ///   - clock: puts the times on the file's time line.
     package static func stretches(
-        _ mass: [Double], times: [Double], numbers: [Int], frameSeconds: Double
+        _ mass: [Double], times: [Double], numbers: [Int], frameSeconds: Double,
+        clock: RecordingClock = RecordingClock()
     ) -> [Evidence] {
         let total = mass.reduce(0, +)
         guard let peak = mass.max(), peak > 0, total > 0, total.isFinite else { return [] }
@@ -45,8 +68,9 @@ public struct Evidence: Sendable, Codable, Equatable {
             let strongest = range.max { mass[$0] < mass[$1] } ?? range.lowerBound
             let share = mass[range].reduce(0, +) / total
             return Evidence(
-                start: times[range.lowerBound], end: times[range.upperBound] + frameSeconds, score: rounded(share),
-                frame: numbers[strongest])
+                start: clock.fileTime(times[range.lowerBound]),
+                end: clock.fileTime(times[range.upperBound] + frameSeconds), score: rounded(share),
+                frame: numbers[strongest], clock: clock)
         }
         return found.sorted { $0.score != $1.score ? $0.score > $1.score : $0.start < $1.start }
     }
@@ -108,7 +132,8 @@ extension Answer {
             found
             ? Array(
                 Evidence.stretches(
-                    look.shown, times: source.times, numbers: source.numbers, frameSeconds: source.frameSeconds
+                    look.shown, times: source.times, numbers: source.numbers, frameSeconds: source.frameSeconds,
+                    clock: source.clock
                 ).prefix(max(0, question.evidenceLimit))) : []
         if !found, answer.isEmpty || (question.mustBeSeen && !Self.denies(answer)) {
             said = answer

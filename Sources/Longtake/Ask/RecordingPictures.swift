@@ -141,7 +141,7 @@ public struct RecordingPictures {
 
     private func thumbnail(_ frame: Frame) -> (image: RGBImage, seconds: Double) {
         let image = RGBImage(width: frame.width, height: frame.height, pixels: frame.rgb)
-        return (ContactSheet.scaled(image, width: Self.thumbnailWidth), frame.gridTime)
+        return (ContactSheet.scaled(image, width: Self.thumbnailWidth), manifest.clock.fileTime(frame.gridTime))
     }
 
     /// Pictures that one worker is asked for: its request is a command line argument, which may have 128 KiB.

@@ -12,6 +12,8 @@ public struct RecordingSummary: Sendable, Codable {
     public let file: FileState
     public let frames: Int
     public let duration: Double?
+    /// Seconds from the start of the file's time line to the first picture; nil where the index does not know it.
+    public let start: Double?
     public let bytes: Int64
     /// `complete`, `partial`, `indexing` (a process is at it) or `interrupted` (the next run goes on).
     public let state: String
@@ -24,11 +26,15 @@ public struct RecordingSummary: Sendable, Codable {
     public let patches: String
     public let warnings: [String]
     public let counters: [String: Int]
+    /// The file's time of the end of what is indexed, where its length is known.
+    public var end: Double? { duration.map(clock.fileTime) }
+    var clock: RecordingClock { RecordingClock(start: start ?? 0) }
     /// "grid 1.0": how and how many frames per second.
     public var samplingName: String { sampling.split(separator: ":").prefix(2).joined(separator: " ") }
 
     private enum CodingKeys: String, CodingKey {
-        case id, index, name, path, file, frames, duration, bytes, state, model, sampling, record, created, segments
+        case id, index, name, path, file, frames, duration, start, bytes, state, model, sampling, record, created,
+            segments
         case patches, warnings, counters
         case pathBase64 = "path_b64"
     }
@@ -42,6 +48,7 @@ public struct RecordingSummary: Sendable, Codable {
         file = place.state
         frames = manifest.frames
         duration = manifest.duration
+        start = manifest.start
         bytes = manifest.bytes
         patches = manifest.patches.kept.rawValue
         state = manifest.state
@@ -66,6 +73,7 @@ public struct RecordingSummary: Sendable, Codable {
         file = place?.state ?? .pipe
         frames = underway.frames
         duration = nil
+        start = manifest?.start
         bytes = underway.bytes
         patches = manifest?.patches.kept.rawValue ?? ""
         state = underway.isBeingWritten ? "indexing" : "interrupted"

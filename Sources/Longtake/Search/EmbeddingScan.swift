@@ -10,7 +10,7 @@ struct EmbeddingScan {
     let cache: CacheDirectory
     let kernels: Kernels
     let workers: Workers
-    /// Frames with `from` <= grid time < `to`.
+    /// Frames with `from` <= time < `to` on the file's time line.
     var from = -Double.infinity
     var to = Double.infinity
     var cancellation = Cancellation()
@@ -175,9 +175,10 @@ struct EmbeddingScan {
     ) throws -> [Float] {
         let summary = index.scan.manifest.segments[segment]
         let isWhole = from == -.infinity && to == .infinity
+        let clock = index.scan.manifest.clock
         if !isWhole {
-            let first = try index.scan.entry(of: summary.first).gridTime
-            let last = try index.scan.entry(of: summary.first + summary.count - 1).gridTime
+            let first = clock.fileTime(try index.scan.entry(of: summary.first).gridTime)
+            let last = clock.fileTime(try index.scan.entry(of: summary.first + summary.count - 1).gridTime)
             guard first < to, last >= from else { return [Float](repeating: .nan, count: summary.count) }
         }
         let layout = index.scan.manifest.layout
@@ -205,7 +206,7 @@ struct EmbeddingScan {
                 }
                 guard !isWhole else { return }
                 for record in 0..<records.count {
-                    let time = records.gridTime(record)
+                    let time = clock.fileTime(records.gridTime(record))
                     if time < from || time >= to { out[record] = .nan }
                 }
             }

@@ -2,7 +2,7 @@ internal import Foundation
 
 /// What to search, and how much of what was found to say.
 public struct SearchOptions: Sendable {
-    /// Seconds: frames with `from` <= grid time < `to`.
+    /// Seconds on the file's time line: frames with `from` <= time < `to`.
     public var from: Double?
     public var to: Double?
     /// The most moments.
@@ -41,17 +41,42 @@ public struct Moment: Sendable, Codable, Equatable {
         public let file: FileState
     }
 
-    /// Seconds from the first presented frame, of its first frame and of the end of its last one.
+    /// Seconds on the file's time line, as players show them, of its first frame and of the end of its last one.
     public let start: Double
     public let end: Double
+    /// The same from the first picture.
+    public let startFromFirstFrame: Double
+    public let endFromFirstFrame: Double
     /// The cosine of the text and its best frame.
     public let score: Double
-    /// Grid time of the best frame, and its number in the index.
+    /// The best frame's time on both clocks, and its number in the index.
     public let best: Double
+    public let bestFromFirstFrame: Double
     public let frame: Int
     public let recording: Recording
     /// The best frame's picture, where one was written.
     public var thumbnail: String?
+
+    /// - Parameters:
+    ///   - start, end, best: seconds from the first picture.
+    ///   - clock: puts them on the file's time line.
+    init(
+        start: Double, end: Double, best: Double, clock: RecordingClock, score: Double, frame: Int, recording: Recording
+    ) {
+        (startFromFirstFrame, endFromFirstFrame, bestFromFirstFrame) = (start, end, best)
+        (self.start, self.end) = (clock.fileTime(start), clock.fileTime(end))
+        self.best = clock.fileTime(best)
+        self.score = score
+        self.frame = frame
+        self.recording = recording
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case start, end, score, best, frame, recording, thumbnail
+        case startFromFirstFrame = "start_from_first_frame"
+        case endFromFirstFrame = "end_from_first_frame"
+        case bestFromFirstFrame = "best_from_first_frame"
+    }
 }
 
 /// What a search found.

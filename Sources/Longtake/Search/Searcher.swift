@@ -113,8 +113,9 @@ public final class Searcher {
                 moments[place] = Moment(
                     start: try scan.entry(of: run.first).gridTime,
                     end: try scan.entry(of: run.last).gridTime + manifest.key.frameSeconds,
-                    score: Evidence.rounded(Double(run.score)), best: try scan.entry(of: run.best).gridTime,
-                    frame: run.best, recording: Moment.Recording(manifest, &files))
+                    best: try scan.entry(of: run.best).gridTime, clock: manifest.clock,
+                    score: Evidence.rounded(Double(run.score)), frame: run.best,
+                    recording: Moment.Recording(manifest, &files))
             }
         }
         var notes: [String] = []

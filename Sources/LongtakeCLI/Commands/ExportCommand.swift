@@ -10,8 +10,8 @@ struct ExportCommand: ParsableCommand {
               longtake ask day.mp4 "Is the door open?" --segments 10m --json > doors.jsonl
               longtake export vid_0f3a9c2e --answers doors.jsonl --format edl --rate 29.97 > day.edl
 
-            jsonl, csv, vtt, srt: times count from the first frame. otio: in the recording's own time. edl: from --start \
-            on. An answer that was read from no frame is in jsonl and csv only.
+            Times are those that a player of the file shows; edl adds --start. jsonl and csv have the times from the first \
+            picture as well. An answer that was read from no frame is in jsonl and csv only.
             """)
 
     @Argument(help: "Id, the start of one (8 characters or more), or the path it was indexed from.")
@@ -55,7 +55,7 @@ struct ExportCommand: ParsableCommand {
         let found = try library.recordings(matching: recording, newest: true).filter(\.isFinished)
         guard let item = found.first else { throw UsageError("no recording \(recording)") }
         let records =
-            try answers.map { try AnswerRecord.read($0).filter { $0.recording == item.id } }
+            try answers.map { try library.answers(in: $0, about: item) }
             ?? found.flatMap { try library.answers(about: $0) }
         guard !records.isEmpty else {
             throw UsageError(
@@ -66,7 +66,7 @@ struct ExportCommand: ParsableCommand {
         export.rate = rate
         if let first { (export.startTimecode, export.startFrames) = first }
         Console.result(
-            try export.document(records, name: item.name, path: item.path, duration: item.duration))
+            try export.document(records, name: item.name, path: item.path, end: item.end))
         if known != .jsonl, known != .csv {
             let placeless = records.count { $0.places.isEmpty }
             if placeless > 0 {

@@ -85,6 +85,7 @@ struct ShowCommand: ParsableCommand {
                     "length",
                     item.duration.map { "\(TimeText.clock($0)) (\(Format.number($0, digits: 3)) s)" } ?? "unknown",
                 ],
+                ["first picture", Self.firstPicture(item)],
                 ["frames", "\(item.frames) in \(item.segments) segments, \(Format.bytes(item.bytes))"],
                 ["state", item.state],
                 ["sampling", item.sampling], ["record", item.record], ["model", Console.name(item.model)],
@@ -94,6 +95,12 @@ struct ShowCommand: ParsableCommand {
             rows += item.counters.sorted { $0.key < $1.key }.map { ["", "\($0.key): \($0.value)"] }
             Console.line(Format.table(rows))
         }
+    }
+
+    /// Where the first picture lies on the file's time line.
+    private static func firstPicture(_ item: RecordingSummary) -> String {
+        guard let start = item.start else { return "unknown" }
+        return "at \(TimeText.clock(start)) (\(Format.number(start, digits: 3)) s) of the file"
     }
 }
 

@@ -27,7 +27,7 @@ extension LongtakeTests {
         ) throws -> String {
             var export = AnswerExport(format)
             change(&export)
-            return try export.document(records, name: "a day.mp4", path: "/rec/a day.mp4", duration: 12)
+            return try export.document(records, name: "a day.mp4", path: "/rec/a day.mp4", end: 12)
         }
 
         @Test func jsonLinesAreRecordsAgain() throws {
@@ -79,7 +79,7 @@ extension LongtakeTests {
                 ["Q1", "Q2"].map { record($0, "a\(hour)", Double(hour) * 3600, Double(hour + 1) * 3600) }
             }
             records += [record("Q3", "x", 10, 10), record("Q4", "y", 10.0001, 10.0002), record("Q5", "z", 9, 8000)]
-            let text = try AnswerExport(format).document(records, name: "a", path: "/a", duration: 43_200)
+            let text = try AnswerExport(format).document(records, name: "a", path: "/a", end: 43_200)
             for wanted in (0..<12).map({ "Q1 a\($0) / Q2 a\($0)" }) + ["Q3 x / Q4 y", "Q5 z"] {
                 #expect(text.contains(wanted), "\(wanted)")
             }
@@ -111,13 +111,16 @@ extension LongtakeTests {
 
         @Test func csvRowsAreQuoted() throws {
             let rows = try Self.document(.csv).components(separatedBy: "\r\n")
-            #expect(rows.first == "recording,path,question,answer,found,start,end,score,model,created")
+            #expect(
+                rows.first
+                    == "recording,path,question,answer,found,start,end,score,model,created,start_from_first_frame,end_from_first_frame"
+            )
             #expect(
                 rows[1]
-                    == "vid_0,/rec/a day.mp4,\"Who comes\nin?\",\"a \"\"red\"\" ring, <b> & more\",true,7,9.5,0.6,nano,2026-01-01T00:00:00Z"
+                    == "vid_0,/rec/a day.mp4,\"Who comes\nin?\",\"a \"\"red\"\" ring, <b> & more\",true,7,9.5,0.6,nano,2026-01-01T00:00:00Z,7,9.5"
             )
-            #expect(rows[3] == "vid_0,/rec/a day.mp4,What is written?,'=nothing,false,,,,nano,")
-            #expect(rows[4] == "vid_0,/rec/a day.mp4,Is it open?,no; not #1,false,10,12,,nano,")
+            #expect(rows[3] == "vid_0,/rec/a day.mp4,What is written?,'=nothing,false,,,,nano,,,")
+            #expect(rows[4] == "vid_0,/rec/a day.mp4,Is it open?,no; not #1,false,10,12,,nano,,10,12")
             #expect(rows.count == 6 && rows[5].isEmpty)
         }
 
@@ -207,7 +210,7 @@ extension LongtakeTests {
             }
             var export = AnswerExport(.edl)
             export.rate = rate
-            let text = try export.document(records, name: "a", path: "/rec/a", duration: nil)
+            let text = try export.document(records, name: "a", path: "/rec/a", end: nil)
             let starts = text.split(separator: "\n").filter { $0.contains("  001  ") }.map {
                 String($0.split(separator: " ")[4])
             }
@@ -228,7 +231,7 @@ extension LongtakeTests {
             let record = AnswerRecord(
                 recording: "vid_0", path: "/rec/a", question: "When?", answer: "now",
                 evidence: [Evidence(start: time, end: time, score: 1, frame: 0)])
-            #expect(code { _ = try export.document([record], name: "a", path: "/a", duration: 1) } == "bad_request")
+            #expect(code { _ = try export.document([record], name: "a", path: "/a", end: 1) } == "bad_request")
         }
 
         /// No recording has such times, whatever the format.
@@ -242,7 +245,7 @@ extension LongtakeTests {
                         segment: inSegment ? [start, end] : nil)
                     let export = AnswerExport(format)
                     #expect(
-                        code { _ = try export.document([record], name: "a", path: "/a", duration: 1) } == "bad_request",
+                        code { _ = try export.document([record], name: "a", path: "/a", end: 1) } == "bad_request",
                         "\(start) \(end)")
                 }
             }

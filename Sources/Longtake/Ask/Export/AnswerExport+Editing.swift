@@ -3,8 +3,8 @@ internal import Foundation
 // What editors read: OpenTimelineIO and CMX 3600.
 
 extension AnswerExport {
-    /// Times in OTIO are the medium's own: 0 is the recording's first frame.
-    func otio(_ cues: [Cue], name: String, path: String, duration: Double?) throws -> String {
+    /// Times in OTIO are the medium's own: 0 is where the file's time line starts.
+    func otio(_ cues: [Cue], name: String, path: String, end: Double?) throws -> String {
         func time(_ seconds: Double) -> [String: Any] {
             ["OTIO_SCHEMA": "RationalTime.1", "rate": rate.value, "value": (seconds * rate.value).rounded()]
         }
@@ -29,7 +29,7 @@ extension AnswerExport {
                 "metadata": ["longtake": facts],
             ]
         }
-        let whole = range(0, duration ?? cues.map(\.end).max() ?? 0)
+        let whole = range(0, end ?? cues.map(\.end).max() ?? 0)
         let media: [String: Any] = [
             "OTIO_SCHEMA": "ExternalReference.1", "name": name, "metadata": [String: Any](),
             "target_url": path.hasPrefix("/") ? URL(fileURLWithPath: path).absoluteString : path,

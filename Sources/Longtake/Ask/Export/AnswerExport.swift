@@ -32,9 +32,9 @@ public struct AnswerExport: Sendable {
     /// - Parameters:
     ///   - name: the recording's.
     ///   - path: its file.
-    ///   - duration: its length in seconds, where known.
+    ///   - end: its last second on the file's time line, where known.
     /// - Throws: `LongtakeError` `bad_request` for a time that no recording has, or that the format has no place for.
-    public func document(_ records: [AnswerRecord], name: String, path: String, duration: Double?) throws -> String {
+    public func document(_ records: [AnswerRecord], name: String, path: String, end: Double?) throws -> String {
         for record in records { try record.validate() }
         switch format {
         case .jsonl: return try records.map { try Self.line($0) + "\n" }.joined()
@@ -45,7 +45,7 @@ public struct AnswerExport: Sendable {
                 let text = cue.text.replacingOccurrences(of: "-->", with: "→")
                 return "\(place + 1)\n\(cue.times(","))\n\(text)\n\n"
             }.joined()
-        case .otio: return try otio(Self.cues(records), name: name, path: path, duration: duration)
+        case .otio: return try otio(Self.cues(records), name: name, path: path, end: end)
         case .edl: return try edl(Self.cues(records), name: name)
         case .chapters: return try Self.chapters(Self.cues(records), name: name)
         }
@@ -120,23 +120,26 @@ public struct AnswerExport: Sendable {
     }
 
     /// The first line of CSV; lines end as RFC 4180 says.
-    public static let csvHead = "recording,path,question,answer,found,start,end,score,model,created\r\n"
+    public static let csvHead =
+        "recording,path,question,answer,found,start,end,score,model,created,start_from_first_frame,end_from_first_frame\r\n"
 
     /// The rows of one answer: one per stretch of evidence, or one with its window's times, or without.
     public static func rows(_ record: AnswerRecord) -> String {
         let front = [record.recording, record.path, record.question, record.answer, "\(record.found)"]
-        let back = [record.model, record.created]
-        var middle = record.evidence.map { [number($0.start), number($0.end), number($0.score)] }
+        func cells(_ values: [Double?]) -> [String] { values.map { $0.map(number) ?? "" } }
+        /// Start, end, score, and start and end from the first picture.
+        var middle = record.evidence.map {
+            cells([$0.start, $0.end, $0.score, $0.startFromFirstFrame, $0.endFromFirstFrame])
+        }
         if middle.isEmpty || record.segment != nil {
-            let window = record.segment ?? []
+            let (window, first) = (record.segment ?? [], record.segmentFromFirstFrame ?? [])
             middle = [
-                [
-                    window.first.map(number) ?? "", window.last.map(number) ?? "",
-                    record.evidence.first.map { number($0.score) } ?? "",
-                ]
+                cells([window.first, window.last, record.evidence.first?.score, first.first, first.last])
             ]
         }
-        return middle.map { (front + $0 + back).map(quoted).joined(separator: ",") + "\r\n" }.joined()
+        return middle.map {
+            (front + $0[..<3] + [record.model, record.created] + $0[3...]).map(quoted).joined(separator: ",") + "\r\n"
+        }.joined()
     }
 
     private static func number(_ value: Double) -> String {
@@ -152,7 +155,7 @@ public struct AnswerExport: Sendable {
 
     /// How WebVTT begins.
     public static let vttHead =
-        "WEBVTT\n\nNOTE Times count from the first frame of the recording. \(Answer.caution)\n\n"
+        "WEBVTT\n\nNOTE Times are those that a player of the recording shows. \(Answer.caution)\n\n"
 
     /// One answer about a window as a cue.
     public static func vttCue(window record: AnswerRecord) -> String {

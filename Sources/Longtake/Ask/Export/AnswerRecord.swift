@@ -12,8 +12,11 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
     public var found: Bool
     /// The strongest first.
     public var evidence: [Evidence]
-    /// Start and end in seconds of the window that was asked about; nil: the whole recording or a range of it.
+    /// Start and end in seconds on the file's time line of the window that was asked about; nil: the whole recording or a
+    /// range of it.
     public var segment: [Double]?
+    /// The same from the first picture, where known.
+    public var segmentFromFirstFrame: [Double]?
     /// RFC 3339; empty where it was not kept.
     public var created: String
     public var model: String
@@ -21,7 +24,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
     public init(
         recording: String, path: String, question: String, answer: String, found: Bool = true,
         evidence: [Evidence] = [],
-        segment: [Double]? = nil, created: String = "", model: String = ""
+        segment: [Double]? = nil, segmentFromFirstFrame: [Double]? = nil, created: String = "", model: String = ""
     ) {
         self.recording = recording
         self.path = path
@@ -30,6 +33,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         self.found = found
         self.evidence = evidence
         self.segment = segment
+        self.segmentFromFirstFrame = segmentFromFirstFrame ?? segment
         self.created = created
         self.model = model
     }
@@ -38,8 +42,19 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         self.init(
             recording: answer.recording.id, path: answer.recording.path, question: answer.question,
             answer: answer.answer,
-            found: answer.found, evidence: answer.evidence, segment: answer.segment, created: answer.created,
-            model: answer.model)
+            found: answer.found, evidence: answer.evidence, segment: answer.segment,
+            segmentFromFirstFrame: answer.segmentFromFirstFrame, created: answer.created, model: answer.model)
+    }
+
+    /// The same with all times on a recording's clock.
+    ///
+    /// - Parameter fromFirst: take the times from the first picture, else those of the file.
+    func placed(on clock: RecordingClock, fromFirst: Bool) -> AnswerRecord {
+        var placed = self
+        placed.evidence = evidence.map { $0.placed(on: clock, fromFirst: fromFirst) }
+        if fromFirst { placed.segment = (segmentFromFirstFrame ?? segment)?.map(clock.fileTime) }
+        placed.segmentFromFirstFrame = placed.segment?.map(clock.fromFirstFrame)
+        return placed
     }
 
     /// Where in the recording it belongs: its evidence in the order of time, or the window it is about; empty: nowhere.
@@ -73,6 +88,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
 
     private enum Key: String, CodingKey {
         case recording, path, question, answer, found, evidence, segment, created, time, model, id
+        case segmentFromFirstFrame = "segment_from_first_frame"
     }
 
     /// Reads what `encode` writes, and what `ask --json` and `run` write.
@@ -90,6 +106,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         found = try values.decodeIfPresent(Bool.self, forKey: .found) ?? true
         evidence = try values.decodeIfPresent([Evidence].self, forKey: .evidence) ?? []
         segment = try values.decodeIfPresent([Double].self, forKey: .segment)
+        segmentFromFirstFrame = try values.decodeIfPresent([Double].self, forKey: .segmentFromFirstFrame)
         created =
             try values.decodeIfPresent(String.self, forKey: .created)
             ?? values.decodeIfPresent(String.self, forKey: .time) ?? ""
@@ -105,6 +122,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         try values.encode(found, forKey: .found)
         try values.encode(evidence, forKey: .evidence)
         try values.encodeIfPresent(segment, forKey: .segment)
+        try values.encodeIfPresent(segmentFromFirstFrame, forKey: .segmentFromFirstFrame)
         try values.encode(created, forKey: .created)
         try values.encode(model, forKey: .model)
     }
@@ -170,19 +188,32 @@ extension Library {
             answer: Catalog.AnswerRow(
                 id: "answer_" + UUID().uuidString.lowercased(), indexID: index, created: answer.created,
                 question: answer.question, answer: answer.answer, found: answer.found,
-                evidence: text(answer.evidence) ?? "[]", segment: answer.segment.flatMap(text), model: answer.model))
+                evidence: text(answer.evidence) ?? "[]",
+                segment: (answer.segmentFromFirstFrame ?? answer.segment).flatMap(text), model: answer.model))
     }
 
     /// What was answered about an indexed recording, the oldest first.
+    ///
+    /// The catalog's times from the first picture are put on the file's time line as the index knows it today.
     public func answers(about recording: RecordingSummary) throws -> [AnswerRecord] {
         let decoder = JSONDecoder()
         return try catalog.answers(indexID: recording.index).map { row in
-            AnswerRecord(
+            let window = row.segment.flatMap { try? decoder.decode([Double].self, from: Data($0.utf8)) }
+            return AnswerRecord(
                 recording: recording.id, path: recording.path, question: row.question, answer: row.answer,
                 found: row.found,
                 evidence: (try? decoder.decode([Evidence].self, from: Data(row.evidence.utf8))) ?? [],
-                segment: row.segment.flatMap { try? decoder.decode([Double].self, from: Data($0.utf8)) },
-                created: row.created, model: row.model)
+                segment: window, created: row.created, model: row.model
+            ).placed(on: recording.clock, fromFirst: true)
         }
+    }
+
+    /// The answers about a recording in a file; see `AnswerRecord.read`.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` as `read`, and for times that no recording has.
+    public func answers(in path: String, about recording: RecordingSummary) throws -> [AnswerRecord] {
+        let found = try AnswerRecord.read(path).filter { $0.recording == recording.id }
+        for record in found { try record.validate("\(path): an answer") }
+        return found.map { $0.placed(on: recording.clock, fromFirst: false) }
     }
 }

@@ -34,10 +34,8 @@ def otio(path):
     timeline = opentimelineio.adapters.read_from_file(path)
     found = []
     for clip in timeline.find_clips():
-        available = clip.available_range()
         for marker in clip.markers:
             marked = marker.marked_range
-            assert available.contains(marked), f"{marked} is outside of the media, {available}"
             found.append({
                 "start": marked.start_time.to_seconds(), "end": marked.end_time_exclusive().to_seconds(),
                 "text": marker.comment + "\n" + marker.name,
@@ -57,7 +55,8 @@ def edl(path, rate):
 if __name__ == "__main__":
     format, path = sys.argv[1:3]
     if format == "edl":
-        found = edl(path, float(sys.argv[3]))
+        over, _, under = sys.argv[3].partition("/")
+        found = edl(path, float(over) / float(under or 1))
     else:
         found = {"vtt": vtt, "srt": srt, "csv": table, "otio": otio}[format](path)
     json.dump(found, sys.stdout)

@@ -142,7 +142,7 @@ public final class Analyzer {
         try asker.ask(questions, index: reader) { place, answer in
             var answer = answer
             answer.recording.path = index.path
-            library.remember(answer)
+            library.remember(answer, questionID: questions[place].id)
             try onAnswer(place, answer)
             try cancellation.check()
         }
@@ -237,7 +237,7 @@ public final class Analyzer {
                 answer.recording.path = path
             }
             said += 1
-            self.library.remember(answer)
+            self.library.remember(answer, questionID: questions[place].id)
             try onAnswer(place, answer)
         }
         do {
@@ -323,7 +323,8 @@ public final class Analyzer {
         let path =
             opened.indexed == nil
             ? library.currentPath(of: opened.reader.manifest).description : recording.absolute.description
-        return try Conversation(asker, opened.reader, settings: settings, path: path, onAnswer: library.remember)
+        return try Conversation(
+            asker, opened.reader, settings: settings, path: path, onAnswer: { [library] in library.remember($0) })
     }
 
     /// Asks one thing about a file or an indexed recording; see the other `ask`.

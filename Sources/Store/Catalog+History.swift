@@ -39,7 +39,7 @@ extension Catalog {
         public var answer: String
         public var found: Bool
         public var evidence: String
-        /// Of a question asked about one window after the other: this one's start and end.
+        /// What was asked about, as JSON: a window's start and end, or an object with what else the caller keeps.
         public var segment: String?
         public var model: String
 

@@ -3,6 +3,8 @@ public import Models
 /// A question about one recording.
 public struct Question: Sendable {
     public var text: String
+    /// A pipeline's name for it.
+    public var id: String?
     /// Seconds on the file's time line, [from, to); nil: from the start, to the end.
     public var from: Double?
     public var to: Double?

@@ -14,9 +14,11 @@ public struct PipelineFile: Sendable {
         public let fusion: FusionMode?
 
         var request: Question {
-            Question(
+            var asked = Question(
                 question, from: from, to: to, maxTokens: maxTokens ?? Question.defaultMaxTokens,
                 fusion: fusion ?? .automatic)
+            asked.id = id
+            return asked
         }
     }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Longtake
 
 struct ExportCommand: ParsableCommand {
@@ -6,7 +7,8 @@ struct ExportCommand: ParsableCommand {
         commandName: "export", abstract: "Write answers about a recording as subtitles, markers, chapters or a table.",
         discussion: """
             EXAMPLES
-              longtake export day.mp4 --format vtt > day.vtt                  all that was answered about it
+              longtake export day.mp4 --format vtt > day.vtt                  the latest answer to each question
+              longtake export day.mp4 --format csv --all --since 7d > week.csv
               longtake ask day.mp4 "Is the door open?" --segments 10m --json > doors.jsonl
               longtake export vid_0f3a9c2e --answers doors.jsonl --format edl --rate 29.97 > day.edl
 
@@ -23,8 +25,8 @@ struct ExportCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            What `ask --json` or `run` wrote; those about this recording are taken. - is standard input. By default all \
-            answers that were ever given about it.
+            What `ask --json` or `run` wrote; those about this recording are taken. - is standard input. By default \
+            what was answered about it before.
             """, valueName: "file"))
     var answers: String?
 
@@ -39,6 +41,23 @@ struct ExportCommand: ParsableCommand {
             "edl: the time code of the recording's start, 01:00:00:00 by default.", valueName: "hh:mm:ss[:ff]"))
     var start: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Only answers to this question, by its text or a pipeline's id; may be repeated.", valueName: "text"))
+    var question: [String] = []
+
+    @Option(help: "Only answers given since: 2d, 90m, 2026-11-29, 2026-11-29T04:00:00Z.")
+    var since: String?
+
+    @Option(help: "Only answers of this model, by its name in the answers.")
+    var model: String?
+
+    @Flag(help: "Each question's latest answer about a range by a model, the default.")
+    var latest = false
+
+    @Flag(help: "All answers, not only the latest to each question.")
+    var all = false
+
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
 
@@ -51,6 +70,8 @@ struct ExportCommand: ParsableCommand {
             throw UsageError("--rate is 1 to 1000 frames per second such as 25, 23.976 or 30000/1001, not \(rate)")
         }
         let first = try start.map(Self.label)
+        guard !all || !latest else { throw UsageError("--all and --latest exclude each other") }
+        let filter = try filter()
         let library = try library.open(telling: output)
         let found = try library.recordings(matching: recording, newest: true).filter(\.isFinished)
         guard let item = found.first else { throw UsageError("no recording \(recording)") }
@@ -62,17 +83,32 @@ struct ExportCommand: ParsableCommand {
                 answers.map { "\($0): none of its answers is about \(item.id)" }
                     ?? "nothing was asked about \(item.id) yet; `longtake ask` does")
         }
+        let chosen = try filter.apply(to: records)
         var export = AnswerExport(known)
         export.rate = rate
         if let first { (export.startTimecode, export.startFrames) = first }
         Console.result(
-            try export.document(records, name: item.name, path: item.path, end: item.end))
+            try export.document(chosen, name: item.name, path: item.path, end: item.end))
         if known != .jsonl, known != .csv {
-            let placeless = records.count { $0.places.isEmpty }
+            let placeless = chosen.count { $0.places.isEmpty }
             if placeless > 0 {
-                output.note("note: \(placeless) of \(records.count) answers have no place in the recording")
+                output.note("note: \(placeless) of \(chosen.count) answers have no place in the recording")
             }
         }
+    }
+
+    private func filter() throws -> AnswerFilter {
+        var filter = AnswerFilter()
+        filter.questions = question
+        filter.model = model
+        filter.latest = !all
+        filter.since = try since.map {
+            guard let instant = AnswerFilter.instant($0) else {
+                throw UsageError("--since is a duration such as 2d or 90m, a date or an RFC 3339 time, not \($0)")
+            }
+            return instant
+        }
+        return filter
     }
 
     /// 3600, 1h, 01:00:00, and 01:00:00:12 or 01:00:00;12 with frames.

@@ -8,6 +8,8 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
     /// Where the recording was when it was asked about.
     public var path: String
     public var question: String
+    /// A pipeline's name for the question.
+    public var questionID: String?
     public var answer: String
     public var found: Bool
     /// The strongest first.
@@ -17,6 +19,10 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
     public var segment: [Double]?
     /// The same from the first picture, where known.
     public var segmentFromFirstFrame: [Double]?
+    /// The first and the last frame's time on the file's time line; nil where it was not kept.
+    public var range: [Double]?
+    /// The same from the first picture.
+    public var rangeFromFirstFrame: [Double]?
     /// RFC 3339; empty where it was not kept.
     public var created: String
     public var model: String
@@ -44,6 +50,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
             answer: answer.answer,
             found: answer.found, evidence: answer.evidence, segment: answer.segment,
             segmentFromFirstFrame: answer.segmentFromFirstFrame, created: answer.created, model: answer.model)
+        (range, rangeFromFirstFrame) = (answer.range, answer.rangeFromFirstFrame)
     }
 
     /// The same with all times on a recording's clock.
@@ -53,6 +60,8 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         var placed = self
         placed.evidence = evidence.map { $0.placed(on: clock, fromFirst: fromFirst) }
         if fromFirst { placed.segment = (segmentFromFirstFrame ?? segment)?.map(clock.fileTime) }
+        if fromFirst { placed.range = (rangeFromFirstFrame ?? range)?.map(clock.fileTime) }
+        placed.rangeFromFirstFrame = placed.range?.map(clock.fromFirstFrame)
         placed.segmentFromFirstFrame = placed.segment?.map(clock.fromFirstFrame)
         return placed
     }
@@ -89,6 +98,9 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
     private enum Key: String, CodingKey {
         case recording, path, question, answer, found, evidence, segment, created, time, model, id
         case segmentFromFirstFrame = "segment_from_first_frame"
+        case range
+        case rangeFromFirstFrame = "range_from_first_frame"
+        case questionID = "question_id"
     }
 
     /// Reads what `encode` writes, and what `ask --json` and `run` write.
@@ -106,6 +118,9 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         found = try values.decodeIfPresent(Bool.self, forKey: .found) ?? true
         evidence = try values.decodeIfPresent([Evidence].self, forKey: .evidence) ?? []
         segment = try values.decodeIfPresent([Double].self, forKey: .segment)
+        range = try values.decodeIfPresent([Double].self, forKey: .range)
+        rangeFromFirstFrame = try values.decodeIfPresent([Double].self, forKey: .rangeFromFirstFrame)
+        questionID = try values.decodeIfPresent(String.self, forKey: .questionID)
         segmentFromFirstFrame = try values.decodeIfPresent([Double].self, forKey: .segmentFromFirstFrame)
         created =
             try values.decodeIfPresent(String.self, forKey: .created)
@@ -122,6 +137,9 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         try values.encode(found, forKey: .found)
         try values.encode(evidence, forKey: .evidence)
         try values.encodeIfPresent(segment, forKey: .segment)
+        try values.encodeIfPresent(range, forKey: .range)
+        try values.encodeIfPresent(rangeFromFirstFrame, forKey: .rangeFromFirstFrame)
+        try values.encodeIfPresent(questionID, forKey: .questionID)
         try values.encodeIfPresent(segmentFromFirstFrame, forKey: .segmentFromFirstFrame)
         try values.encode(created, forKey: .created)
         try values.encode(model, forKey: .model)
@@ -176,20 +194,46 @@ extension AnswerRecord {
     }
 }
 
+/// What an answer in the catalog is about, in seconds from the first picture: the JSON in its `segment`.
+struct AnswerScope: Codable {
+    var segment: [Double]?
+    var range: [Double]?
+    var questionID: String?
+
+    private enum CodingKeys: String, CodingKey {
+        case segment, range
+        case questionID = "question_id"
+    }
+
+    init(segment: [Double]?, range: [Double]?, questionID: String?) {
+        (self.segment, self.range, self.questionID) = (segment, range, questionID)
+    }
+
+    /// Earlier versions kept the segment's start and end alone.
+    init(_ text: String) {
+        let decoder = JSONDecoder()
+        self =
+            (try? decoder.decode(Self.self, from: Data(text.utf8)))
+            ?? Self(segment: try? decoder.decode([Double].self, from: Data(text.utf8)), range: nil, questionID: nil)
+    }
+}
+
 extension Library {
     /// Keeps an answer; one that cannot be kept was given all the same.
-    func remember(_ answer: Answer) {
+    func remember(_ answer: Answer, questionID: String? = nil) {
         guard let index = answer.recording.index, !answer.tokenIDs.isEmpty else { return }
         let encoder = JSONEncoder()
         func text(_ value: some Encodable) -> String? {
             (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) }
         }
+        let scope = AnswerScope(
+            segment: answer.segmentFromFirstFrame, range: answer.rangeFromFirstFrame, questionID: questionID)
         try? catalog.record(
             answer: Catalog.AnswerRow(
                 id: "answer_" + UUID().uuidString.lowercased(), indexID: index, created: answer.created,
                 question: answer.question, answer: answer.answer, found: answer.found,
                 evidence: text(answer.evidence) ?? "[]",
-                segment: (answer.segmentFromFirstFrame ?? answer.segment).flatMap(text), model: answer.model))
+                segment: text(scope), model: answer.model))
     }
 
     /// What was answered about an indexed recording, the oldest first.
@@ -198,13 +242,15 @@ extension Library {
     public func answers(about recording: RecordingSummary) throws -> [AnswerRecord] {
         let decoder = JSONDecoder()
         return try catalog.answers(indexID: recording.index).map { row in
-            let window = row.segment.flatMap { try? decoder.decode([Double].self, from: Data($0.utf8)) }
-            return AnswerRecord(
+            let scope = row.segment.map { AnswerScope($0) }
+            var record = AnswerRecord(
                 recording: recording.id, path: recording.path, question: row.question, answer: row.answer,
                 found: row.found,
                 evidence: (try? decoder.decode([Evidence].self, from: Data(row.evidence.utf8))) ?? [],
-                segment: window, created: row.created, model: row.model
-            ).placed(on: recording.clock, fromFirst: true)
+                segment: scope?.segment, created: row.created, model: row.model)
+            record.range = scope?.range
+            record.questionID = scope?.questionID
+            return record.placed(on: recording.clock, fromFirst: true)
         }
     }
 

@@ -1,0 +1,87 @@
+public import Foundation
+
+/// Which of a recording's answers are exported.
+public struct AnswerFilter: Sendable {
+    /// Texts or ids of questions; empty: all.
+    public var questions: [String] = []
+    /// The model's name; nil: any.
+    public var model: String?
+    /// Those given from this instant on; what does not say when it was given is then left out.
+    public var since: Date?
+    /// Of answers of one model to the same question about the same range, the latest only.
+    public var latest = true
+
+    public init() {}
+
+    /// - Throws: `LongtakeError` `bad_request` where nothing is left, with what there was.
+    public func apply(to records: [AnswerRecord]) throws -> [AnswerRecord] {
+        let texts = Set(questions.map(Self.plain))
+        let ofQuestions = records.filter {
+            questions.isEmpty || texts.contains(Self.plain($0.question))
+                || $0.questionID.map(questions.contains) == true
+        }
+        guard !ofQuestions.isEmpty || records.isEmpty else {
+            throw Self.nothing("to these questions", "asked was", records.map(\.question))
+        }
+        let ofModel = ofQuestions.filter { model == nil || $0.model == model }
+        guard !ofModel.isEmpty || ofQuestions.isEmpty else {
+            throw Self.nothing("of the model \(model ?? "")", "there are those of", ofQuestions.map(\.model))
+        }
+        let recent = ofModel.filter { record in
+            since.map { since in Self.date(record.created).map { $0 >= since } ?? false } ?? true
+        }
+        guard !recent.isEmpty || ofModel.isEmpty else {
+            throw Self.nothing("since then", "the last is of", [ofModel.map(\.created).max() ?? ""])
+        }
+        return latest ? Self.latest(of: recent) : recent
+    }
+
+    /// What makes two answers ones to the same thing.
+    private struct Key: Hashable {
+        let recording: String
+        let question: String
+        let model: String
+        let range: [Double]
+    }
+
+    private static func latest(of records: [AnswerRecord]) -> [AnswerRecord] {
+        var last: [Key: Int] = [:]
+        for (place, record) in records.enumerated() {
+            let key = Key(
+                recording: record.recording, question: plain(record.question), model: record.model,
+                range: record.segment ?? record.range ?? [])
+            if let known = last[key], records[known].created > record.created { continue }
+            last[key] = place
+        }
+        return last.values.sorted().map { records[$0] }
+    }
+
+    private static func plain(_ text: String) -> String {
+        text.split(whereSeparator: \.isWhitespace).joined(separator: " ").lowercased()
+    }
+
+    private static func nothing(_ what: String, _ there: String, _ names: [String]) -> LongtakeError {
+        var known: [String] = []
+        for name in names where !known.contains(name) && known.count < 5 { known.append(String(name.prefix(100))) }
+        return LongtakeError(
+            code: .badRequest, message: "there is no answer \(what); \(there) \(known.joined(separator: ", "))")
+    }
+
+    /// An instant: "2026-11-29", "2026-11-29T04:00:00Z", or a duration before `now` such as 2d or 90m; nil for anything else.
+    public static func instant(_ text: String, now: Date = Date()) -> Date? {
+        if let date = date(text) { return date }
+        guard let seconds = TimeText.seconds(text), seconds <= AnswerRecord.lastSecond, text.last?.isLetter == true
+        else {
+            return nil
+        }
+        return now.addingTimeInterval(-seconds)
+    }
+
+    /// RFC 3339; a date alone is its first moment in UTC.
+    static func date(_ text: String) -> Date? {
+        let style = Date.ISO8601FormatStyle(timeZone: .gmt)
+        return (try? style.parse(text))
+            ?? (try? Date.ISO8601FormatStyle(includingFractionalSeconds: true).parse(text))
+            ?? (try? style.year().month().day().parse(text))
+    }
+}

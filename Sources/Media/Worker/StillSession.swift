@@ -64,7 +64,7 @@ struct StillSession: ~Copyable {
     private mutating func find(_ pts: Int64, lead: Double, into frame: borrowing DecodedFrame) throws -> Bool {
         let base = stream.pointee.time_base
         guard base.num > 0, base.den > 0, pts != lt_nopts else { return false }
-        let ticks = Int64(lead * Double(base.den) / Double(base.num))
+        let ticks = Int64(saturating: lead * Double(base.den) / Double(base.num))
         let (target, overflow) = pts.subtractingReportingOverflow(ticks)
         guard !overflow, av_seek_frame(demuxer.context, stream.pointee.index, target, AVSEEK_FLAG_BACKWARD) >= 0 else {
             return false

@@ -40,6 +40,8 @@ public struct RecordingInfo: Sendable, Codable, Equatable {
     public var framesPerSecond: Double?
     /// Seconds as the container says; nil where unknown or absurd.
     public var duration: Double?
+    /// True where the container says no length and `duration` comes from the last times in the file or its bit rate.
+    public var durationIsGuessed: Bool?
     /// Numerator and denominator.
     public var timeBase: [Int] = [1, 1]
     /// The first presented frame's time in the stream's own count, in seconds: zero of all times here.
@@ -55,6 +57,7 @@ public struct RecordingInfo: Sendable, Codable, Equatable {
         case stream, width, height
         case framesPerSecond = "frames_per_second"
         case duration
+        case durationIsGuessed = "duration_is_guessed"
         case timeBase = "time_base"
         case startSeconds = "start_seconds"
         case fileStart = "file_start"

@@ -46,7 +46,7 @@ public final class Indexer {
             content: content, stream: options.stream ?? -1,
             sampling: "\(options.sampling.rawValue):\(options.framesPerSecond)"
                 + (options.keepCorrupt ? ":corrupt" : "") + ":\(options.maxDuration):\(options.maxFrames)",
-            preprocessing: "decode=1;" + loaded.preprocessing.identity + ";parts=\(loaded.llava.fusion.partCount)",
+            preprocessing: "decode=2;" + loaded.preprocessing.identity + ";parts=\(loaded.llava.fusion.partCount)",
             model: loaded.hash, record: codec.name(precision: loaded.compute.precision))
     }
 
@@ -122,7 +122,9 @@ public final class Indexer {
 
     /// The frames there will be, nil where nobody knows.
     private func checkSpace(_ file: RecordingFile, framesDone: Int, keep: PatchKeeping) throws -> Int? {
-        let total = frames(try probe(file).info)
+        let info = try probe(file).info
+        // A length that comes from the file's times refuses nothing: room is taken segment by segment.
+        let total = info.durationIsGuessed == true ? nil : frames(info)
         let left = max(0, (total ?? 0) - framesDone)
         let bytes = IndexWriter.bytes(
             first: framesDone, frames: left, layout: layout, keep: keep)

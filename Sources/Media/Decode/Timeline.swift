@@ -1,7 +1,7 @@
 /// Turns the times a stream gives its frames into one that only goes forward, from 0 at the first presented frame.
 ///
-/// MPEG-TS counts 33 bits: it wraps every 26 h 30 m 43 s, and recorders restart it at will. Elsewhere a long gap is a picture
-/// that stood still; a jump no one can have recorded is not.
+/// Small steps are decided as they come. At the first large one the times of the whole file are looked at (`TimeMap`), for
+/// only what follows tells a pause from a counter that was set.
 struct Timeline {
     enum Step: Equatable {
         /// Ticks since the first frame.
@@ -10,61 +10,129 @@ struct Timeline {
         case outOfOrder
     }
 
+    /// A jump that is not taken for a pause: seconds on the line, and its length in seconds.
+    struct Break: Equatable {
+        let at: Double
+        let by: Double
+    }
+
     /// Seconds per tick.
     let tick: Double
-    /// MPEG streams whose times may break off (AVFMT_TS_DISCONT).
-    let mayBreak: Bool
     let maxGap: Double
     /// Ticks a frame lasts, for continuing after a break.
     let frameTicks: Int64
+    let count: TimeCount
     private(set) var discontinuities = 0
+    private(set) var breaks: [Break] = []
+    /// Frames whose times left the line and came back.
+    private(set) var strays = 0
     /// The first frame's own time.
     private(set) var origin: Int64?
+    private(set) var map: TimeMap?
+    /// No map is to be had.
+    private var blind = false
+    private var run = 0
+    /// The first frame on the map's line.
+    private var lineOrigin: Int64 = 0
+    private var lastInRun: Int64?
     private var offset: Int64 = 0
+    /// The last frame's own time, and the latest on the line.
+    private var lastRaw: Int64 = 0
     private var last: Int64 = 0
 
-    init(tick: Double, mayBreak: Bool, maxGap: Double, frameTicks: Int64) {
+    init(tick: Double, counts33Bits: Bool, maxGap: Double, frameTicks: Int64) {
         self.tick = tick
-        self.mayBreak = mayBreak
         self.maxGap = maxGap
         self.frameTicks = max(1, frameTicks)
+        count = TimeCount(turn: counts33Bits ? 1 << 33 : nil, tick: tick)
     }
 
-    private static let wrap: Int64 = 1 << 33
+    /// Where a time lies on the line by small steps alone.
+    private func plain(_ pts: Int64) -> Int64 {
+        last &+ count.step(from: lastRaw, to: pts)
+    }
+
+    /// Whether only the rest of the file tells what a frame's time means.
+    func needsMap(for pts: Int64) -> Bool {
+        guard map == nil, !blind, let origin else { return false }
+        let step = count.step(from: lastRaw, to: pts)
+        if step > 0 { return Double(step) > min(max(1 / tick, 8 * Double(frameTicks)), TimeMap.tolerance / tick) }
+        return Double(-step) * tick > TimeMap.tolerance
+            || Double(-step) * tick > 0.5 && count.step(from: origin, to: pts) <= frameTicks
+    }
+
+    /// Whether a frame comes so much later than the one before that the next one has to confirm it.
+    func leaps(_ pts: Int64) -> Bool {
+        origin != nil && Double(count.step(from: lastRaw, to: pts)) > 1.5 * Double(frameTicks)
+    }
+
+    /// Whether the frame after one that leapt lies between it and the frame before: the leap was a single wrong time.
+    func takesBack(_ leapt: Int64, next pts: Int64) -> Bool {
+        count.step(from: lastRaw, to: pts) > 0 && count.step(from: leapt, to: pts) < 0
+    }
+
+    /// Follows the file's times from here on; nil: the small rules have to do.
+    mutating func follow(_ map: TimeMap?) {
+        guard let map, let origin, let first = map.locate(origin, current: 0, before: nil) else {
+            blind = true
+            return
+        }
+        self.map = map
+        (run, lineOrigin) = (first.run, first.time)
+        if let now = map.locate(lastRaw, current: run, before: first.time - map.runs[run].shift + last) {
+            run = now.run
+            lastInRun = now.time - map.runs[run].shift
+        }
+        if map.runs[run].kind == .stray { strays += 1 }
+    }
+
+    /// The time that the stream counts at the first frame where that one's own is a stray; nil elsewhere.
+    var firstOnLine: Int64? {
+        guard let map, let start = map.lineStart, map.straysAtStart else { return nil }
+        return lineOrigin - start.shift
+    }
 
     mutating func place(_ pts: Int64) -> Step {
-        guard let origin else {
-            self.origin = pts
+        guard origin != nil else {
+            origin = pts
+            lastRaw = pts
             return .at(0)
         }
-        // Files may say anything: a sum that overflows is a break as well.
-        let (relative, overflow1) = pts.subtractingReportingOverflow(origin)
-        let (time, overflow2) = relative.addingReportingOverflow(offset)
-        if overflow1 || overflow2 { return breakOff(pts, origin) }
-        let jump = Double(time) - Double(last)
-        if jump * tick > (mayBreak ? 10 : maxGap) { return breakOff(pts, origin) }
-        if time > last {
-            last = time
-            return .at(time)
+        if let map, let (found, time) = map.locate(pts, current: run, before: lastInRun) {
+            return place(pts, run: found, at: time - lineOrigin, map)
         }
-        if mayBreak, time < last {
-            let wrapped = Double(time) + Double(Self.wrap) - Double(last)
-            if wrapped > 0, wrapped * tick < 10 {
-                offset += Self.wrap
-                last = time + Self.wrap
-                return .at(last)
-            }
-            return breakOff(pts, origin)
+        let step = count.step(from: lastRaw, to: pts)
+        // Without a map a jump beyond the limits is a break.
+        let jump = Double(step) * tick
+        if jump > (count.turn == nil ? maxGap : TimeMap.tolerance) || jump < -TimeMap.tolerance {
+            discontinuities += 1
+            breaks.append(Break(at: Double(last) * tick, by: abs(jump)))
+            last += frameTicks
+            lastRaw = pts
+            return .at(last)
         }
-        // Ten seconds back is a recording that starts over, not two frames in the wrong order.
-        if jump * tick < -10 { return breakOff(pts, origin) }
-        return .outOfOrder
+        guard step > 0 else { return .outOfOrder }
+        last += step
+        lastRaw = pts
+        return .at(last)
     }
 
-    private mutating func breakOff(_ pts: Int64, _ origin: Int64) -> Step {
-        discontinuities += 1
-        last += frameTicks
-        offset = last &- (pts &- origin)
-        return .at(last)
+    private mutating func place(_ pts: Int64, run found: Int, at time: Int64, _ map: TimeMap) -> Step {
+        if found > run {
+            for passed in run + 1...found {
+                if case .broken(let by) = map.runs[passed].kind {
+                    discontinuities += 1
+                    breaks.append(Break(at: Double(last) * tick, by: abs(Double(by)) * tick))
+                }
+            }
+            let isStray = map.runs[found].kind == .stray
+            if isStray || map.runs[run].kind == .stray { discontinuities += 1 }
+            run = found
+        }
+        if map.runs[found].kind == .stray { strays += 1 }
+        if found == run { lastInRun = time + lineOrigin - map.runs[run].shift }
+        guard time > last else { return .outOfOrder }
+        (last, lastRaw) = (time, pts)
+        return .at(time)
     }
 }

@@ -17,6 +17,25 @@ final class FileReader {
 
     func rewind() { position = 0 }
 
+    /// Bytes of the file, fewer at its end; where libavformat reads does not change.
+    func bytes(at offset: Int64, count: Int) -> [UInt8] {
+        guard offset >= 0, count > 0 else { return [] }
+        var bytes = [UInt8](repeating: 0, count: count)
+        var done = 0
+        while done < count {
+            let got = bytes.withUnsafeMutableBytes {
+                pread(descriptor, $0.baseAddress.map { base in base + done }, count - done, off_t(offset) + off_t(done))
+            }
+            if got < 0, errno == EINTR { continue }
+            guard got > 0 else { break }
+            done += got
+        }
+        return Array(bytes.prefix(done))
+    }
+
+    /// Reads the same file from its start, on its own.
+    func another() -> FileReader { FileReader(descriptor: descriptor, size: size) }
+
     fileprivate func read(_ buffer: UnsafeMutablePointer<UInt8>?, _ count: Int32) -> Int32 {
         guard let buffer, count > 0 else { return lt_averror(EINVAL) }
         while true {

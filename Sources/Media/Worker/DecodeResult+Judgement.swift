@@ -5,11 +5,6 @@ extension DecodeResult {
     ///   - readToEnd: no limit and no list of wanted frames stopped it before, and the length said is the video's.
     ///   - indexEnd: where the container's own index says the last picture ends in the file; nil where it has none.
     mutating func judge(readToEnd: Bool, indexEnd: Int64?, fileSize: Int64) {
-        if counters.discontinuities > 0 {
-            note(
-                "discontinuity",
-                "the times broke off \(counters.discontinuities) times; the timeline goes on across each break")
-        }
         if counters.framesOutOfOrder > 0 {
             note(
                 "out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
@@ -24,7 +19,9 @@ extension DecodeResult {
         }
         // Containers say how long they last before their end is lost. Matroska's muxers disagree on where that is counted
         // from: ffmpeg's counts from 0, mkvmerge's from the first frame.
-        let counted = info.format.contains("matroska") ? max(0, info.startSeconds ?? 0) : 0
+        // FLV, ASF and Ogg say the last time there is.
+        let fromZero = ["matroska", "flv", "asf", "ogg"].contains { info.format.contains($0) }
+        let counted = fromZero ? max(0, info.startSeconds ?? 0) : 0
         // And where times break off, the length is the difference of two that have nothing to do with each other.
         if let said = info.duration, readToEnd, counters.discontinuities == 0,
             coveredSeconds + counted < said - max(1.5, 0.01 * said)

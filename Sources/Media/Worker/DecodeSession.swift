@@ -36,6 +36,12 @@ final class DecodeSession {
     private let frameTicks: Int64
     /// Where the container's time line starts, in seconds: players count from there.
     private let containerStart: Double
+    private let counts33Bits: Bool
+    /// Where each stream starts, in seconds.
+    private let fileStarts: [(stream: Int, start: Double)]
+    /// A frame far from the one before, until the next one confirms its time.
+    private var leapt: (frame: HeldFrame, pts: Int64)?
+    private var spare: HeldFrame?
 
     /// Reads a recording from `reader` and writes all messages but a failure.
     static func run(_ request: FrameRequest, reader: FileReader, fileSize: Int64, output: WorkerOutput) throws {
@@ -90,9 +96,18 @@ final class DecodeSession {
         frameTicks = max(1, Int64(saturating: (1 / (framesPerSecond ?? 25) / tick).rounded().clamped(to: 1...1e12)))
         let start = demuxer.context.pointee.start_time
         containerStart = start == lt_nopts ? 0 : Double(start) / Double(AV_TIME_BASE)
+        fileStarts = (0..<demuxer.streamCount).compactMap { index in
+            guard let other = demuxer.stream(index), other.pointee.start_time != lt_nopts,
+                [AVMEDIA_TYPE_VIDEO, AVMEDIA_TYPE_AUDIO].contains(other.pointee.codecpar?.pointee.codec_type),
+                other.pointee.time_base.den > 0
+            else { return nil }
+            let base = other.pointee.time_base
+            return (index, Double(other.pointee.start_time) * Double(base.num) / Double(base.den))
+        }
         clock = FrameClock(frameTicks: frameTicks)
+        counts33Bits = demuxer.mayBreak && stream.pointee.pts_wrap_bits == 33
         timeline = Timeline(
-            tick: tick, mayBreak: demuxer.mayBreak, maxGap: request.maxGap, frameTicks: frameTicks)
+            tick: tick, counts33Bits: counts33Bits, maxGap: request.maxGap, frameTicks: frameTicks)
         sampler = GridSampler(framesPerSecond: request.framesPerSecond, tick: tick)
         let (orientation, valid) = Orientation.of(stream)
         if !valid { result.note("invalid_rotation", "the display matrix is no quarter turn and was ignored") }
@@ -126,14 +141,23 @@ final class DecodeSession {
     private func describeDuration(_ demuxer: borrowing Demuxer) {
         var seconds = -1.0
         let whole = Double(demuxer.context.pointee.duration) / Double(AV_TIME_BASE)
-        if stream.pointee.duration > 0 {
-            seconds = inSeconds(stream.pointee.duration)
-        } else if let tagged = taggedDuration {
+        // A stream that starts after what libavformat looks at gets the whole file's start and length from it.
+        let copied =
+            !demuxer.formatName.hasPrefix("mov") && demuxer.context.pointee.nb_streams > 1
+            && abs(inSeconds(stream.pointee.duration) - whole) < 0.001
+        if let tagged = taggedDuration {
             seconds = tagged
+        } else if stream.pointee.duration > 0, !copied {
+            seconds = inSeconds(stream.pointee.duration)
         } else if demuxer.context.pointee.duration > 0 {
             seconds = whole
             // The longest stream's, which need not be the video.
             lengthIsVideos = demuxer.context.pointee.nb_streams == 1
+        }
+        if demuxer.context.pointee.duration_estimation_method != AVFMT_DURATION_FROM_STREAM {
+            // From the last times in the file, or from its bit rate: nobody said so.
+            lengthIsVideos = false
+            result.info.durationIsGuessed = true
         }
         if max(seconds, whole) > 31 * 86_400 {
             result.note(
@@ -261,6 +285,28 @@ final class DecodeSession {
             result.note(
                 "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
         }
+        if let waiting = leapt {
+            leapt = nil
+            spare = waiting.frame
+            if timeline.takesBack(waiting.pts, next: pts) {
+                result.counters.framesOutOfOrder += 1
+            } else {
+                try place(waiting.frame.frame, waiting.pts)
+            }
+        }
+        guard request.sampling == .grid, timeline.leaps(pts), !stop else {
+            try place(frame, pts)
+            return
+        }
+        let holder = try spare ?? HeldFrame()
+        spare = nil
+        holder.replace(by: frame)
+        leapt = (holder, pts)
+    }
+
+    private func place(_ frame: borrowing DecodedFrame, _ pts: Int64) throws {
+        guard !stop else { return }
+        if timeline.needsMap(for: pts) { timeline.follow(try timeMap()) }
         guard case .at(let ticks) = timeline.place(pts) else {
             result.counters.framesOutOfOrder += 1
             return
@@ -279,6 +325,27 @@ final class DecodeSession {
         try show(frame, ticks: ticks, seconds: seconds)
     }
 
+    /// The times of all packets, read from the file's start by a demuxer of their own.
+    private func timeMap() throws -> TimeMap? {
+        let own = reader.another()
+        guard let demuxer = try? Demuxer(own, maxPixels: request.maxPixels), demuxer.streamCount > streamIndex else {
+            return nil
+        }
+        let scan = TimeScan(
+            own, streamIndex: streamIndex, base: base, count: timeline.count, maxGap: request.maxGap,
+            statedEnd: statedEnd, isTransportStream: result.info.format == "mpegts")
+        return try scan.map(demuxer) { try heartbeat(read: own.highWater) }
+    }
+
+    /// Where the container's header ends the video, in ticks of the stream's own count; nil where none says so.
+    private var statedEnd: Int64? {
+        guard !counts33Bits, lengthIsVideos, let said = result.info.duration, said > 0 else { return nil }
+        let start =
+            result.info.format.hasPrefix("mov") && stream.pointee.start_time != lt_nopts
+            ? inSeconds(stream.pointee.start_time) : 0
+        return Int64(saturating: ((max(0, start) + said * 1.01) / tick).rounded())
+    }
+
     // A reference to the frame being shown: converted only when a grid time asks for it.
     private var held: HeldFrame?
 
@@ -293,6 +360,47 @@ final class DecodeSession {
         emitted = false
         if held == nil { held = try HeldFrame() }
         held?.replace(by: frame)
+    }
+
+    /// What came of times that jump, for the notes; the start again where the first times were strays.
+    private func describeTimes() {
+        let start = result.info.fileStart ?? 0
+        if let first = timeline.firstOnLine {
+            // The container's start is that of the stray time, if it is the video's.
+            let others = fileStarts.filter { $0.stream != streamIndex }.map(\.start)
+            let offset = others.min().map { inSeconds(first) - $0 } ?? 0
+            result.info.fileStart = (0...request.maxGap).contains(offset) ? offset : 0
+        }
+        if timeline.strays > 0 {
+            result.note(
+                "stray_times",
+                "\(timeline.strays) frames had times that the recording leaves and comes back from; they were placed by their order"
+            )
+        }
+        guard timeline.discontinuities > 0 else { return }
+        let times = timeline.discontinuities == 1 ? "once" : "\(timeline.discontinuities) times"
+        var text = "the times broke off \(times); the timeline goes on across each break"
+        var off = 0.0
+        var parts: [String] = []
+        for jump in timeline.breaks {
+            off += jump.by
+            parts.append("after \(Self.clockText(jump.at + start)) by up to \(Self.secondsText(off)) s")
+        }
+        if parts.count > 4 { parts = parts.prefix(3) + ["…"] + parts.suffix(1) }
+        if !parts.isEmpty { text += "; times may be off " + parts.joined(separator: ", ") }
+        result.note("discontinuity", text)
+    }
+
+    private static func clockText(_ seconds: Double) -> String {
+        let whole = Int(saturating: seconds.rounded())
+        let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
+        func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        return hours > 0 ? "\(hours):\(two(minutes)):\(two(rest))" : "\(minutes):\(two(rest))"
+    }
+
+    private static func secondsText(_ seconds: Double) -> String {
+        // Rounded up: it is a bound.
+        "\(Int(saturating: seconds.rounded(.up)))"
     }
 
     /// Says once where the first presented frame lies.
@@ -383,6 +491,10 @@ final class DecodeSession {
     private static let largestKept = 3 * 4096 * 2160
 
     private func finish() throws {
+        if let waiting = leapt {
+            leapt = nil
+            try place(waiting.frame.frame, waiting.pts)
+        }
         if request.sampling == .grid {
             if shown, !stop {
                 for index in sampler.finish(at: endTime) where !stop { try emit(index) }
@@ -395,6 +507,7 @@ final class DecodeSession {
             }
         }
         result.counters.discontinuities = timeline.discontinuities
+        describeTimes()
         result.counters.bytesRead = reader.highWater
         result.coveredSeconds = endTime
         if !shown, result.counters.packets == 0, let end = indexEnd, end > 0, end <= fileSize {
@@ -420,11 +533,11 @@ final class DecodeSession {
 
     /// At most ten a second, and only while something moves.
     private var lastSign: (Int64, Int) = (-1, -1)
-    private func heartbeat() throws {
+    private func heartbeat(read: Int64 = 0) throws {
         let now = ContinuousClock.now
         guard now - beat > .milliseconds(100) else { return }
         beat = now
-        let sign = (reader.highWater, result.counters.framesDecoded)
+        let sign = (reader.highWater &+ read, result.counters.framesDecoded)
         guard sign != lastSign else { return }
         lastSign = sign
         var message = WorkerMessage(.heartbeat, payload: 0)

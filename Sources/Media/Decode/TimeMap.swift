@@ -1,0 +1,141 @@
+/// All runs of a stream's times, each with its place on one line.
+struct TimeMap {
+    /// What the file shows of a jump forward, besides the stream's own times.
+    enum Evidence { case pause, jump, unknown }
+
+    struct Limits {
+        /// Ticks of a second.
+        let second: Double
+        /// The longest pause, in seconds.
+        let maxGap: Double
+        /// Ticks between two frames.
+        let period: Int64
+        /// A longer step starts a new run, in ticks.
+        let longestStep: Int64
+    }
+
+    /// Frames that step back by at most this are out of order, in seconds.
+    static let tolerance = 10.0
+    /// A file of more runs is not followed in detail.
+    static let maximumRuns = 1 << 16
+    /// Runs that are searched for the line's return.
+    private static let horizon = 256
+
+    private(set) var runs: [TimeRun]
+    let count: TimeCount
+    let limits: Limits
+
+    /// - Parameter evidence: asked of jumps forward within the longest pause: the run before, the run after, the jump in ticks.
+    init(
+        _ runs: [TimeRun], count: TimeCount, limits: Limits,
+        evidence: (TimeRun, TimeRun, Int64) -> Evidence = { _, _, _ in .unknown }
+    ) {
+        self.runs = runs
+        self.count = count
+        self.limits = limits
+        resolve(evidence)
+        nameStraysAtStart()
+    }
+
+    private mutating func resolve(_ evidence: (TimeRun, TimeRun, Int64) -> Evidence) {
+        guard var last = runs.first?.most else { return }
+        let back = Int64(saturating: (Self.tolerance * limits.second).rounded())
+        let longest = limits.maxGap * limits.second
+        var line: Int64 = 0
+        // The run that came furthest on the line.
+        var before = 0
+        var index = 1
+        while index < runs.count {
+            let run = runs[index]
+            let jump = run.head + line - last
+            let end = returning(from: index, line: line, last: last, jump: jump)
+            if jump > -back, jump <= limits.longestStep, !(end == nil && startsOver(run, jump)) {
+                place(index, shift: line, .line, &last)
+            } else if let end {
+                for stray in index..<end {
+                    place(stray, shift: last + limits.period - runs[stray].head, .stray, &last)
+                }
+                place(end, shift: line, .line, &last)
+                index = end
+            } else if jump > limits.longestStep, Double(jump) <= longest,
+                evidence(runs[before], run, run.head - runs[before].most) != .jump
+            {
+                place(index, shift: line, .line, &last)
+            } else {
+                line = last + limits.period - run.head
+                place(index, shift: line, .broken(jump - limits.period), &last)
+            }
+            if runs[index].most + line == last { before = index }
+            index += 1
+        }
+    }
+
+    private mutating func place(_ index: Int, shift: Int64, _ kind: TimeRun.Kind, _ last: inout Int64) {
+        runs[index].shift = shift
+        runs[index].kind = kind
+        last = max(last, runs[index].most + shift)
+    }
+
+    /// The run at which the line goes on as if nothing had happened; nil where it does not.
+    ///
+    /// The frames between have taken their time: the line is expected where it would be by then.
+    private func returning(from index: Int, line: Int64, last: Int64, jump: Int64) -> Int? {
+        // A step back within the tolerance leaves nothing to come back to.
+        guard jump > limits.longestStep || jump <= -Int64(saturating: Self.tolerance * limits.second) else {
+            return nil
+        }
+        var shown: Int64 = 0
+        for next in index + 1..<max(index + 1, min(runs.count, index + Self.horizon)) {
+            shown += runs[next - 1].most - runs[next - 1].least + limits.period
+            // Runs of the line itself would be a second way to count.
+            let steps = runs[next].head - runs[next - 1].most
+            guard jump > 0 ? steps < -limits.longestStep : steps > limits.longestStep else { continue }
+            let late = runs[next].head + line - last - limits.period - shown
+            if abs(late) <= min(max(limits.longestStep, shown / 5), abs(jump) / 2) { return next }
+        }
+        return nil
+    }
+
+    /// A recording that begins a second time, although it was shorter than the tolerance.
+    private func startsOver(_ run: TimeRun, _ jump: Int64) -> Bool {
+        guard let first = runs.first else { return false }
+        return jump < -limits.longestStep && run.startsWithKey && run.head <= first.least + limits.period
+    }
+
+    /// A few frames at the start whose times have nothing to do with all others are strays.
+    private mutating func nameStraysAtStart() {
+        var (before, start) = (0, 0)
+        for (index, run) in runs.enumerated() {
+            if before > 16 { break }
+            if case .broken = run.kind, run.count >= 8 * before { start = index }
+            before += run.count
+        }
+        guard start > 0 else { return }
+        for index in 0..<start { runs[index].kind = .stray }
+        runs[start].kind = .line
+    }
+
+    /// The first run on the line.
+    var lineStart: TimeRun? { runs.first { $0.kind == .line } }
+    var straysAtStart: Bool { runs.first.map { $0.kind == .stray } ?? false }
+
+    /// The run of a frame with a stream's time, at or after `current`, and the time on the line.
+    ///
+    /// - Parameter before: the time of the frame before in the same run; nil where there was none.
+    func locate(_ raw: Int64, current: Int, before: Int64?) -> (run: Int, time: Int64)? {
+        if runs.indices.contains(current), let time = count.time(raw, in: runs[current], near: before) {
+            // Within a run times do not step back by much: that is a later run with the same times.
+            if before.map({ time >= $0 - 2 * limits.longestStep }) ?? true {
+                return (current, time + runs[current].shift)
+            }
+        }
+        for index in max(current + 1, 0)..<max(current + 1, runs.count) {
+            if let time = count.time(raw, in: runs[index]) { return (index, time + runs[index].shift) }
+        }
+        // A frame that the decoder gave late.
+        for index in stride(from: min(current, runs.count - 1), through: max(0, current - 8), by: -1) {
+            if let time = count.time(raw, in: runs[index]) { return (index, time + runs[index].shift) }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,233 @@
+import CFFmpeg
+
+/// Reads the times of all packets of a recording, without decoding one, and lays them out on one line.
+final class TimeScan {
+    /// Packets whose times are looked at for the time between two frames.
+    private static let sample = 1024
+    /// Packets at either end of a run whose lead over another stream counts.
+    private static let leadSample = 8
+    /// Bytes before and after a jump in which MPEG-TS's own clock is looked for.
+    private static let window: Int64 = 512 << 10
+
+    private let reader: FileReader
+    private let streamIndex: Int
+    private let tick: Double
+    private let base: AVRational
+    private let count: TimeCount
+    private let maxGap: Double
+    private let isTransportStream: Bool
+    private var runs: [TimeRun] = []
+    private var last: (raw: Int64, time: Int64)?
+    private var longestStep: Int64 = 1
+    private var period: Int64 = 1
+    /// Streams whose times are compared, and their latest one, in the video's ticks.
+    private var witnesses: [(stream: Int, raw: Int64?, time: Int64, seenInRun: Bool)] = []
+    private var leadsAtEnd: [[Int64]] = []
+    private var leadsAtStart: [[Int64]] = []
+    private var clockPID = 0x1FFF
+    /// Where the container says that the video ends, on the stream's own count; nil where it does not say.
+    private let statedEnd: Int64?
+
+    private struct Entry {
+        let stream: Int
+        let time: Int64
+        let decoding: Int64
+        let position: Int64
+        let isKey: Bool
+    }
+
+    init(
+        _ reader: FileReader, streamIndex: Int, base: AVRational, count: TimeCount, maxGap: Double, statedEnd: Int64?,
+        isTransportStream: Bool
+    ) {
+        self.reader = reader
+        self.streamIndex = streamIndex
+        self.base = base
+        tick = count.tick
+        self.count = count
+        self.maxGap = maxGap
+        self.statedEnd = statedEnd
+        self.isTransportStream = isTransportStream
+    }
+
+    /// - Parameter alive: called while the file is read.
+    /// - Returns: nil where the times jump too often to be followed.
+    func map(_ demuxer: borrowing Demuxer, alive: () throws -> Void) throws -> TimeMap? {
+        choose(demuxer)
+        let packet = try Packet()
+        var waiting: [Entry] = []
+        var started = false
+        var errors = 0
+        while errors < 1000 {
+            let status = av_read_frame(demuxer.context, packet.pointer)
+            if status == lt_averror_eof || reader.failure != 0 { break }
+            try alive()
+            guard status >= 0 else {
+                errors += 1
+                continue
+            }
+            defer { av_packet_unref(packet.pointer) }
+            guard let entry = entry(packet, demuxer) else { continue }
+            if started {
+                add(entry)
+            } else {
+                waiting.append(entry)
+                if waiting.count == 4 * Self.sample {
+                    start(&waiting)
+                    started = true
+                }
+            }
+            if runs.count > TimeMap.maximumRuns { return nil }
+        }
+        if !started { start(&waiting) }
+        endRun()
+        guard !runs.isEmpty else { return nil }
+        let limits = TimeMap.Limits(second: 1 / tick, maxGap: maxGap, period: period, longestStep: longestStep)
+        return TimeMap(runs, count: count, limits: limits) { evidence($0, $1, $2) }
+    }
+
+    /// The video, and up to three streams that share its clock where streams lie beside each other by their times.
+    private func choose(_ demuxer: borrowing Demuxer) {
+        let others = (0..<demuxer.streamCount).filter { index in
+            guard index != streamIndex, count.turn != nil else { return false }
+            return demuxer.stream(index)?.pointee.codecpar?.pointee.codec_type == AVMEDIA_TYPE_AUDIO
+        }
+        var shared = others
+        for index in 0..<Int(demuxer.context.pointee.nb_programs) {
+            guard let program = demuxer.context.pointee.programs?[index]?.pointee, let list = program.stream_index
+            else {
+                continue
+            }
+            let streams = (0..<Int(program.nb_stream_indexes)).map { Int(list[$0]) }
+            guard streams.contains(streamIndex) else { continue }
+            clockPID = Int(program.pcr_pid)
+            shared = others.filter { streams.contains($0) }
+        }
+        if clockPID <= 0 || clockPID >= 0x1FFF { clockPID = Int(demuxer.stream(streamIndex)?.pointee.id ?? 0x1FFF) }
+        witnesses = shared.prefix(3).map { ($0, nil, 0, false) }
+        for index in 0..<demuxer.streamCount {
+            let isRead = index == streamIndex || witnesses.contains { $0.stream == index }
+            demuxer.stream(index)?.pointee.discard = isRead ? AVDISCARD_DEFAULT : AVDISCARD_ALL
+        }
+    }
+
+    private func entry(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Entry? {
+        let raw = packet.pointer.pointee
+        let stream = Int(raw.stream_index)
+        let time = raw.pts != lt_nopts ? raw.pts : raw.dts
+        guard time != lt_nopts else { return nil }
+        guard stream == streamIndex || witnesses.contains(where: { $0.stream == stream }) else { return nil }
+        return Entry(
+            stream: stream, time: time, decoding: raw.dts != lt_nopts ? raw.dts : time, position: raw.pos,
+            isKey: raw.flags & AV_PKT_FLAG_KEY != 0)
+    }
+
+    private func start(_ waiting: inout [Entry]) {
+        let decoding = waiting.filter { $0.stream == streamIndex }.prefix(Self.sample).map(\.decoding)
+        // Over several packets as well: every second time may be a wrong one.
+        let periods = (1...4).compactMap { lag -> Int64? in
+            let steps = zip(decoding, decoding.dropFirst(lag)).map { abs(count.step(from: $0, to: $1)) / Int64(lag) }
+                .filter { $0 > 0 }.sorted()
+            return steps.isEmpty ? nil : steps[steps.count / 2]
+        }
+        let longest = Int64(saturating: maxGap / tick)
+        period = max(1, min(periods.min() ?? 1, longest))
+        longestStep = max(1, min(longest, max(Int64(saturating: 1 / tick), 8 * period)))
+        for entry in waiting { add(entry) }
+        waiting = []
+    }
+
+    private func add(_ entry: Entry) {
+        if let index = witnesses.firstIndex(where: { $0.stream == entry.stream }) {
+            let time = count.reduced(entry.time)
+            if let raw = witnesses[index].raw {
+                witnesses[index].time &+= count.step(from: raw, to: time)
+            } else {
+                witnesses[index].time = time
+            }
+            witnesses[index].raw = time
+            witnesses[index].seenInRun = true
+            return
+        }
+        var time = count.reduced(entry.time)
+        if let last {
+            let step = count.step(from: last.raw, to: entry.time)
+            time = min(max(last.time &+ step, -(1 << 60)), 1 << 60)
+            if abs(step) > longestStep { endRun() }
+            if abs(step) > longestStep { begin(time, entry) } else { extend(time, entry) }
+        } else {
+            begin(time, entry)
+        }
+        last = (entry.time, time)
+        for index in witnesses.indices where witnesses[index].raw != nil {
+            let lead = time &- witnesses[index].time
+            leadsAtEnd[index].append(lead)
+            if leadsAtEnd[index].count > Self.leadSample { leadsAtEnd[index].removeFirst() }
+            if witnesses[index].seenInRun, leadsAtStart[index].count < Self.leadSample {
+                leadsAtStart[index].append(lead)
+            }
+        }
+    }
+
+    private func begin(_ time: Int64, _ entry: Entry) {
+        var run = TimeRun(time)
+        run.position = entry.position
+        run.lastPosition = entry.position
+        run.startsWithKey = entry.isKey
+        runs.append(run)
+        leadsAtStart = witnesses.map { _ in [] }
+        leadsAtEnd = witnesses.map { _ in [] }
+        for index in witnesses.indices { witnesses[index].seenInRun = false }
+    }
+
+    private func extend(_ time: Int64, _ entry: Entry) {
+        let index = runs.count - 1
+        runs[index].least = min(runs[index].least, time)
+        runs[index].most = max(runs[index].most, time)
+        if runs[index].count < 8 { runs[index].head = min(runs[index].head, time) }
+        runs[index].count += 1
+        if entry.position >= 0 { runs[index].lastPosition = entry.position }
+    }
+
+    private func endRun() {
+        guard !runs.isEmpty else { return }
+        runs[runs.count - 1].leads = zip(leadsAtStart, leadsAtEnd).map { start, end in
+            TimeRun.Lead(
+                atStart: start.isEmpty ? nil : start.sorted()[start.count / 2],
+                atEnd: end.isEmpty ? nil : end.sorted()[end.count / 2])
+        }
+    }
+
+    // MARK: Evidence
+
+    private func evidence(_ before: TimeRun, _ after: TimeRun, _ jump: Int64) -> TimeMap.Evidence {
+        // A length said in the header knows of a pause, but not of a time that was forged.
+        if let statedEnd, after.head > statedEnd, Double(after.head - statedEnd) * tick > TimeMap.tolerance,
+            before.most <= statedEnd
+        {
+            return .jump
+        }
+        guard count.turn != nil else { return .unknown }
+        // Another stream that lies beside the video: where it did not jump along, nothing paused.
+        let changes = zip(before.leads, after.leads).compactMap { lead -> Int64? in
+            guard let end = lead.0.atEnd, let start = lead.1.atStart else { return nil }
+            return start - end
+        }
+        if changes.contains(where: { $0 > jump / 2 }) { return .jump }
+        guard isTransportStream, before.lastPosition >= 0, after.position >= before.lastPosition else {
+            return changes.isEmpty ? .unknown : .pause
+        }
+        let head = TransportPackets(
+            reader, from: max(0, before.lastPosition - Self.window), to: before.lastPosition + 192)
+        let tail = TransportPackets(reader, from: after.position, to: after.position + Self.window)
+        if changes.isEmpty, let first = head.clocks(pid: clockPID).last, let second = tail.clocks(pid: clockPID).first,
+            count.step(from: first, to: second) < jump / 2
+        {
+            return .jump
+        }
+        let joint = TransportPackets(reader, from: max(0, before.lastPosition), to: after.position + 192)
+        // Two recordings one after the other; a short time apart, they are parts of one.
+        if Double(jump) * tick > TimeCount.longestOverWrap, joint.startsOver(pid: clockPID) { return .jump }
+        return changes.isEmpty ? .unknown : .pause
+    }
+}

@@ -1,0 +1,52 @@
+/// Packets of an MPEG transport stream, for what libavformat does not tell: the program's clock and the counters.
+///
+/// Source: ISO/IEC 13818-1, 2.4.3.
+struct TransportPackets {
+    private let bytes: [UInt8]
+    private var starts: [Int] = []
+
+    init(_ reader: FileReader, from: Int64, to: Int64) {
+        bytes = reader.bytes(at: from, count: Int(clamping: min(max(0, to - from), 4 << 20)))
+        // Packets of 188 bytes, with a time of 4 bytes before each (M2TS) or a checksum of 16 after it.
+        for stride in [188, 192, 204] {
+            guard let first = (0..<min(stride, bytes.count)).first(where: { isSync($0, stride) }) else { continue }
+            starts = Array(Swift.stride(from: first, through: bytes.count - 188, by: stride))
+            break
+        }
+    }
+
+    private func isSync(_ offset: Int, _ stride: Int) -> Bool {
+        guard offset + 188 <= bytes.count else { return false }
+        return Swift.stride(from: offset, to: min(bytes.count, offset + 8 * stride), by: stride).allSatisfy {
+            bytes[$0] == 0x47
+        }
+    }
+
+    private func pid(_ start: Int) -> Int { Int(bytes[start + 1] & 31) << 8 | Int(bytes[start + 2]) }
+
+    /// The program clock's times in ticks of 90 kHz, in the order of the file.
+    func clocks(pid wanted: Int) -> [Int64] {
+        starts.compactMap { start in
+            guard bytes[start] == 0x47, pid(start) == wanted, bytes[start + 3] & 32 != 0, bytes[start + 4] >= 7,
+                bytes[start + 5] & 16 != 0
+            else { return nil }
+            let field = bytes[(start + 6)..<(start + 11)].reduce(Int64(0)) { $0 << 8 | Int64($1) }
+            return field >> 7
+        }
+    }
+
+    /// Whether the multiplexer began again: the program table and the stream count their packets from 0, and the stream
+    /// should not have come to 0 by itself.
+    func startsOver(pid wanted: Int) -> Bool {
+        var table = false
+        var counter: UInt8?
+        for start in starts where bytes[start] == 0x47 {
+            let now = bytes[start + 3] & 15
+            if pid(start) == 0 { table = now == 0 }
+            guard pid(start) == wanted, bytes[start + 3] & 16 != 0 else { continue }
+            if let counter, table, now == 0, counter != 15 { return true }
+            counter = now
+        }
+        return false
+    }
+}

@@ -61,12 +61,19 @@ let package = Package(
 
         // What the tests of several targets share: real tools, pictures that tell their number, broken time stamps.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        // Goes into the decode worker's sandbox and tries to get out of it.
+        .executableTarget(
+            name: "SandboxProbe", dependencies: ["Media", "CSeccomp"], path: "Tests/SandboxProbe", swiftSettings: strict
+        ),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
-        .testTarget(name: "MediaTests", dependencies: ["Media", "LongtakeCLI", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "MediaTests", dependencies: ["Media", "LongtakeCLI", "SandboxProbe", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "LongtakeTests", dependencies: ["Longtake", "LongtakeCLI", "Models", "Tensors", "Media", "Store", "TestSupport"],
+            name: "LongtakeTests",
+            dependencies: ["Longtake", "LongtakeCLI", "Models", "Tensors", "Media", "Store", "TestSupport"],
             swiftSettings: strict),
         .testTarget(name: "CLITests", dependencies: ["LongtakeCLI", "TestSupport"], swiftSettings: strict),
     ]

@@ -2,18 +2,70 @@
 #ifndef LT_CSECCOMP_SHIM_H
 #define LT_CSECCOMP_SHIM_H
 
-#include <seccomp.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // prctl is variadic: Swift does not import it.
 static inline int lt_die_with_parent(void) { return prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0UL, 0UL, 0UL); }
 static inline int lt_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL); }
 static inline int lt_not_dumpable(void) { return prctl(PR_SET_DUMPABLE, 0UL, 0UL, 0UL, 0UL); }
+
+// syscall is variadic, too.
+static inline long lt_syscall(long number, long a, long b, long c, long d, long e, long f) {
+    return syscall(number, a, b, c, d, e, f);
+}
+
+// Gives up every capability, for itself and for what it could execute; capset(2). No libcap: three words of zeros.
+static inline int lt_drop_capabilities(void) {
+    (void)prctl(PR_CAP_AMBIENT, (unsigned long)PR_CAP_AMBIENT_CLEAR_ALL, 0UL, 0UL, 0UL);
+    // EINVAL is the first number that is not a capability; EPERM, where there is no right to drop them, there is none to drop.
+    for (unsigned long capability = 0; capability < 64; capability++)
+        if (prctl(PR_CAPBSET_DROP, capability, 0UL, 0UL, 0UL) != 0) break;
+    struct {
+        uint32_t version;
+        int pid;
+    } header = {0x20080522 /* _LINUX_CAPABILITY_VERSION_3 */, 0};
+    uint32_t none[6] = {0, 0, 0, 0, 0, 0};
+    return (int)syscall(SYS_capset, &header, none);
+}
+
+// Takes from this thread, and those it makes, every right to files, TCP ports and other processes that this kernel's Landlock
+// (5.13 and later) knows; what is open stays open. Returns the version of Landlock, 0 where there is none. The numbers are those
+// of linux/landlock.h, which Debian 12 has up to version 2 only.
+static inline int lt_landlock(void) {
+    long version = syscall(444 /* landlock_create_ruleset */, (void *)0, 0UL, 1U /* LANDLOCK_CREATE_RULESET_VERSION */);
+    if (version < 1) return 0;
+    struct {
+        uint64_t files, ports, scopes;
+    } taken = {0x1FFF, 0, 0};
+    if (version >= 2) taken.files |= 1 << 13;  // REFER
+    if (version >= 3) taken.files |= 1 << 14;  // TRUNCATE
+    if (version >= 4) taken.ports = 3;         // BIND_TCP, CONNECT_TCP
+    if (version >= 5) taken.files |= 1 << 15;  // IOCTL_DEV
+    if (version >= 6) taken.scopes = 3;        // ABSTRACT_UNIX_SOCKET, SIGNAL
+    size_t size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
+    int rules = (int)syscall(444, &taken, size, 0U);
+    if (rules < 0) return 0;
+    long failed = syscall(446 /* landlock_restrict_self */, rules, 0U);
+    close(rules);
+    return failed == 0 ? (int)version : 0;
+}
+
+// Overwrites the environment, which /proc shows, and empties it.
+static inline void lt_forget_environment(void) {
+    extern char **environ;
+    for (char **entry = environ; entry != 0 && *entry != 0; entry++) memset(*entry, 0, strlen(*entry));
+    if (environ != 0) *environ = 0;
+}
 
 // pipe2 and F_SETPIPE_SZ are GNU extensions, invisible without _GNU_SOURCE.
 static inline int lt_pipe_cloexec(int ends[2]) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
@@ -24,5 +76,8 @@ extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *
 static inline int lt_spawn_closes_from(posix_spawn_file_actions_t *actions, int from) {
     return posix_spawn_file_actions_addclosefrom_np(actions, from);
 }
+
+// A session of its own, without the terminal; glibc 2.26 and later, invisible without _GNU_SOURCE.
+static const short LT_SPAWN_SETSID = 0x80;
 
 #endif

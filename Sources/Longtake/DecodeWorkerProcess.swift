@@ -7,6 +7,9 @@ public enum DecodeWorkerProcess {
     /// For a program that has this subcommand: recordings are decoded by itself, whatever its file is called.
     public static func useThisProgram() { DecodeWorker.useThisProgram() }
 
+    /// Whether LONGTAKE_NO_SECCOMP allows to decode without a system call filter, where the kernel refuses filters.
+    public static var allowsNoFilter: Bool { DecodeWorker.allowsNoFilter }
+
     /// The process' main function; returns its exit status.
     public static func main(request: String, parent: Int32) -> Int32 {
         DecodeWorker.main(request: request, parent: parent)

@@ -30,6 +30,12 @@ public struct DoctorReport: Sendable, Codable {
     public var availableMemoryBytes: Int64 = 0
     public var cacheFolder = ""
     public var cacheFreeBytes: Int64?
+    /// Whether the kernel takes the decode worker's system call filter; nil where no worker starts.
+    public var workerIsFiltered: Bool?
+    /// The version of Landlock that the decode worker uses; 0 where the kernel has none.
+    public var landlock: Int?
+    /// LONGTAKE_NO_SECCOMP is set: where the kernel refuses the filter, recordings are decoded without one.
+    public var allowsNoFilter = false
     public var problems: [Problem] = []
 
     private enum CodingKeys: String, CodingKey {
@@ -39,6 +45,9 @@ public struct DoctorReport: Sendable, Codable {
         case availableMemoryBytes = "available_memory_bytes"
         case cacheFolder = "cache_folder"
         case cacheFreeBytes = "cache_free_bytes"
+        case workerIsFiltered = "worker_is_filtered"
+        case landlock
+        case allowsNoFilter = "allows_no_filter"
     }
 
     /// Looks and measures; takes about a second.
@@ -69,11 +78,35 @@ public struct DoctorReport: Sendable, Codable {
             problems.append(
                 Problem(what: "FFmpeg's libraries cannot be loaded: \(missing)", fix: "apt-get install ffmpeg"))
         }
+        lookAtWorker()
         if !Backend.hasOneDNN {
             problems.append(
                 Problem(
                     what: "this build has no oneDNN: products run in OpenBLAS, f32 only",
                     fix: "apt-get install libdnnl-dev && swift build -c release"))
+        }
+    }
+
+    private mutating func lookAtWorker() {
+        do {
+            let state = try DecodeWorker.sandbox()
+            (workerIsFiltered, landlock) = (state.isFiltered, state.landlock)
+        } catch {
+            problems.append(Problem(what: "the decode worker does not start: \(error)", fix: "see docs/security.md"))
+        }
+        allowsNoFilter = DecodeWorker.allowsNoFilter
+        if workerIsFiltered == false {
+            problems.append(
+                Problem(
+                    what: allowsNoFilter
+                        ? "this kernel refuses system call filters; recordings are decoded without one"
+                        : "this kernel refuses system call filters, so nothing is decoded",
+                    fix: "allow seccomp(2) in the container, or set LONGTAKE_NO_SECCOMP=1 for files that you trust"))
+        } else if allowsNoFilter {
+            problems.append(
+                Problem(
+                    what: "LONGTAKE_NO_SECCOMP is set, but this kernel takes the filter",
+                    fix: "unset LONGTAKE_NO_SECCOMP"))
         }
     }
 

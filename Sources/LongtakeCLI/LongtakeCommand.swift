@@ -44,6 +44,11 @@ enum Main {
         } catch {
             end(parsing: error)
         }
+        if DecodeWorkerProcess.allowsNoFilter, !(command is DoctorCommand) {
+            Console.note(
+                "longtake: warning: LONGTAKE_NO_SECCOMP is set: where this kernel refuses system call filters, recordings are "
+                    + "decoded without one; `longtake doctor` says whether it does")
+        }
         do {
             try command.run()
         } catch let error as ExitCode {

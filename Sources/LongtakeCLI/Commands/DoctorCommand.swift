@@ -35,6 +35,12 @@ struct DoctorCommand: ParsableCommand {
             "memory", "\(Format.bytes(report.memoryBytes)), \(Format.bytes(report.availableMemoryBytes)) available",
         ])
         rows.append(["cache", "\(report.cacheFolder), \(report.cacheFreeBytes.map { Format.bytes($0) } ?? "?") free"])
+        if let isFiltered = report.workerIsFiltered {
+            let filter = isFiltered ? "system call filter" : "NO system call filter"
+            let landlock = report.landlock.map { $0 > 0 ? "Landlock \($0)" : "no Landlock" } ?? ""
+            rows.append(["decode worker", "\(filter), \(landlock)"])
+        }
+        if report.allowsNoFilter { rows.append(["LONGTAKE_NO_SECCOMP", "set"]) }
         Console.line(Format.table(rows))
         for problem in report.problems { Console.line("missing: \(problem.what)\n  fix: \(problem.fix)") }
         if report.problems.isEmpty { Console.line("nothing is missing") }

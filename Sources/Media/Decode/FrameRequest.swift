@@ -12,6 +12,8 @@ public struct FrameRequest: Sendable, Codable, Equatable {
         case probe
         /// The file is a still picture: its one frame, as PIL would give it.
         case picture
+        /// Nothing of the file: which of the kernel's means the worker could use against itself.
+        case sandbox
         /// As decoded: upright, square pixels.
         case native
         /// As the model takes them: `parts` pictures per frame.
@@ -51,6 +53,16 @@ public struct FrameRequest: Sendable, Codable, Equatable {
     public var watchdog = 60.0
     /// 0 for no limit: address space of the worker in bytes.
     public var memoryLimit = 4 << 30
+    /// Where the kernel refuses system call filters, decode without one.
+    var allowsNoFilter = false
 
     public init(output: Output) { self.output = output }
+
+    /// CPU seconds after which the kernel ends the worker.
+    var mostCPUSeconds: Int {
+        switch output {
+        case .probe, .picture, .sandbox: 120
+        case .native, .model: 10_000_000
+        }
+    }
 }

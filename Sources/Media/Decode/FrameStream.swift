@@ -69,6 +69,7 @@ public final class FrameStream: Sendable {
                     state.withLock { $0.result = result.believable }
                     _ = worker.wait()
                     return finish()
+                case .sandbox: throw MediaError.worker("a message that was not asked for")
                 case .failure:
                     let failure = try worker.readJSON(WorkerFailure.self, message, timeout: request.watchdog)
                     _ = worker.wait()

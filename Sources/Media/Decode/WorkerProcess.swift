@@ -3,66 +3,88 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// A running decode worker and the reading end of its pipe.
+/// A running decode worker and the reading ends of its pipes.
 final class WorkerProcess: Sendable {
     private let pid: pid_t
     private let pipe: Int32
+    /// What it writes to standard error: of use after its death only.
+    private let errors: Int32
     private let status = Mutex<String?>(nil)
     private let reaped = Mutex(false)
     private let isCancelled: @Sendable () -> Bool
 
     init(file: Int32, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool) throws {
         self.isCancelled = isCancelled
+        var request = request
+        request.allowsNoFilter = Self.allowsNoFilter
         let json = String(decoding: try JSONEncoder().encode(request), as: UTF8.self)
         let executable = try Self.executable()
-        var ends: [Int32] = [-1, -1]
-        let noPipe = Scarcity.retry { lt_pipe_cloexec(&ends) == 0 ? 0 : errno }
+        var (ends, errorEnds): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
+        var noPipe = Scarcity.retry { lt_pipe_cloexec(&ends) == 0 ? 0 : errno }
+        if noPipe == 0 { noPipe = Scarcity.retry { lt_pipe_cloexec(&errorEnds) == 0 ? 0 : errno } }
+        // Out of the way of the descriptors the child gets; dup2 onto itself would keep close-on-exec.
+        let source = noPipe == 0 ? Self.duplicate(file) : -1
+        let sink = source < 0 ? -1 : Self.duplicate(ends[1])
+        let errorSink = sink < 0 ? -1 : Self.duplicate(errorEnds[1])
+        var closing = [ends[1], errorEnds[1], source, sink, errorSink]
+        var isStarted = false
+        defer {
+            if !isStarted { closing += [ends[0], errorEnds[0]] }
+            for descriptor in closing where descriptor >= 0 { close(descriptor) }
+        }
         guard noPipe == 0 else { throw MediaError.limit("no pipe for the decode worker", noPipe) }
+        guard errorSink >= 0 else { throw MediaError.limit("no descriptor for the decode worker", EMFILE) }
         // A pipe of a megabyte holds some frames: fewer switches between the processes.
         _ = lt_set_pipe_size(ends[0], 1 << 20)
-        // Out of the way of the descriptors the child gets; dup2 onto itself would keep close-on-exec.
-        let source = Self.duplicate(file)
-        let sink = source < 0 ? -1 : Self.duplicate(ends[1])
-        close(ends[1])
-        defer {
-            if source >= 0 { close(source) }
-            if sink >= 0 { close(sink) }
-        }
-        guard source >= 0, sink >= 0 else {
-            close(ends[0])
-            throw MediaError.limit("no descriptor for the decode worker", EMFILE)
-        }
+        // A page, and what does not fit is lost: neither process ever waits for the other there.
+        _ = lt_set_pipe_size(errorEnds[0], Int32(Self.mostErrorBytes))
+        for end in errorEnds { _ = fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, errorSink, 2)
         posix_spawn_file_actions_adddup2(&actions, source, DecodeWorker.fileDescriptor)
         posix_spawn_file_actions_adddup2(&actions, sink, DecodeWorker.pipeDescriptor)
         // Nothing else that this process may have inherited.
         _ = lt_spawn_closes_from(&actions, DecodeWorker.pipeDescriptor + 1)
-        // A group of its own: Ctrl-C at the terminal is the parent's to handle.
+        // A session of its own: Ctrl-C at the terminal is the parent's to handle, and the terminal is not the worker's.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+        posix_spawnattr_setflags(&attributes, Int16(LT_SPAWN_SETSID))
         defer { posix_spawnattr_destroy(&attributes) }
         let arguments = [executable, DecodeWorker.command, json, String(getpid())]
         var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-        defer { argv.forEach { free($0) } }
+        // The dynamic linker looks for libraries there before the worker is one; the worker wipes it out.
+        let libraries = getenv("LD_LIBRARY_PATH").map { "LD_LIBRARY_PATH=" + String(cString: $0) }
+        var envp: [UnsafeMutablePointer<CChar>?] = [libraries].compactMap { $0 }.map { strdup($0) } + [nil]
+        defer { (argv + envp).forEach { free($0) } }
         var child: pid_t = 0
-        let failure = Scarcity.retry { posix_spawn(&child, executable, &actions, &attributes, &argv, environ) }
+        let failure = Scarcity.retry { posix_spawn(&child, executable, &actions, &attributes, &argv, &envp) }
         guard failure == 0 else {
-            close(ends[0])
             throw MediaError.limit("the decode worker \(executable) does not start", failure)
         }
         pid = child
         pipe = ends[0]
+        errors = errorEnds[0]
+        isStarted = true
+    }
+
+    /// Bytes of the worker's standard error that are kept.
+    private static let mostErrorBytes = 4096
+
+    /// LONGTAKE_NO_SECCOMP: whether decoding without a filter is better than no decoding, where the kernel refuses filters.
+    static var allowsNoFilter: Bool {
+        guard let value = getenv("LONGTAKE_NO_SECCOMP") else { return false }
+        return ["1", "on", "yes", "true"].contains(String(cString: value).lowercased())
     }
 
     deinit {
         kill()
         _ = wait()
         close(pipe)
+        close(errors)
     }
 
     /// A copy of a descriptor above those the child gets; -1 where there is none.
@@ -110,10 +132,39 @@ final class WorkerProcess: Sendable {
         }
         reaped.withLock { $0 = true }
         let signal = code & 0x7F
-        let text =
+        var text =
             signal != 0 ? "signal \(signal), \(String(cString: strsignal(signal)))" : "exit status \(code >> 8 & 0xFF)"
+        if let words = lastLine() { text += ": " + words }
         status.withLock { $0 = text }
         return text
+    }
+
+    /// Starts a worker that decodes nothing and returns what it reports of itself.
+    static func sandbox() throws -> Sandbox.State {
+        let nothing = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        guard nothing >= 0 else { throw MediaError.limit("/dev/null cannot be opened", errno) }
+        defer { close(nothing) }
+        let worker = try WorkerProcess(file: nothing, request: FrameRequest(output: .sandbox)) { false }
+        guard let message = try worker.readHeader(timeout: 60) else { throw MediaError.crashed(worker.wait()) }
+        switch message.kind {
+        case .sandbox: return try worker.readJSON(Sandbox.State.self, message, timeout: 60)
+        case .failure:
+            let failure = try worker.readJSON(WorkerFailure.self, message, timeout: 60)
+            throw MediaError(code: failure.code, message: failure.message)
+        default: throw MediaError.worker("a message that was not asked for")
+        }
+    }
+
+    /// The last line of what the worker wrote to standard error, without anything that could command a terminal.
+    private func lastLine() -> String? {
+        var bytes = [UInt8](repeating: 0, count: Self.mostErrorBytes)
+        let got = Glibc.read(errors, &bytes, bytes.count)
+        guard got > 0 else { return nil }
+        let lines = String(decoding: bytes[..<got], as: UTF8.self).split(whereSeparator: \.isNewline)
+        let line = lines.last { $0.contains { !$0.isWhitespace } }
+        let shown = line?.unicodeScalars.filter { $0.properties.generalCategory != .control && $0.value != 0xFFFD }
+        let plain = shown?.filter { $0.properties.generalCategory != .format }
+        return plain.map { String(String.UnicodeScalarView($0.prefix(200))) }
     }
 
     /// nil when the pipe has ended.

@@ -473,7 +473,7 @@ final class DecodeSession {
         let aspect = av_guess_sample_aspect_ratio(nil, stream, held.frame.pointer)
         let image = try converter.convert(held.frame, sampleAspect: aspect)
         switch request.output {
-        case .probe, .native, .picture: return (image.width, image.height, 1, image.pixels)
+        case .probe, .sandbox, .native, .picture: return (image.width, image.height, 1, image.pixels)
         case .model(let preprocessing, let ratio):
             let count = ratio > 1 ? ratio * ratio + 1 : 1
             if let last, last.image.width == image.width, last.image.height == image.height,

@@ -1,4 +1,5 @@
 import CFFmpeg
+import CSeccomp
 import Foundation
 import Glibc
 import Synchronization
@@ -9,6 +10,12 @@ public enum DecodeWorker {
     public static let command = "decode-worker"
     /// Called by the program that has the hidden subcommand: its own file is the worker then.
     public static func useThisProgram() { WorkerProcess.isThisProgram.store(true, ordering: .relaxed) }
+
+    /// What this kernel lets a worker take from itself, as a worker that decodes nothing reports it.
+    package static func sandbox() throws -> Sandbox.State { try WorkerProcess.sandbox() }
+
+    /// Whether LONGTAKE_NO_SECCOMP allows to decode without a system call filter, where the kernel refuses filters.
+    package static var allowsNoFilter: Bool { WorkerProcess.allowsNoFilter }
 
     static let fileDescriptor: Int32 = 3
     static let pipeDescriptor: Int32 = 4
@@ -25,8 +32,15 @@ public enum DecodeWorker {
             var status = stat()
             guard fstat(fileDescriptor, &status) == 0 else { throw MediaError.cannotRead("no file is open") }
             _ = try JSONEncoder().encode(RecordingInfo())  // whatever Foundation loads lazily, it loads now
-            let filtered = try Sandbox.enter(memoryLimit: request.memoryLimit, parent: parent)
-            guard filtered || getenv("LONGTAKE_NO_SECCOMP") != nil else {
+            lt_forget_environment()
+            let limits = Sandbox.Limits(
+                memory: request.memoryLimit, cpuSeconds: request.mostCPUSeconds, threads: request.threads)
+            let sandbox = try Sandbox.enter(limits, parent: parent)
+            if case .sandbox = request.output {
+                try output.send(.sandbox, json: sandbox)
+                return 0
+            }
+            guard sandbox.isFiltered || request.allowsNoFilter else {
                 throw MediaError.worker(
                     "this kernel refuses system call filters; set LONGTAKE_NO_SECCOMP=1 to decode without one")
             }

@@ -1,65 +1,125 @@
 import CFFmpeg
 import CSeccomp
+import Foundation
 import Glibc
 
 /// What the decode worker takes from itself before it looks at the first byte of a recording.
 ///
-/// Memory and file limits, no new privileges, death with its parent, and a system call filter that leaves reading, writing to
-/// what is open, memory and threads. Whatever else is called answers EPERM: libraries that look for a CPU count or a locale
-/// go on without.
-enum Sandbox {
-    /// True when the filter is in place; limits alone otherwise.
-    static func enter(memoryLimit: Int, parent: Int32) throws -> Bool {
+/// Memory, CPU, file and process limits, no new privileges, no capabilities, death with its parent, Landlock where the kernel has
+/// it, and a system call filter that leaves reading and writing what is open, memory, clocks and threads. Whatever else is called
+/// answers EPERM: libraries that look for a CPU count or a locale go on without.
+package enum Sandbox {
+    /// The limits, which differ from one request to another.
+    package struct Limits: Sendable {
+        /// Bytes of address space; 0 for no limit.
+        package var memory: Int
+        /// CPU seconds, of all threads.
+        package var cpuSeconds: Int
+        /// Codec threads.
+        package var threads: Int
+
+        package init(memory: Int, cpuSeconds: Int, threads: Int) {
+            self.memory = memory
+            self.cpuSeconds = cpuSeconds
+            self.threads = threads
+        }
+    }
+
+    /// What this kernel let the process take from itself.
+    package struct State: Sendable, Codable, Equatable {
+        /// Whether the system call filter is in place.
+        package let isFiltered: Bool
+        /// The version of Landlock; 0 where the kernel has none.
+        package let landlock: Int
+    }
+
+    /// Takes effect for all threads, for good.
+    package static func enter(_ limits: Limits, parent: Int32) throws -> State {
         _ = lt_die_with_parent()
         // The parent may have died before that.
         guard getppid() == parent else { throw MediaError.worker("its parent is gone") }
+        // Swift's runtime would start its backtracer from these, another program.
+        for crash in [SIGQUIT, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP] { signal(crash, SIG_DFL) }
         _ = lt_no_new_privileges()
         _ = lt_not_dumpable()
-        limit(__rlimit_resource_t(RLIMIT_CORE.rawValue), 0)
-        limit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), 0)
-        limit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), 16)
-        if memoryLimit > 0 { limit(__rlimit_resource_t(RLIMIT_AS.rawValue), UInt(memoryLimit)) }
+        _ = lt_drop_capabilities()
+        limit(RLIMIT_CORE, 0)
+        limit(RLIMIT_FSIZE, 0)
+        limit(RLIMIT_NOFILE, 16)
+        limit(__RLIMIT_NPROC, processes(for: limits.threads))
+        limit(RLIMIT_CPU, limits.cpuSeconds)
+        if limits.memory > 0 { limit(RLIMIT_AS, limits.memory) }
         av_max_alloc(1 << 30)
-        return filter()
+        let landlock = lt_landlock()
+        return State(isFiltered: filter(), landlock: Int(landlock))
     }
 
-    private static func limit(_ resource: __rlimit_resource_t, _ value: UInt) {
-        var limits = rlimit(rlim_cur: value, rlim_max: value)
+    /// Lowers a limit for good; one that is lower already stays.
+    private static func limit(_ resource: __rlimit_resource, _ value: Int) {
+        let resource = __rlimit_resource_t(resource.rawValue)
+        var limits = rlimit()
+        guard getrlimit(resource, &limits) == 0 else { return }
+        let value = min(UInt(clamping: value), limits.rlim_max)
+        limits = rlimit(rlim_cur: value, rlim_max: value)
         setrlimit(resource, &limits)
     }
 
+    /// None where one thread decodes. The limit counts all that the user runs: where codecs have threads of their own, it is put
+    /// somewhat above what the whole machine runs now.
+    private static func processes(for threads: Int) -> Int {
+        guard threads > 1 else { return 0 }
+        // "0.20 0.18 0.12 1/80 11206": 80 threads, by proc(5).
+        let load = (try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? ""
+        let running = load.split(separator: "/").last?.split(separator: " ").first.flatMap { Int($0) }
+        return (running ?? 100_000) + threads + 1000
+    }
+
+    // Not `newfstatat` and `statx`: they look at paths. glibc 2.33 to 2.38 makes fstat() of the former, so nothing may call fstat()
+    // from here on. Not `sched_getparam` and the like, which tell of other processes.
     private static let allowed = [
-        "read", "pread64", "readv", "lseek", "write", "writev", "close", "fstat", "newfstatat", "munmap", "mremap",
-        "madvise", "brk", "futex", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday",
-        "time",
-        "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler", "rt_sigaction", "rt_sigprocmask",
-        "rt_sigreturn", "sigaltstack", "exit", "exit_group", "getrandom", "set_robust_list", "get_robust_list", "rseq",
-        "set_tid_address", "gettid", "getpid", "getppid", "tgkill", "restart_syscall", "poll", "ppoll", "getrusage",
-        "sysinfo",
-        "membarrier", "uname", "getcpu",
+        "read", "pread64", "readv", "lseek", "write", "writev", "close", "fstat", "munmap", "mremap", "madvise", "brk",
+        "futex",
+        "nanosleep", "gettimeofday", "time", "sched_yield", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+        "sigaltstack",
+        "exit", "exit_group", "getrandom", "set_robust_list", "rseq", "set_tid_address", "gettid", "getpid", "getppid",
+        "restart_syscall", "poll", "ppoll", "getrusage", "sysinfo", "membarrier", "getcpu",
     ]
 
     private static func filter() -> Bool {
         // EPERM, not death: see above. 0x00050000 is SCMP_ACT_ERRNO, a macro with an argument.
         guard let context = seccomp_init(0x0005_0000 | UInt32(EPERM)) else { return false }
         defer { seccomp_release(context) }
-        for name in allowed {
+        // Calls by the numbers of another architecture (32 bits, x32) end the process, not one of its threads.
+        _ = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, 0x8000_0000)
+        // Threads that a library may have started already.
+        _ = seccomp_attr_set(context, SCMP_FLTATR_CTL_TSYNC, 1)
+        func allow(_ name: String, _ conditions: scmp_arg_cmp...) -> Bool {
             let number = seccomp_syscall_resolve_name(name)
-            guard number >= 0 else { continue }
-            if seccomp_rule_add_array(context, SCMP_ACT_ALLOW_VALUE, number, 0, nil) != 0 { return false }
+            // Unknown to this library, or to this architecture: it stays forbidden.
+            guard number >= 0 else { return true }
+            return seccomp_rule_add_array(context, SCMP_ACT_ALLOW_VALUE, number, UInt32(conditions.count), conditions)
+                == 0
+        }
+        func bits(_ argument: UInt32, _ mask: UInt64, _ value: UInt64) -> scmp_arg_cmp {
+            scmp_arg_cmp(arg: argument, op: SCMP_CMP_MASKED_EQ, datum_a: mask, datum_b: value)
+        }
+        func equal(_ argument: UInt32, _ value: UInt64) -> scmp_arg_cmp {
+            scmp_arg_cmp(arg: argument, op: SCMP_CMP_EQ, datum_a: value, datum_b: 0)
+        }
+        for name in allowed where !allow(name) { return false }
+        // abort() and raise() send signals by this; to itself, and to nobody else.
+        guard allow("tgkill", equal(0, UInt64(getpid()))), allow("sched_getaffinity", equal(0, 0)) else { return false }
+        // The clocks of the machine and of the process itself; negative numbers are the clocks of other processes.
+        for name in ["clock_gettime", "clock_getres", "clock_nanosleep"] {
+            let own = scmp_arg_cmp(arg: 0, op: SCMP_CMP_LT, datum_a: 16, datum_b: 0)
+            guard allow(name, own) else { return false }
         }
         // Memory may be had and change its protection, but never become code.
         for name in ["mmap", "mprotect"] {
-            let number = seccomp_syscall_resolve_name(name)
-            var notCode = scmp_arg_cmp(
-                arg: 2, op: SCMP_CMP_MASKED_EQ, datum_a: scmp_datum_t(PROT_EXEC), datum_b: 0)
-            guard seccomp_rule_add_array(context, SCMP_ACT_ALLOW_VALUE, number, 1, &notCode) == 0 else { return false }
+            guard allow(name, bits(2, UInt64(PROT_EXEC), 0)) else { return false }
         }
-        // Threads yes, processes no: CLONE_THREAD must be set. clone3 hides its flags behind a pointer; glibc falls back.
-        let clone = seccomp_syscall_resolve_name("clone")
-        var thread = scmp_arg_cmp(
-            arg: 0, op: SCMP_CMP_MASKED_EQ, datum_a: scmp_datum_t(0x10000), datum_b: scmp_datum_t(0x10000))
-        guard seccomp_rule_add_array(context, SCMP_ACT_ALLOW_VALUE, clone, 1, &thread) == 0 else { return false }
+        // Threads yes, processes and namespaces no. clone3 hides its flags behind a pointer; glibc falls back.
+        guard allow("clone", bits(0, Self.thread | Self.notThread, Self.thread)) else { return false }
         let clone3 = seccomp_syscall_resolve_name("clone3")
         if clone3 >= 0 {
             guard seccomp_rule_add_array(context, 0x0005_0000 | UInt32(ENOSYS), clone3, 0, nil) == 0 else {
@@ -70,4 +130,8 @@ enum Sandbox {
     }
 
     private static let SCMP_ACT_ALLOW_VALUE: UInt32 = 0x7FFF_0000
+    /// CLONE_THREAD.
+    private static let thread: UInt64 = 0x10000
+    /// CLONE_NEWTIME, CLONE_PTRACE, CLONE_VFORK, CLONE_NEWNS, CLONE_NEWCGROUP to CLONE_NEWNET, CLONE_IO.
+    private static let notThread: UInt64 = 0x80 | 0x2000 | 0x4000 | 0x20000 | 0xFE00_0000
 }

@@ -25,6 +25,8 @@ struct WorkerMessage: Equatable {
         case end
         /// JSON `WorkerFailure`.
         case failure
+        /// JSON `Sandbox.State`.
+        case sandbox
     }
 
     static let headerBytes = 64

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Glibc
 import Longtake
 
@@ -33,6 +34,12 @@ enum Main {
         if CommandLine.argc > 1, CommandLine.arguments[1] == DecodeWorkerProcess.command {
             return LongtakeCommand.main()
         }
+        do {
+            // Parsing the words takes more of a stack than it takes to say that there is too little.
+            try StartingLimits.checkStack(light: isLight)
+        } catch {
+            end(Failure(error))
+        }
         Interruption.install()
         DecodeWorkerProcess.useThisProgram()
         var command: any ParsableCommand
@@ -50,6 +57,7 @@ enum Main {
                     + "decoded without one; `longtake doctor` says whether it does")
         }
         do {
+            try checkLimits()
             try command.run()
         } catch let error as ExitCode {
             Glibc.exit(error.rawValue)
@@ -63,6 +71,27 @@ enum Main {
         } catch {
             end(Failure(error))
         }
+    }
+
+    /// Commands that neither compute nor decode: they do with little.
+    private static let light: Set = ["ls", "show", "rm", "export", "cache"]
+
+    private static var isLight: Bool {
+        guard CommandLine.argc > 1 else { return true }
+        let name = CommandLine.arguments[1]
+        return name.hasPrefix("-") || light.contains(name)
+    }
+
+    /// What is too little to compute with is told before a library meets it.
+    private static func checkLimits() throws {
+        guard !isLight else { return }
+        let words = CommandLine.arguments.dropFirst()
+        var threads: Int?
+        for (word, next) in zip(words, words.dropFirst() + [""]) where word.hasPrefix("--threads") {
+            threads = word == "--threads" ? Int(next) : Int(word.dropFirst("--threads=".count))
+        }
+        let own = threads ?? (try? Environment.value("THREADS")) ?? ProcessInfo.processInfo.activeProcessorCount
+        try StartingLimits.check(threads: own)
     }
 
     private static var wantsJSON: Bool { CommandLine.arguments.contains("--json") }

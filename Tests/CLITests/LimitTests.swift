@@ -61,4 +61,54 @@ import Testing
         // OpenMP ends a process by itself where it has no thread; the decoder and its thread are ours.
         #expect(said.contains { $0.contains("ulimit -u") }, "\(said)")
     }
+
+    static let low: [(option: String, values: [Int])] = [
+        ("-v", [300_000, 350_000, 400_000, 600_000]), ("-d", [50_000, 300_000]), ("-s", [128, 256, 512]),
+        ("-n", [8, 12]),
+    ]
+
+    @Test(arguments: low)
+    func `too little memory, stack or files ends in 13 with what is missing`(option: String, values: [Int]) throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        let video = try Fixtures.video.get()
+        for value in values {
+            for command in ["ask \"$1\" 'What is it?'", "index \"$1\"", "search circle"] {
+                let result = try Child(tool, shell: "ulimit \(option) \(value); exec \"$0\" \(command)", [video]).end()
+                #expect(result.status == 13, "\(option) \(value) \(command): \(result.status) \(result.errors)")
+                #expect(result.errors.contains("ulimit \(option)"), "\(option) \(value): \(result.errors)")
+            }
+        }
+        if option == "-s" {
+            for command in ["ls", "--version"] {
+                let result = try Child(tool, shell: "ulimit -s 64; exec \"$0\" \(command)").end()
+                #expect(result.status == 13 && result.errors.contains("128 KiB are needed"), "\(result.errors)")
+            }
+        }
+        // What neither computes nor decodes does with little.
+        if option == "-v" {
+            for command in ["ls", "--version"] {
+                #expect(
+                    try Child(tool, shell: "ulimit -v 350000; exec \"$0\" \(command)").end().status == 0, "\(command)")
+            }
+        }
+    }
+
+    @Test(.enabled(if: canLimit)) func `a user with too few threads is told how many are needed`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try #require(chmod(tool.folder.path, 0o777) == 0)
+        let video = try Fixtures.video.get()
+        let user = 2_200_000 + Int(getpid() % 100_000)
+        for limit in [1, 2, 4, 6, 9, 12] {
+            let prefix = "exec setpriv --reuid=\(user) --regid=\(user) --clear-groups prlimit --nproc=\(limit) "
+            let result = try Child(tool, shell: prefix + "\"$0\" ask \"$1\" 'What is it?'", [video]).end()
+            #expect(
+                result.status == 13 || (result.status == 0 && limit > 4), "\(limit): \(result.status) \(result.errors)")
+            guard result.status != 0 else { continue }
+            #expect(
+                result.errors.contains("ulimit -u") && result.errors.contains("are needed"),
+                "\(limit): \(result.errors)")
+        }
+    }
 }

@@ -21,6 +21,8 @@ public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
         case limitReached = "limit_reached"
         case decoderCrashed = "decoder_crashed"
         case decoderStuck = "decoder_stuck"
+        /// Decoding takes more CPU time than a recording may cost.
+        case tooSlowToDecode = "too_slow_to_decode"
         /// A still picture that cannot be decoded.
         case picture
         /// No descriptor, process or thread to be had.
@@ -153,6 +155,23 @@ extension MediaError {
     static func crashed(_ how: String) -> Self {
         .init(
             code: .decoderCrashed, message: "the decoder crashed (\(how)); the file is damaged in a way it cannot take")
+    }
+
+    static func tooLittleMemory(_ how: String, limit: UInt, needed: Int) -> Self {
+        .init(
+            code: .processLimit,
+            message:
+                "the decoder crashed (\(how)), perhaps for want of memory: this process may have \(limit) bytes of address space, "
+                + "decoding may need \(needed); raise the limit (ulimit -v unlimited, LimitAS= of a systemd unit)")
+    }
+
+    static func tooSlow(_ used: Double, covered: Double) -> Self {
+        .init(
+            code: .tooSlowToDecode,
+            message:
+                "decoding took \(Int(saturating: used)) s of CPU time for the first \(Int(saturating: covered)) s of the recording, "
+                + "more than a recording may cost, and was stopped; it is made to cost time, or damaged. Convert it with ffmpeg "
+                + "if you trust it (ffmpeg -i FILE -c:v libx264 out.mp4)")
     }
 
     static func stuck(_ seconds: Double) -> Self {

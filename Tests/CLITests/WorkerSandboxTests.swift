@@ -82,7 +82,7 @@ import Testing
         try tool.decode(
             by: """
                 printf '\\033]0;title\\007\\302\\233 boom \\342\\200\\256\\n' >&2
-                head -c 3000000 /dev/zero | tr '\\0' '\\n' >&2
+                head -c 3000000 /dev/zero 2>/dev/null | tr '\\0' '\\n' >&2 2>/dev/null
                 kill -9 $$
                 """)
         let result = try tool.run("index", Fixtures.video.get())

@@ -53,6 +53,8 @@ public struct FrameRequest: Sendable, Codable, Equatable {
     public var watchdog = 60.0
     /// 0 for no limit: address space of the worker in bytes.
     public var memoryLimit = 4 << 30
+    /// What decoding may cost.
+    package var cpuRates = CPUBudget.Rates()
     /// Where the kernel refuses system call filters, decode without one.
     var allowsNoFilter = false
 
@@ -62,7 +64,7 @@ public struct FrameRequest: Sendable, Codable, Equatable {
     var mostCPUSeconds: Int {
         switch output {
         case .probe, .picture, .sandbox: 120
-        case .native, .model: 10_000_000
+        case .native, .model: CPUBudget.most(self)
         }
     }
 }

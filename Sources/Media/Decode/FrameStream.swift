@@ -13,10 +13,13 @@ public final class FrameStream: Sendable {
         var ended = false
         var delivered = 0
         var cancelled = false
+        /// Bytes read of the file, as the worker says.
+        var read: Int64 = 0
     }
 
     private let state = Mutex(State())
     private let request: FrameRequest
+    private let budget: CPUBudget
 
     /// Starts the worker; it decodes until the pipe is full.
     ///
@@ -25,7 +28,9 @@ public final class FrameStream: Sendable {
         _ file: RecordingFile, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws {
         self.request = request
+        budget = CPUBudget(request, fileSize: file.size)
         let worker = try WorkerProcess(file: file.descriptor, request: request, isCancelled: isCancelled)
+        worker.allow(cpuSeconds: budget.allowed(frames: 0, read: 0, info: RecordingInfo()), covered: 0)
         state.withLock { $0.worker = worker }
     }
 
@@ -52,10 +57,11 @@ public final class FrameStream: Sendable {
         do {
             while true {
                 guard let message = try worker.readHeader(timeout: request.watchdog) else {
-                    let status = worker.wait()
+                    let death = worker.died()
                     if state.withLock({ $0.cancelled }) { return finish() }
-                    throw MediaError.crashed(status)
+                    throw death
                 }
+                allow(message, worker)
                 switch message.kind {
                 case .heartbeat: continue
                 case .frame:
@@ -96,6 +102,16 @@ public final class FrameStream: Sendable {
     }
 
     private func frameSeconds(_ index: Int) -> Double { Double(index) / request.framesPerSecond }
+
+    /// What the worker may cost grows with what it has read and sent.
+    private func allow(_ message: WorkerMessage, _ worker: WorkerProcess) {
+        let (seconds, covered) = state.withLock { state in
+            state.read = max(state.read, message.highWater)
+            let frames = state.lastIndex + 1
+            return (budget.allowed(frames: frames, read: state.read, info: state.result.info), frameSeconds(frames))
+        }
+        worker.allow(cpuSeconds: seconds, covered: covered)
+    }
 
     private func finish() -> Bool {
         state.withLock { $0.ended = true }

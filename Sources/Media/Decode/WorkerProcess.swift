@@ -7,11 +7,15 @@ import Synchronization
 final class WorkerProcess: Sendable {
     private let pid: pid_t
     private let pipe: Int32
+    /// Bytes of address space that decoding may take.
+    private let needsMemory: Int
     /// What it writes to standard error: of use after its death only.
     private let errors: Int32
     private let status = Mutex<String?>(nil)
     private let reaped = Mutex(false)
     private let isCancelled: @Sendable () -> Bool
+    /// CPU seconds that it may have taken by now.
+    private let budget = Mutex((allowed: 60.0, covered: 0.0))
 
     init(file: Int32, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool) throws {
         self.isCancelled = isCancelled
@@ -66,6 +70,7 @@ final class WorkerProcess: Sendable {
             throw MediaError.limit("the decode worker \(executable) does not start", failure)
         }
         pid = child
+        needsMemory = request.memoryLimit
         pipe = ends[0]
         errors = errorEnds[0]
         isStarted = true
@@ -118,6 +123,15 @@ final class WorkerProcess: Sendable {
         reaped.withLock { if !$0 { _ = Glibc.kill(pid, SIGKILL) } }
     }
 
+    /// Says how many CPU seconds the worker may have taken, for `covered` seconds of the recording.
+    func allow(cpuSeconds: Double, covered: Double) { budget.withLock { $0 = (cpuSeconds, covered) } }
+
+    private func checkBudget() throws {
+        guard let used = CPUBudget.used(by: pid) else { return }
+        let (allowed, covered) = budget.withLock { $0 }
+        if used > allowed { throw MediaError.tooSlow(used, covered: covered) }
+    }
+
     /// Waits for the process to end and says how it did.
     func wait() -> String {
         if let known = status.withLock({ $0 }) { return known }
@@ -145,7 +159,7 @@ final class WorkerProcess: Sendable {
         guard nothing >= 0 else { throw MediaError.limit("/dev/null cannot be opened", errno) }
         defer { close(nothing) }
         let worker = try WorkerProcess(file: nothing, request: FrameRequest(output: .sandbox)) { false }
-        guard let message = try worker.readHeader(timeout: 60) else { throw MediaError.crashed(worker.wait()) }
+        guard let message = try worker.readHeader(timeout: 60) else { throw worker.died() }
         switch message.kind {
         case .sandbox: return try worker.readJSON(Sandbox.State.self, message, timeout: 60)
         case .failure:
@@ -153,6 +167,17 @@ final class WorkerProcess: Sendable {
             throw MediaError(code: failure.code, message: failure.message)
         default: throw MediaError.worker("a message that was not asked for")
         }
+    }
+
+    /// What its death says: of the file, or of a limit of this process that it inherited.
+    func died() -> MediaError {
+        let how = wait()
+        var limits = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limits) == 0, limits.rlim_cur < UInt(needsMemory)
+        else {
+            return .crashed(how)
+        }
+        return .tooLittleMemory(how, limit: limits.rlim_cur, needed: needsMemory)
     }
 
     /// The last line of what the worker wrote to standard error, without anything that could command a terminal.
@@ -208,6 +233,7 @@ final class WorkerProcess: Sendable {
         var starved: RunQueueWait?
         while done < buffer.count {
             if isCancelled() { throw MediaError.worker("interrupted") }
+            try checkBudget()
             var waiting = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
             let ready = poll(&waiting, 1, Int32(saturating: (slice * 1000).rounded(.up)))
             if ready < 0, errno == EINTR { continue }
@@ -227,7 +253,7 @@ final class WorkerProcess: Sendable {
             if got < 0, errno == EINTR { continue }
             if got <= 0 {
                 if done == 0, endAllowed { return false }
-                throw MediaError.crashed(wait())
+                throw died()
             }
             (done, waited) = (done + got, 0)
         }

@@ -118,9 +118,11 @@ public final class Analyzer {
     }
 
     /// What indexing the file would take.
-    public func plan(_ path: InputPath, options: IndexOptions) throws -> IndexPlan {
+    ///
+    /// - Parameter sizes: whether to say how much the cache holds, which means to look at every file in it.
+    public func plan(_ path: InputPath, options: IndexOptions, sizes: Bool = true) throws -> IndexPlan {
         do {
-            return try indexer(options).plan(open(path))
+            return try indexer(options).plan(open(path), sizes: sizes)
         } catch {
             throw Failure(error, subject: path.description)
         }
@@ -168,6 +170,12 @@ public final class Analyzer {
         let name = recording.description
         let isFile = recording.isStandardInput || recording.withCString { access($0, F_OK) } == 0
         let known = isFile ? [] : try library.indexes(matching: name)
+        if isFile, !recording.isStandardInput,
+            let known = try KnownFiles(library, model: ModelIdentity(model), options: options).unchanged(recording)
+        {
+            return Opened(
+                reader: try library.reader(known.index), indexed: known, seconds: (clock.now - start).seconds)
+        }
         if isFile || known.isEmpty {
             guard isFile || !name.hasPrefix("vid_") else { throw LongtakeError.unknown(name) }
             // What is indexed has been found to fit; looking into the file again takes longer than an answer.
@@ -373,7 +381,7 @@ public final class Analyzer {
         // What is indexed says itself how long it is.
         if let plan, plan.indexed { return }
         for question in questions {
-            let clock = RecordingClock(start: plan?.info.fileStart ?? 0)
+            let clock = RecordingClock(start: plan?.info?.fileStart ?? 0)
             let start = max(0, clock.fromFirstFrame(question.from ?? 0))
             let last = question.to.map(clock.fromFirstFrame) ?? .infinity
             let end = min(plan?.duration ?? 0, last, segment.map { start + $0 } ?? .infinity)

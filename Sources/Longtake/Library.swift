@@ -9,7 +9,11 @@ public final class Library {
     public let catalog: Catalog
     /// What was made again, or done without, when the library was opened, one sentence each: whoever opens it says so.
     public let notes: [String]
+    /// How much the cache holds.
+    let usage: CacheUsage
     private let cacheMax: CacheSize?
+    /// What the cache may hold, and whether that was to be remembered.
+    private var knownLimit: (bytes: Int64, isRemembered: Bool)?
 
     /// Opens both folders, created where missing; the catalog is rebuilt from the indexes when it is new or was damaged.
     ///
@@ -24,6 +28,7 @@ public final class Library {
         } catch let error as StoreError where error.code == .notFound {
             throw Failure(code: "io", message: error.message, exitCode: Exit.space)
         }
+        usage = CacheUsage(cache)
         do {
             (catalog, notes) = try Self.catalog(dataPath, cache)
         } catch  where Self.canDoWithout(dataPath, cache, error, forQuestions: forQuestions) {
@@ -97,7 +102,12 @@ public final class Library {
     }
 
     /// The bytes the cache may hold.
-    func cacheLimit(remember: Bool = true) throws -> Int64 { try cache.limit(cacheMax, remember: remember) }
+    func cacheLimit(remember: Bool = true) throws -> Int64 {
+        if let knownLimit, knownLimit.isRemembered || !remember { return knownLimit.bytes }
+        let bytes = try cache.limit(cacheMax, remember: remember) { [usage] in try usage.used() }
+        knownLimit = (bytes, remember)
+        return bytes
+    }
 
     /// "vid_" and the first 16 digits of the content's hash.
     public static func id(content: String) -> String { "vid_" + content.prefix(16) }

@@ -317,10 +317,13 @@ extension RemovalReport {
 public struct CacheBudget: Sendable {
     public let cache: CacheDirectory
     public let limit: Int64
+    private let usage: CacheUsage
 
-    public init(cache: CacheDirectory, limit: Int64) {
+    /// - Parameter usage: what the cache holds, where this process keeps up with it.
+    public init(cache: CacheDirectory, limit: Int64, usage: CacheUsage? = nil) {
         self.cache = cache
         self.limit = limit
+        self.usage = usage ?? CacheUsage(cache)
     }
 
     /// Makes room for `bytes` more, which index `indexID` needs; see `CacheDirectory.shrink`.
@@ -328,9 +331,12 @@ public struct CacheBudget: Sendable {
     /// Throws `StoreError` `.cacheFull` naming what has to stay, when that is too much.
     @discardableResult
     public func makeRoom(for bytes: Int64, indexID: String) throws -> RemovalReport {
-        let used = try cache.usedBytes()
-        guard used + bytes > limit else { return RemovalReport() }
+        let fits = try usage.hasRoom(for: bytes, limit: limit)
+        usage.add(bytes)
+        guard !fits else { return RemovalReport() }
         let report = try cache.shrink(to: max(0, limit - bytes), keep: [indexID])
+        try usage.measure()
+        usage.add(bytes)
         guard report.bytesAfter + bytes > limit else { return report }
         throw StoreError.full(
             cache.path, needed: bytes, limit: limit, used: report.bytesAfter,

@@ -52,7 +52,11 @@ extension CacheDirectory {
     /// The bytes this cache may have: `wanted`, else what `limits.json` remembers, else 80 % of what is free now and what
     /// is in the cache already, remembered from then on unless `remember` is false or less than a twentieth of the disk is free:
     /// one that happened to be full would be remembered for good.
-    public func limit(_ wanted: CacheSize? = nil, remember: Bool = true) throws -> Int64 {
+    ///
+    /// - Parameter used: says what the cache holds, where somebody knows; else it is added up.
+    public func limit(
+        _ wanted: CacheSize? = nil, remember: Bool = true, used: (() throws -> Int64)? = nil
+    ) throws -> Int64 {
         if let wanted { return try wanted.bytes(at: path) }
         let file = path + "/" + Self.limitsName
         if let data = FileManager.default.contents(atPath: file),
@@ -61,7 +65,7 @@ extension CacheDirectory {
             return limits.maxBytes
         }
         let free = try freeBytes()
-        let bytes = try usedBytes() + free / 5 * 4
+        let bytes = try (used?() ?? usedBytes()) + free / 5 * 4
         if remember, free >= (try Posix.totalBytes(at: path)) / 20 {
             try Posix.replace(file, with: canonicalJSON(Limits(maxBytes: bytes)) + [10])
         }

@@ -121,7 +121,7 @@ extension Catalog.RecordingRow {
     }
 
     /// The one of version 2.
-    var checksum2: String { CatalogFields.checksum(fields2) }
+    package var checksumOfVersion2: String { CatalogFields.checksum(fields2) }
 
     private var fields2: [String?] {
         [path, pathBase64, String(size), String(modified), String(inode), content, indexID, id, added, state, error]
@@ -162,27 +162,36 @@ struct CatalogFields {
         return Checksum.hex(Checksum.of(bytes))
     }
 
-    func text(_ name: String) throws -> String? {
-        let value: DatabaseValue = row[name]
-        if value.isNull { return nil }
-        guard let text = String.fromDatabaseValue(value) else { throw damaged(name) }
-        return text
-    }
+    func text(_ name: String) throws -> String? { try text(row[name], name) }
+    func text(_ place: Int) throws -> String? { try text(row[place], "\(place)") }
 
     func required(_ name: String) throws -> String {
         guard let text = try text(name) else { throw damaged(name) }
         return text
     }
 
-    func number(_ name: String) throws -> Int64 {
-        let value: DatabaseValue = row[name]
-        guard let number = Int64.fromDatabaseValue(value) else { throw damaged(name) }
-        return number
+    func required(_ place: Int) throws -> String {
+        guard let text = try text(place) else { throw damaged("\(place)") }
+        return text
     }
 
-    func optionalNumber(_ name: String) throws -> Int64? {
-        let value: DatabaseValue = row[name]
-        return value.isNull ? nil : try number(name)
+    func number(_ name: String) throws -> Int64 { try number(row[name], name) }
+    func number(_ place: Int) throws -> Int64 { try number(row[place], "\(place)") }
+
+    func optionalNumber(_ place: Int) throws -> Int64? {
+        let value: DatabaseValue = row[place]
+        return value.isNull ? nil : try number(value, "\(place)")
+    }
+
+    private func text(_ value: DatabaseValue, _ name: @autoclosure () -> String) throws -> String? {
+        if value.isNull { return nil }
+        guard let text = String.fromDatabaseValue(value) else { throw damaged(name()) }
+        return text
+    }
+
+    private func number(_ value: DatabaseValue, _ name: @autoclosure () -> String) throws -> Int64 {
+        guard let number = Int64.fromDatabaseValue(value) else { throw damaged(name()) }
+        return number
     }
 
     private func damaged(_ name: String) -> DatabaseError {

@@ -290,9 +290,10 @@ public final class Catalog: Sendable {
                 INSERT INTO recording (\(old)) SELECT \(old) FROM recording2 ORDER BY added, rowid;
                 DROP TABLE recording2;
                 """)
-        for row in try Row.fetchAll(database, sql: "SELECT rowid AS number, * FROM recording") {
+        for row in try Row.fetchAll(database, sql: "SELECT *, rowid AS number FROM recording") {
             // A row that was damaged before stays so.
-            guard let known = try? decoded(row), try CatalogFields(row).required("checksum") == known.checksum2 else {
+            guard let known = try? decoded(row), try CatalogFields(row).required("checksum") == known.checksumOfVersion2
+            else {
                 continue
             }
             try database.execute(
@@ -383,28 +384,28 @@ public final class Catalog: Sendable {
             ])
     }
 
-    /// Decodes without the traps that GRDB's typed subscripts have for a value of another type.
     private static func row(_ row: Row) throws -> RecordingRow? {
         let known = try decoded(row)
-        return try CatalogFields(row).required("checksum") == known.checksum ? known : nil
+        return try CatalogFields(row).required(columns.count - 1) == known.checksum ? known : nil
     }
 
+    /// Decodes a row of `columns` without the traps that GRDB's typed subscripts have for a value of another type.
+    ///
+    /// By position: looking columns up by name takes longer than all the rest.
     private static func decoded(_ row: Row) throws -> RecordingRow {
         let fields = CatalogFields(row)
         var result = RecordingRow(
-            path: try fields.required("path"), pathBase64: try fields.text("pathBase64"),
-            size: try fields.number("size"),
-            modified: try fields.number("modified"), inode: UInt64(bitPattern: try fields.number("inode")),
-            content: try fields.required("content"), indexID: try fields.required("indexID"),
-            added: try fields.required("added"),
-            state: try fields.required("state"), error: try fields.text("error"))
-        result.id = try fields.required("id")
-        result.changed = try fields.optionalNumber("changed")
-        result.device = try fields.optionalNumber("device").map { UInt64(bitPattern: $0) }
-        result.checked = try fields.optionalNumber("checked")
-        result.missing = try fields.optionalNumber("missing")
-        result.stamp = try fields.text("stamp")
-        result.facts = try fields.text("facts")
+            path: try fields.required(0), pathBase64: try fields.text(1), size: try fields.number(2),
+            modified: try fields.number(3), inode: UInt64(bitPattern: try fields.number(4)),
+            content: try fields.required(5), indexID: try fields.required(6), added: try fields.required(8),
+            state: try fields.required(9), error: try fields.text(10))
+        result.id = try fields.required(7)
+        result.changed = try fields.optionalNumber(11)
+        result.device = try fields.optionalNumber(12).map { UInt64(bitPattern: $0) }
+        result.checked = try fields.optionalNumber(13)
+        result.missing = try fields.optionalNumber(14)
+        result.stamp = try fields.text(15)
+        result.facts = try fields.text(16)
         return result
     }
 

@@ -147,6 +147,50 @@ import Store
         #expect(try catalog.jobs().isEmpty)
     }
 
+    @Test func rowsOfTheSecondVersionStayWithoutAChangeTime() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/catalog.sqlite"
+        var wanted = row("/a")
+        wanted.changed = 7
+        wanted.checked = 8
+        do {
+            let catalog = try Catalog(path: path)
+            try catalog.upsert(wanted)
+            try catalog.upsert(row("/b", index: "i2"))
+        }
+        let made = Process()
+        made.executableURL = URL(filePath: "/usr/bin/env")
+        made.arguments = [
+            "python3", "-c",
+            """
+            import sqlite3, sys
+            c = sqlite3.connect(sys.argv[1])
+            old = ("path", "pathBase64", "size", "modified", "inode", "content", "indexID", "id", "added", "state", "error")
+            rows = c.execute("SELECT %s FROM recording" % ", ".join(old)).fetchall()
+            c.execute("DROP TABLE recording")
+            c.execute("CREATE TABLE recording (path TEXT NOT NULL, pathBase64 TEXT, size INTEGER NOT NULL, "
+                "modified INTEGER NOT NULL, inode INTEGER NOT NULL, content TEXT NOT NULL, indexID TEXT NOT NULL, "
+                "id TEXT NOT NULL, added TEXT NOT NULL, state TEXT NOT NULL, error TEXT, checksum TEXT NOT NULL)")
+            c.execute("CREATE UNIQUE INDEX recording_key ON recording (path, ifnull(pathBase64, ''), indexID)")
+            c.execute("CREATE INDEX recording_index ON recording (indexID)")
+            for row, checksum in zip(rows, sys.argv[2:]):
+                c.execute("INSERT INTO recording VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row + (checksum,))
+            c.execute("PRAGMA user_version = 2")
+            c.commit()
+            c.close()
+            """, path, wanted.checksumOfVersion2, "damaged",
+        ]
+        try made.run()
+        made.waitUntilExit()
+        try #require(made.terminationStatus == 0)
+        let catalog = try Catalog(path: path)
+        let rows = try catalog.all()
+        #expect(rows == [row("/a")], "the change time is not known, and a damaged row stays so")
+        #expect(try catalog.changedRows() == 1)
+        try catalog.upsert(wanted)
+        #expect(try Catalog(path: path).all() == [wanted])
+    }
+
     @Test func everyFlippedByteIsDetectedOrHarmless() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let path = directory.path + "/catalog.sqlite"

@@ -21,6 +21,8 @@ public final class DerivedState {
 
     private let cache: CacheDirectory
     private let limit: Int64
+    /// What the derived files take, once this process has added them up.
+    private var used: Int64?
 
     /// - Parameter limit: bytes that all derived files together may have; those not read for longest go.
     public init(_ cache: CacheDirectory, limit: Int64) {
@@ -126,11 +128,22 @@ public final class DerivedState {
                     let none = UnsafeRawBufferPointer(start: nil, count: 0)
                     let sections = [sums, squares, counts, prefix.fused?.bytes ?? none] + prefix.cache.parts
                     let bytes = DerivedFile.size(identity: identity, sections: sections.map(\.count))
-                    guard (try? cache.makeDerivedRoom(for: Int64(bytes), limit: limit)) == true else { return }
+                    guard makeRoom(for: Int64(bytes)) else { return }
                     try? DerivedFile.write(path: path, identity: identity, sections: sections)
                 }
             }
         }
+    }
+
+    /// Adds up what there is once, and again where it may not fit.
+    private func makeRoom(for bytes: Int64) -> Bool {
+        if let used, used + bytes <= limit / 2, let free = try? cache.freeBytes(), free / 2 >= bytes {
+            self.used = used + bytes
+            return true
+        }
+        guard (try? cache.makeDerivedRoom(for: bytes, limit: limit)) == true else { return false }
+        used = (try? cache.derivedBytes()).map { $0 + bytes }
+        return true
     }
 
     /// A file's sections, in their order; keys and values of each layer follow the last.

@@ -74,12 +74,21 @@ public enum BatchEvent {
 
 /// Indexes recordings one after the other; a bad one fails alone.
 public struct BatchIndexer {
-    private let analyzer: Analyzer
+    private let analyzer: Deferred<Analyzer>
     private let options: IndexOptions
+    private let known: [InputPath: Analyzer.Indexed]
 
     public init(_ analyzer: Analyzer, options: IndexOptions) {
+        self.init(Deferred { analyzer }, options: options, known: [:])
+    }
+
+    /// - Parameters:
+    ///   - analyzer: made when a file has to be looked into.
+    ///   - known: the files that need not be, as `KnownFiles` finds them.
+    public init(_ analyzer: Deferred<Analyzer>, options: IndexOptions, known: [InputPath: Analyzer.Indexed]) {
         self.analyzer = analyzer
         self.options = options
+        self.known = known
     }
 
     /// - Returns: the recordings that are indexed now, in order.
@@ -94,6 +103,13 @@ public struct BatchIndexer {
                 break
             }
             event(.started(path: file.description, number: number + 1, of: files.count))
+            if let indexed = known[file] {
+                summary.add(indexed)
+                done.append(indexed)
+                event(.indexed(indexed))
+                continue
+            }
+            let analyzer = try analyzer.get()
             do {
                 let indexed = try analyzer.index(file, options: options) {
                     event(.progress(path: file.description, $0))

@@ -16,10 +16,15 @@ public struct InputPath: Sendable, Hashable, CustomStringConvertible {
     /// From the root, without "." and doubled slashes; ".." stays, for links may stand before it.
     public var absolute: InputPath {
         guard !isStandardInput else { return self }
-        var whole = bytes
-        if whole.first != UInt8(ascii: "/") {
-            whole = Array(FileManager.default.currentDirectoryPath.utf8) + [UInt8(ascii: "/")] + whole
-        }
+        let isRelative = bytes.first != UInt8(ascii: "/")
+        return absolute(in: InputPath(isRelative ? FileManager.default.currentDirectoryPath : "/"))
+    }
+
+    /// The same, where the working folder is known.
+    func absolute(in folder: InputPath) -> InputPath {
+        guard !isStandardInput else { return self }
+        let isRelative = bytes.first != UInt8(ascii: "/")
+        let whole = isRelative ? folder.bytes + [UInt8(ascii: "/")] + bytes : bytes
         let parts = whole.split(separator: UInt8(ascii: "/")).filter { $0.elementsEqual([UInt8(ascii: ".")]) == false }
         return InputPath(bytes: [UInt8(ascii: "/")] + parts.joined(separator: [UInt8(ascii: "/")]))
     }

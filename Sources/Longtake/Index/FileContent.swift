@@ -73,6 +73,9 @@ extension InputPath {
 }
 
 extension Library {
+    /// The state of a row whose index is being written.
+    static let indexing = "indexing"
+
     /// Enters under a file's path that it has this index; the row becomes the newest.
     func register(_ content: FileContent, indexID: String, state: String) throws {
         let file = content.file
@@ -81,6 +84,14 @@ extension Library {
             inode: file.inode, content: content.hash, indexID: indexID, added: Date().formatted(.iso8601), state: state)
         row.fingerprint = content.fingerprint
         row.checked = content.checked
+        if state != Self.indexing, let stamp = cache.manifestStamp(indexID: indexID),
+            let manifest = try? cache.manifest(indexID: indexID), cache.manifestStamp(indexID: indexID) == stamp
+        {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = .sortedKeys
+            row.stamp = stamp
+            row.facts = (try? encoder.encode(IndexFacts(manifest))).map { String(decoding: $0, as: UTF8.self) }
+        }
         try catalog.upsert(row)
     }
 }

@@ -4,21 +4,56 @@ public import Store
 /// What indexing a recording will take, known before it starts.
 public struct IndexPlan: Sendable, Codable {
     public let path: String
-    public let info: RecordingInfo
+    /// nil for a file that is known to be indexed: it is not looked into.
+    public let info: RecordingInfo?
     /// nil where the container does not say how long it is.
     public let frames: Int?
     public let bytes: Int64?
     public let bytesPerFrame: Int
     public let freeBytes: Int64
     /// What the cache holds, and what it may hold: where that is not enough, what was asked longest ago goes.
-    public let cacheBytes: Int64
+    public let cacheBytes: Int64?
     public let cacheMaxBytes: Int64
     public let notes: [MediaNote]
     /// A guess from the model's operations and the machine's measured peak; nil where the length is unknown.
     public let estimatedSeconds: Double?
     /// Whether this very file was indexed so before.
     public let indexed: Bool
-    public var duration: Double? { info.duration }
+    public var duration: Double? { info?.duration ?? knownDuration }
+    private var knownDuration: Double?
+
+    init(
+        path: String, info: RecordingInfo, frames: Int?, bytes: Int64?, bytesPerFrame: Int, freeBytes: Int64,
+        cacheBytes: Int64?, cacheMaxBytes: Int64, notes: [MediaNote], estimatedSeconds: Double?, indexed: Bool
+    ) {
+        self.path = path
+        self.info = info
+        self.frames = frames
+        self.bytes = bytes
+        self.bytesPerFrame = bytesPerFrame
+        self.freeBytes = freeBytes
+        self.cacheBytes = cacheBytes
+        self.cacheMaxBytes = cacheMaxBytes
+        self.notes = notes
+        self.estimatedSeconds = estimatedSeconds
+        self.indexed = indexed
+    }
+
+    /// Of a file that is indexed.
+    public init(_ known: Analyzer.Indexed, library: Library) throws {
+        path = known.path
+        info = nil
+        frames = known.frames
+        bytes = known.bytes
+        bytesPerFrame = Int(known.bytes) / max(known.frames, 1)
+        freeBytes = try library.cache.freeBytes()
+        cacheBytes = try library.usage.used()
+        cacheMaxBytes = try library.cacheLimit(remember: false)
+        notes = []
+        estimatedSeconds = nil
+        indexed = true
+        knownDuration = known.duration
+    }
 
     private enum CodingKeys: String, CodingKey {
         case path, info, frames, bytes, notes, indexed

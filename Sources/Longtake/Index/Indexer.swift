@@ -12,6 +12,7 @@ public final class Indexer {
     private let library: Library
     private let options: IndexOptions
     private let cancellation: Cancellation
+    private let settings: IndexSettings
     private let encoder: FrameEncoder
     private let codec: RecordCodec
     private let buffers: RecordBuffers
@@ -35,20 +36,14 @@ public final class Indexer {
         self.options = options
         self.cancellation = cancellation
         encoder = FrameEncoder(model)
+        settings = IndexSettings(options, ModelIdentity(model))
         codec = RecordCodec(kind: options.record, model: model.llava)
         layout = try codec.layout()
         buffers = RecordBuffers(codec: codec, layout: layout, compute: model.compute)
     }
 
     /// The index key of content indexed as the options say.
-    public func key(content: String) -> IndexKey {
-        IndexKey(
-            content: content, stream: options.stream ?? -1,
-            sampling: "\(options.sampling.rawValue):\(options.framesPerSecond)"
-                + (options.keepCorrupt ? ":corrupt" : "") + ":\(options.maxDuration):\(options.maxFrames)",
-            preprocessing: "decode=2;" + loaded.preprocessing.identity + ";parts=\(loaded.llava.fusion.partCount)",
-            model: loaded.hash, record: codec.name(precision: loaded.compute.precision))
-    }
+    public func key(content: String) -> IndexKey { settings.key(content: content) }
 
     func request() -> FrameRequest {
         let fusion = loaded.llava.fusion
@@ -56,14 +51,15 @@ public final class Indexer {
             .model(loaded.preprocessing, resolutionRatio: fusion.partCount > 1 ? fusion.resolutionRatio : 1))
     }
 
-    public func plan(_ file: RecordingFile) throws -> IndexPlan {
+    /// - Parameter sizes: whether to say how much the cache holds, which means to look at every file in it.
+    public func plan(_ file: RecordingFile, sizes: Bool = true) throws -> IndexPlan {
         let probe = try probe(file)
         let frames = frames(probe.info)
         return IndexPlan(
             path: file.displayPath, info: probe.info, frames: frames,
             bytes: frames.map { finalBytes(frames: $0) },
             bytesPerFrame: keeping == .all ? layout.recordBytes : layout.frameBytes,
-            freeBytes: try library.cache.freeBytes(), cacheBytes: try library.cache.usedBytes(),
+            freeBytes: try library.cache.freeBytes(), cacheBytes: sizes ? try library.usage.used() : nil,
             cacheMaxBytes: try library.cacheLimit(remember: false), notes: probe.notes,
             estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: try isIndexed(file))
     }
@@ -129,7 +125,7 @@ public final class Indexer {
         let bytes = IndexWriter.bytes(
             first: framesDone, frames: left, layout: layout, keep: keep)
         let cache = library.cache
-        let (free, limit, used) = (try cache.freeBytes(), try library.cacheLimit(), try cache.usedBytes())
+        let (free, limit) = (try cache.freeBytes(), try library.cacheLimit())
         let advice =
             "remove indexes (`longtake rm`), lower --fps, give --keep tokens, set LONGTAKE_CACHE_DIR to a larger disk, "
             + "or, if the recording is shorter than it says, give --max-duration"
@@ -140,6 +136,7 @@ public final class Indexer {
                     + "(--cache-max); raise it, or \(advice)")
         }
         // What the limit makes others give up is free by then.
+        let used = bytes <= free ? 0 : try library.usage.used()
         let given = max(0, min(used, used + bytes - limit))
         guard bytes <= free + given else {
             throw LongtakeError(
@@ -239,11 +236,11 @@ public final class Indexer {
         }
         let resumed = writer.framesDone
         // An index under way has no manifest: the catalog knows its path.
-        try library.register(content, indexID: key.id, state: "indexing")
+        try library.register(content, indexID: key.id, state: Library.indexing)
         var result: DecodeResult
         do {
             let total = try checkSpace(file, framesDone: resumed, keep: keep)
-            let budget = CacheBudget(cache: library.cache, limit: try library.cacheLimit())
+            let budget = CacheBudget(cache: library.cache, limit: try library.cacheLimit(), usage: library.usage)
             let layout = layout
             writer.beforeSegment = { first, frames in
                 let count = min(frames, total.map { max(1, $0 - first) } ?? frames)
@@ -378,8 +375,11 @@ extension DecodeResult {
 
 extension Manifest {
     /// Such an index is gone on with, not left alone.
-    var isToBeContinued: Bool {
+    var isToBeContinued: Bool { Self.isToBeContinued(state: state, warnings: warnings) }
+
+    static func isToBeContinued(state: String, warnings: [String]) -> Bool {
+        guard state == "partial" else { return false }
         let codes = DecodeResult.workerCodes.union([Manifest.repaired])
-        return state == "partial" && warnings.contains { warning in codes.contains { warning.hasPrefix($0 + ": ") } }
+        return warnings.contains { warning in codes.contains { warning.hasPrefix($0 + ": ") } }
     }
 }

@@ -38,7 +38,7 @@ struct RecordCodec {
     }
 
     /// The record's name in an index key: "default:f32", "default:bf16:embedding=768".
-    func name(precision: WorkType) -> String {
+    static func name(_ kind: RecordKind, precision: WorkType, embeddingSize: Int?) -> String {
         "\(kind.rawValue):\(precision.rawValue)" + (embeddingSize.map { ":embedding=\($0)" } ?? "")
     }
 

@@ -5,15 +5,27 @@ internal import Store
 /// Runs a pipeline: indexes what is new, asks every question of every recording, appends the answers to the output.
 public struct PipelineRunner {
     private let file: PipelineFile
-    private let analyzer: Analyzer
+    private let analyzer: Deferred<Analyzer>
     private let options: IndexOptions
+    private let known: ([InputPath]) throws -> [InputPath: Analyzer.Indexed]
 
     /// - Parameter options: how to index, the file's own settings among them (`options(of:)`); after their deadline no
     ///   segment is begun and no question asked, but for the first of a run.
     public init(_ file: PipelineFile, analyzer: Analyzer, options: IndexOptions) {
+        self.init(file, analyzer: Deferred { analyzer }, options: options) { _ in [:] }
+    }
+
+    /// - Parameters:
+    ///   - analyzer: made when a recording has to be looked into or asked about.
+    ///   - known: says which files need not be indexed.
+    public init(
+        _ file: PipelineFile, analyzer: Deferred<Analyzer>, options: IndexOptions,
+        known: @escaping ([InputPath]) throws -> [InputPath: Analyzer.Indexed]
+    ) {
         self.file = file
         self.analyzer = analyzer
         self.options = options
+        self.known = known
     }
 
     /// The options of a pipeline whose settings nothing overrides.
@@ -61,7 +73,9 @@ public struct PipelineRunner {
             let failure = Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input)
             event(.failed(path: path.description, failure))
         }
-        let recordings = try BatchIndexer(analyzer, options: options).run(walker.files, summary: &summary, event: event)
+        let recordings = try BatchIndexer(
+            analyzer, options: options, known: known(walker.files)
+        ).run(walker.files, summary: &summary, event: event)
         if let output = file.output, !file.questions.isEmpty, summary.stopped == nil {
             try ask(recordings, output: output, &summary, event)
         }
@@ -99,6 +113,7 @@ public struct PipelineRunner {
             for group in ranges {
                 if options.isOver, summary.hasWorked { return summary.stop(left: 0) }
                 var done = 0
+                let analyzer = try analyzer.get()
                 do {
                     try analyzer.ask(group.map(\.request), index: recording) { place, answer in
                         let key = Self.key(recording, group[place])

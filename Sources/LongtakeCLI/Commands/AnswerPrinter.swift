@@ -22,6 +22,8 @@ final class AnswerPrinter {
         var picture = false
         /// Say what an answer was read from; on a terminal that is said anyway.
         var evidence = false
+        /// What the model's folder says of the model.
+        var modelNotes: [String] = []
     }
 
     private let output: OutputOptions
@@ -34,6 +36,8 @@ final class AnswerPrinter {
     private(set) var said = false
     /// Whether an answer came from a recording that is not whole, or a recording failed.
     private(set) var isPartial = false
+    /// Recordings whose notes were said.
+    private var noted: Set<InputPath> = []
     /// Answers printed so far.
     private(set) var count = 0
 
@@ -80,7 +84,7 @@ final class AnswerPrinter {
         guard !layout.recordings else {
             // Ranked at the end; till then, a sign of life.
             output.note("\(Console.name(answer.recording.path)): \(Console.name(answer.answer))")
-            for note in answer.notes where note.hasPrefix("partial:") { output.note("note: \(Console.name(note))") }
+            for note in answer.notes where note.hasPrefix("partial:") { tell(note, of: answer) }
             return
         }
         if !said {
@@ -106,7 +110,14 @@ final class AnswerPrinter {
         if showsEvidence, !answer.evidence.isEmpty { line += " (\(Self.seen(answer.evidence)))" }
         Console.line(line)
         // The same for every window.
-        if count == 0 { for note in answer.notes { output.note("note: \(Console.name(note))") } }
+        guard noted.insert(InputPath(answer.recording.path)).inserted else { return }
+        for note in answer.notes { tell(note, of: answer) }
+    }
+
+    /// A note names its file, but for what is said of the model.
+    private func tell(_ note: String, of answer: Answer) {
+        let isOfFile = !layout.picture && !layout.modelNotes.contains(note) && !answer.recording.path.isEmpty
+        output.note("note: " + (isOfFile ? Console.name(answer.recording.path) + ": " : "") + Console.name(note))
     }
 
     static func seen(_ evidence: [Evidence]) -> String {
@@ -157,7 +168,7 @@ final class AnswerPrinter {
     }
 
     private func report(_ answer: Answer) {
-        for note in answer.notes { output.note("note: \(Console.name(note))") }
+        for note in answer.notes { tell(note, of: answer) }
         guard answer.frames > 0 else { return }
         if let focus = answer.focus {
             let what = focus.changed.isEmpty ? "changed nothing" : "changed " + focus.changed.joined(separator: ", ")

@@ -105,7 +105,7 @@ struct AskCommand: ParsableCommand {
             output,
             .init(
                 style: style, questions: wanted.count > 1, recordings: several, segments: segments != nil,
-                evidence: answering.wantsEvidence))
+                evidence: answering.wantsEvidence, modelNotes: loaded.notes))
         let work = AskWork(
             analyzer: analyzer, library: library, questions: wanted, options: options, segments: segments?.seconds,
             thumbnails: thumbnails, output: output)

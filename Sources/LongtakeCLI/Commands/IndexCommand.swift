@@ -69,11 +69,22 @@ struct IndexCommand: ParsableCommand {
         options.force = force
         options.minimumAge = try minAge?.seconds ?? Environment.time("MIN_AGE") ?? 0
         let walker = InputWalker(paths.map(\.path), recursive: recursive)
-        let analyzer = Analyzer(
-            model: try model.load(), library: try library.open(cacheMax: cacheMax), derive: try deriving.policy(),
-            cancellation: Interruption.cancellation)
+        let identity = try model.identity()
+        let library = try library.open(cacheMax: cacheMax)
+        let derive = try deriving.policy()
+        let model = model
+        let analyzer = Deferred {
+            Analyzer(
+                model: try model.load(), library: library, derive: derive, cancellation: Interruption.cancellation)
+        }
         let report = IndexReport(output)
-        for note in analyzer.model.notes { output.note("note: \(note)") }
+        for note in identity?.notes ?? [] { output.note("note: \(note)") }
+        // With --derive now what questions share is made where it is missing, which takes the model.
+        var known: [InputPath: Analyzer.Indexed] = [:]
+        if let identity, deriving.derive != DerivedState.Policy.now.rawValue {
+            let files = try KnownFiles(library, model: identity, options: options, files: walker.files.count)
+            known = files.unchanged(walker.files)
+        }
         var summary = BatchSummary()
         for (path, reason) in walker.unreadable {
             summary.filesFailed += 1
@@ -88,7 +99,7 @@ struct IndexCommand: ParsableCommand {
         if walker.files.isEmpty, walker.unreadable.isEmpty { output.note("no video files in what was given") }
         // A pipe can be read only once: it has no plan.
         if !walker.files.contains(where: \.isStandardInput) || dryRun {
-            let failure = try plan(walker.files, analyzer, options, report)
+            let failure = try plan(walker.files, known, library, analyzer, options, report)
             if dryRun {
                 if let failure { throw walker.files.count == 1 ? failure : ExitCode(Exit.partial) }
                 return
@@ -96,7 +107,7 @@ struct IndexCommand: ParsableCommand {
         }
         let start = ContinuousClock.now
         var last: Failure?
-        _ = try BatchIndexer(analyzer, options: options).run(walker.files, summary: &summary) { event in
+        _ = try BatchIndexer(analyzer, options: options, known: known).run(walker.files, summary: &summary) { event in
             if case .failed(_, let failure) = event { last = failure }
             report.show(event)
         }
@@ -112,22 +123,28 @@ struct IndexCommand: ParsableCommand {
 
     /// Prints what will be done; the last failure, if files cannot be read.
     private func plan(
-        _ files: [InputPath], _ analyzer: Analyzer, _ options: IndexOptions, _ report: IndexReport
+        _ files: [InputPath], _ known: [InputPath: Analyzer.Indexed], _ library: Library,
+        _ analyzer: Deferred<Analyzer>, _ options: IndexOptions, _ report: IndexReport
     ) throws -> Failure? {
         var plans: [IndexPlan] = []
         var failure: Failure?
         for file in files {
             if Interruption.cancellation.isCancelled { throw ExitCode(Interruption.exitCode ?? Exit.interrupted) }
             if file.isStandardInput { throw UsageError("standard input has no plan: leave --dry-run out") }
+            if let known = known[file] {
+                if dryRun { plans.append(try IndexPlan(known, library: library)) }
+                continue
+            }
+            let analyzer = try analyzer.get()
             do {
-                plans.append(try analyzer.plan(file, options: options))
+                plans.append(try analyzer.plan(file, options: options, sizes: dryRun || output.json))
             } catch let error as Failure {
                 failure = error
                 // Without --dry-run it is reported when its turn comes.
                 if dryRun { report.show(.failed(path: file.description, error)) }
             }
         }
-        report.show(plans, isResult: dryRun)
+        report.show(plans, known: dryRun ? 0 : known.count, isResult: dryRun)
         return failure
     }
 }

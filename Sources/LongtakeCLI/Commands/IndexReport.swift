@@ -174,15 +174,21 @@ final class IndexReport {
         }
         if indexed.isPartial { line += ", partial" }
         Console.line(line)
-        for note in indexed.notes { output.note("  note: \(Console.name(note))") }
+        let file = Console.name(path.isEmpty ? indexed.path : path)
+        for note in indexed.notes { output.note("note: \(file): \(Console.name(note))") }
     }
 
-    func show(_ plans: [IndexPlan], isResult: Bool) {
+    /// - Parameter known: how many files beside these are indexed already.
+    func show(_ plans: [IndexPlan], known: Int = 0, isResult: Bool) {
         if output.json {
             for plan in plans { Console.jsonLine(Plan(plan: plan)) }
             return
         }
-        guard !plans.isEmpty, isResult || !output.isQuiet else { return }
+        guard isResult || !output.isQuiet else { return }
+        guard let any = plans.first else {
+            if known > 0 { output.note("plan: 0 to index, \(known) indexed before") }
+            return
+        }
         let new = plans.filter { !$0.indexed }
         var rows: [[String]] = []
         if isResult {
@@ -198,9 +204,9 @@ final class IndexReport {
         let bytes = new.compactMap(\.bytes).reduce(0, +)
         let seconds = new.compactMap(\.estimatedSeconds).reduce(0, +)
         var line = "plan: \(new.count) to index"
-        if plans.count > new.count { line += ", \(plans.count - new.count) indexed before" }
-        line += "; \(frames) frames, \(Format.bytes(bytes)) (\(Format.bytes(Int64(plans[0].bytesPerFrame))) per frame)"
-        line += ", about \(Format.time(seconds)); \(Format.bytes(plans[0].freeBytes)) free"
+        if known + plans.count > new.count { line += ", \(known + plans.count - new.count) indexed before" }
+        line += "; \(frames) frames, \(Format.bytes(bytes)) (\(Format.bytes(Int64(any.bytesPerFrame))) per frame)"
+        line += ", about \(Format.time(seconds)); \(Format.bytes(any.freeBytes)) free"
         if isResult {
             Console.line(Format.table(rows))
             Console.line(line)

@@ -31,13 +31,22 @@ struct RunCommand: ParsableCommand {
         var options = try sampling.options(in: file)
         options.minimumAge = try minAge?.seconds ?? file.minimumAge ?? Environment.time("MIN_AGE") ?? 0
         options.deadline = deadline
-        let loaded = try model.load(or: file.model)
-        let analyzer = Analyzer(
-            model: loaded, library: try library.open(), derive: try deriving.policyOfQuestions(),
-            cancellation: Interruption.cancellation)
-        for note in loaded.notes { output.note("note: \(note)") }
+        let identity = try model.identity(or: file.model)
+        let library = try library.open()
+        let derive = try deriving.policyOfQuestions()
+        let model = model
+        let analyzer = Deferred {
+            Analyzer(
+                model: try model.load(or: file.model), library: library, derive: derive,
+                cancellation: Interruption.cancellation)
+        }
+        for note in identity?.notes ?? [] { output.note("note: \(note)") }
         let report = IndexReport(output)
-        let summary = try PipelineRunner(file, analyzer: analyzer, options: options).run { report.show($0) }
+        let runner = PipelineRunner(file, analyzer: analyzer, options: options) { [options] files in
+            guard let identity else { return [:] }
+            return try KnownFiles(library, model: identity, options: options, files: files.count).unchanged(files)
+        }
+        let summary = try runner.run { report.show($0) }
         report.show(summary, isPipeline: true)
         if summary.isPartial { throw ExitCode(Exit.partial) }
     }

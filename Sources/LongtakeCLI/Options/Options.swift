@@ -79,6 +79,17 @@ struct ModelOptions: ParsableArguments {
         return path
     }
 
+    /// What an index depends on, without loading the weights; nil where only loading them can say what is wrong.
+    func identity(or other: String? = nil) throws -> ModelIdentity? {
+        let folder = try folder(or: other)
+        let settings = try settings()
+        do {
+            return try ModelIdentity(path: folder, settings: settings)
+        } catch {
+            throw Failure(error, subject: folder)
+        }
+    }
+
     func load(or other: String? = nil) throws -> LoadedModel {
         let folder = try folder(or: other)
         let settings = try settings()

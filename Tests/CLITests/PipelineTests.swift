@@ -108,4 +108,135 @@ import Testing
         #expect(result.errors.contains("p.yaml"))
         #expect(result.errors.lowercased().contains(word.lowercased()), "\(result.errors)")
     }
+
+    /// Ten levels of ten aliases each, then the last one as a key: 10¹⁰ nodes for who hashes it.
+    private static let bomb: String = {
+        var lines = ["version: 1", "a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]
+        for level in 1...9 {
+            let list = Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ",")
+            lines.append("a\(level): &a\(level) [\(list)]")
+        }
+        return (lines + ["? *a9", ": 1", "? *a9", ": 2"]).joined(separator: "\n")
+    }()
+
+    @Test(arguments: [
+        (bomb, ":2: anchors"),
+        ("version: 1\ninputs: &a [a]\n", ":2: anchors"), ("version: 1\ninputs: *a\n", ":2: aliases"),
+        ("version: 1\ninputs: [a]\n? &k !!str model\n: b\n", ":3: anchors"),
+        ("version: 1\ninputs: [a]\n<<: *a\n", ":3: aliases"), ("version: 1\ninputs: [a]\n<<: {fps: 2}\n", "<<"),
+        ("version: 1\ninputs:\n- !!binary aGVsbG8=\n", ":3: tags"),
+        ("version: 1\ninputs: !!python/object/apply:os.system [ls]\n", ":2: tags"), ("!a {version: 1}", ":1: tags"),
+        ("version: 1\n? [a, b]\n: 2\n", ":2: a key"), ("version: 1\n? {a: b}\n: 2\n", ":2: a key"),
+        ("version: 1\ninputs: [a]\ninputs: [b]\n", "inputs"), ("version: 1\n---\nversion: 1\n", "document"),
+        ("version: 1\ninputs: " + String(repeating: "[", count: 500), "deeper than 16"),
+        (String(repeating: "- ", count: 200_000), "deeper than 16"),
+        (String(repeating: "? ", count: 200_000), ":1: a key"),
+        ("version: 1\ninputs: [" + String(repeating: "a,", count: 200_000) + "]", "more than 100000"),
+        (String(repeating: "#", count: 1_048_577), "longer than 1048576"),
+    ])
+    func `YAML that would cost more than it says is refused`(yaml: String, word: String) throws {
+        let tool = try Tool(model: false)
+        defer { tool.remove() }
+        try Data(yaml.utf8).write(to: URL(filePath: tool.path("p.yaml")))
+        let result = try Child(tool, "run", tool.path("p.yaml")).end()
+        #expect(result.status == 64)
+        #expect(result.errors.contains("p.yaml") && result.errors.contains(word), "\(result.errors.prefix(500))")
+        #expect(result.errors.utf8.count < 2048)
+    }
+
+    @Test func `a pipeline may have the letters of aliases and tags in its texts`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try prepare(tool)
+        let yaml = """
+            # &a *a !!str
+            version: 1
+            inputs: ["recordings/cellar"]
+            questions:
+              - id: "&a"
+                ask: "*what* & !why"
+                max_tokens: 2
+              - id: b
+                ask: |
+                  &a
+                  *a
+                max_tokens: 2
+            output: o.jsonl
+            """
+        try Data(yaml.utf8).write(to: URL(filePath: tool.path("p.yaml")))
+        let result = try tool.run("run", tool.path("p.yaml"))
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(try answers(tool.path("o.jsonl")).map { $0["question_id"] as? String } == ["&a", "b"])
+    }
+
+    @Test(arguments: ["mkfifo o", "mkfifo p; ln -s p o", "ln -s /dev/null o", "mkdir o", "ln -s /dev/full o"])
+    func `an output that is not a regular file is refused before anything is done`(making: String) throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try prepare(tool)
+        _ = try Child(tool, shell: making).end()
+        let yaml = "version: 1\ninputs: [recordings]\nquestions: [Who?]\noutput: o\n"
+        try Data(yaml.utf8).write(to: URL(filePath: tool.path("p.yaml")))
+        let result = try Child(tool, "run", tool.path("p.yaml")).end()
+        #expect(result.status == 64)
+        #expect(result.errors.contains("name a regular file"), "\(result.errors)")
+        #expect(result.text.isEmpty)
+    }
+
+    @Test func `an answers file is read by lines, whatever is in it`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try prepare(tool)
+        let yaml = """
+            version: 1
+            inputs: [recordings/cellar]
+            questions: [{id: a, ask: Who?, max_tokens: 2}]
+            output: o.jsonl
+            """
+        try Data(yaml.utf8).write(to: URL(filePath: tool.path("p.yaml")))
+        try #require(try tool.run("run", tool.path("p.yaml")).status == 0)
+        let line = try Data(contentsOf: URL(filePath: tool.path("o.jsonl")))
+        let id = try #require(try answers(tool.path("o.jsonl")).first?["recording"] as? [String: Any])["id"] as? String
+        // 1.5 GiB of nothing, which takes no room on the disk, and a line that was cut off.
+        let output = try #require(FileHandle(forWritingAtPath: tool.path("o.jsonl")))
+        try output.seek(toOffset: 3 << 29)
+        try output.write(contentsOf: Data("\n".utf8) + line + line.prefix(50))
+        try output.close()
+        // Less memory than the file is long.
+        let limited = "ulimit -v 1500000; exec \"$0\" \"$@\""
+        let again = try Child(tool, shell: limited, ["run", tool.path("p.yaml")]).end(limit: 300)
+        #expect(again.status == 0, "\(again.errors)")
+        #expect(again.errors.contains("1 answered before"), "\(again.errors)")
+        #expect(again.errors.contains("2 lines are not answers"), "\(again.errors)")
+        let arguments = ["export", try #require(id), "--answers", tool.path("o.jsonl"), "--format", "jsonl"]
+        let export = try Child(tool, shell: limited, arguments).end(limit: 300)
+        #expect(export.status == 0, "\(export.errors)")
+        #expect(export.text.contains("Who?"))
+    }
+
+    @Test(arguments: [SIGTERM, SIGINT]) func `the first signal ends the wait for a pipeline or for answers`(
+        number: Int32
+    ) throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try #require(mkfifo(tool.path("p.yaml"), 0o600) == 0)
+        try #require(try tool.run("index", try Fixtures.video.get(), "--quiet").status == 0)
+        for arguments in [
+            ["run", tool.path("p.yaml")],
+            ["export", try Fixtures.video.get(), "--format", "csv", "--answers", tool.path("p.yaml")],
+        ] {
+            let child = try Child(tool, program: Tool.executable.path, arguments)
+            // It waits: the descriptor of the pipe is open.
+            try child.wait("the pipe") {
+                let folder = "/proc/\(child.pid)/fd/"
+                let open = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+                return open.contains {
+                    (try? FileManager.default.destinationOfSymbolicLink(atPath: folder + $0))?.hasSuffix("p.yaml")
+                        == true
+                }
+            }
+            child.send(number)
+            #expect(child.end().status == 128 + number)
+        }
+    }
 }

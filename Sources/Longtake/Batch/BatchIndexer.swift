@@ -70,6 +70,8 @@ public enum BatchEvent {
     /// The answer is in the pipeline's output.
     case answered(Answer, questionID: String)
     case answerFailed(path: String, questionID: String, Failure)
+    /// About the run itself, for a person.
+    case note(String)
 }
 
 /// Indexes recordings one after the other; a bad one fails alone.

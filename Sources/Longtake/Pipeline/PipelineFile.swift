@@ -22,6 +22,8 @@ public struct PipelineFile: Sendable {
         }
     }
 
+    private static let maxBytes = 1 << 20
+
     public let path: String
     public let model: String?
     public let inputs: [String]
@@ -32,14 +34,20 @@ public struct PipelineFile: Sendable {
     public let questions: [Asked]
     public let output: String?
 
-    /// - Throws: `LongtakeError` `bad_pipeline`, with the line where YAML has one.
-    public init(path: String) throws {
+    /// - Throws: `LongtakeError` `bad_pipeline`, with the line where YAML has one; `interrupted`.
+    public init(path: String, cancellation: Cancellation = Cancellation()) throws {
         self.path = path
         let url = URL(fileURLWithPath: path)
-        guard let data = try? Data(contentsOf: url), data.count <= 1 << 20,
-            let text = String(data: data, encoding: .utf8)
-        else {
-            throw Self.bad(path, "cannot be read, is no UTF-8 or is longer than 1 MiB")
+        let bytes: [UInt8]?
+        do {
+            bytes = try FileBytes(path: path, cancellation: cancellation).all(limit: Self.maxBytes)
+        } catch let error as LongtakeError where error.code == .badRequest {
+            throw LongtakeError(code: .badPipeline, message: error.message)
+        }
+        guard let bytes else { throw Self.bad(path, "is longer than \(Self.maxBytes) bytes; a pipeline is text") }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw Self.bad(path, "is not UTF-8") }
+        if let fault = YAMLCheck.fault(in: text) {
+            throw LongtakeError(code: .badPipeline, message: "\(path):\(fault.line): \(fault.reason)")
         }
         let node: Node?
         do {

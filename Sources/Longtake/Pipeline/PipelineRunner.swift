@@ -8,11 +8,14 @@ public struct PipelineRunner {
     private let analyzer: Deferred<Analyzer>
     private let options: IndexOptions
     private let known: ([InputPath]) throws -> [InputPath: Analyzer.Indexed]
+    private let cancellation: Cancellation
 
     /// - Parameter options: how to index, the file's own settings among them (`options(of:)`); after their deadline no
     ///   segment is begun and no question asked, but for the first of a run.
-    public init(_ file: PipelineFile, analyzer: Analyzer, options: IndexOptions) {
-        self.init(file, analyzer: Deferred { analyzer }, options: options) { _ in [:] }
+    public init(
+        _ file: PipelineFile, analyzer: Analyzer, options: IndexOptions, cancellation: Cancellation = Cancellation()
+    ) {
+        self.init(file, analyzer: Deferred { analyzer }, options: options, cancellation: cancellation) { _ in [:] }
     }
 
     /// - Parameters:
@@ -20,8 +23,10 @@ public struct PipelineRunner {
     ///   - known: says which files need not be indexed.
     public init(
         _ file: PipelineFile, analyzer: Deferred<Analyzer>, options: IndexOptions,
+        cancellation: Cancellation = Cancellation(),
         known: @escaping ([InputPath]) throws -> [InputPath: Analyzer.Indexed]
     ) {
+        self.cancellation = cancellation
         self.file = file
         self.analyzer = analyzer
         self.options = options
@@ -60,13 +65,13 @@ public struct PipelineRunner {
         }
     }
 
-    private struct Known: Decodable { let key: String }
-
     /// - Throws: `Failure` when the output cannot be written or nothing more can be indexed; one recording's trouble is in
     ///   the summary.
     public func run(event: (BatchEvent) -> Void) throws -> BatchSummary {
         let start = ContinuousClock.now
         var summary = BatchSummary()
+        // Before hours of indexing.
+        let output = file.questions.isEmpty ? nil : try file.output.map { try AnswersFile(path: $0) }
         let walker = InputWalker(file.inputs.map { InputPath($0) }, recursive: file.recursive)
         for (path, reason) in walker.unreadable {
             summary.filesFailed += 1
@@ -76,7 +81,7 @@ public struct PipelineRunner {
         let recordings = try BatchIndexer(
             analyzer, options: options, known: known(walker.files)
         ).run(walker.files, summary: &summary, event: event)
-        if let output = file.output, !file.questions.isEmpty, summary.stopped == nil {
+        if let output, summary.stopped == nil {
             try ask(recordings, output: output, &summary, event)
         }
         summary.finish(seconds: (ContinuousClock.now - start).seconds)
@@ -84,14 +89,13 @@ public struct PipelineRunner {
     }
 
     private func ask(
-        _ recordings: [Analyzer.Indexed], output: String, _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void
+        _ recordings: [Analyzer.Indexed], output: AnswersFile, _ summary: inout BatchSummary,
+        _ event: (BatchEvent) -> Void
     ) throws {
-        let folder = URL(fileURLWithPath: output).deletingLastPathComponent().path
-        try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let descriptor = open(output, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw Self.cannotWrite(output) }
-        defer { close(descriptor) }
-        var known = try Self.keys(descriptor, output)
+        let wanted = recordings.flatMap { recording in file.questions.map { Self.key(recording, $0) } }
+        let contents = try output.contents(Set(wanted), cancellation: cancellation)
+        for note in contents.notes { event(.note(note)) }
+        var known = contents.keys
         for recording in recordings {
             let open = file.questions.filter { asked in
                 guard known.contains(Self.key(recording, asked)) else { return true }
@@ -120,7 +124,7 @@ public struct PipelineRunner {
                         try Self.append(
                             Line(
                                 key: key, run: summary.runID, time: Date().formatted(.iso8601),
-                                questionID: group[place].id, answer: answer), to: descriptor, output)
+                                questionID: group[place].id, answer: answer), to: output)
                         known.insert(key)
                         summary.answers += 1
                         done = place + 1
@@ -149,44 +153,9 @@ public struct PipelineRunner {
         return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))
     }
 
-    private static func keys(_ descriptor: Int32, _ output: String) throws -> Set<String> {
-        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: false)
-        let data: Data?
-        do {
-            data = try handle.readToEnd()
-        } catch {
-            throw cannotWrite(output)
-        }
-        guard let data else { return [] }
-        var found: Set<String> = []
-        for line in data.split(separator: UInt8(ascii: "\n")) {
-            if let known = try? JSONDecoder().decode(Known.self, from: line) { found.insert(known.key) }
-        }
-        // A run that was killed may have left half a line: the next one starts on its own.
-        if let last = data.last, last != UInt8(ascii: "\n"), write(descriptor, "\n", 1) != 1 {
-            throw cannotWrite(output)
-        }
-        return found
-    }
-
-    private static func append(_ line: Line, to descriptor: Int32, _ output: String) throws {
+    private static func append(_ line: Line, to output: AnswersFile) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let bytes = [UInt8](try encoder.encode(line)) + [UInt8(ascii: "\n")]
-        var done = 0
-        while done < bytes.count {
-            let wrote = bytes.withUnsafeBytes {
-                write(descriptor, $0.baseAddress.map { base in base + done }, bytes.count - done)
-            }
-            if wrote < 0, errno == EINTR { continue }
-            guard wrote > 0 else { throw cannotWrite(output) }
-            done += wrote
-        }
-    }
-
-    private static func cannotWrite(_ output: String) -> Failure {
-        Failure(
-            code: "cannot_write", message: "\(output): cannot write answers: \(String(cString: strerror(errno)))",
-            exitCode: Exit.space)
+        try output.append([UInt8](try encoder.encode(line)) + [UInt8(ascii: "\n")])
     }
 }

@@ -76,7 +76,9 @@ struct ExportCommand: ParsableCommand {
         let found = try library.recordings(matching: recording, newest: true).filter(\.isFinished)
         guard let item = found.first else { throw UsageError("no recording \(recording)") }
         let records =
-            try answers.map { try library.answers(in: $0, about: item) }
+            try answers.map {
+                try library.answers(in: $0, about: item, cancellation: Interruption.cancellation)
+            }
             ?? found.flatMap { try library.answers(about: $0) }
         guard !records.isEmpty else {
             throw UsageError(

@@ -112,6 +112,9 @@ final class IndexReport {
                 Console.line("\(Console.name(answer.recording.path)) · \(id): \(Console.name(answer.answer))")
             }
         case .answerFailed(let path, let id, let failure): trouble(failure, "ask \(id)", path)
+        case .note(let text):
+            progress.clear()
+            output.note("note: \(Console.name(text))")
         }
     }
 

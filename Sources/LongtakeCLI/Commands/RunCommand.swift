@@ -27,7 +27,7 @@ struct RunCommand: ParsableCommand {
 
     mutating func run() throws {
         let deadline = try runtime.deadline()
-        let file = try PipelineFile(path: pipeline)
+        let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
         var options = try sampling.options(in: file)
         options.minimumAge = try minAge?.seconds ?? file.minimumAge ?? Environment.time("MIN_AGE") ?? 0
         options.deadline = deadline
@@ -42,7 +42,9 @@ struct RunCommand: ParsableCommand {
         }
         for note in identity?.notes ?? [] { output.note("note: \(note)") }
         let report = IndexReport(output)
-        let runner = PipelineRunner(file, analyzer: analyzer, options: options) { [options] files in
+        let runner = PipelineRunner(
+            file, analyzer: analyzer, options: options, cancellation: Interruption.cancellation
+        ) { [options] files in
             guard let identity else { return [:] }
             return try KnownFiles(library, model: identity, options: options, files: files.count).unchanged(files)
         }

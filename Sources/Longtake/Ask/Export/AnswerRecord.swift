@@ -144,35 +144,61 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         try values.encode(created, forKey: .created)
         try values.encode(model, forKey: .model)
     }
+}
+
+extension AnswerRecord {
+    /// The longest line, and the longest document that is not written line by line.
+    private static let maxBytes = 64 << 20
 
     /// The answers in a file that `ask --json` or `run` wrote: one document, a list, or one object per line.
     ///
-    /// Lines that are no answers (status, summary, ranking) are left out.
-    /// - Throws: `LongtakeError` `bad_request` for a file that cannot be read or has no answer in it.
-    public static func read(_ path: String) throws -> [AnswerRecord] {
-        let data: Data
-        do {
-            data =
-                path == "-"
-                ? try FileHandle.standardInput.readToEnd() ?? Data() : try Data(contentsOf: URL(fileURLWithPath: path))
-        } catch {
-            throw LongtakeError(code: .badRequest, message: "\(path): cannot be read")
-        }
+    /// Lines that are no answers (status, summary, ranking) are left out. Lines are read one after the other: only what
+    /// `isWanted` accepts is held.
+    /// - Throws: `LongtakeError` `bad_request` for a file that cannot be read or has no answer in it; `interrupted`.
+    public static func read(
+        _ path: String, cancellation: Cancellation = Cancellation(),
+        where isWanted: (AnswerRecord) -> Bool = { _ in true }
+    ) throws -> [AnswerRecord] {
+        var lines = FileLines(try FileBytes(path: path, cancellation: cancellation), limit: maxBytes)
         let decoder = JSONDecoder()
-        if let one = try? decoder.decode(AnswerRecord.self, from: data) { return [one] }
-        if let all = try? decoder.decode([AnswerRecord].self, from: data) { return all }
         var found: [AnswerRecord] = []
-        for (number, line) in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
-            if let record = try? decoder.decode(AnswerRecord.self, from: Data(line)) {
-                found.append(record)
-            } else if Self.looksLikeAnswer(line) {
-                throw LongtakeError(
-                    code: .badRequest,
-                    message: "\(path): line \(number + 1) is not an answer as `longtake ask --json` or `run` write it: "
-                        + "a key is missing, or a value is not possible")
+        var (number, answers) = (0, 0)
+        var bad: Int?
+        // What does not begin with a whole line of JSON may be one document on many lines.
+        var document: Data?
+        var isFirst = true
+        while let slice = try lines.next() {
+            number += 1
+            let line = Data(slice)
+            guard line.contains(where: { $0 > 0x20 }) else { continue }
+            if isFirst {
+                isFirst = false
+                if let all = try? decoder.decode([AnswerRecord].self, from: line) {
+                    (found, answers) = (all.filter(isWanted), all.count)
+                    continue
+                }
+                if (try? JSONSerialization.jsonObject(with: line)) == nil { document = Data() }
+            }
+            document?.append(line + [0x0A])
+            if let size = document?.count, size > maxBytes { document = nil }
+            if let record = try? decoder.decode(AnswerRecord.self, from: line) {
+                answers += 1
+                if isWanted(record) { found.append(record) }
+            } else if bad == nil, looksLikeAnswer(line) {
+                bad = number
             }
         }
-        guard !found.isEmpty else {
+        if let document {
+            if let one = try? decoder.decode(AnswerRecord.self, from: document) { return [one].filter(isWanted) }
+            if let all = try? decoder.decode([AnswerRecord].self, from: document) { return all.filter(isWanted) }
+        }
+        if let bad {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "\(path): line \(bad) is not an answer as `longtake ask --json` or `run` write it: "
+                    + "a key is missing, or a value is not possible")
+        }
+        guard answers > 0 else {
             throw LongtakeError(
                 code: .badRequest,
                 message: "\(path): no answers in it; it must be what `longtake ask --json` or `run` wrote")
@@ -257,8 +283,10 @@ extension Library {
     /// The answers about a recording in a file; see `AnswerRecord.read`.
     ///
     /// - Throws: `LongtakeError` `bad_request` as `read`, and for times that no recording has.
-    public func answers(in path: String, about recording: RecordingSummary) throws -> [AnswerRecord] {
-        let found = try AnswerRecord.read(path).filter { $0.recording == recording.id }
+    public func answers(
+        in path: String, about recording: RecordingSummary, cancellation: Cancellation = Cancellation()
+    ) throws -> [AnswerRecord] {
+        let found = try AnswerRecord.read(path, cancellation: cancellation) { $0.recording == recording.id }
         for record in found { try record.validate("\(path): an answer") }
         return found.map { $0.placed(on: recording.clock, fromFirst: false) }
     }

@@ -1,0 +1,140 @@
+internal import Foundation
+internal import Glibc
+
+/// The bytes of a file or a pipe, read in pieces; an interruption ends every wait.
+final class FileBytes {
+    let name: String
+    private let descriptor: Int32
+    private let isOwn: Bool
+    private let cancellation: Cancellation
+
+    /// "-" is standard input. A named pipe is waited for, as long as nobody interrupts.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` for what cannot be opened.
+    init(path: String, cancellation: Cancellation) throws {
+        name = path == "-" ? "standard input" : path
+        self.cancellation = cancellation
+        // Opening a named pipe would wait for its writer and hear nothing meanwhile.
+        descriptor = path == "-" ? 0 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        isOwn = path != "-"
+        guard descriptor >= 0 else { throw unreadable(errno) }
+    }
+
+    /// Reads an open file from where it is; its owner closes it.
+    init(descriptor: Int32, name: String, cancellation: Cancellation) {
+        (self.descriptor, self.name, self.cancellation) = (descriptor, name, cancellation)
+        isOwn = false
+    }
+
+    deinit { if isOwn, descriptor >= 0 { close(descriptor) } }
+
+    /// The next bytes; empty at the end.
+    ///
+    /// - Throws: `LongtakeError` `interrupted`, `bad_request` for what cannot be read.
+    func next() throws -> [UInt8] {
+        while true {
+            try Self.waitUntilReadable(descriptor, cancellation)
+            var number: Int32 = 0
+            let bytes = [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, filled in
+                let got = read(descriptor, buffer.baseAddress, buffer.count)
+                number = got < 0 ? errno : 0
+                filled = max(got, 0)
+            }
+            if number == 0 { return bytes }
+            guard number == EINTR || number == EAGAIN else { throw unreadable(number) }
+        }
+    }
+
+    /// All bytes, nil where there are more than `limit`.
+    func all(limit: Int) throws -> [UInt8]? {
+        var bytes: [UInt8] = []
+        while true {
+            let piece = try next()
+            if piece.isEmpty { return bytes }
+            guard bytes.count + piece.count <= limit else { return nil }
+            bytes += piece
+        }
+    }
+
+    /// Waits until a read would not block.
+    ///
+    /// A signal between the look at the cancellation and the call would be lost: the wait is cut into parts of a fifth of a second.
+    static func waitUntilReadable(_ descriptor: Int32, _ cancellation: Cancellation) throws {
+        while true {
+            try cancellation.check()
+            var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            // What cannot be waited for (a bad descriptor) is the read's error.
+            if poll(&waiting, 1, 200) > 0 { return }
+        }
+    }
+
+    private func unreadable(_ number: Int32) -> LongtakeError {
+        LongtakeError(
+            code: .badRequest, message: "\(name): cannot be read: \(String(cString: strerror(number)))")
+    }
+}
+
+/// The lines of a file; what is longer than `limit` is passed over and counted.
+struct FileLines {
+    private let source: FileBytes
+    private let limit: Int
+    private var buffer: [UInt8] = []
+    private var start = 0
+    /// Up to here there is no line break.
+    private var looked = 0
+    private var isOver = false
+    /// The line is longer than the limit: its bytes are dropped until its end.
+    private var isDropping = false
+    private(set) var tooLong = 0
+    /// Whether the last line that was given ended with a line break.
+    private(set) var isWhole = true
+
+    init(_ source: FileBytes, limit: Int) {
+        (self.source, self.limit) = (source, limit)
+    }
+
+    /// The next line without its line break; nil after the last one.
+    mutating func next() throws -> ArraySlice<UInt8>? {
+        while true {
+            if let end = lineBreak() {
+                let line = buffer[start..<end]
+                start = end + 1
+                looked = start
+                isWhole = true
+                if isDropping || line.count > limit {
+                    (isDropping, tooLong) = (false, tooLong + 1)
+                    continue
+                }
+                return line
+            }
+            if isOver {
+                guard start < buffer.count || isDropping else { return nil }
+                defer { (start, isDropping) = (buffer.count, false) }
+                isWhole = false
+                guard !isDropping else {
+                    tooLong += 1
+                    return nil
+                }
+                return buffer[start...]
+            }
+            buffer.removeSubrange(..<start)
+            (start, looked) = (0, buffer.count)
+            if buffer.count > limit {
+                (buffer, looked) = ([], 0)
+                isDropping = true
+            }
+            let piece = try source.next()
+            isOver = piece.isEmpty
+            buffer += piece
+        }
+    }
+
+    private func lineBreak() -> Int? {
+        buffer.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress, looked < bytes.count,
+                let found = memchr(base + looked, 0x0A, bytes.count - looked)
+            else { return nil }
+            return UnsafeRawPointer(found) - base
+        }
+    }
+}

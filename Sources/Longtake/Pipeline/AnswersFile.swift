@@ -1,0 +1,109 @@
+internal import Foundation
+internal import Glibc
+
+/// The file a pipeline appends its answers to, a JSON object per line.
+final class AnswersFile {
+    /// A line that is longer is no answer of ours.
+    private static let maxLine = 16 << 20
+
+    let path: String
+    private let descriptor: Int32
+
+    private struct Known: Decodable { let key: String }
+
+    /// What reading it found.
+    struct Contents {
+        /// The wanted keys that are there.
+        var keys: Set<String> = []
+        /// What a person should know about the file.
+        var notes: [String] = []
+    }
+
+    /// Opens it, or makes it and its folder.
+    ///
+    /// It is read back, so it must be a regular file or a link to one: a pipe would wait for ever, a device keeps nothing.
+    /// - Throws: `LongtakeError` `bad_pipeline` for anything else, `Failure` `cannot_write`.
+    init(path: String) throws {
+        self.path = path
+        var status = stat()
+        if stat(path, &status) == 0 { try Self.requireRegular(status, path) }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        // What takes its place in between is not waited for.
+        descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0o644)
+        guard descriptor >= 0 else { throw Self.cannotWrite(path) }
+        guard fstat(descriptor, &status) == 0 else { throw Self.cannotWrite(path) }
+        try Self.requireRegular(status, path)
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    private static func requireRegular(_ status: stat, _ path: String) throws {
+        guard let kind = FileKind.name(ofOther: status.st_mode) else { return }
+        throw LongtakeError(
+            code: .badPipeline,
+            message: "\(path): the output is \(kind); answers are appended and read back: name a regular file")
+    }
+
+    /// Reads it line by line, however long it is, and gives a line that was cut off its end.
+    ///
+    /// - Throws: `LongtakeError` `interrupted`, `Failure` `cannot_write`.
+    func contents(_ wanted: Set<String>, cancellation: Cancellation) throws -> Contents {
+        var contents = Contents()
+        lseek(descriptor, 0, SEEK_SET)
+        var lines = FileLines(
+            FileBytes(descriptor: descriptor, name: path, cancellation: cancellation), limit: Self.maxLine)
+        let decoder = JSONDecoder()
+        var broken = 0
+        while let line = try lines.next() {
+            if let known = try? decoder.decode(Known.self, from: Data(line)) {
+                if wanted.contains(known.key) { contents.keys.insert(known.key) }
+            } else if line.contains(where: { $0 > 0x20 }) {
+                broken += 1
+            }
+        }
+        broken += lines.tooLong
+        if broken > 0 {
+            let what = broken == 1 ? "1 line is not an answer and is" : "\(broken) lines are not answers and are"
+            contents.notes.append("\(path): \(what) left as it is; a run that was cut off may have left half a line")
+        }
+        // The next answer starts on a line of its own.
+        if !lines.isWhole { try append([UInt8(ascii: "\n")]) }
+        return contents
+    }
+
+    /// - Throws: `Failure` `cannot_write`.
+    func append(_ bytes: [UInt8]) throws {
+        var done = 0
+        while done < bytes.count {
+            let wrote = bytes.withUnsafeBytes {
+                write(descriptor, $0.baseAddress.map { base in base + done }, bytes.count - done)
+            }
+            if wrote < 0, errno == EINTR { continue }
+            guard wrote > 0 else { throw Self.cannotWrite(path) }
+            done += wrote
+        }
+    }
+
+    private static func cannotWrite(_ path: String) -> Failure {
+        Failure(
+            code: "cannot_write", message: "\(path): cannot write answers: \(String(cString: strerror(errno)))",
+            exitCode: Exit.space)
+    }
+}
+
+/// What a file is that is not a regular one.
+enum FileKind {
+    /// "a folder", "a named pipe (FIFO)" …; nil for a regular file.
+    static func name(ofOther mode: mode_t) -> String? {
+        switch mode & S_IFMT {
+        case S_IFREG: nil
+        case S_IFDIR: "a folder"
+        case S_IFIFO: "a named pipe (FIFO)"
+        case S_IFCHR, S_IFBLK: "a device"
+        case S_IFSOCK: "a socket"
+        case S_IFLNK: "a symbolic link"
+        default: "not a regular file"
+        }
+    }
+}

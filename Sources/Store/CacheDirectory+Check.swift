@@ -54,8 +54,10 @@ extension CacheDirectory {
     ) throws -> CacheCheck {
         var check = CacheCheck()
         var number = 0
+        check.damage += try strays()
         for index in try contents() {
             let directory = indexesPath + "/" + index.name
+            if index.state.isKnown { check.damage += try strays(in: directory, index) }
             // While it is checked, nothing of it is evicted.
             guard let lock = try? ReaderLock.shared(directory: directory) else {
                 if Posix.linkStatus(directory) != nil, access(path, W_OK) != 0 {
@@ -83,7 +85,8 @@ extension CacheDirectory {
         case .older, .newer:
             check.otherVersions += 1
             return
-        case .damaged(let reason): note(ManifestFile.name, nil, reason)
+        case .damaged(let reason):
+            if Posix.otherKind(directory + "/" + ManifestFile.name) == nil { note(ManifestFile.name, nil, reason) }
         case .unreadable(let reason): note(ManifestFile.name, nil, reason, isUnreadable: true)
         case .unfinished: check.unfinished += 1
         case .complete, .partial, .setAside: check.indexes += 1
@@ -110,6 +113,9 @@ extension CacheDirectory {
                 }) {
                     note(file.name, fault.frame, fault.reason)
                 }
+            } catch let error as StoreError where Posix.otherKind(directory + "/" + file.name) != nil {
+                // It is among the strays.
+                _ = error
             } catch let error as StoreError {
                 // Gone with its index, or replaced by its writer.
                 let isGone = Posix.linkStatus(directory) == nil || !isSettled && error.code == .notFound
@@ -170,7 +176,15 @@ extension CacheDirectory {
         let damage = Dictionary(grouping: try check(readData: true, progress: progress).damage, by: \.indexID)
         var repairs: [CacheRepair] = []
         for (name, found) in damage.sorted(by: { $0.key < $1.key }) {
+            let gone = try found.filter { try removeStray($0.file, indexID: name) }
+            guard gone.count == found.count else { continue }
+            repairs.append(
+                CacheRepair(indexID: name, name: gone.first?.name, action: .removed, frames: 0, damage: gone))
+        }
+        for (name, found) in damage.sorted(by: { $0.key < $1.key }) {
             let directory = indexesPath + "/" + name
+            guard !name.isEmpty, Posix.linkStatus(directory) != nil, !repairs.contains(where: { $0.indexID == name })
+            else { continue }
             func done(_ action: CacheRepair.Action, _ frames: Int) {
                 repairs.append(
                     CacheRepair(
@@ -243,4 +257,77 @@ extension CacheDirectory {
 extension Manifest {
     /// Begins the note of an index that was shortened: it is gone on with, like one whose run ended early.
     public static let repaired = "repaired"
+}
+
+extension CachedIndex.State {
+    fileprivate var isKnown: Bool {
+        switch self {
+        case .older, .newer: false
+        default: true
+        }
+    }
+}
+
+// What is not a regular file where one should be.
+extension CacheDirectory {
+    /// The files of one index that are something else.
+    private func strays(in directory: String, _ index: CachedIndex) throws -> [CacheDamage] {
+        ((try? Posix.names(in: directory)) ?? []).compactMap { name in
+            Posix.otherKind(directory + "/" + name).map {
+                Self.stray(directory + "/" + name, $0, indexID: index.name, name: index.manifest?.name)
+            }
+        }
+    }
+
+    /// What is beside the indexes: the cache's own files, what is not a folder in `indexes/`, what is not a file in `derived/`.
+    private func strays() throws -> [CacheDamage] {
+        var found: [CacheDamage] = []
+        for name in [Self.tag, Self.limitsName, Self.budgetName] {
+            let file = path + "/" + name
+            if let kind = Posix.otherKind(file) { found.append(Self.stray(file, kind, indexID: "")) }
+        }
+        for name in try Posix.names(in: indexesPath) {
+            let file = indexesPath + "/" + name
+            guard let status = Posix.linkStatus(file), !Posix.isDirectory(status) else { continue }
+            guard IndexKey.isID(name) || !Posix.isRegular(status) else { continue }
+            found.append(
+                Self.stray(file, Posix.otherKind(file) ?? "a regular file", indexID: name, expected: "a folder"))
+        }
+        func walk(_ folder: String) {
+            for name in (try? Posix.names(in: folder)) ?? [] {
+                let file = folder + "/" + name
+                guard let status = Posix.linkStatus(file) else { continue }
+                // A folder of `derived/` that has a file's name is found when the file is wanted.
+                if Posix.isDirectory(status) {
+                    walk(file)
+                } else if let kind = Posix.otherKind(file) {
+                    found.append(Self.stray(file, kind, indexID: ""))
+                }
+            }
+        }
+        walk(derivedPath)
+        return found
+    }
+
+    private static func stray(
+        _ file: String, _ kind: String, indexID: String, name: String? = nil, expected: String = "a regular file"
+    ) -> CacheDamage {
+        CacheDamage(
+            indexID: indexID, name: name, file: file, frame: nil, reason: "\(kind), not \(expected)",
+            isUnreadable: false)
+    }
+
+    /// Removes what is beside the indexes, or in place of one, and files of an index without content; false for the others.
+    private func removeStray(_ file: String, indexID: String) throws -> Bool {
+        let folder = Posix.parent(of: file)
+        let isHidden = file.split(separator: "/").last?.hasPrefix(".") == true
+        guard indexID.isEmpty || folder == indexesPath || isHidden else { return false }
+        // Whoever took a lock meanwhile has put a file there.
+        guard let status = Posix.linkStatus(file) else { return true }
+        if folder != indexesPath, Posix.isRegular(status) { return true }
+        if folder == indexesPath, Posix.isDirectory(status) { return true }
+        try Posix.remove(file)
+        try Posix.syncDirectory(folder)
+        return true
+    }
 }

@@ -126,7 +126,7 @@ extension ManifestFile {
     /// The format version that a manifest claims.
     static func version(directory: String) -> Int? {
         struct Version: Decodable { var format: Int }
-        guard let data = FileManager.default.contents(atPath: directory + "/" + name) else { return nil }
-        return try? JSONDecoder().decode(Version.self, from: data).format
+        guard let bytes = Posix.contents(directory + "/" + name, limit: 64 << 20) else { return nil }
+        return try? JSONDecoder().decode(Version.self, from: Data(bytes)).format
     }
 }

@@ -169,10 +169,12 @@ extension CacheDirectory {
         try removeTemporaryFiles(in: derivedPath, indexID: nil, false, &report)
     }
 
+    static let budgetName = ".budget"
+
     /// Runs `body` while no other process makes room.
     private func exclusively<Value>(_ body: () throws -> Value) throws -> Value {
-        let file = path + "/.budget"
-        let descriptor = try Posix.open(file, O_RDWR | O_CREAT | O_NOFOLLOW)
+        let file = path + "/" + Self.budgetName
+        let descriptor = try Posix.openOwn(file, O_RDWR | O_CREAT)
         defer { Posix.unlock(descriptor) }
         guard try Posix.lock(descriptor, LOCK_EX, for: 60, path: file) else { throw StoreError.busy(path) }
         return try body()

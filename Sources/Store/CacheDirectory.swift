@@ -86,9 +86,8 @@ public final class CacheDirectory: Sendable {
     public func touchAsked(indexID: String) {
         guard IndexKey.isID(indexID) else { return }
         let file = path(indexID: indexID) + "/" + CacheDirectory.askedName
-        let descriptor = Glibc.open(file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         // In a cache that can only be read nothing is evicted either.
-        guard descriptor >= 0 else { return }
+        guard let descriptor = try? Posix.openOwn(file, O_WRONLY | O_CREAT) else { return }
         futimens(descriptor, nil)
         close(descriptor)
     }
@@ -140,7 +139,7 @@ public final class CacheDirectory: Sendable {
 
     private func writeTag() throws {
         let file = path + "/" + CacheDirectory.tag
-        if Posix.linkStatus(file) != nil { return }
+        if let status = Posix.linkStatus(file), Posix.isRegular(status) { return }
         try Posix.replace(file, with: Array(CacheDirectory.tagText.utf8), mode: 0o644)
     }
 

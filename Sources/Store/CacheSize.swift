@@ -42,7 +42,7 @@ public enum CacheSize: Sendable, Equatable {
 }
 
 extension CacheDirectory {
-    private static let limitsName = "limits.json"
+    static let limitsName = "limits.json"
 
     private struct Limits: Codable {
         var maxBytes: Int64
@@ -59,8 +59,8 @@ extension CacheDirectory {
     ) throws -> Int64 {
         if let wanted { return try wanted.bytes(at: path) }
         let file = path + "/" + Self.limitsName
-        if let data = FileManager.default.contents(atPath: file),
-            let limits = try? JSONDecoder().decode(Limits.self, from: data), limits.maxBytes >= 0
+        if let bytes = Posix.contents(file, limit: 1 << 16),
+            let limits = try? JSONDecoder().decode(Limits.self, from: Data(bytes)), limits.maxBytes >= 0
         {
             return limits.maxBytes
         }

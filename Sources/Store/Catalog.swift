@@ -209,6 +209,9 @@ public final class Catalog: Sendable {
     ]
 
     private static func open(_ path: String) throws -> DatabaseQueue {
+        if let stray = strays(path).first {
+            throw DatabaseError(resultCode: .SQLITE_NOTADB, message: "\(stray) is not a regular file")
+        }
         var configuration = Configuration()
         configuration.busyMode = .timeout(patience)
         configuration.prepareDatabase { database in
@@ -341,10 +344,25 @@ public final class Catalog: Sendable {
         }
     }
 
+    /// What is not a regular file of the three that SQLite makes; one that is a link would be written through.
+    private static func strays(_ path: String) -> [String] {
+        path == ":memory:"
+            ? [] : ["", "-wal", "-shm", "-journal"].map { path + $0 }.filter { Posix.otherKind($0) != nil }
+    }
+
     private static func putAside(_ path: String) throws -> String {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         let aside = "\(path).damaged-\(now.tv_sec).\(now.tv_nsec)"
+        // What is not a file beside a catalogue that is one goes alone: its answers stay.
+        let companions = strays(path)
+        if !companions.isEmpty, Posix.otherKind(path) == nil {
+            for companion in companions {
+                let target = aside + companion.dropFirst(path.count)
+                if rename(companion, target) != 0 { throw StoreError.system(errno, "rename", companion) }
+            }
+            return aside + (companions.first ?? path).dropFirst(path.count)
+        }
         if rename(path, aside) != 0 { throw StoreError.system(errno, "rename", path) }
         // The log belongs to the damaged file; left behind it would be replayed into the new one.
         for suffix in ["-wal", "-shm"] where Posix.linkStatus(path + suffix) != nil {
@@ -411,6 +429,9 @@ public final class Catalog: Sendable {
 
     /// What is wrong with the file at `path`; nil where it is whole or is not there. Nothing is changed.
     public static func damage(path: String) -> String? {
+        if let stray = strays(path).first {
+            return "\(stray) is \(Posix.otherKind(stray) ?? "gone"), not a regular file"
+        }
         guard Posix.linkStatus(path) != nil else { return nil }
         var configuration = Configuration()
         configuration.readonly = true
@@ -427,6 +448,13 @@ public final class Catalog: Sendable {
         }
     }
 
+    /// SQLite calls it an I/O error when its log's index (32 KiB) cannot be made.
+    private static func hasNoRoom(_ path: String) -> Bool {
+        let folder = Posix.parent(of: path)
+        guard path != ":memory:", let free = try? Posix.freeBytes(at: folder) else { return false }
+        return free < 64 << 10 || Posix.lacksInodes(at: folder)
+    }
+
     /// Runs `body` and turns SQLite's errors into the store's.
     private static func translated<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
         do {
@@ -437,8 +465,13 @@ public final class Catalog: Sendable {
                 case .SQLITE_CORRUPT, .SQLITE_NOTADB: .damaged
                 case .SQLITE_FULL: .noSpace
                 case .SQLITE_BUSY, .SQLITE_LOCKED: .locked
-                default: .io
+                default: hasNoRoom(path) ? .noSpace : .io
                 }
+            if code == .noSpace {
+                let what = Posix.lacksInodes(at: Posix.parent(of: path)) ? "no inodes are left" : "no space is left"
+                throw StoreError.catalog(
+                    path, "\(what) on its file system; `longtake rm` and `cache prune` free some", code: code)
+            }
             throw StoreError.catalog(path, error.message ?? error.description, code: code)
         }
     }

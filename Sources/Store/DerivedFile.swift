@@ -30,7 +30,10 @@ public final class DerivedFile: Sendable {
     ///
     /// A damaged one is removed: it will be made again.
     public init?(path: String, identity: [UInt8]) {
-        guard let descriptor = try? Posix.open(path, O_RDONLY | O_NOFOLLOW) else { return nil }
+        guard let descriptor = try? Posix.openRegular(path, O_RDONLY) else {
+            if Posix.otherKind(path) != nil { try? Posix.remove(path) }
+            return nil
+        }
         self.path = path
         self.descriptor = descriptor
         self.identity = identity

@@ -64,6 +64,8 @@ public final class IndexWriter {
         self.framesPerSegment = framesPerSegment
         self.directory = directory
         _ = try SegmentFormat.encode(header(0, .frame))
+        // A link to a folder would be written through.
+        if let status = Posix.linkStatus(directory), !Posix.isDirectory(status) { try Posix.remove(directory) }
         try Posix.makeDirectory(directory)
         // Its name, and that of the folder it is in: a process that was killed may have made them and not flushed them.
         try Posix.syncDirectory(cache.indexesPath)

@@ -7,7 +7,7 @@ final class IndexLock {
     /// Takes `<directory>/.lock` without waiting; throws `.locked` when another writer has it.
     init(directory: String) throws {
         let path = directory + "/.lock"
-        let descriptor = try Posix.open(path, O_RDWR | O_CREAT | O_NOFOLLOW)
+        let descriptor = try Posix.openOwn(path, O_RDWR | O_CREAT)
         do {
             // Patience: `isHeld` of another process takes it for a moment, which is longer on a busy machine.
             guard try Posix.lock(descriptor, LOCK_EX, for: 1, path: path) else {
@@ -31,7 +31,7 @@ final class IndexLock {
 
     /// Whether another process or object has it now.
     static func isHeld(directory: String) -> Bool {
-        guard let descriptor = try? Posix.open(directory + "/.lock", O_RDONLY | O_NOFOLLOW) else { return false }
+        guard let descriptor = try? Posix.openRegular(directory + "/.lock", O_RDONLY) else { return false }
         defer { Posix.unlock(descriptor) }
         return (try? Posix.lock(descriptor, LOCK_SH, path: directory)) == false
     }
@@ -50,9 +50,10 @@ final class ReaderLock: Sendable {
     static func shared(directory: String) throws -> ReaderLock? {
         let path = directory + "/" + name
         for _ in 0..<3 {
-            let descriptor = Glibc.open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-            if descriptor < 0 {
-                guard errno == ENOENT, Posix.linkStatus(directory) != nil, (try? makeFile(directory: directory)) != nil
+            let opened = Posix.linkStatus(path) == nil ? nil : try? Posix.openRegular(path, O_RDONLY)
+            guard let descriptor = opened else {
+                let isMissing = Posix.linkStatus(path) == nil || Posix.otherKind(path) != nil
+                guard isMissing, Posix.linkStatus(directory) != nil, (try? makeFile(directory: directory)) != nil
                 else { return nil }
                 continue
             }
@@ -67,7 +68,7 @@ final class ReaderLock: Sendable {
     static func alone(directory: String) throws -> ReaderLock {
         try makeFile(directory: directory)
         let path = directory + "/" + name
-        let lock = ReaderLock(try Posix.open(path, O_RDONLY | O_NOFOLLOW))
+        let lock = ReaderLock(try Posix.openRegular(path, O_RDONLY))
         guard try Posix.lock(lock.descriptor, LOCK_EX, path: path), Posix.isNamed(lock.descriptor, path) else {
             throw StoreError.inUse(directory)
         }
@@ -75,7 +76,7 @@ final class ReaderLock: Sendable {
     }
 
     static func makeFile(directory: String) throws {
-        close(try Posix.open(directory + "/" + name, O_RDONLY | O_CREAT | O_NOFOLLOW))
+        close(try Posix.openOwn(directory + "/" + name, O_RDONLY | O_CREAT))
     }
 
     private init(_ descriptor: Int32) { self.descriptor = descriptor }

@@ -143,7 +143,7 @@ enum ManifestFile {
         let path = directory + "/" + name
         let descriptor: Int32
         do {
-            descriptor = try Posix.open(path, O_RDONLY | O_NOFOLLOW)
+            descriptor = try Posix.openRegular(path, O_RDONLY)
         } catch let error as StoreError where error.code == .notFound {
             throw StoreError.noIndex(directory)
         }

@@ -86,7 +86,13 @@ enum Posix {
     static func rename(_ old: String, to new: String, _ action: String = "rename") throws {
         let number = failure(.rename, old)
         if number != 0 { throw StoreError.system(number, action, old) }
-        if Glibc.rename(old, new) != 0 { throw StoreError.system(errno, action, old) }
+        var done = Glibc.rename(old, new) == 0
+        if !done, errno == EISDIR {
+            // A folder has taken a file's place.
+            try removeTree(new)
+            done = Glibc.rename(old, new) == 0
+        }
+        if !done { throw StoreError.system(errno, action, old) }
         FaultPlan.note(.rename(old, new))
     }
 
@@ -188,12 +194,14 @@ enum Posix {
         throw StoreError.system(number, "create", path)
     }
 
-    /// Removes a file; one that is gone already is no error.
+    /// Removes a file, or the folder that has taken its place; one that is gone already is no error.
     static func remove(_ path: String) throws {
         let number = failure(.unlink, path)
         if number != 0 { throw StoreError.system(number, "remove", path) }
         if unlink(path) == 0 { return FaultPlan.note(.unlink(path)) }
-        if errno != ENOENT { throw StoreError.system(errno, "remove", path) }
+        let reason = errno
+        if reason == EISDIR { return try removeTree(path) }
+        if reason != ENOENT { throw StoreError.system(reason, "remove", path) }
     }
 
     /// Removes a temporary file after a failure, as well as that goes.
@@ -240,6 +248,12 @@ enum Posix {
         if statvfs(path, &status) != 0 { throw StoreError.system(errno, "measure", path) }
         let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
         return overflow ? Int64.max : Int64(clamping: bytes)
+    }
+
+    /// Whether the file system of `path` has room for bytes and none for another file.
+    static func lacksInodes(at path: String) -> Bool {
+        var status = statvfs()
+        return statvfs(path, &status) == 0 && status.f_files > 0 && status.f_favail == 0 && status.f_bavail > 0
     }
 
     /// All bytes of the file system of `path`.

@@ -110,8 +110,8 @@ struct SegmentReader {
             file: name, first: Int(first.index), count: count, bytes: size, checksum: Checksum.hex(footer.checksum))
     }
 
-    /// Opens a segment for reading, without following a link in its place.
-    static func open(_ path: String) throws -> Int32 { try Posix.open(path, O_RDONLY | O_NOFOLLOW) }
+    /// Opens a segment for reading; what has taken its place is neither followed nor waited for.
+    static func open(_ path: String) throws -> Int32 { try Posix.openRegular(path, O_RDONLY) }
 
     /// Reads one part of one record and checks it; `part` counts in the whole layout.
     ///

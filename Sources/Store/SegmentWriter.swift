@@ -102,6 +102,7 @@ final class SegmentWriter {
         if replacing {
             try Posix.rename(temporary, to: path)
         } else {
+            if Posix.otherKind(path) != nil { try Posix.remove(path) }
             switch try Posix.link(temporary, to: path) {
             case true?: break
             case false?:

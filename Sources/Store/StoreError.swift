@@ -43,7 +43,14 @@ extension StoreError {
         let reason = String(cString: strerror(number))
         switch number {
         case ENOSPC, EDQUOT, EFBIG:
-            let free = (try? Posix.freeBytes(at: Posix.parent(of: path))).map { "\($0) bytes are free" }
+            let folder = Posix.parent(of: path)
+            if number == ENOSPC, Posix.lacksInodes(at: folder) {
+                return StoreError(
+                    .noSpace,
+                    "cannot \(action) \(path): no inodes are left on the file system of \(folder), which can hold no more files; "
+                        + "remove files there (\(reason))")
+            }
+            let free = (try? Posix.freeBytes(at: folder)).map { "\($0) bytes are free" }
             let room = free ?? "the free space is unknown"
             return StoreError(.noSpace, "cannot \(action) \(path): \(bytes) bytes do not fit, \(room) (\(reason))")
         case ENOENT: return StoreError(.notFound, "cannot \(action) \(path): \(reason)")
@@ -171,6 +178,10 @@ extension StoreError {
     static func noIndex(_ path: String) -> StoreError { StoreError(.notFound, "there is no index in \(path)") }
 
     // Damage.
+
+    static func notRegular(_ path: String, _ kind: String) -> StoreError {
+        StoreError(.damaged, "\(path) is \(kind), not a regular file: run `longtake cache repair`")
+    }
 
     static func damagedManifest(_ path: String, _ reason: String) -> StoreError {
         StoreError(.damaged, "\(path) is damaged (\(reason)): \(again)")

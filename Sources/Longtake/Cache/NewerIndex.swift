@@ -31,7 +31,7 @@ struct NewerIndex: CustomStringConvertible {
     /// Nil for a folder without a manifest of a newer version.
     init?(folder: String) {
         let url = URL(filePath: folder, directoryHint: .isDirectory)
-        guard let data = try? Data(contentsOf: url.appending(path: "manifest.json")),
+        guard let data = CacheDirectory.contents(folder + "/manifest.json").map({ Data($0) }),
             let format = try? JSONDecoder().decode(Version.self, from: data).format,
             format > IndexKey.currentFormatVersion
         else { return nil }

@@ -14,6 +14,7 @@ public final class Library {
     private let cacheMax: CacheSize?
     /// What the cache may hold, and whether that was to be remembered.
     private var knownLimit: (bytes: Int64, isRemembered: Bool)?
+    let cataloguePath: String
 
     /// Opens both folders, created where missing; the catalog is rebuilt from the indexes when it is new or was damaged.
     ///
@@ -23,6 +24,7 @@ public final class Library {
     /// - Throws: `StoreError` when a folder cannot be made or others may write to it.
     public init(cachePath: String, dataPath: String, cacheMax: String? = nil, forQuestions: Bool = false) throws {
         self.cacheMax = try cacheMax.map(Self.size)
+        cataloguePath = dataPath + "/catalog.sqlite"
         do {
             cache = try CacheDirectory(path: cachePath)
         } catch let error as StoreError where error.code == .notFound {

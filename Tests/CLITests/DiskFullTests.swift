@@ -166,4 +166,39 @@ import Testing
         let again = try #require(try tool.run("run", tool.path("p.yaml"), "--json").lines().last)
         #expect(again["answers"] as? Int == 0 && again["answers_unchanged"] as? Int == 6)
     }
+
+    /// Cache and catalogue on one disk: SQLite can make neither its log nor the log's index there.
+    @Test(arguments: [["rm", "ID", "--yes"], ["rm", "PATH", "--yes"], ["cache", "prune", "--max", "0", "--yes"]])
+    func `what is removed makes room on a disk without any`(arguments: [String]) throws {
+        let disk = try SmallDisk(size: "64m")
+        defer { disk.remove() }
+        var tool = try tool(disk)
+        defer { tool.remove() }
+        tool.environment["LONGTAKE_DATA_DIR"] = disk.path + "/data"
+        let video = try Fixtures.video.get()
+        let id = try #require(try index(tool, "--fps", "2")["id"] as? String)
+        try disk.fill()
+        try #require(disk.free == 0)
+        let result = try tool.run(arguments.map { $0 == "ID" ? id : $0 == "PATH" ? video : $0 })
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: disk.path + "/cache/indexes").isEmpty)
+        #expect(disk.free > 0)
+        #expect(try tool.run("ls", "--json").list().isEmpty)
+        disk.empty()
+        #expect(try index(tool, "--fps", "2")["action"] as? String == "new")
+    }
+
+    @Test func `a disk without inodes says so`() throws {
+        let disk = try SmallDisk(size: "64m,nr_inodes=40")
+        defer { disk.remove() }
+        let tool = try tool(disk)
+        defer { tool.remove() }
+        _ = try index(tool, "--fps", "2")
+        var number = 0
+        while FileManager.default.createFile(atPath: disk.path + "/\(number)", contents: nil) { number += 1 }
+        let result = try tool.run("index", try Fixtures.video.get(), "--fps", "3")
+        #expect(result.status == 13)
+        #expect(result.errors.contains("no inodes are left"), "\(result.errors)")
+        #expect(try tool.run("cache", "verify").status == 0)
+    }
 }

@@ -104,7 +104,8 @@ public struct CacheMaintenance {
             if !gone.isEmpty, Catalog.damage(path: cataloguePath) == nil,
                 let catalog = try? Catalog(path: cataloguePath)
             {
-                for id in gone { try catalog.remove(indexID: id) }
+                // What the disk has no room to forget is as good as forgotten: its index is gone.
+                for id in gone { try? catalog.remove(indexID: id) }
             }
         }
         return CachePruning(

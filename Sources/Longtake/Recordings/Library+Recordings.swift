@@ -123,8 +123,23 @@ extension Library {
     ///
     /// - Throws: `StoreError` `not_found`, `locked` while it is being written.
     public func remove(index: String) throws {
-        try catalog.remove(indexID: index)
+        // On a full disk SQLite can write nothing: then the index goes first, which makes room.
+        let isForgotten = try forget(index, in: catalog)
         try cache.remove(indexID: index)
+        if !isForgotten, let again = try? Catalog(path: cataloguePath) {
+            // A row without an index is like one of a recording that was never indexed.
+            _ = try forget(index, in: again)
+        }
+    }
+
+    /// False where the catalogue cannot be written for want of room, or is not to be had in this run.
+    private func forget(_ indexID: String, in catalog: Catalog) throws -> Bool {
+        do {
+            try catalog.remove(indexID: indexID)
+            return catalog.path == cataloguePath
+        } catch let error as StoreError where [.noSpace, .io].contains(error.code) {
+            return false
+        }
     }
 
     /// Removes the indexes of a recording and what the catalog knows of them; returns what was removed.

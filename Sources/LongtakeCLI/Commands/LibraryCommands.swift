@@ -142,7 +142,8 @@ struct RemoveCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let library = try library.open()
+        // Where the disk is so full that the catalogue cannot be opened, what is removed makes room.
+        let library = try library.open(telling: output)
         var found = try recordings.flatMap { try library.recordings(matching: $0, newest: true) }
         if missing { found += try lost(library) }
         var seen: Set<String> = []

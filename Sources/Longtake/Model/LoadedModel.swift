@@ -52,7 +52,8 @@ public final class LoadedModel {
         guard let language = checkpoint.language, let fusion = checkpoint.fusion else {
             throw LongtakeError(
                 code: .unsupportedModel,
-                message: "\(path) is a \(checkpoint.kind.rawValue) checkpoint: questions need a LLaVA-Mini one "
+                message:
+                    "\(path): not a LLaVA-Mini checkpoint: it is a \(checkpoint.kind.rawValue) checkpoint, questions need a LLaVA-Mini one "
                     + "(model_type llava_mini_llama)")
         }
         try checkpoint.validate()

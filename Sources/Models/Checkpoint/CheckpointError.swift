@@ -51,12 +51,6 @@ extension CheckpointError {
     static func outOfRange(_ file: String, _ key: String, _ value: String, _ range: String) -> Self {
         .init(.configOutOfRange, "\(file): \(key) is \(value), it must be \(range)")
     }
-    static func modelTypeUnknown(_ file: String, _ type: String) -> Self {
-        .init(
-            .modelTypeUnknown,
-            "\(file): model_type \"\(type)\" is not known here; known are llava_mini_llama, llama, clip, clip_vision_model"
-        )
-    }
     static func unsupported(_ file: String, _ key: String, _ value: String, _ supported: String) -> Self {
         .init(.unsupported, "\(file): \(key) is \(value), which is not supported; supported is \(supported)")
     }

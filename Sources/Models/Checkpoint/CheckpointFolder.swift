@@ -74,7 +74,9 @@ public struct CheckpointFolder: Sendable {
     public init(
         path: String, weightsFrom: String? = nil, environment: [String: String]? = nil
     ) throws {
-        guard FolderPath.isFolder(path) else { throw CheckpointError.folderMissing(path) }
+        let environment = environment ?? ProcessInfo.processInfo.environment
+        guard FolderPath.isFolder(path) else { throw FolderDiagnosis.notAFolder(path, environment: environment) }
+        if let fault = FolderDiagnosis.fault(of: path, weights: weightsFrom) { throw fault }
         let file = path + "/config.json"
         guard let bytes = try FolderPath.read("config.json", in: path, limit: Self.smallFileLimit) else {
             throw CheckpointError.configMissing(file)
@@ -83,7 +85,6 @@ public struct CheckpointFolder: Sendable {
         guard let type = try config.string("model_type") else { throw CheckpointError.keyMissing(file, "model_type") }
         let kind = try Self.kind(of: type, file: file)
         let weights = try SafetensorsFolder(path: weightsFrom ?? path)
-        let environment = environment ?? ProcessInfo.processInfo.environment
         var notes = weights.notes
         // Written by `RandomCheckpoint`.
         if let note = try config.string("_longtake") { notes.append(note) }
@@ -152,7 +153,7 @@ public struct CheckpointFolder: Sendable {
         case "llama": .llama
         case "clip": .clip
         case "clip_vision_model": .clipVision
-        default: throw CheckpointError.modelTypeUnknown(file, type)
+        default: throw FolderDiagnosis.otherModel(file, type)
         }
     }
 

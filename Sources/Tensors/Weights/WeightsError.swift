@@ -30,7 +30,6 @@ public struct WeightsError: Error, CustomStringConvertible, Sendable, Equatable 
         case shardMissing = "shard_missing"
         case indexInvalid = "index_invalid"
         case indexMismatch = "index_mismatch"
-        case totalSizeMismatch = "total_size_mismatch"
         case typeUnsupported = "type_unsupported"
         case writeFailed = "write_failed"
         case writeMisuse = "write_misuse"
@@ -171,11 +170,6 @@ extension WeightsError {
             .indexMismatch,
             "\(file): says tensor \(quoted(tensor)) is in \(shard), but that file does not have it; "
                 + "index and shards are of different versions: fetch both again")
-    }
-    static func totalSizeMismatch(_ file: String, found: Int, expected: Int) -> Self {
-        .init(
-            .totalSizeMismatch,
-            "\(file): says the tensors are \(expected) bytes, the shards hold \(found); fetch the model again")
     }
     static func typeUnsupported(_ tensor: String, _ type: ElementType, wanted: String) -> Self {
         .init(.typeUnsupported, "tensor \(quoted(tensor)) is stored as \(type.rawValue), \(wanted) is needed here")

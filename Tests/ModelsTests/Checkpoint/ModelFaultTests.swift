@@ -83,7 +83,9 @@ func withNano(
             let index = folder + "/model.safetensors.index.json"
             let text = try String(contentsOfFile: index, encoding: .utf8)
             try Data(text.replacing("\"total_size\": ", with: "\"total_size\": 9").utf8).write(to: URL(filePath: index))
-            expect(folder, says: [index, "the tensors are 9"])
+            // Some writers count otherwise: the shards' own headers are what is checked.
+            #expect(refusal(of: folder) == nil)
+            #expect(try CheckpointFolder(path: folder).notes.contains { $0.contains("says the tensors are 9") })
             try Data(text.replacing("00002-of", with: "00001-of").utf8).write(to: URL(filePath: index))
             expect(folder, says: [index, "says tensor", "00001-of", "does not have it"])
         }

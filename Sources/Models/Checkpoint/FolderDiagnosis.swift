@@ -1,0 +1,210 @@
+import Glibc
+import Tensors
+
+/// Says what a path is that is not a model folder in the Hugging Face layout, and what to do about it.
+enum FolderDiagnosis {
+    /// What every text ends with that asks for another download.
+    private static let wanted =
+        "give a folder with config.json, *.safetensors and the tokenizer, as LLaVA-Mini is published"
+
+    /// `path` is not a folder.
+    static func notAFolder(_ path: String, environment: [String: String]) -> CheckpointError {
+        var info = stat()
+        if stat(path, &info) == 0 {
+            let (name, folder) = parts(path)
+            switch kind(ofFile: path) {
+            case .gguf: return unsupported(path, "a GGUF file, which is not read here; \(wanted)")
+            case .lfsPointer: return lfs(path)
+            case .part:
+                return .init(
+                    .folderMissing, "\(path): a single file of a model; give the folder that it lies in: \(folder)")
+            case .other:
+                return .init(.folderMissing, "\(path): \(name) is a file, not a model folder; \(wanted)")
+            }
+        }
+        // A relative path of two parts whose first part is not there either.
+        let first = path.split(separator: "/").first.map(String.init) ?? ""
+        guard TowerFolder.isHubID(path), path.contains("/"), !FolderPath.isFolder(first) else {
+            return .folderMissing(path)
+        }
+        if let cached = try? TowerFolder(tower: path, checkpoint: "/nonexistent", environment: environment).path {
+            return .init(
+                .folderMissing, "\(path): a name on a model hub, not a folder; its download is in \(cached): give that")
+        }
+        return .init(
+            .folderMissing,
+            "\(path): no such folder; it looks like a name on a model hub, and nothing is fetched here: download it first, "
+                + "as with `hf download \(path) --local-dir DIR`, and give DIR")
+    }
+
+    /// What is wrong with a folder as a whole; nil where it looks like a model with its weights.
+    ///
+    /// - Parameter weights: the folder whose weights are used, where it is another one.
+    static func fault(of folder: String, weights other: String?) -> CheckpointError? {
+        let names = listing(folder)
+        if names.isEmpty { return .init(.configMissing, "\(folder): the folder is empty; \(wanted)") }
+        for name in names where isModelFile(name) && kind(ofFile: folder + "/" + name) == .lfsPointer {
+            return lfs(folder + "/" + name)
+        }
+        let held = other.map(listing) ?? names
+        let hasWeights = held.contains { $0 == SafetensorsFolder.singleName || $0 == SafetensorsFolder.indexName }
+        if names.contains(where: { $0 == "adapter_config.json" || $0.hasPrefix("adapter_model.") }), !hasWeights {
+            return unsupported(
+                folder,
+                "a LoRA adapter, which holds only changes to another model; merge it into its base model and give the merged folder"
+            )
+        }
+        guard names.contains("config.json") else { return withoutConfig(folder, names) }
+        return hasWeights ? nil : withoutWeights(other ?? folder, held)
+    }
+
+    /// A model of another kind.
+    static func otherModel(_ file: String, _ type: String) -> CheckpointError {
+        let known: String? =
+            switch type {
+            case "llava_llama_2": nil
+            case "llava", "llava_llama": "LLaVA-1.5 or an earlier LLaVA"
+            case "llava_next", "llava_mistral", "llava_qwen", "llava_gemma": "LLaVA-NeXT"
+            case "llava_next_video": "LLaVA-NeXT-Video"
+            case "llava_onevision": "LLaVA-OneVision"
+            case _ where type.hasPrefix("qwen") && type.contains("vl"): "Qwen-VL"
+            case _ where type.hasPrefix("internvl"): "InternVL"
+            default: nil
+            }
+        let what = known.map { " (\($0))" } ?? ""
+        return .init(
+            .modelTypeUnknown,
+            "\(file): not a LLaVA-Mini checkpoint: model_type \"\(type)\"\(what) is not known here; known are llava_mini_llama, "
+                + "llama, clip, clip_vision_model, and questions need llava_mini_llama")
+    }
+
+    private static func withoutConfig(_ folder: String, _ names: [String]) -> CheckpointError {
+        func has(_ suffix: String) -> Bool { names.contains { $0.hasSuffix(suffix) } }
+        if names.contains("model_index.json") {
+            return unsupported(folder, "a diffusers pipeline, which makes pictures; \(wanted)")
+        }
+        if let inner = innerFolder(folder, names) {
+            return .init(.configMissing, "\(folder): the model lies in a folder below; give \(inner)")
+        }
+        if has(".gguf") { return unsupported(folder, "a folder of GGUF files, which are not read here; \(wanted)") }
+        if names.contains("mm_projector.bin") || names.contains("mm_projector.safetensors") {
+            return projector(folder)
+        }
+        if names.contains("params.json") || names.contains(where: { $0.hasPrefix("consolidated.") }) {
+            return unsupported(folder, "Llama weights in their own layout (consolidated.*); \(wanted)")
+        }
+        if let other = otherFormat(names) { return unsupported(folder, "\(other); \(wanted)") }
+        if has(".safetensors") {
+            return .init(
+                .configMissing,
+                "\(folder)/config.json: no such file; the folder has weights only: fetch its config.json")
+        }
+        return .configMissing(folder + "/config.json")
+    }
+
+    private static func withoutWeights(_ folder: String, _ names: [String]) -> CheckpointError? {
+        if names.contains(where: { $0.hasSuffix(".safetensors") && $0.contains("-of-") }) {
+            return .init(
+                .unsupported,
+                "\(folder): shards without \(SafetensorsFolder.indexName), which says what is in them: fetch that file too"
+            )
+        }
+        // Pickles have a text of their own.
+        if names.contains(where: { $0.hasPrefix("pytorch_model") }) { return nil }
+        if names.contains(where: { $0.hasPrefix("mm_projector.") }) { return projector(folder) }
+        if names.contains(where: { $0.hasSuffix(".gguf") }) {
+            return unsupported(folder, "a folder of GGUF files, which are not read here; \(wanted)")
+        }
+        return otherFormat(names).map { unsupported(folder, "\($0); \(wanted)") }
+    }
+
+    private static func otherFormat(_ names: [String]) -> String? {
+        func has(_ suffix: String) -> Bool { names.contains { $0.hasSuffix(suffix) } }
+        if has(".onnx") { return "an ONNX model, which is not read here" }
+        if has(".h5") || names.contains("saved_model.pb") { return "a TensorFlow model, which is not read here" }
+        if has(".msgpack") { return "a Flax model, which is not read here" }
+        if has(".bin") || has(".pt") || has(".pth") || has(".ckpt") {
+            return "only PyTorch pickles, a format that can run code when loaded and is not read here"
+        }
+        return nil
+    }
+
+    private static func projector(_ folder: String) -> CheckpointError {
+        unsupported(folder, "only a projector (mm_projector), one part of a model; give the folder of the whole model")
+    }
+
+    private static func unsupported(_ path: String, _ what: String) -> CheckpointError {
+        .init(.unsupported, "\(path): \(what)")
+    }
+
+    private static func lfs(_ file: String) -> CheckpointError {
+        .init(
+            .unsupported,
+            "\(file): a Git LFS pointer, not the file itself; run `git lfs install` and `git lfs pull` in its folder, or download "
+                + "it again")
+    }
+
+    /// The one folder below that has a config.json: a snapshot of a hub cache, or what an archive was unpacked to.
+    private static func innerFolder(_ folder: String, _ names: [String]) -> String? {
+        let snapshots = folder + "/snapshots"
+        let below =
+            names.contains("snapshots")
+            ? listing(snapshots).map { snapshots + "/" + $0 } : names.prefix(1000).map { folder + "/" + $0 }
+        let found = below.filter { isRegular($0 + "/config.json") }
+        if found.count > 1, let main = mainSnapshot(folder), found.contains(main) { return main }
+        return found.count == 1 || names.contains("snapshots") ? found.last : nil
+    }
+
+    private static func mainSnapshot(_ folder: String) -> String? {
+        (try? FolderPath.read("refs/main", in: folder, limit: 4096)).flatMap {
+            $0.map { folder + "/snapshots/" + String(decoding: $0.prefix { $0 > 0x20 }, as: UTF8.self) }
+        }
+    }
+
+    private enum FileKind { case gguf, lfsPointer, part, other }
+
+    private static func kind(ofFile path: String) -> FileKind {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        var start = [UInt8](repeating: 0, count: 64)
+        if descriptor >= 0 {
+            defer { close(descriptor) }
+            var info = stat()
+            if fstat(descriptor, &info) == 0, info.st_mode & S_IFMT == S_IFREG {
+                _ = pread(descriptor, &start, start.count, 0)
+            }
+        }
+        if start.starts(with: "version https://git-lfs.github.com/".utf8) { return .lfsPointer }
+        if start.starts(with: "GGUF".utf8) { return .gguf }
+        let name = parts(path).name
+        if name.hasSuffix(".gguf") { return .gguf }
+        return isModelFile(name) ? .part : .other
+    }
+
+    private static func isModelFile(_ name: String) -> Bool {
+        [".safetensors", ".bin", ".pt", ".pth", ".json", ".model", ".gguf", ".txt"].contains { name.hasSuffix($0) }
+    }
+
+    private static func isRegular(_ path: String) -> Bool {
+        var info = stat()
+        return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFREG
+    }
+
+    private static func parts(_ path: String) -> (name: String, folder: String) {
+        guard let slash = path.lastIndex(of: "/") else { return (path, ".") }
+        return (String(path[path.index(after: slash)...]), slash == path.startIndex ? "/" : String(path[..<slash]))
+    }
+
+    /// The names in a folder but hidden ones, sorted.
+    private static func listing(_ folder: String) -> [String] {
+        guard let directory = opendir(folder) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names.sorted()
+    }
+}

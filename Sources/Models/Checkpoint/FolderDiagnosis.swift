@@ -83,7 +83,7 @@ enum FolderDiagnosis {
         if names.contains("model_index.json") {
             return unsupported(folder, "a diffusers pipeline, which makes pictures; \(wanted)")
         }
-        if let inner = innerFolder(folder, names) {
+        if !has(".safetensors"), let inner = innerFolder(folder, names) {
             return .init(.configMissing, "\(folder): the model lies in a folder below; give \(inner)")
         }
         if has(".gguf") { return unsupported(folder, "a folder of GGUF files, which are not read here; \(wanted)") }

@@ -18,7 +18,7 @@ public final class Analyzer {
 
     /// - Parameter derive: when what questions share is made and kept; see `DerivedState.Policy`.
     public init(
-        model: LoadedModel, library: Library, derive: DerivedState.Policy = .now,
+        model: LoadedModel, library: Library, derive: DerivedState.Policy = .auto,
         cancellation: Cancellation = Cancellation()
     ) {
         self.model = model
@@ -30,7 +30,11 @@ public final class Analyzer {
         asker = Asker(
             model, derived: derive == .never ? nil : DerivedState(library.cache, limit: limit),
             cancellation: cancellation)
+        if derive == .auto || derive == .autoLazy { asker.leastSaving = Self.leastSaving }
     }
+
+    /// Operations: about 0.2 s of two cores.
+    static let leastSaving = 20e9
 
     /// What became of one recording, for people and programs.
     public struct Indexed: Sendable, Codable {
@@ -43,6 +47,8 @@ public final class Analyzer {
         public let framesNow: Int
         public let duration: Double?
         public let bytes: Int64
+        /// What all questions share, made by this run; 0 where nothing was made.
+        public var prefixCacheBytes: Int64 = 0
         public let state: String
         public let notes: [String]
         public let counters: [String: Int]
@@ -72,7 +78,7 @@ public final class Analyzer {
         do {
             let indexer = try indexer(options)
             let outcome = try indexer.index(file, progress: progress)
-            if derive == .now {
+            if derive == .now || derive == .auto {
                 let manifest = outcome.manifest
                 try makeDerivedState(manifest.key.id) {
                     progress(
@@ -82,11 +88,15 @@ public final class Analyzer {
                 }
             }
             if outcome.action != .unchanged { note(file.displayPath, outcome.manifest.state, started) }
-            return Indexed(
+            var indexed = Indexed(
                 action: outcome.action.rawValue, id: outcome.id, index: outcome.manifest.key.id, path: file.displayPath,
                 frames: outcome.manifest.frames, framesNow: outcome.framesNow, duration: outcome.manifest.duration,
                 bytes: outcome.manifest.bytes, state: outcome.manifest.state,
                 notes: outcome.manifest.warnings, counters: outcome.manifest.counters, seconds: outcome.seconds)
+            if outcome.action != .unchanged {
+                indexed.prefixCacheBytes = library.cache.derivedBytes(indexID: indexed.index)
+            }
+            return indexed
         } catch {
             let failure = Failure(error, subject: name)
             let isStopped = failure.code == LongtakeError.Code.timeIsOver.rawValue
@@ -119,10 +129,18 @@ public final class Analyzer {
 
     /// What indexing the file would take.
     ///
-    /// - Parameter sizes: whether to say how much the cache holds, which means to look at every file in it.
-    public func plan(_ path: InputPath, options: IndexOptions, sizes: Bool = true) throws -> IndexPlan {
+    /// - Parameters:
+    ///   - sizes: whether to say how much the cache holds, which means to look at every file in it.
+    ///   - strict: refuse what indexing would refuse: too little space, a file that is still growing.
+    public func plan(
+        _ path: InputPath, options: IndexOptions, sizes: Bool = true, strict: Bool = false
+    ) throws -> IndexPlan {
         do {
-            return try indexer(options).plan(open(path), sizes: sizes)
+            var plan = try indexer(options).plan(open(path), sizes: sizes, strict: strict)
+            if derive == .now || derive == .auto, !plan.indexed {
+                plan.prefixCacheBytes = plan.frames.map { asker.prefixBytes(frames: $0) }
+            }
+            return plan
         } catch {
             throw Failure(error, subject: path.description)
         }

@@ -10,18 +10,39 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     public let message: String
     /// The exit status of a run that this ended.
     public let exitCode: Int32
+    /// What a run that was stopped has sealed; the next one goes on from there.
+    public var kept: Kept?
+
+    public struct Kept: Sendable, Codable {
+        public let id: String
+        public let index: String
+        public let frames: Int
+    }
 
     public var description: String { message }
 
     private enum CodingKeys: String, CodingKey {
-        case code, message
+        case code, message, kept
         case exitCode = "exit_code"
     }
 
     public init(code: String, message: String, exitCode: Int32) {
         self.code = code
-        self.message = message
+        self.message = Self.shortened(message)
         self.exitCode = exitCode
+    }
+
+    /// The longest message in bytes.
+    static let messageLimit = 1800
+
+    /// A message with its middle left out where it quotes more than anybody reads.
+    package static func shortened(_ message: String) -> String {
+        guard message.utf8.count > messageLimit else { return message }
+        let half = messageLimit / 2 - 50
+        let (start, end) = (message.utf8.prefix(half), message.utf8.suffix(half))
+        let left = message.utf8.count - 2 * half
+        return String(decoding: start, as: UTF8.self) + " … (\(left) bytes left out) … "
+            + String(decoding: end, as: UTF8.self)
     }
 
     /// `subject` is put in front of messages that do not name the file themselves.
@@ -94,6 +115,7 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
             message = "\(subject): \(message)"
         }
         self.init(code: code, message: message, exitCode: status)
+        kept = (error as? Failure)?.kept ?? (error as? LongtakeError)?.kept
     }
 }
 

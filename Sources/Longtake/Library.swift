@@ -71,7 +71,8 @@ public final class Library {
         guard changed > 0 || isEmpty || catalog.aside != nil else { return [] }
         let manifests = try cache.indexes()
         if changed > 0 || !manifests.isEmpty { try catalog.rebuild(from: manifests) }
-        let entered = "\(manifests.count) recordings were entered again from the cache"
+        let entered =
+            "\(manifests.count == 1 ? "1 recording was" : "\(manifests.count) recordings were") entered again from the cache"
         if let aside = catalog.aside {
             return [
                 "the catalogue \(catalog.path) was damaged and is \(aside) now; \(entered), earlier answers were not"

@@ -17,6 +17,8 @@ public struct LongtakeError: Error, CustomStringConvertible, Sendable {
     }
     public let code: Code
     public let message: String
+    /// What a run that was stopped has sealed.
+    var kept: Failure.Kept?
     public var description: String { message }
 
     public init(code: Code, message: String) {
@@ -32,12 +34,17 @@ public struct LongtakeError: Error, CustomStringConvertible, Sendable {
         )
     }
 
-    static func interrupted(_ path: String, _ what: String) -> Self {
-        .init(code: .interrupted, message: "\(path): interrupted; \(what)")
+    static func interrupted(_ path: String, _ what: String, kept: Failure.Kept? = nil) -> Self {
+        var error = Self(code: .interrupted, message: "\(path): interrupted; \(what)")
+        error.kept = kept
+        return error
     }
 
-    static func timeIsOver(_ path: String, _ what: String) -> Self {
-        .init(code: .timeIsOver, message: "\(path): stopped, the time given with --max-runtime is over; \(what)")
+    static func timeIsOver(_ path: String, _ what: String, kept: Failure.Kept? = nil) -> Self {
+        var error = Self(
+            code: .timeIsOver, message: "\(path): stopped, the time given with --max-runtime is over; \(what)")
+        error.kept = kept
+        return error
     }
 
     static func unstable(_ path: String) -> Self {

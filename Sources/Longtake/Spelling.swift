@@ -5,6 +5,12 @@ public enum Spelling {
         known.map { (word: $0, distance: distance($0, word)) }.min { $0.distance < $1.distance }
     }
 
+    /// The known word within two letters of `word`; nil where none is that near.
+    public static func suggestion(for word: String, among known: [String]) -> String? {
+        guard word.count <= 100 else { return nil }
+        return nearest(to: word, among: known).flatMap { $0.distance <= 2 ? $0.word : nil }
+    }
+
     /// Levenshtein's: letters to insert, remove or replace.
     private static func distance(_ a: String, _ b: String) -> Int {
         let (a, b) = (Array(a), Array(b))

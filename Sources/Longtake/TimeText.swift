@@ -8,7 +8,7 @@ public enum TimeText {
             else {
                 return nil
             }
-            let values = parts.compactMap { Double($0) }
+            let values = parts.compactMap { DecimalNumber(String($0))?.value }
             guard values.count == parts.count, values.allSatisfy({ $0.isFinite }),
                 values.dropFirst().allSatisfy({ $0 < 60 })
             else {
@@ -24,7 +24,7 @@ public enum TimeText {
             unit = known
             number = number.dropLast()
         }
-        if let value = Double(number), value >= 0, (value * unit).isFinite { return value * unit }
+        if let value = DecimalNumber(String(number))?.value, value >= 0, (value * unit).isFinite { return value * unit }
         return compound(text, units)
     }
 

@@ -7,7 +7,8 @@ import Longtake
 struct LongtakeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "longtake", abstract: "Ask questions of recordings that last hours.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake index ~/Recordings              index every video of a folder
               longtake ask day.mp4 "Who comes in?"     answer from the index, made on the way where there is none
@@ -18,7 +19,7 @@ struct LongtakeCommand: ParsableCommand {
             Exit status: 0 done · 3 partly done · 10 not indexed · 11 locked · 12 model · 13 disk or memory · 14 input · \
             15 refused or context exceeded · 17 damage · 64 usage · 129, 130, 143 ended by a signal. Another one that is \
             not 0 is a failure; new ones may be added. Completions: longtake --generate-completion-script bash|zsh|fish.
-            """,
+            """),
         version: Longtake.version,
         subcommands: [
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
@@ -31,6 +32,7 @@ struct LongtakeCommand: ParsableCommand {
 enum Main {
     static func main() {
         StandardStreams.takeMissing()
+        StatusSignal.block()
         if CommandLine.argc > 1, CommandLine.arguments[1] == DecodeWorkerProcess.command {
             return LongtakeCommand.main()
         }
@@ -62,8 +64,7 @@ enum Main {
         } catch let error as ExitCode {
             Glibc.exit(error.rawValue)
         } catch  where LongtakeCommand.exitCode(for: error) == .success {
-            // Help, the version, a completion script.
-            LongtakeCommand.exit(withError: error)
+            help(error)
         } catch let error as ValidationError {
             end(parsing: error)
         } catch let error as UsageError {
@@ -98,10 +99,21 @@ enum Main {
 
     private static func end(parsing error: any Error) -> Never {
         let code = LongtakeCommand.exitCode(for: error)
-        if wantsJSON, code != .success {
-            end(Failure(code: "usage", message: LongtakeCommand.message(for: error), exitCode: code.rawValue))
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        if code == .success { help(error) }
+        if wantsJSON {
+            let message = UsageMessage.text(LongtakeCommand.message(for: error), arguments: arguments)
+            end(Failure(code: "usage", message: message, exitCode: code.rawValue))
         }
-        LongtakeCommand.exit(withError: error)
+        Console.note(UsageMessage.text(LongtakeCommand.fullMessage(for: error), arguments: arguments))
+        Glibc.exit(code.rawValue)
+    }
+
+    /// Help, the version, a completion script.
+    private static func help(_ error: any Error) -> Never {
+        let text = Help.laidOut(LongtakeCommand.fullMessage(for: error))
+        Console.result(text.hasSuffix("\n") ? text : text + "\n")
+        Glibc.exit(0)
     }
 
     private struct ExitError: Encodable {
@@ -109,12 +121,18 @@ enum Main {
         let code: Int32
         let error: String
         let message: String
+        let id: String?
+        let index: String?
+        let frames: Int?
     }
 
     private static func end(_ failure: Failure) -> Never {
         let code = failure.exitCode == Exit.interrupted ? Interruption.exitCode ?? failure.exitCode : failure.exitCode
         if wantsJSON {
-            Console.jsonLine(ExitError(code: code, error: failure.code, message: failure.message), to: STDERR_FILENO)
+            Console.jsonLine(
+                ExitError(
+                    code: code, error: failure.code, message: failure.message, id: failure.kept?.id,
+                    index: failure.kept?.index, frames: failure.kept?.frames), to: STDERR_FILENO)
         } else {
             // The progress line, if there is one.
             if Console.isTerminal { Console.write("\r\u{1B}[2K", to: STDERR_FILENO) }

@@ -210,6 +210,14 @@ extension CacheDirectory {
     /// Where a file of `derived/` lies that belongs to an index.
     public func derivedPath(indexID: String, name: String) -> String { "\(derivedPath)/\(indexID).\(name)" }
 
+    /// The bytes of what was derived from an index.
+    public func derivedBytes(indexID: String) -> Int64 {
+        ((try? Posix.names(in: derivedPath)) ?? []).filter { $0.hasPrefix(indexID + ".") }.reduce(0) {
+            var status = stat()
+            return stat("\(derivedPath)/\($1)", &status) == 0 ? $0 + Int64(status.st_size) : $0
+        }
+    }
+
     /// Removes what was derived from an index that goes.
     func removeDerived(indexID: String) {
         for name in (try? Posix.names(in: derivedPath)) ?? [] where name.hasPrefix(indexID + ".") {

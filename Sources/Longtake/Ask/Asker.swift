@@ -8,6 +8,8 @@ package import Tensors
 public final class Asker {
     let loaded: LoadedModel
     let derived: DerivedState?
+    /// The least work, in operations, that keeping what questions share must save each of them.
+    var leastSaving = 0.0
     let cancellation: Cancellation
     var model: LlavaMini { loaded.llava }
 

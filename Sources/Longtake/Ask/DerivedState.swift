@@ -11,10 +11,14 @@ internal import Tensors
 public final class DerivedState {
     /// When it is made.
     public enum Policy: String, Sendable, CaseIterable {
+        /// As `now`, but only where making it again for each question would take long.
+        case auto
         /// At the end of indexing, and by the first question about another range.
         case now
         /// By the first question.
         case lazy
+        /// As `lazy`, but only where making it again for each question would take long.
+        case autoLazy = "auto-lazy"
         /// Never; nor is what is there used.
         case never
     }

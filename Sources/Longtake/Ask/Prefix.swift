@@ -37,10 +37,30 @@ extension Asker {
         let group = try PromptGroup([prompt.ids], model: model)
         let frames = fusionFrames(source, .automatic, most: FusionPlan.sampleSize)
         let key = DerivedState.Key(source, head: Array(prompt.ids.prefix(group.sharedIDs)), frames: frames, self)
-        guard !derived.has(key) else { return }
+        guard isWorthKeeping(frames: source.times.count, fused: frames.count), !derived.has(key) else { return }
         let tokens = TokenReader(source, model: model)
         _ = try prefix(
             group, source, tokens, prompt.ids, frames: frames, enough: 1, room: prompt.ids.count, progress: progress)
+    }
+
+    /// Whether what questions share saves each of them enough to be kept.
+    func isWorthKeeping(frames: Int, fused: Int) -> Bool {
+        guard leastSaving > 0 else { return true }
+        let each = (loaded.cost.frame?.promptHead ?? 0) + (loaded.cost.questionWorkPerFusionFrame ?? 0)
+        return Double(fused) * each + Double(frames) * (loaded.cost.prefixWorkPerFrame ?? 0) >= leastSaving
+    }
+
+    /// The bytes of what questions about so many frames share; 0 where it is not kept.
+    func prefixBytes(frames: Int) -> Int64 {
+        let fused = min(frames, Self.mostFused)
+        guard derived != nil, isWorthKeeping(frames: frames, fused: fused), let prompt = try? loaded.prompt("?"),
+            let group = try? PromptGroup([prompt.ids], model: model)
+        else { return 0 }
+        let each = FusedFrames(model, headRows: group.headRows, capacity: 1).bytesPerFrame
+        let token = 2 * model.language.config.layerCount * model.language.keyBytes
+        let rows = frames * model.fusion.tokensPerFrame + group.headRows
+        let sums = group.headRows * model.language.config.hiddenSize * MemoryLayout<Float>.size
+        return Int64(rows) * Int64(token) + Int64(fused) * Int64(each) + Int64(sums)
     }
 
     /// What the group's prompts share, from what was kept or made now; the group is fused with the frames afterwards.
@@ -90,7 +110,7 @@ extension Asker {
         let prefix = Prefix(
             head: group.texts[0].head(rows: group.headRows), fused: keep, times: times, cache: cache,
             fuseSeconds: fuseSeconds, prefillSeconds: (clock.now - beforePrefill).seconds)
-        if known == nil { derived?.save(prefix, key) }
+        if known == nil, isWorthKeeping(frames: source.times.count, fused: frames.count) { derived?.save(prefix, key) }
         return prefix
     }
 

@@ -123,6 +123,10 @@ public struct BatchIndexer {
                 let failure = Failure(error, subject: file.description)
                 // A plan that does not fit is that file's own trouble; a disk that is full is everyone's.
                 let isPlan = failure.code == LongtakeError.Code.notEnoughDisk.rawValue && files.count > 1
+                if failure.exitCode == Exit.interrupted {
+                    summary.stop(left: files.count - number, why: failure.code)
+                    event(.stopped(path: file.description, failure))
+                }
                 if !isPlan, failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
                 if failure.code == LongtakeError.Code.timeIsOver.rawValue {
                     summary.stop(left: files.count - number)
@@ -151,12 +155,13 @@ extension BatchSummary {
         }
         if indexed.isPartial { filesPartial += 1 }
         frames += indexed.frames
+        bytesAdded += indexed.prefixCacheBytes
         if indexed.frames > 0 { bytesAdded += indexed.bytes * Int64(indexed.framesNow) / Int64(indexed.frames) }
     }
 
     /// Notes that the run's time was over.
-    mutating func stop(left: Int) {
-        stopped = LongtakeError.Code.timeIsOver.rawValue
+    mutating func stop(left: Int, why: String = LongtakeError.Code.timeIsOver.rawValue) {
+        stopped = why
         filesLeft = left
     }
 

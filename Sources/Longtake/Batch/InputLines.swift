@@ -13,9 +13,17 @@ public final class InputLines {
     private var number = 0
     private var given = 0
     private var ended = false
+    private let separator: UInt8
+    private let mayBeEmpty: Bool
 
+    /// - Parameter separator: what ends a line; lines that end in NUL are taken byte by byte.
     /// - Throws: `Failure` `cannot_read`.
-    public init(_ path: InputPath, cancellation: Cancellation = Cancellation()) throws {
+    public init(
+        _ path: InputPath, separator: UInt8 = 0x0A, mayBeEmpty: Bool = false,
+        cancellation: Cancellation = Cancellation()
+    ) throws {
+        self.separator = separator
+        self.mayBeEmpty = mayBeEmpty
         name = path.isStandardInput ? "standard input" : path.description
         self.cancellation = cancellation
         descriptor = path.isStandardInput ? 0 : path.withCString { open($0, O_RDONLY | O_CLOEXEC) } ?? -1
@@ -29,12 +37,15 @@ public final class InputLines {
     /// - Throws: `Failure` naming the file: `empty_file` where there was no line at all.
     public func next() throws -> [UInt8]? {
         while let line = try nextOfAny() {
-            let isBlank = line.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
+            let isBlank =
+                line.isEmpty || separator == 0x0A && line.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
             guard !isBlank else { continue }
             given += 1
             return line
         }
-        guard given > 0 else { throw failure(.emptyFile, "no line with anything in it; write one input per line") }
+        guard given > 0 || mayBeEmpty else {
+            throw failure(.emptyFile, "no line with anything in it; write one input per line")
+        }
         return nil
     }
 
@@ -51,7 +62,7 @@ public final class InputLines {
 
     private func nextOfAny() throws -> [UInt8]? {
         while true {
-            if let end = waiting.firstIndex(of: 0x0A) {
+            if let end = waiting.firstIndex(of: separator) {
                 let line = waiting[..<end]
                 waiting.removeSubrange(...end)
                 return finished(line)
@@ -71,6 +82,7 @@ public final class InputLines {
     /// Without a carriage return and, on the first line, a byte order mark.
     private func finished(_ line: ArraySlice<UInt8>) -> [UInt8] {
         number += 1
+        guard separator == 0x0A else { return Array(line) }
         let body = line.last == 0x0D ? line.dropLast() : line
         return Array(number == 1 && body.starts(with: [0xEF, 0xBB, 0xBF]) ? body.dropFirst(3) : body)
     }

@@ -16,17 +16,42 @@ public struct InputWalker {
     public private(set) var unreadable: [(path: InputPath, reason: String)] = []
     /// Symbolic links met inside folders; they are not followed.
     public private(set) var linksSkipped = 0
+    /// Folders that were given and have no recording.
+    public private(set) var emptyFolders: [InputPath] = []
+    /// Files and folders that a pattern left out.
+    public private(set) var excluded = 0
     private var seen: Set<InputPath> = []
+    private let exclude: [ExcludePattern]
+    /// The bytes of the given folder's path, which patterns do not see.
+    private var rootLength = 0
 
     /// Folders give their videos, sorted by name; hidden files and symbolic links inside them are left out.
-    public init(_ inputs: [InputPath], recursive: Bool = true) {
+    ///
+    /// - Parameter exclude: patterns as in .gitignore, as bytes: of names, or with a slash of paths below the given folder.
+    public init(_ inputs: [InputPath], recursive: Bool = true, exclude: [[UInt8]] = []) {
+        self.exclude = exclude.compactMap { ExcludePattern($0) }
         for input in inputs {
             if !input.isStandardInput, mode(input, follow: true) == S_IFDIR {
+                rootLength = input.bytes.count
+                let (before, unread) = (files.count, unreadable.count)
+                found = 0
                 walk(input, recursive: recursive, depth: 0)
-            } else {
+                if files.count == before, found == 0, unreadable.count == unread { emptyFolders.append(input) }
+            } else if !isExcluded(input, isFolder: false, from: 0) {
                 add(input)
             }
         }
+    }
+
+    /// Recordings of the present folder, those that were given before among them.
+    private var found = 0
+
+    private mutating func isExcluded(_ path: InputPath, isFolder: Bool, from start: Int) -> Bool {
+        guard !exclude.isEmpty, !path.isStandardInput else { return false }
+        let name = path.bytes.dropFirst(start)
+        let isOut = exclude.contains { $0.matches(name, isFolder: isFolder) }
+        if isOut { excluded += 1 }
+        return isOut
     }
 
     private mutating func add(_ path: InputPath) {
@@ -52,14 +77,16 @@ public struct InputWalker {
         for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) where name.first != UInt8(ascii: ".") {
             let path = folder.appending(name)
             switch mode(path, follow: false) {
-            case S_IFDIR: folders.append(path)
+            case S_IFDIR:
+                if !isExcluded(path, isFolder: true, from: rootLength) { folders.append(path) }
             case S_IFLNK: linksSkipped += 1
             case S_IFREG:
                 let suffix = name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).last ?? []
                 if suffix.count < name.count,
                     Self.suffixes.contains(String(decoding: suffix, as: UTF8.self).lowercased())
                 {
-                    add(path)
+                    found += 1
+                    if !isExcluded(path, isFolder: false, from: rootLength) { add(path) }
                 }
             default: continue
             }

@@ -9,6 +9,8 @@ public struct IndexPlan: Sendable, Codable {
     /// nil where the container does not say how long it is.
     public let frames: Int?
     public let bytes: Int64?
+    /// What all questions share, made at the end of indexing; nil where the length is unknown or nothing is made.
+    public var prefixCacheBytes: Int64?
     public let bytesPerFrame: Int
     public let freeBytes: Int64
     /// What the cache holds, and what it may hold: where that is not enough, what was asked longest ago goes.
@@ -58,6 +60,7 @@ public struct IndexPlan: Sendable, Codable {
     private enum CodingKeys: String, CodingKey {
         case path, info, frames, bytes, notes, indexed
         case estimatedSeconds = "estimated_seconds"
+        case prefixCacheBytes = "prefix_cache_bytes"
         case bytesPerFrame = "bytes_per_frame"
         case freeBytes = "free_bytes"
         case cacheBytes = "cache_bytes"

@@ -51,8 +51,15 @@ public final class Indexer {
             .model(loaded.preprocessing, resolutionRatio: fusion.partCount > 1 ? fusion.resolutionRatio : 1))
     }
 
-    /// - Parameter sizes: whether to say how much the cache holds, which means to look at every file in it.
-    public func plan(_ file: RecordingFile, sizes: Bool = true) throws -> IndexPlan {
+    ///
+    /// - Parameters:
+    ///   - sizes: whether to say how much the cache holds, which means to look at every file in it.
+    ///   - strict: refuse what `index` would refuse.
+    public func plan(_ file: RecordingFile, sizes: Bool = true, strict: Bool = false) throws -> IndexPlan {
+        if strict, try !isIndexed(file) {
+            try checkAge(file)
+            _ = try checkSpace(file, framesDone: 0, keep: keeping)
+        }
         let probe = try probe(file)
         let frames = frames(probe.info)
         return IndexPlan(
@@ -162,15 +169,18 @@ public final class Indexer {
         }
     }
 
+    private func checkAge(_ file: RecordingFile) throws {
+        guard options.minimumAge > 0 else { return }
+        let age = Date().timeIntervalSince1970 - Double(file.modified) / 1e9
+        if age >= 0, age < options.minimumAge {
+            throw LongtakeError.growing(file.displayPath, age: age, options.minimumAge)
+        }
+    }
+
     private func attempt(_ file: RecordingFile, progress: (IndexProgress) -> Void) throws -> IndexOutcome {
         let clock = ContinuousClock()
         let start = clock.now
-        if options.minimumAge > 0 {
-            let age = Date().timeIntervalSince1970 - Double(file.modified) / 1e9
-            if age >= 0, age < options.minimumAge {
-                throw LongtakeError.growing(file.displayPath, age: age, options.minimumAge)
-            }
-        }
+        try checkAge(file)
         let content = try FileContent(file, library.catalog, force: options.force, cancellation)
         let end = clock.now + .seconds(options.lockWait)
         while true {
@@ -263,12 +273,16 @@ public final class Indexer {
             if replaces { throw LongtakeError.interrupted(file.displayPath, "the index there was stays as it is") }
             let kept = try writer.suspend()
             throw LongtakeError.interrupted(
-                file.displayPath, "\(kept) frames are kept, the next run goes on from there")
+                file.displayPath,
+                "\(kept == 1 ? "1 frame is" : "\(kept) frames are") kept, the next run goes on from there",
+                kept: .init(id: Library.id(content: key.content), index: key.id, frames: kept))
         } catch let error as LongtakeError where error.code == .timeIsOver {
             if replaces { throw LongtakeError.timeIsOver(file.displayPath, "the index there was stays as it is") }
             let kept = try writer.suspend()
             throw LongtakeError.timeIsOver(
-                file.displayPath, "\(kept) frames are kept, the next run goes on from there")
+                file.displayPath,
+                "\(kept == 1 ? "1 frame is" : "\(kept) frames are") kept, the next run goes on from there",
+                kept: .init(id: Library.id(content: key.content), index: key.id, frames: kept))
         } catch {
             writer.discard()
             if (error as? LongtakeError)?.code == .unstable { try? library.cache.remove(indexID: key.id) }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 internal import Yams
 
 /// A pipeline as its YAML file says: what to index, what to ask, where answers go.
@@ -38,6 +39,10 @@ public struct PipelineFile: Sendable {
     public init(path: String, cancellation: Cancellation = Cancellation()) throws {
         self.path = path
         let url = URL(fileURLWithPath: path)
+        guard access(path, R_OK) == 0 else {
+            throw Self.bad(
+                path, errno == ENOENT ? "no such pipeline file" : "cannot read: \(String(cString: strerror(errno)))")
+        }
         let bytes: [UInt8]?
         do {
             bytes = try FileBytes(path: path, cancellation: cancellation).all(limit: Self.maxBytes)
@@ -134,8 +139,10 @@ private struct Keys {
         for (key, _) in mapping {
             guard let name = key.string, known.contains(name) else {
                 let name = key.string ?? "?"
-                let near = Spelling.nearest(to: name, among: known)?.word ?? ""
-                throw PipelineFile.bad(path, "unknown key `\(name)` \(`where`); did you mean `\(near)`?", key)
+                let hint =
+                    Spelling.suggestion(for: name, among: known).map { "did you mean `\($0)`?" }
+                    ?? "known are \(known.joined(separator: ", "))"
+                throw PipelineFile.bad(path, "unknown key `\(name)` \(`where`); \(hint)", key)
             }
         }
     }
@@ -158,7 +165,7 @@ private struct Keys {
 
     func number(_ key: String, in range: ClosedRange<Double>) throws -> Double? {
         guard let node = mapping[key] else { return nil }
-        guard let value = node.scalar.flatMap({ Double($0.string) }), range.contains(value) else {
+        guard let value = node.scalar.flatMap({ DecimalNumber($0.string)?.value }), range.contains(value) else {
             throw PipelineFile.bad(
                 path, "`\(key)` must be a number from \(range.lowerBound) to \(range.upperBound)", node)
         }

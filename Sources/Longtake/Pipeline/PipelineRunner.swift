@@ -67,12 +67,14 @@ public struct PipelineRunner {
 
     /// - Throws: `Failure` when the output cannot be written or nothing more can be indexed; one recording's trouble is in
     ///   the summary.
-    public func run(event: (BatchEvent) -> Void) throws -> BatchSummary {
+    ///
+    /// - Parameter walker: the recordings; the file's own inputs where nothing else is given.
+    public func run(_ walker: InputWalker? = nil, event: (BatchEvent) -> Void) throws -> BatchSummary {
         let start = ContinuousClock.now
         var summary = BatchSummary()
         // Before hours of indexing.
         let output = file.questions.isEmpty ? nil : try file.output.map { try AnswersFile(path: $0) }
-        let walker = InputWalker(file.inputs.map { InputPath($0) }, recursive: file.recursive)
+        let walker = walker ?? InputWalker(file.inputs.map { InputPath($0) }, recursive: file.recursive)
         for (path, reason) in walker.unreadable {
             summary.filesFailed += 1
             let failure = Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input)

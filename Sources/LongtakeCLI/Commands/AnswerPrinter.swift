@@ -172,7 +172,7 @@ final class AnswerPrinter {
         guard answer.frames > 0 else { return }
         if let focus = answer.focus {
             let what = focus.changed.isEmpty ? "changed nothing" : "changed " + focus.changed.joined(separator: ", ")
-            output.note("a second look at \(focus.frames.count) frames \(what)")
+            output.note("a second look at \(Format.count(focus.frames.count, "frame")) \(what)")
         }
         for file in answer.thumbnails ?? [] { output.note("wrote \(Console.name(file))") }
         let timings = answer.timings
@@ -187,7 +187,8 @@ final class AnswerPrinter {
             line += answer.frames == 1 ? ", fused with it" : ", fused with all of them"
         }
         output.note(line + " · " + answer.caution)
-        var speed = "first token after \(Format.time(timings.firstToken)), \(answer.tokenIDs.count) tokens"
+        var speed =
+            "first token after \(Format.time(timings.firstToken)), \(Format.count(answer.tokenIDs.count, "token"))"
         if let each = timings.secondsPerToken { speed += ", \(Format.short(each)) s per token" }
         if let each = timings.secondsPerFrame { speed += "; indexed at \(Format.short(each)) s per frame" }
         output.note(speed + "; peak memory \(Format.bytes(Int64(timings.peakMemoryBytes)))")

@@ -6,7 +6,8 @@ struct AskCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ask", abstract: "Answer questions about recordings.",
         usage: "longtake ask RECORDING… QUESTION… [OPTIONS]",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake ask day.mp4 "Who comes in?"
               longtake ask day.mp4 "Who comes in?" "What is on the table?"
@@ -18,7 +19,7 @@ struct AskCommand: ParsableCommand {
             A file is indexed first where it is not; the next question then takes seconds. The answer goes to standard \
             output as it comes. It is a model's output and may be wrong. Several questions at once take less time than one \
             after the other. Of several recordings, those where something was found come first.
-            """)
+            """))
 
     @Argument(
         help: ArgumentHelp(
@@ -26,12 +27,16 @@ struct AskCommand: ParsableCommand {
             Video files, folders of them, - for standard input, or ids of indexed recordings (`longtake ls`); then the \
             question, or several. The first is a recording, the last a question.
             """, valueName: "recording … question"))
-    var words: [String]
+    var words: [String] = []
+
+    @OptionGroup var inputs: InputOptions
 
     @OptionGroup var answering: AnswerOptions
 
     @Option(
-        help: ArgumentHelp("More questions, one per line; - is standard input.", valueName: "file"))
+        help: ArgumentHelp(
+            "More questions, one per line; - is standard input; lines that begin with # are comments.",
+            valueName: "file"))
     var questions: String?
 
     @Option(
@@ -76,7 +81,8 @@ struct AskCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let split = AskWords(words, hasMore: questions != nil)
+        StatusSignal.answer()
+        let split = AskWords(words, hasMore: questions != nil, hasRecordings: inputs.hasList)
         try check(split)
         let names = split.recordings
         var texts = split.questions
@@ -84,20 +90,31 @@ struct AskCommand: ParsableCommand {
             if questions == "-", names.contains("-") {
                 throw UsageError("standard input cannot be both the recording and the questions")
             }
+            if questions == "-", inputs.readsStandardInput {
+                throw UsageError("standard input cannot be both the questions and the list of files")
+            }
             let lines = try InputLines(InputPath(questions), cancellation: Interruption.cancellation)
-            while let line = try lines.nextText() { texts.append(line) }
+            while let line = try lines.nextText() {
+                if !line.hasPrefix("#") { texts.append(line) }
+            }
+            guard !texts.isEmpty else { throw UsageError("\(questions): every line is a comment; no question in it") }
         }
         let wanted = try texts.map(makeQuestion)
         let options = try sampling.options()
-        let paths = names.compactMap { PathArgument(argument: $0)?.path }
-        let several = paths.count > 1 || paths.contains(where: \.isFolder)
+        if inputs.readsStandardInput, names.contains("-") {
+            throw UsageError("standard input cannot be both a recording and a list of files")
+        }
+        let typedPaths = names.compactMap { PathArgument(argument: $0)?.path }
+        let paths = try typedPaths + inputs.listed()
+        let several = paths.count != 1 || inputs.hasList || paths.contains(where: \.isFolder)
         let style = try style(several: several)
         if image { return try askPicture(paths, wanted, style) }
         if let segments, segments.seconds <= 0 { throw UsageError("--segments must be above 0") }
 
+        let walker = try inputs.walk(paths, output)
         let loaded = try model.load()
         let library = try library.open(telling: output)
-        if several { try requireKnown(paths, library) }
+        if several { try requireKnown(typedPaths, library) }
         let analyzer = Analyzer(
             model: loaded, library: library, derive: try deriving.policyOfQuestions(),
             cancellation: Interruption.cancellation)
@@ -110,7 +127,7 @@ struct AskCommand: ParsableCommand {
             analyzer: analyzer, library: library, questions: wanted, options: options, segments: segments?.seconds,
             thumbnails: thumbnails, output: output)
         if several {
-            try work.rank(paths, printer)
+            try work.rank(walker, printer)
         } else if let path = paths.first {
             try work.ask(path, printer) { printer.finish($1) }
         }

@@ -32,13 +32,12 @@ struct AskWork {
 
     /// About several recordings, each answer as it comes, and then all of them ranked; a recording that fails is told, the
     /// others go on.
-    func rank(_ inputs: [InputPath], _ printer: AnswerPrinter) throws {
-        let walker = InputWalker(inputs)
+    func rank(_ walker: InputWalker, _ printer: AnswerPrinter) throws {
         for (path, reason) in walker.unreadable {
             printer.failed(
                 path, Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input))
         }
-        guard !walker.files.isEmpty else { throw UsageError("there is no video in these folders") }
+        guard !walker.files.isEmpty else { throw UsageError("there is no recording to ask about") }
         var answers = questions.map { _ in [Answer]() }
         var last: Failure?
         for (number, path) in walker.files.enumerated() {

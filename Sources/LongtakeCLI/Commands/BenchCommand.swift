@@ -5,11 +5,12 @@ import Longtake
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure what long recordings cost, without encoding any.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake bench records --frames 10000 --model ~/models/llava-mini-llama-3.1-8b
               longtake ask vid_… "What happens?" --model ~/models/llava-mini-llama-3.1-8b --json      its times and memory
-            """,
+            """),
         subcommands: [BenchRecordsCommand.self, BenchFusionCommand.self, SearchBenchCommand.self])
 }
 
@@ -26,10 +27,11 @@ private struct RecordsReport: Encodable {
 struct BenchRecordsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "records", abstract: "Fill an index with random records, and say what it takes on disk.",
-        discussion: """
+        discussion: Help.text(
+            """
             The index is that of a recording that never was, with the model's sizes. It can be asked like any other, and what is \
             answered is noise. `longtake rm` removes it.
-            """)
+            """))
 
     @Option(help: "Frames, one per second: 10800 are three hours.")
     var frames: Int

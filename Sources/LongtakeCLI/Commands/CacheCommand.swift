@@ -6,13 +6,14 @@ import Longtake
 struct CacheCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cache", abstract: "Look after the frame cache: how full, whether whole, what can go.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake cache stats
               longtake cache verify --read-data --subset 2/7     a seventh of the data, on each day of the week
               longtake cache prune --max 200G --yes
               longtake cache repair
-            """,
+            """),
         subcommands: [CacheStatsCommand.self, CacheVerifyCommand.self, CachePruneCommand.self, CacheRepairCommand.self])
 }
 
@@ -31,10 +32,11 @@ extension LibraryOptions {
 struct CacheStatsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stats", abstract: "Say how full the cache is, and of what.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLE
               longtake cache stats --json | jq '.bytes / .max_bytes'
-            """)
+            """))
 
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
@@ -47,7 +49,10 @@ struct CacheStatsCommand: ParsableCommand {
             ["cache", stats.path],
             ["holds", "\(Format.bytes(stats.bytes)) of \(Format.bytes(stats.maxBytes)) it may hold"],
             ["free", "\(Format.bytes(stats.freeBytes)) on its file system"],
-            ["indexes", "\(stats.indexes), \(stats.frames) frames; \(stats.indexesWithPatches) with all patches"],
+            [
+                "indexes",
+                "\(stats.indexes), \(Format.count(stats.frames, "frame")); \(stats.indexesWithPatches) with all patches",
+            ],
             ["patches", Format.bytes(stats.patchBytes)],
         ]
         if stats.derivedBytes > 0 { rows.append(["derived", Format.bytes(stats.derivedBytes)]) }
@@ -69,14 +74,15 @@ struct CacheStatsCommand: ParsableCommand {
 struct CacheVerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Check that what is in the cache is what was written.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake cache verify                   the structure of all files
               longtake cache verify --read-data       every byte of every frame
               longtake cache verify --subset 2/7      every byte of a seventh of the files
 
             Changes nothing. The exit status is 17 when there is damage: `longtake cache repair` drops it.
-            """)
+            """))
 
     @Flag(help: "Read every frame and compute its checksums.")
     var readData = false
@@ -104,7 +110,9 @@ struct CacheVerifyCommand: ParsableCommand {
                         : "damaged: \(Console.name(damage.file))\(frame): \(Console.name(damage.reason))")
             }
             if !output.isQuiet, found.isClean {
-                var line = "no damage: \(found.indexes) indexes, \(found.files) files, \(found.frames) frames"
+                var line =
+                    "no damage: \(Format.count(found.indexes, "index", "indexes")), \(Format.count(found.files, "file")), "
+                    + Format.count(found.frames, "frame")
                 if found.bytesRead > 0 { line += ", \(Format.bytes(found.bytesRead)) read" }
                 if found.unfinished > 0 { line += "; \(found.unfinished) unfinished" }
                 if found.otherVersions > 0 { line += "; \(found.otherVersions) of other versions left out" }
@@ -123,7 +131,8 @@ struct CacheVerifyCommand: ParsableCommand {
 struct CachePruneCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prune", abstract: "Remove what is not needed until the cache is as small as it has to be.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake cache prune --dry-run
               longtake cache prune --max 200G --yes
@@ -132,7 +141,7 @@ struct CachePruneCommand: ParsableCommand {
 
             What dead runs left and indexes of older versions go always. Then, only while the cache is too large: derived \
             files, patches of whole indexes, whole indexes, what was asked longest ago first. What is open stays.
-            """)
+            """))
 
     @Option(
         help: "How large it may be: 500000000, 200G, 80% of the file system. (env: LONGTAKE_CACHE_MAX_BYTES)")
@@ -216,13 +225,14 @@ struct CachePruneCommand: ParsableCommand {
 struct CacheRepairCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "repair", abstract: "Drop what is damaged, so that the next index run makes it again.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLE
               longtake cache repair && longtake index ~/Recordings
 
             Reads everything. An index ends before its first damaged segment from then on and is partial. What dead runs \
             left is removed, the catalogue's list of recordings is made anew.
-            """)
+            """))
 
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
@@ -244,8 +254,9 @@ struct CacheRepairCommand: ParsableCommand {
             for note in repairs.notes { Console.note("longtake: warning: " + Console.name(note)) }
             output.note(
                 repairs.repaired.isEmpty
-                    ? "nothing was damaged; \(repairs.recordings) recordings in the catalogue"
-                    : "\(repairs.repaired.count) repaired; \(repairs.recordings) recordings in the catalogue")
+                    ? "nothing was damaged; \(Format.count(repairs.recordings, "recording")) in the catalogue"
+                    : "\(repairs.repaired.count) repaired; \(Format.count(repairs.recordings, "recording")) in the catalogue"
+            )
         }
         if repairs.isPartial { throw ExitCode(Exit.partial) }
     }

@@ -5,14 +5,15 @@ import Longtake
 struct ChatCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "chat", abstract: "Talk about a recording: each question knows those before it.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake chat day.mp4
               printf 'Who comes in?\\nWhat does she carry?\\n' | longtake chat vid_0f3a9c2e
 
             One question per line, one answer per line. /range FROM TO looks at a part only (/range: at everything), \
             /evidence says what the last answer was read from, /new forgets what was said, /quit or the end of input ends.
-            """)
+            """))
 
     @Argument(help: "A video file, or the id of an indexed recording (`longtake ls`).")
     var recording: PathArgument
@@ -44,7 +45,8 @@ struct ChatCommand: ParsableCommand {
         let isTerminal = isatty(STDIN_FILENO) == 1
         if isTerminal {
             output.note(
-                "\(conversation.frames) frames, \(TimeText.clock(conversation.duration)); /quit ends, /help helps")
+                "\(Format.count(conversation.frames, "frame")), \(TimeText.clock(conversation.duration)); /quit ends, /help helps"
+            )
         }
         var notesSaid: Set<String> = []
         while true {
@@ -84,7 +86,7 @@ struct ChatCommand: ParsableCommand {
                 "/range FROM TO, both like 90, 10m or 01:30:00, FROM before TO; /range alone: everything")
         }
         try conversation.look(from: times.first ?? nil, to: times.count > 1 ? times[1] : nil)
-        output.note("\(conversation.frames) frames in this range")
+        output.note("\(Format.count(conversation.frames, "frame")) in this range")
     }
 
     private func showEvidence(_ answer: Answer?) {
@@ -114,7 +116,7 @@ struct ChatCommand: ParsableCommand {
             progress.clear()
             let failure = Failure(error)
             guard failure.exitCode == Exit.usage || failure.exitCode == Exit.refused else { throw failure }
-            return Console.note("longtake: " + Console.name(failure.message))
+            return output.failed(failure, during: "ask")
         }
         progress.clear()
         if output.json { return Console.jsonLine(answer) }

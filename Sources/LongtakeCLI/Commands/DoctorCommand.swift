@@ -4,10 +4,11 @@ import Longtake
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Say what this machine has, how fast it computes, and what is missing.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLE
               longtake doctor --json > report.json      to paste into an issue
-            """)
+            """))
 
     @Option(help: "Threads to compute with; all cores by default. (env: LONGTAKE_THREADS)")
     var threads: Int?

@@ -5,7 +5,8 @@ import Longtake
 struct ExportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Write answers about a recording as subtitles, markers, chapters or a table.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake export day.mp4 --format vtt > day.vtt                  the latest answer to each question
               longtake export day.mp4 --format csv --all --since 7d > week.csv
@@ -14,7 +15,7 @@ struct ExportCommand: ParsableCommand {
 
             Times are those that a player of the file shows; edl adds --start. jsonl and csv have the times from the first \
             picture as well. An answer that was read from no frame is in jsonl and csv only.
-            """)
+            """))
 
     @Argument(help: "Id, the start of one (8 characters or more), or the path it was indexed from.")
     var recording: String

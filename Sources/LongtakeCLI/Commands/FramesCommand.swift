@@ -4,13 +4,14 @@ import Longtake
 struct FramesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "frames", abstract: "Write what the model sees of a recording, as PNG.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake frames day.mp4 --out frames
               longtake frames day.mp4 --out frames --size native --fps 0.1
 
             DIR gets frame-000000.png … and frames.json with each frame's grid time and true presentation time.
-            """)
+            """))
 
     @Argument(help: "A video file, or - for standard input.")
     var recording: PathArgument
@@ -45,7 +46,8 @@ struct FramesCommand: ParsableCommand {
         if output.json {
             Console.json(summary)
         } else {
-            Console.line(output.isQuiet ? out : "\(summary.frames.count) frames in \(Console.name(out))")
+            Console.line(
+                output.isQuiet ? out : "\(Format.count(summary.frames.count, "frame")) in \(Console.name(out))")
             for note in summary.noteLines { output.note("note: \(Console.name(note))") }
         }
         if summary.status == "partial" { throw ExitCode(Exit.partial) }

@@ -5,7 +5,8 @@ import Longtake
 struct IndexCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "index", abstract: "Encode recordings once, so that questions take seconds.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake index day.mp4
               longtake index ~/Recordings --min-age 10m      a folder and those inside it; not what is still being written
@@ -13,10 +14,12 @@ struct IndexCommand: ParsableCommand {
               ffmpeg … -f matroska - | longtake index -      from a pipe
 
             What is indexed already is left alone. A bad file fails alone: the rest is done, the exit status is 3.
-            """)
+            """))
 
     @Argument(help: "Video files, folders, or - for standard input.")
-    var paths: [PathArgument]
+    var paths: [PathArgument] = []
+
+    @OptionGroup var inputs: InputOptions
 
     @Flag(help: "Print the plan and end.")
     var dryRun = false
@@ -68,7 +71,14 @@ struct IndexCommand: ParsableCommand {
         options.deadline = try runtime.deadline()
         options.force = force
         options.minimumAge = try minAge?.seconds ?? Environment.time("MIN_AGE") ?? 0
-        let walker = InputWalker(paths.map(\.path), recursive: recursive)
+        StatusSignal.answer()
+        guard !paths.isEmpty || inputs.hasList else {
+            throw UsageError("index what? Give files or folders, or a list of them with --files-from")
+        }
+        if inputs.readsStandardInput, paths.contains(where: \.path.isStandardInput) {
+            throw UsageError("standard input cannot be both a recording and a list of files")
+        }
+        let walker = try inputs.walk(paths.map(\.path) + inputs.listed(), recursive: recursive, output)
         let identity = try model.identity()
         let library = try library.open(cacheMax: cacheMax)
         let derive = try deriving.policy()
@@ -94,9 +104,8 @@ struct IndexCommand: ParsableCommand {
                     Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input)))
         }
         if walker.linksSkipped > 0 {
-            output.note("note: \(walker.linksSkipped) symbolic links inside folders are not followed")
+            output.note("note: \(Format.count(walker.linksSkipped, "symbolic link")) inside folders not followed")
         }
-        if walker.files.isEmpty, walker.unreadable.isEmpty { output.note("no video files in what was given") }
         // A pipe can be read only once: it has no plan.
         if !walker.files.contains(where: \.isStandardInput) || dryRun {
             let failure = try plan(walker.files, known, library, analyzer, options, report)
@@ -107,9 +116,16 @@ struct IndexCommand: ParsableCommand {
         }
         let start = ContinuousClock.now
         var last: Failure?
-        _ = try BatchIndexer(analyzer, options: options, known: known).run(walker.files, summary: &summary) { event in
-            if case .failed(_, let failure) = event { last = failure }
-            report.show(event)
+        do {
+            _ = try BatchIndexer(analyzer, options: options, known: known).run(walker.files, summary: &summary) {
+                event in
+                if case .failed(_, let failure) = event { last = failure }
+                report.show(event)
+            }
+        } catch let failure as Failure where failure.exitCode == Exit.interrupted && output.json {
+            summary.finish(seconds: Format.seconds(ContinuousClock.now - start))
+            report.show(summary)
+            throw failure
         }
         summary.finish(seconds: Format.seconds(ContinuousClock.now - start))
         report.show(summary)
@@ -137,7 +153,8 @@ struct IndexCommand: ParsableCommand {
             }
             let analyzer = try analyzer.get()
             do {
-                plans.append(try analyzer.plan(file, options: options, sizes: dryRun || output.json))
+                plans.append(
+                    try analyzer.plan(file, options: options, sizes: dryRun || output.json, strict: dryRun))
             } catch let error as Failure {
                 failure = error
                 // Without --dry-run it is reported when its turn comes.

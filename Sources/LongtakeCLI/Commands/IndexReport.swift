@@ -19,11 +19,13 @@ final class IndexReport {
     /// "1200 of 10800 frames, 3.1 frames/s, 3.1× real time, 00:51:37 left".
     static func line(_ progress: IndexProgress) -> String {
         if let derived = progress.derived {
-            return "\(progress.frames) frames done; what all questions share: \(Int(saturating: derived * 100)) %"
+            return
+                "\(Format.count(progress.frames, "frame")) done; what all questions share: \(Int(saturating: derived * 100)) %"
         }
         var line = "\(progress.frames)"
         if let total = progress.framesTotal { line += " of \(total)" }
-        line += " frames, \(Format.short(progress.framesPerSecond)) frames/s"
+        line += (progress.framesTotal ?? progress.frames) == 1 ? " frame, " : " frames, "
+        line += "\(Format.short(progress.framesPerSecond)) frames/s"
         line += ", \(Format.short(progress.timesRealTime))× real time"
         if let left = progress.secondsLeft { line += ", \(TimeText.clock(left)) left" }
         return line
@@ -52,6 +54,7 @@ final class IndexReport {
         let duration: Double
         let state: String
         let bytes: Int64
+        let prefix_cache_bytes: Int64
         let warnings: [String]
         let counters: [String: Int]
     }
@@ -99,6 +102,7 @@ final class IndexReport {
             let name = path.split(separator: "/").last.map(String.init) ?? path
             file = count > 1 ? "[\(number)/\(count)] \(name)" : name
             lastStatus = .now
+            StatusSignal.note("\(file): starting")
         case .progress(let path, let step): show(step, path)
         case .indexed(let indexed): show(indexed)
         case .skipped(let path, let failure): notDone("skipped", path, failure)
@@ -109,7 +113,8 @@ final class IndexReport {
             if output.json {
                 Console.jsonLine(Answered(item: answer.recording.path, question_id: id, answer: answer.answer))
             } else if !output.isQuiet {
-                Console.line("\(Console.name(answer.recording.path)) · \(id): \(Console.name(answer.answer))")
+                Console.line(
+                    "\(Console.name(answer.recording.path)) · \(Console.name(id)): \(Console.name(answer.answer))")
             }
         case .answerFailed(let path, let id, let failure): trouble(failure, "ask \(id)", path)
         case .note(let text):
@@ -122,11 +127,13 @@ final class IndexReport {
     private func notDone(_ action: String, _ path: String, _ failure: Failure) {
         progress.clear()
         if output.json {
+            let kept = failure.kept
             Console.jsonLine(
                 Done(
-                    action: action, item: path, id: "", index: "", frames: 0, duration: 0, state: failure.code,
-                    bytes: 0, warnings: [failure.message], counters: [:]))
-        } else {
+                    action: action, item: path, id: kept?.id ?? "", index: kept?.index ?? "",
+                    frames: kept?.frames ?? 0, duration: 0, state: failure.code,
+                    bytes: 0, prefix_cache_bytes: 0, warnings: [failure.message], counters: [:]))
+        } else if failure.exitCode != Exit.interrupted {
             output.note("\(action): \(Console.name(failure.message))")
         }
     }
@@ -141,7 +148,8 @@ final class IndexReport {
     }
 
     private func show(_ step: IndexProgress, _ path: String) {
-        guard output.json else { return progress.show("\(file): \(Self.line(step))") }
+        progress.show("\(file): \(Self.line(step))")
+        guard output.json else { return }
         guard ContinuousClock.now - lastStatus > .seconds(2) else { return }
         lastStatus = .now
         Console.jsonLine(
@@ -160,12 +168,16 @@ final class IndexReport {
                 Done(
                     action: indexed.action, item: indexed.path, id: indexed.id, index: indexed.index,
                     frames: indexed.frames,
-                    duration: indexed.seconds, state: indexed.state, bytes: indexed.bytes, warnings: indexed.notes,
+                    duration: indexed.seconds, state: indexed.state, bytes: indexed.bytes,
+                    prefix_cache_bytes: indexed.prefixCacheBytes, warnings: indexed.notes,
                     counters: indexed.counters))
         }
         if output.isQuiet { return Console.line(indexed.id) }
         var line =
-            "\(indexed.id)  \(Console.name(path.isEmpty ? indexed.path : path))  \(indexed.frames) frames, \(Format.bytes(indexed.bytes))"
+            "\(indexed.id)  \(Console.name(path.isEmpty ? indexed.path : path))  \(Format.count(indexed.frames, "frame")), \(Format.bytes(indexed.bytes))"
+        if indexed.prefixCacheBytes > 0 {
+            line += " and \(Format.bytes(indexed.prefixCacheBytes)) that questions share"
+        }
         if indexed.action == "unchanged" {
             line += ", indexed before"
         } else {
@@ -173,7 +185,9 @@ final class IndexReport {
             if indexed.seconds > 0 {
                 line += " (\(Format.short(Double(indexed.framesNow) / indexed.seconds)) frames/s)"
             }
-            if indexed.framesNow < indexed.frames { line += ", \(indexed.frames - indexed.framesNow) were there" }
+            if indexed.framesNow < indexed.frames {
+                line += ", \(Format.count(indexed.frames - indexed.framesNow, "was", "were")) there"
+            }
         }
         if indexed.isPartial { line += ", partial" }
         Console.line(line)
@@ -198,18 +212,22 @@ final class IndexReport {
             rows = plans.map { plan in
                 [
                     Console.name(plan.path), plan.duration.map { TimeText.clock($0) } ?? "length unknown",
-                    plan.frames.map { "\($0) frames" } ?? "", plan.bytes.map { Format.bytes($0) } ?? "",
-                    plan.indexed ? "indexed before" : plan.estimatedSeconds.map { "about \(Format.time($0))" } ?? "",
+                    plan.frames.map { Format.count($0, "frame") } ?? "", plan.bytes.map { Format.bytes($0) } ?? "",
+                    plan.indexed
+                        ? "indexed before" : plan.estimatedSeconds.map { "at most about \(Format.time($0))" } ?? "",
                 ]
             }
         }
         let frames = new.compactMap(\.frames).reduce(0, +)
         let bytes = new.compactMap(\.bytes).reduce(0, +)
+        let shared = new.compactMap(\.prefixCacheBytes).reduce(0, +)
         let seconds = new.compactMap(\.estimatedSeconds).reduce(0, +)
         var line = "plan: \(new.count) to index"
         if known + plans.count > new.count { line += ", \(known + plans.count - new.count) indexed before" }
-        line += "; \(frames) frames, \(Format.bytes(bytes)) (\(Format.bytes(Int64(any.bytesPerFrame))) per frame)"
-        line += ", about \(Format.time(seconds)); \(Format.bytes(any.freeBytes)) free"
+        line += "; \(Format.count(frames, "frame")), \(Format.bytes(bytes)) "
+        line += "(\(Format.bytes(Int64(any.bytesPerFrame))) per frame)"
+        if shared > 0 { line += " and \(Format.bytes(shared)) that questions share" }
+        line += ", at most about \(Format.time(seconds)); \(Format.bytes(any.freeBytes)) free"
         if isResult {
             Console.line(Format.table(rows))
             Console.line(line)
@@ -221,8 +239,8 @@ final class IndexReport {
     func show(_ summary: BatchSummary, isPipeline: Bool = false) {
         progress.clear()
         if output.json { return Console.jsonLine(Summary(summary: summary)) }
-        if summary.stopped != nil {
-            let left = summary.filesLeft > 0 ? ", \(summary.filesLeft) files are left" : ""
+        if summary.stopped == "max_runtime" {
+            let left = summary.filesLeft > 0 ? ", \(Format.count(summary.filesLeft, "file is", "files are")) left" : ""
             output.note("note: the time given with --max-runtime is over\(left); the next run goes on")
         }
         let files =
@@ -237,7 +255,7 @@ final class IndexReport {
         if summary.filesFailed > 0 { parts.append("\(summary.filesFailed) failed") }
         if summary.answers > 0 { parts.append("\(summary.answers) answered") }
         if summary.answersUnchanged > 0 { parts.append("\(summary.answersUnchanged) answered before") }
-        if summary.answersFailed > 0 { parts.append("\(summary.answersFailed) answers failed") }
+        if summary.answersFailed > 0 { parts.append("\(Format.count(summary.answersFailed, "answer")) failed") }
         output.note(parts.joined(separator: ", ") + "; \(Format.time(summary.totalDuration))")
     }
 }

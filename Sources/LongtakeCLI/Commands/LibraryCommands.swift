@@ -5,7 +5,8 @@ import Longtake
 struct ListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ls", abstract: "List what is indexed.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake ls
               longtake ls --json | jq -r '.[] | select(.state == "partial") | .path'
@@ -13,7 +14,7 @@ struct ListCommand: ParsableCommand {
             STATE: complete, partial, indexing (a process is at it), interrupted (the next run goes on). FILE: present, changed \
             (its size or times differ: index it again), gone, unreachable (the folder is missing too: a disk that is not \
             mounted?), replaced (another recording was indexed under its path), pipe.
-            """)
+            """))
 
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
@@ -40,11 +41,12 @@ struct ListCommand: ParsableCommand {
 struct ShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show what is known of an indexed recording.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake show vid_0f3a9c2e
               longtake show day.mp4 --contact-sheet day.png
-            """)
+            """))
 
     @Argument(
         help: "Id, the start of one (8 characters or more), the path it was indexed from, or the end of that path.")
@@ -86,7 +88,7 @@ struct ShowCommand: ParsableCommand {
                     item.duration.map { "\(TimeText.clock($0)) (\(Format.number($0, digits: 3)) s)" } ?? "unknown",
                 ],
                 ["first picture", Self.firstPicture(item)],
-                ["frames", "\(item.frames) in \(item.segments) segments, \(Format.bytes(item.bytes))"],
+                ["frames", "\(item.frames) in \(Format.count(item.segments, "segment")), \(Format.bytes(item.bytes))"],
                 ["state", item.state],
                 ["sampling", item.sampling], ["record", item.record], ["model", Console.name(item.model)],
                 ["indexed", item.created],
@@ -107,12 +109,13 @@ struct ShowCommand: ParsableCommand {
 struct RemoveCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rm", abstract: "Remove the indexes of recordings; the recordings themselves stay.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake rm vid_0f3a9c2e --yes
               longtake rm day.mp4 --dry-run
               longtake rm --missing --yes               what has no file any more
-            """)
+            """))
 
     @Argument(
         help: """

@@ -14,10 +14,11 @@ struct ModelCommand: ParsableCommand {
 struct ModelInspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Say what a checkpoint is and what it will cost.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLE
               longtake model inspect ~/models/llava-mini-llama-3.1-8b
-            """)
+            """))
 
     @Argument(help: "Folder of the checkpoint.")
     var folder: String
@@ -47,14 +48,15 @@ struct ModelInspectCommand: ParsableCommand {
 struct ModelParityCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "parity", abstract: "Compare with tensors that a reference computed.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake model parity Tests/Fixtures/golden/case01_image_c1_llama31
               longtake model parity ~/export/* --precision bf16
 
             A case folder holds the checkpoint, inputs.safetensors and expected.safetensors (docs/parity.md). The exit \
             status is 0 only when every tensor is within its tolerance and every greedy id is equal.
-            """)
+            """))
 
     @Argument(help: "Case folders.")
     var folders: [String]
@@ -80,7 +82,7 @@ struct ModelParityCommand: ParsableCommand {
                 let failure = Failure(error, subject: folder)
                 if folders.count == 1 { throw failure }
                 broken = failure
-                Console.note("longtake: " + Console.name(failure.message))
+                output.failed(failure, during: "compare", item: folder)
                 continue
             }
             if !report.passed { failed += 1 }
@@ -129,14 +131,15 @@ struct ModelParityCommand: ParsableCommand {
 struct ModelTokenizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tokenize", abstract: "Turn text into token ids, and back.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               echo '"What is on the table?"' | longtake model tokenize DIR --bos
               echo '[128000, 3923]' | longtake model tokenize DIR --decode
 
             Reads one JSON string (with --decode: one JSON array of ids) per line and writes one per line. Without \
             --parse-special text is only text: no text of a user becomes a special token.
-            """)
+            """))
 
     @Argument(help: "Folder with the tokenizer's files.")
     var folder: String
@@ -198,11 +201,12 @@ struct ModelMakeRandomCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "make-random",
         abstract: "Write a checkpoint with random weights: real sizes and speed, words without meaning.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake model make-random --shape nano --out nano
               longtake model make-random --shape llava-mini-8b --dtype bf16 --out /big/disk/8b     (about 18 GB)
-            """)
+            """))
 
     @Option(help: "nano or llava-mini-8b.")
     var shape = "nano"

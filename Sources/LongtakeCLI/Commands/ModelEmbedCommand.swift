@@ -4,7 +4,8 @@ import Longtake
 struct ModelEmbedCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "embed", abstract: "Turn texts, pictures and frames into vectors that can be compared.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake model embed DIR --text "a red car" --image car.jpg
               longtake model embed DIR --recording day.mp4 --fps 0.5 > frames.jsonl
@@ -15,7 +16,7 @@ struct ModelEmbedCommand: ParsableCommand {
             frames, each in the order given. Pictures and frames are prepared as ask and index prepare them.
 
             A text longer than the text tower's context (77 tokens for CLIP) is cut; the end token is kept.
-            """)
+            """))
 
     @Argument(help: "Folder of a CLIP checkpoint with both towers, or of a model whose vision tower is one.")
     var folder: String

@@ -4,13 +4,14 @@ import Longtake
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Run a pipeline: index what is new, ask what it asks.",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLE
               longtake run pipelines/nightly.yaml
 
             Unchanged recordings are left alone, answers that are there already are not asked again. A bad recording fails \
             alone: the rest is done, the exit status is 3.
-            """)
+            """))
 
     @Argument(help: "The pipeline's YAML file.")
     var pipeline: String
@@ -18,6 +19,7 @@ struct RunCommand: ParsableCommand {
     @Option(help: "Skip files changed within this time: they may still be growing. (env: LONGTAKE_MIN_AGE)")
     var minAge: TimeArgument?
 
+    @OptionGroup var inputs: InputOptions
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var model: ModelOptions
@@ -26,11 +28,14 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        StatusSignal.answer()
         let deadline = try runtime.deadline()
         let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
         var options = try sampling.options(in: file)
         options.minimumAge = try minAge?.seconds ?? file.minimumAge ?? Environment.time("MIN_AGE") ?? 0
         options.deadline = deadline
+        let walker = try inputs.walk(
+            file.inputs.map { InputPath($0) } + inputs.listed(), recursive: file.recursive, output)
         let identity = try model.identity(or: file.model)
         let library = try library.open()
         let derive = try deriving.policyOfQuestions()
@@ -48,7 +53,7 @@ struct RunCommand: ParsableCommand {
             guard let identity else { return [:] }
             return try KnownFiles(library, model: identity, options: options, files: files.count).unchanged(files)
         }
-        let summary = try runner.run { report.show($0) }
+        let summary = try runner.run(walker) { report.show($0) }
         report.show(summary, isPipeline: true)
         if summary.isPartial { throw ExitCode(Exit.partial) }
     }

@@ -5,7 +5,8 @@ struct SearchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "search", abstract: "Find the moments that a text describes, in everything that is indexed.",
         usage: "longtake search TEXT [RECORDING…] [OPTIONS]",
-        discussion: """
+        discussion: Help.text(
+            """
             EXAMPLES
               longtake search "a red car in front of a gate"
               longtake search "someone opens the door" day.mp4 vid_0f3a9c2e --limit 5
@@ -14,7 +15,7 @@ struct SearchCommand: ParsableCommand {
             One line per moment, the best first: from and to, the score, the recording's name and id. The score is the cosine \
             of the text and the best frame of the stretch: it says which frames fit better than others, not whether they fit. \
             A description of the picture finds more than a question. Needs a model whose vision tower comes with its text half.
-            """)
+            """))
 
     @Argument(help: "What is to be seen, in words.")
     var text: String
@@ -34,7 +35,7 @@ struct SearchCommand: ParsableCommand {
             The least score of a frame, -1 to 1; what reaches it without a break is one moment. By default moments are \
             what stands out.
             """)
-    var threshold: Double?
+    var threshold: DecimalNumber?
 
     @Option(help: "Look only from here on: 90, 10m, 01:30:00.")
     var from: TimeArgument?
@@ -77,6 +78,7 @@ struct SearchCommand: ParsableCommand {
         guard SearchOptions.possibleLimits.contains(options.limit) else {
             throw UsageError("--limit must be 1 to \(SearchOptions.possibleLimits.upperBound), not \(options.limit)")
         }
+        let threshold = threshold?.value
         if let threshold, !(-1...1).contains(threshold) {
             throw UsageError("--threshold is a cosine, -1 to 1, not \(threshold)")
         }

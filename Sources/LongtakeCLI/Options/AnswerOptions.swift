@@ -13,13 +13,13 @@ struct AnswerOptions: ParsableArguments {
     var maxTokens: Int?
 
     @Option(help: "0: always the likeliest token; above: sampled. (env: LONGTAKE_TEMPERATURE)")
-    var temperature: Double?
+    var temperature: DecimalNumber?
 
     @Option(
         help:
             "With a temperature: the likeliest tokens that reach this probability together, 1 by default. (env: LONGTAKE_TOP_P)"
     )
-    var topP: Double?
+    var topP: DecimalNumber?
 
     @Option(help: "With a temperature: the same seed gives the same answer; 0 by default. (env: LONGTAKE_SEED)")
     var seed: UInt64?
@@ -42,7 +42,7 @@ struct AnswerOptions: ParsableArguments {
             all of the sample. By default what the model's folder says (0.07 for the bundled one), else 0. \
             (env: LONGTAKE_FUSION_ERROR)
             """)
-    var fusionError: Double?
+    var fusionError: DecimalNumber?
 
     @Option(
         help: """
@@ -73,9 +73,9 @@ struct AnswerOptions: ParsableArguments {
         }
         if let from, let to, from.seconds >= to.seconds { throw UsageError("--from must be before --to") }
         var wanted = Question(text, from: from?.seconds, to: to?.seconds, maxTokens: tokens, fusion: fusion)
-        let heat = try temperature ?? Environment.value("TEMPERATURE") ?? 0
+        let heat = try temperature?.value ?? Environment.number("TEMPERATURE") ?? 0
         guard heat >= 0, heat <= 100 else { throw UsageError("--temperature must be 0 to 100, not \(heat)") }
-        let topP = try topP ?? Environment.value("TOP_P") ?? 1
+        let topP = try topP?.value ?? Environment.number("TOP_P") ?? 1
         let seed = try seed ?? Environment.value("SEED") ?? 0
         guard topP > 0, topP <= 1 else { throw UsageError("--top-p must be above 0 and at most 1, not \(topP)") }
         wanted.sample(temperature: heat, topP: topP, seed: seed)
@@ -88,7 +88,7 @@ struct AnswerOptions: ParsableArguments {
         guard (1...1_000_000).contains(wanted.fusionFrames) else {
             throw UsageError("--fusion-frames must be 1 to 1000000, not \(wanted.fusionFrames)")
         }
-        wanted.fusionError = try fusionError ?? Environment.value("FUSION_ERROR") ?? wanted.fusionError
+        wanted.fusionError = try fusionError?.value ?? Environment.number("FUSION_ERROR") ?? wanted.fusionError
         if let error = wanted.fusionError, !(0...1).contains(error) {
             throw UsageError("--fusion-error must be 0 to 1, not \(error)")
         }

@@ -6,16 +6,14 @@ struct AskWords {
     let questions: [String]
 
     /// - Parameter hasMore: questions also come from a file, so that the last word may be a recording.
-    init(_ words: [String], hasMore: Bool) {
-        guard let first = words.first else {
-            (recordings, questions) = ([], [])
-            return
-        }
-        let rest = words.dropFirst()
+    /// - Parameter hasRecordings: recordings also come from a list, so that the first word may be a question.
+    init(_ words: [String], hasMore: Bool, hasRecordings: Bool) {
+        let first = hasRecordings ? [] : words.prefix(1)
+        let rest = words.dropFirst(first.count)
         // The last word is a question, unless it cannot be one.
         let certain = hasMore || rest.allSatisfy(Self.namesRecording) ? rest : rest.dropLast()
         let more = certain.prefix { Self.namesRecording($0) || RecordingWord.exists($0) }
-        recordings = [first] + more
+        recordings = Array(first) + Array(more)
         questions = Array(rest.dropFirst(more.count))
     }
 

@@ -14,9 +14,18 @@ enum Environment {
     {
         guard let text = text(name) else { return nil }
         guard let value = Value(text) else {
-            throw UsageError("LONGTAKE_\(name)=\(text) is no \(type == Double.self ? "number" : "whole number")")
+            throw UsageError("LONGTAKE_\(name)=\(text) is not a whole number")
         }
         return value
+    }
+
+    /// - Throws: a usage error for a value that is not a decimal number.
+    static func number(_ name: String) throws -> Double? {
+        guard let text = text(name) else { return nil }
+        guard let number = DecimalNumber(text) else {
+            throw UsageError("LONGTAKE_\(name)=\(text) is not a number")
+        }
+        return number.value
     }
 
     /// Seconds.

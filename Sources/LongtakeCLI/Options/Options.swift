@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Glibc
 import Longtake
 
 /// What every command has.
@@ -15,6 +16,30 @@ struct OutputOptions: ParsableArguments {
 
     var isQuiet: Bool { quiet || Environment.flag("QUIET") }
     var progress: Progress { Progress(isShown: !isQuiet && !json && !noProgress && !Environment.flag("NO_PROGRESS")) }
+
+    /// A failure that ends nothing: on standard error, whatever --quiet says.
+    func failed(_ failure: Failure, during: String, item: String? = nil) {
+        guard json else { return Console.note("longtake: " + Console.name(failure.message)) }
+        Console.jsonLine(Trouble(error: failure, during: during, item: item), to: STDERR_FILENO)
+    }
+
+    private struct Trouble: Encodable {
+        let message_type = "error"
+        let error: Failure
+        let during: String
+        let item: String?
+    }
+
+    /// Something to know about what was given, whatever --quiet says.
+    func warn(_ text: String) {
+        guard json else { return Console.note("longtake: warning: " + Console.name(text)) }
+        Console.jsonLine(Warning(message: text), to: STDERR_FILENO)
+    }
+
+    private struct Warning: Encodable {
+        let message_type = "warning"
+        let message: String
+    }
 
     func note(_ text: String) {
         if !isQuiet, !json { Console.note(Console.safe(text)) }
@@ -73,8 +98,10 @@ struct ModelOptions: ParsableArguments {
         guard let path = model ?? other ?? Environment.text("MODEL") else {
             throw Failure(
                 code: "no_model",
-                message: "no model: give --model DIR or set LONGTAKE_MODEL. For a trial without meaning in its words: "
-                    + "longtake model make-random --shape nano --out DIR", exitCode: Exit.model)
+                message:
+                    "no model: give --model DIR or set LONGTAKE_MODEL; the small one that comes with the source is "
+                    + "Models/nano (docs/models.md); one without meaning: longtake model make-random --shape nano --out DIR",
+                exitCode: Exit.model)
         }
         return path
     }
@@ -153,27 +180,33 @@ struct LibraryOptions: ParsableArguments {
 struct DeriveOptions: ParsableArguments {
     @Option(
         help: """
-            What all questions about a recording share is made and kept: now (default; with the index), lazy (by the first \
-            question) or never. (env: LONGTAKE_DERIVE)
+            What all questions about a recording share is made and kept: auto (default: with the index, where it saves each \
+            question 0.2 s and more), now (with the index), lazy (by the first question) or never. (env: LONGTAKE_DERIVE)
             """)
     var derive: String?
 
     func policy() throws -> DerivedState.Policy {
-        let word = derive ?? Environment.text("DERIVE") ?? DerivedState.Policy.now.rawValue
-        guard let policy = DerivedState.Policy(rawValue: word) else {
-            throw UsageError("--derive is now, lazy or never, not \(word)")
+        let word = derive ?? Environment.text("DERIVE") ?? DerivedState.Policy.auto.rawValue
+        guard let policy = DerivedState.Policy(rawValue: word), policy != .autoLazy else {
+            throw UsageError("--derive is auto, now, lazy or never, not \(word)")
         }
         return policy
     }
 
     /// A question makes what it needs itself, and not what others may need.
-    func policyOfQuestions() throws -> DerivedState.Policy { try policy() == .now ? .lazy : policy() }
+    func policyOfQuestions() throws -> DerivedState.Policy {
+        switch try policy() {
+        case .auto: .autoLazy
+        case .now: .lazy
+        case let other: other
+        }
+    }
 }
 
 /// How recordings are turned into frames.
 struct SamplingOptions: ParsableArguments {
     @Option(help: "Frames per second, 1 by default. (env: LONGTAKE_FPS)")
-    var fps: Double?
+    var fps: DecimalNumber?
 
     @Option(
         help: """
@@ -216,7 +249,7 @@ struct SamplingOptions: ParsableArguments {
             record: record ?? Environment.text("RECORD") ?? "default",
             keep: keep ?? Environment.text("KEEP"))
         if let seconds = try waitLock?.seconds ?? Environment.time("WAIT_LOCK") { options.lockWait = seconds }
-        options.framesPerSecond = try fps ?? file?.framesPerSecond ?? Environment.value("FPS") ?? 1
+        options.framesPerSecond = try fps?.value ?? file?.framesPerSecond ?? Environment.number("FPS") ?? 1
         guard options.framesPerSecond >= 0.001, options.framesPerSecond <= 240 else {
             throw UsageError("--fps must be 0.001 to 240, not \(options.framesPerSecond)")
         }

@@ -6,14 +6,35 @@ enum Words {
     /// - Throws: a usage error for an unknown command, and for a name or a question that begins with a dash.
     static func check(_ words: [String]) throws {
         guard let first = words.first else { return }
-        let known = LongtakeCommand.configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
-        if !first.hasPrefix("-"), !known.contains(first) {
-            let near = Spelling.nearest(to: first, among: known).flatMap { $0.distance <= 2 ? $0.word : nil }
-            let hint = near.map { "; did you mean \($0)?" } ?? "; `longtake --help` lists them"
-            throw UsageError("unknown command \(first)\(hint)")
+        let isHelp = first == "help"
+        if !first.hasPrefix("-") {
+            try checkCommands(isHelp ? Array(words.dropFirst()) : words, isHelp: isHelp)
         }
         for word in words.prefix(while: { $0 != "--" }) where isDashed(word) {
             throw UsageError("\(word) begins with a dash: for a file write ./\(word), for a text put -- before it")
+        }
+    }
+
+    /// Follows the words down the tree of commands for as long as there are commands below.
+    private static func checkCommands(_ words: [String], isHelp: Bool) throws {
+        var command: any ParsableCommand.Type = LongtakeCommand.self
+        var path = ""
+        for word in words where !word.hasPrefix("-") {
+            let below = command.configuration.subcommands
+            guard !below.isEmpty else {
+                if isHelp { throw UsageError("unknown command \(path)\(word); \(path)has no commands below it") }
+                return
+            }
+            let names = below.compactMap { $0.configuration.commandName } + (path.isEmpty ? ["help"] : [])
+            if word == "help", path.isEmpty { return }
+            guard let next = below.first(where: { $0.configuration.commandName == word }) else {
+                let hint =
+                    Spelling.suggestion(for: word, among: names).map { "; did you mean \(path)\($0)?" }
+                    ?? "; `longtake \(path)--help` lists them"
+                throw UsageError("unknown command \(path)\(word)\(hint)")
+            }
+            command = next
+            path += word + " "
         }
     }
 

@@ -11,9 +11,12 @@ enum Console {
     static let isOutputTerminal = isatty(STDOUT_FILENO) == 1
 
     /// A line of the result.
-    static func line(_ text: String = "") { write(text + "\n", to: STDOUT_FILENO) }
-    static func result(_ text: String) { write(text, to: STDOUT_FILENO) }
-    static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+    static func line(_ text: String = "") { result(text + "\n") }
+
+    /// Data goes out as it is, but not to a terminal: that gets nothing that could command it.
+    static func result(_ text: String) { write(isOutputTerminal ? safe(text) : text, to: STDOUT_FILENO) }
+
+    static func note(_ text: String) { write(safe(text) + "\n", to: STDERR_FILENO) }
 
     /// One JSON object on one line, flushed.
     static func jsonLine(_ value: some Encodable, to descriptor: Int32 = STDOUT_FILENO) {
@@ -29,7 +32,19 @@ enum Console {
             pretty ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+        return escaped((try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}")
+    }
+
+    /// JSON with the characters that could command a terminal as \u escapes; they are in its strings only.
+    private static func escaped(_ json: String) -> String {
+        guard json.unicodeScalars.contains(where: { $0.value >= 0x7F && isDangerous($0) }) else { return json }
+        return json.unicodeScalars.reduce(into: "") { result, scalar in
+            guard scalar.value >= 0x7F, isDangerous(scalar) else { return result.unicodeScalars.append(scalar) }
+            for unit in String(scalar).utf16 {
+                let digits = String(unit, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            }
+        }
     }
 
     static func write(_ text: String, to descriptor: Int32) {
@@ -73,7 +88,9 @@ enum Console {
 
     private static func isDangerous(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        case 0..<0x20, 0x7F..<0xA0, 0x200E, 0x200F, 0x202A...0x202E, 0x2066...0x2069, 0x061C: true
+        case 0..<0x20, 0x7F..<0xA0, 0x200E, 0x200F, 0x2028...0x202E, 0x2060...0x206F, 0x061C, 0xFEFF,
+            0xFFF9...0xFFFB, 0xE0000...0xE007F:
+            true
         default: false
         }
     }

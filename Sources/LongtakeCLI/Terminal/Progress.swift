@@ -10,6 +10,7 @@ final class Progress {
     init(isShown: Bool) { self.isShown = isShown }
 
     func show(_ text: @autoclosure () -> String) {
+        StatusSignal.note(text())
         guard isShown else { return }
         let now = ContinuousClock.now
         guard now - last >= (Console.isTerminal ? .milliseconds(200) : .seconds(30)) else { return }

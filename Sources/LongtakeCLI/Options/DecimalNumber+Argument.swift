@@ -1,0 +1,6 @@
+public import ArgumentParser
+public import Longtake
+
+extension DecimalNumber: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}

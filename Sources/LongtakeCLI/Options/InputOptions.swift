@@ -1,0 +1,94 @@
+import ArgumentParser
+import Glibc
+import Longtake
+
+/// Which files: lists of them, and what is left out.
+struct InputOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "More files and folders, one per line; - is standard input. (env: LONGTAKE_FILES_FROM)", valueName: "file"))
+    var filesFrom: PathArgument?
+
+    @Option(
+        name: .customLong("files-from0"),
+        help: ArgumentHelp(
+            "The same, each ended by a NUL byte, as find -print0 writes them. (env: LONGTAKE_FILES_FROM0)",
+            valueName: "file"))
+    var filesFrom0: PathArgument?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Leave out what fits this pattern (*, ?, [a-z], **): a name, or with a slash a path below the folder that was \
+            given; may be given several times. (env: LONGTAKE_EXCLUDE, one per line)
+            """, valueName: "glob"))
+    var exclude: [PathArgument] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Fewer files than this are a failure (exit status 14), before anything is done. (env: LONGTAKE_REQUIRE)",
+            valueName: "n"))
+    var require: Int?
+
+    /// Standard input as a list of files.
+    var readsStandardInput: Bool { lists.contains { $0.path.isStandardInput } }
+
+    private var lists: [(path: InputPath, separator: UInt8)] {
+        func path(_ typed: PathArgument?, _ name: String) -> InputPath? {
+            typed?.path ?? Environment.text(name).map { InputPath($0) }
+        }
+        return [(path(filesFrom, "FILES_FROM"), 0x0A), (path(filesFrom0, "FILES_FROM0"), 0x00)].compactMap {
+            list, separator in list.map { ($0, separator) }
+        }
+    }
+
+    /// Whether a list of files is given.
+    var hasList: Bool { !lists.isEmpty }
+
+    /// The files and folders of the lists, in their order and with their own bytes.
+    ///
+    /// - Throws: `Failure` for a list that cannot be read, a usage error for standard input as two things.
+    func listed() throws -> [InputPath] {
+        guard lists.filter(\.path.isStandardInput).count < 2 else {
+            throw UsageError("standard input cannot be both lists of files")
+        }
+        return try lists.flatMap { list in
+            let lines = try InputLines(
+                list.path, separator: list.separator, mayBeEmpty: true, cancellation: Interruption.cancellation)
+            var paths: [InputPath] = []
+            while let line = try lines.next() {
+                // In a list - is a file's name like any other.
+                paths.append(line == [0x2D] ? InputPath("./-") : InputPath(bytes: line))
+            }
+            return paths
+        }
+    }
+
+    /// The recordings among `paths`; says which folders have none.
+    ///
+    /// - Throws: `Failure` `too_few_files` where there are fewer than --require.
+    func walk(_ paths: [InputPath], recursive: Bool = true, _ output: OutputOptions) throws -> InputWalker {
+        let required = try require ?? Environment.value("REQUIRE")
+        if let required, required < 0 { throw UsageError("--require must be 0 or more, not \(required)") }
+        var patterns = exclude.map(\.path.bytes)
+        if patterns.isEmpty, let text = Environment.text("EXCLUDE") {
+            patterns = text.utf8.split(separator: 0x0A).map(Array.init)
+        }
+        let walker = InputWalker(paths, recursive: recursive, exclude: patterns)
+        let suffixes = InputWalker.suffixes.sorted().joined(separator: " ")
+        for folder in walker.emptyFolders {
+            output.warn("\(folder): no recordings in this folder; looked for files that end in \(suffixes)")
+        }
+        if walker.excluded > 0 { output.note("note: \(Format.count(walker.excluded, "file")) left out by --exclude") }
+        if walker.files.isEmpty, walker.emptyFolders.isEmpty, walker.unreadable.isEmpty {
+            output.warn("no recordings in what was given")
+        }
+        if let required, walker.files.count < required {
+            throw Failure(
+                code: "too_few_files",
+                message: "\(Format.count(walker.files.count, "file")) found where --require asks for \(required); "
+                    + "nothing was done: look whether the folders are there and mounted", exitCode: Exit.input)
+        }
+        return walker
+    }
+}

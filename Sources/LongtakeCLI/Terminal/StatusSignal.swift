@@ -1,0 +1,45 @@
+import Glibc
+import Longtake
+import Synchronization
+
+/// SIGUSR1 asks for one line about the work: on standard error, whatever --quiet and --json say.
+enum StatusSignal {
+    private static let line = Mutex("starting")
+
+    /// Blocks the signal in this thread and those it starts, before there are any: it never ends the process.
+    ///
+    /// Decode workers inherit that.
+    static func block() {
+        var set = only
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    private static var only: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, SIGUSR1)
+        return set
+    }
+
+    /// Notes what the work is at.
+    static func note(_ text: String) { line.withLock { $0 = text } }
+
+    /// Answers from now on; without a thread to spare the signal does nothing.
+    static func answer() {
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        defer { pthread_attr_destroy(&attributes) }
+        pthread_attr_setstacksize(&attributes, 1 << 18)
+        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        var thread = pthread_t()
+        let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { _ in
+            var set = StatusSignal.only
+            var number: Int32 = 0
+            while sigwait(&set, &number) == 0 {
+                Console.note("longtake: status: " + Console.name(StatusSignal.line.withLock { $0 }))
+            }
+            return nil
+        }
+        _ = pthread_create(&thread, &attributes, main, nil)
+    }
+}

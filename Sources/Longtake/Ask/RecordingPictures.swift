@@ -149,7 +149,11 @@ public struct RecordingPictures {
 
     /// Requests for the wanted pictures one by one; empty where the times in the index are not those in the file.
     private func stills(_ wanted: Set<Int>) -> [FrameRequest] {
-        guard manifest.counters["discontinuities"] ?? 0 == 0, let reader = try? library.reader(manifest.key.id) else {
+        // Such times are not the file's own, or stand there twice.
+        let doubtful = ["discontinuities", "frames_out_of_order"].contains { manifest.counters[$0] ?? 0 > 0 }
+        let codes = ["stray_times", "discontinuity", "no_timestamps"]
+        let retimed = manifest.warnings.contains { warning in codes.contains { warning.hasPrefix($0 + ": ") } }
+        guard !doubtful, !retimed, let reader = try? library.reader(manifest.key.id) else {
             return []
         }
         let numbers = wanted.filter { reader.entries.indices.contains($0) }.sorted()

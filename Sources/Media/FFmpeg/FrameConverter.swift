@@ -7,6 +7,8 @@ final class FrameConverter {
     private struct Shape: Equatable {
         var width: Int32, height: Int32, format: Int32
         var matrix: Int32, fullRange: Bool
+        /// What swscale does not do: gray in limited range, and YCgCo.
+        var expandsGray: Bool, isYCgCo: Bool
         var outWidth: Int32, outHeight: Int32
     }
 
@@ -18,7 +20,10 @@ final class FrameConverter {
     private let squarePixels: Bool
     private let maxPixels: Int
 
-    init(orientation: Orientation, squarePixels: Bool, maxPixels: Int) {
+    private let codec: AVCodecID
+
+    init(orientation: Orientation, squarePixels: Bool, codec: AVCodecID, maxPixels: Int) {
+        self.codec = codec
         self.orientation = orientation
         self.squarePixels = squarePixels
         self.maxPixels = maxPixels
@@ -45,6 +50,8 @@ final class FrameConverter {
             Shape(
                 width: raw.pointee.width, height: raw.pointee.height, format: raw.pointee.format,
                 matrix: Colour.matrix(raw.pointee.colorspace, height: height), fullRange: Colour.isFullRange(raw),
+                expandsGray: Colour.isLimitedGray(raw, codec: codec),
+                isYCgCo: raw.pointee.colorspace == AVCOL_SPC_YCGCO && Colour.isYUV(raw.pointee.format),
                 outWidth: Int32(outWidth), outHeight: Int32(outHeight)))
         guard let scaler, let buffer else { throw MediaError.library("no scaler") }
 
@@ -54,18 +61,33 @@ final class FrameConverter {
         var strides: [Int32] = withUnsafePointer(to: &raw.pointee.linesize) {
             $0.withMemoryRebound(to: Int32.self, capacity: 8) { planes in (0..<4).map { planes[$0] } }
         }
-        var target: [UnsafeMutablePointer<UInt8>?] = [buffer.assumingMemoryBound(to: UInt8.self), nil, nil, nil]
+        let first = buffer.assumingMemoryBound(to: UInt8.self)
+        var target: [UnsafeMutablePointer<UInt8>?] = [first, nil, nil, nil]
         var targetStride: [Int32] = [Int32(stride), 0, 0, 0]
+        let isYCgCo = shape?.isYCgCo ?? false
+        if isYCgCo {
+            target = [first, first + outHeight * stride, first + 2 * outHeight * stride, nil]
+            targetStride = [Int32(stride), Int32(stride), Int32(stride), 0]
+        }
         let rows = sws_scale(scaler, &planes, &strides, 0, raw.pointee.height, &target, &targetStride)
         guard rows == Int32(outHeight) else { throw MediaError.library("swscale: \(Demuxer.text(rows))") }
 
         let pixels = [UInt8](unsafeUninitializedCapacity: outWidth * outHeight * 3) { pixels, count in
             guard let base = pixels.baseAddress else { return }
+            defer { count = outWidth * outHeight * 3 }
+            if isYCgCo {
+                Colour.fromYCgCo(
+                    first, stride: stride, width: outWidth, height: outHeight, isFull: shape?.fullRange ?? false,
+                    to: base)
+                return
+            }
             for row in 0..<outHeight {
                 (UnsafeMutableRawPointer(base) + row * outWidth * 3).copyMemory(
                     from: buffer + row * stride, byteCount: outWidth * 3)
             }
-            count = outWidth * outHeight * 3
+            if shape?.expandsGray == true {
+                for index in 0..<outWidth * outHeight * 3 { base[index] = Colour.expanded[Int(base[index])] }
+            }
         }
         return orientation.apply(RGBImage(width: outWidth, height: outHeight, pixels: pixels))
     }
@@ -90,13 +112,17 @@ final class FrameConverter {
         let flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
         guard
             let context = sws_getContext(
-                new.width, new.height, AVPixelFormat(new.format), new.outWidth, new.outHeight, AV_PIX_FMT_RGB24, flags,
+                new.width, new.height, AVPixelFormat(new.format), new.outWidth, new.outHeight,
+                new.isYCgCo ? AV_PIX_FMT_YUV444P : AV_PIX_FMT_RGB24, flags,
                 nil, nil, nil)
         else {
             throw MediaError.library("swscale cannot convert \(Colour.name(new.format)) of \(new.width)×\(new.height)")
         }
         scaler = context
-        if let coefficients = sws_getCoefficients(new.matrix) {
+        if new.isYCgCo, let any = sws_getCoefficients(SWS_CS_DEFAULT) {
+            // The same on both sides: planes are scaled, values are kept.
+            _ = sws_setColorspaceDetails(context, any, 1, any, 1, 0, 1 << 16, 1 << 16)
+        } else if let coefficients = sws_getCoefficients(new.matrix) {
             // Ignored, with a negative answer, where the source is RGB or gray already.
             _ = sws_setColorspaceDetails(
                 context, coefficients, new.fullRange ? 1 : 0, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16,
@@ -104,7 +130,7 @@ final class FrameConverter {
         }
         // Vector code of swscale writes past a row's end.
         stride = (Int(new.outWidth) * 3 + 127) & ~63
-        guard let allocated = av_malloc(stride * Int(new.outHeight) + 1024) else {
+        guard let allocated = av_malloc(stride * Int(new.outHeight) * (new.isYCgCo ? 3 : 1) + 1024) else {
             throw MediaError.library("out of memory")
         }
         buffer = allocated
@@ -133,6 +159,72 @@ enum Colour {
             return true
         default: return false
         }
+    }
+
+    /// Whether a gray frame has 16 for black and 235 for white.
+    ///
+    /// swscale takes gray as full range whatever it is told. A frame that does not say is what its codec's standard assumes:
+    /// limited in the standards of broadcasting, full in lossless and still formats.
+    static func isLimitedGray(_ frame: UnsafeMutablePointer<AVFrame>, codec: AVCodecID) -> Bool {
+        guard let format = av_pix_fmt_desc_get(AVPixelFormat(frame.pointee.format)), format.pointee.nb_components <= 2,
+            format.pointee.flags & UInt64(AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM) == 0
+        else { return false }
+        switch frame.pointee.color_range {
+        case AVCOL_RANGE_MPEG: return true
+        case AVCOL_RANGE_JPEG: return false
+        default:
+            let limited = [
+                AV_CODEC_ID_H264, AV_CODEC_ID_HEVC, AV_CODEC_ID_AV1, AV_CODEC_ID_VP9, AV_CODEC_ID_MPEG4,
+                AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_PRORES, AV_CODEC_ID_DNXHD,
+            ]
+            return limited.contains(codec)
+        }
+    }
+
+    static func isYUV(_ format: Int32) -> Bool {
+        guard let format = av_pix_fmt_desc_get(AVPixelFormat(format)) else { return false }
+        return format.pointee.nb_components >= 3
+            && format.pointee.flags & UInt64(AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL) == 0
+    }
+
+    /// Limited to full range, 8 bit.
+    static let expanded: [UInt8] = (0...255).map { value in
+        UInt8(clamping: ((value - 16) * 255 * 2 + 219) / (219 * 2))
+    }
+
+    /// RGB of three planes Y, Cg, Co, one below the other. Source: ITU-T H.273, MatrixCoefficients 8.
+    static func fromYCgCo(
+        _ planes: UnsafePointer<UInt8>, stride: Int, width: Int, height: Int, isFull: Bool,
+        to rgb: UnsafeMutablePointer<UInt8>
+    ) {
+        let (black, luma, chroma) =
+            isFull ? (Float(0), Float(1), Float(1)) : (Float(16), Float(255) / 219, Float(255) / 224)
+        func byte(_ value: Float) -> UInt8 { UInt8(clamping: Int32(exactly: value.rounded()) ?? 0) }
+        for row in 0..<height {
+            for column in 0..<width {
+                let at = row * stride + column
+                let y = (Float(planes[at]) - black) * luma
+                let cg = (Float(planes[at + height * stride]) - 128) * chroma
+                let co = (Float(planes[at + 2 * height * stride]) - 128) * chroma
+                let out = (row * width + column) * 3
+                rgb[out] = byte(y - cg + co)
+                rgb[out + 1] = byte(y + cg)
+                rgb[out + 2] = byte(y - cg - co)
+            }
+        }
+    }
+
+    /// Why colors of this matrix are not what the file means; nil where they are converted.
+    static func unconverted(_ space: AVColorSpace) -> String? {
+        let name: String? =
+            switch space {
+            case AVCOL_SPC_BT2020_CL: "BT.2020 with constant luminance"
+            case AVCOL_SPC_SMPTE2085: "SMPTE 2085 (Y'D'zD'x)"
+            case AVCOL_SPC_CHROMA_DERIVED_NCL, AVCOL_SPC_CHROMA_DERIVED_CL: "derived from the primaries"
+            case AVCOL_SPC_ICTCP: "ICtCp"
+            default: nil
+            }
+        return name.map { "the color matrix is \($0), which is not converted: colors are not those the file means" }
     }
 
     static func isHDR(_ transfer: AVColorTransferCharacteristic) -> Bool {

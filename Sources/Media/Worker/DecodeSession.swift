@@ -15,6 +15,7 @@ final class DecodeSession {
     private let stream: UnsafeMutablePointer<AVStream>
     private let streamIndex: Int
     private let converter: FrameConverter
+    private let edits: EditList?
     private var shown = false
     private var emitted = false
     private var size: [Int32] = []
@@ -88,6 +89,9 @@ final class DecodeSession {
         if width > 0, height > 0, width > request.maxPixels / height {
             throw MediaError.tooLarge(width, height, limit: request.maxPixels)
         }
+        edits =
+            demuxer.formatName.hasPrefix("mov")
+            ? EditList(descriptor: DecodeWorker.fileDescriptor, size: fileSize, track: stream.pointee.id) : nil
         let base = stream.pointee.time_base
         self.base = base.num > 0 && base.den > 0 ? base : AVRational(num: 1, den: 90_000)
         tick = Double(self.base.num) / Double(self.base.den)
@@ -116,7 +120,11 @@ final class DecodeSession {
         if case .model(let preprocessing, _) = request.output, preprocessing.frameLayout == .squashNearest {
             squarePixels = false
         }
-        converter = FrameConverter(orientation: orientation, squarePixels: squarePixels, maxPixels: request.maxPixels)
+        converter = FrameConverter(
+            orientation: orientation, squarePixels: squarePixels, codec: parameters.pointee.codec_id,
+            maxPixels: request.maxPixels)
+        if let edits { edits.describe(in: &result) }
+        Showing.describe(stream, in: &result)
 
         result.info.format = demuxer.formatName
         result.info.codec = String(cString: avcodec_get_name(parameters.pointee.codec_id))
@@ -285,6 +293,9 @@ final class DecodeSession {
             result.note(
                 "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
         }
+        if let note = Colour.unconverted(frame.pointer.pointee.colorspace) { result.note("color_matrix", note) }
+        // A picture that libavformat has for an empty edit is not one that the file shows there.
+        if let edits, edits.isEmpty(at: inSeconds(pts)) { return }
         if let waiting = leapt {
             leapt = nil
             spare = waiting.frame

@@ -37,7 +37,8 @@ struct StillSession: ~Copyable {
         guard let stream = demuxer.stream(index) else { throw MediaError.library("the chosen stream is gone") }
         decoder = try VideoDecoder(stream, threads: request.threads, maxPixels: request.maxPixels)
         converter = FrameConverter(
-            orientation: Orientation.of(stream).0, squarePixels: true, maxPixels: request.maxPixels)
+            orientation: Orientation.of(stream).0, squarePixels: true,
+            codec: stream.pointee.codecpar?.pointee.codec_id ?? AV_CODEC_ID_NONE, maxPixels: request.maxPixels)
         self.stream = stream
         self.demuxer = demuxer
     }

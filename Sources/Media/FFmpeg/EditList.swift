@@ -1,0 +1,156 @@
+import Glibc
+
+/// What an MP4 track's edit list asks for that libavformat 5.1 does not do.
+///
+/// libavformat cuts and repeats by the edits, but shows pictures of the media's start during an empty edit between two others
+/// (mov_fix_index treats its media time of -1 as a position), and does not look at rates. Source: ISO/IEC 14496-12, 8.6.6.
+struct EditList: Equatable {
+    struct Edit: Equatable {
+        /// In units of the movie's time scale.
+        let duration: Int64
+        /// In units of the track's time scale; -1: nothing is shown.
+        let mediaTime: Int64
+        /// 16.16 fixed point; 0x10000 is 1.
+        let rate: Int32
+    }
+
+    /// Seconds on the track's time line in which nothing is shown, after something was.
+    private(set) var empty: [ClosedRange<Double>] = []
+    /// Seconds from which on an edit is to be played at another rate, and that rate.
+    private(set) var rates: [(from: Double, rate: Double)] = []
+
+    static func == (a: EditList, b: EditList) -> Bool {
+        a.empty == b.empty && a.rates.elementsEqual(b.rates) { $0 == $1 }
+    }
+
+    init(_ edits: [Edit], movieScale: UInt32) {
+        var (time, shown) = (0.0, false)
+        for edit in edits where movieScale > 0 {
+            let length = Double(max(0, edit.duration)) / Double(movieScale)
+            if edit.mediaTime < 0 {
+                if shown, length > 0 { empty.append(time...time + length) }
+            } else {
+                shown = true
+                if edit.rate != 0x10000 { rates.append((time, Double(edit.rate) / 65_536)) }
+            }
+            time += length
+        }
+        // Nothing after it that it could keep apart.
+        if let last = edits.last, last.mediaTime < 0, !empty.isEmpty { empty.removeLast() }
+    }
+
+    /// Reads the edit list of the track with this id; nil where the file has none that is whole.
+    ///
+    /// Reads a few headers of boxes, and at most 64 KiB of one.
+    init?(descriptor: Int32, size: Int64, track: Int32) {
+        var boxes = MovieBoxes(descriptor: descriptor)
+        guard let movie = boxes.first("moov", in: 0..<size), let header = boxes.first("mvhd", in: movie),
+            let scale = boxes.timeScale(header)
+        else { return nil }
+        for candidate in boxes.all("trak", in: movie) {
+            guard let own = boxes.first("tkhd", in: candidate), boxes.trackID(own) == track else { continue }
+            guard let edits = boxes.first("edts", in: candidate), let list = boxes.first("elst", in: edits) else {
+                return nil
+            }
+            self.init(boxes.edits(list), movieScale: scale)
+            return
+        }
+        return nil
+    }
+}
+
+extension EditList {
+    /// Whether the file shows nothing at this time of the track.
+    func isEmpty(at seconds: Double) -> Bool {
+        // A frame is at the start of an interval to within a tick.
+        empty.contains { seconds >= $0.lowerBound - 0.0005 && seconds < $0.upperBound - 0.0005 }
+    }
+
+    func describe(in result: inout DecodeResult) {
+        func text(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
+        if let first = empty.first {
+            let more = empty.count > 1 ? " and in \(empty.count - 1) more places" : ""
+            result.note(
+                "empty_edit",
+                "the edit list shows nothing from \(text(first.lowerBound)) to \(text(first.upperBound)) s of the track"
+                    + "\(more); the picture before stands for it")
+        }
+        if let first = rates.first {
+            result.note(
+                "edit_rate",
+                "from \(text(first.from)) s of the track on the edit list asks for a rate of \(text(first.rate)), which is not "
+                    + "applied: later times may be off")
+        }
+    }
+}
+
+/// Walks the boxes of an MP4 by their headers, a bounded number of reads in all.
+private struct MovieBoxes {
+    let descriptor: Int32
+    private var readsLeft = 20_000
+
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
+    private mutating func read(_ count: Int, at offset: Int64) -> [UInt8]? {
+        guard readsLeft > 0, count > 0 else { return nil }
+        readsLeft -= 1
+        var bytes = [UInt8](repeating: 0, count: count)
+        let got = pread(descriptor, &bytes, count, off_t(offset))
+        return got > 0 ? Array(bytes.prefix(got)) : nil
+    }
+
+    mutating func first(_ type: String, in range: Range<Int64>) -> Range<Int64>? {
+        all(type, in: range, limit: 1).first
+    }
+
+    /// The contents of the boxes of this type in a range of the file.
+    mutating func all(_ type: String, in range: Range<Int64>, limit: Int = 1000) -> [Range<Int64>] {
+        var found: [Range<Int64>] = []
+        var offset = range.lowerBound
+        while offset + 8 <= range.upperBound, found.count < limit, let head = read(16, at: offset), head.count >= 8 {
+            var (length, header) = (Self.number(head[0..<4]), Int64(8))
+            if length == 1, head.count == 16 { (length, header) = (Self.number(head[8..<16]), 16) }
+            if length == 0 { length = range.upperBound - offset }
+            guard length >= header, length <= range.upperBound - offset else { break }
+            if head[4..<8].elementsEqual(type.utf8) { found.append(offset + header..<offset + length) }
+            offset += length
+        }
+        return found
+    }
+
+    /// Big endian; too large a number comes out as the largest.
+    private static func number(_ bytes: ArraySlice<UInt8>) -> Int64 {
+        Int64(clamping: bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+    }
+
+    mutating func timeScale(_ header: Range<Int64>) -> UInt32? {
+        guard let bytes = read(32, at: header.lowerBound), bytes.count >= 24 else { return nil }
+        return UInt32(clamping: bytes[0] == 1 ? Self.number(bytes[20..<24]) : Self.number(bytes[12..<16]))
+    }
+
+    mutating func trackID(_ header: Range<Int64>) -> Int32? {
+        guard let bytes = read(32, at: header.lowerBound), bytes.count >= 24 else { return nil }
+        return Int32(clamping: bytes[0] == 1 ? Self.number(bytes[20..<24]) : Self.number(bytes[12..<16]))
+    }
+
+    mutating func edits(_ list: Range<Int64>) -> [EditList.Edit] {
+        let most = 64 << 10
+        guard let bytes = read(Int(min(list.upperBound - list.lowerBound, Int64(most))), at: list.lowerBound),
+            bytes.count >= 8
+        else { return [] }
+        let wide = bytes[0] == 1
+        let each = wide ? 20 : 12
+        let count = min(Int(clamping: Self.number(bytes[4..<8])), (bytes.count - 8) / each)
+        return (0..<count).map { index in
+            let at = 8 + index * each
+            func signed32(_ from: Int) -> Int64 {
+                Int64(Int32(bitPattern: UInt32(clamping: Self.number(bytes[from..<from + 4]))))
+            }
+            let raw = wide ? bytes[at + 8..<at + 16].reduce(UInt64(0)) { $0 << 8 | UInt64($1) } : 0
+            return EditList.Edit(
+                duration: Self.number(bytes[at..<at + (wide ? 8 : 4)]),
+                mediaTime: wide ? Int64(bitPattern: raw) : signed32(at + 4),
+                rate: Int32(clamping: signed32(at + each - 4)))
+        }
+    }
+}

@@ -95,6 +95,17 @@ extension MediaError {
                 + "ASF, Ogg and MXF; convert with ffmpeg -i FILE out.mp4")
     }
 
+    /// `video`: how many video streams there are, where that is what is too many.
+    static func tooManyStreams(video: Int? = nil) -> Self {
+        let what =
+            video.map { "\($0) video streams, the limit is \(VideoChoice.maxVideoStreams)" }
+            ?? "more than \(VideoChoice.maxStreams) streams, or tables beyond the memory they may take"
+        return .init(
+            code: .unsupportedFormat,
+            message: "\(what); copy those you want into a file of their own (ffmpeg -i FILE -map 0:v:0 -c copy out.mkv)"
+        )
+    }
+
     static func unsupportedCodec(_ name: String) -> Self {
         .init(
             code: .unsupportedCodec,

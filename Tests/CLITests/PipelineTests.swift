@@ -90,6 +90,7 @@ import Testing
     @Test(arguments: [
         ("version: 2\ninputs: [a]", "version: 1"), ("version: 1\ninput: [a]", "`inputs`"), ("version: 1", "inputs"),
         ("version: 1\ninputs: []", "inputs"), ("version: 1\ninputs: [a]\nfps: fast", "fps"),
+        ("version: 1\ninputs: [a]\nstream: -1", "0 or more"), ("version: 1\ninputs: [a]\nstream: first", "0 or more"),
         ("version: 1\ninputs: [a]\nquestions: [What?]", "output"),
         ("version: 1\ninputs: [a]\noutput: o\nquestions:\n  - ask: a\n    fusion: half", "auto or exact"),
         ("version: 1\ninputs: [a]\nrecursive: no", "recursive"),

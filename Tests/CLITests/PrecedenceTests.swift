@@ -53,6 +53,27 @@ import Testing
         #expect(try result.lines().last?["frames"] as? Int == frames)
     }
 
+    @Test(
+        arguments: [
+            // The file's stream, the environment's, the option's, and the stream that is taken: the first is default.
+            ("", nil, nil, 0), ("stream: 1", "0", nil, 1), ("", "1", nil, 1), ("stream: 1", "1", "0", 0),
+        ] as [(String, String?, String?, Int)])
+    func `the stream of a pipeline`(own: String, environment: String?, typed: String?, stream: Int) throws {
+        var tool = try Tool()
+        defer { tool.remove() }
+        tool.environment["LONGTAKE_STREAM"] = environment
+        let file = try pipeline(tool, own)
+        try FileManager.default.removeItem(atPath: tool.path("rec/a.mp4"))
+        // Two lengths tell the streams apart: 3 s and 6 s.
+        try Fixtures.ffmpeg(
+            "-f", "lavfi", "-i", "testsrc=size=96x64:rate=5:duration=3", "-f", "lavfi", "-i",
+            "testsrc2=size=96x64:rate=5:duration=6", "-map", "0", "-map", "1", "-c:v", "mpeg4", "-disposition:v:0",
+            "default", "-disposition:v:1", "0", tool.path("rec/two.mp4"))
+        let result = try tool.run(["run", file, "--json"] + (typed.map { ["--stream", $0] } ?? []))
+        #expect(result.status == 0 || result.status == 3, "\(result.errors)")
+        #expect(try result.lines().last?["frames"] as? Int == (stream == 0 ? 3 : 6))
+    }
+
     @Test func `the least age of a pipeline`() throws {
         var tool = try Tool()
         defer { tool.remove() }

@@ -32,6 +32,8 @@ public struct PipelineFile: Sendable {
     /// Seconds; nil where the file leaves it to the command line and the environment, as the frames per second.
     public let minimumAge: Double?
     public let framesPerSecond: Double?
+    /// Number of the video stream of each file.
+    public let stream: Int?
     public let questions: [Asked]
     public let output: String?
 
@@ -62,7 +64,7 @@ public struct PipelineFile: Sendable {
         }
         guard let root = node?.mapping else { throw Self.bad(path, "must be a mapping with `version: 1`") }
         let reader = Keys(path: path, mapping: root, where: "at the top")
-        try reader.allow(["version", "model", "inputs", "recursive", "min_age", "fps", "questions", "output"])
+        try reader.allow(["version", "model", "inputs", "recursive", "min_age", "fps", "stream", "questions", "output"])
         guard try reader.integer("version") == 1 else {
             throw Self.bad(path, "`version: 1` is needed; this program knows no other")
         }
@@ -81,6 +83,7 @@ public struct PipelineFile: Sendable {
         recursive = try reader.boolean("recursive") ?? true
         minimumAge = try reader.duration("min_age")
         framesPerSecond = try reader.number("fps", in: 0.001...240)
+        stream = try reader.index("stream")
         if let node = root["questions"], node.sequence == nil {
             throw Self.bad(path, "`questions` must be a list", node)
         }
@@ -159,6 +162,14 @@ private struct Keys {
         guard let node = mapping[key] else { return nil }
         guard let value = node.scalar.flatMap({ Int($0.string) }), value > 0 else {
             throw PipelineFile.bad(path, "`\(key)` must be a whole number above 0", node)
+        }
+        return value
+    }
+
+    func index(_ key: String) throws -> Int? {
+        guard let node = mapping[key] else { return nil }
+        guard let value = node.scalar.flatMap({ Int($0.string) }), value >= 0 else {
+            throw PipelineFile.bad(path, "`\(key)` must be a whole number, 0 or more", node)
         }
         return value
     }

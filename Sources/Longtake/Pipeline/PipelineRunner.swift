@@ -37,6 +37,7 @@ public struct PipelineRunner {
     public static func options(of file: PipelineFile) -> IndexOptions {
         var options = IndexOptions()
         options.framesPerSecond = file.framesPerSecond ?? options.framesPerSecond
+        options.stream = file.stream
         options.minimumAge = file.minimumAge ?? options.minimumAge
         return options
     }

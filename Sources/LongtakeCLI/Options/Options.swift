@@ -215,7 +215,11 @@ struct SamplingOptions: ParsableArguments {
             """)
     var sampling: String?
 
-    @Option(help: "Number of a video stream of the file; the default one otherwise. (env: LONGTAKE_STREAM)")
+    @Option(
+        help: """
+            Number of a video stream of the file; otherwise one that moves, the default one, the largest, the first. (env: \
+            LONGTAKE_STREAM)
+            """)
     var stream: Int?
 
     @Option(
@@ -253,7 +257,7 @@ struct SamplingOptions: ParsableArguments {
         guard options.framesPerSecond >= 0.001, options.framesPerSecond <= 240 else {
             throw UsageError("--fps must be 0.001 to 240, not \(options.framesPerSecond)")
         }
-        options.stream = try stream ?? Environment.value("STREAM")
+        options.stream = try stream ?? file?.stream ?? Environment.value("STREAM")
         if let stream = options.stream, stream < 0 { throw UsageError("--stream must be 0 or more") }
         options.maxDuration = try maxDuration?.seconds ?? Environment.time("MAX_DURATION") ?? options.maxDuration
         options.maxFrames = try maxFrames ?? Environment.value("MAX_FRAMES") ?? options.maxFrames

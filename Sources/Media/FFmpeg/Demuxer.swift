@@ -13,20 +13,22 @@ struct Demuxer: ~Copyable {
         + "msmpeg4v2,h263,flv,ffv1,rawvideo,huffyuv,utvideo,dvvideo"
 
     /// - Throws: `too_large` when the headers alone say so: nothing is decoded then, not even to look.
-    init(_ reader: FileReader, maxPixels: Int) throws {
+    ///
+    /// - Parameter probes: whether packets are read for what the headers do not say.
+    init(_ reader: FileReader, maxPixels: Int, probes: Bool = true) throws {
         let io = try IOContext(reader)
-        let context = try Self.open(io.pointer, maxPixels: maxPixels)
+        let context = try Self.open(io.pointer, maxPixels: maxPixels, probes: probes)
         self.io = io
         self.context = context
     }
 
     private static func open(
-        _ io: UnsafeMutablePointer<AVIOContext>, maxPixels: Int
+        _ io: UnsafeMutablePointer<AVIOContext>, maxPixels: Int, probes: Bool
     ) throws -> UnsafeMutablePointer<AVFormatContext> {
         guard let allocated = avformat_alloc_context() else { throw MediaError.library("out of memory") }
         allocated.pointee.pb = io
         allocated.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
-        allocated.pointee.max_streams = 64
+        allocated.pointee.max_streams = Int32(VideoChoice.maxStreams)
         allocated.pointee.io_open = { _, _, _, _, _ in lt_averror(EPERM) }
         var options: OpaquePointer?
         av_dict_set(&options, "format_whitelist", Self.formats, 0)
@@ -41,8 +43,7 @@ struct Demuxer: ~Copyable {
         guard status >= 0, let opened else {
             // The only word libavformat has for a stream too many.
             let memory = status == lt_averror(ENOMEM)
-            throw MediaError.unsupportedFormat(
-                memory ? "more than 64 streams, or tables beyond the memory it may take" : Self.text(status))
+            throw memory ? MediaError.tooManyStreams() : MediaError.unsupportedFormat(Self.text(status))
         }
         var failed = true
         defer {
@@ -54,10 +55,20 @@ struct Demuxer: ~Copyable {
         if let first = sizes.first, sizes.allSatisfy({ $0.width > maxPixels / $0.height }) {
             throw MediaError.tooLarge(first.width, first.height, limit: maxPixels)
         }
-        let found = avformat_find_stream_info(opened, nil)
-        guard found >= 0 else { throw MediaError.unsupportedFormat(Self.text(found)) }
+        try checkNumber(opened)
+        if probes {
+            let found = avformat_find_stream_info(opened, nil)
+            guard found >= 0 else { throw MediaError.unsupportedFormat(Self.text(found)) }
+            // Transport streams tell their streams packet by packet.
+            try checkNumber(opened)
+        }
         failed = false
         return opened
+    }
+
+    private static func checkNumber(_ context: UnsafeMutablePointer<AVFormatContext>) throws {
+        let number = VideoChoice(context).video.count
+        guard number <= VideoChoice.maxVideoStreams else { throw MediaError.tooManyStreams(video: number) }
     }
 
     /// The picture sizes that the container itself says, of the streams where it does.
@@ -87,28 +98,16 @@ struct Demuxer: ~Copyable {
     }
 
     /// Chooses the video stream and switches all others off.
-    func selectVideo(_ wanted: Int?, notes: inout DecodeResult) throws -> Int {
-        var video: [Int] = []
-        var pictures = 0
-        for index in 0..<streamCount {
-            guard let stream = stream(index), let parameters = stream.pointee.codecpar,
-                parameters.pointee.codec_type == AVMEDIA_TYPE_VIDEO
-            else { continue }
-            if stream.pointee.disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) != 0 {
-                pictures += 1
-            } else {
-                video.append(index)
-            }
-        }
-        guard !video.isEmpty else { throw MediaError.noVideo(streamCount, pictures: pictures) }
+    ///
+    /// - Parameter count: as `VideoChoice.best` takes it.
+    func selectVideo(
+        _ wanted: Int?, maxPixels: Int, notes: inout DecodeResult, count: ([Int]) throws -> [Int: Int] = { _ in [:] }
+    ) throws -> Int {
+        let choice = VideoChoice(context)
+        let video = choice.video
+        guard !video.isEmpty else { throw MediaError.noVideo(streamCount, pictures: choice.pictures) }
         if let wanted, !video.contains(wanted) { throw MediaError.noSuchStream(wanted, video) }
-        func rank(_ index: Int) -> (Int, Int64) {
-            guard let stream = stream(index), let parameters = stream.pointee.codecpar else { return (0, 0) }
-            let isDefault = stream.pointee.disposition & AV_DISPOSITION_DEFAULT != 0
-            return (isDefault ? 1 : 0, Int64(parameters.pointee.width) * Int64(parameters.pointee.height))
-        }
-        // The first of equals, as players do.
-        let chosen = wanted ?? video.reversed().max { rank($0) <= rank($1) && rank($0) != rank($1) } ?? video[0]
+        let chosen = try wanted ?? choice.best(context, maxPixels: maxPixels) { try count(video) }
         if video.count > 1, wanted == nil {
             notes.note(
                 "several_video_streams",

@@ -45,6 +45,12 @@ struct VideoDecoder: ~Copyable {
         context = try Self.open(stream, threads: threads, maxPixels: maxPixels)
     }
 
+    /// Whether there is a decoder, and one that may be used.
+    static func knows(_ codec: AVCodecID) -> Bool {
+        guard let decoder = avcodec_find_decoder(codec) else { return false }
+        return Demuxer.codecs.split(separator: ",").contains { $0 == String(cString: decoder.pointee.name) }
+    }
+
     private static func open(
         _ stream: UnsafeMutablePointer<AVStream>, threads: Int, maxPixels: Int
     ) throws -> UnsafeMutablePointer<AVCodecContext> {

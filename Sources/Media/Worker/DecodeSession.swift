@@ -62,7 +62,7 @@ final class DecodeSession {
             reader.rewind()
             let again = try Demuxer(reader, maxPixels: request.maxPixels)
             var ignored = DecodeResult()
-            _ = try again.selectVideo(session.streamIndex, notes: &ignored)
+            _ = try again.selectVideo(session.streamIndex, maxPixels: request.maxPixels, notes: &ignored)
             try session.decode(again, decoder)
         } else {
             try session.decode(demuxer, decoder)
@@ -77,7 +77,7 @@ final class DecodeSession {
         self.fileSize = fileSize
         self.output = output
         self.reader = reader
-        streamIndex = try demuxer.selectVideo(request.stream, notes: &result)
+        streamIndex = try demuxer.selectVideo(request, reader: reader, output: output, notes: &result)
         guard let stream = demuxer.stream(streamIndex), let parameters = stream.pointee.codecpar else {
             throw MediaError.library("the chosen stream is gone")
         }

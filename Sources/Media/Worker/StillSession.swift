@@ -33,7 +33,7 @@ struct StillSession: ~Copyable {
         self.reader = reader
         self.output = output
         let demuxer = try Demuxer(reader, maxPixels: request.maxPixels)
-        let index = try demuxer.selectVideo(request.stream, notes: &result)
+        let index = try demuxer.selectVideo(request, reader: reader, output: output, notes: &result)
         guard let stream = demuxer.stream(index) else { throw MediaError.library("the chosen stream is gone") }
         decoder = try VideoDecoder(stream, threads: request.threads, maxPixels: request.maxPixels)
         converter = FrameConverter(

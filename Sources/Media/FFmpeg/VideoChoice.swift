@@ -1,0 +1,115 @@
+import CFFmpeg
+
+/// Chooses the video stream of a file.
+///
+/// One that can be decoded and moves comes before a single picture; then the one marked as default, then the largest, then the
+/// first of equals.
+struct VideoChoice {
+    /// Video streams that are neither cover art nor thumbnails, in the file's order.
+    private(set) var video: [Int] = []
+    /// Cover art and thumbnails.
+    private(set) var pictures = 0
+
+    /// Streams of any kind that a container may have; libavformat keeps some kilobytes for each.
+    static let maxStreams = 1000
+    static let maxVideoStreams = 64
+    /// Where a container does not say how many pictures a stream has, as much of the file is read to see two of them.
+    private static let lookedAt: Int64 = 256 << 20
+
+    init(_ context: UnsafeMutablePointer<AVFormatContext>) {
+        for index in 0..<Int(context.pointee.nb_streams) {
+            guard let stream = context.pointee.streams?[index] else { continue }
+            switch Self.kind(stream) {
+            case .video: video.append(index)
+            case .picture: pictures += 1
+            case .other: break
+            }
+        }
+    }
+
+    enum Kind { case video, picture, other }
+
+    static func kind(_ stream: UnsafeMutablePointer<AVStream>) -> Kind {
+        guard stream.pointee.codecpar?.pointee.codec_type == AVMEDIA_TYPE_VIDEO else { return .other }
+        let isPicture =
+            stream.pointee.disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) != 0
+        return isPicture ? .picture : .video
+    }
+
+    /// The stream to take among `video`, which must not be empty.
+    ///
+    /// - Parameter count: pictures of the streams, at most two each, found by reading; called only where headers do not say.
+    func best(
+        _ context: UnsafeMutablePointer<AVFormatContext>, maxPixels: Int, count: () throws -> [Int: Int]
+    ) rethrows -> Int {
+        let candidates = video.map { Candidate(context, $0, maxPixels: maxPixels) }
+        var counted: [Int: Int] = [:]
+        if candidates.count(where: \.isDecodable) > 1,
+            candidates.contains(where: { $0.isDecodable && $0.pictures == nil })
+        {
+            counted = try count()
+        }
+        var best = (index: video[0], rank: [Int64]())
+        for candidate in candidates {
+            let rank = candidate.rank(pictures: candidate.pictures ?? counted[candidate.index] ?? 0)
+            if best.rank.isEmpty || best.rank.lexicographicallyPrecedes(rank) { best = (candidate.index, rank) }
+        }
+        return best.index
+    }
+
+    /// Counts the packets of video streams until each of `video` had two, at most.
+    static func count(_ video: [Int], reader: FileReader, maxPixels: Int, sign: () throws -> Void) throws -> [Int: Int]
+    {
+        let demuxer = try Demuxer(reader, maxPixels: maxPixels, probes: false)
+        let packet = try Packet()
+        var counts: [Int: Int] = [:]
+        while reader.highWater < lookedAt, !video.allSatisfy({ counts[$0, default: 0] >= 2 }) {
+            let status = av_read_frame(demuxer.context, packet.pointer)
+            if status == lt_averror(EAGAIN) { continue }
+            guard status >= 0 else { break }
+            defer { av_packet_unref(packet.pointer) }
+            // AVI files hold empty packets where a picture is missing.
+            guard packet.pointer.pointee.size > 0 else { continue }
+            counts[Int(packet.pointer.pointee.stream_index), default: 0] += 1
+            try sign()
+        }
+        return counts
+    }
+}
+
+extension VideoChoice {
+    private struct Candidate {
+        let index: Int
+        let isDecodable: Bool
+        /// Pictures as the container says, at most two; nil where it does not say.
+        let pictures: Int?
+        private let isDefault: Bool
+        private let isKnown: Bool
+        private let area: Int64
+
+        init(_ context: UnsafeMutablePointer<AVFormatContext>, _ index: Int, maxPixels: Int) {
+            self.index = index
+            guard let stream = context.pointee.streams?[index], let parameters = stream.pointee.codecpar else {
+                (isDecodable, pictures, isDefault, isKnown, area) = (false, nil, false, false, 0)
+                return
+            }
+            let (width, height) = (Int64(parameters.pointee.width), Int64(parameters.pointee.height))
+            area = max(width, 0) * max(height, 0)
+            isDecodable = area > 0 && area <= Int64(maxPixels) && VideoDecoder.knows(parameters.pointee.codec_id)
+            isDefault = stream.pointee.disposition & AV_DISPOSITION_DEFAULT != 0
+            isKnown = parameters.pointee.format >= 0
+            // An MP4 has an entry for each picture, an AVI as well, Matroska for key frames.
+            let entries = Int(avformat_index_get_entries_count(stream))
+            let format = context.pointee.iformat.flatMap { String(cString: $0.pointee.name) } ?? ""
+            if entries > 1 {
+                pictures = 2
+            } else {
+                pictures = format.hasPrefix("mov") && stream.pointee.nb_frames == 1 ? 1 : nil
+            }
+        }
+
+        func rank(pictures: Int) -> [Int64] {
+            [isDecodable ? 1 : 0, Int64(min(pictures, 2)), isKnown ? 1 : 0, isDefault ? 1 : 0, area]
+        }
+    }
+}

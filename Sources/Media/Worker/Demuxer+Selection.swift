@@ -1,0 +1,16 @@
+extension Demuxer {
+    /// Chooses the video stream as requested and switches all others off.
+    ///
+    /// - Parameter reader: of the file, which is read again where its headers do not say which streams move.
+    func selectVideo(
+        _ request: FrameRequest, reader: FileReader, output: WorkerOutput, notes: inout DecodeResult
+    ) throws -> Int {
+        try selectVideo(request.stream, maxPixels: request.maxPixels, notes: &notes) {
+            let other = reader.another()
+            var sign = SignOfLife(output)
+            return try VideoChoice.count($0, reader: other, maxPixels: request.maxPixels) {
+                try sign.send(at: other.highWater)
+            }
+        }
+    }
+}

@@ -153,8 +153,9 @@ struct IndexCommand: ParsableCommand {
             }
             let analyzer = try analyzer.get()
             do {
-                plans.append(
-                    try analyzer.plan(file, options: options, sizes: dryRun || output.json, strict: dryRun))
+                // The figures are said even where the run will be refused for them.
+                plans.append(try analyzer.plan(file, options: options, sizes: dryRun || output.json))
+                if dryRun { _ = try analyzer.plan(file, options: options, sizes: false, strict: true) }
             } catch let error as Failure {
                 failure = error
                 // Without --dry-run it is reported when its turn comes.

@@ -99,7 +99,7 @@ struct TimeMap {
     /// A recording that begins a second time, although it was shorter than the tolerance.
     private func startsOver(_ run: TimeRun, _ jump: Int64) -> Bool {
         guard let first = runs.first else { return false }
-        return jump < -limits.longestStep && run.startsWithKey && run.head <= first.least + limits.period
+        return jump < 0 && run.startsWithKey && run.head <= first.least + limits.period
     }
 
     /// A few frames at the start whose times have nothing to do with all others are strays.
@@ -115,6 +115,15 @@ struct TimeMap {
         runs[start].kind = .line
     }
 
+    /// Whether the run after `current` is a recording that begins again, with this time.
+    private func begins(_ raw: Int64, after current: Int) -> Bool {
+        let next = current + 1
+        guard runs.indices.contains(next), runs[next].startsWithKey, case .broken = runs[next].kind else {
+            return false
+        }
+        return count.time(raw, in: runs[next]) == runs[next].head
+    }
+
     /// The first run on the line.
     var lineStart: TimeRun? { runs.first { $0.kind == .line } }
     var straysAtStart: Bool { runs.first.map { $0.kind == .stray } ?? false }
@@ -125,7 +134,9 @@ struct TimeMap {
     func locate(_ raw: Int64, current: Int, before: Int64?) -> (run: Int, time: Int64)? {
         if runs.indices.contains(current), let time = count.time(raw, in: runs[current], near: before) {
             // Within a run times do not step back by much: that is a later run with the same times.
-            if before.map({ time >= $0 - 2 * limits.longestStep }) ?? true {
+            if before.map({ time >= $0 - 2 * limits.longestStep && !(time < $0 && begins(raw, after: current)) })
+                ?? true
+            {
                 return (current, time + runs[current].shift)
             }
         }

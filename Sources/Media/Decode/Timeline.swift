@@ -58,7 +58,7 @@ struct Timeline {
         let step = count.step(from: lastRaw, to: pts)
         if step > 0 { return Double(step) > min(max(1 / tick, 8 * Double(frameTicks)), TimeMap.tolerance / tick) }
         return Double(-step) * tick > TimeMap.tolerance
-            || Double(-step) * tick > 0.5 && count.step(from: origin, to: pts) <= frameTicks
+            || -step >= frameTicks && count.step(from: origin, to: pts) <= frameTicks
     }
 
     /// Whether a frame comes so much later than the one before that the next one has to confirm it.

@@ -153,8 +153,14 @@ final class TimeScan {
         if let last {
             let step = count.step(from: last.raw, to: entry.time)
             time = min(max(last.time &+ step, -(1 << 60)), 1 << 60)
-            if abs(step) > longestStep { endRun() }
-            if abs(step) > longestStep { begin(time, entry) } else { extend(time, entry) }
+            // A key frame at the first time of all: a recording that begins again, however short it was.
+            let again = entry.isKey && step < 0 && runs.first.map { time <= $0.least &+ period } ?? false
+            if abs(step) > longestStep || again {
+                endRun()
+                begin(time, entry)
+            } else {
+                extend(time, entry)
+            }
         } else {
             begin(time, entry)
         }

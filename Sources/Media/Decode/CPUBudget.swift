@@ -22,6 +22,9 @@ package struct CPUBudget: Sendable {
         package var perFrame = 1.0
         package var perFrameMegapixel = 1.0
 
+        /// Bytes that a second of the recording takes at least, where its pictures are counted before any has come.
+        package var leastBytesPerSecond = 1000.0
+
         package init() {}
     }
 
@@ -44,9 +47,12 @@ package struct CPUBudget: Sendable {
         let seconds = Double(max(frames, request.firstIndex) + 1) / request.framesPerSecond
         let sampled =
             Double(max(0, frames - request.firstIndex) + 1) * (rates.perFrame + pixels * rates.perFrameMegapixel)
-        // The reference's sampling reads the file twice.
-        let megabytes = Double(min(max(read, 0), fileSize)) / 1e6 * (request.sampling == .reference ? 2 : 1)
-        return rates.start + megabytes * rates.perMegabyte + seconds * second + sampled
+        let bytes = Double(min(max(read, 0), fileSize))
+        // The reference's sampling decodes the file twice, the first time before any frame comes.
+        let isReference = request.sampling == .reference
+        let counted = isReference ? min(bytes / rates.leastBytesPerSecond, max(0, request.maxDuration)) : 0
+        let megabytes = bytes / 1e6 * (isReference ? 2 : 1)
+        return rates.start + megabytes * rates.perMegabyte + (seconds + counted) * second + sampled
     }
 
     /// CPU seconds after which the kernel ends the worker, whatever it says.

@@ -12,6 +12,7 @@ final class DecodeSession {
     private var timeline: Timeline
     private var sampler: GridSampler
     private var wanted: [Int] = []  // reference sampling: ordinals of decoded frames
+    private var counting: PictureCount?  // reference sampling: the first of two passes
     private let stream: UnsafeMutablePointer<AVStream>
     private let streamIndex: Int
     private let converter: FrameConverter
@@ -54,8 +55,6 @@ final class DecodeSession {
             try session.output.send(.end, json: session.result)
             return
         }
-        // Opened even for a count: an undecodable stream is said first.
-        let decoder = try VideoDecoder(session.stream, threads: request.threads, maxPixels: request.maxPixels)
         if request.sampling == .reference {
             try session.planReference(demuxer)
             // A second demuxer reads the same bytes again from their start.
@@ -63,10 +62,11 @@ final class DecodeSession {
             let again = try Demuxer(reader, maxPixels: request.maxPixels)
             var ignored = DecodeResult()
             _ = try again.selectVideo(session.streamIndex, maxPixels: request.maxPixels, notes: &ignored)
-            try session.decode(again, decoder)
+            try session.decode(again, try session.decoder())
         } else {
-            try session.decode(demuxer, decoder)
+            try session.decode(demuxer, try session.decoder())
         }
+        try session.finish()
         try session.output.send(.end, json: session.result)
     }
 
@@ -140,7 +140,7 @@ final class DecodeSession {
             result.note(
                 "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
         }
-        if parameters.pointee.field_order.rawValue > AV_FIELD_PROGRESSIVE.rawValue {
+        if isFieldCoded {
             result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
         }
     }
@@ -192,23 +192,29 @@ final class DecodeSession {
 
     // MARK: Reference sampling
 
-    /// Counts the stream's packets, as the reference's reader counts frames, and lists the indices of its formula.
+    /// Counts the stream's pictures, by decoding them, and lists the indices of the reference's formula.
     private func planReference(_ demuxer: borrowing Demuxer) throws {
-        let packet = try Packet()
-        var count = 0
-        while av_read_frame(demuxer.context, packet.pointer) >= 0 {
-            if packet.pointer.pointee.stream_index == Int32(streamIndex),
-                packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_DISCARD) == 0
-            {
-                count += 1
-            }
-            av_packet_unref(packet.pointer)
-            try heartbeat()
-        }
-        guard let rate = result.info.framesPerSecond else { throw MediaError.noTimestamps() }
+        let decoder = try decoder()
+        // Which pictures there are does not depend on what they look like.
+        decoder.context.pointee.skip_loop_filter = AVDISCARD_ALL
+        let before = result
+        counting = PictureCount(clock: clock, tick: tick, fieldCoded: isFieldCoded)
+        try decode(demuxer, decoder)
+        guard let counted = counting else { return }
+        counting = nil
+        result = before
+        guard let rate = counted.rate(result.info.framesPerSecond) else { throw MediaError.noTimestamps() }
         wanted = ReferenceSampling.indices(
-            frameCount: count, framesPerSecond: rate, sampleRate: request.framesPerSecond)
-        guard !wanted.isEmpty else { throw MediaError.clipTooShort(count, rate: rate) }
+            frameCount: counted.pictures, framesPerSecond: rate, sampleRate: request.framesPerSecond)
+        guard !wanted.isEmpty else { throw MediaError.clipTooShort(counted.pictures, rate: rate) }
+    }
+
+    private func decoder() throws -> VideoDecoder {
+        try VideoDecoder(stream, threads: request.threads, maxPixels: request.maxPixels)
+    }
+
+    private var isFieldCoded: Bool {
+        (stream.pointee.codecpar?.pointee.field_order.rawValue ?? 0) > AV_FIELD_PROGRESSIVE.rawValue
     }
 
     // MARK: The loop
@@ -240,6 +246,7 @@ final class DecodeSession {
             defer { av_packet_unref(packet.pointer) }
             guard packet.pointer.pointee.stream_index == Int32(streamIndex) else { continue }
             result.counters.packets += 1
+            counting?.add(packet)
             if packet.isEncrypted { throw MediaError.encrypted() }
             if packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_CORRUPT) != 0 { result.counters.packetErrors += 1 }
             var sent = decoder.send(packet)
@@ -255,7 +262,6 @@ final class DecodeSession {
             _ = decoder.sendEnd()
             try drain(decoder, frame)
         }
-        try finish()
     }
 
     private func drain(_ decoder: borrowing VideoDecoder, _ frame: borrowing DecodedFrame) throws {
@@ -264,7 +270,7 @@ final class DecodeSession {
             switch decoder.receive(into: frame) {
             case .frame:
                 result.counters.framesDecoded += 1
-                try present(frame)
+                if counting == nil { try present(frame) } else { counting?.add(frame) }
                 av_frame_unref(frame.pointer)
             case .needsInput, .ended: return
             case .failed:
@@ -511,7 +517,7 @@ final class DecodeSession {
                 for index in sampler.finish(at: endTime) where !stop { try emit(index) }
             }
         } else {
-            // Fewer frames came than packets: the last one stands for the rest.
+            // Fewer frames came than were counted: the last one stands for the rest.
             while shown, sent < wanted.count, !stop {
                 try emit(sent)
                 sent += 1

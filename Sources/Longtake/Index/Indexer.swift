@@ -123,11 +123,16 @@ public final class Indexer {
         return max(encode, (info.duration ?? 0) * rate * pixels / 150e6)
     }
 
+    /// Bytes per second of a recording; one that says it is longer than it has bytes for is not believed.
+    private static let leastBytesPerSecond = 100.0
+
     /// The frames there will be, nil where nobody knows.
     private func checkSpace(_ file: RecordingFile, framesDone: Int, keep: PatchKeeping) throws -> Int? {
         let info = try probe(file).info
-        // A length that comes from the file's times refuses nothing: room is taken segment by segment.
-        let total = info.durationIsGuessed == true ? nil : frames(info)
+        // A length that comes from the file's times, or that so few bytes cannot fill, refuses nothing: room is taken
+        // segment by segment.
+        let holds = Double(file.size) / Self.leastBytesPerSecond
+        let total = info.durationIsGuessed == true || (info.duration ?? 0) > holds ? nil : frames(info)
         let left = max(0, (total ?? 0) - framesDone)
         let bytes = IndexWriter.bytes(
             first: framesDone, frames: left, layout: layout, keep: keep)

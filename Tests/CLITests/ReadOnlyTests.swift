@@ -43,7 +43,10 @@ import Testing
         #expect(try run(["ls", "--json"]).list().map { $0["id"] as? String } == [known.id])
         let shown = try run(["show", known.id])
         #expect(shown.status == 0 && shown.text.contains(known.id))
-        #expect(try moments(run(["search", "a thing", "--json"])) == known.moments)
+        let found = try moments(run(["search", "a thing", "--json"]))
+        #expect(
+            found == known.moments,
+            "\(String(decoding: found, as: UTF8.self)), not \(String(decoding: known.moments, as: UTF8.self))")
         #expect(try run(["cache", "stats", "--json"]).object()["indexes"] as? Int == 1)
         let verified = try run(["cache", "verify", "--read-data", "--json"])
         #expect(try verified.status == 0 && (verified.object()["bytes_read"] as? Int ?? 0) > 0, "\(verified.errors)")
@@ -106,12 +109,14 @@ import Testing
         for folder in [home, temporary] {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         }
+        // Before it is indexed: a new mode is a new change time, and the file is then said to have changed.
+        try #require(try tool.shell("chmod -R a+rX nano video.mp4").status == 0)
         let known = try prepare(tool, video)
         tool.environment["HOME"] = home
         tool.environment["TMPDIR"] = temporary
         let own = try tool.shell(
             """
-            chmod -R a+rX nano video.mp4 && chown -R 65534 home tmp cache data && chmod -R a-w cache data
+            chown -R 65534 home tmp cache data && chmod -R a-w cache data
             """)
         try #require(own.status == 0, "\(own.errors)")
         let before = tool.files(below: "cache") + tool.files(below: "data")

@@ -8,11 +8,9 @@ import Testing
     private static let seconds = 20
     private static let luma = (0..<25 * seconds).map { UInt8(16 + $0 * 7 % 219) }
 
-    enum Coding { case fields, mixed, framesFirst }
+    enum Coding: CaseIterable { case fields, mixed, framesFirst }
 
-    @Test(
-        arguments: ["ts", "mp4", "mov"].flatMap { [(Coding.fields, $0), (.mixed, $0), (.framesFirst, $0)] }
-            + [(.fields, "mkv"), (.framesFirst, "mkv")])
+    @Test(arguments: Coding.allCases, ["ts", "mkv", "mp4", "mov"])
     func fieldsAreNotFrames(_ coding: Coding, _ suffix: String) throws {
         let directory = try DecodeDirectory()
         let raw = directory.file("fields.h264")
@@ -32,8 +30,11 @@ import Testing
             case .mixed: "floor(N/5)*10800+mod(N,5)*1800+gte(mod(N,5),3)*1800"
             case .framesFirst: "if(lt(N,60),N*3600,216000+(N-60)*1800)"
             }
+        // setts does not tell Matroska's writer its time base.
+        let base = suffix == "mkv" ? 1000 : 90_000
         try RealTool.ffmpeg([
-            "-r", "25", "-i", raw, "-c", "copy", "-bsf:v", "setts=ts='\(times)':time_base=1/90000", path,
+            "-r", "25", "-i", raw, "-c", "copy", "-bsf:v", "setts=ts='(\(times))/\(90_000 / base)':time_base=1/\(base)",
+            path,
         ])
         let every = try EveryFrame(probing: path, in: directory)
         #expect(every.frames.count == Self.luma.count)

@@ -357,9 +357,8 @@ final class DecodeSession {
     /// Where the container's header ends the video, in ticks of the stream's own count; nil where none says so.
     private var statedEnd: Int64? {
         guard !counts33Bits, lengthIsVideos, let said = result.info.duration, said > 0 else { return nil }
-        let start =
-            result.info.format.hasPrefix("mov") && stream.pointee.start_time != lt_nopts
-            ? inSeconds(stream.pointee.start_time) : 0
+        // Muxers disagree on whether it is counted from 0 or from the first frame.
+        let start = stream.pointee.start_time != lt_nopts ? inSeconds(stream.pointee.start_time) : 0
         return Int64(saturating: ((max(0, start) + said * 1.01) / tick).rounded())
     }
 

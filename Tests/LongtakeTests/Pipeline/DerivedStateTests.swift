@@ -144,7 +144,7 @@ extension LongtakeTests {
         @Test func itGoesWithItsIndex() throws {
             let folder = try Folder()
             let library = try folder.library()
-            let analyzer = Analyzer(model: try nano(), library: library)
+            let analyzer = Analyzer(model: try nano(), library: library, derive: .now)
             let made = try analyzer.index(Shared.video, options: options())
             #expect(derived(library).count == 1)
             try library.cache.remove(indexID: made.index)

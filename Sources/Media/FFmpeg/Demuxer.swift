@@ -90,6 +90,8 @@ struct Demuxer: ~Copyable {
     var formatName: String { context.pointee.iformat.flatMap { String(cString: $0.pointee.name) } ?? "" }
     /// Whether the container's times may break off, as those of MPEG streams.
     var mayBreak: Bool { (context.pointee.iformat?.pointee.flags ?? 0) & AVFMT_TS_DISCONT != 0 }
+    /// Whether what comes first in the file is shown first, even where its times say otherwise.
+    var isOrderedByPosition: Bool { mayBreak || formatName == "flv" }
     var streamCount: Int { Int(context.pointee.nb_streams) }
 
     func stream(_ index: Int) -> UnsafeMutablePointer<AVStream>? {

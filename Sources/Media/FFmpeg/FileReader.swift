@@ -9,6 +9,8 @@ final class FileReader {
     /// The furthest byte read so far: what progress is measured by.
     private(set) var highWater: Int64 = 0
     private(set) var failure: Int32 = 0
+    /// Where the file is taken to end.
+    var limit = Int64.max
 
     init(descriptor: Int32, size: Int64) {
         self.descriptor = descriptor
@@ -38,6 +40,7 @@ final class FileReader {
 
     fileprivate func read(_ buffer: UnsafeMutablePointer<UInt8>?, _ count: Int32) -> Int32 {
         guard let buffer, count > 0 else { return lt_averror(EINVAL) }
+        guard position < limit else { return lt_averror_eof }
         while true {
             let got = pread(descriptor, buffer, Int(count), off_t(position))
             if got > 0 {

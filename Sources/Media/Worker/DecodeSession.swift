@@ -3,21 +3,26 @@ import Glibc
 
 /// Decodes one recording inside the worker: packets in, sampled pictures out.
 final class DecodeSession {
-    private let request: FrameRequest
-    private let output: WorkerOutput
-    private let reader: FileReader
+    let request: FrameRequest
+    let output: WorkerOutput
+    let reader: FileReader
     private let fileSize: Int64
-    private var result = DecodeResult()
+    var result = DecodeResult()
     private var clock: FrameClock
-    private var timeline: Timeline
+    var timeline: Timeline
     private var sampler: GridSampler
     private var wanted: [Int] = []  // reference sampling: ordinals of decoded frames
     private var counting: PictureCount?  // reference sampling: the first of two passes
-    private let stream: UnsafeMutablePointer<AVStream>
-    private let streamIndex: Int
-    private let converter: FrameConverter
-    private let edits: EditList?
-    private var shown = false
+    let stream: UnsafeMutablePointer<AVStream>
+    let streamIndex: Int
+    let squarePixels: Bool
+    /// What is decoded, and what the held picture is of.
+    var source: Source
+    private var shownSource: Source
+    private var shownAspect = AVRational(num: 0, den: 1)
+    var border = Border()
+    private var lastPosition: Int64 = 0
+    var shown = false
     private var emitted = false
     private var size: [Int32] = []
     private var shownRGB: (width: Int, height: Int, parts: Int, pixels: [UInt8])?
@@ -25,24 +30,24 @@ final class DecodeSession {
     private var last: (image: RGBImage, laidOut: [UInt8])?
     private var shownPTS: Int64 = 0
     private var shownTime = 0.0
-    private var endTime = 0.0
+    var endTime = 0.0
     private var ordinal = 0
-    private var stop = false
+    var stop = false
     private var beat = ContinuousClock.now
 
     /// Seconds per tick: `tick` rounded, `base` exactly.
-    private let tick: Double
+    let tick: Double
     /// Whether the length that is said is the video's own.
     private var lengthIsVideos = true
-    private let base: AVRational
-    private let frameTicks: Int64
+    let base: AVRational
+    let frameTicks: Int64
     /// Where the container's time line starts, in seconds: players count from there.
     private let containerStart: Double
-    private let counts33Bits: Bool
+    let counts33Bits: Bool
     /// Where each stream starts, in seconds.
     private let fileStarts: [(stream: Int, start: Double)]
     /// A frame far from the one before, until the next one confirms its time.
-    private var leapt: (frame: HeldFrame, pts: Int64)?
+    var leapt: (frame: HeldFrame, pts: Int64)?
     private var spare: HeldFrame?
 
     /// Reads a recording from `reader` and writes all messages but a failure.
@@ -89,7 +94,7 @@ final class DecodeSession {
         if width > 0, height > 0, width > request.maxPixels / height {
             throw MediaError.tooLarge(width, height, limit: request.maxPixels)
         }
-        edits =
+        let edits =
             demuxer.formatName.hasPrefix("mov")
             ? EditList(descriptor: DecodeWorker.fileDescriptor, size: fileSize, track: stream.pointee.id) : nil
         let base = stream.pointee.time_base
@@ -120,9 +125,13 @@ final class DecodeSession {
         if case .model(let preprocessing, _) = request.output, preprocessing.frameLayout == .squashNearest {
             squarePixels = false
         }
-        converter = FrameConverter(
-            orientation: orientation, squarePixels: squarePixels, codec: parameters.pointee.codec_id,
-            maxPixels: request.maxPixels)
+        self.squarePixels = squarePixels
+        source = Source(
+            stream,
+            converter: FrameConverter(
+                orientation: orientation, squarePixels: squarePixels, codec: parameters.pointee.codec_id,
+                maxPixels: request.maxPixels), edits: edits)
+        shownSource = source
         if let edits { edits.describe(in: &result) }
         Showing.describe(stream, in: &result)
 
@@ -178,18 +187,6 @@ final class DecodeSession {
         }
     }
 
-    /// Matroska's muxers write each stream's length as a tag, 00:00:10.040000000.
-    private var taggedDuration: Double? {
-        guard let entry = av_dict_get(stream.pointee.metadata, "DURATION", nil, 0), let value = entry.pointee.value
-        else {
-            return nil
-        }
-        let parts = String(cString: value).split(separator: ":").map { Double($0) }
-        guard parts.count == 3, let hours = parts[0], let minutes = parts[1], let seconds = parts[2] else { return nil }
-        let whole = hours * 3600 + minutes * 60 + seconds
-        return whole.isFinite && whole > 0 ? whole : nil
-    }
-
     // MARK: Reference sampling
 
     /// Counts the stream's pictures, by decoding them, and lists the indices of the reference's formula.
@@ -223,6 +220,10 @@ final class DecodeSession {
         let packet = try Packet()
         let frame = try DecodedFrame()
         var corruptInput = 0
+        var watch = StreamWatch(demuxer, chosen: streamIndex)
+        var plan: StreamPlan?
+        // Of the plan's pieces, those that this demuxer has.
+        var own = 0
         readLoop: while !stop {
             let status = av_read_frame(demuxer.context, packet.pointer)
             if status == lt_averror(EAGAIN) {
@@ -244,32 +245,60 @@ final class DecodeSession {
                 break
             }
             defer { av_packet_unref(packet.pointer) }
-            guard packet.pointer.pointee.stream_index == Int32(streamIndex) else { continue }
-            result.counters.packets += 1
-            counting?.add(packet)
-            if packet.isEncrypted { throw MediaError.encrypted() }
-            if packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_CORRUPT) != 0 { result.counters.packetErrors += 1 }
-            var sent = decoder.send(packet)
-            if sent == lt_averror(EAGAIN) {
-                try drain(decoder, frame)
-                sent = decoder.send(packet)
+            if watch.sees(packet, demuxer) {
+                plan = try lookThrough(demuxer)
+                watch.end(demuxer)
+                if let plan {
+                    let first = plan.pieces.firstIndex { $0.stream == streamIndex }
+                    own = result.counters.packets > 0 ? (first ?? -1) + 1 : 0
+                    guard own > 0 else { break readLoop }
+                    if demuxer.isOrderedByPosition {
+                        reader.limit = plan.pieces[own - 1].last &+ FileReader.afterPicture
+                    }
+                }
             }
-            if sent < 0, sent != lt_averror(EAGAIN) { result.counters.packetErrors += 1 }
-            try drain(decoder, frame)
-            try heartbeat()
+            guard packet.pointer.pointee.stream_index == Int32(streamIndex) else {
+                try heartbeat()
+                continue
+            }
+            if let plan, let key = StreamScan.key(packet, demuxer), key > plan.pieces[own - 1].last { break }
+            try decode(packet, decoder, frame)
         }
         if !stop {
             _ = decoder.sendEnd()
             try drain(decoder, frame)
         }
+        if let plan {
+            try follow(plan, after: own)
+            describeLeft(plan)
+        }
     }
 
-    private func drain(_ decoder: borrowing VideoDecoder, _ frame: borrowing DecodedFrame) throws {
+    func decode(
+        _ packet: borrowing Packet, _ decoder: borrowing VideoDecoder, _ frame: borrowing DecodedFrame
+    ) throws {
+        result.counters.packets += 1
+        counting?.add(packet)
+        lastPosition = max(lastPosition, packet.pointer.pointee.pos)
+        if packet.isEncrypted { throw MediaError.encrypted() }
+        if packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_CORRUPT) != 0 { result.counters.packetErrors += 1 }
+        var sent = decoder.send(packet)
+        if sent == lt_averror(EAGAIN) {
+            try drain(decoder, frame)
+            sent = decoder.send(packet)
+        }
+        if sent < 0, sent != lt_averror(EAGAIN) { result.counters.packetErrors += 1 }
+        try drain(decoder, frame)
+        try heartbeat()
+    }
+
+    func drain(_ decoder: borrowing VideoDecoder, _ frame: borrowing DecodedFrame) throws {
         var failures = 0
         while !stop {
             switch decoder.receive(into: frame) {
             case .frame:
                 result.counters.framesDecoded += 1
+                retime(frame)
                 if counting == nil { try present(frame) } else { counting?.add(frame) }
                 av_frame_unref(frame.pointer)
             case .needsInput, .ended: return
@@ -289,6 +318,7 @@ final class DecodeSession {
             result.counters.framesCorrupt += 1
             return
         }
+        guard !isBeforeBorder(pts) else { return }
         let newSize = [frame.pointer.pointee.width, frame.pointer.pointee.height]
         if !size.isEmpty, newSize != size { result.counters.sizeChanges += 1 }
         size = newSize
@@ -301,7 +331,7 @@ final class DecodeSession {
         }
         if let note = Colour.unconverted(frame.pointer.pointee.colorspace) { result.note("color_matrix", note) }
         // A picture that libavformat has for an empty edit is not one that the file shows there.
-        if let edits, edits.isEmpty(at: inSeconds(pts)) { return }
+        if let edits = source.edits, edits.isEmpty(at: inSeconds(pts)) { return }
         if let waiting = leapt {
             leapt = nil
             spare = waiting.frame
@@ -321,14 +351,16 @@ final class DecodeSession {
         leapt = (holder, pts)
     }
 
-    private func place(_ frame: borrowing DecodedFrame, _ pts: Int64) throws {
+    func place(_ frame: borrowing DecodedFrame, _ pts: Int64) throws {
         guard !stop else { return }
+        if border.isOpen { startLine(at: pts) }
         if timeline.needsMap(for: pts) { timeline.follow(try timeMap()) }
         guard case .at(let ticks) = timeline.place(pts) else {
             result.counters.framesOutOfOrder += 1
             return
         }
-        let seconds = inSeconds(ticks)
+        let seconds = border.lineStart + inSeconds(ticks)
+        border.last = (pts, seconds)
         if request.sampling == .reference {
             try presentReference(frame, ticks: ticks, seconds: seconds)
             return
@@ -366,39 +398,41 @@ final class DecodeSession {
     private var held: HeldFrame?
 
     /// Rounded once, so that 3 s are 3 s in a base of thousandths.
-    private func inSeconds(_ ticks: Int64) -> Double { Double(ticks) * Double(base.num) / Double(base.den) }
+    func inSeconds(_ ticks: Int64) -> Double { Double(ticks) * Double(base.num) / Double(base.den) }
 
     private func show(_ frame: borrowing DecodedFrame, ticks: Int64, seconds: Double) throws {
-        shownPTS = (timeline.origin ?? 0) &+ ticks
+        shownPTS = border.ticks(seconds, tick: tick) ?? (timeline.origin ?? 0) &+ ticks
         shownTime = seconds
         shown = true
         shownRGB = nil
         emitted = false
         if held == nil { held = try HeldFrame() }
         held?.replace(by: frame)
+        shownSource = source
+        shownAspect = source.sampleAspect(of: frame)
     }
 
     /// What came of times that jump, for the notes; the start again where the first times were strays.
     private func describeTimes() {
         let start = result.info.fileStart ?? 0
-        if let first = timeline.firstOnLine {
+        if let first = border.firstOnLine {
             // The container's start is that of the stray time, if it is the video's.
             let others = fileStarts.filter { $0.stream != streamIndex }.map(\.start)
             let offset = others.min().map { inSeconds(first) - $0 } ?? 0
             result.info.fileStart = (0...request.maxGap).contains(offset) ? offset : 0
         }
-        if timeline.strays > 0 {
+        if border.strays > 0 {
             result.note(
                 "stray_times",
-                "\(timeline.strays) frames had times that the recording leaves and comes back from; they were placed by their order"
+                "\(border.strays) frames had times that the recording leaves and comes back from; they were placed by their order"
             )
         }
-        guard timeline.discontinuities > 0 else { return }
-        let times = timeline.discontinuities == 1 ? "once" : "\(timeline.discontinuities) times"
+        guard border.discontinuities > 0 else { return }
+        let times = border.discontinuities == 1 ? "once" : "\(border.discontinuities) times"
         var text = "the times broke off \(times); the timeline goes on across each break"
         var off = 0.0
         var parts: [String] = []
-        for jump in timeline.breaks {
+        for jump in border.breaks {
             off += jump.by
             parts.append("after \(Self.clockText(jump.at + start)) by up to \(Self.secondsText(off)) s")
         }
@@ -485,9 +519,7 @@ final class DecodeSession {
 
     private func picture() throws -> (Int, Int, Int, [UInt8]) {
         guard let held else { throw MediaError.library("no frame is held") }
-        // The container's shape of pixels goes before the stream's, as in players.
-        let aspect = av_guess_sample_aspect_ratio(nil, stream, held.frame.pointer)
-        let image = try converter.convert(held.frame, sampleAspect: aspect)
+        let image = try shownSource.converter.convert(held.frame, sampleAspect: shownAspect)
         switch request.output {
         case .probe, .sandbox, .native, .picture: return (image.width, image.height, 1, image.pixels)
         case .model(let preprocessing, let ratio):
@@ -507,10 +539,7 @@ final class DecodeSession {
     private static let largestKept = 3 * 4096 * 2160
 
     private func finish() throws {
-        if let waiting = leapt {
-            leapt = nil
-            try place(waiting.frame.frame, waiting.pts)
-        }
+        try settle()
         if request.sampling == .grid {
             if shown, !stop {
                 for index in sampler.finish(at: endTime) where !stop { try emit(index) }
@@ -522,7 +551,8 @@ final class DecodeSession {
                 sent += 1
             }
         }
-        result.counters.discontinuities = timeline.discontinuities
+        border.add(timeline)
+        result.counters.discontinuities = border.discontinuities
         describeTimes()
         result.counters.bytesRead = reader.highWater
         result.coveredSeconds = endTime
@@ -532,19 +562,9 @@ final class DecodeSession {
         guard shown else {
             throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors)
         }
+        if !stop, request.sampling == .grid { describeTrailing(after: lastPosition) }
         result.judge(
             readToEnd: !stop && request.sampling == .grid && lengthIsVideos, indexEnd: indexEnd, fileSize: fileSize)
-    }
-
-    /// Where the last picture of an MP4's index ends in the file; nil where the container has no such index.
-    private var indexEnd: Int64? {
-        guard result.info.format.hasPrefix("mov") else { return nil }
-        var end: Int64 = 0
-        for number in 0..<avformat_index_get_entries_count(stream) {
-            guard let entry = avformat_index_get_entry(stream, number) else { break }
-            end = max(end, entry.pointee.pos.addingReportingOverflow(Int64(entry.pointee.size)).partialValue)
-        }
-        return end
     }
 
     /// At most ten a second, and only while something moves.

@@ -1,0 +1,179 @@
+import CFFmpeg
+
+/// When each video stream of a file has pictures, found by reading the file without decoding.
+///
+/// What is first and what is later is told by `key`: the position in the file where times may restart (MPEG, Ogg, FLV), else the
+/// time of presentation in microseconds: libavformat's first decoding time of a Matroska track that begins late is 0.
+struct StreamScan {
+    /// Pictures of one stream between which no other one went on alone.
+    struct Run {
+        let stream: Int
+        var first: Int64
+        var last: Int64
+        /// Where decoding starts: the key frame before a first picture that is none.
+        var from: Int64
+        /// Seconds of the stream's own time, without the last picture's.
+        var length = 0.0
+        /// Seconds that the last picture is shown.
+        var shown = 0.0
+        /// The latest picture's time in seconds.
+        var end = -Double.infinity
+        /// Seconds between two pictures of the stream, the median.
+        var step = 0.0
+    }
+
+    private(set) var runs: [[Run]] = []
+    private(set) var isCutOff = false
+    private(set) var isOrderedByPosition = false
+    /// Streams with a decoder.
+    private(set) var decodable: Set<Int> = []
+
+    /// Seconds that another stream must go on alone to count.
+    static let alone = 2.0
+    private static let maxRuns = 10_000
+
+    static func key(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Int64? {
+        let raw = packet.pointer.pointee
+        if demuxer.isOrderedByPosition { return raw.pos >= 0 ? raw.pos : nil }
+        return seconds(packet, demuxer).map { Int64(saturating: $0 * 1e6) }
+    }
+
+    static func seconds(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Double? {
+        let raw = packet.pointer.pointee
+        let ticks = raw.pts != lt_nopts ? raw.pts : raw.dts
+        guard ticks != lt_nopts, let stream = demuxer.stream(Int(raw.stream_index)) else { return nil }
+        let base = stream.pointee.time_base
+        return base.den > 0 ? Double(ticks) * Double(base.num) / Double(base.den) : nil
+    }
+
+    private static func duration(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Double {
+        guard demuxer.formatName != "avi" else { return .infinity }
+        guard let stream = demuxer.stream(Int(packet.pointer.pointee.stream_index)) else { return 0 }
+        let base = stream.pointee.time_base
+        return base.den > 0 ? Double(packet.pointer.pointee.duration) * Double(base.num) / Double(base.den) : 0
+    }
+
+    init(_ reader: FileReader, maxPixels: Int, sign: () throws -> Void) throws {
+        let demuxer = try Demuxer(reader, maxPixels: maxPixels)
+        isOrderedByPosition = demuxer.isOrderedByPosition
+        let packet = try Packet()
+        var streams: [Track] = []
+        while !isCutOff {
+            let status = av_read_frame(demuxer.context, packet.pointer)
+            if status == lt_averror(EAGAIN) { continue }
+            guard status >= 0 else { break }
+            defer { av_packet_unref(packet.pointer) }
+            while streams.count < demuxer.streamCount {
+                let isVideo = demuxer.stream(streams.count).map { VideoChoice.kind($0) == .video } ?? false
+                if !isVideo { demuxer.stream(streams.count)?.pointee.discard = AVDISCARD_ALL }
+                streams.append(Track(isVideo: isVideo))
+            }
+            try sign()
+            let index = Int(packet.pointer.pointee.stream_index)
+            guard streams.indices.contains(index), streams[index].isVideo, packet.pointer.pointee.size > 0,
+                let seconds = Self.seconds(packet, demuxer)
+            else { continue }
+            let key = Self.key(packet, demuxer) ?? streams[index].runs.last?.last ?? 0
+            // Where times do not restart, a picture stands until its duration ends; an AVI fills gaps with empty packets.
+            let shown = demuxer.isOrderedByPosition ? 0 : Self.duration(packet, demuxer)
+            let isKey = packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_KEY) != 0 || demuxer.isOrderedByPosition
+            streams[index].add(key: key, seconds: seconds, shown: shown, isKey: isKey, index: index)
+            for other in streams.indices where other != index && streams[other].isVideo {
+                streams[other].sees(index, key: key, play: streams[index].play)
+            }
+            isCutOff = streams[index].runs.count > Self.maxRuns
+        }
+        runs = streams.map(\.merged)
+        decodable = Set(
+            runs.indices.filter { index in
+                demuxer.stream(index)?.pointee.codecpar.map { VideoDecoder.knows($0.pointee.codec_id) } ?? false
+            })
+    }
+}
+
+extension StreamScan {
+    private struct Track {
+        let isVideo: Bool
+        private(set) var runs: [Run] = []
+        /// Seconds that the stream lasted so far, by its own time from picture to picture.
+        private(set) var play = 0.0
+        private var keyFrame: Int64?
+        /// The latest picture's time, and until when it is shown.
+        private var last: Double?
+        private var shownUntil = -Double.infinity
+        /// Since the last picture: other streams' `play` when they were first seen.
+        private var others: [Int: Double] = [:]
+        private var alone = 0.0
+        /// Where they had gone on alone for so long that it counts.
+        private var aloneSince: Int64?
+        /// How long the others went on alone before each run.
+        private var absences: [Double] = []
+        /// Seconds from picture to picture, in powers of two.
+        private var steps = [Int](repeating: 0, count: 32)
+
+        init(isVideo: Bool) { self.isVideo = isVideo }
+
+        mutating func add(key: Int64, seconds: Double, shown: Double, isKey: Bool, index: Int) {
+            if isKey { keyFrame = key }
+            let step = last.map { seconds - $0 } ?? 0
+            // What a jump covers is not known, and B-frames go back and forth.
+            let counted = step > 0 && step <= 60 ? step : 0
+            if counted > 0 { steps[min(31, Int(saturating: counted * 1000).bitWidthUsed)] += 1 }
+            // The last picture of a piece comes out of the demuxer when the next one begins, or at the end of the file.
+            let isDelayed = aloneSince.map { key < $0 } ?? false
+            let isAway = alone >= StreamScan.alone && (shown == 0 || seconds - shownUntil >= StreamScan.alone)
+            if runs.isEmpty || (isAway && !isDelayed) {
+                runs.append(Run(stream: index, first: key, last: key, from: keyFrame ?? key))
+                absences.append(alone)
+            } else {
+                play += counted
+                runs[runs.count - 1].first = min(runs[runs.count - 1].first, key)
+                runs[runs.count - 1].last = max(runs[runs.count - 1].last, key)
+                runs[runs.count - 1].length += counted
+            }
+            if step >= 0 || step < -10 { last = seconds }
+            shownUntil = max(shownUntil, seconds + shown)
+            if shown.isFinite { runs[runs.count - 1].shown = shown }
+            if let last { runs[runs.count - 1].end = last }
+            guard !isDelayed else { return }
+            (alone, aloneSince) = (0, nil)
+            others.removeAll(keepingCapacity: true)
+        }
+
+        mutating func sees(_ other: Int, key: Int64, play: Double) {
+            alone = max(alone, play - others[other, default: play])
+            if others[other] == nil { others[other] = play }
+            if alone >= StreamScan.alone, aloneSince == nil { aloneSince = key }
+        }
+
+        /// The runs, those of a stream with few pictures joined: it is not away between two of them.
+        var merged: [Run] {
+            let half = steps.reduce(0, +) / 2
+            var (seen, median) = (0, 0.0)
+            for (power, count) in steps.enumerated() {
+                seen += count
+                if seen > half {
+                    median = Double(1 << power) / 1000
+                    break
+                }
+            }
+            var out: [Run] = []
+            for (var run, absence) in zip(runs, absences) {
+                (run.shown, run.step) = (max(run.shown, median), median)
+                if out.isEmpty || absence > 5 * median {
+                    out.append(run)
+                } else {
+                    out[out.count - 1].last = max(out[out.count - 1].last, run.last)
+                    out[out.count - 1].length += run.length + absence
+                    out[out.count - 1].shown = run.shown
+                    out[out.count - 1].end = run.end
+                }
+            }
+            return out
+        }
+    }
+}
+
+extension Int {
+    fileprivate var bitWidthUsed: Int { self > 0 ? Int.bitWidth - leadingZeroBitCount : 0 }
+}

@@ -8,6 +8,7 @@ public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
         case cannotRead = "cannot_read"
         case moovMissing = "moov_missing"
         case unsupportedFormat = "unsupported_format"
+        case damagedHeader = "damaged_header"
         case unsupportedCodec = "unsupported_codec"
         case stillImage = "still_image"
         case playlist
@@ -95,6 +96,15 @@ extension MediaError {
                 + "ASF, Ogg and MXF; convert with ffmpeg -i FILE out.mp4")
     }
 
+    /// `seen`: what of the header makes no sense.
+    static func damagedHeader(_ container: String, _ seen: String) -> Self {
+        .init(
+            code: .damagedHeader,
+            message:
+                "the \(container) header is damaged or cut off (\(seen)); copy the file again from where it was recorded, or try "
+                + "to rebuild it (ffmpeg -err_detect ignore_err -i FILE -c copy out.mkv)")
+    }
+
     /// `video`: how many video streams there are, where that is what is too many.
     static func tooManyStreams(video: Int? = nil) -> Self {
         let what =
@@ -114,9 +124,10 @@ extension MediaError {
         )
     }
 
-    static func noVideo(_ streams: Int, pictures: Int) -> Self {
+    static func noVideo(_ streams: Int, pictures: Int, unknown: Int = 0) -> Self {
         let cover = pictures > 0 ? " (\(pictures) of them cover art, which does not count)" : ""
-        return .init(code: .noVideoStream, message: "no video stream among \(streams) streams\(cover)")
+        let rest = unknown > 0 ? "; \(unknown) of no known kind: if there should be a video, the header is damaged" : ""
+        return .init(code: .noVideoStream, message: "no video stream among \(streams) streams\(cover)\(rest)")
     }
 
     static func noSuchStream(_ wanted: Int, _ video: [Int]) -> Self {
@@ -151,7 +162,8 @@ extension MediaError {
         .init(
             code: .nothingDecoded,
             message:
-                "no frame could be decoded (\(packets) packets read, \(errors) of them damaged); the file is corrupt or cut off"
+                "no frame could be decoded (\(packets) packets read, \(errors) of them damaged); the file is corrupt or cut off: "
+                + "its data, or the decoder's configuration in its header"
         )
     }
 

@@ -150,9 +150,34 @@ public final class RecordingFile: @unchecked Sendable {
             // Written last and cut off, it names some of the pictures at best.
             if type == Array("moov".utf8), length <= size - offset { return }
             if length == 0 { break }
-            guard length >= 8, !offset.addingReportingOverflow(length).overflow else { break }
+            guard length >= 8, length <= size - offset else { break }
             offset += length
         }
+        if let movie = findMovie(from: offset) {
+            throw MediaError.damagedHeader(
+                "MP4", "the box at byte \(offset) has no length that can be, its index is at byte \(movie)")
+        }
         throw MediaError.moovMissing()
+    }
+
+    /// Where a movie box is that the boxes before it do not lead to, in 8 MiB around it or the last.
+    private func findMovie(from offset: Int64) -> Int64? {
+        let searched = 8 << 20
+        for start in Set([max(0, offset - Int64(searched / 2)), max(0, size - Int64(searched))]).sorted()
+        where start < size {
+            var bytes = [UInt8](repeating: 0, count: Int(min(Int64(searched), size - start)))
+            let got = pread(descriptor, &bytes, bytes.count, off_t(start))
+            guard got > 16 else { continue }
+            // Size, "moov", size, "mvhd".
+            for index in 4..<got - 12 where bytes[index] == 0x6D && bytes[index + 8] == 0x6D {
+                guard bytes[index..<index + 4].elementsEqual("moov".utf8),
+                    bytes[index + 8..<index + 12].elementsEqual("mvhd".utf8)
+                else { continue }
+                let length = bytes[index - 4..<index].reduce(Int64(0)) { $0 << 8 | Int64($1) }
+                let box = start + Int64(index) - 4
+                if length <= size - box { return box }
+            }
+        }
+        return nil
     }
 }

@@ -17,13 +17,13 @@ struct Demuxer: ~Copyable {
     /// - Parameter probes: whether packets are read for what the headers do not say.
     init(_ reader: FileReader, maxPixels: Int, probes: Bool = true) throws {
         let io = try IOContext(reader)
-        let context = try Self.open(io.pointer, maxPixels: maxPixels, probes: probes)
+        let context = try Self.open(io.pointer, reader, maxPixels: maxPixels, probes: probes)
         self.io = io
         self.context = context
     }
 
     private static func open(
-        _ io: UnsafeMutablePointer<AVIOContext>, maxPixels: Int, probes: Bool
+        _ io: UnsafeMutablePointer<AVIOContext>, _ reader: FileReader, maxPixels: Int, probes: Bool
     ) throws -> UnsafeMutablePointer<AVFormatContext> {
         guard let allocated = avformat_alloc_context() else { throw MediaError.library("out of memory") }
         allocated.pointee.pb = io
@@ -43,7 +43,7 @@ struct Demuxer: ~Copyable {
         guard status >= 0, let opened else {
             // The only word libavformat has for a stream too many.
             let memory = status == lt_averror(ENOMEM)
-            throw memory ? MediaError.tooManyStreams() : MediaError.unsupportedFormat(Self.text(status))
+            throw memory ? MediaError.tooManyStreams() : refusal(status, reader)
         }
         var failed = true
         defer {
@@ -58,12 +58,19 @@ struct Demuxer: ~Copyable {
         try checkNumber(opened)
         if probes {
             let found = avformat_find_stream_info(opened, nil)
-            guard found >= 0 else { throw MediaError.unsupportedFormat(Self.text(found)) }
+            guard found >= 0 else { throw refusal(found, reader) }
             // Transport streams tell their streams packet by packet.
             try checkNumber(opened)
         }
         failed = false
         return opened
+    }
+
+    private static func refusal(_ status: Int32, _ reader: FileReader) -> MediaError {
+        guard let name = ContainerHeader.name(reader.bytes(at: 0, count: 1024)) else {
+            return .unsupportedFormat(text(status))
+        }
+        return .damagedHeader(name, text(status))
     }
 
     private static func checkNumber(_ context: UnsafeMutablePointer<AVFormatContext>) throws {
@@ -107,7 +114,15 @@ struct Demuxer: ~Copyable {
     ) throws -> Int {
         let choice = VideoChoice(context)
         let video = choice.video
-        guard !video.isEmpty else { throw MediaError.noVideo(streamCount, pictures: choice.pictures) }
+        guard !video.isEmpty else {
+            let unknown = (0..<streamCount).count { isUnknown($0) }
+            guard unknown < streamCount || choice.pictures > 0 else {
+                let seen =
+                    streamCount == 0 ? "it lists no stream" : "its \(streamCount) streams are of no kind that is known"
+                throw MediaError.damagedHeader(ContainerHeader.container(formatName), seen)
+            }
+            throw MediaError.noVideo(streamCount, pictures: choice.pictures, unknown: unknown)
+        }
         if let wanted, !video.contains(wanted) { throw MediaError.noSuchStream(wanted, video) }
         let chosen = try wanted ?? choice.best(context, maxPixels: maxPixels) { try count(video) }
         if video.count > 1, wanted == nil {
@@ -120,6 +135,15 @@ struct Demuxer: ~Copyable {
             stream(index)?.pointee.discard = index == chosen ? AVDISCARD_DEFAULT : AVDISCARD_ALL
         }
         return chosen
+    }
+
+    /// Whether a stream is neither video, sound, text nor data of a kind with a name.
+    private func isUnknown(_ index: Int) -> Bool {
+        guard let parameters = stream(index)?.pointee.codecpar else { return true }
+        switch parameters.pointee.codec_type {
+        case AVMEDIA_TYPE_AUDIO, AVMEDIA_TYPE_SUBTITLE, AVMEDIA_TYPE_ATTACHMENT: return false
+        default: return parameters.pointee.codec_id == AV_CODEC_ID_NONE
+        }
     }
 
     static func text(_ status: Int32) -> String {

@@ -56,7 +56,7 @@ struct VideoDecoder: ~Copyable {
     ) throws -> UnsafeMutablePointer<AVCodecContext> {
         guard let parameters = stream.pointee.codecpar else { throw MediaError.library("a stream without parameters") }
         let name = String(cString: avcodec_get_name(parameters.pointee.codec_id))
-        guard let codec = avcodec_find_decoder(parameters.pointee.codec_id) else {
+        guard knows(parameters.pointee.codec_id), let codec = avcodec_find_decoder(parameters.pointee.codec_id) else {
             throw MediaError.unsupportedCodec(name)
         }
         guard let context = avcodec_alloc_context3(codec) else { throw MediaError.library("out of memory") }
@@ -66,7 +66,7 @@ struct VideoDecoder: ~Copyable {
             avcodec_free_context(&closing)
         }
         guard avcodec_parameters_to_context(context, parameters) >= 0 else {
-            throw MediaError.unsupportedCodec(name + " with parameters that make no sense")
+            throw MediaError.damagedHeader("stream's", "parameters for \(name) that make no sense")
         }
         context.pointee.pkt_timebase = stream.pointee.time_base
         context.pointee.thread_count = Int32(clamping: max(1, min(threads, 16)))
@@ -75,7 +75,10 @@ struct VideoDecoder: ~Copyable {
         av_dict_set(&options, "codec_whitelist", Demuxer.codecs, 0)
         defer { av_dict_free(&options) }
         let status = avcodec_open2(context, codec, &options)
-        guard status >= 0 else { throw MediaError.unsupportedCodec("\(name) (\(Demuxer.text(status)))") }
+        guard status >= 0 else {
+            throw MediaError.damagedHeader(
+                "stream's", "the decoder of \(name) does not take its configuration: \(Demuxer.text(status))")
+        }
         failed = false
         return context
     }

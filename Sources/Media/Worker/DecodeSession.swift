@@ -94,8 +94,15 @@ final class DecodeSession {
         if width > 0, height > 0, width > request.maxPixels / height {
             throw MediaError.tooLarge(width, height, limit: request.maxPixels)
         }
+        let isMovie = demuxer.formatName.hasPrefix("mov")
+        if isMovie,
+            DataReferences.areElsewhere(
+                descriptor: DecodeWorker.fileDescriptor, size: fileSize, track: stream.pointee.id)
+        {
+            throw MediaError.elsewhere()
+        }
         let edits =
-            demuxer.formatName.hasPrefix("mov")
+            isMovie
             ? EditList(descriptor: DecodeWorker.fileDescriptor, size: fileSize, track: stream.pointee.id) : nil
         let base = stream.pointee.time_base
         self.base = base.num > 0 && base.den > 0 ? base : AVRational(num: 1, den: 90_000)
@@ -207,7 +214,10 @@ final class DecodeSession {
     }
 
     private func decoder() throws -> VideoDecoder {
-        try VideoDecoder(stream, threads: request.threads, maxPixels: request.maxPixels)
+        if stream.pointee.codecpar?.pointee.codec_id == AV_CODEC_ID_NONE {
+            throw ContainerHeader.unknownCodec(stream, format: result.info.format, reader: reader)
+        }
+        return try VideoDecoder(stream, threads: request.threads, maxPixels: request.maxPixels)
     }
 
     private var isFieldCoded: Bool {

@@ -216,6 +216,6 @@ import Media
     /// A clean refusal with half a gigabyte to work in.
     private func isRefused(_ path: String) throws -> Bool {
         guard let code = try refusal(path, { $0.memoryLimit = 1 << 30 }) else { return false }
-        return [.tooLarge, .nothingDecoded, .unsupportedFormat].contains(code)
+        return [.tooLarge, .nothingDecoded, .unsupportedFormat, .damagedHeader].contains(code)
     }
 }

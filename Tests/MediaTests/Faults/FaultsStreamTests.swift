@@ -160,7 +160,7 @@ import Media
             var nested: [UInt8] = ftyp + bytes32(8 * 20_001) + Array("moov".utf8)
             for depth in 0..<20_000 { nested += bytes32(UInt32(8 * (20_000 - depth))) + Array(name.utf8) }
             let code = try refusal(try directory.write("nested.mp4", nested))
-            #expect(code == .unsupportedFormat || code == .noVideoStream, "\(name) \(String(describing: code))")
+            #expect(code == .damagedHeader || code == .noVideoStream, "\(name) \(String(describing: code))")
         }
         var traks: [UInt8] = ftyp + bytes32(8 + 8 * 5000) + Array("moov".utf8)
         for _ in 0..<5000 { traks += bytes32(8) + Array("trak".utf8) }

@@ -5,7 +5,7 @@ import Testing
 
 /// Streams by random number, order, kind and flags: the frames are those that ffprobe's packet times and the numbers drawn into
 /// the pictures say, or a note says what is missing.
-@Suite struct RandomStreamTests {
+@Suite struct RandomOrderTests {
     private static let elements = Result {
         let directory = try FaultDirectory()
         let x264 = ["-c:v", "libx264", "-preset", "superfast", "-pix_fmt", "yuv420p", "-g", "20", "-bf", "0"]
@@ -30,17 +30,6 @@ import Testing
         return directory
     }
 
-    /// SplitMix64.
-    private struct Seeded: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
     /// One file: its inputs in their order, and what to tell ffmpeg.
     private struct Recipe: CustomStringConvertible {
         var container: String
@@ -50,7 +39,7 @@ import Testing
         var description: String { "\(container) \(inputs.map { "\($0.name)@\($0.offset)" }) \(flags)" }
 
         init(seed: Int) {
-            var random = Seeded(state: UInt64(seed) &* 7919)
+            var random = SeededNumbers(state: UInt64(seed) &* 7919)
             container = ["mp4", "mkv", "mov", "ts", "avi"][seed % 5]
             var moving = ["h264.mp4", "wide.mp4", "mpeg4.avi"]
             if container != "ts" { moving.append("mjpeg.avi") }

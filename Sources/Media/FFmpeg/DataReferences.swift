@@ -1,0 +1,54 @@
+/// Where an MP4 track's samples are: in the file itself, or in one that its data references name.
+///
+/// libavformat 5.1 looks at no "url " reference and at an alias only where it holds a path; for all others it reads the samples'
+/// offsets in the file at hand, whatever is there. Source: ISO/IEC 14496-12, 8.7.2; QuickTime File Format, "dref".
+enum DataReferences {
+    /// Whether the track with this id has samples in another file.
+    static func areElsewhere(descriptor: Int32, size: Int64, track: Int32) -> Bool {
+        var boxes = MovieBoxes(descriptor: descriptor)
+        guard let movie = boxes.first("moov", in: 0..<size) else { return false }
+        for candidate in boxes.all("trak", in: movie) {
+            guard let own = boxes.first("tkhd", in: candidate), boxes.trackID(own) == track else { continue }
+            guard let media = boxes.first("mdia", in: candidate), let info = boxes.first("minf", in: media),
+                let data = boxes.first("dinf", in: info), let list = boxes.first("dref", in: data),
+                let table = boxes.first("stbl", in: info), let samples = boxes.first("stsd", in: table)
+            else { return false }
+            let outside = boxes.outside(list)
+            return boxes.references(samples).contains { outside.contains($0) }
+        }
+        return false
+    }
+}
+
+extension MovieBoxes {
+    /// The numbers, from 1, of the references that name something else than this file.
+    fileprivate mutating func outside(_ list: Range<Int64>) -> Set<Int> {
+        var found: Set<Int> = []
+        var offset = list.lowerBound + 8
+        for number in 1...1000 where offset + 12 <= list.upperBound {
+            guard let entry = read(12, at: offset), entry.count == 12 else { break }
+            let length = Self.number(entry[0..<4])
+            guard length >= 12, length <= list.upperBound - offset else { break }
+            let isSelf = entry[11] & 1 == 1
+            // Without the flag and without a name nothing is named: some muxers write that for the file itself.
+            let isNamed = (read(1, at: offset + 12)?.first ?? 0) != 0 || !entry[4..<8].elementsEqual("url ".utf8)
+            if !isSelf, length > 13, isNamed { found.insert(number) }
+            offset += length
+        }
+        return found
+    }
+
+    /// The references that a track's sample descriptions use.
+    fileprivate mutating func references(_ samples: Range<Int64>) -> Set<Int> {
+        var found: Set<Int> = []
+        var offset = samples.lowerBound + 8
+        for _ in 0..<1000 where offset + 16 <= samples.upperBound {
+            guard let entry = read(16, at: offset), entry.count == 16 else { break }
+            let length = Self.number(entry[0..<4])
+            guard length >= 16, length <= samples.upperBound - offset else { break }
+            found.insert(Int(Self.number(entry[14..<16])))
+            offset += length
+        }
+        return found
+    }
+}

@@ -3,8 +3,8 @@ import Glibc
 
 /// Decodes single pictures of a recording, each from the key frame before it.
 ///
-/// Only what is certain is sent: a frame whose own time is the wanted one, decoded from a key frame that is not after it, and not
-/// flagged as damaged. The caller reads the others in one pass from the start.
+/// Only what is certain is sent: a frame whose own time is the wanted one, decoded from a key frame that is not after it and that the
+/// decoder takes for one, and not flagged as damaged. The caller reads the others in one pass from the start.
 struct StillSession: ~Copyable {
     /// Seconds before the wanted time to seek to, in turn: containers without an index land after the key frame they were asked for.
     private static let leads = [0.0, 12, 60]
@@ -17,6 +17,8 @@ struct StillSession: ~Copyable {
     private let reader: FileReader
     private let output: WorkerOutput
     private var result = DecodeResult()
+    /// The time of the key frame that decoding began at, until the decoder has shown it to be one.
+    private var start: Int64?
 
     /// Sends the wanted pictures that can be had, in their order, and the end.
     static func run(_ request: FrameRequest, stills: [FrameRequest.Still], reader: FileReader, output: WorkerOutput)
@@ -72,7 +74,8 @@ struct StillSession: ~Copyable {
         }
         avcodec_flush_buffers(decoder.context)
         let packet = try Packet()
-        var keyTime: Int64?
+        start = nil
+        var begun = false
         while true {
             let status = av_read_frame(demuxer.context, packet.pointer)
             if status == lt_averror(EAGAIN) { continue }
@@ -81,11 +84,12 @@ struct StillSession: ~Copyable {
             guard packet.pointer.pointee.stream_index == stream.pointee.index else { continue }
             result.counters.packets += 1
             if packet.isEncrypted { throw MediaError.encrypted() }
-            if keyTime == nil {
+            if !begun {
                 guard packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_KEY) != 0 else { continue }
                 // What follows a key frame in the file and is shown before it leans on pictures that were not read.
-                keyTime = packet.pointer.pointee.pts
-                guard let time = keyTime, time != lt_nopts, time <= pts else { return false }
+                let time = packet.pointer.pointee.pts
+                guard time != lt_nopts, time <= pts else { return false }
+                (begun, start) = (true, time)
             }
             var sent = decoder.send(packet)
             if sent == lt_averror(EAGAIN) {
@@ -108,6 +112,11 @@ struct StillSession: ~Copyable {
                 result.counters.framesDecoded += 1
                 // A time that the decoder guessed is no proof.
                 let own = frame.pointer.pointee.pts
+                if let time = start, own != lt_nopts, own >= time {
+                    // The container's word alone is no proof: an MP4 without a table of key frames calls every packet one.
+                    guard own == time, frame.pointer.pointee.key_frame != 0 else { return false }
+                    start = nil
+                }
                 if own == pts { return request.keepCorrupt || !frame.isCorrupt }
                 guard own != lt_nopts, own < pts else { return false }
                 av_frame_unref(frame.pointer)

@@ -10,7 +10,11 @@ import Testing
         let options: [String]
         /// Whether every picture must be found by seeking; else those that come must be right.
         var all = true
-        var testDescription: String { "\(container) \(options.joined(separator: " "))" }
+        /// Whether the file loses its table of key frames: the container then calls every packet one.
+        var losesKeys = false
+        var testDescription: String {
+            "\(container) \(options.joined(separator: " "))\(losesKeys ? " without its key frames" : "")"
+        }
     }
 
     private static let x264 = ["-c:v", "libx264", "-preset", "superfast", "-pix_fmt", "yuv420p"]
@@ -27,6 +31,11 @@ import Testing
         Kind(
             container: "mkv",
             options: ["-c:v", "libx265", "-preset", "ultrafast", "-g", "60", "-x265-params", "log-level=error"]),
+        Kind(
+            container: "mp4", options: ["-c:v", "mpeg4", "-q:v", "4", "-bf", "0", "-g", "60"], all: false,
+            losesKeys: true),
+        Kind(container: "mp4", options: x264 + ["-bf", "2", "-g", "60"], all: false, losesKeys: true),
+        Kind(container: "mov", options: x264 + ["-bf", "0", "-intra-refresh", "1", "-g", "60"], all: false),
     ]
 
     @Test(arguments: kinds) func seekingFindsTheSamePictures(_ kind: Kind) throws {
@@ -36,6 +45,12 @@ import Testing
         let rate = kind.container == "mpg" ? "25" : "10"
         let count = kind.container == "mpg" ? 1000 : 400
         try NumberedPictures.encode(0..<count, width: 128, height: 80, rate: rate, options: kind.options, to: path)
+        if kind.losesKeys {
+            var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+            let table = try #require(bytes.firstRange(of: Data("stss".utf8)))
+            bytes.replaceSubrange(table, with: Data("free".utf8))
+            try bytes.write(to: URL(fileURLWithPath: path))
+        }
         let whole = try SampledFrames(path)
         #expect(whole.frames.count == 40)
         let wanted = [0, 3, 17, 18, 31, 39]

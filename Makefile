@@ -17,7 +17,7 @@ setup:
 test:
 	scripts/setup --test
 	$(SWIFT) build -c release --build-tests
-	$(SWIFT) test -c release --skip-build --disable-testable-imports
+	scripts/run-tests -c release --disable-testable-imports
 
 # What takes longer than a test may: 1,000 kills, 6,000 damaged files, every bit of a catalog, and the evaluation. Hours on 2 cores.
 # SHARE=5 takes 5 percent of it and leaves the evaluation out: 2 minutes; CI runs that.
@@ -25,7 +25,7 @@ SHARE ?= 100
 test-long:
 	scripts/setup --test
 	$(SWIFT) build -c release --build-tests
-	LONGTAKE_LONG=$(SHARE) $(SWIFT) test -c release --skip-build --disable-testable-imports \
+	LONGTAKE_LONG=$(SHARE) scripts/run-tests -c release --disable-testable-imports \
 	    --filter 'CrashTests|FaultsFuzzTests|CatalogDamageTests'
 	[ "$(SHARE)" -lt 100 ] || $(MAKE) eval
 
@@ -34,13 +34,13 @@ test-long:
 crash:
 	scripts/setup --test
 	$(SWIFT) build -c release --build-tests
-	LONGTAKE_CRASHES=1000 $(SWIFT) test -c release --skip-build --disable-testable-imports --filter CrashTests
+	LONGTAKE_CRASHES=1000 scripts/run-tests -c release --disable-testable-imports --filter CrashTests
 
 # The same tests in a build without oneDNN: OpenBLAS does the large products, in f32. Another 7 minutes.
 test-openblas:
 	scripts/setup --test
 	$(SWIFT) build -c release --build-tests --disable-default-traits --scratch-path .build-openblas
-	$(SWIFT) test -c release --skip-build --disable-testable-imports --disable-default-traits --scratch-path .build-openblas
+	scripts/run-tests -c release --disable-testable-imports --disable-default-traits --scratch-path .build-openblas
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests

@@ -61,7 +61,7 @@ public struct FrameExport {
             try options.validate()
             let file = try input.open(cancellation: cancellation)
             let request = options.request(try output())
-            let stream = try FrameStream(file, request: request)
+            let stream = try FrameStream(file, request: request) { [cancellation] in cancellation.isCancelled }
             defer { stream.cancel() }
             var frame = Frame()
             var entries: [Entry] = []
@@ -89,9 +89,10 @@ public struct FrameExport {
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             try encoder.encode(summary).write(to: URL(fileURLWithPath: folder + "/frames.json"), options: .atomic)
             return summary
-        } catch let error as LongtakeError where error.code == .interrupted {
-            throw LongtakeError.interrupted(path, "the pictures so far are in \(folder), without frames.json")
         } catch {
+            if cancellation.isCancelled {
+                throw LongtakeError.interrupted(path, "the pictures so far are in \(folder), without frames.json")
+            }
             throw Failure(error, subject: path)
         }
     }

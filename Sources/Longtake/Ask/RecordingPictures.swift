@@ -111,7 +111,7 @@ public struct RecordingPictures {
             var found: [Int: (image: RGBImage, seconds: Double)] = [:]
             var frame = Frame()
             for request in stills(wanted) {
-                let stream = try FrameStream(file, request: request)
+                let stream = try FrameStream(file, request: request) { [cancellation] in cancellation.isCancelled }
                 defer { stream.cancel() }
                 // What seeking does not find is read from the start.
                 while (try? stream.next(into: &frame)) == true {
@@ -124,7 +124,7 @@ public struct RecordingPictures {
             guard let first = missing.min(), let last = missing.max() else { return found }
             var request = manifest.key.samplingOptions.request(.native)
             (request.firstIndex, request.maxFrames) = (first, last + 1)
-            let stream = try FrameStream(file, request: request)
+            let stream = try FrameStream(file, request: request) { [cancellation] in cancellation.isCancelled }
             defer { stream.cancel() }
             while found.count < wanted.count, try stream.next(into: &frame) {
                 try cancellation.check()
@@ -134,6 +134,8 @@ public struct RecordingPictures {
         } catch let error as LongtakeError where error.code == .interrupted {
             throw error
         } catch {
+            // A worker that was waited for when the command was interrupted fails in its own words.
+            try cancellation.check()
             written.notes.append("thumbnails: \(Failure(error, subject: path.description).message)")
             return nil
         }

@@ -69,7 +69,7 @@ let package = Package(
         .testTarget(
             name: "MediaTests", dependencies: ["Media", "LongtakeCLI", "SandboxProbe", "TestSupport"],
             swiftSettings: strict),
-        .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors"], swiftSettings: strict),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "LongtakeTests",

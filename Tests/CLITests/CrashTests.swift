@@ -13,18 +13,6 @@ import Testing
         "set-aside", "buried",
     ]
 
-    private struct Random: RandomNumberGenerator {
-        var state: UInt64
-        // SplitMix64.
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var value = state
-            value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-            return value ^ (value >> 31)
-        }
-    }
-
     private struct Kind {
         let arguments: [String]
         let wanted: [String: Data]
@@ -41,7 +29,7 @@ import Testing
         let environment = ProcessInfo.processInfo.environment
         let asked = environment["LONGTAKE_CRASHES"].flatMap(Int.init) ?? LongRun.count(of: 1000) ?? 30
         let seed = environment["LONGTAKE_CRASH_SEED"].flatMap(UInt64.init) ?? UInt64(Date().timeIntervalSince1970)
-        var random = Random(state: seed)
+        var random = SeededNumbers(state: seed)
         let start = ContinuousClock.now
         let video = try Fixtures.video.get()
         // Two whole segments and a short one.

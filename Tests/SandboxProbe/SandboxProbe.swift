@@ -11,7 +11,10 @@ enum SandboxProbe {
     static func main() throws {
         let arguments = CommandLine.arguments.dropFirst().compactMap { Int32($0) }
         guard arguments.count == 2 else { exit(64) }
-        if let missing = MediaLibraries.missing { fatalError(missing) }
+        if let missing = MediaLibraries.missing {
+            say(missing, -1, 0)
+            exit(1)
+        }
         lt_forget_environment()
         let limits = Sandbox.Limits(memory: 4 << 30, cpuSeconds: 120, threads: Int(arguments[1]))
         let state = try Sandbox.enter(limits, parent: getppid())
@@ -70,7 +73,7 @@ struct Attack {
         let path = Int(bitPattern: memory)
         memcpy(memory, "/etc/passwd", 11)
         let target = path + 256
-        memcpy(memory + 256, "/tmp/x", 6)
+        memcpy(memory + 256, "/dev/shm/longtake-probe", 23)
         let empty = path + 512
         let zeros = path + 4096
         files(path, target, empty, zeros)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 import Store
@@ -30,7 +31,7 @@ import Store
             let variants: [(String, DiskModel.Survival)] =
                 [("everything", .everything), ("what was flushed", .nothing)]
                 + (0..<Self.seeds).map { seed in
-                    ("seed \(seed)", .random(SplitMix(seed: UInt64(count * Self.seeds + seed))))
+                    ("seed \(seed)", .random(SeededNumbers(state: UInt64(count * Self.seeds + seed))))
                 }
             for (name, survival) in variants {
                 try model.build(at: target, survival)

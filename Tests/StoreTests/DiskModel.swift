@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 import Store
@@ -27,7 +28,7 @@ final class DiskModel {
         case everything
         case nothing
         /// Any of the names; of the bytes none, zeros, or those up to some sector or in some.
-        case random(SplitMix)
+        case random(SeededNumbers)
     }
 
     private let folder: String
@@ -162,20 +163,5 @@ final class DiskModel {
                 return bytes
             }
         }
-    }
-}
-
-/// Steele, Lea, Flood 2014: the same numbers for the same seed, everywhere.
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -4,6 +4,7 @@ public import Foundation
 public enum RealTool {
     public struct Failure: Error, CustomStringConvertible {
         public let description: String
+        public init(description: String) { self.description = description }
     }
 
     /// Runs a program for at most two minutes.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A recording as the ffmpeg tools decode it: every frame, in the order shown.
 struct EveryFrame {
@@ -48,7 +49,7 @@ struct EveryFrame {
                 packets = Int(fields["nb_read_packets"] ?? "") ?? -1
             }
         }
-        guard tick > 0, !frames.isEmpty else { throw ToolFailure(description: "no frames in \(path): \(text)") }
+        guard tick > 0, !frames.isEmpty else { throw RealTool.Failure(description: "no frames in \(path): \(text)") }
     }
 
     /// Also decodes all pixels, or those of frames whose number `select` names (an expression of n).
@@ -81,7 +82,8 @@ struct EveryFrame {
             offset += frames[index].bytes
         }
         guard offset == pixels.count else {
-            throw ToolFailure(description: "\(pixels.count) bytes of \(frames.count) frames, not \(offset): \(path)")
+            throw RealTool.Failure(
+                description: "\(pixels.count) bytes of \(frames.count) frames, not \(offset): \(path)")
         }
     }
 
@@ -91,7 +93,7 @@ struct EveryFrame {
         guard let pts = fields["best_effort_timestamp"].flatMap({ Int64($0) }) ?? following,
             let width = Int(fields["width"] ?? ""),
             let height = Int(fields["height"] ?? "")
-        else { throw ToolFailure(description: "a frame without time or size: \(fields)") }
+        else { throw RealTool.Failure(description: "a frame without time or size: \(fields)") }
         var shown = Shown(
             pts: pts, duration: Int64(fields["pkt_duration"] ?? "") ?? 0, width: width, height: height,
             codedHeight: height)

@@ -95,23 +95,7 @@ import Testing
     /// The MP4 with the entry of its dref box replaced.
     private func referring(_ kind: String, flags: UInt8, _ content: [UInt8]) throws -> [UInt8] {
         let entry = bytes32(UInt32(12 + content.count)) + Array(kind.utf8) + [0, 0, 0, flags] + content
-        let parents = ["moov", "trak", "mdia", "minf", "dinf"].map { Array($0.utf8) }
-        func rewritten(_ boxes: [UInt8]) -> [UInt8] {
-            var out: [UInt8] = []
-            var offset = 0
-            while offset + 8 <= boxes.count {
-                let size = boxes[offset..<(offset + 4)].reduce(0) { $0 << 8 | Int($1) }
-                guard size >= 8, offset + size <= boxes.count else { break }
-                let type = Array(boxes[(offset + 4)..<(offset + 8)])
-                var content = Array(boxes[(offset + 8)..<(offset + size)])
-                if parents.contains(type) { content = rewritten(content) }
-                if type == Array("dref".utf8) { content = Array(content.prefix(8)) + entry }
-                out += bytes32(UInt32(8 + content.count)) + type + content
-                offset += size
-            }
-            return out
-        }
-        return rewritten(try Self.encoded.get().read("a.mp4"))
+        return withDataReference(try Self.encoded.get().read("a.mp4"), entry)
     }
 
     @Test(arguments: ["url ", "urn ", "alis", "rsrc"]) func `a data reference to another file is refused`(kind: String)

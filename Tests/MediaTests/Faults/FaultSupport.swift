@@ -188,6 +188,11 @@ func withExternalMedia(_ bytes: [UInt8], name: String) -> [UInt8] {
     let paths =
         filled(16) + [0, 1, 0, 1] + filled(16) + [0, 2] + length + text + [0, 18] + length + text + [0xFF, 0xFF, 0, 0]
     let entry = bytes32(UInt32(8 + body.count + paths.count)) + Array("alis".utf8) + body + paths
+    return withDataReference(bytes, entry)
+}
+
+/// An MP4 whose data references are `entry`, a whole box with its header.
+func withDataReference(_ bytes: [UInt8], _ entry: [UInt8]) -> [UInt8] {
     let parents = ["moov", "trak", "mdia", "minf", "dinf"].map { Array($0.utf8) }
     func rewritten(_ boxes: [UInt8]) -> [UInt8] {
         var out: [UInt8] = []

@@ -7,20 +7,7 @@ import Media
 
 /// Files with seeded random changes: whatever comes of them, it is frames, a `MediaError`, or both in this order.
 @Suite(.serialized) struct FaultsFuzzTests {
-    /// SplitMix64: the same mutants every time.
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
-    private func mutate(_ bytes: [UInt8], _ generator: inout Generator) -> [UInt8] {
+    private func mutate(_ bytes: [UInt8], _ generator: inout SeededNumbers) -> [UInt8] {
         var bytes = bytes
         // Headers are at the front, and in MP4 at the end as well.
         let region =
@@ -55,7 +42,7 @@ import Media
         var crashes: [Int] = []
         var frames = 0
         for number in 0..<(LongRun.count(of: 2000) ?? 60) {
-            var generator = Generator(state: UInt64(number) &* 1_000_003 &+ UInt64(name.utf8.count))
+            var generator = SeededNumbers(state: UInt64(number) &* 1_000_003 &+ UInt64(name.utf8.count))
             let path = try directory.write("mutant-" + name, mutate(seed, &generator))
             // A few bytes may promise hours of pictures; a mutant has no right to them.
             let outcome = try decode(path, keep: 5) {

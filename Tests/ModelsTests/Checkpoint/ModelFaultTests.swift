@@ -1,6 +1,7 @@
 import Foundation
 import Models
 import Tensors
+import TestSupport
 import Testing
 
 /// The text of the error that opening, checking and tokenizing a model folder throws; nil if it is accepted.
@@ -174,7 +175,7 @@ func withNano(
             try bad.write(to: URL(filePath: path))
             expect(folder, says: [path, "UTF-8", "byte 2"])
 
-            var random = SplitMix(state: 5)
+            var random = SeededNumbers(state: 5)
             var refused = 0
             for _ in 0..<2000 {
                 var changed = file

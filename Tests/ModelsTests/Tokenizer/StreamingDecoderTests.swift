@@ -1,5 +1,6 @@
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 /// Pieces of a stream must add up to the decoded whole, whatever the ids.
@@ -47,7 +48,7 @@ import Testing
 
     @Test(arguments: 0..<8)
     func `Random ids stream to their whole`(_ seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SeededNumbers(state: seed)
         let tokenizers: [any Tokenizer] = [
             try TokenizerGolden.llama3(), try TokenizerGolden.sentencePiece(legacy: true),
             try TokenizerGolden.sentencePiece(legacy: false),
@@ -83,18 +84,5 @@ import Testing
         var text = ""
         for id in tokenizer.encode("The quick brown fox") { text += decoder.append(id) }
         #expect(text.hasPrefix("The quick brown"))
-    }
-}
-
-/// A small random generator with a seed. Source: Steele, Lea and Flood, SplitMix64.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 /// Tokenizer files that are damaged or hostile: an error that names the file and the fault, never a trap.
@@ -120,7 +121,7 @@ import Testing
 
     @Test(arguments: 0..<4)
     func `A file with any byte changed loads or is refused, and never traps`(_ seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SeededNumbers(state: seed)
         try withTemporaryFolder { folder in
             for (source, name) in [(Self.llama, "tokenizer.json"), (Self.vicuna, "tokenizer.model")] {
                 let whole = try Data(contentsOf: TokenizerGolden.root.appending(path: "\(source)/\(name)"))

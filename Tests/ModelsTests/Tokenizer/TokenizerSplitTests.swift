@@ -1,5 +1,6 @@
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 /// The splitting expressions' corners, and texts large enough to show a quadratic step.
@@ -71,7 +72,7 @@ import Testing
 
     @Test func `Every text comes back from its ids`() throws {
         let tokenizer = try TokenizerGolden.llama3()
-        var random = SplitMix(state: 7)
+        var random = SeededNumbers(state: 7)
         let alphabet = Array("aZſß'sT 09\n\r\t!?.é你😀\u{200D}\u{300}\u{A0}\u{3000}\u{0}<|>".unicodeScalars)
         for _ in 0..<500 {
             var text = ""

@@ -108,7 +108,7 @@ public struct FrameExport {
                 throw Failure(
                     code: "folder_not_empty",
                     message:
-                        "\(folder): has \(old.count) files of an earlier run; choose another folder, or --overwrite them",
+                        "\(folder): has \(counted(old.count, "file")) of an earlier run; choose another folder, or give --overwrite",
                     exitCode: Exit.usage)
             }
             for name in old { try FileManager.default.removeItem(atPath: folder + "/" + name) }

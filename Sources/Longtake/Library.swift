@@ -72,7 +72,7 @@ public final class Library {
         let manifests = try cache.indexes()
         if changed > 0 || !manifests.isEmpty { try catalog.rebuild(from: manifests) }
         let entered =
-            "\(manifests.count == 1 ? "1 recording was" : "\(manifests.count) recordings were") entered again from the cache"
+            "\(counted(manifests.count, "recording was", "recordings were")) entered again from the cache"
         if let aside = catalog.aside {
             return [
                 "the catalogue \(catalog.path) was damaged and is \(aside) now; \(entered), earlier answers were not"

@@ -62,7 +62,7 @@ public enum StartingLimits {
             throw failure(
                 "not_enough_memory",
                 "too little memory: this process may have \(limit) bytes of \(name) and needs at least \(used + more) with "
-                    + "\(threads) threads; raise the limit (ulimit \(option) unlimited, \(unit) of a systemd unit), or give --threads 1"
+                    + "\(counted(threads, "thread")); raise the limit (ulimit \(option) unlimited, \(unit) of a systemd unit), or give --threads 1"
             )
         }
     }
@@ -80,7 +80,7 @@ public enum StartingLimits {
         guard started.count < count else { return }
         throw failure(
             "process_limit",
-            "too few threads: \(count) are needed, \(started.count) can be had: \(String(cString: strerror(EAGAIN))); "
+            "too few threads: \(counted(count, "is", "are")) needed, \(started.count) can be had: \(String(cString: strerror(EAGAIN))); "
                 + "this user may have \(text(soft(__RLIMIT_NPROC))) processes and threads (ulimit -u; TasksMax= of a systemd unit), "
                 + "each with a stack of \(text(soft(RLIMIT_STACK))) bytes (ulimit -s); raise the limits, or give --threads 1"
         )

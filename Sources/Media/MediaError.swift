@@ -127,7 +127,8 @@ extension MediaError {
     static func noVideo(_ streams: Int, pictures: Int, unknown: Int = 0) -> Self {
         let cover = pictures > 0 ? " (\(pictures) of them cover art, which does not count)" : ""
         let rest = unknown > 0 ? "; \(unknown) of no known kind: if there should be a video, the header is damaged" : ""
-        return .init(code: .noVideoStream, message: "no video stream among \(streams) streams\(cover)\(rest)")
+        return .init(
+            code: .noVideoStream, message: "no video stream among \(counted(streams, "stream"))\(cover)\(rest)")
     }
 
     static func noSuchStream(_ wanted: Int, _ video: [Int]) -> Self {
@@ -162,7 +163,7 @@ extension MediaError {
         .init(
             code: .nothingDecoded,
             message:
-                "no frame could be decoded (\(packets) packets read, \(errors) of them damaged); the file is corrupt or cut off: "
+                "no frame could be decoded (\(counted(packets, "packet")) read, \(errors) of them damaged); the file is corrupt or cut off: "
                 + "its data, or the decoder's configuration in its header"
         )
     }
@@ -171,7 +172,7 @@ extension MediaError {
         .init(
             code: .clipTooShort,
             message:
-                "\(frames) frames at \(rate) per second are less than one second: the reference's sampling gives no frame "
+                "\(counted(frames, "frame")) at \(rate) per second \(frames == 1 ? "is" : "are") less than one second: the reference's sampling gives no frame "
                 + "there; use --sampling grid")
     }
 

@@ -35,7 +35,9 @@ public final class LlavaMini {
         guard fusion.visionSelectLayer < 0, layerCount >= 0 else {
             throw ModelError(
                 code: .unsupported,
-                message: "mm_vision_select_layer \(fusion.visionSelectLayer) of a tower of \(vision.layerCount) layers")
+                message:
+                    "mm_vision_select_layer \(fusion.visionSelectLayer) of a tower of \(counted(vision.layerCount, "layer"))"
+            )
         }
         self.tower = try VisionTower(tower, config: vision, layerCount: layerCount, projection: embedding)
         compressor = try Compressor(weights.under("model.compressor."), config: fusion)

@@ -33,11 +33,11 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
         let fitting = max(0, (limit - other) / max(1, tokensPerFrame))
         let advice =
             fitting > 0
-            ? "\(fitting) frames would fit: ask about a shorter range (--from, --to) or index with a lower --fps"
+            ? "\(counted(fitting, "frame")) would fit: ask about a shorter range (--from, --to) or index with a lower --fps"
             : "no frame would fit: allow a shorter answer (--max-tokens) or ask a shorter question"
         return ModelError(
             code: .contextExceeded,
-            message: "the prompt needs \(needed) positions and the model has \(limit): \(frames) frames at "
+            message: "the prompt needs \(needed) positions and the model has \(limit): \(counted(frames, "frame")) at "
                 + "\(tokensPerFrame) each and \(other) for text and answer. \(advice)")
     }
 

@@ -342,6 +342,6 @@ public struct CacheBudget: Sendable {
         guard report.bytesAfter + bytes > limit else { return report }
         throw StoreError.full(
             cache.path, needed: bytes, limit: limit, used: report.bytesAfter,
-            pinned: report.pinned.map { "\($0.name ?? $0.indexID) (\($0.reason), \($0.bytes) bytes)" })
+            pinned: report.pinned.map { "\($0.name ?? $0.indexID) (\($0.reason), \(counted($0.bytes, "byte")))" })
     }
 }

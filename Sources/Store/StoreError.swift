@@ -50,7 +50,7 @@ extension StoreError {
                     "cannot \(action) \(path): no inodes are left on the file system of \(folder), which can hold no more files; "
                         + "remove files there (\(reason))")
             }
-            let free = (try? Posix.freeBytes(at: folder)).map { "\($0) bytes are free" }
+            let free = (try? Posix.freeBytes(at: folder)).map { counted($0, "byte is", "bytes are") + " free" }
             let room = free ?? "the free space is unknown"
             return StoreError(.noSpace, "cannot \(action) \(path): \(bytes) bytes do not fit, \(room) (\(reason))")
         case ENOENT: return StoreError(.notFound, "cannot \(action) \(path): \(reason)")

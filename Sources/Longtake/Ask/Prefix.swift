@@ -120,7 +120,8 @@ extension Asker {
         let perFrame = FusedFrames(model, headRows: group.headRows, capacity: 0).bytesPerFrame
         let bytes = 2 * config.layerCount * language.keyBytes * rows + fused * perFrame
         try loaded.checkMemory(
-            "a question about \(source.times.count) frames (ask about less with --from and --to)", needed: Int64(bytes))
+            "a question about \(counted(source.times.count, "frame")) (ask about less with --from and --to)",
+            needed: Int64(bytes))
     }
 
     /// Fuses what is behind the recording's place with frames whose beginnings were fused before.

@@ -56,7 +56,8 @@ public final class Indexer {
     ///   - sizes: whether to say how much the cache holds, which means to look at every file in it.
     ///   - strict: refuse what `index` would refuse.
     public func plan(_ file: RecordingFile, sizes: Bool = true, strict: Bool = false) throws -> IndexPlan {
-        if strict, try !isIndexed(file) {
+        let indexed = try isIndexed(file, forSure: false)
+        if strict, !indexed {
             try checkAge(file)
             _ = try checkSpace(file, framesDone: 0, keep: keeping)
         }
@@ -68,7 +69,7 @@ public final class Indexer {
             bytesPerFrame: keeping == .all ? layout.recordBytes : layout.frameBytes,
             freeBytes: try library.cache.freeBytes(), cacheBytes: sizes ? try library.usage.used() : nil,
             cacheMaxBytes: try library.cacheLimit(remember: false), notes: probe.notes,
-            estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: try isIndexed(file))
+            estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: indexed)
     }
 
     private func probe(_ file: RecordingFile) throws -> DecodeResult {
@@ -92,9 +93,16 @@ public final class Indexer {
     }
 
     /// Whether the catalogue knows an index of this very file, as the options ask for it.
-    func isIndexed(_ file: RecordingFile) throws -> Bool {
+    ///
+    /// - Parameter forSure: false for a plan, which does not read files that were indexed within 2 s after they changed.
+    func isIndexed(_ file: RecordingFile, forSure: Bool = true) throws -> Bool {
         guard !options.force else { return false }
-        guard let row = try library.catalog.find(path: file.path, file.fingerprint) else { return false }
+        let rows = try library.catalog.rows(path: file.path)
+        guard
+            let row = rows.first(where: {
+                forSure ? $0.proves(file.fingerprint) : $0.fingerprint.equals(file.fingerprint)
+            })
+        else { return false }
         return (try? IndexReader(cache: library.cache, key: key(content: row.content))).map(serves) ?? false
     }
 
@@ -144,7 +152,7 @@ public final class Indexer {
         guard bytes <= limit else {
             throw LongtakeError(
                 code: .notEnoughDisk,
-                message: "indexing needs \(bytes) bytes for \(left) frames, \(cache.path) may hold \(limit) "
+                message: "indexing needs \(bytes) bytes for \(counted(left, "frame")), \(cache.path) may hold \(limit) "
                     + "(--cache-max); raise it, or \(advice)")
         }
         // What the limit makes others give up is free by then.
@@ -153,7 +161,9 @@ public final class Indexer {
         guard bytes <= free + given else {
             throw LongtakeError(
                 code: .notEnoughDisk,
-                message: "indexing needs \(bytes) bytes for \(left) frames, \(cache.path) has \(free) free; \(advice)")
+                message:
+                    "indexing needs \(bytes) bytes for \(counted(left, "frame")), \(cache.path) has \(free) free; \(advice)"
+            )
         }
         return total
     }
@@ -279,14 +289,14 @@ public final class Indexer {
             let kept = try writer.suspend()
             throw LongtakeError.interrupted(
                 file.displayPath,
-                "\(kept == 1 ? "1 frame is" : "\(kept) frames are") kept, the next run goes on from there",
+                "\(counted(kept, "frame is", "frames are")) kept, the next run goes on from there",
                 kept: .init(id: Library.id(content: key.content), index: key.id, frames: kept))
         } catch let error as LongtakeError where error.code == .timeIsOver {
             if replaces { throw LongtakeError.timeIsOver(file.displayPath, "the index there was stays as it is") }
             let kept = try writer.suspend()
             throw LongtakeError.timeIsOver(
                 file.displayPath,
-                "\(kept == 1 ? "1 frame is" : "\(kept) frames are") kept, the next run goes on from there",
+                "\(counted(kept, "frame is", "frames are")) kept, the next run goes on from there",
                 kept: .init(id: Library.id(content: key.content), index: key.id, frames: kept))
         } catch {
             writer.discard()

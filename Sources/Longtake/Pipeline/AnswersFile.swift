@@ -64,7 +64,7 @@ final class AnswersFile {
         }
         broken += lines.tooLong
         if broken > 0 {
-            let what = broken == 1 ? "1 line is not an answer and is" : "\(broken) lines are not answers and are"
+            let what = counted(broken, "line is not an answer and is", "lines are not answers and are")
             contents.notes.append("\(path): \(what) left as it is; a run that was cut off may have left half a line")
         }
         // The next answer starts on a line of its own.

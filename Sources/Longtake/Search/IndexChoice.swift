@@ -26,7 +26,7 @@ struct IndexChoice {
         let newer = library.newerIndexes(beside: all)
         if let first = newer.first {
             notes.append(
-                "\(newer.count == 1 ? "1 index" : "\(newer.count) indexes") of a newer version left out: \(first)")
+                "\(counted(newer.count, "index", "indexes")) of a newer version left out: \(first)")
         }
         guard !names.isEmpty else {
             if all.isEmpty, let first = newer.first {
@@ -38,7 +38,7 @@ struct IndexChoice {
             guard !best.isEmpty else { throw unknown(reason(all, "what is indexed")) }
             if others > 0 {
                 notes.append(
-                    "\(others == 1 ? "1 recording was" : "\(others) recordings were") indexed with another model or by an "
+                    "\(counted(others, "recording was", "recordings were")) indexed with another model or by an "
                         + "earlier version and left out; `longtake index` makes such searchable")
             }
             return best
@@ -75,7 +75,7 @@ struct IndexChoice {
         }
         if missing > 0 {
             notes.append(
-                "\(missing == 1 ? "1 file is" : "\(missing) files are") not indexed with \(modelName) and left out: "
+                "\(counted(missing, "file is", "files are")) not indexed with \(modelName) and left out: "
                     + "`longtake index` does it")
         }
         var seen: Set<String> = []

@@ -118,7 +118,9 @@ struct Demuxer: ~Copyable {
             let unknown = (0..<streamCount).count { isUnknown($0) }
             guard unknown < streamCount || choice.pictures > 0 else {
                 let seen =
-                    streamCount == 0 ? "it lists no stream" : "its \(streamCount) streams are of no kind that is known"
+                    streamCount == 0
+                    ? "it lists no stream"
+                    : counted(streamCount, "stream is", "streams are") + " of no kind that is known"
                 throw MediaError.damagedHeader(ContainerHeader.container(formatName), seen)
             }
             throw MediaError.noVideo(streamCount, pictures: choice.pictures, unknown: unknown)

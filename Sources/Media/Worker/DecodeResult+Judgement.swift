@@ -7,12 +7,16 @@ extension DecodeResult {
     mutating func judge(readToEnd: Bool, indexEnd: Int64?, fileSize: Int64) {
         if counters.framesOutOfOrder > 0 {
             note(
-                "out_of_order", "\(counters.framesOutOfOrder) frames had times already passed and were left out")
+                "out_of_order",
+                counted(
+                    counters.framesOutOfOrder, "frame had a time already passed and was left out",
+                    "frames had times already passed and were left out"))
         }
         if counters.framesCorrupt + counters.packetErrors > 0 {
             note(
                 "damaged",
-                "\(counters.packetErrors) damaged packets; \(counters.framesCorrupt) damaged frames were left out")
+                counted(counters.packetErrors, "damaged packet") + "; "
+                    + counted(counters.framesCorrupt, "damaged frame was", "damaged frames were") + " left out")
             if Double(counters.framesCorrupt + counters.packetErrors) > 0.05 * Double(max(counters.packets, 1)) {
                 status = .partial
             }

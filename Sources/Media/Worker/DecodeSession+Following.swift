@@ -144,7 +144,7 @@ extension DecodeSession {
                 result.status = .partial
                 result.note(
                     "stream_ended",
-                    "the video changes streams \(plan.pieces.count - 1) times; what comes after the change at "
+                    "the video changes streams \(counted(plan.pieces.count - 1, "time")); what comes after the change at "
                         + "\(coveredText) s was not decoded, the limit is \(StreamPlan.maxPieces)")
                 break
             }

@@ -434,7 +434,8 @@ final class DecodeSession {
         if border.strays > 0 {
             result.note(
                 "stray_times",
-                "\(border.strays) frames had times that the recording leaves and comes back from; they were placed by their order"
+                counted(border.strays, "frame")
+                    + " had times that the recording leaves and comes back from; placed by order"
             )
         }
         guard border.discontinuities > 0 else { return }
@@ -505,7 +506,7 @@ final class DecodeSession {
         if index >= request.maxFrames {
             stop = true
             result.status = .partial
-            result.note("max_frames", "stopped after \(request.maxFrames) frames, the limit")
+            result.note("max_frames", "stopped after \(counted(request.maxFrames, "frame")), the limit")
             return
         }
         guard shown else { return }

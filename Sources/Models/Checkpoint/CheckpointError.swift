@@ -68,7 +68,7 @@ extension CheckpointError {
     static func tensors(_ code: Code, _ folder: String, _ what: String, _ list: [String]) -> Self {
         let shown = list.prefix(10).joined(separator: ", ")
         let more = list.count > 10 ? " and \(list.count - 10) more" : ""
-        return .init(code, "\(folder): \(list.count) tensors \(what): \(shown)\(more)")
+        return .init(code, "\(folder): \(counted(list.count, "tensor")) \(what): \(shown)\(more)")
     }
     static func notEnoughMemory(_ what: String, needed: Int64, available: Int64, limit: String) -> Self {
         .init(

@@ -91,7 +91,9 @@ extension CheckpointFolder {
         }
         guard !ignored.isEmpty else { return notes }
         let shown = ignored.prefix(10).joined(separator: ", ")
-        return notes + ["\(ignored.count) tensors are not used: \(shown)\(ignored.count > 10 ? " …" : "")"]
+        return notes + [
+            "\(counted(ignored.count, "tensor is", "tensors are")) not used: \(shown)\(ignored.count > 10 ? " …" : "")"
+        ]
     }
 
     /// Tables that old transformers versions saved and every version recomputes.

@@ -63,7 +63,7 @@ struct Tower {
         guard -fusion.visionSelectLayer <= vision.layerCount + 1 else {
             throw CheckpointError.outOfRange(
                 config.file, "mm_vision_select_layer", "\(fusion.visionSelectLayer)",
-                "at least -\(vision.layerCount + 1), the tower has \(vision.layerCount) layers")
+                "at least -\(vision.layerCount + 1), the tower has \(counted(vision.layerCount, "layer"))")
         }
     }
 

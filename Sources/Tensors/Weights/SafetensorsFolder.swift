@@ -42,11 +42,17 @@ public final class SafetensorsFolder: Sendable {
         let held = opened.reduce(0) { $0 + $1.file.dataBytes }
         let unnamed = opened.reduce(0) { $0 + $1.file.tensors.count } - tensors.count
         var notes =
-            unnamed == 0 ? [] : ["\(unnamed) tensors in the shards are not in \(Self.indexName) and are ignored"]
+            unnamed == 0
+            ? []
+            : [
+                counted(unnamed, "tensor in the shards is", "tensors in the shards are")
+                    + " not in \(Self.indexName) and left out"
+            ]
         // Writers count tied tensors twice, or the size before a conversion; each shard is checked against its own header.
         if let total = map.totalSize, total != held {
             notes.append(
-                "\(Self.indexName) says the tensors are \(total) bytes, the shards hold \(held); that is harmless")
+                "\(Self.indexName) says the tensors are \(counted(total, "byte")), the shards hold \(held); that is harmless"
+            )
         }
         self.notes = notes
         self.tensors = tensors

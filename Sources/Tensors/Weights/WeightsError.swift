@@ -58,25 +58,25 @@ extension WeightsError {
     static func fileChanged(_ file: String, was: Int, now: Int) -> Self {
         .init(
             .fileChanged,
-            "\(file): changed from \(was) to \(now) bytes while it was open; wait until nothing writes to it and load again"
+            "\(file): changed from \(was) to \(counted(now, "byte")) while it was open; wait until nothing writes to it and load again"
         )
     }
     static func fileTooShort(_ file: String, bytes: Int) -> Self {
         .init(
             .fileTooShort,
-            "\(file): is \(bytes) bytes, too short for a safetensors header; the download is incomplete: fetch it again"
+            "\(file): is \(counted(bytes, "byte")), too short for a safetensors header; the download is incomplete: fetch it again"
         )
     }
     static func sizeMismatch(_ file: String, bytes: Int, expected: Int) -> Self {
         let cause =
             bytes < expected
             ? "the download is incomplete: fetch it again" : "it has trailing bytes: it is damaged, fetch it again"
-        return .init(.sizeMismatch, "\(file): is \(bytes) bytes, its header says \(expected); \(cause)")
+        return .init(.sizeMismatch, "\(file): is \(counted(bytes, "byte")), its header says \(expected); \(cause)")
     }
     static func headerBeyondFile(_ file: String, header: UInt64, bytes: Int) -> Self {
         .init(
             .fileTooShort,
-            "\(file): is \(bytes) bytes but its header alone says \(header); the download is incomplete: fetch it again"
+            "\(file): is \(counted(bytes, "byte")) but its header alone says \(header); the download is incomplete: fetch it again"
         )
     }
     static func headerTooLong(_ file: String, header: UInt64, limit: Int) -> Self {
@@ -140,7 +140,7 @@ extension WeightsError {
     static func tensorSizeMismatch(_ file: String, _ tensor: String, bytes: Int, expected: Int) -> Self {
         .init(
             .tensorSizeMismatch,
-            "\(file): tensor \(quoted(tensor)) has \(bytes) bytes, its shape and dtype need \(expected)")
+            "\(file): tensor \(quoted(tensor)) has \(counted(bytes, "byte")), its shape and dtype need \(expected)")
     }
     static func weightsMissing(_ folder: String) -> Self {
         .init(

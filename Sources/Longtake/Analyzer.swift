@@ -47,8 +47,10 @@ public final class Analyzer {
         public let framesNow: Int
         public let duration: Double?
         public let bytes: Int64
-        /// What all questions share, made by this run; 0 where nothing was made.
+        /// What is kept of what all questions share.
         public var prefixCacheBytes: Int64 = 0
+        /// Of them made by this run.
+        public var prefixCacheBytesNow: Int64 = 0
         public let state: String
         public let notes: [String]
         public let counters: [String: Int]
@@ -78,6 +80,7 @@ public final class Analyzer {
         do {
             let indexer = try indexer(options)
             let outcome = try indexer.index(file, progress: progress)
+            let kept = library.cache.derivedBytes(indexID: outcome.manifest.key.id)
             if derive == .now || derive == .auto {
                 let manifest = outcome.manifest
                 try makeDerivedState(manifest.key.id) {
@@ -93,9 +96,8 @@ public final class Analyzer {
                 frames: outcome.manifest.frames, framesNow: outcome.framesNow, duration: outcome.manifest.duration,
                 bytes: outcome.manifest.bytes, state: outcome.manifest.state,
                 notes: outcome.manifest.warnings, counters: outcome.manifest.counters, seconds: outcome.seconds)
-            if outcome.action != .unchanged {
-                indexed.prefixCacheBytes = library.cache.derivedBytes(indexID: indexed.index)
-            }
+            indexed.prefixCacheBytes = library.cache.derivedBytes(indexID: indexed.index)
+            indexed.prefixCacheBytesNow = max(0, indexed.prefixCacheBytes - kept)
             return indexed
         } catch {
             let failure = Failure(error, subject: name)

@@ -218,6 +218,15 @@ extension CacheDirectory {
         }
     }
 
+    /// The bytes of what was derived, by index.
+    public func derivedBytesByIndex() -> [String: Int64] {
+        ((try? Posix.names(in: derivedPath)) ?? []).reduce(into: [:]) { sizes, name in
+            var status = stat()
+            guard let dot = name.firstIndex(of: "."), stat("\(derivedPath)/\(name)", &status) == 0 else { return }
+            sizes[String(name[..<dot]), default: 0] += Int64(status.st_size)
+        }
+    }
+
     /// Removes what was derived from an index that goes.
     func removeDerived(indexID: String) {
         for name in (try? Posix.names(in: derivedPath)) ?? [] where name.hasPrefix(indexID + ".") {

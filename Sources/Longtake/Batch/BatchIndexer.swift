@@ -155,7 +155,7 @@ extension BatchSummary {
         }
         if indexed.isPartial { filesPartial += 1 }
         frames += indexed.frames
-        bytesAdded += indexed.prefixCacheBytes
+        bytesAdded += indexed.prefixCacheBytesNow
         if indexed.frames > 0 { bytesAdded += indexed.bytes * Int64(indexed.framesNow) / Int64(indexed.frames) }
     }
 

@@ -9,7 +9,7 @@ public struct IndexPlan: Sendable, Codable {
     /// nil where the container does not say how long it is.
     public let frames: Int?
     public let bytes: Int64?
-    /// What all questions share, made at the end of indexing; nil where the length is unknown or nothing is made.
+    /// What all questions share, made at the end of indexing, or kept of it; nil where the length is unknown or nothing is made.
     public var prefixCacheBytes: Int64?
     public let bytesPerFrame: Int
     public let freeBytes: Int64
@@ -47,6 +47,7 @@ public struct IndexPlan: Sendable, Codable {
         info = nil
         frames = known.frames
         bytes = known.bytes
+        prefixCacheBytes = known.prefixCacheBytes
         bytesPerFrame = Int(known.bytes) / max(known.frames, 1)
         freeBytes = try library.cache.freeBytes()
         cacheBytes = try library.usage.used()

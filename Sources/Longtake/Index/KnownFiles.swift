@@ -38,6 +38,8 @@ public final class KnownFiles {
     private let decoder = JSONDecoder()
     /// The newest row of each path; nil where the catalog is asked for each path.
     private let rows: [InputPath: Catalog.RecordingRow]?
+    /// The prefix cache of each index.
+    private lazy var prefixCache = library.cache.derivedBytesByIndex()
     /// Files beyond which reading the whole catalog at once takes less time.
     private static let many = 20
 
@@ -75,7 +77,8 @@ public final class KnownFiles {
         guard library.cache.manifestStamp(indexID: row.indexID) == stamp else { return nil }
         return Analyzer.Indexed(
             action: IndexOutcome.Action.unchanged.rawValue, id: row.id, index: row.indexID, path: row.path,
-            frames: facts.frames, framesNow: 0, duration: facts.duration, bytes: facts.bytes, state: facts.state,
+            frames: facts.frames, framesNow: 0, duration: facts.duration, bytes: facts.bytes,
+            prefixCacheBytes: prefixCache[row.indexID] ?? 0, state: facts.state,
             notes: facts.warnings, counters: facts.counters, seconds: (ContinuousClock.now - start).seconds)
     }
 

@@ -26,6 +26,12 @@ extension Library {
     }
 
     private func listed() throws -> [Listed] {
+        let prefixCache = cache.derivedBytesByIndex()
+        func sized(_ summary: RecordingSummary) -> RecordingSummary {
+            var summary = summary
+            summary.prefixCacheBytes = prefixCache[summary.index] ?? 0
+            return summary
+        }
         var places = try places()
         let manifests = Dictionary(
             try cache.indexes().map { ($0.key.id, $0) }, uniquingKeysWith: { first, _ in first })
@@ -37,7 +43,7 @@ extension Library {
             let place = places.shown(of: index.indexID, or: manifest).first
             return Listed(
                 index: index.indexID, content: index.key?.content ?? place?.row?.content ?? "", places: known,
-                summaries: [RecordingSummary(index, manifest, place)])
+                summaries: [sized(RecordingSummary(index, manifest, place))])
         }
         for manifest in manifests.values where !open.contains(manifest.key.id) {
             let shown = places.shown(of: manifest.key.id, or: manifest)
@@ -45,7 +51,7 @@ extension Library {
                 Listed(
                     index: manifest.key.id, content: manifest.key.content,
                     places: places.all(of: manifest.key.id, or: manifest),
-                    summaries: shown.map { RecordingSummary(manifest, $0) }))
+                    summaries: shown.map { sized(RecordingSummary(manifest, $0)) }))
         }
         return all.sorted { $0.index < $1.index }
     }
@@ -123,11 +129,10 @@ extension Library {
     ///
     /// - Throws: `StoreError` `not_found`, `locked` while it is being written.
     public func remove(index: String) throws {
-        // On a full disk SQLite can write nothing: then the index goes first, which makes room.
-        let isForgotten = try forget(index, in: catalog)
+        // The index goes first: one that is being written stays, with its name, and on a full disk SQLite can write nothing
+        // before there is room. A row without an index is like one of a recording that was never indexed.
         try cache.remove(indexID: index)
-        if !isForgotten, let again = try? Catalog(path: cataloguePath) {
-            // A row without an index is like one of a recording that was never indexed.
+        if try !forget(index, in: catalog), let again = try? Catalog(path: cataloguePath) {
             _ = try forget(index, in: again)
         }
     }

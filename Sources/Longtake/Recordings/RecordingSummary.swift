@@ -14,7 +14,10 @@ public struct RecordingSummary: Sendable, Codable {
     public let duration: Double?
     /// Seconds from the start of the file's time line to the first picture; nil where the index does not know it.
     public let start: Double?
+    /// Of the index's own files.
     public let bytes: Int64
+    /// What is kept of what questions about it share.
+    public internal(set) var prefixCacheBytes: Int64 = 0
     /// `complete`, `partial`, `indexing` (a process is at it) or `interrupted` (the next run goes on).
     public let state: String
     public let model: String
@@ -37,6 +40,7 @@ public struct RecordingSummary: Sendable, Codable {
             segments
         case patches, warnings, counters
         case pathBase64 = "path_b64"
+        case prefixCacheBytes = "prefix_cache_bytes"
     }
 
     init(_ manifest: Manifest, _ place: RecordingPlace) {
@@ -85,6 +89,9 @@ public struct RecordingSummary: Sendable, Codable {
         warnings = []
         counters = [:]
     }
+
+    /// What goes when it is removed.
+    public var allBytes: Int64 { bytes + prefixCacheBytes }
 
     /// Whether there is an index that can be asked.
     public var isFinished: Bool { state == "complete" || state == "partial" }

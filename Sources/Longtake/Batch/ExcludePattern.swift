@@ -1,35 +1,28 @@
 internal import Glibc
 
-/// A pattern as in .gitignore: a name, or with a slash a path below the folder that was given; `**` goes over slashes.
+/// A pattern as in .gitignore: a name, or with a slash a path below the folder that was given; `**` between slashes stands
+/// for any folders, and for none.
 struct ExcludePattern {
-    private let pattern: [CChar]
+    /// Between the slashes; nil for `**`.
+    private let parts: [[CChar]?]
     private let isPath: Bool
     private let onlyFolders: Bool
-    private let flags: Int32
 
     /// nil for an empty pattern.
     init?(_ bytes: [UInt8]) {
-        var bytes = bytes[...]
-        onlyFolders = bytes.last == UInt8(ascii: "/")
-        if onlyFolders { bytes = bytes.dropLast() }
-        let anchored = bytes.first == UInt8(ascii: "/")
-        if anchored { bytes = bytes.dropFirst() }
-        guard !bytes.isEmpty, !bytes.contains(0) else { return nil }
+        let slash = UInt8(ascii: "/")
         let stars = [UInt8](repeating: UInt8(ascii: "*"), count: 2)
-        isPath = anchored || bytes.contains(UInt8(ascii: "/"))
-        // Without FNM_PATHNAME a star goes over slashes.
-        flags = bytes.indices.dropLast().contains { Array(bytes[$0...($0 + 1)]) == stars } ? 0 : FNM_PATHNAME
-        // The start **/ also stands for no folder at all.
-        if bytes.starts(with: stars + [UInt8(ascii: "/")]) {
-            let rest = bytes.dropFirst(3)
-            isBelow = ExcludePattern.terminated(rest)
-        } else {
-            isBelow = nil
-        }
-        pattern = ExcludePattern.terminated(bytes)
+        onlyFolders = bytes.last == slash
+        let inner = onlyFolders ? bytes.dropLast() : bytes[...]
+        guard inner.contains(where: { $0 != slash }), !inner.contains(0) else { return nil }
+        isPath = inner.contains(slash)
+        parts = Self.names(inner).map { $0.elementsEqual(stars) ? nil : Self.terminated($0) }
     }
 
-    private let isBelow: [CChar]?
+    /// What is between slashes, without "./".
+    private static func names(_ path: some Collection<UInt8>) -> [ArraySlice<UInt8>] {
+        Array(path).split(separator: UInt8(ascii: "/")).filter { !$0.elementsEqual([UInt8(ascii: ".")]) }
+    }
 
     private static func terminated(_ bytes: some Sequence<UInt8>) -> [CChar] {
         bytes.map { CChar(bitPattern: $0) } + [0]
@@ -38,10 +31,19 @@ struct ExcludePattern {
     /// - Parameter path: below the folder that was given, or as it was given.
     func matches(_ path: some Collection<UInt8>, isFolder: Bool) -> Bool {
         guard isFolder || !onlyFolders else { return false }
-        let parts = Array(path).split(separator: UInt8(ascii: "/"))
-        let subject =
-            isPath ? Self.terminated(path.drop { $0 == UInt8(ascii: "/") }) : Self.terminated(parts.last ?? [])
-        if fnmatch(pattern, subject, flags) == 0 { return true }
-        return isBelow.map { fnmatch($0, subject, flags) == 0 } ?? false
+        let names = Self.names(path)
+        return Self.fits(parts[...], (isPath ? names[...] : names.suffix(1)).map(Self.terminated)[...])
+    }
+
+    private static func fits(_ parts: ArraySlice<[CChar]?>, _ names: ArraySlice<[CChar]>) -> Bool {
+        guard let part = parts.first else { return names.isEmpty }
+        let rest = parts.dropFirst()
+        guard let part else {
+            // At the end it stands for what is inside a folder, not for the folder.
+            if rest.isEmpty { return !names.isEmpty }
+            return names.indices.contains { fits(rest, names[$0...]) }
+        }
+        guard let name = names.first, fnmatch(part, name, FNM_PATHNAME) == 0 else { return false }
+        return fits(rest, names.dropFirst())
     }
 }

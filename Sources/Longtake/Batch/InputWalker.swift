@@ -33,10 +33,12 @@ public struct InputWalker {
         for input in inputs {
             if !input.isStandardInput, mode(input, follow: true) == S_IFDIR {
                 rootLength = input.bytes.count
-                let (before, unread) = (files.count, unreadable.count)
+                let (before, unread, out) = (files.count, unreadable.count, excluded)
                 found = 0
                 walk(input, recursive: recursive, depth: 0)
-                if files.count == before, found == 0, unreadable.count == unread { emptyFolders.append(input) }
+                if files.count == before, found == 0, unreadable.count == unread, excluded == out {
+                    emptyFolders.append(input)
+                }
             } else if !isExcluded(input, isFolder: false, from: 0) {
                 add(input)
             }

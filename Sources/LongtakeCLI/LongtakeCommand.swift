@@ -54,8 +54,8 @@ enum Main {
             end(parsing: error)
         }
         if DecodeWorkerProcess.allowsNoFilter, !(command is DoctorCommand) {
-            Console.note(
-                "longtake: warning: LONGTAKE_NO_SECCOMP is set: where this kernel refuses system call filters, recordings are "
+            Console.warn(
+                "LONGTAKE_NO_SECCOMP is set: where this kernel refuses system call filters, recordings are "
                     + "decoded without one; `longtake doctor` says whether it does")
         }
         do {
@@ -95,13 +95,11 @@ enum Main {
         try StartingLimits.check(threads: own)
     }
 
-    private static var wantsJSON: Bool { CommandLine.arguments.contains("--json") }
-
     private static func end(parsing error: any Error) -> Never {
         let code = LongtakeCommand.exitCode(for: error)
         let arguments = Array(CommandLine.arguments.dropFirst())
         if code == .success { help(error) }
-        if wantsJSON {
+        if Console.wantsJSON {
             let message = UsageMessage.text(LongtakeCommand.message(for: error), arguments: arguments)
             end(Failure(code: "usage", message: message, exitCode: code.rawValue))
         }
@@ -128,7 +126,7 @@ enum Main {
 
     private static func end(_ failure: Failure) -> Never {
         let code = failure.exitCode == Exit.interrupted ? Interruption.exitCode ?? failure.exitCode : failure.exitCode
-        if wantsJSON {
+        if Console.wantsJSON {
             Console.jsonLine(
                 ExitError(
                     code: code, error: failure.code, message: failure.message, id: failure.kept?.id,
@@ -136,7 +134,7 @@ enum Main {
         } else {
             // The progress line, if there is one.
             if Console.isTerminal { Console.write("\r\u{1B}[2K", to: STDERR_FILENO) }
-            Console.note("longtake: " + Console.name(failure.message))
+            Console.problem(failure.message)
         }
         Glibc.exit(code)
     }

@@ -73,4 +73,17 @@ import Testing
         #expect(gone.status == 0 && gone.errors.contains("note:"), "\(gone.errors)")
         #expect(!FileManager.default.fileExists(atPath: tool.path("other.png")))
     }
+
+    @Test func `notes name their file`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try Fixtures.cut(Fixtures.video.get(), to: tool.path("cut.mp4"), part: 0.6)
+        let asked = try tool.run("chat", "cut.mp4", "--max-tokens", "1", input: Data("What is it?\n".utf8))
+        let notes = asked.errors.split(separator: "\n").filter { $0.contains("partial") || $0.contains("cut off") }
+        #expect(!notes.isEmpty && notes.allSatisfy { $0.contains("cut.mp4: ") }, "\(asked.errors)")
+        // What is said of the model does not.
+        #expect(asked.errors.contains("note: random weights"))
+        let written = try tool.run("frames", "cut.mp4", "--out", "f")
+        #expect(written.errors.contains("note: cut.mp4: "), "\(written.errors)")
+    }
 }

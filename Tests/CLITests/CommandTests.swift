@@ -4,9 +4,12 @@ import Testing
 @Suite struct CommandTests {
     static let commands: [[String]] = [
         [], ["ask"], ["chat"], ["search"], ["export"], ["index"], ["ls"], ["show"], ["rm"], ["frames"], ["run"],
-        ["doctor"],
+        ["doctor"], ["model"],
         ["model", "inspect"],
-        ["model", "parity"], ["model", "tokenize"], ["model", "make-random"],
+        ["model", "parity"], ["model", "tokenize"], ["model", "embed"], ["model", "make-random"], ["cache"],
+        ["cache", "stats"], ["cache", "verify"], ["cache", "prune"], ["cache", "repair"], ["bench"],
+        ["bench", "records"],
+        ["bench", "fusion"], ["bench", "search"],
     ]
 
     @Test(arguments: commands)

@@ -25,6 +25,10 @@ import Testing
             #expect(second.status == 11, "\(second.errors)")
             #expect(try second.exitError()["error"] as? String == "locked")
         }
+        // What cannot be removed keeps its name.
+        #expect(try tool.run("rm", video, "--yes").status == 11)
+        let listed = try #require(try tool.run("ls", "--json").list().first)
+        #expect(listed["path"] as? String == video && listed["state"] as? String == "indexing")
         // One file among several that is locked fails alone.
         try Data("no video".utf8).write(to: URL(filePath: tool.path("other.mkv")))
         let batch = try tool.run("index", video, "other.mkv", "--json")

@@ -137,8 +137,60 @@ import Testing
             tool.run("cache", "stats"), tool.run("frames", video, "--out", tool.path("f")),
         ].map { $0.text + $0.errors }
         // Not the end of a speed, as in 11.1 frames/s.
-        let plural = #"(?<![\d.,])1 (frames|recordings|segments|indexes|tokens|files)\b"#
-        for text in texts { #expect(text.range(of: plural, options: .regularExpression) == nil, "\(text)") }
+        let plural =
+            #"(?<![\d.,])1 (frames|recordings|segments|indexes|tokens|files|streams|threads|bytes|answers have)\b"#
+        try Fixtures.ffmpeg("-f", "lavfi", "-i", "sine", "-t", "1", "-c:a", "aac", tool.path("sound.mp4"))
+        try FileManager.default.createDirectory(atPath: tool.path("old"), withIntermediateDirectories: true)
+        try Data().write(to: URL(filePath: tool.path("old/frames.json")))
+        try FileManager.default.createDirectory(atPath: tool.path("short"), withIntermediateDirectories: true)
+        try Data("{".utf8).write(to: URL(filePath: tool.path("short/model.safetensors")))
+        try FileManager.default.copyItem(
+            atPath: Fixtures.model.get() + "/config.json", toPath: tool.path("short/config.json"))
+        let errors = try [
+            tool.run("index", tool.path("sound.mp4")), tool.run("frames", video, "--out", tool.path("old")),
+            tool.run("model", "inspect", tool.path("short")), tool.run("doctor", "--threads", "1"),
+            tool.run("index", video, "--sampling", "reference", "--fps", "0.1"),
+            tool.run("export", video, "--format", "edl"),
+        ].map { $0.text + $0.errors }
+        for text in texts + errors { #expect(text.range(of: plural, options: .regularExpression) == nil, "\(text)") }
+    }
+
+    /// Escapes take six times the room of what they stand for.
+    @Test func `an error that quotes control characters is not longer either`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        let name = "/" + String(repeating: String(repeating: "\u{1B}", count: 200) + "/", count: 8) + "x.mp4"
+        for arguments in [
+            ["index", name], ["ask", name, "What is it?"], ["index", "x", "--fps", name], ["show", name],
+        ] {
+            let result = try tool.run(arguments)
+            #expect(result.status != 0)
+            #expect(result.errors.utf8.count <= 2000, "\(arguments[0]): \(result.errors.utf8.count)")
+            #expect(!result.errors.unicodeScalars.contains("\u{1B}"))
+        }
+    }
+
+    /// What a model's folder says of itself is on one line, without control characters.
+    @Test func `a model's own strings command no terminal`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        let folder = tool.path("model\u{1B}[31m\nlongtake: done")
+        try FileManager.default.copyItem(atPath: Fixtures.model.get(), toPath: folder)
+        let config = URL(filePath: folder + "/config.json")
+        var text = try String(contentsOf: config, encoding: .utf8)
+        #expect(text.contains("random weights"))
+        text = text.replacingOccurrences(of: "random weights", with: "\\u001b[31m\\nlongtake: done")
+        try Data(text.utf8).write(to: config)
+        let video = try Fixtures.video.get()
+        for arguments in [
+            ["model", "inspect", folder], ["index", video, "--model", folder], ["ls"], ["show", video],
+            ["index", video, "--model", folder + "/no"],
+            ["ask", video, "What?", "--model", folder, "--max-tokens", "1"],
+        ] {
+            let result = try tool.run(arguments)
+            #expect(!(result.text + result.errors).unicodeScalars.contains("\u{1B}"), "\(arguments)")
+            #expect(!(result.text + result.errors).contains("\nlongtake: done"), "\(arguments)")
+        }
     }
 
     @Test func `the plan refuses what the run refuses`() throws {

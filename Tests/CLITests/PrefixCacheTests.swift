@@ -30,5 +30,20 @@ import Testing
         #expect(made > 0 && done["prefix_cache_bytes"] as? Int == made)
         #expect(planned > made / 2 && planned < 2 * made, "\(planned) and \(made)")
         #expect(lines.last?["bytes_added"] as? Int == (done["bytes"] as? Int ?? 0) + made)
+        let again = try tool.run("index", Fixtures.video.get(), "--json").lines()
+        #expect(
+            again.first { $0["message_type"] as? String == "verbose_status" }?["prefix_cache_bytes"] as? Int == made)
+        #expect(again.last?["bytes_added"] as? Int == 0)
+        let plan = try tool.run("index", Fixtures.video.get(), "--dry-run", "--json").lines()
+        #expect(plan.first?["prefix_cache_bytes"] as? Int == made)
+        for command in [["ls"], ["show", try Fixtures.video.get()], ["rm", try Fixtures.video.get(), "--dry-run"]] {
+            let item = try #require(try tool.run(command + ["--json"]).list().first)
+            #expect(item["prefix_cache_bytes"] as? Int == made, "\(command)")
+            #expect(item["bytes"] as? Int == done["bytes"] as? Int)
+        }
+        let before = try Int(tool.run("cache", "stats", "--quiet").text.trimmingCharacters(in: .newlines)) ?? 0
+        try tool.run("rm", Fixtures.video.get(), "--yes")
+        let after = try Int(tool.run("cache", "stats", "--quiet").text.trimmingCharacters(in: .newlines)) ?? 0
+        #expect(before - after >= made + (done["bytes"] as? Int ?? 0))
     }
 }

@@ -116,8 +116,14 @@ final class AnswerPrinter {
 
     /// A note names its file, but for what is said of the model.
     private func tell(_ note: String, of answer: Answer) {
-        let isOfFile = !layout.picture && !layout.modelNotes.contains(note) && !answer.recording.path.isEmpty
-        output.note("note: " + (isOfFile ? Console.name(answer.recording.path) + ": " : "") + Console.name(note))
+        output.note(Self.line(note, of: answer, modelNotes: layout.modelNotes, isPicture: layout.picture))
+    }
+
+    static func line(
+        _ note: String, of answer: Answer, modelNotes: [String], isPicture: Bool = false
+    ) -> String {
+        let isOfFile = !isPicture && !modelNotes.contains(note) && !answer.recording.path.isEmpty
+        return "note: " + (isOfFile ? Console.name(answer.recording.path) + ": " : "") + Console.name(note)
     }
 
     static func seen(_ evidence: [Evidence]) -> String {
@@ -151,7 +157,7 @@ final class AnswerPrinter {
         if output.json {
             Console.jsonLine(Trouble(error: failure, item: path.description), to: STDERR_FILENO)
         } else {
-            Console.note("longtake: " + Console.name(failure.message))
+            Console.problem(failure.message)
         }
     }
 
@@ -172,11 +178,11 @@ final class AnswerPrinter {
         guard answer.frames > 0 else { return }
         if let focus = answer.focus {
             let what = focus.changed.isEmpty ? "changed nothing" : "changed " + focus.changed.joined(separator: ", ")
-            output.note("a second look at \(Format.count(focus.frames.count, "frame")) \(what)")
+            output.note("a second look at \(counted(focus.frames.count, "frame")) \(what)")
         }
         for file in answer.thumbnails ?? [] { output.note("wrote \(Console.name(file))") }
         let timings = answer.timings
-        var line = layout.picture ? "1 picture" : answer.frames == 1 ? "1 frame" : "\(answer.frames) frames"
+        var line = layout.picture ? "1 picture" : counted(answer.frames, "frame")
         if !layout.picture, let first = answer.range.first, let last = answer.range.last {
             line += " at \(TimeText.clock(first)) to \(TimeText.clock(last))"
         }
@@ -188,7 +194,7 @@ final class AnswerPrinter {
         }
         output.note(line + " · " + answer.caution)
         var speed =
-            "first token after \(Format.time(timings.firstToken)), \(Format.count(answer.tokenIDs.count, "token"))"
+            "first token after \(Format.time(timings.firstToken)), \(counted(answer.tokenIDs.count, "token"))"
         if let each = timings.secondsPerToken { speed += ", \(Format.short(each)) s per token" }
         if let each = timings.secondsPerFrame { speed += "; indexed at \(Format.short(each)) s per frame" }
         output.note(speed + "; peak memory \(Format.bytes(Int64(timings.peakMemoryBytes)))")

@@ -29,6 +29,9 @@ struct BenchRecordsCommand: ParsableCommand {
         commandName: "records", abstract: "Fill an index with random records, and say what it takes on disk.",
         discussion: Help.text(
             """
+            EXAMPLE
+              longtake bench records --frames 10800 --model ~/models/llava-mini-llama-3.1-8b
+
             The index is that of a recording that never was, with the model's sizes. It can be asked like any other, and what is \
             answered is noise. `longtake rm` removes it.
             """))
@@ -61,7 +64,7 @@ struct BenchRecordsCommand: ParsableCommand {
             defer { progress.clear() }
             filled = try RandomRecords.fill(
                 loaded, library, frames: frames, seed: seed, options: options, cancellation: Interruption.cancellation
-            ) { progress.show("\($0) of \(frames) records") }
+            ) { progress.show("\($0) of \(counted(frames, "record"))") }
         } catch {
             throw Failure(error)
         }
@@ -72,7 +75,7 @@ struct BenchRecordsCommand: ParsableCommand {
             bytes_per_frame: Double(filled.bytes) / Double(filled.frames), seconds: seconds)
         if output.json { return Console.json(report) }
         Console.line(
-            "\(report.id)  \(report.frames) random records, \(Format.bytes(report.bytes)), "
+            "\(report.id)  \(counted(report.frames, "random record")), \(Format.bytes(report.bytes)), "
                 + "\(Format.bytes(Int64(saturating: report.bytes_per_frame))) per frame, in \(Format.number(seconds, digits: 1)) s"
         )
     }
@@ -81,7 +84,12 @@ struct BenchRecordsCommand: ParsableCommand {
 struct BenchFusionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fusion",
-        abstract: "Compare a sample's mean with that of all frames, and with the error it reports.")
+        abstract: "Compare a sample's mean with that of all frames, and with the error it reports.",
+        discussion: Help.text(
+            """
+            EXAMPLE
+              longtake bench fusion day.mp4 "What happens?" --fusion-frames 8
+            """))
 
     @Argument(help: "A recording of more than 64 s, or the id of an indexed one.")
     var recording: PathArgument

@@ -46,12 +46,12 @@ struct CacheStatsCommand: ParsableCommand {
         if output.json { return Console.json(stats) }
         if output.isQuiet { return Console.line("\(stats.bytes)") }
         var rows = [
-            ["cache", stats.path],
+            ["cache", Console.name(stats.path)],
             ["holds", "\(Format.bytes(stats.bytes)) of \(Format.bytes(stats.maxBytes)) it may hold"],
             ["free", "\(Format.bytes(stats.freeBytes)) on its file system"],
             [
                 "indexes",
-                "\(stats.indexes), \(Format.count(stats.frames, "frame")); \(stats.indexesWithPatches) with all patches",
+                "\(stats.indexes), \(counted(stats.frames, "frame")); \(stats.indexesWithPatches) with all patches",
             ],
             ["patches", Format.bytes(stats.patchBytes)],
         ]
@@ -94,6 +94,7 @@ struct CacheVerifyCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        StatusSignal.answer()
         let progress = output.progress
         let found = try library.maintenance().verify(readData: readData, subset: subset) { bytes in
             progress.show("read \(Format.bytes(bytes))")
@@ -111,8 +112,8 @@ struct CacheVerifyCommand: ParsableCommand {
             }
             if !output.isQuiet, found.isClean {
                 var line =
-                    "no damage: \(Format.count(found.indexes, "index", "indexes")), \(Format.count(found.files, "file")), "
-                    + Format.count(found.frames, "frame")
+                    "no damage: \(counted(found.indexes, "index", "indexes")), \(counted(found.files, "file")), "
+                    + counted(found.frames, "frame")
                 if found.bytesRead > 0 { line += ", \(Format.bytes(found.bytesRead)) read" }
                 if found.unfinished > 0 { line += "; \(found.unfinished) unfinished" }
                 if found.otherVersions > 0 { line += "; \(found.otherVersions) of other versions left out" }
@@ -191,19 +192,21 @@ struct CachePruneCommand: ParsableCommand {
             }
             if pruning.unreachable > 0 {
                 output.note(
-                    "note: \(pruning.unreachable) "
-                        + "\(pruning.unreachable == 1 ? "recording stays: its folder is" : "recordings stay: their folders are") "
-                        + "missing (a disk that is not mounted?); `longtake rm --missing --unreachable` removes such")
+                    "note: "
+                        + counted(
+                            pruning.unreachable, "recording stays: its folder is", "recordings stay: their folders are")
+                        + " missing (a disk that is not mounted?); `longtake rm --missing --unreachable` removes such")
             }
             output.note(
                 "\(Format.bytes(pruning.bytesBefore)) before, \(Format.bytes(pruning.bytesAfter)) after, "
                     + "\(Format.bytes(pruning.maxBytes)) allowed")
         }
         guard pruning.fits else {
-            let pinned = pruning.pinned.map { "\($0.name ?? $0.index) (\($0.reason), \($0.bytes) bytes)" }
+            let pinned = pruning.pinned.map { "\($0.name ?? $0.index) (\($0.reason), \(counted($0.bytes, "byte")))" }
             throw Failure(
                 code: "cache_full",
-                message: "\(pruning.bytesAfter) bytes are left where \(pruning.maxBytes) may be: "
+                message:
+                    "\(counted(pruning.bytesAfter, "byte is", "bytes are")) left where \(pruning.maxBytes) may be: "
                     + (pinned.isEmpty ? "nothing more can go" : "pinned are " + pinned.joined(separator: ", ")),
                 exitCode: Exit.space)
         }
@@ -238,6 +241,7 @@ struct CacheRepairCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        StatusSignal.answer()
         let progress = output.progress
         let repairs = try library.maintenance().repair { progress.show("read \(Format.bytes($0))") }
         progress.clear()
@@ -248,14 +252,14 @@ struct CacheRepairCommand: ParsableCommand {
                 Console.line(
                     output.isQuiet
                         ? item.index
-                        : "\(item.action) \(item.index)  \(Console.name(item.path ?? item.name ?? ""))  \(item.frames) "
-                            + "frames left")
+                        : "\(item.action) \(item.index)  \(Console.name(item.path ?? item.name ?? ""))  "
+                            + counted(item.frames, "frame") + " left")
             }
-            for note in repairs.notes { Console.note("longtake: warning: " + Console.name(note)) }
+            for note in repairs.notes { output.warn(note) }
             output.note(
                 repairs.repaired.isEmpty
-                    ? "nothing was damaged; \(Format.count(repairs.recordings, "recording")) in the catalogue"
-                    : "\(repairs.repaired.count) repaired; \(Format.count(repairs.recordings, "recording")) in the catalogue"
+                    ? "nothing was damaged; \(counted(repairs.recordings, "recording")) in the catalogue"
+                    : "\(repairs.repaired.count) repaired; \(counted(repairs.recordings, "recording")) in the catalogue"
             )
         }
         if repairs.isPartial { throw ExitCode(Exit.partial) }

@@ -26,6 +26,7 @@ struct ChatCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        StatusSignal.answer()
         guard !recording.path.isStandardInput else {
             throw UsageError("the questions come from standard input: index the recording first, then give its id")
         }
@@ -45,7 +46,7 @@ struct ChatCommand: ParsableCommand {
         let isTerminal = isatty(STDIN_FILENO) == 1
         if isTerminal {
             output.note(
-                "\(Format.count(conversation.frames, "frame")), \(TimeText.clock(conversation.duration)); /quit ends, /help helps"
+                "\(counted(conversation.frames, "frame")), \(TimeText.clock(conversation.duration)); /quit ends, /help helps"
             )
         }
         var notesSaid: Set<String> = []
@@ -57,7 +58,7 @@ struct ChatCommand: ParsableCommand {
             if text.hasPrefix("/") {
                 guard try command(text, conversation) else { break }
             } else {
-                try ask(text, conversation, progress, &notesSaid)
+                try ask(text, conversation, progress, loaded.notes, &notesSaid)
             }
         }
         if isTerminal { Console.write("\n", to: STDERR_FILENO) }
@@ -74,30 +75,34 @@ struct ChatCommand: ParsableCommand {
             output.note("what was said is forgotten")
         case "/range": try range(Array(words.dropFirst()), conversation)
         default:
-            Console.note("/range FROM TO · /range · /evidence · /new · /quit; anything else is a question")
+            say("/range FROM TO · /range · /evidence · /new · /quit; anything else is a question")
         }
         return true
     }
 
+    /// To whoever types, whatever --quiet says.
+    private func say(_ text: String) { output.json ? output.warn(text) : Console.note(text) }
+
     private func range(_ words: [String], _ conversation: Conversation) throws {
         let times = words.map { TimeText.seconds($0) }
         guard words.count <= 2, !times.contains(nil), times.count < 2 || (times[0] ?? 0) < (times[1] ?? 0) else {
-            return Console.note(
+            return say(
                 "/range FROM TO, both like 90, 10m or 01:30:00, FROM before TO; /range alone: everything")
         }
         try conversation.look(from: times.first ?? nil, to: times.count > 1 ? times[1] : nil)
-        output.note("\(Format.count(conversation.frames, "frame")) in this range")
+        output.note("\(counted(conversation.frames, "frame")) in this range")
     }
 
     private func showEvidence(_ answer: Answer?) {
-        guard let answer else { return Console.note("nothing was asked yet") }
+        guard let answer else { return say("nothing was asked yet") }
         if output.json { return Console.jsonLine(answer.evidence) }
         Console.line(answer.evidence.isEmpty ? "seen nowhere in particular" : AnswerPrinter.seen(answer.evidence))
         if Console.isOutputTerminal, let line = Sparkline.text(answer) { Console.line(line) }
     }
 
     private func ask(
-        _ text: String, _ conversation: Conversation, _ progress: Progress, _ notesSaid: inout Set<String>
+        _ text: String, _ conversation: Conversation, _ progress: Progress, _ modelNotes: [String],
+        _ notesSaid: inout Set<String>
     ) throws {
         var said = false
         let answer: Answer
@@ -123,7 +128,9 @@ struct ChatCommand: ParsableCommand {
         if !said { Console.result(Console.name(answer.answer)) }
         Console.line()
         if answering.wantsEvidence || Console.isOutputTerminal { showEvidence(answer) }
-        for note in answer.notes where notesSaid.insert(note).inserted { output.note("note: \(Console.name(note))") }
+        for note in answer.notes where notesSaid.insert(note).inserted {
+            output.note(AnswerPrinter.line(note, of: answer, modelNotes: modelNotes))
+        }
     }
 }
 

@@ -24,7 +24,7 @@ struct DoctorCommand: ParsableCommand {
         if output.json { return Console.json(report) }
         var rows = [
             ["longtake", report.version],
-            ["cpu", "\(report.cpu), \(report.cores) cores, \(report.threads) threads used"],
+            ["cpu", "\(report.cpu), \(counted(report.cores, "core")), \(counted(report.threads, "thread")) used"],
             ["features", report.features.joined(separator: " ")],
             ["kernels", "\(report.kernels) (of \(report.kernelsAvailable.joined(separator: ", ")))"],
         ]
@@ -42,7 +42,7 @@ struct DoctorCommand: ParsableCommand {
             rows.append(["decode worker", "\(filter), \(landlock)"])
         }
         if report.allowsNoFilter { rows.append(["LONGTAKE_NO_SECCOMP", "set"]) }
-        Console.line(Format.table(rows))
+        Console.line(Format.table(rows.map { $0.map(Console.name) }))
         for problem in report.problems { Console.line("missing: \(problem.what)\n  fix: \(problem.fix)") }
         if report.problems.isEmpty { Console.line("nothing is missing") }
     }

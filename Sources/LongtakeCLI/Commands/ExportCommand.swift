@@ -95,7 +95,9 @@ struct ExportCommand: ParsableCommand {
         if known != .jsonl, known != .csv {
             let placeless = chosen.count { $0.places.isEmpty }
             if placeless > 0 {
-                output.note("note: \(placeless) of \(chosen.count) answers have no place in the recording")
+                output.note(
+                    "note: \(placeless) of \(counted(chosen.count, "answer")) "
+                        + "\(placeless == 1 ? "has" : "have") no place in the recording")
             }
         }
     }

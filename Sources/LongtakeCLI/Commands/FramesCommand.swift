@@ -32,6 +32,7 @@ struct FramesCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        StatusSignal.answer()
         guard let size = FrameExport.Size(rawValue: size) else {
             throw UsageError("--size is model or native, not \(size)")
         }
@@ -41,14 +42,16 @@ struct FramesCommand: ParsableCommand {
         export.overwrite = overwrite
         export.modelPath = model ?? Environment.text("MODEL")
         let progress = output.progress
-        let summary = try export.run(recording.path, into: out) { progress.show("\($0) frames written") }
+        let summary = try export.run(recording.path, into: out) { progress.show("\(counted($0, "frame")) written") }
         progress.clear()
         if output.json {
             Console.json(summary)
         } else {
             Console.line(
-                output.isQuiet ? out : "\(Format.count(summary.frames.count, "frame")) in \(Console.name(out))")
-            for note in summary.noteLines { output.note("note: \(Console.name(note))") }
+                output.isQuiet ? out : "\(counted(summary.frames.count, "frame")) in \(Console.name(out))")
+            for note in summary.noteLines {
+                output.note("note: \(Console.name(recording.path.description)): \(Console.name(note))")
+            }
         }
         if summary.status == "partial" { throw ExitCode(Exit.partial) }
     }

@@ -88,7 +88,7 @@ struct IndexCommand: ParsableCommand {
                 model: try model.load(), library: library, derive: derive, cancellation: Interruption.cancellation)
         }
         let report = IndexReport(output)
-        for note in identity?.notes ?? [] { output.note("note: \(note)") }
+        for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
         // With --derive now what questions share is made where it is missing, which takes the model.
         var known: [InputPath: Analyzer.Indexed] = [:]
         if let identity, deriving.derive != DerivedState.Policy.now.rawValue {
@@ -104,13 +104,15 @@ struct IndexCommand: ParsableCommand {
                     Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input)))
         }
         if walker.linksSkipped > 0 {
-            output.note("note: \(Format.count(walker.linksSkipped, "symbolic link")) inside folders not followed")
+            output.note("note: \(counted(walker.linksSkipped, "symbolic link")) inside folders not followed")
         }
         // A pipe can be read only once: it has no plan.
         if !walker.files.contains(where: \.isStandardInput) || dryRun {
             let failure = try plan(walker.files, known, library, analyzer, options, report)
             if dryRun {
-                if let failure { throw walker.files.count == 1 ? failure : ExitCode(Exit.partial) }
+                // In JSON the last line on standard error says how it ended; for people it has been said.
+                if let failure, walker.files.count == 1, output.json { throw failure }
+                if let failure { throw ExitCode(walker.files.count == 1 ? failure.exitCode : Exit.partial) }
                 return
             }
         }
@@ -145,7 +147,7 @@ struct IndexCommand: ParsableCommand {
         var plans: [IndexPlan] = []
         var failure: Failure?
         for file in files {
-            if Interruption.cancellation.isCancelled { throw ExitCode(Interruption.exitCode ?? Exit.interrupted) }
+            try Interruption.check()
             if file.isStandardInput { throw UsageError("standard input has no plan: leave --dry-run out") }
             if let known = known[file] {
                 if dryRun { plans.append(try IndexPlan(known, library: library)) }

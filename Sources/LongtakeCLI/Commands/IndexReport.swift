@@ -20,7 +20,7 @@ final class IndexReport {
     static func line(_ progress: IndexProgress) -> String {
         if let derived = progress.derived {
             return
-                "\(Format.count(progress.frames, "frame")) done; what all questions share: \(Int(saturating: derived * 100)) %"
+                "\(counted(progress.frames, "frame")) done; what all questions share: \(Int(saturating: derived * 100)) %"
         }
         var line = "\(progress.frames)"
         if let total = progress.framesTotal { line += " of \(total)" }
@@ -143,7 +143,7 @@ final class IndexReport {
         if output.json {
             Console.jsonLine(Trouble(error: failure, during: during, item: path), to: STDERR_FILENO)
         } else {
-            Console.note("longtake: \(Console.name(failure.message))")
+            Console.problem(failure.message)
         }
     }
 
@@ -174,7 +174,7 @@ final class IndexReport {
         }
         if output.isQuiet { return Console.line(indexed.id) }
         var line =
-            "\(indexed.id)  \(Console.name(path.isEmpty ? indexed.path : path))  \(Format.count(indexed.frames, "frame")), \(Format.bytes(indexed.bytes))"
+            "\(indexed.id)  \(Console.name(path.isEmpty ? indexed.path : path))  \(counted(indexed.frames, "frame")), \(Format.bytes(indexed.bytes))"
         if indexed.prefixCacheBytes > 0 {
             line += " and \(Format.bytes(indexed.prefixCacheBytes)) that questions share"
         }
@@ -186,7 +186,7 @@ final class IndexReport {
                 line += " (\(Format.short(Double(indexed.framesNow) / indexed.seconds)) frames/s)"
             }
             if indexed.framesNow < indexed.frames {
-                line += ", \(Format.count(indexed.frames - indexed.framesNow, "was", "were")) there"
+                line += ", \(counted(indexed.frames - indexed.framesNow, "was", "were")) there"
             }
         }
         if indexed.isPartial { line += ", partial" }
@@ -212,7 +212,8 @@ final class IndexReport {
             rows = plans.map { plan in
                 [
                     Console.name(plan.path), plan.duration.map { TimeText.clock($0) } ?? "length unknown",
-                    plan.frames.map { Format.count($0, "frame") } ?? "", plan.bytes.map { Format.bytes($0) } ?? "",
+                    plan.frames.map { counted($0, "frame") } ?? "",
+                    plan.bytes.map { Format.bytes($0 + (plan.prefixCacheBytes ?? 0)) } ?? "",
                     plan.indexed
                         ? "indexed before" : plan.estimatedSeconds.map { "at most about \(Format.time($0))" } ?? "",
                 ]
@@ -224,7 +225,7 @@ final class IndexReport {
         let seconds = new.compactMap(\.estimatedSeconds).reduce(0, +)
         var line = "plan: \(new.count) to index"
         if known + plans.count > new.count { line += ", \(known + plans.count - new.count) indexed before" }
-        line += "; \(Format.count(frames, "frame")), \(Format.bytes(bytes)) "
+        line += "; \(counted(frames, "frame")), \(Format.bytes(bytes)) "
         line += "(\(Format.bytes(Int64(any.bytesPerFrame))) per frame)"
         if shared > 0 { line += " and \(Format.bytes(shared)) that questions share" }
         line += ", at most about \(Format.time(seconds)); \(Format.bytes(any.freeBytes)) free"
@@ -240,7 +241,7 @@ final class IndexReport {
         progress.clear()
         if output.json { return Console.jsonLine(Summary(summary: summary)) }
         if summary.stopped == "max_runtime" {
-            let left = summary.filesLeft > 0 ? ", \(Format.count(summary.filesLeft, "file is", "files are")) left" : ""
+            let left = summary.filesLeft > 0 ? ", \(counted(summary.filesLeft, "file is", "files are")) left" : ""
             output.note("note: the time given with --max-runtime is over\(left); the next run goes on")
         }
         let files =
@@ -255,7 +256,7 @@ final class IndexReport {
         if summary.filesFailed > 0 { parts.append("\(summary.filesFailed) failed") }
         if summary.answers > 0 { parts.append("\(summary.answers) answered") }
         if summary.answersUnchanged > 0 { parts.append("\(summary.answersUnchanged) answered before") }
-        if summary.answersFailed > 0 { parts.append("\(Format.count(summary.answersFailed, "answer")) failed") }
+        if summary.answersFailed > 0 { parts.append("\(counted(summary.answersFailed, "answer")) failed") }
         output.note(parts.joined(separator: ", ") + "; \(Format.time(summary.totalDuration))")
     }
 }

@@ -11,7 +11,7 @@ struct ListCommand: ParsableCommand {
               longtake ls
               longtake ls --json | jq -r '.[] | select(.state == "partial") | .path'
 
-            STATE: complete, partial, indexing (a process is at it), interrupted (the next run goes on). FILE: present, changed \
+            SIZE counts what questions share, too. STATE: complete, partial, indexing (a process is at it), interrupted (the next run goes on). FILE: present, changed \
             (its size or times differ: index it again), gone, unreachable (the folder is missing too: a disk that is not \
             mounted?), replaced (another recording was indexed under its path), pipe.
             """))
@@ -28,7 +28,7 @@ struct ListCommand: ParsableCommand {
         let rows = recordings.map {
             [
                 $0.id, $0.samplingName, $0.duration.map { TimeText.clock($0) } ?? "",
-                "\($0.frames) \($0.frames == 1 ? "frame" : "frames")", Format.bytes($0.bytes), $0.state,
+                counted($0.frames, "frame"), Format.bytes($0.allBytes), $0.state,
                 $0.file.rawValue, Console.name($0.model),
                 Console.name($0.path.isEmpty ? $0.name : labels.name($0.path)),
             ]
@@ -73,7 +73,10 @@ struct ShowCommand: ParsableCommand {
             let source = try RecordingPictures(
                 library: library, index: first.index, cancellation: Interruption.cancellation)
             let written = try source.contactSheet(to: contactSheet, count: count)
-            for note in written.notes { Console.note("note: " + Console.name(note)) }
+            for note in written.notes {
+                let text = "\(first.path): \(note)"
+                if output.json { output.warn(text) } else { Console.note("note: " + Console.name(text)) }
+            }
             for file in written.files { output.note("wrote \(Console.name(file))") }
         }
         if output.json { return Console.json(found) }
@@ -88,7 +91,8 @@ struct ShowCommand: ParsableCommand {
                     item.duration.map { "\(TimeText.clock($0)) (\(Format.number($0, digits: 3)) s)" } ?? "unknown",
                 ],
                 ["first picture", Self.firstPicture(item)],
-                ["frames", "\(item.frames) in \(Format.count(item.segments, "segment")), \(Format.bytes(item.bytes))"],
+                ["frames", "\(item.frames) in \(counted(item.segments, "segment")), \(Format.bytes(item.bytes))"],
+                ["prefix cache", Format.bytes(item.prefixCacheBytes)],
                 ["state", item.state],
                 ["sampling", item.sampling], ["record", item.record], ["model", Console.name(item.model)],
                 ["indexed", item.created],
@@ -158,7 +162,7 @@ struct RemoveCommand: ParsableCommand {
         for item in found {
             let name = Console.name(item.path.isEmpty ? item.name : labels.name(item.path))
             let verb = dryRun ? "would remove" : "removed"
-            Console.line(output.isQuiet ? item.id : "\(verb) \(item.id)  \(name)  \(Format.bytes(item.bytes))")
+            Console.line(output.isQuiet ? item.id : "\(verb) \(item.id)  \(name)  \(Format.bytes(item.allBytes))")
         }
         if found.isEmpty { output.note("nothing to remove") }
     }
@@ -167,9 +171,9 @@ struct RemoveCommand: ParsableCommand {
         let lost = try library.missingRecordings()
         guard !unreachable, let first = lost.unreachable.first else { return lost.missing + lost.unreachable }
         let count = lost.unreachable.count
-        Console.note(
-            "longtake: note: \(count) \(count == 1 ? "recording stays" : "recordings stay"): "
-                + "\(Console.name(first.path)) cannot be reached, its folder is missing (a disk that is not mounted?); "
+        output.warn(
+            "\(counted(count, "recording stays", "recordings stay")): "
+                + "\(first.path) cannot be reached, its folder is missing (a disk that is not mounted?); "
                 + "--unreachable removes such too")
         return lost.missing
     }
@@ -179,11 +183,11 @@ struct RemoveCommand: ParsableCommand {
         guard isatty(STDIN_FILENO) == 1 else { throw UsageError("to remove without being asked, give --yes") }
         for item in found {
             let name = Console.name(item.path.isEmpty ? item.name : labels.name(item.path))
-            Console.note("\(item.id)  \(item.samplingName)  \(name)  \(Format.bytes(item.bytes))")
+            Console.note("\(item.id)  \(item.samplingName)  \(name)  \(Format.bytes(item.allBytes))")
         }
-        let bytes = found.reduce(0) { $0 + $1.bytes }
+        let bytes = found.reduce(0) { $0 + $1.allBytes }
         Console.write(
-            "remove \(found.count) \(found.count == 1 ? "index" : "indexes"), \(Format.bytes(bytes))? [y/N] ",
+            "remove \(counted(found.count, "index", "indexes")), \(Format.bytes(bytes))? [y/N] ",
             to: STDERR_FILENO)
         guard let line = readLine(), ["y", "yes"].contains(line.lowercased()) else { throw ExitCode(1) }
     }

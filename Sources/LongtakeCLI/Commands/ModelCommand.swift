@@ -5,6 +5,12 @@ import Longtake
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model", abstract: "Look at a model, check it, compute with its towers, make a random one.",
+        discussion: Help.text(
+            """
+            EXAMPLES
+              longtake model inspect ~/models/llava-mini-llama-3.1-8b
+              longtake model make-random --shape nano --out nano
+            """),
         subcommands: [
             ModelInspectCommand.self, ModelParityCommand.self, ModelTokenizeCommand.self, ModelEmbedCommand.self,
             ModelMakeRandomCommand.self,
@@ -38,8 +44,9 @@ struct ModelInspectCommand: ParsableCommand {
         if output.json {
             Console.json(inspection)
         } else {
-            Console.line(Format.table(inspection.rows(bytes: Format.bytes, operations: Format.operations)))
-            for note in inspection.notes { output.note("note: \(note)") }
+            let rows = inspection.rows(bytes: Format.bytes, operations: Format.operations)
+            Console.line(Format.table(rows.map { $0.map(Console.name) }))
+            for note in inspection.notes { output.note("note: \(Console.name(note))") }
         }
         if inspection.hasNonFinite { throw ExitCode(Exit.model) }
     }
@@ -89,9 +96,21 @@ struct ModelParityCommand: ParsableCommand {
             reports.append(report)
             if !output.json { show(report) }
         }
-        if output.json { Console.json(reports) }
+        if output.json { Console.json(reports.map { Verdict(report: $0) }) }
         if failed > 0 { throw ExitCode(1) }
-        if let broken { throw ExitCode(broken.exitCode) }
+        // In JSON the last line on standard error says how it ended; for people it has been said.
+        if let broken { throw output.json ? broken : ExitCode(broken.exitCode) }
+    }
+
+    private struct Verdict: Encodable {
+        let report: ParityReport
+        private enum Keys: String, CodingKey { case passed }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: Keys.self)
+            try container.encode(report.passed, forKey: .passed)
+            try report.encode(to: encoder)
+        }
     }
 
     private func verdict(_ tensor: TensorDeviation, _ precision: String) -> String {
@@ -113,18 +132,18 @@ struct ModelParityCommand: ParsableCommand {
         }
         for ids in report.greedy where !brief || !ids.equal {
             rows.append([
-                "  \(ids.name)", "\(ids.expected.count) ids",
+                "  \(ids.name)", counted(ids.expected.count, "id"),
                 ids.equal
                     ? "equal" : ids.required ? "DIFFERENT: \(ids.found)" : "differ (allowed in \(report.precision))",
             ])
         }
         let worst = report.tensors.map(\.absolute).max() ?? 0
         Console.line(
-            "\(report.passed ? "pass" : "FAIL")  \(Console.name(report.name))  \(report.precision)  \(report.tensors.count) tensors, "
-                + "worst abs \(Format.short(worst)); \(report.greedy.filter(\.equal).count) of \(report.greedy.count) id lists equal"
+            "\(report.passed ? "pass" : "FAIL")  \(Console.name(report.name))  \(report.precision)  \(counted(report.tensors.count, "tensor")), "
+                + "worst abs \(Format.short(worst)); \(report.greedy.filter(\.equal).count) of \(counted(report.greedy.count, "id list")) equal"
         )
         if !rows.isEmpty { Console.line(Format.table(rows)) }
-        for note in report.notes { output.note("  note: \(note)") }
+        for note in report.notes { output.note("  note: \(Console.name(note))") }
     }
 }
 
@@ -165,6 +184,8 @@ struct ModelTokenizeCommand: ParsableCommand {
 
     @Flag(help: "With --decode: leave special tokens out.")
     var skipSpecial = false
+
+    @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
         let tool: TokenizerTool
@@ -233,7 +254,7 @@ struct ModelMakeRandomCommand: ParsableCommand {
         output.note("writing \(Format.bytes(planned)) to \(Console.name(out))")
         let start = ContinuousClock.now
         try RandomModel.make(shape: shape, type: dtype, folder: out, seed: seed) { done, total in
-            if Interruption.cancellation.isCancelled { throw ExitCode(Interruption.exitCode ?? Exit.interrupted) }
+            try Interruption.check()
             progress.show(
                 "\(Format.bytes(done)) of \(Format.bytes(total)), \(Format.time(Double((ContinuousClock.now - start).components.seconds)))"
             )

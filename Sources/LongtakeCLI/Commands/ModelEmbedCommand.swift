@@ -55,11 +55,11 @@ struct ModelEmbedCommand: ParsableCommand {
         let embedder = try load()
         for note in embedder.notes { output.note("note: \(Console.name(note))") }
         func write(text: String) throws {
-            try goOn()
+            try Interruption.check()
             Console.jsonLine(Line(kind: "text", input: text, embedding: try embedder.embed(text: text)))
         }
         func write(image: InputPath) throws {
-            try goOn()
+            try Interruption.check()
             let embedding = try embedder.embed(picture: image)
             Console.jsonLine(Line(kind: "image", input: image.description, embedding: embedding))
         }
@@ -74,7 +74,9 @@ struct ModelEmbedCommand: ParsableCommand {
             Console.jsonLine(
                 Line(kind: "frame", input: path.description, time: frame.time, embedding: frame.embedding))
         }
-        for note in summary.notes { output.note("note: \(Console.name(note))") }
+        for note in summary.notes {
+            output.note("note: \(Console.name(path.description)): \(Console.name(note))")
+        }
         if summary.isPartial { throw ExitCode(Exit.partial) }
     }
 
@@ -99,12 +101,6 @@ struct ModelEmbedCommand: ParsableCommand {
             return try Embedder(path: folder, settings: settings)
         } catch {
             throw Failure(error, subject: folder)
-        }
-    }
-
-    private func goOn() throws {
-        if Interruption.cancellation.isCancelled {
-            throw Failure(code: "interrupted", message: "interrupted", exitCode: Exit.interrupted)
         }
     }
 }

@@ -45,7 +45,7 @@ struct RunCommand: ParsableCommand {
                 model: try model.load(or: file.model), library: library, derive: derive,
                 cancellation: Interruption.cancellation)
         }
-        for note in identity?.notes ?? [] { output.note("note: \(note)") }
+        for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
         let report = IndexReport(output)
         let runner = PipelineRunner(
             file, analyzer: analyzer, options: options, cancellation: Interruption.cancellation

@@ -5,7 +5,14 @@ import Longtake
 /// For docs/search.md: what comparing a frame costs on this machine.
 struct SearchBenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "search", abstract: "Measure search over random records.")
+        commandName: "search", abstract: "Measure search over random records.",
+        discussion: Help.text(
+            """
+            EXAMPLE
+              longtake bench search --frames 200000
+
+            Prints JSON, always. The index of random records is removed afterwards.
+            """))
 
     @Option(help: "Frames of the index that is made.")
     var frames = 100_000
@@ -23,6 +30,7 @@ struct SearchBenchCommand: ParsableCommand {
     var folder = NSTemporaryDirectory()
 
     @OptionGroup var compute: ComputeOptions
+    @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
         Console.json(

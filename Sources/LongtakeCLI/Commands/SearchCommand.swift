@@ -52,6 +52,7 @@ struct SearchCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        StatusSignal.answer()
         guard !PathArgument.wasRepaired(text) else { throw UsageError("the text is not valid UTF-8") }
         guard !text.allSatisfy(\.isWhitespace) else {
             throw UsageError("search for what? Give the text first: longtake search \"a red car\"")
@@ -118,12 +119,12 @@ struct SearchCommand: ParsableCommand {
             Console.line("\(times)  \(score)  \(Console.name(name))  \(recording.id)\(file)")
         }
         for note in result.notes { output.note("note: \(Console.name(note))") }
-        for trouble in result.failed { Console.note("longtake: " + Console.name(trouble.error.message)) }
+        for trouble in result.failed { Console.problem(trouble.error.message) }
         for file in result.moments.compactMap(\.thumbnail) + [result.contactSheet].compactMap({ $0 }) {
             output.note("wrote \(Console.name(file))")
         }
-        let what = result.frames == 1 ? "1 frame" : "\(result.frames) frames"
-        let places = result.recordings == 1 ? "1 recording" : "\(result.recordings) recordings"
+        let what = counted(result.frames, "frame")
+        let places = counted(result.recordings, "recording")
         guard let best = result.best, let mean = result.mean, let threshold = result.threshold else {
             return output.note("\(what) of \(places) compared")
         }

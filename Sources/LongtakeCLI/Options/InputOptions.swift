@@ -79,14 +79,22 @@ struct InputOptions: ParsableArguments {
         for folder in walker.emptyFolders {
             output.warn("\(folder): no recordings in this folder; looked for files that end in \(suffixes)")
         }
-        if walker.excluded > 0 { output.note("note: \(Format.count(walker.excluded, "file")) left out by --exclude") }
+        if walker.excluded > 0 {
+            output.note(
+                "note: \(counted(walker.excluded, "file or folder", "files and folders")) left out by --exclude")
+        }
         if walker.files.isEmpty, walker.emptyFolders.isEmpty, walker.unreadable.isEmpty {
             output.warn("no recordings in what was given")
         }
-        if let required, walker.files.count < required {
+        guard let required, required > 0 else { return walker }
+        // What is given by name is among them whether it is there or not.
+        let there = walker.files.count {
+            $0.isStandardInput || $0.exists || RecordingWord.looksLikeID($0.description)
+        }
+        guard there >= required else {
             throw Failure(
                 code: "too_few_files",
-                message: "\(Format.count(walker.files.count, "file")) found where --require asks for \(required); "
+                message: "\(counted(there, "file")) found where --require asks for \(required); "
                     + "nothing was done: look whether the folders are there and mounted", exitCode: Exit.input)
         }
         return walker

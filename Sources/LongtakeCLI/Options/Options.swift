@@ -19,7 +19,7 @@ struct OutputOptions: ParsableArguments {
 
     /// A failure that ends nothing: on standard error, whatever --quiet says.
     func failed(_ failure: Failure, during: String, item: String? = nil) {
-        guard json else { return Console.note("longtake: " + Console.name(failure.message)) }
+        guard json else { return Console.problem(failure.message) }
         Console.jsonLine(Trouble(error: failure, during: during, item: item), to: STDERR_FILENO)
     }
 
@@ -31,15 +31,7 @@ struct OutputOptions: ParsableArguments {
     }
 
     /// Something to know about what was given, whatever --quiet says.
-    func warn(_ text: String) {
-        guard json else { return Console.note("longtake: warning: " + Console.name(text)) }
-        Console.jsonLine(Warning(message: text), to: STDERR_FILENO)
-    }
-
-    private struct Warning: Encodable {
-        let message_type = "warning"
-        let message: String
-    }
+    func warn(_ text: String) { Console.warn(text) }
 
     func note(_ text: String) {
         if !isQuiet, !json { Console.note(Console.safe(text)) }
@@ -159,9 +151,7 @@ struct LibraryOptions: ParsableArguments {
                 cachePath: cachePath, dataPath: dataPath, cacheMax: cacheMax ?? Environment.text("CACHE_MAX_BYTES"),
                 forQuestions: forQuestions)
             // Questions say it as their notes.
-            for note in library.notes where !forQuestions {
-                Console.note("longtake: warning: " + Console.name(note))
-            }
+            for note in library.notes where !forQuestions { Console.warn(note) }
             return library
         } catch {
             throw Failure(error)

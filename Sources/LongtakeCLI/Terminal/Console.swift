@@ -18,6 +18,23 @@ enum Console {
 
     static func note(_ text: String) { write(safe(text) + "\n", to: STDERR_FILENO) }
 
+    /// Whether the command line asks for JSON; known before it is parsed.
+    static let wantsJSON = CommandLine.arguments.prefix { $0 != "--" }.contains("--json")
+
+    /// Something to know, whatever --quiet says: a line, or with --json an object.
+    static func warn(_ text: String) {
+        guard wantsJSON else { return problem("warning: " + text) }
+        jsonLine(Warning(message: Failure.shortened(text)), to: STDERR_FILENO)
+    }
+
+    private struct Warning: Encodable {
+        let message_type = "warning"
+        let message: String
+    }
+
+    /// What went wrong, on one line of at most 2 kB.
+    static func problem(_ text: String) { note("longtake: " + Failure.shortened(name(text))) }
+
     /// One JSON object on one line, flushed.
     static func jsonLine(_ value: some Encodable, to descriptor: Int32 = STDOUT_FILENO) {
         write(encoded(value, pretty: false) + "\n", to: descriptor)

@@ -14,11 +14,6 @@ enum Format {
         return unit == 0 ? "\(count) B" : "\(number(value, digits: value < 10 ? 2 : 1)) \(units[unit])"
     }
 
-    /// "1 frame", "2 frames"; `many` where the plural is not the word and an s.
-    static func count(_ number: Int, _ one: String, _ many: String? = nil) -> String {
-        number == 1 ? "1 \(one)" : "\(number) \(many ?? one + "s")"
-    }
-
     static func number(_ value: Double, digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
     /// Three significant digits.

@@ -17,7 +17,7 @@ enum Interruption {
 
     static func install() {
         // Made now: a signal handler must not be the first to touch a lazy global.
-        _ = (cancellation, received.load(ordering: .relaxed), immediate.load(ordering: .relaxed))
+        _ = (cancellation, received.load(ordering: .relaxed), immediate.load(ordering: .relaxed), Console.wantsJSON)
         signal(SIGPIPE, SIG_IGN)
         // A write beyond the limit of a file's size ends the process by default; ignored, it is an error like a full disk.
         signal(SIGXFSZ, SIG_IGN)
@@ -50,14 +50,37 @@ enum Interruption {
     /// From here on there is nothing to save: a signal ends the process at once.
     static func endAtOnce() {
         immediate.store(true, ordering: .relaxed)
-        if let code = exitCode { Glibc._exit(code) }
+        if let code = exitCode { end(code - 128) }
     }
 
     private static func handle(_ number: Int32) {
         let earlier = received.exchange(number, ordering: .relaxed)
         // The kernel and the shell both tell of a closed terminal: that is one wish.
         let isAgain = earlier != 0 && number != SIGHUP
-        if isAgain || immediate.load(ordering: .relaxed) { Glibc._exit(128 + number) }
+        if isAgain || immediate.load(ordering: .relaxed) { end(number) }
         cancellation.cancel()
+    }
+
+    /// Ends the process, with --json not without its last line: in a signal handler, so with nothing that could allocate.
+    private static func end(_ number: Int32) -> Never {
+        if Console.wantsJSON {
+            let line: StaticString =
+                switch number {
+                case SIGINT:
+                    "{\"code\":130,\"error\":\"interrupted\",\"message\":\"interrupted\",\"message_type\":\"exit_error\"}\n"
+                case SIGHUP:
+                    "{\"code\":129,\"error\":\"interrupted\",\"message\":\"interrupted\",\"message_type\":\"exit_error\"}\n"
+                default:
+                    "{\"code\":143,\"error\":\"interrupted\",\"message\":\"interrupted\",\"message_type\":\"exit_error\"}\n"
+                }
+            _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount)
+        }
+        Glibc._exit(128 + number)
+    }
+
+    /// - Throws: `Failure` `interrupted` after a signal.
+    static func check() throws {
+        guard cancellation.isCancelled else { return }
+        throw Failure(code: "interrupted", message: "interrupted", exitCode: Exit.interrupted)
     }
 }

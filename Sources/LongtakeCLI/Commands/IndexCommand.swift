@@ -139,6 +139,9 @@ struct IndexCommand: ParsableCommand {
         if summary.isPartial { throw ExitCode(Exit.partial) }
     }
 
+    /// New files that are looked into before the first one is indexed; a dry run looks into all.
+    private static let plannedFiles = 100
+
     /// Prints what will be done; the last failure, if files cannot be read.
     private func plan(
         _ files: [InputPath], _ known: [InputPath: Analyzer.Indexed], _ library: Library,
@@ -146,6 +149,7 @@ struct IndexCommand: ParsableCommand {
     ) throws -> Failure? {
         var plans: [IndexPlan] = []
         var failure: Failure?
+        var looked = 0
         for file in files {
             try Interruption.check()
             if file.isStandardInput { throw UsageError("standard input has no plan: leave --dry-run out") }
@@ -153,6 +157,8 @@ struct IndexCommand: ParsableCommand {
                 if dryRun { plans.append(try IndexPlan(known, library: library)) }
                 continue
             }
+            guard dryRun || looked < Self.plannedFiles else { break }
+            looked += 1
             let analyzer = try analyzer.get()
             do {
                 // The figures are said even where the run will be refused for them.
@@ -164,7 +170,8 @@ struct IndexCommand: ParsableCommand {
                 if dryRun { report.show(.failed(path: file.description, error)) }
             }
         }
-        report.show(plans, known: dryRun ? 0 : known.count, isResult: dryRun)
+        let left = dryRun ? 0 : files.count - known.count - looked
+        report.show(plans, known: dryRun ? 0 : known.count, left: left, isResult: dryRun)
         return failure
     }
 }

@@ -195,8 +195,10 @@ final class IndexReport {
         for note in indexed.notes { output.note("note: \(file): \(Console.name(note))") }
     }
 
-    /// - Parameter known: how many files beside these are indexed already.
-    func show(_ plans: [IndexPlan], known: Int = 0, isResult: Bool) {
+    /// - Parameters:
+    ///   - known: how many files beside these are indexed already.
+    ///   - left: how many new files beside these were not looked into.
+    func show(_ plans: [IndexPlan], known: Int = 0, left: Int = 0, isResult: Bool) {
         if output.json {
             for plan in plans { Console.jsonLine(Plan(plan: plan)) }
             return
@@ -223,9 +225,10 @@ final class IndexReport {
         let bytes = new.compactMap(\.bytes).reduce(0, +)
         let shared = new.compactMap(\.prefixCacheBytes).reduce(0, +)
         let seconds = new.compactMap(\.estimatedSeconds).reduce(0, +)
-        var line = "plan: \(new.count) to index"
+        var line = "plan: \(new.count + left) to index"
         if known + plans.count > new.count { line += ", \(known + plans.count - new.count) indexed before" }
-        line += "; \(counted(frames, "frame")), \(Format.bytes(bytes)) "
+        line += left > 0 ? "; the first \(plans.count) of them: " : "; "
+        line += "\(counted(frames, "frame")), \(Format.bytes(bytes)) "
         line += "(\(Format.bytes(Int64(any.bytesPerFrame))) per frame)"
         if shared > 0 { line += " and \(Format.bytes(shared)) that questions share" }
         line += ", at most about \(Format.time(seconds)); \(Format.bytes(any.freeBytes)) free"

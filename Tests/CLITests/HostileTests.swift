@@ -7,7 +7,7 @@ import Testing
     private func long(_ tool: Tool) throws -> String {
         let path = tool.path("long.mkv")
         try Fixtures.ffmpeg(
-            "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=2:duration=900", "-c:v", "mpeg4", "-g", "20", path)
+            "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=2:duration=300", "-c:v", "mpeg4", "-g", "20", path)
         return path
     }
 
@@ -38,7 +38,7 @@ import Testing
         #expect(second.status == 0, "\(second.errors)")
         let done = try #require(try second.lines().first { $0["message_type"] as? String == "verbose_status" })
         #expect(done["action"] as? String != "unchanged")
-        #expect(done["frames"] as? Int == 900)
+        #expect(done["frames"] as? Int == 300)
         #expect(done["state"] as? String == "complete")
     }
 
@@ -60,7 +60,7 @@ import Testing
         let listed = try tool.run("ls", "--json").list()
         #expect(listed.count == 1)
         #expect(listed.first?["state"] as? String == "complete")
-        #expect(listed.first?["frames"] as? Int == 900)
+        #expect(listed.first?["frames"] as? Int == 300)
         #expect(try tool.run("index", video, "--json").lines().contains { $0["action"] as? String == "unchanged" })
     }
 

@@ -46,6 +46,11 @@ import Testing
         let forced = try tool.run(arguments + ["--force"])
         #expect(forced.status == 3)
         #expect(forced.errors.contains("the index there was stays"), "\(forced.errors)")
+        let lines = try tool.run(arguments + ["--force", "--json"]).lines()
+        let stopped = try #require(lines.first { $0["action"] as? String == "stopped" })
+        let shown = try #require(try tool.run("show", rest, "--json").list().first)
+        #expect(stopped["frames"] as? Int == shown["frames"] as? Int)
+        #expect(stopped["index"] as? String == shown["index"] as? String)
         expectEqual(try tool.onlyIndex(), try Fixtures.wholeIndex.get())
     }
 

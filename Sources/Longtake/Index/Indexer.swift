@@ -56,20 +56,22 @@ public final class Indexer {
     ///   - sizes: whether to say how much the cache holds, which means to look at every file in it.
     ///   - strict: refuse what `index` would refuse.
     public func plan(_ file: RecordingFile, sizes: Bool = true, strict: Bool = false) throws -> IndexPlan {
-        let indexed = try isIndexed(file, forSure: false)
-        if strict, !indexed {
+        let known = try index(of: file, forSure: false)
+        if strict, known == nil {
             try checkAge(file)
             _ = try checkSpace(file, framesDone: 0, keep: keeping)
         }
         let probe = try probe(file)
-        let frames = frames(probe.info)
-        return IndexPlan(
+        let frames = known?.manifest.frames ?? frames(probe.info)
+        var plan = IndexPlan(
             path: file.displayPath, info: probe.info, frames: frames,
-            bytes: frames.map { finalBytes(frames: $0) },
+            bytes: known?.manifest.bytes ?? frames.map { finalBytes(frames: $0) },
             bytesPerFrame: keeping == .all ? layout.recordBytes : layout.frameBytes,
             freeBytes: try library.cache.freeBytes(), cacheBytes: sizes ? try library.usage.used() : nil,
             cacheMaxBytes: try library.cacheLimit(remember: false), notes: probe.notes,
-            estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: indexed)
+            estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: known != nil)
+        plan.prefixCacheBytes = known.map { library.cache.derivedBytes(indexID: $0.manifest.key.id) }
+        return plan
     }
 
     private func probe(_ file: RecordingFile) throws -> DecodeResult {
@@ -93,17 +95,22 @@ public final class Indexer {
     }
 
     /// Whether the catalogue knows an index of this very file, as the options ask for it.
+    func isIndexed(_ file: RecordingFile) throws -> Bool { try index(of: file, forSure: true) != nil }
+
+    /// The index of this very file, as the options ask for it.
     ///
     /// - Parameter forSure: false for a plan, which does not read files that were indexed within 2 s after they changed.
-    func isIndexed(_ file: RecordingFile, forSure: Bool = true) throws -> Bool {
-        guard !options.force else { return false }
+    private func index(of file: RecordingFile, forSure: Bool) throws -> IndexReader? {
+        guard !options.force else { return nil }
         let rows = try library.catalog.rows(path: file.path)
         guard
             let row = rows.first(where: {
                 forSure ? $0.proves(file.fingerprint) : $0.fingerprint.equals(file.fingerprint)
             })
-        else { return false }
-        return (try? IndexReader(cache: library.cache, key: key(content: row.content))).map(serves) ?? false
+        else { return nil }
+        return (try? IndexReader(cache: library.cache, key: key(content: row.content))).flatMap {
+            serves($0) ? $0 : nil
+        }
     }
 
     /// Whether an index has what the options ask for.
@@ -234,7 +241,9 @@ public final class Indexer {
         let previous = options.force || lacksPatches ? try library.cache.setAside(indexID: key.id) : nil
         let made: (manifest: Manifest, result: DecodeResult, resumed: Int)
         do {
-            made = try write(content, key, keep, start: start, replaces: previous != nil, progress: progress)
+            made = try write(
+                content, key, keep, start: start, replaces: previous == nil ? nil : known?.manifest.frames ?? 0,
+                progress: progress)
         } catch {
             try previous?.restore()
             throw error
@@ -247,14 +256,19 @@ public final class Indexer {
             notes: result.notes, seconds: (clock.now - start).seconds, framesNow: manifest.frames - resumed)
     }
 
+    private func kept(_ key: IndexKey, frames: Int) -> Failure.Kept {
+        .init(id: Library.id(content: key.content), index: key.id, frames: frames)
+    }
+
+    /// - Parameter replaces: the frames of the index that stays until the new one is complete; nil where there is none.
     private func write(
-        _ content: FileContent, _ key: IndexKey, _ keep: PatchKeeping, start: ContinuousClock.Instant, replaces: Bool,
+        _ content: FileContent, _ key: IndexKey, _ keep: PatchKeeping, start: ContinuousClock.Instant, replaces: Int?,
         progress: (IndexProgress) -> Void
     ) throws -> (Manifest, DecodeResult, resumed: Int) {
         let file = content.file
         let writer = try IndexWriter(
             cache: library.cache, key: key, layout: layout, keep: keep)
-        if !replaces, let reader = try? IndexReader(cache: library.cache, key: key), serves(reader),
+        if replaces == nil, let reader = try? IndexReader(cache: library.cache, key: key), serves(reader),
             !reader.manifest.isToBeContinued
         {
             throw FinishedMeanwhile()
@@ -285,19 +299,25 @@ public final class Indexer {
             }
             try content.check()
         } catch let error as LongtakeError where error.code == .interrupted {
-            if replaces { throw LongtakeError.interrupted(file.displayPath, "the index there was stays as it is") }
-            let kept = try writer.suspend()
+            if let replaces {
+                throw LongtakeError.interrupted(
+                    file.displayPath, "the index there was stays as it is", kept: kept(key, frames: replaces))
+            }
+            let frames = try writer.suspend()
             throw LongtakeError.interrupted(
                 file.displayPath,
-                "\(counted(kept, "frame is", "frames are")) kept, the next run goes on from there",
-                kept: .init(id: Library.id(content: key.content), index: key.id, frames: kept))
+                "\(counted(frames, "frame is", "frames are")) kept, the next run goes on from there",
+                kept: kept(key, frames: frames))
         } catch let error as LongtakeError where error.code == .timeIsOver {
-            if replaces { throw LongtakeError.timeIsOver(file.displayPath, "the index there was stays as it is") }
-            let kept = try writer.suspend()
+            if let replaces {
+                throw LongtakeError.timeIsOver(
+                    file.displayPath, "the index there was stays as it is", kept: kept(key, frames: replaces))
+            }
+            let frames = try writer.suspend()
             throw LongtakeError.timeIsOver(
                 file.displayPath,
-                "\(counted(kept, "frame is", "frames are")) kept, the next run goes on from there",
-                kept: .init(id: Library.id(content: key.content), index: key.id, frames: kept))
+                "\(counted(frames, "frame is", "frames are")) kept, the next run goes on from there",
+                kept: kept(key, frames: frames))
         } catch {
             writer.discard()
             if (error as? LongtakeError)?.code == .unstable { try? library.cache.remove(indexID: key.id) }

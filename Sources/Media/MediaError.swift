@@ -135,7 +135,8 @@ extension MediaError {
         .init(
             code: .noSuchStream,
             message:
-                "stream \(wanted) is no video stream; the video streams are \(video.map(String.init).joined(separator: ", "))"
+                "stream \(wanted) is not a video stream; \(video.count == 1 ? "the only one is" : "the video streams are") "
+                + video.map(String.init).joined(separator: ", ")
         )
     }
 

@@ -97,7 +97,10 @@ struct AskCommand: ParsableCommand {
             while let line = try lines.nextText() {
                 if !line.hasPrefix("#") { texts.append(line) }
             }
-            guard !texts.isEmpty else { throw UsageError("\(questions): every line is a comment; no question in it") }
+            guard !texts.isEmpty else {
+                throw UsageError(
+                    "\(questions == "-" ? "standard input" : questions): every line is a comment; no question in it")
+            }
         }
         let wanted = try texts.map(makeQuestion)
         let options = try sampling.options()

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import TestSupport
 
 /// A recording as the ffmpeg tools decode it: every frame, in the order shown.
@@ -139,6 +140,18 @@ struct EveryFrame {
     }
 
     func rgb(_ index: Int) -> Data { pixels[frames[index].offset..<frames[index].offset + frames[index].bytes] }
+
+    /// Bytes of a picture that differ from the frame's; all of them where the sizes do.
+    func unequalBytes(_ index: Int, _ rgb: [UInt8]) -> Int {
+        guard rgb.count == frames[index].bytes else { return rgb.count }
+        let isEqual = pixels.withUnsafeBytes { all in
+            rgb.withUnsafeBytes { own in
+                guard let own = own.baseAddress, let all = all.baseAddress else { return true }
+                return memcmp(own, all + frames[index].offset, rgb.count) == 0
+            }
+        }
+        return isEqual ? 0 : zip(rgb, self.rgb(index)).count { $0 != $1 }
+    }
 
     /// Where it shows if a neighbour were taken for the frame.
     func differsFromNext(_ index: Int) -> Bool { index + 1 >= frames.count || rgb(index) != rgb(index + 1) }

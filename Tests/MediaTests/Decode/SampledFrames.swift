@@ -35,7 +35,7 @@ struct SampledFrames {
             if frame.width != shown.width || frame.height != shown.height {
                 wrong.append("\(frame.width)x\(frame.height), not \(shown.width)x\(shown.height)")
             } else if compared(pick) {
-                let unequal = zip(frame.rgb, every.rgb(pick)).count { $0 != $1 }
+                let unequal = every.unequalBytes(pick, frame.rgb)
                 if unequal > 0 { wrong.append("\(unequal) of \(shown.bytes) bytes differ") }
             }
             if !wrong.isEmpty {

@@ -44,6 +44,9 @@ let package = Package(
         // FFmpeg's headers (libavformat-dev, libavcodec-dev, libswscale-dev); the libraries are loaded when they are needed.
         .target(name: "CFFmpeg", cSettings: strictC),
 
+        // What the program does before its libraries are initialized.
+        .target(name: "CStart", cSettings: strictC),
+
         // Leaves: none of them knows another one, except that models are made of tensors.
         .target(
             name: "Tensors",
@@ -57,7 +60,8 @@ let package = Package(
 
         // Where the leaves meet, and the command line in front of it.
         .target(name: "Longtake", dependencies: ["Media", "Models", "Store", "Tensors", yams], swiftSettings: strict),
-        .executableTarget(name: "LongtakeCLI", dependencies: ["Longtake", argumentParser], swiftSettings: strict),
+        .executableTarget(
+            name: "LongtakeCLI", dependencies: ["CStart", "Longtake", argumentParser], swiftSettings: strict),
 
         // What the tests of several targets share: real tools, pictures that tell their number, broken time stamps.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),

@@ -1,3 +1,4 @@
+import CStart
 import Glibc
 import Longtake
 import Synchronization
@@ -9,10 +10,7 @@ enum StatusSignal {
     /// Blocks the signal in this thread and those it starts, before there are any: it never ends the process.
     ///
     /// Decode workers inherit that.
-    static func block() {
-        var set = only
-        pthread_sigmask(SIG_BLOCK, &set, nil)
-    }
+    static func block() { longtake_block_status_signal() }
 
     private static var only: sigset_t {
         var set = sigset_t()

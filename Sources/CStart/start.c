@@ -1,0 +1,15 @@
+#include "start.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+
+void longtake_block_status_signal(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+// The dynamic linker calls these of a program before it initializes the libraries.
+__attribute__((section(".preinit_array"), used)) static void (*const at_start)(void) = longtake_block_status_signal;

@@ -73,6 +73,7 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
                 case .newerFormat, .olderFormat: Exit.model
                 case .noSpace, .cacheFull, .io, .unsafeDirectory: Exit.space
                 case .badKey: 1
+                case .interrupted: Exit.interrupted
                 }
         case let error as CheckpointError:
             code = error.code.rawValue

@@ -109,6 +109,7 @@ enum Main {
 
     /// Help, the version, a completion script.
     private static func help(_ error: any Error) -> Never {
+        Interruption.endAtOnce()
         let text = Help.laidOut(LongtakeCommand.fullMessage(for: error))
         Console.result(text.hasSuffix("\n") ? text : text + "\n")
         Glibc.exit(0)

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Glibc
+import Synchronization
 
 /// The list of known recordings, of jobs and of answers, an SQLite file in WAL mode.
 ///
@@ -167,6 +168,35 @@ public final class Catalog: Sendable {
         }
     }
 
+    /// Sets by path and index what files are that were found to have their row's content, and when that was read.
+    public func set(confirmed: [(row: RecordingRow, fingerprint: FileFingerprint, checked: Int64)]) throws {
+        guard !confirmed.isEmpty else { return }
+        try write { database in
+            for (known, fingerprint, checked) in confirmed {
+                // Who indexed it meanwhile knows better.
+                let now = try Row.fetchOne(
+                    database,
+                    sql: """
+                        SELECT \(Catalog.columns.joined(separator: ", ")) FROM recording
+                        WHERE path = ? AND ifnull(pathBase64, '') = ? AND indexID = ?
+                        """, arguments: [known.path, known.pathBase64 ?? "", known.indexID])
+                guard let now, var row = try? Catalog.row(now), row.content == known.content,
+                    row.checked ?? 0 <= checked
+                else { continue }
+                (row.fingerprint, row.checked) = (fingerprint, checked)
+                try database.execute(
+                    sql: """
+                        UPDATE recording SET inode = ?, changed = ?, device = ?, checked = ?, checksum = ?
+                        WHERE path = ? AND ifnull(pathBase64, '') = ? AND indexID = ?
+                        """,
+                    arguments: [
+                        Int64(bitPattern: row.inode), row.changed, row.device.map { Int64(bitPattern: $0) },
+                        row.checked, row.checksum, row.path, row.pathBase64 ?? "", row.indexID,
+                    ])
+            }
+        }
+    }
+
     /// All rows by path.
     public func all() throws -> [RecordingRow] { try rows("ORDER BY path, pathBase64, indexID", []) }
 
@@ -213,7 +243,8 @@ public final class Catalog: Sendable {
             throw DatabaseError(resultCode: .SQLITE_NOTADB, message: "\(stray) is not a regular file")
         }
         var configuration = Configuration()
-        configuration.busyMode = .timeout(patience)
+        let waiting = BusyWait()
+        configuration.busyMode = waiting.mode
         configuration.prepareDatabase { database in
             try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
             // 16 MB: what the check of the whole file has read need not be read again.
@@ -227,7 +258,7 @@ public final class Catalog: Sendable {
             if try String.fetchOne(database, sql: "PRAGMA integrity_check(1)") != "ok" {
                 throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "integrity_check failed")
             }
-            if try refusesWriting(database, path) {
+            if try refusesWriting(database, path, waiting) {
                 throw DatabaseError(resultCode: .SQLITE_NOTADB, message: "its header claims another format")
             }
             if found < version { try migrate(database) }
@@ -313,10 +344,12 @@ public final class Catalog: Sendable {
     /// Whether the file can be written and SQLite will not: it opens one whose header claims a later format for reading only.
     ///
     /// The header is not looked at, for closing a file drops the locks that SQLite has on it.
-    private static func refusesWriting(_ database: Database, _ path: String) throws -> Bool {
+    private static func refusesWriting(
+        _ database: Database, _ path: String, _ waiting: BusyWait
+    ) throws -> Bool {
         // Where another process writes at this moment, it can be written.
-        try database.execute(sql: "PRAGMA busy_timeout = 0")
-        defer { try? database.execute(sql: "PRAGMA busy_timeout = \(Int(saturating: patience * 1000))") }
+        waiting.isOff = true
+        defer { waiting.isOff = false }
         do {
             // A change that is taken back reaches no file; without one, SQLite makes do with reading.
             try database.execute(sql: "BEGIN IMMEDIATE; PRAGMA user_version = \(version); ROLLBACK")
@@ -328,7 +361,7 @@ public final class Catalog: Sendable {
     }
 
     /// How long another process is waited for, in seconds.
-    private static let patience = 5.0
+    fileprivate static let patience = 5.0
 
     /// Puts a damaged file aside; of several processes that met it the first one does, the others open the new one.
     private static func replaceDamaged(_ path: String) throws -> (DatabaseQueue, String?) {
@@ -435,7 +468,7 @@ public final class Catalog: Sendable {
         guard Posix.linkStatus(path) != nil else { return nil }
         var configuration = Configuration()
         configuration.readonly = true
-        configuration.busyMode = .timeout(patience)
+        configuration.busyMode = BusyWait().mode
         do {
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             let said = try queue.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(3)") }
@@ -464,15 +497,36 @@ public final class Catalog: Sendable {
                 switch error.resultCode {
                 case .SQLITE_CORRUPT, .SQLITE_NOTADB: .damaged
                 case .SQLITE_FULL: .noSpace
-                case .SQLITE_BUSY, .SQLITE_LOCKED: .locked
+                case .SQLITE_BUSY, .SQLITE_LOCKED: Patience.isOver ? .interrupted : .locked
                 default: hasNoRoom(path) ? .noSpace : .io
                 }
+            if code == .interrupted { throw StoreError.interrupted(path) }
             if code == .noSpace {
                 let what = Posix.lacksInodes(at: Posix.parent(of: path)) ? "no inodes are left" : "no space is left"
                 throw StoreError.catalog(
                     path, "\(what) on its file system; `longtake rm` and `cache prune` free some", code: code)
             }
             throw StoreError.catalog(path, error.message ?? error.description, code: code)
+        }
+    }
+}
+
+/// Waits while another process holds the file: SQLite's own wait would hear no signal.
+private final class BusyWait: Sendable {
+    private let state = Mutex<(wait: Patience.Wait, isOff: Bool)>((.init(seconds: 0), false))
+
+    /// While true nobody is waited for.
+    var isOff: Bool {
+        get { state.withLock { $0.isOff } }
+        set { state.withLock { $0.isOff = newValue } }
+    }
+
+    var mode: Database.BusyMode {
+        .callback { tries in
+            self.state.withLock { state in
+                if tries == 0 { state.wait = .init(seconds: Catalog.patience) }
+                return !state.isOff && state.wait.goesOn()
+            }
         }
     }
 }

@@ -114,14 +114,18 @@ enum Posix {
     }
 
     /// Takes a lock on an open file, trying for `seconds`; false when somebody else has it all that time.
+    ///
+    /// Throws `.interrupted` where the wait was given up for the end of this process.
     static func lock(_ descriptor: Int32, _ kind: Int32, for seconds: Double = 0, path: String) throws -> Bool {
-        let end = ContinuousClock.now + .seconds(seconds)
+        let wait = Patience.Wait(seconds: seconds)
         while flock(descriptor, kind | LOCK_NB) != 0 {
             let number = errno
             if number == EINTR { continue }
             guard number == EWOULDBLOCK else { throw StoreError.system(number, "lock", path) }
-            guard ContinuousClock.now < end else { return false }
-            usleep(2000)
+            guard seconds > 0, wait.goesOn() else {
+                if seconds > 0, Patience.isOver { throw StoreError.interrupted(path) }
+                return false
+            }
         }
         return true
     }

@@ -19,6 +19,8 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
         case io
         case badKey = "bad_key"
         case unsafeDirectory = "unsafe_directory"
+        /// This process is to end and waits for nobody.
+        case interrupted
     }
 
     public let code: Code
@@ -101,6 +103,10 @@ extension StoreError {
 
     static func busy(_ path: String) -> StoreError {
         StoreError(.locked, "\(path): another process has been changing it for too long")
+    }
+
+    static func interrupted(_ path: String) -> StoreError {
+        StoreError(.interrupted, "interrupted while another process was changing \(path)")
     }
 
     static func full(_ path: String, needed: Int64, limit: Int64, used: Int64, pinned: [String]) -> StoreError {

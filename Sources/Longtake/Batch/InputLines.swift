@@ -26,7 +26,8 @@ public final class InputLines {
         self.mayBeEmpty = mayBeEmpty
         name = path.isStandardInput ? "standard input" : path.description
         self.cancellation = cancellation
-        descriptor = path.isStandardInput ? 0 : path.withCString { open($0, O_RDONLY | O_CLOEXEC) } ?? -1
+        // Opening a named pipe would wait for its writer and hear nothing meanwhile.
+        descriptor = path.isStandardInput ? 0 : path.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) } ?? -1
         guard descriptor >= 0 else { throw unreadable() }
     }
 
@@ -90,9 +91,9 @@ public final class InputLines {
     private func fill() throws {
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            try cancellation.check()
+            try FileBytes.waitUntilReadable(descriptor, cancellation)
             let got = read(descriptor, &buffer, buffer.count)
-            if got < 0, errno == EINTR { continue }
+            if got < 0, errno == EINTR || errno == EAGAIN { continue }
             guard got >= 0 else { throw unreadable() }
             ended = got == 0
             waiting += buffer.prefix(got)

@@ -29,8 +29,12 @@ enum Spool {
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         var total: Int64 = 0
         while true {
-            if cancellation.isCancelled { close(descriptor) }
-            try cancellation.check()
+            do {
+                try FileBytes.waitUntilReadable(0, cancellation)
+            } catch {
+                close(descriptor)
+                throw error
+            }
             let got = read(0, &buffer, buffer.count)
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else {

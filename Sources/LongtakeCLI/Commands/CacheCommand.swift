@@ -42,6 +42,7 @@ struct CacheStatsCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        Interruption.endAtOnce()
         let stats = try library.maintenance().stats()
         if output.json { return Console.json(stats) }
         if output.isQuiet { return Console.line("\(stats.bytes)") }
@@ -95,6 +96,7 @@ struct CacheVerifyCommand: ParsableCommand {
 
     mutating func run() throws {
         StatusSignal.answer()
+        Interruption.endAtOnce()
         let progress = output.progress
         let found = try library.maintenance().verify(readData: readData, subset: subset) { bytes in
             progress.show("read \(Format.bytes(bytes))")

@@ -70,6 +70,7 @@ struct ExportCommand: ParsableCommand {
         guard let rate = FrameRate(rate) else {
             throw UsageError("--rate is 1 to 1000 frames per second such as 25, 23.976 or 30000/1001, not \(rate)")
         }
+        Interruption.endAtOnce()
         let first = try start.map(Self.label)
         guard !all || !latest else { throw UsageError("--all and --latest exclude each other") }
         let filter = try filter()

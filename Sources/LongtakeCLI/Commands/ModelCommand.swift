@@ -35,6 +35,7 @@ struct ModelInspectCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        Interruption.endAtOnce()
         let inspection: ModelInspection
         do {
             inspection = try ModelInspection(path: folder, checkTensors: checkTensors)
@@ -75,6 +76,7 @@ struct ModelParityCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        Interruption.endAtOnce()
         var settings = try model.settings()
         try settings.setDefault(precision: "f32")
         var failed = 0
@@ -188,6 +190,7 @@ struct ModelTokenizeCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        Interruption.endAtOnce()
         let tool: TokenizerTool
         do {
             tool = try TokenizerTool(folder: folder)

@@ -113,7 +113,7 @@ struct ModelOptions: ParsableArguments {
         let folder = try folder(or: other)
         let settings = try settings()
         do {
-            return try LoadedModel(path: folder, settings: settings)
+            return try Interruption.endingAtOnce { try LoadedModel(path: folder, settings: settings) }
         } catch {
             throw Failure(error, subject: folder)
         }

@@ -67,13 +67,10 @@ enum Console {
     static func write(_ text: String, to descriptor: Int32) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
-            let wrote = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if wrote < 0, errno == EINTR { continue }
-            if wrote < 0, errno == EAGAIN {
-                var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&room, 1, -1)
-                continue
-            }
+            // A reader that has stopped reading keeps nobody from ending.
+            guard waitForRoom(descriptor) else { return }
+            let wrote = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, min($0.count, Int(PIPE_BUF))) }
+            if wrote < 0, errno == EINTR || errno == EAGAIN { continue }
             // The reader is gone (`| head`): stop quietly, as a shell reports it. Without standard error, go on.
             if wrote <= 0 {
                 guard descriptor == STDOUT_FILENO else { return }
@@ -84,6 +81,19 @@ enum Console {
                 Glibc.exit(Exit.space)
             }
             bytes = bytes.dropFirst(wrote)
+        }
+    }
+
+    /// Waits until `PIPE_BUF` bytes can be written without waiting; false where a signal ends the program before.
+    ///
+    /// A signal between the look at it and the call would be lost: the wait is cut into parts of a fifth of a second.
+    private static func waitForRoom(_ descriptor: Int32) -> Bool {
+        var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        while true {
+            let ready = poll(&room, 1, 200)
+            // What cannot be waited for is the write's error.
+            if ready > 0 || ready < 0 && errno != EINTR { return true }
+            if Interruption.exitCode != nil { return false }
         }
     }
 

@@ -18,6 +18,7 @@ enum Interruption {
     static func install() {
         // Made now: a signal handler must not be the first to touch a lazy global.
         _ = (cancellation, received.load(ordering: .relaxed), immediate.load(ordering: .relaxed), Console.wantsJSON)
+        Waits.prepare()
         signal(SIGPIPE, SIG_IGN)
         // A write beyond the limit of a file's size ends the process by default; ignored, it is an error like a full disk.
         signal(SIGXFSZ, SIG_IGN)
@@ -53,12 +54,21 @@ enum Interruption {
         if let code = exitCode { end(code - 128) }
     }
 
+    /// Runs what leaves nothing to save and may take long: meanwhile a signal ends the process at once.
+    static func endingAtOnce<Value>(_ body: () throws -> Value) rethrows -> Value {
+        let before = immediate.load(ordering: .relaxed)
+        endAtOnce()
+        defer { immediate.store(before, ordering: .relaxed) }
+        return try body()
+    }
+
     private static func handle(_ number: Int32) {
         let earlier = received.exchange(number, ordering: .relaxed)
         // The kernel and the shell both tell of a closed terminal: that is one wish.
         let isAgain = earlier != 0 && number != SIGHUP
         if isAgain || immediate.load(ordering: .relaxed) { end(number) }
         cancellation.cancel()
+        Waits.end()
     }
 
     /// Ends the process, with --json not without its last line: in a signal handler, so with nothing that could allocate.

@@ -84,7 +84,8 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
                 default: Exit.model
                 }
         case let error as WeightsError:
-            (code, status) = (error.code.rawValue, error.code == .writeFailed ? Exit.space : Exit.model)
+            let isSpace = [.writeFailed, .notEnoughMemory].contains(error.code)
+            (code, status) = (error.code.rawValue, isSpace ? Exit.space : Exit.model)
         case let error as ModelError:
             (code, status) = (error.code.rawValue, error.code == .contextExceeded ? Exit.refused : Exit.model)
         case let error as TokenizerError:

@@ -19,10 +19,7 @@ public enum StartingLimits {
     /// - Parameter threads: that compute; there are some more, which wait, read and decode.
     /// - Throws: `Failure` with exit status 13 that says what is missing and what raises it.
     public static func check(threads: Int) throws {
-        let threads = min(max(threads, 1), 4096)
-        let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        // OpenMP's beside the first, those of OpenMPThreads, the reader's, the tokenizer's, the checksum's and the worker.
-        let all = threads - 1 + cores + 1 + 4
+        let all = all(threads)
         try checkMemory(threads: all)
         if Scarcity.lacksDescriptors(files) {
             throw failure(
@@ -32,6 +29,18 @@ public enum StartingLimits {
             )
         }
         try checkThreads(all)
+    }
+
+    /// What is left for computing once a model's files are mapped, and `bytes` more are taken.
+    ///
+    /// - Throws: `Failure` with exit status 13.
+    static func checkMemory(threads: Int, beside bytes: Int64) throws {
+        try checkMemory(threads: all(threads), more: Int(clamping: bytes))
+    }
+
+    /// OpenMP's threads beside the first, those of OpenMPThreads, the reader's, the tokenizer's, the checksum's and the worker.
+    private static func all(_ threads: Int) -> Int {
+        min(max(threads, 1), 4096) - 1 + max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) + 1 + 4
     }
 
     /// A stack that is too small, which only a check at the very start survives.
@@ -44,7 +53,7 @@ public enum StartingLimits {
                 + "LimitSTACK= of a systemd unit)")
     }
 
-    private static func checkMemory(threads: Int) throws {
+    private static func checkMemory(threads: Int, more: Int = 0) throws {
         let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
         let pages = text.split(separator: " ").map { Int($0.filter(\.isNumber)) ?? 0 }
         guard pages.count >= 6 else { return }
@@ -52,7 +61,8 @@ public enum StartingLimits {
         // A stack without a limit is 2 MiB for each thread.
         let stack = soft(RLIMIT_STACK) == Int.max ? 2 << 20 : soft(RLIMIT_STACK)
         let (each, overflow) = threads.multipliedReportingOverflow(by: stack + memoryPerThread)
-        let more = overflow ? Int.max >> 1 : memory + each
+        let own = overflow ? Int.max >> 2 : memory + each
+        let more = own + min(max(more, 0), Int.max >> 2)
         for (resource, used, name, option, unit) in [
             (RLIMIT_AS, pages[0] * page, "address space", "-v", "LimitAS="),
             (RLIMIT_DATA, pages[5] * page, "data", "-d", "LimitDATA="),

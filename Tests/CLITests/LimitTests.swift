@@ -94,6 +94,34 @@ import Testing
         }
     }
 
+    @Test(arguments: [4_000_000, 6_800_000]) func `a model larger than the address space ends in 13`(limit: Int) throws
+    {
+        var tool = try Tool()
+        defer { tool.remove() }
+        // One tensor more, of 6 GB that take no room on the disk.
+        let model = tool.path("large")
+        let own = try #require(tool.environment["LONGTAKE_MODEL"])
+        try FileManager.default.copyItem(atPath: own, toPath: model)
+        let file = URL(filePath: model + "/model.safetensors")
+        let whole = try Data(contentsOf: file)
+        let length = whole.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+        var header = try #require(
+            try JSONSerialization.jsonObject(with: whole[8..<8 + length]) as? [String: Any])
+        let (end, more) = (whole.count - 8 - length, 6_000_000_000)
+        header["extra"] = ["dtype": "BF16", "shape": [3, more / 6], "data_offsets": [end, end + more]]
+        let text = try JSONSerialization.data(withJSONObject: header)
+        let head = Data((0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) })
+        try (head + text + whole[(8 + length)...]).write(to: file)
+        let handle = try FileHandle(forWritingTo: file)
+        try handle.truncate(atOffset: UInt64(8 + text.count + end + more))
+        try handle.close()
+        tool.environment["LONGTAKE_MODEL"] = model
+        let result = try Child(
+            tool, shell: "ulimit -v \(limit); exec \"$0\" ask \"$1\" 'What is it?'", [try Fixtures.video.get()]
+        ).end()
+        #expect(result.status == 13 && result.errors.contains("ulimit -v"), "\(result.status) \(result.errors)")
+    }
+
     @Test(.enabled(if: canLimit)) func `a user with too few threads is told how many are needed`() throws {
         let tool = try Tool()
         defer { tool.remove() }

@@ -71,6 +71,10 @@ public final class LoadedModel {
         let isWide = precision == .f32 && !(widens && checkpoint.storesBFloats)
         // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.
         try budget?.check("the weights of \(name)", needed: isWide ? cost.loadBytes.f32 : cost.loadBytes.bf16)
+        // What starting needs was looked at before the files took their address space.
+        if checkpoint.weights.dataBytes >= 1 << 30 {
+            try StartingLimits.checkMemory(threads: settings.threads, beside: isWide ? cost.loadBytes.f32 : 0)
+        }
         warmUp = WarmUp(precision: precision, backend: settings.backend)
         let hashing = Beside { ContentHash.sha256(pieces: checkpoint.identityBytes) }
         let compute = try Compute(

@@ -1,3 +1,4 @@
+import Glibc
 import Tensors
 
 /// How much memory this process may still take: what the machine has left, and what its control group allows.
@@ -6,13 +7,16 @@ public struct MemoryBudget: Sendable, Equatable, Codable {
     public let machine: Int64
     /// What the tightest control group around this process leaves, in bytes; nil without a limit.
     public let group: Int64?
+    /// What this process's own limit of address space (RLIMIT_AS) leaves, in bytes; nil without a limit.
+    public let process: Int64?
 
-    public init(machine: Int64, group: Int64? = nil) {
+    public init(machine: Int64, group: Int64? = nil, process: Int64? = nil) {
         self.machine = machine
         self.group = group
+        self.process = process
     }
 
-    public var usable: Int64 { min(machine, group ?? .max) }
+    public var usable: Int64 { min(machine, group ?? .max, process ?? .max) }
 
     /// Reads the budget below `root` ("/"); nil where /proc/meminfo does not say.
     public static func read(root: String = "/") -> MemoryBudget? {
@@ -21,16 +25,29 @@ public struct MemoryBudget: Sendable, Equatable, Codable {
             let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ Int64($0) }),
             kibibytes >= 0, kibibytes < Int64.max >> 10
         else { return nil }
-        return MemoryBudget(machine: kibibytes << 10, group: group(root: root))
+        return MemoryBudget(
+            machine: kibibytes << 10, group: group(root: root), process: root == "/" ? addressSpace() : nil)
     }
 
     /// Throws `not_enough_memory`, with both numbers, if `needed` bytes do not fit.
     public func check(_ what: String, needed: Int64) throws {
         guard needed > usable else { return }
-        let isGroup = group.map { $0 < machine } ?? false
-        throw CheckpointError.notEnoughMemory(
-            what, needed: needed, available: usable,
-            limit: isGroup ? "the limit of the control group, cgroup memory.max" : "MemAvailable of the machine")
+        let limit =
+            switch usable {
+            case process: "the limit of this process's address space, ulimit -v"
+            case group: "the limit of the control group, cgroup memory.max"
+            default: "MemAvailable of the machine"
+            }
+        throw CheckpointError.notEnoughMemory(what, needed: needed, available: usable, limit: limit)
+    }
+
+    private static func addressSpace() -> Int64? {
+        var limits = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limits) == 0, limits.rlim_cur != rlim_t.max,
+            let pages = text("proc/self/statm", root: "/")?.split(separator: " ").first.flatMap({ Int64($0) })
+        else { return nil }
+        let (used, overflow) = pages.multipliedReportingOverflow(by: Int64(getpagesize()))
+        return overflow ? 0 : max(0, Int64(clamping: limits.rlim_cur) - max(0, used))
     }
 
     private static func group(root: String) -> Int64? {

@@ -32,9 +32,9 @@ final class MappedFile: @unchecked Sendable {
         }
         let size = Int(before.st_size)
         guard let start = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
-            let reason = systemText(errno)
+            let number = errno
             close(descriptor)
-            throw WeightsError.fileUnreadable(path, reason)
+            throw WeightsError.notMapped(path, bytes: size, number)
         }
         // Weights are read whole: 2 MiB at a time from the disk, and as one page each where the file system keeps them so.
         // A kernel without such pages refuses, which changes nothing else.

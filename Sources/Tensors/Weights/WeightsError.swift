@@ -1,3 +1,5 @@
+import Glibc
+
 /// Why weights could not be read or written: a stable code, and a sentence that names the file, the tensor, the limit and the next step.
 public struct WeightsError: Error, CustomStringConvertible, Sendable, Equatable {
     public enum Code: String, Sendable, CaseIterable {
@@ -33,6 +35,7 @@ public struct WeightsError: Error, CustomStringConvertible, Sendable, Equatable 
         case typeUnsupported = "type_unsupported"
         case writeFailed = "write_failed"
         case writeMisuse = "write_misuse"
+        case notEnoughMemory = "not_enough_memory"
     }
 
     public let code: Code
@@ -54,6 +57,14 @@ extension WeightsError {
     }
     static func fileUnreadable(_ file: String, _ reason: String) -> Self {
         .init(.fileUnreadable, "\(file): cannot be read: \(reason)")
+    }
+    /// An errno of mapping it.
+    static func notMapped(_ file: String, bytes: Int, _ number: Int32) -> Self {
+        guard number == ENOMEM else { return .fileUnreadable(file, systemText(number)) }
+        return .init(
+            .notEnoughMemory,
+            "\(file): its \(bytes) bytes do not fit into the memory that this process may have: \(systemText(number)); raise its "
+                + "limit of address space (ulimit -v unlimited, LimitAS= of a systemd unit)")
     }
     static func fileChanged(_ file: String, was: Int, now: Int) -> Self {
         .init(

@@ -68,11 +68,50 @@ import Testing
         try Self.video("red", path)
         settle()
         _ = try index(tool, path)
-        try #require(chmod(path, 0o600) == 0)
-        #expect(try tool.run("ls", "--json").list().first?["file"] as? String == "changed")
+        func state() throws -> String? { try tool.run("ls", "--json").list().first?["file"] as? String }
+        let touches: [(String) throws -> Void] = [
+            { try #require(chmod($0, 0o600) == 0) },
+            { try #require(link($0, $0 + ".link") == 0) },
+            {
+                try FileManager.default.moveItem(atPath: $0, toPath: $0 + ".elsewhere")
+                try FileManager.default.moveItem(atPath: $0 + ".elsewhere", toPath: $0)
+            },
+            // A copy with the old time in its place: another inode.
+            { try Fixtures.execute("/bin/sh", ["-c", "cp -p \"$0\" \"$0.copy\" && mv \"$0.copy\" \"$0\"", $0]) },
+        ]
+        for touch in touches {
+            try touch(path)
+            #expect(try state() == "present")
+            #expect(try tool.run("show", path, "--json").list().first?["file"] as? String == "present")
+        }
         settle()
         #expect(try index(tool, path)["action"] as? String == "unchanged")
-        #expect(try tool.run("ls", "--json").list().first?["file"] as? String == "present")
+        #expect(try state() == "present")
+        #expect(try index(tool, path)["action"] as? String == "unchanged")
+    }
+
+    @Test func `a large file that was touched is told as such, not read by a list`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        let path = tool.path("a.mkv")
+        try Self.video("red", path)
+        // An EBML void up to the end, which takes no room on the disk.
+        let (length, void) = (65 << 20, try Data(contentsOf: URL(filePath: path)).count)
+        let handle = try FileHandle(forWritingTo: URL(filePath: path))
+        try handle.seekToEnd()
+        let size = UInt64(length - void - 9) | 0x0100_0000_0000_0000
+        try handle.write(contentsOf: Data([0xEC] + (0..<8).map { UInt8(truncatingIfNeeded: size >> (56 - 8 * $0)) }))
+        try handle.truncate(atOffset: UInt64(length))
+        try handle.close()
+        settle()
+        _ = try index(tool, path)
+        func state() throws -> String? { try tool.run("ls", "--json").list().first?["file"] as? String }
+        #expect(try state() == "present")
+        try #require(chmod(path, 0o600) == 0)
+        #expect(try state() == "touched")
+        #expect(try tool.run("rm", "--missing", "--yes", "-q").text.isEmpty)
+        #expect(try index(tool, path)["action"] as? String == "unchanged")
+        #expect(try state() == "present")
     }
 
     @Test func `two names that look alike are two files`() throws {

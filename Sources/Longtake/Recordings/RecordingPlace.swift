@@ -1,11 +1,15 @@
 internal import Glibc
+internal import Media
 internal import Store
 
 /// What is known of the file that an index was made from, without reading it.
 public enum FileState: String, Sendable, Codable {
-    /// It is there, and size, inode and times are those that were noted when its content was read.
+    /// It is there, and size, inode and times are those that were noted when its content was read, or the content is.
     case present
-    /// It is there with another size, inode or time: indexing it again tells whether the content is another.
+    /// It is there, too large to be read on the way, with the size and modification time that were noted and another inode or
+    /// change time: a new mode, owner, name or link, or another content under old times. Indexing it again tells.
+    case touched
+    /// It is there with another size, modification time or content.
     case changed
     /// It is not there, and neither is its folder, or that is empty and on another file system: perhaps a disk that is not
     /// mounted.
@@ -24,11 +28,12 @@ public enum FileState: String, Sendable, Codable {
     fileprivate var rank: Int {
         switch self {
         case .present: 0
-        case .changed: 1
-        case .unreachable: 2
-        case .gone: 3
-        case .replaced: 4
-        case .pipe: 5
+        case .touched: 1
+        case .changed: 2
+        case .unreachable: 3
+        case .gone: 4
+        case .replaced: 5
+        case .pipe: 6
         }
     }
 }
@@ -47,6 +52,18 @@ struct RecordingPlaces {
     private var rowsOfIndex: [String: [Catalog.RecordingRow]] = [:]
     private var newestOfPath: [InputPath: Catalog.RecordingRow] = [:]
     private var states: [InputPath: Look] = [:]
+    private var contents: [InputPath: Content] = [:]
+    /// Bytes that may still be read to see whether a file has its content.
+    private var bytesLeft: Int64 = 256 << 20
+    private static let mostBytesOfFile: Int64 = 64 << 20
+    /// Rows whose file was touched and has the row's content, with what it is now and when it was read.
+    private(set) var confirmed: [(row: Catalog.RecordingRow, fingerprint: FileFingerprint, checked: Int64)] = []
+
+    /// What was read from a path; the hash is nil where that was not possible.
+    private struct Content {
+        let hash: String?
+        let checked: Int64
+    }
 
     /// What a path led to when it was looked at.
     private enum Look {
@@ -96,12 +113,36 @@ struct RecordingPlaces {
         guard !path.bytes.isEmpty else { return .pipe }
         let look = states[path] ?? look(at: path)
         states[path] = look
-        if case .file(let now) = look, row.fingerprint.isLike(now), row.changed == nil || row.changed == now.changed {
-            return .present
+        var isTouched = false
+        if case .file(let now) = look {
+            if row.fingerprint.isLike(now), row.changed == nil || row.changed == now.changed { return .present }
+            if row.size == now.size, row.modified == now.modified {
+                let content = content(of: path, now)
+                guard content.hash != row.content else {
+                    confirmed.append((row, now, content.checked))
+                    return .present
+                }
+                isTouched = content.hash == nil
+            }
         }
         if let newest = newestOfPath[path], newest.content != row.content { return .replaced }
-        if case .file = look { return .changed }
+        if case .file = look { return isTouched ? .touched : .changed }
         return Self.isReachable(path, device: row.device) ? .gone : .unreachable
+    }
+
+    /// Reads a file that is not large, as long as not too much was read before.
+    private mutating func content(of path: InputPath, _ now: FileFingerprint) -> Content {
+        if let known = contents[path] { return known }
+        let checked = FileFingerprint.now
+        var hash: String?
+        if now.size <= min(Self.mostBytesOfFile, bytesLeft), let file = try? RecordingFile(path: path.bytes) {
+            bytesLeft -= now.size
+            hash = try? ContentHash.sha256(fileDescriptor: file.descriptor) { _ in }
+            if FileFingerprint(path: path.bytes)?.equals(now) != true { hash = nil }
+        }
+        let content = Content(hash: hash, checked: checked)
+        contents[path] = content
+        return content
     }
 
     private func look(at path: InputPath) -> Look { FileFingerprint(path: path.bytes).map { .file($0) } ?? .nothing }
@@ -152,7 +193,7 @@ extension Library {
         (try? place(of: manifest).path) ?? InputPath(bytes: manifest.pathBytes)
     }
 
-    /// Notes in the catalog which files were found to be gone, and which are there again.
+    /// Notes in the catalog which files were found to be gone, which are there again, and which were touched only.
     func noteMissing() throws {
         var places = try places()
         let now = FileFingerprint.now / 1_000_000_000
@@ -161,9 +202,12 @@ extension Library {
             for place in places.all(of: index, or: nil) {
                 guard let row = place.row else { continue }
                 if place.state.isMissing, row.missing == nil { changes.append((row, now)) }
-                if [.present, .changed].contains(place.state), row.missing != nil { changes.append((row, nil)) }
+                if [.present, .touched, .changed].contains(place.state), row.missing != nil {
+                    changes.append((row, nil))
+                }
             }
         }
         try catalog.set(missing: changes)
+        try catalog.set(confirmed: places.confirmed)
     }
 }

@@ -11,8 +11,10 @@ struct ListCommand: ParsableCommand {
               longtake ls
               longtake ls --json | jq -r '.[] | select(.state == "partial") | .path'
 
-            SIZE counts what questions share, too. STATE: complete, partial, indexing (a process is at it), interrupted (the next run goes on). FILE: present, changed \
-            (its size or times differ: index it again), gone, unreachable (the folder is missing too: a disk that is not \
+            SIZE counts what questions share, too. STATE: complete, partial, indexing (a process is at it), interrupted (the next \
+            run goes on). FILE: present, touched (too large to be read here; its mode, owner or name changed, or its content under \
+            old times: index it again to know), changed (another size, modification time or content: index it again), gone, \
+            unreachable (the folder is missing too: a disk that is not \
             mounted?), replaced (another recording was indexed under its path), pipe.
             """))
 
@@ -20,6 +22,7 @@ struct ListCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        Interruption.endAtOnce()
         let recordings = try library.open(telling: output).recordings()
         if output.json { return Console.json(recordings) }
         if output.isQuiet { return recordings.forEach { Console.line($0.id) } }
@@ -65,6 +68,7 @@ struct ShowCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
+        if contactSheet == nil { Interruption.endAtOnce() }
         let library = try library.open(telling: output)
         let found = try library.recordings(matching: recording)
         if let contactSheet, let first = found.first {
@@ -157,7 +161,7 @@ struct RemoveCommand: ParsableCommand {
         found = found.filter { seen.insert($0.index).inserted }
         let labels = library.labels()
         if !dryRun, !yes, !found.isEmpty { try ask(found, labels) }
-        if !dryRun { for item in found { try library.remove(index: item.index) } }
+        if !dryRun { try remove(found, from: library) }
         if output.json { return Console.json(found) }
         for item in found {
             let name = Console.name(item.path.isEmpty ? item.name : labels.name(item.path))
@@ -165,6 +169,13 @@ struct RemoveCommand: ParsableCommand {
             Console.line(output.isQuiet ? item.id : "\(verb) \(item.id)  \(name)  \(Format.bytes(item.allBytes))")
         }
         if found.isEmpty { output.note("nothing to remove") }
+    }
+
+    private func remove(_ found: [RecordingSummary], from library: Library) throws {
+        for item in found {
+            try Interruption.check()
+            try library.remove(index: item.index)
+        }
     }
 
     private func lost(_ library: Library) throws -> [RecordingSummary] {

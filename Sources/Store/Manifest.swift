@@ -126,7 +126,7 @@ public struct Manifest: Sendable, Codable, Equatable {
 ///
 /// The checksum is XXH3-64 in hex over the manifest's canonical JSON (sorted keys, no spaces), so the file may be
 /// reformatted but not changed.
-enum ManifestFile {
+package enum ManifestFile {
     static let name = "manifest.json"
     private static let maxBytes = 64 << 20
 
@@ -180,7 +180,7 @@ enum ManifestFile {
     }
 
     /// Writes `<directory>/manifest.json`: temporary file, flush, rename, flush of the directory.
-    static func save(_ manifest: Manifest, directory: String) throws {
+    package static func save(_ manifest: Manifest, directory: String) throws {
         let checksum = Checksum.hex(Checksum.of(try canonicalJSON(manifest)))
         let envelope = Envelope(format: IndexKey.currentFormatVersion, checksum: checksum, manifest: manifest)
         let bytes = try canonicalJSON(envelope) + [10]
@@ -189,9 +189,31 @@ enum ManifestFile {
 }
 
 extension Manifest {
-    /// False for a manifest whose lists do not fit each other.
+    /// More bytes than an index has, in one whole or in one frame: sums over all indexes of a cache stay within an `Int64`.
+    private static let (mostBytes, mostRecordBytes) = (1 << 46, 1 << 32)
+    /// More seconds than a recording has.
+    private static let mostSeconds = 1e12
+
+    /// Whether such numbers can be an index's.
+    public static func isPossible(frames: Int, bytes: Int64, duration: Double?) -> Bool {
+        (0...Int(UInt32.max)).contains(frames) && (0...Int64(mostBytes)).contains(bytes)
+            && (0...mostSeconds).contains(duration ?? 0)
+    }
+
+    /// False for a manifest whose numbers cannot be an index's, or whose lists do not fit each other.
     fileprivate var isConsistent: Bool {
-        switch patches.kept {
+        let files = segments + patches.files
+        guard
+            files.allSatisfy({
+                Manifest.isPossible(frames: $0.count, bytes: Int64($0.bytes), duration: Double($0.first))
+            }),
+            files.reduce(0.0, { $0 + Double($1.bytes) }) <= Double(Manifest.mostBytes),
+            files.reduce(0.0, { $0 + Double($1.count) }) <= Double(Manifest.mostBytes),
+            Manifest.isPossible(frames: frames, bytes: 0, duration: duration),
+            layout.recordBytes <= Manifest.mostRecordBytes,
+            (0...Manifest.mostSeconds).contains(start ?? 0), fileSize >= 0
+        else { return false }
+        return switch patches.kept {
         case .none: patches.files.isEmpty && !layout.hasPatches
         case .all: layout.hasPatches && patches.files.count == segments.count
         case .sample: layout.hasPatches && patches.files.count == (frames == 0 ? 0 : 1)

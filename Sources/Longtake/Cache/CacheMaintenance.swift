@@ -83,15 +83,19 @@ public struct CacheMaintenance {
         incomplete: Bool = false, missingFor: Double? = nil, dryRun: Bool = false
     ) throws -> CachePruning {
         let lost = try missingFor.map { try pruneMissing($0, dryRun: dryRun) } ?? Lost()
+        try cancellation.check()
         let max = try cache.limit(limit, remember: !dryRun)
         let leftovers = try cache.removeLeftovers(unfinished: incomplete, dryRun: dryRun)
         // A dry run has removed nothing yet: what it would remove counts as gone.
         let gone = dryRun ? leftovers.removed : []
+        try cancellation.check()
         let going = Set(gone.compactMap { $0.kind == .leftover ? nil : $0.indexID })
-        let report = try cache.shrink(
-            to: max + gone.reduce(0) { $0 + $1.bytes }, keep: going, dryRun: dryRun)
-        let after = report.bytesAfter - gone.reduce(0) { $0 + $1.bytes }
+        let goneBytes = gone.reduce(0) { $0 + $1.bytes }
+        let (most, overflow) = max.addingReportingOverflow(goneBytes)
+        let report = try cache.shrink(to: overflow ? .max : most, keep: going, dryRun: dryRun)
+        let after = report.bytesAfter - goneBytes
         let fits = after <= max
+        try cancellation.check()
         let paths = recordingPaths()
         func item(_ removal: CacheRemoval) -> CachePruning.Item {
             CachePruning.Item(
@@ -140,14 +144,14 @@ public struct CacheMaintenance {
     private func pruneMissing(_ seconds: Double, dryRun: Bool) throws -> Lost {
         let library = try Library(cachePath: cache.path, dataPath: dataPath)
         if !dryRun { try library.noteMissing() }
-        let now = FileFingerprint.now / 1_000_000_000
+        let now = Double(FileFingerprint.now / 1_000_000_000)
         var places = try library.places()
         var lost = Lost()
         for manifest in try cache.indexes() {
             let all = places.all(of: manifest.key.id, or: manifest)
             if all.first?.state == .unreachable { lost.unreachable += 1 }
             guard all.allSatisfy(\.state.isMissing), let path = all.first?.path,
-                all.allSatisfy({ Double(now - ($0.row?.missing ?? now)) >= seconds })
+                all.allSatisfy({ now - ($0.row?.missing.map { Double($0) } ?? now) >= seconds })
             else { continue }
             do {
                 if !dryRun { try library.remove(index: manifest.key.id) }

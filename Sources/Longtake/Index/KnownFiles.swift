@@ -24,6 +24,9 @@ struct IndexFacts: Codable {
         counters = manifest.counters
         hasAllPatches = manifest.hasAllPatches
     }
+
+    /// Whether the numbers can be those of an index: they are added up.
+    var isPossible: Bool { Manifest.isPossible(frames: frames, bytes: bytes, duration: duration) }
 }
 
 /// Finds the files whose index is known to be there, from the catalog alone.
@@ -67,7 +70,7 @@ public final class KnownFiles {
             let row = rows.map({ $0[absolute] }) ?? (try? library.catalog.rows(path: absolute.bytes).first),
             row.proves(now), let text = row.facts, let stamp = row.stamp,
             let facts = try? decoder.decode(IndexFacts.self, from: Data(text.utf8)),
-            facts.settings == settings.signature, options.keep != .patches || facts.hasAllPatches,
+            facts.isPossible, facts.settings == settings.signature, options.keep != .patches || facts.hasAllPatches,
             !Manifest.isToBeContinued(state: facts.state, warnings: facts.warnings)
         else { return nil }
         if options.minimumAge > 0 {

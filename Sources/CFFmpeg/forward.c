@@ -22,6 +22,8 @@
     F(avutil, AVFrame *, av_frame_alloc, (void), ()) \
     F(avutil, void, av_frame_free, (AVFrame **a), (a)) \
     F(avutil, int, av_frame_get_buffer, (AVFrame *a, int b), (a, b)) \
+    F(avutil, AVFrameSideData *, av_frame_get_side_data, (const AVFrame *a, enum AVFrameSideDataType b), (a, b)) \
+    F(avutil, AVFrameSideData *, av_frame_new_side_data, (AVFrame *a, enum AVFrameSideDataType b, size_t c), (a, b, c)) \
     F(avutil, int, av_frame_ref, (AVFrame *a, const AVFrame *b), (a, b)) \
     F(avutil, void, av_frame_unref, (AVFrame *a), (a)) \
     F(avutil, void, av_free, (void *a), (a)) \

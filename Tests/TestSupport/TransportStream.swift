@@ -28,12 +28,12 @@ public enum TransportStream {
         return bytes
     }
 
-    private static func time(_ bytes: [UInt8], _ at: Int) -> Int64 {
+    static func time(_ bytes: [UInt8], _ at: Int) -> Int64 {
         Int64(bytes[at] >> 1 & 7) << 30 | Int64(bytes[at + 1]) << 22 | Int64(bytes[at + 2] >> 1) << 15
             | Int64(bytes[at + 3]) << 7 | Int64(bytes[at + 4] >> 1)
     }
 
-    private static func put(_ bytes: inout [UInt8], _ at: Int, _ time: Int64, mark: UInt8) {
+    static func put(_ bytes: inout [UInt8], _ at: Int, _ time: Int64, mark: UInt8) {
         let time = UInt64(bitPattern: time) & ((1 << 33) - 1)
         bytes[at] = mark << 4 | UInt8(truncatingIfNeeded: time >> 29 & 14) | 1
         bytes[at + 1] = UInt8(truncatingIfNeeded: time >> 22)

@@ -4,29 +4,44 @@ import Glibc
 /// An open descriptor as libavformat reads it: no name ever reaches the library, so nothing in a name can be obeyed.
 final class FileReader {
     private let descriptor: Int32
-    private let size: Int64
+    /// Where the part that is read begins; all positions but `highWater` count from there.
+    let base: Int64
+    /// Bytes from there to the end of the file.
+    let size: Int64
     private var position: Int64 = 0
-    /// The furthest byte read so far: what progress is measured by.
+    /// The furthest byte of the file read so far: what progress is measured by.
     private(set) var highWater: Int64 = 0
     private(set) var failure: Int32 = 0
     /// Where the file is taken to end.
     var limit = Int64.max
+    private var tables = ProgramTables()
 
-    init(descriptor: Int32, size: Int64) {
+    init(descriptor: Int32, size: Int64, base: Int64 = 0) {
         self.descriptor = descriptor
-        self.size = size
+        self.size = max(0, size - base)
+        self.base = base
     }
 
     func rewind() { position = 0 }
 
+    /// Where a transport stream's program table gives a PID another codec: reading ends there.
+    var change: ProgramTables.Change? { tables.change }
+
+    /// Reads the same file from another place on.
+    func from(_ offset: Int64) -> FileReader {
+        FileReader(descriptor: descriptor, size: size + base, base: base + offset)
+    }
+
     /// Bytes of the file, fewer at its end; where libavformat reads does not change.
     func bytes(at offset: Int64, count: Int) -> [UInt8] {
-        guard offset >= 0, count > 0 else { return [] }
+        guard offset >= 0, count > 0, !offset.addingReportingOverflow(base).overflow else { return [] }
         var bytes = [UInt8](repeating: 0, count: count)
         var done = 0
         while done < count {
             let got = bytes.withUnsafeMutableBytes {
-                pread(descriptor, $0.baseAddress.map { base in base + done }, count - done, off_t(offset) + off_t(done))
+                pread(
+                    descriptor, $0.baseAddress.map { base in base + done }, count - done,
+                    off_t(base + offset) + off_t(done))
             }
             if got < 0, errno == EINTR { continue }
             guard got > 0 else { break }
@@ -35,17 +50,23 @@ final class FileReader {
         return Array(bytes.prefix(done))
     }
 
-    /// Reads the same file from its start, on its own.
-    func another() -> FileReader { FileReader(descriptor: descriptor, size: size) }
+    /// Reads the same part from its start, on its own.
+    func another() -> FileReader { from(0) }
 
     fileprivate func read(_ buffer: UnsafeMutablePointer<UInt8>?, _ count: Int32) -> Int32 {
         guard let buffer, count > 0 else { return lt_averror(EINVAL) }
-        guard position < limit else { return lt_averror_eof }
         while true {
-            let got = pread(descriptor, buffer, Int(count), off_t(position))
+            let end = min(limit, tables.change?.end ?? .max)
+            guard position < end else { return lt_averror_eof }
+            var got = pread(descriptor, buffer, Int(count), off_t(base + position))
             if got > 0 {
+                tables.look(at: UnsafeBufferPointer(start: buffer, count: got), position: position)
+                if let change = tables.change {
+                    got = Int(clamping: min(Int64(got), change.end - position))
+                    guard got > 0 else { return lt_averror_eof }
+                }
                 position += Int64(got)
-                highWater = max(highWater, position)
+                highWater = max(highWater, base + position)
                 return Int32(got)
             }
             if got == 0 { return lt_averror_eof }

@@ -16,13 +16,14 @@ final class FrameConverter {
     private var shape: Shape?
     private var buffer: UnsafeMutableRawPointer?
     private var stride = 0
-    private let orientation: Orientation
+    /// The container's, which goes before the pictures' own.
+    private let orientation: Orientation?
     private let squarePixels: Bool
     private let maxPixels: Int
 
     private let codec: AVCodecID
 
-    init(orientation: Orientation, squarePixels: Bool, codec: AVCodecID, maxPixels: Int) {
+    init(orientation: Orientation?, squarePixels: Bool, codec: AVCodecID, maxPixels: Int) {
         self.codec = codec
         self.orientation = orientation
         self.squarePixels = squarePixels
@@ -89,7 +90,8 @@ final class FrameConverter {
                 for index in 0..<outWidth * outHeight * 3 { base[index] = Colour.expanded[Int(base[index])] }
             }
         }
-        return orientation.apply(RGBImage(width: outWidth, height: outHeight, pixels: pixels))
+        return (orientation ?? Orientation.of(frame) ?? .upright).apply(
+            RGBImage(width: outWidth, height: outHeight, pixels: pixels))
     }
 
     /// Wider for pixels wider than high, higher for the others: no picture loses rows or columns.
@@ -185,6 +187,12 @@ enum Colour {
         guard let format = av_pix_fmt_desc_get(AVPixelFormat(format)) else { return false }
         return format.pointee.nb_components >= 3
             && format.pointee.flags & UInt64(AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL) == 0
+    }
+
+    static func hasAlpha(_ format: Int32) -> Bool {
+        guard let format = av_pix_fmt_desc_get(AVPixelFormat(format)) else { return false }
+        return format.pointee.flags & UInt64(AV_PIX_FMT_FLAG_ALPHA) != 0
+            && format.pointee.flags & UInt64(AV_PIX_FMT_FLAG_PAL) == 0
     }
 
     /// Limited to full range, 8 bit.

@@ -22,14 +22,22 @@ struct Orientation: Equatable {
         guard abs(a * d - b * c) == 1 else { return nil }
     }
 
-    /// The display matrix among a stream's side data; nil in the second place when there is one that makes no sense.
-    static func of(_ stream: UnsafeMutablePointer<AVStream>) -> (Orientation, valid: Bool) {
+    /// The display matrix among a stream's side data, nil where there is none; false where there is one that makes no sense.
+    static func of(_ stream: UnsafeMutablePointer<AVStream>) -> (Orientation?, valid: Bool) {
         var size = 0
         guard let data = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size), size >= 36 else {
-            return (.upright, true)
+            return (nil, true)
         }
         let found = UnsafeRawPointer(data).withMemoryRebound(to: Int32.self, capacity: 9) { Orientation(matrix: $0) }
         return (found ?? .upright, found != nil)
+    }
+
+    /// The display matrix that comes with a frame; nil where there is none, or none that makes sense.
+    static func of(_ frame: borrowing DecodedFrame) -> Orientation? {
+        guard let found = av_frame_get_side_data(frame.pointer, AV_FRAME_DATA_DISPLAYMATRIX), found.pointee.size >= 36,
+            let data = found.pointee.data
+        else { return nil }
+        return UnsafeRawPointer(data).withMemoryRebound(to: Int32.self, capacity: 9) { Orientation(matrix: $0) }
     }
 
     func apply(_ image: RGBImage) -> RGBImage {
@@ -53,5 +61,26 @@ struct Orientation: Equatable {
             count = width * height * 3
         }
         return RGBImage(width: width, height: height, pixels: pixels)
+    }
+}
+
+/// The display orientation that H.264 and HEVC code among the pictures: it holds from one key frame to the next.
+///
+/// libavcodec gives it to the picture that it is coded with. Source: ITU-T H.264, D.2.27; H.265, D.3.17.
+struct CodedOrientation {
+    private var matrix: [UInt8] = []
+
+    /// Gives a frame that has none the orientation of those before it. Frames must come in the order of the decoder.
+    mutating func carry(_ frame: borrowing DecodedFrame) {
+        if let found = av_frame_get_side_data(frame.pointer, AV_FRAME_DATA_DISPLAYMATRIX), let data = found.pointee.data
+        {
+            matrix = Array(UnsafeBufferPointer(start: data, count: min(found.pointee.size, 36)))
+            return
+        }
+        if frame.pointer.pointee.key_frame != 0 { matrix = [] }
+        guard matrix.count == 36,
+            let added = av_frame_new_side_data(frame.pointer, AV_FRAME_DATA_DISPLAYMATRIX, matrix.count)
+        else { return }
+        added.pointee.data?.update(from: matrix, count: matrix.count)
     }
 }

@@ -14,5 +14,40 @@ enum Showing {
         if has(AV_PKT_DATA_DOVI_CONF) {
             result.note("dolby_vision", "the recording is Dolby Vision; its metadata is not applied, colors may be off")
         }
+        if av_dict_get(stream.pointee.metadata, "alpha_mode", nil, 0).map({
+            $0.pointee.value.map { $0[0] != 48 } ?? false
+        })
+            ?? false
+        {
+            result.note("alpha", alpha)
+        }
+        if (stream.pointee.codecpar?.pointee.field_order.rawValue ?? 0) > AV_FIELD_PROGRESSIVE.rawValue {
+            result.note("interlaced", interlaced)
+        }
+        if let transfer = stream.pointee.codecpar?.pointee.color_trc, Colour.isHDR(transfer) {
+            result.note("hdr_not_tonemapped", hdr)
+        }
     }
+
+    /// What a frame says; as the container says something else, or nothing, in most files.
+    ///
+    /// - Parameter isTurned: whether the container has a display matrix, which goes before the frame's.
+    static func describe(_ frame: borrowing DecodedFrame, isTurned: Bool, in result: inout DecodeResult) {
+        let raw = frame.pointer.pointee
+        if raw.interlaced_frame != 0 { result.note("interlaced", interlaced) }
+        if Colour.isHDR(raw.color_trc) { result.note("hdr_not_tonemapped", hdr) }
+        if let note = Colour.unconverted(raw.colorspace) { result.note("color_matrix", note) }
+        if Colour.hasAlpha(raw.format) { result.note("alpha", alpha) }
+        if raw.nb_side_data > 0, !isTurned,
+            av_frame_get_side_data(frame.pointer, AV_FRAME_DATA_DISPLAYMATRIX) != nil, Orientation.of(frame) == nil
+        {
+            result.note("invalid_rotation", rotation)
+        }
+    }
+
+    static let rotation = "the display matrix is no quarter turn and was ignored"
+    private static let alpha =
+        "the recording has an alpha channel, which is dropped: colors are taken as they are coded"
+    private static let interlaced = "the recording is interlaced; both fields of a frame are looked at together"
+    private static let hdr = "the recording is HDR; its colours are taken as they are, without tone mapping"
 }

@@ -15,6 +15,14 @@ struct Packet: ~Copyable {
         av_packet_free(&packet)
     }
 
+    /// Whether this is no picture but a header in the midst of a chained Ogg. Source: Theora specification, 6.1.
+    func isHeader(of codec: AVCodecID) -> Bool {
+        guard codec == AV_CODEC_ID_THEORA, pointer.pointee.size > 0, let data = pointer.pointee.data else {
+            return false
+        }
+        return data[0] & 0x80 != 0
+    }
+
     var isEncrypted: Bool { av_packet_get_side_data(pointer, AV_PKT_DATA_ENCRYPTION_INFO, nil) != nil }
 }
 

@@ -10,12 +10,19 @@ extension DecodeSession {
         let converter: FrameConverter
         /// Of the first stream; a picture of another one is shown where the plan says.
         let edits: EditList?
+        /// Whether the container has a display matrix.
+        let isTurned: Bool
+        var coded = CodedOrientation()
 
         /// Copies what is needed: the stream goes with its demuxer, a picture of it may still be shown then.
-        init(_ stream: UnsafeMutablePointer<AVStream>, converter: FrameConverter, edits: EditList? = nil) {
+        init(_ stream: UnsafeMutablePointer<AVStream>, squarePixels: Bool, maxPixels: Int, edits: EditList? = nil) {
             timeBase = stream.pointee.time_base
             sampleAspect = stream.pointee.sample_aspect_ratio
-            self.converter = converter
+            let orientation = Orientation.of(stream).0
+            isTurned = orientation != nil
+            converter = FrameConverter(
+                orientation: orientation, squarePixels: squarePixels,
+                codec: stream.pointee.codecpar?.pointee.codec_id ?? AV_CODEC_ID_NONE, maxPixels: maxPixels)
             self.edits = edits
         }
 
@@ -64,8 +71,9 @@ extension DecodeSession {
     /// From here on, pictures of another stream come.
     ///
     /// - Parameter from: seconds on the container's clock; what the decoder gives before is not shown.
-    private func begin(_ source: Source, from: Double?) throws {
+    func begin(_ source: Source, from: Double?) throws {
         try settle()
+        arrears.close()
         self.source = source
         border.add(timeline)
         border.origin = border.origin ?? timeline.origin
@@ -209,11 +217,8 @@ extension DecodeSession {
         }
         let decoder = try VideoDecoder(stream, threads: request.threads, maxPixels: request.maxPixels)
         let frame = try DecodedFrame()
-        let converter = FrameConverter(
-            orientation: Orientation.of(stream).0, squarePixels: squarePixels,
-            codec: stream.pointee.codecpar?.pointee.codec_id ?? AV_CODEC_ID_NONE, maxPixels: request.maxPixels)
         try begin(
-            Source(stream, converter: converter),
+            Source(stream, squarePixels: squarePixels, maxPixels: request.maxPixels),
             from: demuxer.isOrderedByPosition ? nil : Double(piece.first) / 1e6)
         repeat {
             if let key = StreamScan.key(packet, demuxer), key > piece.last { break }
@@ -266,7 +271,7 @@ extension DecodeSession {
         return false
     }
 
-    private var coveredText: String { "\((endTime * 100).rounded() / 100)" }
+    var coveredText: String { "\((endTime * 100).rounded() / 100)" }
 }
 
 extension FileReader {

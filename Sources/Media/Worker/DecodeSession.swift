@@ -5,7 +5,8 @@ import Glibc
 final class DecodeSession {
     let request: FrameRequest
     let output: WorkerOutput
-    let reader: FileReader
+    /// The file, or what is left of it where the codec changed.
+    var reader: FileReader
     private let fileSize: Int64
     var result = DecodeResult()
     private var clock: FrameClock
@@ -14,14 +15,16 @@ final class DecodeSession {
     private var wanted: [Int] = []  // reference sampling: ordinals of decoded frames
     private var counting: PictureCount?  // reference sampling: the first of two passes
     let stream: UnsafeMutablePointer<AVStream>
-    let streamIndex: Int
+    var streamIndex: Int
+    var codecName: String
     let squarePixels: Bool
     /// What is decoded, and what the held picture is of.
     var source: Source
     private var shownSource: Source
     private var shownAspect = AVRational(num: 0, den: 1)
     var border = Border()
-    private var lastPosition: Int64 = 0
+    var arrears = Arrears()
+    var lastPosition: Int64 = 0
     var shown = false
     private var emitted = false
     private var size: [Int32] = []
@@ -67,9 +70,9 @@ final class DecodeSession {
             let again = try Demuxer(reader, maxPixels: request.maxPixels)
             var ignored = DecodeResult()
             _ = try again.selectVideo(session.streamIndex, maxPixels: request.maxPixels, notes: &ignored)
-            try session.decode(again, try session.decoder())
+            try session.decodeAll(again)
         } else {
-            try session.decode(demuxer, try session.decoder())
+            try session.decodeAll(demuxer)
         }
         try session.finish()
         try session.output.send(.end, json: session.result)
@@ -87,6 +90,7 @@ final class DecodeSession {
             throw MediaError.library("the chosen stream is gone")
         }
         self.stream = stream
+        codecName = String(cString: avcodec_get_name(parameters.pointee.codec_id))
         if av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) != nil {
             throw MediaError.encrypted()
         }
@@ -125,25 +129,23 @@ final class DecodeSession {
         timeline = Timeline(
             tick: tick, counts33Bits: counts33Bits, maxGap: request.maxGap, frameTicks: frameTicks)
         sampler = GridSampler(framesPerSecond: request.framesPerSecond, tick: tick)
-        let (orientation, valid) = Orientation.of(stream)
-        if !valid { result.note("invalid_rotation", "the display matrix is no quarter turn and was ignored") }
+        if !Orientation.of(stream).valid { result.note("invalid_rotation", Showing.rotation) }
         var squarePixels = true
         // The reference's squash disregards the shape of pixels along with that of the picture.
         if case .model(let preprocessing, _) = request.output, preprocessing.frameLayout == .squashNearest {
             squarePixels = false
         }
         self.squarePixels = squarePixels
-        source = Source(
-            stream,
-            converter: FrameConverter(
-                orientation: orientation, squarePixels: squarePixels, codec: parameters.pointee.codec_id,
-                maxPixels: request.maxPixels), edits: edits)
+        source = Source(stream, squarePixels: squarePixels, maxPixels: request.maxPixels, edits: edits)
         shownSource = source
         if let edits { edits.describe(in: &result) }
         Showing.describe(stream, in: &result)
+        if let note = Cropping.note(stream, demuxer, reader: reader, fileSize: fileSize) {
+            result.note("cropping", note)
+        }
 
         result.info.format = demuxer.formatName
-        result.info.codec = String(cString: avcodec_get_name(parameters.pointee.codec_id))
+        result.info.codec = codecName
         result.info.pixelFormat = Colour.name(parameters.pointee.format)
         result.info.stream = streamIndex
         result.info.width = width
@@ -151,14 +153,6 @@ final class DecodeSession {
         result.info.framesPerSecond = framesPerSecond
         result.info.timeBase = [Int(base.num), Int(base.den)]
         describeDuration(demuxer)
-        if parameters.pointee.color_trc == AVCOL_TRC_SMPTE2084 || parameters.pointee.color_trc == AVCOL_TRC_ARIB_STD_B67
-        {
-            result.note(
-                "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
-        }
-        if isFieldCoded {
-            result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
-        }
     }
 
     /// Durations in files lie: 0, negative and beyond a month count as unknown.
@@ -198,12 +192,9 @@ final class DecodeSession {
 
     /// Counts the stream's pictures, by decoding them, and lists the indices of the reference's formula.
     private func planReference(_ demuxer: borrowing Demuxer) throws {
-        let decoder = try decoder()
-        // Which pictures there are does not depend on what they look like.
-        decoder.context.pointee.skip_loop_filter = AVDISCARD_ALL
         let before = result
         counting = PictureCount(clock: clock, tick: tick, fieldCoded: isFieldCoded)
-        try decode(demuxer, decoder)
+        try decode(demuxer)
         guard let counted = counting else { return }
         counting = nil
         result = before
@@ -213,7 +204,7 @@ final class DecodeSession {
         guard !wanted.isEmpty else { throw MediaError.clipTooShort(counted.pictures, rate: rate) }
     }
 
-    private func decoder() throws -> VideoDecoder {
+    private func decoder(_ stream: UnsafeMutablePointer<AVStream>) throws -> VideoDecoder {
         if stream.pointee.codecpar?.pointee.codec_id == AV_CODEC_ID_NONE {
             throw ContainerHeader.unknownCodec(stream, format: result.info.format, reader: reader)
         }
@@ -226,7 +217,11 @@ final class DecodeSession {
 
     // MARK: The loop
 
-    private func decode(_ demuxer: borrowing Demuxer, _ decoder: borrowing VideoDecoder) throws {
+    func decode(_ demuxer: borrowing Demuxer) throws {
+        guard let stream = demuxer.stream(streamIndex) else { throw MediaError.library("the chosen stream is gone") }
+        let decoder = try decoder(stream)
+        // Which pictures there are does not depend on what they look like.
+        if counting != nil { decoder.context.pointee.skip_loop_filter = AVDISCARD_ALL }
         let packet = try Packet()
         let frame = try DecodedFrame()
         var corruptInput = 0
@@ -288,6 +283,7 @@ final class DecodeSession {
         _ packet: borrowing Packet, _ decoder: borrowing VideoDecoder, _ frame: borrowing DecodedFrame
     ) throws {
         result.counters.packets += 1
+        arrears.add(packet)
         counting?.add(packet)
         lastPosition = max(lastPosition, packet.pointer.pointee.pos)
         if packet.isEncrypted { throw MediaError.encrypted() }
@@ -297,7 +293,9 @@ final class DecodeSession {
             try drain(decoder, frame)
             sent = decoder.send(packet)
         }
-        if sent < 0, sent != lt_averror(EAGAIN) { result.counters.packetErrors += 1 }
+        if sent < 0, sent != lt_averror(EAGAIN), !packet.isHeader(of: decoder.context.pointee.codec_id) {
+            result.counters.packetErrors += 1
+        }
         try drain(decoder, frame)
         try heartbeat()
     }
@@ -308,6 +306,7 @@ final class DecodeSession {
             switch decoder.receive(into: frame) {
             case .frame:
                 result.counters.framesDecoded += 1
+                arrears.settle(frame)
                 retime(frame)
                 if counting == nil { try present(frame) } else { counting?.add(frame) }
                 av_frame_unref(frame.pointer)
@@ -332,14 +331,8 @@ final class DecodeSession {
         let newSize = [frame.pointer.pointee.width, frame.pointer.pointee.height]
         if !size.isEmpty, newSize != size { result.counters.sizeChanges += 1 }
         size = newSize
-        if frame.pointer.pointee.interlaced_frame != 0 {
-            result.note("interlaced", "the recording is interlaced; both fields of a frame are looked at together")
-        }
-        if Colour.isHDR(frame.pointer.pointee.color_trc) {
-            result.note(
-                "hdr_not_tonemapped", "the recording is HDR; its colours are taken as they are, without tone mapping")
-        }
-        if let note = Colour.unconverted(frame.pointer.pointee.colorspace) { result.note("color_matrix", note) }
+        source.coded.carry(frame)
+        Showing.describe(frame, isTurned: source.isTurned, in: &result)
         // A picture that libavformat has for an empty edit is not one that the file shows there.
         if let edits = source.edits, edits.isEmpty(at: inSeconds(pts)) { return }
         if let waiting = leapt {
@@ -573,7 +566,10 @@ final class DecodeSession {
         guard shown else {
             throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors)
         }
-        if !stop, request.sampling == .grid { describeTrailing(after: lastPosition) }
+        if !stop, request.sampling == .grid {
+            describeTrailing(after: lastPosition)
+            arrears.describe(in: &result)
+        }
         result.judge(
             readToEnd: !stop && request.sampling == .grid && lengthIsVideos, indexEnd: indexEnd, fileSize: fileSize)
     }

@@ -19,6 +19,7 @@ struct StillSession: ~Copyable {
     private var result = DecodeResult()
     /// The time of the key frame that decoding began at, until the decoder has shown it to be one.
     private var start: Int64?
+    private var coded = CodedOrientation()
 
     /// Sends the wanted pictures that can be had, in their order, and the end.
     static func run(_ request: FrameRequest, stills: [FrameRequest.Still], reader: FileReader, output: WorkerOutput)
@@ -110,6 +111,7 @@ struct StillSession: ~Copyable {
             switch decoder.receive(into: frame) {
             case .frame:
                 result.counters.framesDecoded += 1
+                coded.carry(frame)
                 // A time that the decoder guessed is no proof.
                 let own = frame.pointer.pointee.pts
                 if let time = start, own != lt_nopts, own >= time {

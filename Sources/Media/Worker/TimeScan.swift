@@ -116,6 +116,8 @@ final class TimeScan {
         let stream = Int(raw.stream_index)
         let time = raw.pts != lt_nopts ? raw.pts : raw.dts
         guard time != lt_nopts else { return nil }
+        let codec = demuxer.stream(stream)?.pointee.codecpar?.pointee.codec_id
+        guard codec.map({ !packet.isHeader(of: $0) }) ?? true else { return nil }
         guard stream == streamIndex || witnesses.contains(where: { $0.stream == stream }) else { return nil }
         return Entry(
             stream: stream, time: time, decoding: raw.dts != lt_nopts ? raw.dts : time, position: raw.pos,

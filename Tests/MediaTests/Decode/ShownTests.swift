@@ -26,6 +26,15 @@ import Testing
         Gray(container: "mp4", format: "gray", options: ["-c:v", "libx264", "-color_range", "tv"], isLimited: true),
         Gray(container: "mkv", format: "gray", options: ["-c:v", "ffv1", "-color_range", "tv"], isLimited: true),
         Gray(container: "mkv", format: "gray", options: ["-c:v", "ffv1"], isLimited: false),
+        Gray(
+            container: "mkv", format: "gray", options: ["-c:v", "libaom-av1", "-cpu-used", "8", "-color_range", "tv"],
+            isLimited: true),
+        Gray(
+            container: "mp4", format: "gray", options: ["-c:v", "libaom-av1", "-cpu-used", "8", "-color_range", "pc"],
+            isLimited: false),
+        Gray(
+            container: "webm", format: "gray10le",
+            options: ["-c:v", "libaom-av1", "-cpu-used", "8", "-color_range", "tv"], isLimited: true),
         Gray(container: "mkv", format: "gray12le", options: ["-c:v", "ffv1", "-color_range", "pc"], isLimited: false),
     ]
 
@@ -43,6 +52,27 @@ import Testing
         func level(_ x: Int) -> Int { Int(frame.rgb[(32 * 64 + x) * 3]) }
         let wanted = gray.isLimited ? (0, 255) : (16, 235)
         #expect(abs(level(8) - wanted.0) <= 2 && abs(level(56) - wanted.1) <= 2, "\(level(8)), \(level(56))")
+    }
+
+    /// A gray JPEG with 16 on the left and 235 on the right, as a JPEG library writes it: no encoder of ffmpeg makes gray ones.
+    private static let grayJPEG =
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoKBggL"
+        + "DAsKDAkKCgr/wAALCABAAEABAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQR"
+        + "BRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4"
+        + "eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/9oACAEB"
+        + "AAA/APw/ooor+2yiiiv4k6KKK/tsooor+JOiiiv7bKKKK/iTooor+2yiiiv4k6KKK/tsooor+JOiiiv7bKKKK/iTooor+2yiiiv4k6KKK/ts"
+        + "ooor/9k="
+
+    @Test(arguments: ["avi", "mov", "mkv"]) func grayMotionJPEGIsFullRange(container: String) throws {
+        let directory = try DecodeDirectory()
+        let picture = try #require(Data(base64Encoded: Self.grayJPEG))
+        let raw = directory.file("gray.mjpeg")
+        try Data((0..<5).flatMap { _ in picture }).write(to: URL(fileURLWithPath: raw))
+        let path = directory.file("gray." + container)
+        try RealTool.ffmpeg(["-f", "mjpeg", "-framerate", "5", "-i", raw, "-c", "copy", path])
+        let frame = try #require(try SampledFrames(path).frames.first)
+        func level(_ x: Int) -> Int { Int(frame.rgb[(32 * 64 + x) * 3]) }
+        #expect(abs(level(8) - 16) <= 2 && abs(level(56) - 235) <= 2, "\(level(8)), \(level(56))")
     }
 
     /// Planes Y, Cg, Co of plain colors, made here and encoded without loss.

@@ -5,8 +5,8 @@ import Testing
 
 /// Time faults at random places and of random sizes; the pictures' numbers and ffprobe say what is right.
 @Suite struct RandomTimesTests {
-    private static let fps = 10
-    private static let pictures = 300
+    static let fps = 10
+    static let pictures = 300
 
     private static func base(_ directory: FaultDirectory, _ name: String, reordered: Bool) throws {
         try NumberedPictures.encode(
@@ -18,14 +18,14 @@ import Testing
         try RealTool.ffmpeg(["-i", directory.file(name + ".mp4"), "-c", "copy", directory.file(name + ".ts")])
     }
 
-    private func numbers(_ outcome: Outcome) -> [Int] {
+    func numbers(_ outcome: Outcome) -> [Int] {
         outcome.frames.map { NumberedPictures.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
     }
 
     /// Expects second k to show `right[k]`, give or take a picture, and as many seconds, give or take `spare`.
     ///
     /// - Parameter excused: seconds that may show an earlier picture because the right one was left out, which a note must say.
-    private func expect(
+    func expect(
         _ outcome: Outcome, _ right: some Collection<Int>, spare: Int, excused: Int = 0, _ input: String
     ) {
         let found = numbers(outcome)

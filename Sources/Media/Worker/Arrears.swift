@@ -1,0 +1,59 @@
+import CFFmpeg
+
+/// Packets that went into the decoder and from which no picture came, up to the end.
+///
+/// A decoder that gets another codec's data, or data without the headers it needs, may take it without an error.
+struct Arrears {
+    /// Packets with a position of their own, those after it that have none, and their bytes.
+    private var waiting: [(position: Int64, packets: Int, bytes: Int)] = []
+    private var packets = 0
+    private var bytes = 0
+    /// What was left at the end of pieces before.
+    private var left = (packets: 0, bytes: 0)
+    private var isBlind = true
+
+    /// Decoders hold back fewer pictures than that.
+    private static let most = 512
+
+    mutating func add(_ packet: borrowing Packet) {
+        let (position, size) = (packet.pointer.pointee.pos, Int(packet.pointer.pointee.size))
+        packets += 1
+        bytes += size
+        if position >= 0, waiting.count < Self.most || waiting.isEmpty {
+            waiting.append((position, 1, size))
+        } else if let last = waiting.indices.last {
+            waiting[last].position = max(waiting[last].position, position)
+            waiting[last].packets += 1
+            waiting[last].bytes += size
+        }
+    }
+
+    /// A picture came: its packet and those before it are not missing.
+    mutating func settle(_ frame: borrowing DecodedFrame) {
+        let position = frame.pointer.pointee.pkt_pos
+        guard position >= 0 else { return }
+        isBlind = false
+        guard let index = waiting.firstIndex(where: { $0.position == position }) else { return }
+        waiting.removeFirst(index + 1)
+    }
+
+    /// The packets that follow are in another place of the file.
+    mutating func close() {
+        left.packets += waiting.reduce(0) { $0 + $1.packets }
+        left.bytes += waiting.reduce(0) { $0 + $1.bytes }
+        waiting = []
+    }
+
+    /// A few packets at the end, as a recording that was cut off has them, are no reason.
+    mutating func describe(in result: inout DecodeResult) {
+        close()
+        guard !isBlind, left.packets > 0,
+            left.bytes >= max(1, bytes / 20) || left.packets >= max(50, packets / 100)
+        else { return }
+        result.status = .partial
+        result.note(
+            "undecoded",
+            "from the last \(left.packets) packets of the video (\(left.bytes) of \(bytes) bytes) no picture came: they are "
+                + "damaged, or of another codec than the one before")
+    }
+}

@@ -96,7 +96,7 @@ extension EncodedRecording {
         .init("ProRes, mov, 25", "mov", Source(seconds: 2), "-c:v prores_ks -profile:v 2"),
         .init(
             "ProRes 4444 with alpha, mov", "mov", Source(seconds: 1.2),
-            "-c:v prores_ks -profile:v 4 -pix_fmt yuva444p10le"),
+            "-c:v prores_ks -profile:v 4 -pix_fmt yuva444p10le", notes: ["alpha"]),
         .init("FFV1 of odd size, mkv", "mkv", odd, "-c:v ffv1 -pix_fmt yuv420p"),
         .init("Theora, ogg, 25", "ogv", Source(), "-c:v libtheora -q:v 5"),
     ]

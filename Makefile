@@ -19,14 +19,14 @@ test:
 	$(SWIFT) build -c release --build-tests
 	scripts/run-tests -c release --disable-testable-imports
 
-# What takes longer than a test may: 1,000 kills, 6,000 damaged files, every bit of a catalog, and the evaluation. Hours on 2 cores.
+# What takes longer than a test may: 1,000 kills, 6,000 damaged files, 3,000 random recordings, every bit of a catalog, and the evaluation. Hours on 2 cores.
 # SHARE=5 takes 5 percent of it and leaves the evaluation out: 2 minutes; CI runs that.
 SHARE ?= 100
 test-long:
 	scripts/setup --test
 	$(SWIFT) build -c release --build-tests
 	LONGTAKE_LONG=$(SHARE) scripts/run-tests -c release --disable-testable-imports \
-	    --filter 'CrashTests|FaultsFuzzTests|CatalogDamageTests'
+	    --filter 'CrashTests|FaultsFuzzTests|CatalogDamageTests|RandomTimes|RandomStreams|RandomOrder|RandomContainer'
 	[ "$(SHARE)" -lt 100 ] || $(MAKE) eval
 
 # 1,000 runs of `longtake index` that are killed, by time and at the worst places; `make test` has 30. Tens of minutes on 2 cores;

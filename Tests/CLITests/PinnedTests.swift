@@ -22,13 +22,13 @@ import Testing
     @Test func `a cache full of what is in use says of what, and keeps it`() throws {
         let tool = try Tool()
         defer { tool.remove() }
-        let (open, written) = (try index(tool, "30"), try index(tool, "31"))
+        let (open, written) = (try index(tool, "3"), try index(tool, "3.1"))
         let locks = [
             try hold(tool, open.id, ".readers", LOCK_SH), try hold(tool, written.id, ".lock", LOCK_EX),
         ]
         let used = try #require(try tool.run("cache", "stats", "--json").object()["bytes"] as? Int)
         let arguments = [
-            "index", try Fixtures.video.get(), "--fps", "33", "--cache-max", "\(used + 100_000)", "--json",
+            "index", try Fixtures.video.get(), "--fps", "3.3", "--cache-max", "\(used + 100_000)", "--json",
         ]
         let before = try [open, written].map { try indexFiles(tool.path("cache/indexes/" + $0.id)) }
         let refused = try tool.run(arguments)
@@ -58,7 +58,7 @@ import Testing
         let tool = try Tool()
         defer { tool.remove() }
         let video = try Fixtures.video.get()
-        _ = try index(tool, "30")
+        _ = try index(tool, "3")
         let id = try tool.run("ls", "--quiet").text.trimmingCharacters(in: .whitespacesAndNewlines)
         let reference = try tool.tokens("ask", id, "What is it?")
         // Each asks until it is told that there is no such recording any more.
@@ -115,7 +115,7 @@ import Testing
                 #expect(answer["token_ids"] as? [Int] == reference)
                 answered += 1
             }
-            #expect(try tool.run("index", video, "--fps", "30", "--derive", "never").status == 0)
+            #expect(try tool.run("index", video, "--fps", "3", "--derive", "never").status == 0)
         }
         #expect(missed == 4 * rounds && answered >= rounds)
         #expect(try tool.run("cache", "verify", "--read-data").status == 0)

@@ -65,10 +65,11 @@ extension CheckpointError {
             "\(folder): its vision tower \"\(tower)\" is not on this machine (looked at "
                 + tried.joined(separator: ", ") + "); fetch it, or put it into the folder as vision_tower")
     }
-    static func tensors(_ code: Code, _ folder: String, _ what: String, _ list: [String]) -> Self {
+    /// `one` and `many`: what is said of one tensor, and of several.
+    static func tensors(_ code: Code, _ folder: String, _ one: String, _ many: String, _ list: [String]) -> Self {
         let shown = list.prefix(10).joined(separator: ", ")
         let more = list.count > 10 ? " and \(list.count - 10) more" : ""
-        return .init(code, "\(folder): \(counted(list.count, "tensor")) \(what): \(shown)\(more)")
+        return .init(code, "\(folder): \(counted(list.count, "tensor \(one)", "tensors \(many)")): \(shown)\(more)")
     }
     static func notEnoughMemory(_ what: String, needed: Int64, available: Int64, limit: String) -> Self {
         .init(

@@ -87,7 +87,8 @@ extension CheckpointFolder {
             }
         }
         guard unexpected.isEmpty else {
-            throw CheckpointError.tensors(.tensorUnexpected, path, "are not in its configuration", unexpected)
+            throw CheckpointError.tensors(
+                .tensorUnexpected, path, "is not in its configuration", "are not in its configuration", unexpected)
         }
         guard !ignored.isEmpty else { return notes }
         let shown = ignored.prefix(10).joined(separator: ", ")
@@ -121,10 +122,15 @@ extension CheckpointFolder {
             default: types.append("\(tensor.name) is \(found.type.rawValue)")
             }
         }
-        if !missing.isEmpty { throw CheckpointError.tensors(.tensorMissing, folder, "are missing", missing) }
-        if !shapes.isEmpty { throw CheckpointError.tensors(.tensorShape, folder, "have a wrong shape", shapes) }
+        if !missing.isEmpty {
+            throw CheckpointError.tensors(.tensorMissing, folder, "is missing", "are missing", missing)
+        }
+        if !shapes.isEmpty {
+            throw CheckpointError.tensors(.tensorShape, folder, "has a wrong shape", "have a wrong shape", shapes)
+        }
         if !types.isEmpty {
-            throw CheckpointError.tensors(.tensorType, folder, "are not stored as F32, F16 or BF16", types)
+            throw CheckpointError.tensors(
+                .tensorType, folder, "is not stored as F32, F16 or BF16", "are not stored as F32, F16 or BF16", types)
         }
     }
 }

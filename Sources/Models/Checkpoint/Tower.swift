@@ -86,7 +86,9 @@ struct Tower {
         func shape(_ name: String, rank: Int) throws -> [Int] {
             let name = insidePrefix + "vision_model." + name
             guard let shape = weights.tensors[name]?.shape, shape.count == rank, shape.allSatisfy({ $0 > 0 }) else {
-                throw CheckpointError.tensors(.tensorMissing, checkpoint, "of the vision tower are missing", [name])
+                throw CheckpointError.tensors(
+                    .tensorMissing, checkpoint, "of the vision tower is missing", "of the vision tower are missing",
+                    [name])
             }
             return shape
         }

@@ -30,7 +30,7 @@ import Testing
             "-f", "lavfi", "-i", "sine=duration=5", "-c:a", "aac", directory.file("sound.m4a"),
         ])
         let containers = ["mp4", "mov", "mkv"]
-        for seed in 2000..<2000 + UInt64(LongRun.count(of: 800) ?? 80) {
+        for seed in 2000..<2000 + UInt64(LongRun.count(of: 800) ?? 40) {
             var random = SeededNumbers(state: seed)
             let container = containers[Int(seed) % containers.count]
             var chosen = Self.sources.filter { _ in Bool.random(using: &random) }

@@ -47,7 +47,7 @@ import Testing
         let bases = try ["plain.ts", "reordered.ts"].map {
             [UInt8](try Data(contentsOf: URL(fileURLWithPath: directory.file($0))))
         }
-        for seed in 0..<UInt64(LongRun.count(of: 600) ?? 60) {
+        for seed in 0..<UInt64(LongRun.count(of: 600) ?? 40) {
             var random = SeededNumbers(state: seed)
             let which = Int.random(in: 0...1, using: &random)
             let place = Int.random(in: 12..<270, using: &random)
@@ -82,7 +82,7 @@ import Testing
         let directory = try FaultDirectory()
         try Self.base(directory, "plain", reordered: false)
         let containers = ["ts", "mp4", "mov", "mkv", "flv"]
-        for seed in 1000..<1000 + UInt64(LongRun.count(of: 600) ?? 60) {
+        for seed in 1000..<1000 + UInt64(LongRun.count(of: 600) ?? 40) {
             var random = SeededNumbers(state: seed)
             let container = containers[Int(seed) % containers.count]
             let place = Int.random(in: 12..<285, using: &random)

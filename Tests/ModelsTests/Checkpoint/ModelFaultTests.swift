@@ -69,7 +69,7 @@ func withNano(
             let whole = try Data(contentsOf: URL(filePath: path))
             for cut in [whole.count - 1, whole.count / 2, 100, 9, 8, 7, 1, 0] {
                 try whole.prefix(cut).write(to: URL(filePath: path))
-                expect(folder, says: [path, "is \(cut) bytes", "fetch it again"])
+                expect(folder, says: [path, cut == 1 ? "is 1 byte," : "is \(cut) bytes", "fetch it again"])
             }
             for extra in [1, 4096] {
                 try (whole + Data(count: extra)).write(to: URL(filePath: path))
@@ -230,7 +230,7 @@ func withNano(
             let norm = try #require(file.range(of: Data("\"model.norm.weight\":{\"dtype\":\"F32".utf8)))
             file.replaceSubrange(norm.upperBound - 3..<norm.upperBound, with: Data("I32".utf8))
             try file.write(to: URL(filePath: path))
-            expect(folder, says: [folder, "1 tensors are not stored as F32, F16 or BF16: model.norm.weight is I32"])
+            expect(folder, says: [folder, "1 tensor is not stored as F32, F16 or BF16: model.norm.weight is I32"])
         }
     }
 

@@ -126,7 +126,8 @@ import Testing
         }
     }
 
-    @Test(arguments: 0..<(LongRun.count(of: 900) ?? 40)) func `streams by random number, order and kind`(seed: Int) throws {
+    @Test(arguments: 0..<(LongRun.count(of: 900) ?? 40))
+    func `streams by random number, order and kind`(seed: Int) throws {
         let recipe = Recipe(seed: seed)
         let directory = try FaultDirectory()
         let path = directory.file("random." + recipe.container)

@@ -31,6 +31,31 @@ extension LongtakeTests {
             #expect(second.action == "unchanged" && second.index == first.index)
         }
 
+        /// Removed is what was found gone seven days ago, not what was gone for seven days when it was first found so.
+        @Test func whatIsMissingWaits() throws {
+            let folder = try Folder()
+            let library = try folder.library()
+            let analyzer = Analyzer(model: try nano(), library: library)
+            let path = folder.path + "/v.mp4"
+            try makeVideo(to: path, seconds: 1)
+            let made = try analyzer.index(path, options: IndexOptions())
+            let maintenance = try CacheMaintenance(
+                cachePath: folder.path + "/library/cache", dataPath: folder.path + "/library/data")
+            let (day, week) = (86_400.0, 7 * 86_400.0)
+            func pruned() throws -> [String?] { try maintenance.prune(missingFor: week).removed.map(\.index) }
+            #expect(try pruned().isEmpty)
+            try FileManager.default.removeItem(atPath: path)
+            #expect(try pruned().isEmpty)
+            let now = Int64(Date().timeIntervalSince1970)
+            for (ago, isRemoved) in [(6 * day, false), (8 * day, true)] {
+                let rows = try library.catalog.rows(indexID: made.index)
+                #expect(rows.count == 1 && rows.allSatisfy { $0.missing != nil })
+                try library.catalog.set(missing: rows.map { ($0, now - Int64(ago)) })
+                #expect(try pruned() == (isRemoved ? [made.index] : []))
+            }
+            #expect(try library.cache.indexes().isEmpty)
+        }
+
         @Test func replacedInPlace() throws {
             let folder = try Folder()
             let library = try folder.library()

@@ -40,6 +40,7 @@ import Testing
             (["*/*/b.mp4"], all), (["./a.mp4"], all.subtracting(["rec/a.mp4"])), ([""], all), (["["], all),
             (["**/proxy/"], all.subtracting(["rec/proxy/c.mp4"])),
             (["**/*/**/c.mp4"], all.subtracting(["rec/proxy/c.mp4"])),
+            (["**/**/**"], []), (["cam/**/**"], all.subtracting(["rec/cam/b.mp4"])), (["**/b.mp4/**"], all),
         ]
         for (patterns, files) in cases {
             #expect(try planned(tool, ["rec"] + patterns.flatMap { ["--exclude", $0] }) == files, "\(patterns)")
@@ -47,6 +48,22 @@ import Testing
         tool.environment["LONGTAKE_EXCLUDE"] = "a.mp4\nproxy"
         #expect(try planned(tool, ["rec"]) == ["rec/cam/b.mp4"])
         #expect(try planned(tool, ["rec", "--exclude", "cam"]) == all.subtracting(["rec/cam/b.mp4"]))
+    }
+
+    /// Each `**` may stand for any number of folders: not each combination is tried.
+    @Test func `a pattern of many stars ends`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        let deep = "rec/" + Array(repeating: "a", count: 50).joined(separator: "/")
+        try FileManager.default.createDirectory(atPath: tool.path(deep), withIntermediateDirectories: true)
+        try Data("x".utf8).write(to: URL(filePath: tool.path(deep + "/v.mp4")))
+        let stars = Array(repeating: "**/a", count: 25).joined(separator: "/")
+        for (pattern, isOut) in [(stars + "/b", false), (stars + "/**/v.mp4", true)] {
+            let result = try Child(tool, "index", "rec", "--dry-run", "--json", "--exclude", pattern).end(limit: 120)
+            #expect((result.status == 0) == isOut, "\(pattern): \(result.errors)")
+        }
+        let back = try tool.run("index", "rec", "--dry-run", "--exclude", "!a")
+        #expect(back.status == 64 && back.errors.contains("!a"), "\(back.errors)")
     }
 
     @Test func `lists of files, by lines and by NUL, from a file and from standard input`() throws {

@@ -16,7 +16,17 @@ struct ExcludePattern {
         let inner = onlyFolders ? bytes.dropLast() : bytes[...]
         guard inner.contains(where: { $0 != slash }), !inner.contains(0) else { return nil }
         isPath = inner.contains(slash)
-        parts = Self.names(inner).map { $0.elementsEqual(stars) ? nil : Self.terminated($0) }
+        var parts: [[CChar]?] = []
+        for name in Self.names(inner) {
+            if !name.elementsEqual(stars) {
+                parts.append(Self.terminated(name))
+            } else if parts.isEmpty || parts.last != .some(nil) {
+                parts.append(nil)
+            }
+        }
+        // At the end it stands for what is inside a folder, not for the folder.
+        if parts.last == .some(nil) { parts.insert(Self.terminated([UInt8(ascii: "*")]), at: parts.count - 1) }
+        self.parts = parts
     }
 
     /// What is between slashes, without "./".
@@ -32,18 +42,26 @@ struct ExcludePattern {
     func matches(_ path: some Collection<UInt8>, isFolder: Bool) -> Bool {
         guard isFolder || !onlyFolders else { return false }
         let names = Self.names(path)
-        return Self.fits(parts[...], (isPath ? names[...] : names.suffix(1)).map(Self.terminated)[...])
+        return fits((isPath ? names[...] : names.suffix(1)).map(Self.terminated))
     }
 
-    private static func fits(_ parts: ArraySlice<[CChar]?>, _ names: ArraySlice<[CChar]>) -> Bool {
-        guard let part = parts.first else { return names.isEmpty }
-        let rest = parts.dropFirst()
-        guard let part else {
-            // At the end it stands for what is inside a folder, not for the folder.
-            if rest.isEmpty { return !names.isEmpty }
-            return names.indices.contains { fits(rest, names[$0...]) }
+    /// Only the last `**` is tried again where a name does not fit: the time is that of names × parts at most.
+    private func fits(_ names: [[CChar]]) -> Bool {
+        var (part, name) = (0, 0)
+        var again: (part: Int, name: Int)?
+        while name < names.count {
+            if part < parts.count, parts[part] == nil {
+                part += 1
+                again = (part, name)
+            } else if part < parts.count, let own = parts[part], fnmatch(own, names[name], FNM_PATHNAME) == 0 {
+                (part, name) = (part + 1, name + 1)
+            } else if let last = again {
+                again = (last.part, last.name + 1)
+                (part, name) = (last.part, last.name + 1)
+            } else {
+                return false
+            }
         }
-        guard let name = names.first, fnmatch(part, name, FNM_PATHNAME) == 0 else { return false }
-        return fits(rest, names.dropFirst())
+        return parts[part...].allSatisfy { $0 == nil }
     }
 }

@@ -74,6 +74,10 @@ struct InputOptions: ParsableArguments {
         if patterns.isEmpty, let text = Environment.text("EXCLUDE") {
             patterns = text.utf8.split(separator: 0x0A).map(Array.init)
         }
+        if let back = patterns.first(where: { $0.first == UInt8(ascii: "!") }) {
+            throw UsageError(
+                "--exclude \(InputPath(bytes: back)): ! takes nothing back here; a name that begins with it is \\!")
+        }
         let walker = InputWalker(paths, recursive: recursive, exclude: patterns)
         let suffixes = InputWalker.suffixes.sorted().joined(separator: " ")
         for folder in walker.emptyFolders {

@@ -103,18 +103,9 @@ import Testing
         defer { tool.remove() }
         // The shell hands over the bytes.
         let script = "exec '\(Tool.executable.path)' ask '\(try Fixtures.video.get())' \"$(printf 'What \\377\\376?')\""
-        let process = Process()
-        process.executableURL = URL(filePath: "/bin/sh")
-        process.arguments = ["-c", script]
-        process.environment = tool.environment
-        let errors = Pipe()
-        process.standardError = errors
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 64)
-        #expect(said.contains("UTF-8"), "\(said)")
+        let result = try Child(tool, shell: script).end()
+        #expect(result.status == 64)
+        #expect(result.errors.contains("UTF-8"), "\(result.errors)")
     }
 
     @Test func `a prompt longer than the context is refused with the numbers`() throws {

@@ -65,17 +65,7 @@ import Testing
     }
 
     private func run(_ command: String, _ tool: Tool) throws -> [String] {
-        let process = Process()
-        process.executableURL = URL(filePath: "/bin/sh")
-        process.arguments = ["-c", "\(command) 2>&1"]
-        process.environment = tool.environment
-        process.currentDirectoryURL = tool.folder
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
+        let text = try Child(tool, shell: "\(command) 2>&1").end(limit: 300).text
         return text.components(separatedBy: "\n").filter { !$0.hasPrefix("note: random weights") && !$0.isEmpty }
     }
 

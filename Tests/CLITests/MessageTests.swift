@@ -36,17 +36,9 @@ import Testing
         // script gives the program a terminal.
         let asked = "\u{1B}[31mWhat is seen?"
         let command = "'\(Tool.executable.path)' ask rec/a.mp4 \"$Q\" --max-tokens 2 --format csv 2>/dev/null"
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["script", "-qec", command, "/dev/null"]
-        process.environment = tool.environment.merging(["Q": asked, "TERM": "xterm", "SHELL": "/bin/sh"]) { $1 }
-        process.currentDirectoryURL = tool.folder
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
+        var shown = tool
+        shown.environment.merge(["Q": asked, "TERM": "xterm", "SHELL": "/bin/sh"]) { $1 }
+        let text = try Child(shown, program: "script", ["-qec", command, "/dev/null"]).end().text
         #expect(text.contains("What is seen?"), "\(text)")
         #expect(!text.contains("\u{1B}"))
     }

@@ -21,7 +21,7 @@ public final class LoadedModel {
     public let stopIDs: Set<Int32>
     public let cost: ModelCost
     /// Operations per second of large products, measured once.
-    lazy var peak = compute.measurePeak()
+    lazy var peak = compute.measurePeak(products: 4)
     /// What its folder says of it, e.g. that its weights are random.
     public var notes: [String] { checkpoint.notes }
     public var compute: Compute { llava.compute }

@@ -1,6 +1,9 @@
 extension Compute {
-    /// Operations per second of a 512 × 1024 × 1024 product in this precision: the best of about half a second.
-    public func measurePeak() -> Double {
+    /// Operations per second of a 512 × 1024 × 1024 product in this precision: the best of half a second's products.
+    ///
+    /// - Parameter most: products at most, 1 or more. A few are enough for an upper bound of the time that work takes:
+    ///   what is measured too slow makes it longer.
+    public func measurePeak(products most: Int = .max) -> Double {
         let (rows, inner, columns) = (512, 1024, 1024)
         let weight = Matrix(zeros: columns, columns: inner, type: precision)
         let input = Buffer<UInt8>(count: rows * inner * precision.size)
@@ -11,11 +14,13 @@ extension Compute {
         let clock = ContinuousClock()
         let end = clock.now + .milliseconds(500)
         var best = Duration.seconds(1000)
+        var done = 0
         repeat {
             let start = clock.now
             linear(x, weight, into: out)
             best = min(best, clock.now - start)
-        } while clock.now < end
+            done += 1
+        } while done < most && clock.now < end
         let (seconds, attoseconds) = best.components
         return 2 * Double(rows * inner * columns) / (Double(seconds) + Double(attoseconds) * 1e-18)
     }

@@ -55,11 +55,16 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(name: "Media", dependencies: ["CFFmpeg", "CSeccomp"], swiftSettings: strict),
-        .target(name: "Models", dependencies: ["Tensors"], swiftSettings: strict),
+        .target(name: "Checkpoints", dependencies: ["Tensors"], swiftSettings: strict),
+        .target(name: "Tokenizers", dependencies: ["Checkpoints"], swiftSettings: strict),
+        .target(name: "Models", dependencies: ["Checkpoints", "Tensors"], swiftSettings: strict),
         .target(name: "Store", dependencies: ["CXXHash", "CCrypto", grdb], swiftSettings: strict),
 
         // Where the leaves meet, and the command line in front of it.
-        .target(name: "Longtake", dependencies: ["Media", "Models", "Store", "Tensors", yams], swiftSettings: strict),
+        .target(
+            name: "Longtake",
+            dependencies: ["Checkpoints", "Media", "Models", "Store", "Tensors", "Tokenizers", yams],
+            swiftSettings: strict),
         .executableTarget(
             name: "LongtakeCLI", dependencies: ["CStart", "Longtake", argumentParser], swiftSettings: strict),
 
@@ -73,11 +78,19 @@ let package = Package(
         .testTarget(
             name: "MediaTests", dependencies: ["Media", "LongtakeCLI", "SandboxProbe", "TestSupport"],
             swiftSettings: strict),
-        .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "CheckpointsTests",
+            dependencies: ["Checkpoints", "Tokenizers", "Tensors", "Models", "Longtake", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TokenizersTests", dependencies: ["Tokenizers", "Checkpoints", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "LongtakeTests",
-            dependencies: ["Longtake", "LongtakeCLI", "Models", "Tensors", "Media", "Store", "TestSupport"],
+            dependencies: [
+                "Longtake", "LongtakeCLI", "Models", "Checkpoints", "Tokenizers", "Tensors", "Media", "Store", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(name: "CLITests", dependencies: ["LongtakeCLI", "TestSupport"], swiftSettings: strict),
     ]

@@ -1,3 +1,4 @@
+public import Checkpoints
 public import Tensors
 
 /// LLaVA-Mini: frames become patches, patches one vision token each, and the prompt's text is fused with them.

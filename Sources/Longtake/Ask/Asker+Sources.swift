@@ -1,6 +1,7 @@
+internal import Checkpoints
 public import Media
-public import Store
 internal import Models
+public import Store
 internal import Tensors
 
 extension Asker {

@@ -1,8 +1,10 @@
+internal import Checkpoints
 internal import Foundation
 internal import Glibc
 internal import Models
 internal import Store
 package import Tensors
+internal import Tokenizers
 
 /// Answers questions from an index: fuses the text with frames, lays the vision tokens between, lets the model speak.
 public final class Asker {

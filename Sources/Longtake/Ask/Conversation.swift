@@ -1,5 +1,6 @@
-package import Models
+internal import Models
 internal import Store
+package import Tokenizers
 
 /// Several questions about one recording, each with what was said before; the work of earlier turns is kept.
 ///

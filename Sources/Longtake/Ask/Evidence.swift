@@ -1,3 +1,4 @@
+internal import Checkpoints
 internal import Models
 
 /// A stretch of a recording that an answer was read from.

@@ -1,6 +1,8 @@
+internal import Checkpoints
 internal import Models
 internal import Store
 internal import Tensors
+internal import Tokenizers
 
 /// Whether an answer is given a second time, fused with the frames that the first one was read from.
 public enum FocusMode: Sendable, Equatable {

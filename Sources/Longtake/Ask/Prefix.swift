@@ -1,7 +1,9 @@
+internal import Checkpoints
 internal import Glibc
 internal import Models
 internal import Store
 internal import Tensors
+internal import Tokenizers
 
 /// What all questions about the same frames share: the prompt up to the recording, fused, and the language model's keys and values
 /// over it and the vision tokens.

@@ -62,7 +62,7 @@ public struct BatchSummary: Sendable, Codable {
 public enum BatchEvent {
     case started(path: String, number: Int, of: Int)
     case progress(path: String, IndexProgress)
-    case indexed(Analyzer.Indexed)
+    case indexed(IndexedRecording)
     case skipped(path: String, Failure)
     case failed(path: String, Failure)
     /// The run's time is over: what is sealed stays, the next run goes on.
@@ -78,7 +78,7 @@ public enum BatchEvent {
 public struct BatchIndexer {
     private let analyzer: Deferred<Analyzer>
     private let options: IndexOptions
-    private let known: [InputPath: Analyzer.Indexed]
+    private let known: [InputPath: IndexedRecording]
 
     public init(_ analyzer: Analyzer, options: IndexOptions) {
         self.init(Deferred { analyzer }, options: options, known: [:])
@@ -87,7 +87,7 @@ public struct BatchIndexer {
     /// - Parameters:
     ///   - analyzer: made when a file has to be looked into.
     ///   - known: the files that need not be, as `KnownFiles` finds them.
-    public init(_ analyzer: Deferred<Analyzer>, options: IndexOptions, known: [InputPath: Analyzer.Indexed]) {
+    public init(_ analyzer: Deferred<Analyzer>, options: IndexOptions, known: [InputPath: IndexedRecording]) {
         self.analyzer = analyzer
         self.options = options
         self.known = known
@@ -97,8 +97,8 @@ public struct BatchIndexer {
     /// - Throws: `Failure` only for what would meet every other file as well: no space, an interruption.
     public func run(
         _ files: [InputPath], summary: inout BatchSummary, event: (BatchEvent) -> Void
-    ) throws -> [Analyzer.Indexed] {
-        var done: [Analyzer.Indexed] = []
+    ) throws -> [IndexedRecording] {
+        var done: [IndexedRecording] = []
         for (number, file) in files.enumerated() {
             if options.isOver, summary.hasWorked {
                 summary.stop(left: files.count - number)
@@ -147,7 +147,7 @@ public struct BatchIndexer {
 }
 
 extension BatchSummary {
-    mutating func add(_ indexed: Analyzer.Indexed) {
+    mutating func add(_ indexed: IndexedRecording) {
         switch indexed.action {
         case IndexOutcome.Action.unchanged.rawValue: filesUnmodified += 1
         case IndexOutcome.Action.resumed.rawValue: filesResumed += 1

@@ -42,7 +42,7 @@ public struct IndexPlan: Sendable, Codable {
     }
 
     /// Of a file that is indexed.
-    public init(_ known: Analyzer.Indexed, library: Library) throws {
+    public init(_ known: IndexedRecording, library: Library) throws {
         path = known.path
         info = nil
         frames = known.frames

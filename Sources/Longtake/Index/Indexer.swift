@@ -1,3 +1,4 @@
+internal import Checkpoints
 internal import Foundation
 public import Media
 internal import Models

@@ -2,33 +2,6 @@ internal import Foundation
 internal import Glibc
 internal import Store
 
-/// What a run says of an index without opening it; kept in the catalog beside the manifest file it was taken from.
-struct IndexFacts: Codable {
-    /// Of the settings; see `IndexSettings`.
-    let settings: String
-    let frames: Int
-    let bytes: Int64
-    let duration: Double?
-    let state: String
-    let warnings: [String]
-    let counters: [String: Int]
-    let hasAllPatches: Bool
-
-    init(_ manifest: Manifest) {
-        settings = IndexSettings.signature(of: manifest.key)
-        frames = manifest.frames
-        bytes = manifest.bytes
-        duration = manifest.duration
-        state = manifest.state
-        warnings = manifest.warnings
-        counters = manifest.counters
-        hasAllPatches = manifest.hasAllPatches
-    }
-
-    /// Whether the numbers can be those of an index: they are added up.
-    var isPossible: Bool { Manifest.isPossible(frames: frames, bytes: bytes, duration: duration) }
-}
-
 /// Finds the files whose index is known to be there, from the catalog alone.
 ///
 /// A file costs one look at it and one at its index's manifest, however many indexes there are; no index is opened, no model
@@ -62,7 +35,7 @@ public final class KnownFiles {
     }
 
     /// The index of a file that has not changed since, as the options ask for it; nil where a look into the file is needed.
-    public func unchanged(_ path: InputPath) -> Analyzer.Indexed? {
+    public func unchanged(_ path: InputPath) -> IndexedRecording? {
         let start = ContinuousClock.now
         guard !options.force, !path.isStandardInput else { return nil }
         let absolute = path.absolute(in: folder)
@@ -78,7 +51,7 @@ public final class KnownFiles {
             guard age >= options.minimumAge else { return nil }
         }
         guard library.cache.manifestStamp(indexID: row.indexID) == stamp else { return nil }
-        return Analyzer.Indexed(
+        return IndexedRecording(
             action: IndexOutcome.Action.unchanged.rawValue, id: row.id, index: row.indexID, path: row.path,
             frames: facts.frames, framesNow: 0, duration: facts.duration, bytes: facts.bytes,
             prefixCacheBytes: prefixCache[row.indexID] ?? 0, state: facts.state,
@@ -86,24 +59,9 @@ public final class KnownFiles {
     }
 
     /// The files that are known, by their paths.
-    public func unchanged(_ files: [InputPath]) -> [InputPath: Analyzer.Indexed] {
-        var found: [InputPath: Analyzer.Indexed] = [:]
+    public func unchanged(_ files: [InputPath]) -> [InputPath: IndexedRecording] {
+        var found: [InputPath: IndexedRecording] = [:]
         for file in files { found[file] = unchanged(file) }
         return found
-    }
-}
-
-/// A value that is made when it is first asked for.
-public final class Deferred<Value> {
-    private let make: () throws -> Value
-    private var made: Value?
-
-    public init(_ make: @escaping () throws -> Value) { self.make = make }
-
-    public func get() throws -> Value {
-        if let made { return made }
-        let value = try make()
-        made = value
-        return value
     }
 }

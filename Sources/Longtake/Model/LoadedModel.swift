@@ -1,8 +1,10 @@
+public import Checkpoints
 internal import Foundation
 public import Media
 public import Models
 internal import Store
 public import Tensors
+public import Tokenizers
 
 /// A model ready to index and to answer: weights mapped, tokenizer and preprocessing read from its folder.
 ///

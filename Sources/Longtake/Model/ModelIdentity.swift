@@ -1,3 +1,4 @@
+internal import Checkpoints
 internal import Foundation
 internal import Media
 internal import Models
@@ -44,35 +45,5 @@ public struct ModelIdentity: Sendable {
         embeddingSize = checkpoint.embeddingSize
         partCount = fusion.partCount
         preprocessing = try LoadedModel.preprocessing(checkpoint, side: vision.imageSize).identity
-    }
-}
-
-/// All of an index key but the content.
-struct IndexSettings {
-    private let settings: IndexKey
-    /// Another one for all other settings.
-    let signature: String
-
-    init(_ options: IndexOptions, _ model: ModelIdentity) {
-        settings = IndexKey(
-            content: "", stream: options.stream ?? -1,
-            sampling: "\(options.sampling.rawValue):\(options.framesPerSecond)"
-                + (options.keepCorrupt ? ":corrupt" : "") + ":\(options.maxDuration):\(options.maxFrames)",
-            preprocessing: "decode=2;" + model.preprocessing + ";parts=\(model.partCount)", model: model.hash,
-            record: RecordCodec.name(options.record, precision: model.precision, embeddingSize: model.embeddingSize))
-        signature = settings.id
-    }
-
-    func key(content: String) -> IndexKey {
-        var key = settings
-        key.content = content
-        return key
-    }
-
-    /// The signature of the settings an index was made with.
-    static func signature(of key: IndexKey) -> String {
-        var settings = key
-        settings.content = ""
-        return settings.id
     }
 }

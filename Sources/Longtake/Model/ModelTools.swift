@@ -1,6 +1,8 @@
+public import Checkpoints
 internal import Foundation
-public import Models
+internal import Models
 internal import Tensors
+internal import Tokenizers
 
 /// What a model folder is, and what it will cost.
 public struct ModelInspection: Sendable, Codable {

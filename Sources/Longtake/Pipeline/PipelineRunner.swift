@@ -7,7 +7,7 @@ public struct PipelineRunner {
     private let file: PipelineFile
     private let analyzer: Deferred<Analyzer>
     private let options: IndexOptions
-    private let known: ([InputPath]) throws -> [InputPath: Analyzer.Indexed]
+    private let known: ([InputPath]) throws -> [InputPath: IndexedRecording]
     private let cancellation: Cancellation
 
     /// - Parameter options: how to index, the file's own settings among them (`options(of:)`); after their deadline no
@@ -24,7 +24,7 @@ public struct PipelineRunner {
     public init(
         _ file: PipelineFile, analyzer: Deferred<Analyzer>, options: IndexOptions,
         cancellation: Cancellation = Cancellation(),
-        known: @escaping ([InputPath]) throws -> [InputPath: Analyzer.Indexed]
+        known: @escaping ([InputPath]) throws -> [InputPath: IndexedRecording]
     ) {
         self.cancellation = cancellation
         self.file = file
@@ -92,7 +92,7 @@ public struct PipelineRunner {
     }
 
     private func ask(
-        _ recordings: [Analyzer.Indexed], output: AnswersFile, _ summary: inout BatchSummary,
+        _ recordings: [IndexedRecording], output: AnswersFile, _ summary: inout BatchSummary,
         _ event: (BatchEvent) -> Void
     ) throws {
         let wanted = recordings.flatMap { recording in file.questions.map { Self.key(recording, $0) } }
@@ -146,7 +146,7 @@ public struct PipelineRunner {
     }
 
     /// What an answer depends on: the index and the question as asked.
-    private static func key(_ recording: Analyzer.Indexed, _ asked: PipelineFile.Asked) -> String {
+    private static func key(_ recording: IndexedRecording, _ asked: PipelineFile.Asked) -> String {
         let parts =
             [
                 recording.index, "\(recording.frames)", recording.state, asked.id, asked.question,

@@ -1,3 +1,4 @@
+internal import Checkpoints
 internal import Foundation
 internal import Models
 internal import Store

@@ -90,7 +90,7 @@ struct IndexCommand: ParsableCommand {
         let report = IndexReport(output)
         for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
         // With --derive now what questions share is made where it is missing, which takes the model.
-        var known: [InputPath: Analyzer.Indexed] = [:]
+        var known: [InputPath: IndexedRecording] = [:]
         if let identity, deriving.derive != DerivedState.Policy.now.rawValue {
             let files = try KnownFiles(library, model: identity, options: options, files: walker.files.count)
             known = files.unchanged(walker.files)
@@ -144,7 +144,7 @@ struct IndexCommand: ParsableCommand {
 
     /// Prints what will be done; the last failure, if files cannot be read.
     private func plan(
-        _ files: [InputPath], _ known: [InputPath: Analyzer.Indexed], _ library: Library,
+        _ files: [InputPath], _ known: [InputPath: IndexedRecording], _ library: Library,
         _ analyzer: Deferred<Analyzer>, _ options: IndexOptions, _ report: IndexReport
     ) throws -> Failure? {
         var plans: [IndexPlan] = []

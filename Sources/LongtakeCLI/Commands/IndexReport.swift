@@ -161,7 +161,7 @@ final class IndexReport {
                 times_real_time: step.timesRealTime, derived_done: step.derived, current_files: [path]))
     }
 
-    private func show(_ indexed: Analyzer.Indexed) {
+    private func show(_ indexed: IndexedRecording) {
         progress.clear()
         if output.json {
             return Console.jsonLine(

@@ -4,15 +4,15 @@ import Glibc
 ///
 /// A file that shrinks under a mapping ends the process with SIGBUS when a lost page is touched: nobody may truncate
 /// a checkpoint in place while it is loaded, and `checkUnchanged()` finds out before a long computation.
-final class MappedFile: @unchecked Sendable {
+package final class MappedFile: @unchecked Sendable {
     // @unchecked: the mapping is read-only and never changes until deinit.
-    let path: String
-    let bytes: UnsafeRawBufferPointer
+    package let path: String
+    package let bytes: UnsafeRawBufferPointer
     private let descriptor: Int32
     private let identity: stat
 
     /// Maps `path`; throws `file_missing`, `file_unreadable`, `file_too_short` (an empty file), `file_changed`.
-    init(path: String) throws {
+    package init(path: String) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             throw errno == ENOENT ? WeightsError.fileMissing(path) : .fileUnreadable(path, systemText(errno))
@@ -52,7 +52,7 @@ final class MappedFile: @unchecked Sendable {
     }
 
     /// Throws `file_changed` if the file's size is no longer what was mapped.
-    func checkUnchanged() throws {
+    package func checkUnchanged() throws {
         var now = stat()
         guard fstat(descriptor, &now) == 0 else { throw WeightsError.fileUnreadable(path, systemText(errno)) }
         guard now.st_size == identity.st_size else {
@@ -61,7 +61,7 @@ final class MappedFile: @unchecked Sendable {
     }
 
     /// Bytes copied out by `pread`, so that what is checked cannot change between two looks at it.
-    func copy(from offset: Int, count: Int) throws -> [UInt8] {
+    package func copy(from offset: Int, count: Int) throws -> [UInt8] {
         var failed: Int32 = 0
         let copied = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             while filled < count {

@@ -52,148 +52,137 @@ public struct WeightsError: Error, CustomStringConvertible, Sendable, Equatable 
 extension WeightsError {
     // Every text of this folder, in the order of the codes.
 
-    static func fileMissing(_ file: String) -> Self {
+    package static func fileMissing(_ file: String) -> Self {
         .init(.fileMissing, "\(file): no such file")
     }
-    static func fileUnreadable(_ file: String, _ reason: String) -> Self {
+    package static func fileUnreadable(_ file: String, _ reason: String) -> Self {
         .init(.fileUnreadable, "\(file): cannot be read: \(reason)")
     }
     /// An errno of mapping it.
-    static func notMapped(_ file: String, bytes: Int, _ number: Int32) -> Self {
+    package static func notMapped(_ file: String, bytes: Int, _ number: Int32) -> Self {
         guard number == ENOMEM else { return .fileUnreadable(file, systemText(number)) }
         return .init(
             .notEnoughMemory,
             "\(file): its \(bytes) bytes do not fit into the memory that this process may have: \(systemText(number)); raise its "
                 + "limit of address space (ulimit -v unlimited, LimitAS= of a systemd unit)")
     }
-    static func fileChanged(_ file: String, was: Int, now: Int) -> Self {
+    package static func fileChanged(_ file: String, was: Int, now: Int) -> Self {
         .init(
             .fileChanged,
             "\(file): changed from \(was) to \(counted(now, "byte")) while it was open; wait until nothing writes to it and load again"
         )
     }
-    static func fileTooShort(_ file: String, bytes: Int) -> Self {
+    package static func fileTooShort(_ file: String, bytes: Int) -> Self {
         .init(
             .fileTooShort,
             "\(file): is \(counted(bytes, "byte")), too short for a safetensors header; the download is incomplete: fetch it again"
         )
     }
-    static func sizeMismatch(_ file: String, bytes: Int, expected: Int) -> Self {
+    package static func sizeMismatch(_ file: String, bytes: Int, expected: Int) -> Self {
         let cause =
             bytes < expected
             ? "the download is incomplete: fetch it again" : "it has trailing bytes: it is damaged, fetch it again"
         return .init(.sizeMismatch, "\(file): is \(counted(bytes, "byte")), its header says \(expected); \(cause)")
     }
-    static func headerBeyondFile(_ file: String, header: UInt64, bytes: Int) -> Self {
+    package static func headerBeyondFile(_ file: String, header: UInt64, bytes: Int) -> Self {
         .init(
             .fileTooShort,
             "\(file): is \(counted(bytes, "byte")) but its header alone says \(header); the download is incomplete: fetch it again"
         )
     }
-    static func headerTooLong(_ file: String, header: UInt64, limit: Int) -> Self {
+    package static func headerTooLong(_ file: String, header: UInt64, limit: Int) -> Self {
         .init(
             .headerTooLong,
             "\(file): says its header is \(header) bytes, the limit is \(limit); it is not a safetensors file or is damaged"
         )
     }
-    static func headerNotObject(_ file: String) -> Self {
+    package static func headerNotObject(_ file: String) -> Self {
         .init(
             .headerNotObject,
             "\(file): its header is not a JSON object that begins with '{'; it is damaged: fetch it again")
     }
-    static func json(_ file: String, _ fault: JSONFault) -> Self {
-        let code: Code =
-            switch fault.kind {
-            case .utf8: .invalidUTF8
-            case .syntax: .invalidJSON
-            case .duplicateKey: .duplicateKey
-            case .depth: .tooDeep
-            case .size: .tooLarge
-            }
-        return .init(code, "\(file): \(fault.description)")
-    }
-    static func metadataInvalid(_ file: String) -> Self {
+    package static func metadataInvalid(_ file: String) -> Self {
         .init(.metadataInvalid, "\(file): __metadata__ must map names to strings; it is damaged: fetch it again")
     }
-    static func tooManyTensors(_ file: String, count: Int, limit: Int) -> Self {
+    package static func tooManyTensors(_ file: String, count: Int, limit: Int) -> Self {
         .init(.tooManyTensors, "\(file): names \(count) tensors, the limit is \(limit)")
     }
-    static func nameTooLong(_ file: String, bytes: Int, limit: Int) -> Self {
+    package static func nameTooLong(_ file: String, bytes: Int, limit: Int) -> Self {
         .init(.nameTooLong, "\(file): has a tensor name of \(bytes) bytes, the limit is \(limit)")
     }
-    static func entryInvalid(_ file: String, _ tensor: String, _ what: String) -> Self {
+    package static func entryInvalid(_ file: String, _ tensor: String, _ what: String) -> Self {
         .init(.entryInvalid, "\(file): tensor \(quoted(tensor)): \(what)")
     }
-    static func typeUnknown(_ file: String, _ tensor: String, _ type: String) -> Self {
+    package static func typeUnknown(_ file: String, _ tensor: String, _ type: String) -> Self {
         .init(.typeUnknown, "\(file): tensor \(quoted(tensor)) has the unknown dtype \(quoted(type))")
     }
-    static func shapeInvalid(_ file: String, _ tensor: String) -> Self {
+    package static func shapeInvalid(_ file: String, _ tensor: String) -> Self {
         .init(.shapeInvalid, "\(file): tensor \(quoted(tensor)): shape must be a list of whole numbers >= 0")
     }
-    static func shapeOverflow(_ file: String, _ tensor: String) -> Self {
+    package static func shapeOverflow(_ file: String, _ tensor: String) -> Self {
         .init(
             .shapeOverflow, "\(file): tensor \(quoted(tensor)): its shape has more bytes than a 64-bit size can count")
     }
-    static func rankTooHigh(_ file: String, _ tensor: String, rank: Int, limit: Int) -> Self {
+    package static func rankTooHigh(_ file: String, _ tensor: String, rank: Int, limit: Int) -> Self {
         .init(.rankTooHigh, "\(file): tensor \(quoted(tensor)) has \(rank) dimensions, the limit is \(limit)")
     }
-    static func offsetsInvalid(_ file: String, _ tensor: String) -> Self {
+    package static func offsetsInvalid(_ file: String, _ tensor: String) -> Self {
         .init(
             .offsetsInvalid,
             "\(file): tensor \(quoted(tensor)): data_offsets must be two whole numbers, begin <= end")
     }
-    static func offsetsNotContiguous(_ file: String, _ tensor: String, begin: Int, expected: Int) -> Self {
+    package static func offsetsNotContiguous(_ file: String, _ tensor: String, begin: Int, expected: Int) -> Self {
         let what = begin < expected ? "overlaps the tensor before it" : "leaves a hole before it"
         return .init(
             .offsetsNotContiguous,
             "\(file): tensor \(quoted(tensor)) \(what): it begins at \(begin), expected \(expected)")
     }
-    static func tensorSizeMismatch(_ file: String, _ tensor: String, bytes: Int, expected: Int) -> Self {
+    package static func tensorSizeMismatch(_ file: String, _ tensor: String, bytes: Int, expected: Int) -> Self {
         .init(
             .tensorSizeMismatch,
             "\(file): tensor \(quoted(tensor)) has \(counted(bytes, "byte")), its shape and dtype need \(expected)")
     }
-    static func weightsMissing(_ folder: String) -> Self {
+    package static func weightsMissing(_ folder: String) -> Self {
         .init(
             .weightsMissing,
             "\(folder): has neither model.safetensors nor model.safetensors.index.json: fetch the model again")
     }
-    static func notSafetensors(_ folder: String, _ found: String) -> Self {
+    package static func notSafetensors(_ folder: String, _ found: String) -> Self {
         .init(
             .notSafetensors,
             "\(folder): has only \(found), a format that can run code when loaded; convert it to model.safetensors first"
         )
     }
-    static func pathRefused(_ folder: String, _ name: String, _ reason: String) -> Self {
+    package static func pathRefused(_ folder: String, _ name: String, _ reason: String) -> Self {
         .init(.pathRefused, "\(folder): refuses the file name \(quoted(name)): \(reason)")
     }
-    static func shardMissing(_ folder: String, _ shards: [String]) -> Self {
+    package static func shardMissing(_ folder: String, _ shards: [String]) -> Self {
         .init(
             .shardMissing,
             "\(folder): \(shards.count) of its shards are missing, first \(shards.prefix(5).joined(separator: ", ")): "
                 + "fetch the model again")
     }
-    static func indexInvalid(_ file: String, _ what: String) -> Self {
+    package static func indexInvalid(_ file: String, _ what: String) -> Self {
         .init(.indexInvalid, "\(file): \(what)")
     }
-    static func indexMismatch(_ file: String, tensor: String, shard: String) -> Self {
+    package static func indexMismatch(_ file: String, tensor: String, shard: String) -> Self {
         .init(
             .indexMismatch,
             "\(file): says tensor \(quoted(tensor)) is in \(shard), but that file does not have it; "
                 + "index and shards are of different versions: fetch both again")
     }
-    static func typeUnsupported(_ tensor: String, _ type: ElementType, wanted: String) -> Self {
+    package static func typeUnsupported(_ tensor: String, _ type: ElementType, wanted: String) -> Self {
         .init(.typeUnsupported, "tensor \(quoted(tensor)) is stored as \(type.rawValue), \(wanted) is needed here")
     }
-    static func writeFailed(_ file: String, _ step: String, _ reason: String) -> Self {
+    package static func writeFailed(_ file: String, _ step: String, _ reason: String) -> Self {
         .init(.writeFailed, "\(file): \(step) failed: \(reason)")
     }
-    static func writeMisuse(_ file: String, _ what: String) -> Self {
+    package static func writeMisuse(_ file: String, _ what: String) -> Self {
         .init(.writeMisuse, "\(file): \(what)")
     }
 
     /// A name from a file, fit for one line of a message: control characters escaped, at most 120 characters.
-    static func quoted(_ name: String) -> String {
+    package static func quoted(_ name: String) -> String {
         var text = "\""
         for scalar in name.unicodeScalars.prefix(120) {
             text += scalar.value < 0x20 || scalar.value == 0x7f ? scalar.escaped(asASCII: true) : String(scalar)

@@ -1,6 +1,7 @@
 import Longtake
 import Models
 import Testing
+import Tokenizers
 
 extension LongtakeTests {
     /// Several turns about one recording.

@@ -2,6 +2,7 @@ import Foundation
 import Longtake
 import Models
 import Testing
+import Tokenizers
 
 extension LongtakeTests {
     /// What ends an answer, and what is too much for the context.

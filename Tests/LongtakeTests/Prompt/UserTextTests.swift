@@ -2,6 +2,7 @@ import Longtake
 import Models
 import Store
 import Testing
+import Tokenizers
 
 extension LongtakeTests {
     /// What a user writes is text, whatever it reads like.

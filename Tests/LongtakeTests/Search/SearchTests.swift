@@ -169,7 +169,7 @@ extension LongtakeTests {
             let folder = try Folder()
             let library = try folder.library()
             let analyzer = Analyzer(model: try nano(bundledModel), library: library)
-            var made: [Analyzer.Indexed] = []
+            var made: [IndexedRecording] = []
             for file in Self.names { made.append(try analyzer.index(desk(file), options: IndexOptions())) }
             func flip(_ index: String) throws {
                 let reader = try IndexReader(directory: library.cache.path(indexID: index))

@@ -1,0 +1,10 @@
+/// A head of the language model: layer and head, both from 0.
+public struct AttentionHead: Sendable, Equatable, Hashable {
+    public let layer: Int
+    public let head: Int
+
+    public init(layer: Int, head: Int) {
+        self.layer = layer
+        self.head = head
+    }
+}

@@ -1,0 +1,98 @@
+/// Why a model folder cannot be used: a stable code, and a sentence that names the thing, the limit and the next step.
+public struct CheckpointError: Error, CustomStringConvertible, Sendable, Equatable {
+    public enum Code: String, Sendable, CaseIterable {
+        case folderMissing = "folder_missing"
+        case configMissing = "config_missing"
+        case configInvalid = "config_invalid"
+        case configOutOfRange = "config_out_of_range"
+        case modelTypeUnknown = "model_type_unknown"
+        case unsupported = "unsupported"
+        case ropeTypeUnknown = "rope_type_unknown"
+        case towerMissing = "tower_missing"
+        case tensorMissing = "tensor_missing"
+        case tensorUnexpected = "tensor_unexpected"
+        case tensorShape = "tensor_shape"
+        case tensorType = "tensor_type"
+        case notEnoughMemory = "not_enough_memory"
+        case notEnoughDisk = "not_enough_disk"
+        case folderNotEmpty = "folder_not_empty"
+        case writeFailed = "write_failed"
+    }
+
+    public let code: Code
+    public let message: String
+
+    public init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    public var description: String { message }
+}
+
+extension CheckpointError {
+    // Every text of this folder, in the order of the codes.
+
+    static func folderMissing(_ path: String) -> Self {
+        .init(.folderMissing, "\(path): no such model folder")
+    }
+    static func configMissing(_ file: String) -> Self {
+        .init(.configMissing, "\(file): no such file; a model folder needs one: fetch the model again")
+    }
+    static func configInvalid(_ file: String, _ what: String) -> Self {
+        .init(.configInvalid, "\(file): \(what)")
+    }
+    static func keyMissing(_ file: String, _ key: String) -> Self {
+        .init(.configInvalid, "\(file): \(key) is missing")
+    }
+    static func keyType(_ file: String, _ key: String, _ wanted: String) -> Self {
+        .init(.configInvalid, "\(file): \(key) must be \(wanted)")
+    }
+    static func outOfRange(_ file: String, _ key: String, _ value: String, _ range: String) -> Self {
+        .init(.configOutOfRange, "\(file): \(key) is \(value), it must be \(range)")
+    }
+    static func unsupported(_ file: String, _ key: String, _ value: String, _ supported: String) -> Self {
+        .init(.unsupported, "\(file): \(key) is \(value), which is not supported; supported is \(supported)")
+    }
+    static func ropeTypeUnknown(_ file: String, _ type: String) -> Self {
+        .init(
+            .ropeTypeUnknown,
+            "\(file): rope_scaling has the type \"\(type)\", which is not known here; known are default and llama3")
+    }
+    static func towerMissing(_ folder: String, tower: String, tried: [String]) -> Self {
+        .init(
+            .towerMissing,
+            "\(folder): its vision tower \"\(tower)\" is not on this machine (looked at "
+                + tried.joined(separator: ", ") + "); fetch it, or put it into the folder as vision_tower")
+    }
+    /// `one` and `many`: what is said of one tensor, and of several.
+    static func tensors(_ code: Code, _ folder: String, _ one: String, _ many: String, _ list: [String]) -> Self {
+        let shown = list.prefix(10).joined(separator: ", ")
+        let more = list.count > 10 ? " and \(list.count - 10) more" : ""
+        return .init(code, "\(folder): \(counted(list.count, "tensor \(one)", "tensors \(many)")): \(shown)\(more)")
+    }
+    static func notEnoughMemory(_ what: String, needed: Int64, available: Int64, limit: String) -> Self {
+        .init(
+            .notEnoughMemory,
+            "\(what) needs about \(gigabytes(needed)) of memory, \(gigabytes(available)) are available (\(limit)); "
+                + "choose a smaller precision or free memory")
+    }
+    package static func notEnoughDisk(_ folder: String, needed: Int64, free: Int64) -> Self {
+        .init(
+            .notEnoughDisk,
+            "\(folder): writing the model needs \(gigabytes(needed)), \(gigabytes(free)) are free on that file system")
+    }
+    static func folderNotEmpty(_ folder: String, _ found: String) -> Self {
+        .init(.folderNotEmpty, "\(folder): already has a \(found); choose an empty folder")
+    }
+    static func writeFailed(_ file: String, _ step: String, _ reason: String) -> Self {
+        .init(.writeFailed, "\(file): \(step) failed: \(reason)")
+    }
+
+    /// Bytes as people read them: two digits after the point, powers of 1000.
+    static func gigabytes(_ bytes: Int64) -> String {
+        let (size, unit) = abs(bytes) < 1_000_000_000 ? (1e6, "MB") : (1e9, "GB")
+        let hundredths = (Double(bytes) / size * 100).rounded() / 100
+        return "\(hundredths) \(unit)"
+    }
+}

@@ -1,0 +1,202 @@
+import Tensors
+
+/// What a model costs: parameters, bytes and floating-point operations, from its configuration alone.
+///
+/// A product of an [m, k] with a [k, n] matrix counts 2·m·k·n operations; a causal attention counts half of its square.
+/// Normalisation, activation functions and the rotary embedding are left out: together they are below one percent.
+public struct ModelCost: Sendable, Equatable, Codable {
+    public struct Part: Sendable, Equatable, Codable {
+        public let part: ModelPart
+        public let parameters: Int
+        /// As stored in the checkpoint.
+        public let bytes: Int
+    }
+
+    /// Operations of one frame at index time.
+    public struct FrameWork: Sendable, Equatable, Codable {
+        public let encoder: Double
+        public let compressor: Double
+        public let projector: Double
+        /// [patches | compressed] through all layers, the last one's patches as K and V only.
+        public let prefusion: Double
+        /// The prompt's fixed head through the pre-fusion layers, without its attention.
+        public let promptHead: Double
+        /// What indexing computes: the prompt head waits for the question.
+        public var indexTotal: Double { encoder + compressor + projector + prefusion }
+        public var total: Double { encoder + compressor + projector + prefusion + promptHead }
+
+        enum CodingKeys: String, CodingKey {
+            case encoder, compressor, projector, prefusion
+            case promptHead = "prompt_head"
+        }
+    }
+
+    /// Memory for the weights by compute precision; the embedding table stays in the mapping and is not counted.
+    public struct LoadBytes: Sendable, Equatable, Codable {
+        public let f32: Int64
+        public let bf16: Int64
+        public let int8: Int64
+        /// Language model in groups of 32, everything else int8.
+        public let int4: Int64
+    }
+
+    public let parts: [Part]
+    public let parameters: Int
+    public let bytes: Int
+    public let loadBytes: LoadBytes
+    /// nil unless the model is a LLaVA-Mini.
+    public let frame: FrameWork?
+    /// Vision tokens of a frame in bf16.
+    public let frameTokenBytes: Int?
+    /// Patches of a frame in int8, with a 4-byte scale per row.
+    public let framePatchBytes: Int?
+    /// The whole picture's embedding in int8, with a 4-byte scale; nil for a model that makes none.
+    public private(set) var frameEmbeddingBytes: Int?
+    public var frameRecordBytes: Int? {
+        guard let frameTokenBytes, let framePatchBytes else { return nil }
+        return frameTokenBytes + framePatchBytes + (frameEmbeddingBytes ?? 0)
+    }
+    /// K and V of one position in all layers of the language model, bf16.
+    public let keyValueBytesPerToken: Int?
+    /// K and V of a frame's [patches | compressed] in all pre-fusion layers, bf16.
+    public let prefusionKeyValueBytesPerFrame: Int?
+    /// A question's own tokens through the pre-fusion layers for one frame, without attention.
+    public let questionWorkPerFusionFrame: Double?
+    /// A frame's vision tokens through the language model's layers, without attention.
+    public let prefixWorkPerFrame: Double?
+
+    enum CodingKeys: String, CodingKey {
+        case parts, parameters, bytes, frame
+        case loadBytes = "load_bytes"
+        case frameTokenBytes = "frame_token_bytes"
+        case framePatchBytes = "frame_patch_bytes"
+        case frameEmbeddingBytes = "frame_embedding_bytes"
+        case keyValueBytesPerToken = "kv_bytes_per_token"
+        case prefusionKeyValueBytesPerFrame = "prefusion_kv_bytes_per_frame"
+        case questionWorkPerFusionFrame = "question_flop_per_fusion_frame"
+        case prefixWorkPerFrame = "prefix_flop_per_frame"
+    }
+
+    /// The cost of a checkpoint as it is stored; `promptHeadTokens` and `questionTokens` are typical lengths at full size.
+    public init(_ checkpoint: CheckpointFolder, promptHeadTokens: Int = 45, questionTokens: Int = 30) {
+        let stored = checkpoint.weights.tensors, tower = checkpoint.towerTensors
+        let tensors = checkpoint.expectedTensors.filter { stored[$0.name] != nil || tower[$0.name] != nil }
+        self.init(
+            tensors: tensors, language: checkpoint.language, fusion: checkpoint.fusion, vision: checkpoint.vision,
+            promptHeadTokens: promptHeadTokens, questionTokens: questionTokens
+        ) { stored[$0.name]?.bytes.count ?? tower[$0.name]?.bytes.count ?? 0 }
+        frameEmbeddingBytes = checkpoint.embeddingSize.map { $0 + 4 }
+    }
+
+    /// The cost of the tensors a configuration calls for; `bytesOf` says how large each is stored.
+    package init(
+        tensors: [ExpectedTensor], language: LanguageConfig?, fusion: FusionConfig?, vision: VisionConfig?,
+        promptHeadTokens: Int = 45, questionTokens: Int = 30, bytesOf: (ExpectedTensor) -> Int
+    ) {
+        let byPart = Dictionary(grouping: tensors, by: \.part)
+        let parts = ModelPart.allCases.compactMap { part in
+            byPart[part].map { list in
+                Part(
+                    part: part, parameters: list.reduce(0) { $0 + $1.count }, bytes: list.reduce(0) { $0 + bytesOf($1) }
+                )
+            }
+        }
+        self.parts = parts
+        parameters = parts.reduce(0) { $0 + $1.parameters }
+        bytes = parts.reduce(0) { $0 + $1.bytes }
+        loadBytes = LoadBytes(tensors)
+        let keyValueWidth = language.map { $0.keyValueHeadCount * $0.headSize } ?? 0
+        keyValueBytesPerToken = language.map { $0.layerCount * 2 * keyValueWidth * 2 }
+        guard let language, let fusion, let vision else {
+            frame = nil
+            frameTokenBytes = nil
+            framePatchBytes = nil
+            prefusionKeyValueBytesPerFrame = nil
+            questionWorkPerFusionFrame = nil
+            prefixWorkPerFrame = nil
+            return
+        }
+        let rows = fusion.partCount * vision.patchCount
+        let layer = DecoderLayerWork(language)
+        let prefusionLayers = Double(fusion.prefusionLayerCount)
+        frame = FrameWork(
+            encoder: Self.encoder(vision, fusion), compressor: Self.compressor(vision, fusion),
+            projector: Self.projector(language, fusion, rows: rows + fusion.tokensPerFrame),
+            prefusion: Self.prefusion(layer, fusion, rows: rows),
+            promptHead: prefusionLayers * Double(promptHeadTokens) * layer.perToken)
+        frameTokenBytes = fusion.tokensPerFrame * language.hiddenSize * 2
+        framePatchBytes = rows * (vision.hiddenSize + 4)
+        prefusionKeyValueBytesPerFrame =
+            fusion.prefusionLayerCount * (rows + fusion.tokensPerFrame) * 2 * keyValueWidth * 2
+        questionWorkPerFusionFrame = prefusionLayers * Double(questionTokens) * layer.perToken
+        prefixWorkPerFrame = Double(language.layerCount * fusion.tokensPerFrame) * layer.perToken
+    }
+
+    private static func encoder(_ vision: VisionConfig, _ fusion: FusionConfig) -> Double {
+        let width = Double(vision.hiddenSize), inner = Double(vision.intermediateSize)
+        let rows = Double(vision.patchCount + 1)
+        let layers = Double(vision.layerCount + 1 + fusion.visionSelectLayer)
+        let layer = 2 * rows * (4 * width * width + 2 * width * inner) + 4 * rows * rows * width
+        let embedding = 2 * Double(vision.patchCount) * Double(3 * vision.patchSize * vision.patchSize) * width
+        return Double(fusion.partCount) * (layers * layer + embedding)
+    }
+
+    private static func compressor(_ vision: VisionConfig, _ fusion: FusionConfig) -> Double {
+        let width = Double(fusion.compressorWidth), queries = Double(fusion.tokensPerFrame)
+        // The whole picture is not among the keys when there are crops. Queries are projected once, not per frame.
+        let keys = Double(vision.patchCount * fusion.resolutionRatio * fusion.resolutionRatio)
+        return 2 * keys * 2 * width * width + 4 * queries * keys * width + 2 * queries * width * width
+    }
+
+    private static func projector(_ language: LanguageConfig, _ fusion: FusionConfig, rows: Int) -> Double {
+        let width = Double(language.hiddenSize)
+        let weights = Double(fusion.compressorWidth) * width + Double(fusion.projectorDepth - 1) * width * width
+        return 2 * Double(rows) * weights
+    }
+
+    private static func prefusion(_ layer: DecoderLayerWork, _ fusion: FusionConfig, rows: Int) -> Double {
+        let tokens = Double(fusion.tokensPerFrame), all = Double(rows) + tokens
+        let full = all * layer.perToken + all * all / 2 * layer.perPair
+        let last =
+            all * layer.keysAndValues + tokens * (layer.perToken - layer.keysAndValues) + tokens * all * layer.perPair
+        return Double(fusion.prefusionLayerCount - 1) * full + last
+    }
+}
+
+/// Operations of one decoder layer.
+private struct DecoderLayerWork {
+    let perToken: Double
+    let keysAndValues: Double
+    /// Scores and weighted sum, per query and key.
+    let perPair: Double
+
+    init(_ config: LanguageConfig) {
+        let width = Double(config.hiddenSize), inner = Double(config.intermediateSize)
+        let queries = Double(config.headCount * config.headSize)
+        keysAndValues = 2 * 2 * width * Double(config.keyValueHeadCount * config.headSize)
+        perToken = keysAndValues + 2 * 2 * width * queries + 2 * 3 * width * inner
+        perPair = 4 * queries
+    }
+}
+
+extension ModelCost.LoadBytes {
+    fileprivate init(_ tensors: [ExpectedTensor]) {
+        var full: Int64 = 0, half: Int64 = 0, eight: Int64 = 0, four: Int64 = 0
+        for tensor in tensors where !tensor.isOptional && tensor.name != "model.embed_tokens.weight" {
+            let count = Int64(tensor.count)
+            full += 4 * count
+            guard tensor.shape.count >= 2 else {
+                // Norms and biases stay f32 in every precision.
+                half += 4 * count
+                eight += 4 * count
+                four += 4 * count
+                continue
+            }
+            half += 2 * count
+            let quantised = count + 4 * Int64(tensor.shape[0])
+            eight += quantised
+            four += tensor.part == .language ? count / 2 + count / 32 * 2 : quantised
+        }
+        self.init(f32: full, bf16: half, int8: eight, int4: four)
+    }
+}

@@ -1,0 +1,136 @@
+import Foundation
+import Glibc
+import Tensors
+
+/// A folder that is written under the name `<folder>.partial` and gets its own name when it is complete.
+///
+/// A lock file in it tells a run that goes on from one that was killed, whose remains the next run removes.
+package final class PartialFolder {
+    private static let lockName = ".longtake-writing"
+    let folder: String
+    package let path: String
+    private let lock: Int32
+
+    /// Creates the folder; throws `folder_not_empty` or `write_failed`.
+    package init(for folder: String) throws {
+        var folder = folder
+        while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
+        let last = folder.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+        guard !last.isEmpty, last != ".", last != "..", !folder.utf8.contains(0) else {
+            throw CheckpointError.writeFailed(folder, "creating it", "this is no name for a new folder")
+        }
+        try Self.checkEmpty(folder)
+        self.folder = folder
+        path = folder + ".partial"
+        try Self.removeRemains(path)
+        guard mkdir(path, 0o755) == 0 else {
+            throw CheckpointError.writeFailed(path, "creating it", systemText(errno))
+        }
+        lock = open(path + "/" + Self.lockName, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            throw CheckpointError.writeFailed(path + "/" + Self.lockName, "locking", systemText(errno))
+        }
+    }
+
+    /// Bytes that this user may still write to the file system.
+    package func freeBytes() throws -> Int64 {
+        var info = statvfs()
+        guard statvfs(path, &info) == 0 else {
+            throw CheckpointError.writeFailed(path, "asking for free space", systemText(errno))
+        }
+        let (bytes, overflow) = Int64(clamping: info.f_bavail).multipliedReportingOverflow(by: Int64(info.f_frsize))
+        return overflow ? .max : bytes
+    }
+
+    /// Writes a small file; the folders in its name are created.
+    package func write(_ name: String, _ text: String) throws {
+        if let slash = name.lastIndex(of: "/") {
+            let inner = path + "/" + name[..<slash]
+            guard mkdir(inner, 0o755) == 0 || errno == EEXIST else {
+                throw CheckpointError.writeFailed(inner, "creating it", systemText(errno))
+            }
+        }
+        try Self.writeFile(path + "/" + name, text)
+    }
+
+    /// Gives the folder its name; throws `folder_not_empty` if another one has got it meanwhile.
+    package func finish() throws {
+        try Self.sync(path)
+        guard rename(path, folder) == 0 else {
+            let reason = systemText(errno)
+            try Self.checkEmpty(folder)
+            throw CheckpointError.writeFailed(folder, "rename", reason)
+        }
+        unlink(folder + "/" + Self.lockName)
+        let slash = folder.lastIndex(of: "/")
+        let parent = slash.map { String(folder[..<$0]) } ?? "."
+        try Self.sync(parent.isEmpty ? "/" : parent)
+    }
+
+    /// Removes what was written.
+    package func remove() {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    deinit {
+        guard lock >= 0 else { return }
+        _ = flock(lock, LOCK_UN)
+        close(lock)
+    }
+
+    package static func writeFile(_ path: String, _ text: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw CheckpointError.writeFailed(path, "creating it", systemText(errno)) }
+        defer { close(descriptor) }
+        var text = text
+        let failure = text.withUTF8 { bytes -> Int32 in
+            var done = 0
+            while done < bytes.count {
+                let put = Glibc.write(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done)
+                if put < 0, errno == EINTR { continue }
+                guard put > 0 else { return errno }
+                done += put
+            }
+            return fsync(descriptor) == 0 ? 0 : errno
+        }
+        guard failure == 0 else { throw CheckpointError.writeFailed(path, "write", systemText(failure)) }
+    }
+
+    private static func sync(_ folder: String) throws {
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw CheckpointError.writeFailed(folder, "opening it", systemText(errno)) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw CheckpointError.writeFailed(folder, "fsync", systemText(errno)) }
+    }
+
+    /// Throws unless nothing, or an empty folder, has the name.
+    private static func checkEmpty(_ folder: String) throws {
+        var info = stat()
+        guard lstat(folder, &info) == 0 else { return }
+        guard info.st_mode & S_IFMT == S_IFDIR else {
+            throw CheckpointError.folderNotEmpty(folder, "file of that name")
+        }
+        if let first = try FileManager.default.contentsOfDirectory(atPath: folder).sorted().first {
+            throw CheckpointError.folderNotEmpty(folder, "file \"\(first)\"")
+        }
+    }
+
+    /// Removes a partial folder whose writer is gone; refuses one that is being written to or that is not ours.
+    private static func removeRemains(_ path: String) throws {
+        var info = stat()
+        guard lstat(path, &info) == 0 else { return }
+        if info.st_mode & S_IFMT == S_IFDIR, rmdir(path) == 0 { return }
+        let descriptor = open(path + "/" + lockName, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else {
+            throw CheckpointError.folderNotEmpty(path, "file that is not from an unfinished run")
+        }
+        defer {
+            _ = flock(descriptor, LOCK_UN)
+            close(descriptor)
+        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            throw CheckpointError.folderNotEmpty(path, "run that is still writing to it")
+        }
+        try FileManager.default.removeItem(atPath: path)
+    }
+}

@@ -1,0 +1,121 @@
+public import Tensors
+
+/// The weights of a model folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+public final class SafetensorsFolder: Sendable {
+    public static let singleName = "model.safetensors"
+    public static let indexName = "model.safetensors.index.json"
+
+    public let path: String
+    public let tensors: [String: StoredTensor]
+    /// The mapped files with their names inside the folder, in the order of the names.
+    public let files: [(name: String, file: SafetensorsFile)]
+    /// What is odd but harmless, one sentence each.
+    public let notes: [String]
+
+    /// Maps all weights of `path`; throws `WeightsError`. A lone file takes precedence over an index, as in transformers.
+    public init(path: String) throws {
+        self.path = path
+        if let single = try FolderPath.resolve(Self.singleName, in: path) {
+            let file = try SafetensorsFile(path: single)
+            files = [(Self.singleName, file)]
+            tensors = file.tensors
+            notes = []
+            return
+        }
+        guard let index = try FolderPath.read(Self.indexName, in: path, limit: 64 << 20) else {
+            for other in ["pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth"]
+            where try FolderPath.resolve(other, in: path) != nil {
+                throw WeightsError.notSafetensors(path, other)
+            }
+            throw WeightsError.weightsMissing(path)
+        }
+        let name = path + "/" + Self.indexName
+        let map = try Self.weightMap(index, file: name)
+        let opened = try Self.open(shards: Set(map.places.values).sorted(), folder: path)
+        let byName = Dictionary(uniqueKeysWithValues: opened.map { ($0.name, $0.file) })
+        var tensors: [String: StoredTensor] = [:]
+        tensors.reserveCapacity(map.places.count)
+        for (tensor, shard) in map.places {
+            guard let stored = byName[shard]?.tensors[tensor] else {
+                throw WeightsError.indexMismatch(name, tensor: tensor, shard: shard)
+            }
+            tensors[tensor] = stored
+        }
+        let held = opened.reduce(0) { $0 + $1.file.dataBytes }
+        let unnamed = opened.reduce(0) { $0 + $1.file.tensors.count } - tensors.count
+        var notes =
+            unnamed == 0
+            ? []
+            : [
+                counted(unnamed, "tensor in the shards is", "tensors in the shards are")
+                    + " not in \(Self.indexName) and left out"
+            ]
+        // Writers count tied tensors twice, or the size before a conversion; each shard is checked against its own header.
+        if let total = map.totalSize, total != held {
+            notes.append(
+                "\(Self.indexName) says the tensors are \(counted(total, "byte")), the shards hold \(held); that is harmless"
+            )
+        }
+        self.notes = notes
+        self.tensors = tensors
+        files = opened
+    }
+
+    /// Bytes of tensor data in all files.
+    public var dataBytes: Int { files.reduce(0) { $0 + $1.file.dataBytes } }
+
+    /// Throws `file_changed` if a file's size changed since it was opened.
+    public func checkUnchanged() throws {
+        for (_, file) in files { try file.checkUnchanged() }
+    }
+
+    /// The index's `weight_map` and `metadata.total_size`.
+    private static func weightMap(_ bytes: [UInt8], file: String) throws -> (places: [String: String], totalSize: Int?)
+    {
+        let limits = StrictJSON.Limits(bytes: 64 << 20, values: 400_000, depth: 8)
+        let document: JSONValue
+        do throws(JSONFault) {
+            document = try StrictJSON.parse(bytes, limits: limits)
+        } catch {
+            throw WeightsError.json(file, error)
+        }
+        guard let members = document["weight_map"]?.objectValue, !members.isEmpty else {
+            throw WeightsError.indexInvalid(file, "weight_map is missing or empty")
+        }
+        guard members.count <= SafetensorsHeader.tensorLimit else {
+            throw WeightsError.tooManyTensors(file, count: members.count, limit: SafetensorsHeader.tensorLimit)
+        }
+        let places = try members.mapValues { value in
+            guard let shard = value.stringValue else {
+                throw WeightsError.indexInvalid(file, "weight_map must map tensor names to file names")
+            }
+            return shard
+        }
+        // Some writers put the size as 1.6e10.
+        guard let size = document["metadata"]?["total_size"], !size.isNull else { return (places, nil) }
+        guard let total = size.doubleValue.flatMap(Int.init(exactly:)), total >= 0 else {
+            throw WeightsError.indexInvalid(file, "metadata.total_size is not a whole number")
+        }
+        return (places, size.intValue ?? total)
+    }
+
+    private static func open(shards: [String], folder: String) throws -> [(name: String, file: SafetensorsFile)] {
+        guard shards.count <= 1024 else {
+            throw WeightsError.indexInvalid(folder, "the index names \(shards.count) files, the limit is 1024")
+        }
+        var missing: [String] = []
+        var paths: [(name: String, path: String)] = []
+        for shard in shards {
+            guard shard.hasSuffix(".safetensors") else {
+                throw WeightsError.pathRefused(folder, shard, "it is not a .safetensors file")
+            }
+            if let path = try FolderPath.resolve(shard, in: folder) {
+                paths.append((shard, path))
+            } else {
+                missing.append(shard)
+            }
+        }
+        guard missing.isEmpty else { throw WeightsError.shardMissing(folder, missing) }
+        return try paths.map { ($0.name, try SafetensorsFile(path: $0.path)) }
+    }
+}

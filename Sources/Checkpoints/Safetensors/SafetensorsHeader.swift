@@ -1,0 +1,121 @@
+internal import Tensors
+
+/// The header of a safetensors file, checked: every tensor lies inside the data, without holes or overlaps.
+///
+/// Source: the safetensors format as its Rust crate enforces it, and stricter limits on counts, ranks, names and nesting.
+struct SafetensorsHeader {
+    struct Entry {
+        let name: String
+        let type: ElementType
+        let shape: [Int]
+        let begin: Int
+        let end: Int
+    }
+
+    static let lengthLimit = 100_000_000
+    static let tensorLimit = 100_000
+    static let rankLimit = 8
+    static let nameLimit = 1024
+    static let depthLimit = 8
+
+    /// In the order of their data.
+    let entries: [Entry]
+    let metadata: [String: String]
+    /// Bytes of tensor data.
+    let dataBytes: Int
+
+    /// Header length from the file's first eight bytes, checked against the limit and the file; throws `WeightsError`.
+    static func length(firstBytes: [UInt8], fileBytes: Int, file: String) throws -> Int {
+        guard firstBytes.count == 8, fileBytes >= 8 else { throw WeightsError.fileTooShort(file, bytes: fileBytes) }
+        var length: UInt64 = 0
+        for byte in firstBytes.reversed() { length = length << 8 | UInt64(byte) }
+        guard length <= UInt64(lengthLimit) else {
+            throw WeightsError.headerTooLong(file, header: length, limit: lengthLimit)
+        }
+        guard length <= UInt64(fileBytes - 8) else {
+            throw WeightsError.headerBeyondFile(file, header: length, bytes: fileBytes)
+        }
+        return Int(length)
+    }
+
+    /// The header's JSON text, read and checked; throws `WeightsError` that names the file and the tensor.
+    init(json: [UInt8], file: String) throws {
+        guard json.first == UInt8(ascii: "{") else { throw WeightsError.headerNotObject(file) }
+        // A tensor is at most 3 + 8 + 2 values and its own object; metadata is small.
+        let limits = StrictJSON.Limits(bytes: Self.lengthLimit, values: 20 * Self.tensorLimit, depth: Self.depthLimit)
+        let document: JSONValue
+        do throws(JSONFault) {
+            document = try StrictJSON.parse(json, limits: limits)
+        } catch {
+            throw WeightsError.json(file, error)
+        }
+        guard var members = document.objectValue else { throw WeightsError.headerNotObject(file) }
+        metadata = try Self.metadata(members.removeValue(forKey: "__metadata__"), file: file)
+        guard members.count <= Self.tensorLimit else {
+            throw WeightsError.tooManyTensors(file, count: members.count, limit: Self.tensorLimit)
+        }
+        var entries: [Entry] = []
+        entries.reserveCapacity(members.count)
+        for (name, value) in members { entries.append(try Self.entry(name, value, file: file)) }
+        entries.sort { ($0.begin, $0.end, $0.name) < ($1.begin, $1.end, $1.name) }
+        var expected = 0
+        for entry in entries {
+            guard entry.begin == expected else {
+                throw WeightsError.offsetsNotContiguous(file, entry.name, begin: entry.begin, expected: expected)
+            }
+            expected = entry.end
+        }
+        self.entries = entries
+        dataBytes = expected
+    }
+
+    private static func metadata(_ value: JSONValue?, file: String) throws -> [String: String] {
+        guard let value else { return [:] }
+        guard let members = value.objectValue else { throw WeightsError.metadataInvalid(file) }
+        return try members.mapValues { value in
+            guard let text = value.stringValue else { throw WeightsError.metadataInvalid(file) }
+            return text
+        }
+    }
+
+    private static func entry(_ name: String, _ value: JSONValue, file: String) throws -> Entry {
+        guard name.utf8.count <= nameLimit else {
+            throw WeightsError.nameTooLong(file, bytes: name.utf8.count, limit: nameLimit)
+        }
+        guard let members = value.objectValue else {
+            throw WeightsError.entryInvalid(file, name, "its entry is not an object")
+        }
+        guard let typeName = members["dtype"]?.stringValue else {
+            throw WeightsError.entryInvalid(file, name, "its dtype is missing or not a string")
+        }
+        guard let type = ElementType(rawValue: typeName) else { throw WeightsError.typeUnknown(file, name, typeName) }
+        guard let dimensions = members["shape"]?.arrayValue else { throw WeightsError.shapeInvalid(file, name) }
+        guard dimensions.count <= rankLimit else {
+            throw WeightsError.rankTooHigh(file, name, rank: dimensions.count, limit: rankLimit)
+        }
+        let shape = try dimensions.map { value in
+            guard let size = value.intValue, size >= 0 else { throw WeightsError.shapeInvalid(file, name) }
+            return size
+        }
+        guard let bytes = byteCount(shape: shape, type: type) else { throw WeightsError.shapeOverflow(file, name) }
+        guard let offsets = members["data_offsets"]?.arrayValue, offsets.count == 2,
+            let begin = offsets[0].intValue, let end = offsets[1].intValue, begin >= 0, end >= begin
+        else { throw WeightsError.offsetsInvalid(file, name) }
+        guard end - begin == bytes else {
+            throw WeightsError.tensorSizeMismatch(file, name, bytes: end - begin, expected: bytes)
+        }
+        return Entry(name: name, type: type, shape: shape, begin: begin, end: end)
+    }
+
+    /// Bytes of a tensor; nil where the product, taken from the left, overflows.
+    static func byteCount(shape: [Int], type: ElementType) -> Int? {
+        var total = 1
+        for size in shape {
+            let (product, overflow) = total.multipliedReportingOverflow(by: size)
+            guard size >= 0, !overflow else { return nil }
+            total = product
+        }
+        let (bytes, overflow) = total.multipliedReportingOverflow(by: type.size)
+        return overflow ? nil : bytes
+    }
+}

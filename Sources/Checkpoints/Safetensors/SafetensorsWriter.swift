@@ -1,0 +1,123 @@
+import Glibc
+public import Tensors
+
+/// Writes a safetensors file of any size in one pass: first the header, then the tensors' bytes in the declared order.
+///
+/// The file appears under its name only when `finish()` has synced it; a writer that failed or was dropped leaves nothing behind.
+public final class SafetensorsWriter {
+    public struct Entry: Sendable, Equatable {
+        public let name: String
+        public let type: ElementType
+        public let shape: [Int]
+        public init(name: String, type: ElementType, shape: [Int]) {
+            self.name = name
+            self.type = type
+            self.shape = shape
+        }
+    }
+
+    public let path: String
+    /// Bytes of tensor data that the entries call for.
+    public let dataBytes: Int
+    public private(set) var written = 0
+    private let temporary: String
+    private var descriptor: Int32
+    private var failed = false
+
+    /// Creates the file beside its final place and writes the header; throws `write_misuse` or `write_failed`.
+    public init(path: String, entries: [Entry], metadata: [String: String] = [:]) throws {
+        self.path = path
+        var header = "{"
+        if !metadata.isEmpty {
+            header += "\"__metadata__\":" + JSONValue.object(metadata.mapValues { .string($0) }).text()
+        }
+        var total = 0
+        var seen: Set<String> = ["__metadata__"]
+        for entry in entries {
+            guard seen.insert(entry.name).inserted, entry.name.utf8.count <= SafetensorsHeader.nameLimit,
+                entry.shape.count <= SafetensorsHeader.rankLimit,
+                let bytes = SafetensorsHeader.byteCount(shape: entry.shape, type: entry.type)
+            else {
+                throw WeightsError.writeMisuse(path, "the tensor \(entry.name) cannot be stored: name, rank or size")
+            }
+            let (end, overflow) = total.addingReportingOverflow(bytes)
+            guard !overflow else { throw WeightsError.writeMisuse(path, "the tensors are too large for one file") }
+            if header.utf8.count > 1 { header += "," }
+            header += JSONValue.quoted(entry.name) + ":{\"dtype\":\"\(entry.type.rawValue)\",\"shape\":["
+            header += entry.shape.map(String.init).joined(separator: ",")
+            header += "],\"data_offsets\":[\(total),\(end)]}"
+            total = end
+        }
+        header += "}"
+        // Padding keeps the data 8-byte aligned in a mapping.
+        while header.utf8.count % 8 != 0 { header += " " }
+        dataBytes = total
+        temporary = "\(path).\(getpid()).\(UInt32.random(in: 0 ... .max)).incomplete"
+        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw WeightsError.writeFailed(path, "creating it", systemText(errno)) }
+        var length = UInt64(header.utf8.count).littleEndian
+        try withUnsafeBytes(of: &length) { try put($0) }
+        try Array(header.utf8).withUnsafeBytes { try put($0) }
+    }
+
+    deinit { abandon() }
+
+    /// Appends tensor bytes; they may end anywhere, tensor boundaries are the entries'. A writer that failed stays failed.
+    public func write(_ bytes: UnsafeRawBufferPointer) throws {
+        guard bytes.count <= dataBytes - written else {
+            throw WeightsError.writeMisuse(path, "more than the declared \(dataBytes) bytes were written")
+        }
+        try put(bytes)
+        written += bytes.count
+    }
+
+    /// Syncs the file, gives it its name and syncs the folder; throws `write_misuse` if bytes are missing.
+    public func finish() throws {
+        guard !failed, descriptor >= 0 else {
+            throw WeightsError.writeMisuse(path, "the writer has failed or has finished")
+        }
+        guard written == dataBytes else {
+            throw WeightsError.writeMisuse(path, "\(written) of the declared \(dataBytes) bytes were written")
+        }
+        guard fsync(descriptor) == 0 else { throw fail("fsync") }
+        let closed = close(descriptor)
+        descriptor = -1
+        guard closed == 0, rename(temporary, path) == 0 else {
+            let error = fail("rename")
+            unlink(temporary)
+            throw error
+        }
+        let slash = path.lastIndex(of: "/")
+        let folder = slash.map { String(path[..<$0]) } ?? "."
+        let parent = open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard parent >= 0 else { throw fail("opening its folder") }
+        defer { close(parent) }
+        guard fsync(parent) == 0 else { throw fail("fsync of its folder") }
+    }
+
+    private func put(_ bytes: UnsafeRawBufferPointer) throws {
+        guard !failed, descriptor >= 0 else {
+            throw WeightsError.writeMisuse(path, "the writer has failed or has finished")
+        }
+        var done = 0
+        while done < bytes.count {
+            let put = Glibc.write(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done)
+            if put < 0, errno == EINTR { continue }
+            guard put > 0 else { throw fail("write") }
+            done += put
+        }
+    }
+
+    private func fail(_ step: String) -> WeightsError {
+        let reason = systemText(errno)
+        failed = true
+        return .writeFailed(path, step, reason)
+    }
+
+    private func abandon() {
+        guard descriptor >= 0 else { return }
+        close(descriptor)
+        descriptor = -1
+        unlink(temporary)
+    }
+}

@@ -1,0 +1,134 @@
+internal import Checkpoints
+internal import Media
+internal import Models
+internal import Tensors
+
+/// What the model makes of a frame, all f32, valid until the encoder's next batch.
+struct EncodedFrame {
+    /// Vision token rows [C2, H].
+    let token: Block
+    /// [R, D]
+    let patches: Block
+    /// [1, E], of length 1; nil where the model makes none.
+    let embedding: Block?
+}
+
+/// The compute half of the streaming stage: batches of frames become patches, vision tokens and embeddings.
+///
+/// Frames are computed several at a time, so that each weight read from memory meets some two thousand rows. A frame with the
+/// same pixels as the one before it, as slides and still scenes have them, is not computed again.
+final class FrameEncoder {
+    let batchSize: Int
+    private let model: LlavaMini
+    private let preprocessing: PicturePreprocessing
+    private let patchBuffer: Buffer<Float>
+    private let lastPatches: Buffer<Float>
+    private let lastTokens: Buffer<Float>
+    private let embeddingBuffer: Buffer<Float>
+    private let lastEmbedding: Buffer<Float>
+    private let tokenBuffer: Buffer<Float>
+    /// The pixels that `lastPatches`, `lastTokens` and `lastEmbedding` belong to; empty before the first frame.
+    private var lastPixels: [UInt8] = []
+
+    init(_ loaded: LoadedModel) {
+        model = loaded.llava
+        preprocessing = loaded.preprocessing
+        batchSize = Self.batchSize(rows: model.patchRows)
+        patchBuffer = Buffer(count: batchSize * model.patchRows * model.vision.hiddenSize)
+        lastPatches = Buffer(count: model.patchRows * model.vision.hiddenSize)
+        lastTokens = Buffer(count: model.fusion.tokensPerFrame * model.hiddenSize)
+        embeddingBuffer = Buffer(count: batchSize * (model.embeddingSize ?? 0))
+        lastEmbedding = Buffer(count: model.embeddingSize ?? 0)
+        tokenBuffer = Buffer(count: batchSize * model.fusion.tokensPerFrame * model.hiddenSize)
+    }
+
+    /// Four frames of 576 patches; more of smaller ones, one at high resolution.
+    static func batchSize(rows: Int) -> Int { max(1, min(32, 2304 / max(rows, 1))) }
+
+    /// Encodes the first `count` frames of `batch`, each holding parts · side · side RGB pixels.
+    ///
+    /// - Parameters:
+    ///   - isFirst: whether a frame is computed whatever came before it. What is written from there on is then the same in a
+    ///     run that begins there.
+    ///   - each: gets each frame's place in the batch and what was made of it.
+    /// - Throws: `ModelError` `not_a_number` for a frame without an embedding, and what `each` throws.
+    func encode(
+        _ batch: [Frame], count: Int, isFirst: (Frame) -> Bool = { _ in false },
+        each: (Int, EncodedFrame) throws -> Void
+    ) throws {
+        let (rows, width) = (model.patchRows, model.vision.hiddenSize)
+        // Per frame its place among the computed ones, -1 for the last one of the call before.
+        var places: [Int] = []
+        var computed: [Int] = []
+        for frame in 0..<count {
+            let before = frame > 0 ? batch[frame - 1].rgb : lastPixels
+            if isFirst(batch[frame]) || !isSame(batch[frame].rgb, before) { computed.append(frame) }
+            places.append(computed.count - 1)
+        }
+        let patches = Block(patchBuffer.pointer, rows: computed.count * rows, columns: width)
+        let perFrame = model.fusion.tokensPerFrame
+        let lastToken = Block(lastTokens.pointer, rows: perFrame, columns: model.hiddenSize)
+        let lastPatch = Block(lastPatches.pointer, rows: rows, columns: width)
+        let embeddings = model.embeddingSize.map {
+            Block(embeddingBuffer.pointer, rows: computed.count, columns: $0)
+        }
+        let lastRow = model.embeddingSize.map { Block(lastEmbedding.pointer, rows: 1, columns: $0) }
+        let tokens =
+            try computed.isEmpty
+            ? lastToken : compute(computed.map { batch[$0] }, into: patches, embeddings: embeddings)
+        for (frame, place) in places.enumerated() {
+            let encoded =
+                place < 0
+                ? EncodedFrame(token: lastToken, patches: lastPatch, embedding: lastRow)
+                : EncodedFrame(
+                    token: tokens.rows(place * perFrame..<(place + 1) * perFrame),
+                    patches: patches.rows(place * rows..<(place + 1) * rows),
+                    embedding: embeddings?.rows(place..<place + 1))
+            try each(frame, encoded)
+        }
+        guard let place = places.last, place >= 0 else { return }
+        model.compute.convert(tokens.rows(place * perFrame..<(place + 1) * perFrame), into: lastToken)
+        model.compute.convert(patches.rows(place * rows..<(place + 1) * rows), into: lastPatch)
+        if let embeddings, let lastRow { model.compute.convert(embeddings.rows(place..<place + 1), into: lastRow) }
+        lastPixels = batch[count - 1].rgb
+    }
+
+    /// Writes the frames' patches and embeddings; returns their vision tokens [frames · C2, H] f32, valid until the next call.
+    ///
+    /// Where a product's rows depend on how many there are, frames are computed one by one: a run that goes on somewhere has other
+    /// batches than one that began there, and must write the same bytes.
+    private func compute(_ frames: [Frame], into patches: Block, embeddings: Block?) throws -> Block {
+        guard !model.compute.rowsAreIndependent else {
+            return try computeTogether(frames, into: patches, embeddings: embeddings)
+        }
+        let (rows, perFrame) = (model.patchRows, model.fusion.tokensPerFrame)
+        let tokens = Block(tokenBuffer.pointer, rows: frames.count * perFrame, columns: model.hiddenSize)
+        for (place, frame) in frames.enumerated() {
+            let own = try computeTogether(
+                [frame], into: patches.rows(place * rows..<(place + 1) * rows),
+                embeddings: embeddings?.rows(place..<place + 1))
+            model.compute.convert(own, into: tokens.rows(place * perFrame..<(place + 1) * perFrame))
+        }
+        return tokens
+    }
+
+    private func computeTogether(_ frames: [Frame], into patches: Block, embeddings: Block?) throws -> Block {
+        let parts = model.fusion.partCount
+        let pictureBytes = 3 * model.vision.imageSize * model.vision.imageSize
+        func patchify(_ picture: Int, _ out: Block) {
+            frames[picture / parts].rgb.withUnsafeBufferPointer { rgb in
+                precondition(rgb.count == parts * pictureBytes, "a frame of \(rgb.count) bytes")
+                guard let base = rgb.baseAddress else { return }
+                model.compute.patchify(
+                    rgb: base + picture % parts * pictureBytes, grid: model.vision.gridSize,
+                    patch: model.vision.patchSize, mean: preprocessing.mean, deviation: preprocessing.std, into: out)
+            }
+        }
+        if let embeddings {
+            try model.patches(frames: frames.count, into: patches, embeddings: embeddings, patchify: patchify)
+        } else {
+            model.patches(frames: frames.count, into: patches, patchify: patchify)
+        }
+        return model.fuse(patches: patches, frames: frames.count, text: nil)
+    }
+}

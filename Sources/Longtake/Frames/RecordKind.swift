@@ -1,0 +1,187 @@
+internal import Checkpoints
+internal import Models
+internal import Store
+internal import Tensors
+
+/// What of a frame is kept, and how finely (part of the index key).
+public enum RecordKind: String, Sendable, Codable, CaseIterable {
+    /// Vision token in bf16, patches in int8 with one scale per row: 0.60 MB at full size.
+    case standard = "default"
+    /// Both in f32: four times the bytes, answers equal to a cold run token for token.
+    case f32
+}
+
+/// How frame records are laid out for one model, and the conversion between records and blocks.
+///
+/// The token and the embedding are in the frame stream, the rest in the patch stream, which may go.
+/// Parts, in order: `token` [C2, H]; `patches` [R, D]; for int8 `scales` [R] f32; where the model makes embeddings
+/// `embedding` [E], for int8 with `embedding_scale` [1] f32. R = parts · P rows.
+struct RecordCodec {
+    let kind: RecordKind
+    let tokenRows: Int
+    let tokenWidth: Int
+    let patchRows: Int
+    let patchWidth: Int
+    /// E; nil for a model without embeddings.
+    let embeddingSize: Int?
+
+    init(kind: RecordKind, model: LlavaMini) {
+        self.kind = kind
+        tokenRows = model.fusion.tokensPerFrame
+        tokenWidth = model.hiddenSize
+        patchRows = model.patchRows
+        patchWidth = model.vision.hiddenSize
+        embeddingSize = model.embeddingSize
+    }
+
+    enum Part: Int {
+        case token, patches, scales
+    }
+
+    /// The record's name in an index key: "default:f32", "default:bf16:embedding=768".
+    static func name(_ kind: RecordKind, precision: WorkType, embeddingSize: Int?) -> String {
+        "\(kind.rawValue):\(precision.rawValue)" + (embeddingSize.map { ":embedding=\($0)" } ?? "")
+    }
+
+    func layout() throws -> RecordLayout {
+        let (tokens, patches) = (tokenRows * tokenWidth, patchRows * patchWidth)
+        let embedding = embeddingSize.map { EmbeddingParts(kind: kind, size: $0).parts } ?? []
+        switch kind {
+        case .standard:
+            return try RecordLayout(
+                parts: [
+                    RecordPart(name: "token", bytes: tokens * 2, format: "bf16[\(tokenRows),\(tokenWidth)]"),
+                    RecordPart(
+                        name: "patches", bytes: patches, format: "i8[\(patchRows),\(patchWidth)]", stream: .patch),
+                    RecordPart(name: "scales", bytes: patchRows * 4, format: "f32[\(patchRows)]", stream: .patch),
+                ] + embedding)
+        case .f32:
+            return try RecordLayout(
+                parts: [
+                    RecordPart(name: "token", bytes: tokens * 4, format: "f32[\(tokenRows),\(tokenWidth)]"),
+                    RecordPart(
+                        name: "patches", bytes: patches * 4, format: "f32[\(patchRows),\(patchWidth)]", stream: .patch),
+                ] + embedding)
+        }
+    }
+}
+
+/// The parts of a record that hold a frame's embedding, at the end of the frame stream.
+struct EmbeddingParts {
+    let kind: RecordKind
+    /// E
+    let size: Int
+
+    /// `embedding` i8[E] and `embedding_scale` f32[1], or `embedding` f32[E].
+    var parts: [RecordPart] {
+        switch kind {
+        case .standard:
+            [
+                RecordPart(name: "embedding", bytes: size, format: "i8[\(size)]"),
+                RecordPart(name: "embedding_scale", bytes: 4, format: "f32[1]"),
+            ]
+        case .f32: [RecordPart(name: "embedding", bytes: size * 4, format: "f32[\(size)]")]
+        }
+    }
+
+    /// The parts of a layout that hold embeddings of `size` numbers; nil where it has none such.
+    init?(in layout: RecordLayout, size: Int) {
+        let found = layout.parts.filter { $0.name.hasPrefix("embedding") }
+        guard let kind = RecordKind.allCases.first(where: { EmbeddingParts(kind: $0, size: size).parts == found })
+        else { return nil }
+        self.init(kind: kind, size: size)
+    }
+
+    init(kind: RecordKind, size: Int) {
+        self.kind = kind
+        self.size = size
+    }
+}
+
+/// Turns a batch of frames into record parts, and record parts back into blocks; its buffers are allocated once.
+final class RecordBuffers {
+    let codec: RecordCodec
+    private let compute: Compute
+    private let token: Buffer<UInt8>
+    private let patches: Buffer<UInt8>
+    private let scales: Buffer<Float>
+    private let row: Buffer<Float>
+    private let embedding: Buffer<Int8>
+    private let embeddingScale: Buffer<Float>
+
+    init(codec: RecordCodec, layout: RecordLayout, compute: Compute) {
+        self.codec = codec
+        self.compute = compute
+        let bytes = layout.parts.map(\.bytes)
+        token = Buffer(count: bytes[0])
+        patches = Buffer(count: bytes[1])
+        scales = Buffer(count: codec.patchRows)
+        row = Buffer(count: codec.tokenWidth)
+        embedding = Buffer(count: codec.embeddingSize ?? 0)
+        embeddingScale = Buffer(count: 1)
+    }
+
+    /// The parts of one frame, valid until the next call.
+    func encode(_ frame: EncodedFrame) -> [UnsafeRawBufferPointer] {
+        encode(token: frame.token, patches: frame.patches) + (frame.embedding.map(encode(embedding:)) ?? [])
+    }
+
+    private func encode(embedding block: Block) -> [UnsafeRawBufferPointer] {
+        if codec.kind == .f32 { return [UnsafeRawBufferPointer(start: block.base, count: block.columns * 4)] }
+        compute.quantize(block, into: embedding.pointer, scales: embeddingScale.pointer)
+        return [
+            UnsafeRawBufferPointer(start: embedding.pointer, count: embedding.count),
+            UnsafeRawBufferPointer(start: embeddingScale.pointer, count: 4),
+        ]
+    }
+
+    private func encode(token rows: Block, patches block: Block) -> [UnsafeRawBufferPointer] {
+        let tokenBase = UnsafeMutableRawPointer(token.pointer)
+        compute.convert(
+            rows,
+            into: Block(
+                tokenBase, type: codec.kind == .f32 ? .f32 : .bf16, rows: codec.tokenRows, columns: codec.tokenWidth))
+        let tokenBytes = UnsafeRawBufferPointer(start: tokenBase, count: token.count)
+        if codec.kind == .f32 {
+            return [tokenBytes, UnsafeRawBufferPointer(start: block.base, count: patches.count)]
+        }
+        let values = UnsafeMutableRawPointer(patches.pointer).assumingMemoryBound(to: Int8.self)
+        compute.workers.split(codec.patchRows, cost: 8 * codec.patchWidth) { range in
+            compute.quantize(
+                block.rows(range), into: values + range.lowerBound * codec.patchWidth,
+                scales: scales.pointer + range.lowerBound)
+        }
+        return [
+            tokenBytes, UnsafeRawBufferPointer(start: patches.pointer, count: patches.count),
+            UnsafeRawBufferPointer(start: scales.pointer, count: scales.count * 4),
+        ]
+    }
+
+    /// Frame `index`'s vision token rows from an index into `out` [C2, H] f32.
+    func readToken(_ reader: IndexReader, frame: Int, into out: Block) throws {
+        let raw = UnsafeMutableRawBufferPointer(start: token.pointer, count: token.count)
+        try reader.read(part: RecordCodec.Part.token.rawValue, frame: frame, into: raw)
+        guard let base = raw.baseAddress else { return }
+        let stored = Block(
+            base, type: codec.kind == .f32 ? .f32 : .bf16, rows: codec.tokenRows, columns: codec.tokenWidth)
+        compute.convert(stored, into: out)
+    }
+
+    /// Frame `index`'s patches from an index into `out` [R, D] f32; `reader.patchFrames` says which frames have some.
+    func readPatches(_ reader: IndexReader, frame: Int, into out: Block) throws {
+        if codec.kind == .f32 {
+            try reader.read(
+                part: RecordCodec.Part.patches.rawValue, frame: frame,
+                into: UnsafeMutableRawBufferPointer(start: out.base, count: patches.count))
+            return
+        }
+        try reader.read(
+            part: RecordCodec.Part.patches.rawValue, frame: frame,
+            into: UnsafeMutableRawBufferPointer(start: patches.pointer, count: patches.count))
+        try reader.read(
+            part: RecordCodec.Part.scales.rawValue, frame: frame,
+            into: UnsafeMutableRawBufferPointer(start: scales.pointer, count: scales.count * 4))
+        let values = UnsafeMutableRawPointer(patches.pointer).assumingMemoryBound(to: Int8.self)
+        compute.dequantize(values, scales: scales.pointer, into: out)
+    }
+}

@@ -1,0 +1,164 @@
+internal import Checkpoints
+public import Media
+internal import Models
+internal import Tensors
+
+/// The two towers of a CLIP checkpoint: texts, pictures and frames as unit vectors of one space, where what belongs
+/// together is near.
+///
+/// Belongs to one thread, the one that computes.
+public final class Embedder {
+    /// The folder of the two towers.
+    public let path: String
+    /// Numbers in an embedding.
+    public let size: Int
+    /// The most tokens of a text, the begin and the end token among them; a longer text is cut before its end token.
+    public let maxTokens: Int
+    public let preprocessing: PicturePreprocessing
+    /// What its folder says of it, e.g. that its weights are random.
+    public let notes: [String]
+    private let compute: Compute
+    private let vision: VisionTower
+    private let text: TextEmbedder
+    private let batchSize: Int
+
+    /// - Parameter path: the folder of a CLIP checkpoint with both towers, or of a model whose vision tower is one.
+    /// - Throws: `LongtakeError` `unsupported_model` for a tower without its text half; what loading a checkpoint throws.
+    public init(path: String, settings: ModelSettings) throws {
+        try settings.validate()
+        let given = try CheckpointFolder(path: path)
+        let pair = try TextEmbedder.pair(of: given)
+        guard let visionConfig = pair.vision else { throw LongtakeError.noTextHalf(pair.path) }
+        let cost = ModelCost(pair).loadBytes
+        let precision = settings.precision ?? .f32
+        try MemoryBudget.read()?.check(
+            "the towers of \(pair.path)", needed: precision == .f32 ? cost.f32 : cost.bf16)
+        let compute = try Compute(
+            precision: precision, backend: settings.backend, threads: settings.threads,
+            instructionSet: settings.instructionSet)
+        self.compute = compute
+        // Checks both towers.
+        text = try TextEmbedder(pair, compute: compute)
+        let tensors = pair.weights.tensors
+        func reader(_ prefix: String) -> WeightReader { WeightReader(tensors, prefix: prefix, compute: compute) }
+        // All layers: the embedding is taken behind the last one, where the language model's patches are not.
+        vision = try VisionTower(
+            reader("vision_model."), config: visionConfig, layerCount: visionConfig.layerCount,
+            projection: reader("visual_projection."))
+        self.path = pair.path
+        size = text.size
+        maxTokens = text.maxTokens
+        // The given folder's: a picture is laid out as the whole model would see it.
+        preprocessing = try LoadedModel.preprocessing(given, side: visionConfig.imageSize)
+        notes = pair.notes
+        batchSize = FrameEncoder.batchSize(rows: visionConfig.patchCount)
+    }
+
+    /// The embedding of a text, a longer one cut to `maxTokens`. Names of special tokens in it are text.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` for a text without a word.
+    public func embed(text words: String) throws -> [Float] { try text.embed(words) }
+
+    /// The embedding of a still picture, laid out as `ask` lays it out.
+    public func embed(picture: RGBImage) throws -> [Float] {
+        let rows = try embed(pixels: [preprocessing.picture(picture).pixels])
+        return rows.first ?? []
+    }
+
+    /// The embedding of a picture file (PNG, JPEG, WebP), which is decoded in a process without rights.
+    ///
+    /// - Throws: `Failure` that names the file.
+    public func embed(picture path: InputPath) throws -> [Float] {
+        do {
+            return try embed(picture: FrameStream.picture(RecordingFile(picture: path.bytes)))
+        } catch {
+            throw Failure(error, subject: path.description)
+        }
+    }
+
+    /// The embeddings of frames as the decoder makes them for the model; of several parts the last counts, the whole.
+    public func embed(frames: some Collection<Frame>) throws -> [[Float]] { try embed(pixels: frames.map(\.rgb)) }
+
+    private func embed(pixels: [[UInt8]]) throws -> [[Float]] {
+        let config = vision.config
+        let bytes = 3 * config.imageSize * config.imageSize
+        if let odd = pixels.first(where: { $0.isEmpty || $0.count % bytes != 0 }) {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "a frame of \(odd.count) bytes; the tower takes \(config.imageSize)×\(config.imageSize) RGB")
+        }
+        var rows: [[Float]] = []
+        for start in stride(from: 0, to: pixels.count, by: batchSize) {
+            let count = min(batchSize, pixels.count - start)
+            let hidden = vision.forward(pictures: count) { picture, out in
+                pixels[start + picture].withUnsafeBufferPointer { rgb in
+                    guard let base = rgb.baseAddress else { return }
+                    compute.patchify(
+                        rgb: base + rgb.count - bytes, grid: config.gridSize, patch: config.patchSize,
+                        mean: preprocessing.mean, deviation: preprocessing.std, into: out)
+                }
+            }
+            let projected = vision.pooled(hidden, pictures: count).projected ?? []
+            for first in stride(from: 0, to: projected.count, by: size) {
+                rows.append(try TextEmbedder.unit(projected[first..<first + size]))
+            }
+        }
+        return rows
+    }
+}
+
+extension Embedder {
+    /// A frame of a recording.
+    public struct FrameEmbedding: Sendable {
+        /// Position in the sampling, from 0.
+        public let index: Int
+        /// Grid time: seconds from the first presented frame.
+        public let time: Double
+        public let embedding: [Float]
+    }
+
+    /// What became of a recording.
+    public struct Summary: Sendable {
+        public let frames: Int
+        public let isPartial: Bool
+        /// What is odd about the recording, one sentence each.
+        public let notes: [String]
+    }
+
+    /// Embeds the frames of a recording as `index` samples and lays them out, in order; `each` gets one at a time.
+    ///
+    /// - Throws: `Failure` that names the file, and what `each` throws in the same form.
+    public func embed(
+        recording path: InputPath, options: IndexOptions = IndexOptions(),
+        cancellation: Cancellation = Cancellation(), each: (FrameEmbedding) throws -> Void
+    ) throws -> Summary {
+        do {
+            try options.validate()
+            let file = try path.open(cancellation: cancellation)
+            let stream = try FrameStream(file, request: options.request(.model(preprocessing, resolutionRatio: 1)))
+            let queue = FrameQueue(stream, capacity: 2 * batchSize, cancellation: cancellation)
+            try queue.start()
+            defer { queue.stop() }
+            var batch = (0..<batchSize).map { _ in Frame() }
+            var done = 0
+            while true {
+                try cancellation.check()
+                let count = try queue.take(into: &batch)
+                guard count > 0 else { break }
+                let frames = batch.prefix(count)
+                for (frame, embedding) in zip(frames, try embed(frames: frames)) {
+                    try each(FrameEmbedding(index: frame.index, time: frame.gridTime, embedding: embedding))
+                }
+                done += count
+            }
+            let result = queue.result
+            var notes = result.notes.map { "\($0.code): \($0.message)" }
+            if result.status == .partial {
+                notes.append("partial: the frames cover 0 to \((result.coveredSeconds * 10).rounded() / 10) s")
+            }
+            return Summary(frames: done, isPartial: result.status == .partial, notes: notes)
+        } catch {
+            throw Failure(error, subject: path.description)
+        }
+    }
+}

@@ -1,0 +1,101 @@
+internal import Checkpoints
+internal import Foundation
+internal import Models
+internal import Tensors
+internal import Tokenizers
+
+/// The text half of a two-tower CLIP checkpoint: a text as a unit vector in the space of the pictures.
+///
+/// Belongs to one thread, the one that computes.
+final class TextEmbedder {
+    /// Numbers in an embedding.
+    let size: Int
+    /// The most tokens of a text, the begin and the end token among them.
+    let maxTokens: Int
+    private let tower: TextTower
+    private let tokenizer: CLIPTokenizer
+
+    /// - Parameter pair: a checkpoint with both towers, as `pair(of:)` finds it.
+    /// - Throws: `LongtakeError` `unsupported_model` for a tower without its text half; what loading a checkpoint throws.
+    init(_ pair: CheckpointFolder, compute: Compute) throws {
+        let tensors = pair.weights.tensors
+        let names = ["text_model.final_layer_norm.weight", "text_projection.weight", "visual_projection.weight"]
+        guard pair.vision != nil, let config = pair.textTower, names.allSatisfy({ tensors[$0] != nil }) else {
+            throw LongtakeError.noTextHalf(pair.path)
+        }
+        try pair.validate()
+        func reader(_ prefix: String) -> WeightReader { WeightReader(tensors, prefix: prefix, compute: compute) }
+        tower = try TextTower(reader("text_model."), projection: reader("text_projection."), config: config)
+        tokenizer = try TokenizerLoader.loadCLIP(folder: URL(fileURLWithPath: pair.path, isDirectory: true))
+        try Self.check(tokenizer, fits: config, pair.path)
+        size = config.projectionSize
+        maxTokens = min(tokenizer.maximumLength, config.maxPositions)
+    }
+
+    /// The two-tower checkpoint that a folder is or has.
+    static func pair(of given: CheckpointFolder) throws -> CheckpointFolder {
+        switch given.kind {
+        case .clip, .clipVision: return given
+        case .llama:
+            throw LongtakeError(
+                code: .unsupportedModel,
+                message: "\(given.path) is a language model without a vision tower; give the folder of a CLIP "
+                    + "checkpoint, or of a model with a vision tower")
+        case .llavaMini:
+            guard let folder = given.towerFolder else { throw LongtakeError.noTextHalf(given.path) }
+            return try CheckpointFolder(path: folder)
+        }
+    }
+
+    private static func check(_ tokenizer: CLIPTokenizer, fits config: TextTowerConfig, _ path: String) throws {
+        func fail(_ what: String) -> LongtakeError {
+            LongtakeError(
+                code: .unsupportedModel,
+                message: "\(path): \(what): tokenizer and weights are from different models")
+        }
+        guard tokenizer.vocabularySize <= config.vocabularySize else {
+            throw fail(
+                "the tokenizer has \(tokenizer.vocabularySize) ids, the text tower's vocab_size is "
+                    + "\(config.vocabularySize)")
+        }
+        // 2 is what old configurations say whatever the id is; the tower then looks for the largest id.
+        guard let end = tokenizer.endID, config.endTokenID == 2 || Int(end) == config.endTokenID else {
+            throw fail(
+                "the tokenizer's end token is \(tokenizer.endID.map { "\($0)" } ?? "none"), the text tower's "
+                    + "eos_token_id is \(config.endTokenID)")
+        }
+    }
+
+    /// The embedding of a text, a longer one cut to `maxTokens`. Names of special tokens in it are text.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` for a text without a word.
+    func embed(_ words: String) throws -> [Float] {
+        try Self.check(words)
+        let (ids, count) = tokenizer.encodeForTower(words, length: maxTokens)
+        return try Self.unit(tower.embed(Array(ids.prefix(count))).projected)
+    }
+
+    /// - Throws: `LongtakeError` `bad_request` for a text without a word.
+    static func check(_ words: String) throws {
+        guard !words.allSatisfy(\.isWhitespace) else {
+            throw LongtakeError(code: .badRequest, message: "an empty text has no embedding; give at least a word")
+        }
+    }
+
+    /// A row made as long as 1.
+    static func unit(_ row: some Collection<Float>) throws -> [Float] {
+        let length = row.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+        guard length.isFinite, length > 0 else { throw ModelError.notANumber }
+        return row.map { Float(Double($0) / length) }
+    }
+}
+
+extension LongtakeError {
+    static func noTextHalf(_ path: String) -> Self {
+        .init(
+            code: .unsupportedModel,
+            message: "\(path) has a vision tower without its text half: embeddings need both towers of CLIP and their "
+                + "projections (model_type clip). Fetch the whole CLIP checkpoint the tower was taken from, with its "
+                + "tokenizer, and give its folder")
+    }
+}

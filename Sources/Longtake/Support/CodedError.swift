@@ -1,0 +1,110 @@
+internal import Checkpoints
+internal import Media
+internal import Models
+internal import Store
+internal import Tensors
+internal import Tokenizers
+
+/// An error with a stable code and the exit status of a run that it ends: what `Failure` is made of.
+///
+/// The layers below know no exit status and do not know each other, so their conformances are here.
+protocol CodedError: Error {
+    /// The `code` of the JSON output, the same in every version.
+    var failureCode: String { get }
+    /// What is wrong, which limit, what to do next.
+    var failureMessage: String { get }
+    /// See `Exit`.
+    var exitStatus: Int32 { get }
+}
+
+extension CodedError {
+    var failureMessage: String { "\(self)" }
+}
+
+extension Failure: CodedError {
+    var failureCode: String { code }
+    var exitStatus: Int32 { exitCode }
+}
+
+extension MediaError: CodedError {
+    var failureCode: String { code.rawValue }
+    var exitStatus: Int32 {
+        switch code {
+        case .worker: 1
+        case .processLimit: Exit.space
+        default: Exit.input
+        }
+    }
+}
+
+extension PictureError: CodedError {
+    var failureCode: String { code.rawValue }
+    var exitStatus: Int32 { code == .badConfig ? Exit.model : Exit.input }
+}
+
+extension StoreError: CodedError {
+    var failureCode: String { code.rawValue }
+    var failureMessage: String { message }
+    var exitStatus: Int32 {
+        switch code {
+        case .notFound, .notKept: Exit.noCache
+        case .locked: Exit.locked
+        case .damaged: Exit.damaged
+        case .newerFormat, .olderFormat: Exit.model
+        case .noSpace, .cacheFull, .io, .unsafeDirectory: Exit.space
+        case .badKey: 1
+        case .interrupted: Exit.interrupted
+        }
+    }
+}
+
+extension CheckpointError: CodedError {
+    var failureCode: String { code.rawValue }
+    var exitStatus: Int32 {
+        switch code {
+        case .notEnoughMemory, .notEnoughDisk, .writeFailed: Exit.space
+        case .folderNotEmpty: Exit.usage
+        default: Exit.model
+        }
+    }
+}
+
+extension WeightsError: CodedError {
+    var failureCode: String { code.rawValue }
+    var exitStatus: Int32 {
+        switch code {
+        case .writeFailed, .notEnoughMemory: Exit.space
+        default: Exit.model
+        }
+    }
+}
+
+extension ModelError: CodedError {
+    var failureCode: String { code.rawValue }
+    var exitStatus: Int32 { code == .contextExceeded ? Exit.refused : Exit.model }
+}
+
+extension TokenizerError: CodedError {
+    var failureCode: String { code.rawValue }
+    var exitStatus: Int32 { code.rawValue.hasPrefix("question") ? Exit.usage : Exit.model }
+}
+
+extension ComputeError: CodedError {
+    var failureCode: String { code.rawValue }
+    var exitStatus: Int32 { Exit.usage }
+}
+
+extension LongtakeError: CodedError {
+    var failureCode: String { code.rawValue }
+    var exitStatus: Int32 {
+        switch code {
+        case .unsupportedModel, .noModel: Exit.model
+        case .unknownRecording: Exit.noCache
+        case .badRequest, .badPipeline: Exit.usage
+        case .growing, .unstable: Exit.input
+        case .notEnoughDisk: Exit.space
+        case .interrupted: Exit.interrupted
+        case .timeIsOver: Exit.partial
+        }
+    }
+}

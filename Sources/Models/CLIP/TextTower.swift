@@ -1,0 +1,76 @@
+public import Checkpoints
+internal import Tensors
+
+/// The text tower of a two-tower CLIP checkpoint: a caption in, its embedding in the pictures' space out.
+///
+/// Source: spec section 2. Padding is left out: it comes after the pooled position, so it changes nothing.
+public final class TextTower {
+    public let config: TextTowerConfig
+    private let compute: Compute
+    private let tokens: Matrix
+    private let positions: [Float]
+    private let layers: [ClipLayer]
+    private let finalNorm: LayerNorm
+    private let projection: Matrix
+    private let scratch = ClipScratch()
+    private let residual = Scratch()
+
+    /// - Parameters: readers under `text_model.` and `text_projection.`.
+    public init(_ weights: WeightReader, projection: WeightReader, config: TextTowerConfig) throws {
+        self.config = config
+        compute = weights.compute
+        let width = config.hiddenSize
+        tokens = try weights.matrix("embeddings.token_embedding.weight", [config.vocabularySize, width])
+        positions = try weights.vector("embeddings.position_embedding.weight", [config.maxPositions, width])
+        layers = try (0..<config.layerCount).map { index in
+            try ClipLayer(
+                weights.under("encoder.layers.\(index)."), width: width, inner: config.intermediateSize,
+                heads: config.headCount, epsilon: config.layerNormEpsilon, causal: true)
+        }
+        finalNorm = try LayerNorm(weights.under("final_layer_norm."), width, config.layerNormEpsilon)
+        self.projection = try projection.matrix("weight", [config.projectionSize, width])
+    }
+
+    /// The row pooled: the largest id's where the checkpoint is a legacy one (`eos_token_id` 2), else the first end token's.
+    func pooledPosition(_ ids: [Int32]) -> Int {
+        if config.endTokenID == 2 {
+            return ids.indices.max { ids[$0] < ids[$1] || (ids[$0] == ids[$1] && $0 > $1) } ?? 0
+        }
+        return ids.firstIndex(of: Int32(config.endTokenID)) ?? 0
+    }
+
+    /// The embedding of `ids` (at most `maxPositions`), not normalised: [projection].
+    ///
+    /// - Throws: `ModelError` when an id is outside the vocabulary or the row is empty or too long.
+    public func embed(_ ids: [Int32], trace: Trace? = nil) throws -> (pooled: [Float], projected: [Float]) {
+        guard !ids.isEmpty, ids.count <= config.maxPositions,
+            ids.allSatisfy({ $0 >= 0 && Int($0) < config.vocabularySize })
+        else {
+            throw ModelError(
+                code: .badPrompt,
+                message:
+                    "a caption of \(ids.count) tokens: the text tower takes 1 to \(config.maxPositions), ids below "
+                    + "\(config.vocabularySize)")
+        }
+        let width = config.hiddenSize
+        let x = residual.block(.f32, rows: ids.count, columns: width)
+        for (row, id) in ids.enumerated() {
+            tokens.copyRow(Int(id), into: x.rows(row..<row + 1).floats, kernels: compute.kernels)
+        }
+        compute.add(positions, to: x.floats, count: ids.count * width)
+        trace?("hidden_0", x)
+        for (index, layer) in layers.enumerated() {
+            layer.forward(x, sequences: 1, compute: compute, scratch: scratch)
+            trace?("hidden_\(index + 1)", x)
+        }
+        finalNorm.apply(x, into: x, compute)
+        let row = pooledPosition(ids)
+        let pooled = x.rows(row..<row + 1)
+        var projected = [Float](repeating: 0, count: projection.rows)
+        projected.withUnsafeMutableBufferPointer { out in
+            guard let base = out.baseAddress else { return }
+            compute.linear(pooled, projection, into: Block(base, rows: 1, columns: projection.rows))
+        }
+        return (Array(UnsafeBufferPointer(start: pooled.floats, count: width)), projected)
+    }
+}

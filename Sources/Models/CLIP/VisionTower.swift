@@ -1,0 +1,154 @@
+public import Checkpoints
+public import Tensors
+
+/// A CLIP vision tower: pictures in, hidden states out.
+///
+/// Letters: B pictures, P patches per picture, D width. Source: spec section 2; checkpoint `openai/clip-vit-large-patch14-336`.
+public final class VisionTower {
+    public let config: VisionConfig
+    private let compute: Compute
+    private let patchEmbedding: Matrix  // [D, 3·p·p]
+    private let classEmbedding: [Float]  // [D]
+    private let positions: [Float]  // [1+P, D]
+    private let preNorm: LayerNorm
+    private let layers: [ClipLayer]
+    /// Those behind what `forward` gives, which only an embedding needs.
+    private let rest: [ClipLayer]
+    private let pooling: Pooling?
+    private let scratch = ClipScratch()
+    private let patchMatrix = Scratch()
+    private let residual = Scratch()
+    private let classRows = Scratch()
+    private let pooledRow = Scratch()
+
+    private struct Pooling {
+        let norm: LayerNorm
+        let projection: Matrix?
+    }
+
+    /// - Parameters:
+    ///   - weights: a reader under `vision_model.`.
+    ///   - layerCount: how many layers `forward` runs; LLaVA-Mini's features come from layer −2.
+    ///   - projection: reader of `visual_projection.` for a two-tower checkpoint; loads the pooling norm and all layers too.
+    public init(
+        _ weights: WeightReader, config: VisionConfig, layerCount: Int, projection: WeightReader? = nil,
+        pooled: Bool = false
+    ) throws {
+        self.config = config
+        compute = weights.compute
+        let width = config.hiddenSize
+        patchEmbedding = try weights.matrix(
+            "embeddings.patch_embedding.weight", [width, 3, config.patchSize, config.patchSize])
+        classEmbedding = try weights.vector("embeddings.class_embedding", [width])
+        positions = try weights.vector("embeddings.position_embedding.weight", [1 + config.patchCount, width])
+        // "layrnorm" is how the checkpoint spells it.
+        preNorm = try LayerNorm(weights.under("pre_layrnorm."), width, config.layerNormEpsilon)
+        let all = try (0..<(projection == nil ? layerCount : config.layerCount)).map { index in
+            try ClipLayer(
+                weights.under("encoder.layers.\(index)."), width: width, inner: config.intermediateSize,
+                heads: config.headCount, epsilon: config.layerNormEpsilon, causal: false)
+        }
+        (layers, rest) = (Array(all[..<layerCount]), Array(all[layerCount...]))
+        if pooled || projection != nil {
+            pooling = Pooling(
+                norm: try LayerNorm(weights.under("post_layernorm."), width, config.layerNormEpsilon),
+                projection: try projection?.matrix("weight", [config.projectionSize ?? 0, width]))
+        } else {
+            pooling = nil
+        }
+    }
+
+    /// Hidden states of `pictures` after the loaded layers: [B · (1+P), D], valid until the next call.
+    ///
+    /// - Parameters:
+    ///   - patchify: writes picture i's patch matrix [P, 3·p·p].
+    ///   - trace: sees `hidden_0` … `hidden_L`.
+    public func forward(
+        pictures: Int, trace: Trace? = nil, patchify: (_ picture: Int, _ patches: Block) -> Void
+    ) -> Block {
+        let (count, width) = (config.patchCount, config.hiddenSize)
+        let x = residual.block(.f32, rows: pictures * (1 + count), columns: width)
+        for picture in 0..<pictures {
+            let patches = patchMatrix.block(compute.precision, rows: count, columns: patchEmbedding.columns)
+            patchify(picture, patches)
+            let first = picture * (1 + count)
+            compute.linear(patches, patchEmbedding, into: x.rows(first + 1..<first + 1 + count))
+            x.rows(first..<first + 1).floats.update(from: classEmbedding, count: width)
+            compute.add(positions, to: x.rows(first..<first + 1 + count).floats, count: positions.count)
+        }
+        preNorm.apply(x, into: x, compute)
+        trace?("hidden_0", x)
+        for (index, layer) in layers.enumerated() {
+            layer.forward(x, sequences: pictures, compute: compute, scratch: scratch)
+            trace?("hidden_\(index + 1)", x)
+        }
+        return x
+    }
+
+    /// Numbers in an embedding; nil without a projection.
+    public var embeddingSize: Int? { pooling?.projection?.rows }
+
+    /// The embeddings of pictures step − 1, 2 · step − 1 …, of length 1: out [pictures / step, projection] f32.
+    ///
+    /// `hidden` is what `forward` gave; where more than one layer is left, it is overwritten.
+    /// - Throws: `ModelError` `not_a_number` for a row that has no direction.
+    public func embed(_ hidden: Block, pictures: Int, every step: Int = 1, into out: Block) throws {
+        guard let pooling, let projection = pooling.projection else { return }
+        let (width, length) = (config.hiddenSize, 1 + config.patchCount)
+        let x = classRows.block(.f32, rows: pictures / step, columns: width)
+        for layer in rest.dropLast() {
+            layer.forward(hidden, sequences: pictures, compute: compute, scratch: scratch)
+        }
+        if step == 1, let last = rest.last {
+            last.firstRows(of: hidden, sequences: pictures, into: x, compute: compute, scratch: scratch)
+        } else {
+            for row in 0..<pictures / step {
+                let first = ((row + 1) * step - 1) * length
+                let (own, target) = (hidden.rows(first..<first + length), x.rows(row..<row + 1))
+                if let last = rest.last {
+                    last.firstRows(of: own, sequences: 1, into: target, compute: compute, scratch: scratch)
+                } else {
+                    target.floats.update(from: own.floats, count: width)
+                }
+            }
+        }
+        let pooled = pooledRow.block(.f32, rows: 1, columns: width)
+        for row in 0..<x.rows {
+            let target = out.rows(row..<row + 1)
+            pooling.norm.apply(x.rows(row..<row + 1), into: pooled, compute)
+            compute.linear(pooled, projection, into: target)
+            try Self.normalise(target.floats, count: target.columns)
+        }
+    }
+
+    /// Makes `count` numbers a vector of length 1.
+    private static func normalise(_ values: UnsafeMutablePointer<Float>, count: Int) throws {
+        let length = (0..<count).reduce(0.0) { $0 + Double(values[$1]) * Double(values[$1]) }.squareRoot()
+        guard length.isFinite, length > 0 else { throw ModelError.notANumber }
+        for place in 0..<count { values[place] = Float(Double(values[place]) / length) }
+    }
+
+    /// post_layernorm of the class row of each picture, then the projection where there is one: [B, projection or D].
+    public func pooled(_ hidden: Block, pictures: Int) -> (pooled: [Float], projected: [Float]?) {
+        guard let pooling else { return ([], nil) }
+        let width = config.hiddenSize
+        var pooled = [Float](repeating: 0, count: pictures * width)
+        var projected = pooling.projection.map { [Float](repeating: 0, count: pictures * $0.rows) }
+        for picture in 0..<pictures {
+            let row = hidden.rows(picture * (1 + config.patchCount)..<picture * (1 + config.patchCount) + 1)
+            pooled.withUnsafeMutableBufferPointer { out in
+                guard let base = out.baseAddress else { return }
+                let target = Block(base + picture * width, rows: 1, columns: width)
+                pooling.norm.apply(row, into: target, compute)
+                if let projection = pooling.projection {
+                    projected?.withUnsafeMutableBufferPointer { out in
+                        guard let base = out.baseAddress else { return }
+                        let result = Block(base + picture * projection.rows, rows: 1, columns: projection.rows)
+                        compute.linear(target, projection, into: result)
+                    }
+                }
+            }
+        }
+        return (pooled, projected)
+    }
+}

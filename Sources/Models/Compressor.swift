@@ -1,0 +1,163 @@
+internal import Checkpoints
+internal import Glibc
+internal import Tensors
+
+/// LLaVA-Mini's query-based compressor: the patches of a frame become C² tokens by one cross-attention.
+///
+/// Letters: C2 = C·C queries, N keys, E width. Always computed in f32: it is 0.2 % of a frame's work.
+/// Source: spec section 3; tensors `model.compressor.*`.
+final class Compressor {
+    private let compute: Compute
+    private let size: Int  // C
+    private let width: Int  // E
+    private let shape: AttentionShape
+    private let normKeys: LayerNorm
+    private let positions: [Float]  // pos_embed [C2, E]
+    private let projectedQuery: [Float]  // the queries depend on weights only: projected once, [C2, E]
+    private let keyWeight: Matrix
+    private let valueWeight: Matrix
+    private let keyBias: [Float]
+    private let valueBias: [Float]
+    private let output: Linear
+    private var upsampled: (side: Int, values: [Float]) = (0, [])
+    private let keysIn = Scratch()
+    private let positioned = Scratch()
+    private let keys = Scratch()
+    private let values = Scratch()
+    private let mixed = Scratch()
+    private let result = Scratch()
+    private let averages = Scratch()
+
+    init(_ weights: WeightReader, config: FusionConfig) throws {
+        compute = weights.compute
+        size = config.compressorSize
+        width = config.compressorWidth
+        let (count, width) = (config.tokensPerFrame, config.compressorWidth)
+        shape = AttentionShape(
+            heads: config.compressorHeadCount, keyValueHeads: config.compressorHeadCount,
+            headSize: width / config.compressorHeadCount)
+        // torch's LayerNorm default, which the reference keeps.
+        normKeys = try LayerNorm(weights.under("ln_kv."), width, 1e-5)
+        let normQuery = try LayerNorm(weights.under("ln_q."), width, 1e-5)
+        positions = try weights.vector("pos_embed", [count, width])
+        let packed = try weights.matrix("attn.in_proj_weight", [3 * width, width], as: .f32)
+        let packedBias = try weights.vector("attn.in_proj_bias", [3 * width])
+        keyWeight = packed.slice(rows: width..<2 * width)
+        valueWeight = packed.slice(rows: 2 * width..<3 * width)
+        keyBias = Array(packedBias[width..<2 * width])
+        valueBias = Array(packedBias[(2 * width)...])
+        output = try Linear(weights.under("attn.out_proj."), width, width, as: .f32)
+
+        var query = try weights.vector("query", [count, width])
+        var projected = [Float](repeating: 0, count: count * width)
+        let (compute, positions) = (compute, positions)
+        query.withUnsafeMutableBufferPointer { query in
+            projected.withUnsafeMutableBufferPointer { projected in
+                guard let query = query.baseAddress, let projected = projected.baseAddress else { return }
+                let rows = Block(query, rows: count, columns: width)
+                normQuery.apply(rows, into: rows, compute)
+                compute.add(positions, to: query, count: count * width)
+                compute.linear(
+                    rows, packed.slice(rows: 0..<width), bias: Array(packedBias[..<width]),
+                    into: Block(projected, rows: count, columns: width))
+            }
+        }
+        projectedQuery = projected
+    }
+
+    /// The C² tokens of one frame from its keys [N, E] (the patches; for high resolution the crops' raster).
+    ///
+    /// - Returns: [C2, E] f32, valid until the next call.
+    func compress(_ patches: Block, trace: Trace? = nil) -> Block {
+        let (count, keyCount) = (size * size, patches.rows)
+        let normed = keysIn.block(.f32, rows: keyCount, columns: width)
+        normKeys.apply(patches, into: normed, compute)
+        let keyInput = addPositions(normed)
+        let k = keys.block(.f32, rows: keyCount, columns: width)
+        let v = values.block(.f32, rows: keyCount, columns: width)
+        compute.linear(keyInput, keyWeight, bias: keyBias, into: k)
+        compute.linear(normed, valueWeight, bias: valueBias, into: v)
+        let attended = mixed.block(.f32, rows: count, columns: width)
+        var weights = trace == nil ? [] : [Float](repeating: 0, count: shape.heads * count * keyCount)
+        var query = projectedQuery
+        query.withUnsafeMutableBufferPointer { query in
+            guard let base = query.baseAddress else { return }
+            let rows = Block(base, rows: count, columns: width)
+            if trace == nil {
+                compute.attention(query: rows, keys: k, values: v, shape: shape, into: attended)
+            } else {
+                weights.withUnsafeMutableBufferPointer {
+                    compute.attention(
+                        query: rows, keys: k, values: v, shape: shape, into: attended, weights: $0.baseAddress)
+                }
+            }
+        }
+        trace?("compressor_attn", averagedOverHeads(&weights, rows: count, keys: keyCount))
+        let out = result.block(.f32, rows: count, columns: width)
+        output.apply(attended, into: out, compute)
+        trace?("compressor_out", out)
+        return out
+    }
+
+    /// Keys see pos_embed interpolated to their grid. For C = 1 it is one vector everywhere, to which softmax is blind.
+    private func addPositions(_ normed: Block) -> Block {
+        guard size > 1 else { return normed }
+        let side = Int(saturating: Double(normed.rows).squareRoot())
+        if upsampled.side != side {
+            upsampled = (
+                side,
+                side == size
+                    ? positions : BicubicTable.interpolate(positions, from: size, to: side, width: width)
+            )
+        }
+        let out = positioned.block(.f32, rows: normed.rows, columns: width)
+        out.floats.update(from: normed.floats, count: normed.rows * width)
+        compute.add(upsampled.values, to: out.floats, count: min(upsampled.values.count, normed.rows * width))
+        return out
+    }
+
+    private func averagedOverHeads(_ weights: inout [Float], rows: Int, keys: Int) -> Block {
+        let count = rows * keys
+        let average = averages.block(.f32, rows: rows, columns: keys)
+        for index in 0..<count {
+            var sum: Float = 0
+            for head in 0..<shape.heads { sum += weights[head * count + index] }
+            average.floats[index] = sum / Float(shape.heads)
+        }
+        return average
+    }
+}
+
+/// torch's bicubic interpolation of a square grid of vectors: half-pixel centres, a = −0.75, no antialias, border replicated.
+///
+/// Not the bicubic pictures are resized with (spec section 3 against section 10).
+enum BicubicTable {
+    static func interpolate(_ grid: [Float], from size: Int, to side: Int, width: Int) -> [Float] {
+        let taps = (0..<side).map { weights(at: $0, size: size, side: side) }
+        var out = [Float](repeating: 0, count: side * side * width)
+        for y in 0..<side {
+            for x in 0..<side {
+                for (row, weightY) in taps[y] {
+                    for (column, weightX) in taps[x] {
+                        let (source, target) = ((row * size + column) * width, (y * side + x) * width)
+                        let weight = weightY * weightX
+                        for i in 0..<width { out[target + i] += weight * grid[source + i] }
+                    }
+                }
+            }
+        }
+        return out
+    }
+
+    private static func weights(at index: Int, size: Int, side: Int) -> [(Int, Float)] {
+        let scale = Float(size) / Float(side)
+        let centre = scale * (Float(index) + 0.5) - 0.5
+        let base = centre.rounded(.down)
+        let t = centre - base
+        let a: Float = -0.75
+        func near(_ x: Float) -> Float { ((a + 2) * x - (a + 3)) * x * x + 1 }
+        func far(_ x: Float) -> Float { ((a * x - 5 * a) * x + 8 * a) * x - 4 * a }
+        let weights = [far(t + 1), near(t), near(1 - t), far(2 - t)]
+        return weights.enumerated().map { (min(max(Int(saturating: base) - 1 + $0.offset, 0), size - 1), $0.element) }
+    }
+}

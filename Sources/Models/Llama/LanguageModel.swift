@@ -1,0 +1,135 @@
+public import Checkpoints
+public import Tensors
+
+/// A Llama decoder with its embeddings and its head.
+///
+/// Letters: T rows, H width, V vocabulary. Source: spec section 7; checkpoints Llama-3.1-8B, Vicuna-1.5-7B.
+public final class LanguageModel {
+    public let config: LanguageConfig
+    private let compute: Compute
+    private let embeddings: Matrix  // [V, H]
+    private let head: Matrix  // [V, H]
+    private let layers: [DecoderLayer]
+    private let finalNorm: [Float]
+    private let rope: RotaryEmbedding
+    private let scratch = DecoderScratch()
+    private let residual = Scratch()
+    private let normedRow = Scratch()
+
+    /// Rows computed at a time: long enough for the products, short enough to bound memory.
+    public static let sliceLength = 512
+
+    /// - Parameter weights: a reader at the checkpoint's root (`model.`, `lm_head.`).
+    public init(_ weights: WeightReader, config: LanguageConfig) throws {
+        self.config = config
+        compute = weights.compute
+        embeddings = try weights.matrix("model.embed_tokens.weight", [config.vocabularySize, config.hiddenSize])
+        head =
+            config.tiedEmbeddings
+            ? embeddings : try weights.matrix("lm_head.weight", [config.vocabularySize, config.hiddenSize])
+        layers = try (0..<config.layerCount).map {
+            try DecoderLayer(weights.under("model.layers.\($0)."), config: config)
+        }
+        finalNorm = try weights.vector("model.norm.weight", [config.hiddenSize])
+        rope = RotaryEmbedding(config.rope, headSize: config.headSize)
+    }
+
+    public func makeCache(capacity: Int) -> KeyValueCache {
+        KeyValueCache(
+            layerCount: config.layerCount, width: config.keyValueHeadCount * config.headSize, capacity: capacity,
+            type: compute.precision)
+    }
+
+    /// A cache whose first `count` positions were computed earlier, in the order of `KeyValueCache.parts`, each with room
+    /// behind it; nil where the memory is not that of this model.
+    ///
+    /// - Parameter owner: keeps the memory alive.
+    public func cache(
+        of parts: [UnsafeMutableRawBufferPointer], count: Int, owner: AnyObject
+    ) -> KeyValueCache? {
+        KeyValueCache(
+            layerCount: config.layerCount, width: config.keyValueHeadCount * config.headSize, count: count,
+            type: compute.precision, parts: parts, owner: owner)
+    }
+
+    /// Bytes of a position's keys or values in one layer.
+    public var keyBytes: Int { config.keyValueHeadCount * config.headSize * compute.precision.size }
+
+    /// The embedding of `id` into `row` [H] f32. The id must be in the vocabulary.
+    public func embed(_ id: Int32, into row: UnsafeMutablePointer<Float>) {
+        embeddings.copyRow(Int(id), into: row, kernels: compute.kernels)
+    }
+
+    public func isInVocabulary(_ id: Int32) -> Bool { id >= 0 && Int(id) < config.vocabularySize }
+
+    /// Runs `count` input rows after what `cache` holds, in slices, and returns the last row before the final norm.
+    ///
+    /// - Parameters:
+    ///   - rows: writes the input embeddings of the given rows into the block [rows, H] f32.
+    ///   - progress: called after each slice with the number of rows done; what it throws ends the work.
+    ///   - trace: sees `hidden_0` … of each slice, before the final norm.
+    ///   - watch: gets the attention weights of the last row.
+    /// - Returns: [1, H] f32, valid until the next call.
+    public func append(
+        count: Int, to cache: KeyValueCache, trace: Trace? = nil, watch: AttentionWatch? = nil,
+        progress: (Int) throws -> Void, rows: (Range<Int>, Block) -> Void
+    ) rethrows -> Block {
+        var done = 0
+        var last = residual.block(.f32, rows: 1, columns: config.hiddenSize)
+        while done < count {
+            let range = done..<min(count, done + Self.sliceLength)
+            let x = residual.block(.f32, rows: range.count, columns: config.hiddenSize)
+            rows(range, x)
+            trace?("hidden_0", x)
+            let start = cache.count
+            let watch = range.upperBound == count ? watch : nil
+            watch?.beginRow()
+            for (index, layer) in layers.enumerated() {
+                let seen = start + range.count
+                let (keys, values) = (cache.keys(layer: index, rows: seen), cache.values(layer: index, rows: seen))
+                let normed = layer.project(
+                    x, sequences: 1, start: start, keys: keys.rows(start..<seen), values: values.rows(start..<seen),
+                    rope: rope, compute: compute, scratch: scratch)
+                // Of the last layer's rows only the very last is read off; of the others keys and values.
+                let isRead = index < layers.count - 1 || trace != nil
+                let rows = (isRead ? 0 : range.upperBound == count ? range.count - 1 : range.count)..<range.count
+                if rows.isEmpty { continue }
+                let queries = layer.queries(
+                    normed.rows(rows), sequences: 1, start: start + rows.lowerBound, rope: rope, compute: compute,
+                    scratch: scratch)
+                layer.attend(
+                    x.rows(rows), queries: queries, sequences: 1, start: start + rows.lowerBound, keys: keys,
+                    values: values, compute: compute, scratch: scratch, watched: watch?.watched(layer: index))
+                trace?("hidden_\(index + 1)", x)
+            }
+            cache.count = start + range.count
+            done = range.upperBound
+            last = x.rows(range.count - 1..<range.count)
+            try progress(done)
+        }
+        return last
+    }
+
+    /// As above, without being told how far it is.
+    public func append(
+        count: Int, to cache: KeyValueCache, trace: Trace? = nil, watch: AttentionWatch? = nil,
+        rows: (Range<Int>, Block) -> Void
+    ) -> Block {
+        append(count: count, to: cache, trace: trace, watch: watch, progress: { _ in }, rows: rows)
+    }
+
+    /// Final RMSNorm and head of rows before the final norm: logits [T, V] into `out`.
+    public func logits(_ hidden: Block, into out: UnsafeMutablePointer<Float>) {
+        for row in 0..<hidden.rows {
+            let normed = normedRow.block(.f32, rows: 1, columns: config.hiddenSize)
+            finalNorm(hidden.rows(row..<row + 1), into: normed)
+            compute.linear(
+                normed, head, into: Block(out + row * config.vocabularySize, rows: 1, columns: config.vocabularySize))
+        }
+    }
+
+    /// The final norm alone, for looking at hidden states.
+    public func finalNorm(_ hidden: Block, into out: Block) {
+        compute.rmsNorm(hidden, finalNorm, epsilon: config.rmsNormEpsilon, into: out)
+    }
+}

@@ -1,0 +1,56 @@
+public import Checkpoints
+internal import Glibc
+public import Tensors
+
+/// Rotary position embedding: cosines and sines of position × frequency, computed when asked for.
+///
+/// Angles are computed in float32, as the reference does: at position 90,000 that matters more than any other rounding.
+/// Source: spec section 7; `rope_theta`, `rope_scaling`.
+public final class RotaryEmbedding {
+    /// f_k for k in 0..<headSize/2.
+    public let frequencies: [Float]
+    private let half: Int
+    private var cosines = Buffer<Float>(count: 0)
+    private var sines = Buffer<Float>(count: 0)
+    private var known = 0..<0
+
+    public init(_ config: RopeConfig, headSize: Int) {
+        half = headSize / 2
+        frequencies = (0..<headSize / 2).map { index in
+            let plain = 1 / powf(Float(config.theta), Float(2 * index) / Float(headSize))
+            guard let scaling = config.scaling else { return plain }
+            return Self.scaled(plain, scaling)
+        }
+    }
+
+    /// Llama 3.1's frequency scaling: long wavelengths divided by the factor, short ones kept, a ramp between.
+    private static func scaled(_ frequency: Float, _ s: Llama3Scaling) -> Float {
+        let (factor, low, high) = (Float(s.factor), Float(s.lowFrequencyFactor), Float(s.highFrequencyFactor))
+        let original = Float(s.originalMaxPositions)
+        let wavelength = 2 * Float.pi / frequency
+        if wavelength < original / high { return frequency }
+        if wavelength > original / low { return frequency / factor }
+        let t = (original / wavelength - low) / (high - low)
+        return (1 - t) * frequency / factor + t * frequency
+    }
+
+    /// The angles of `count` rows from position `start` on; valid until a call asks for rows that are not among the last computed.
+    public func rotation(from start: Int, count: Int) -> Rotation {
+        if !(known.lowerBound <= start && start + count <= known.upperBound) {
+            // The rows of the next tokens too. Behind hours of frames what comes before would cost more than the answer's prefill.
+            known = start..<start + max(count, 256)
+            cosines.reserve(known.count * half)
+            sines.reserve(known.count * half)
+            for position in known {
+                let row = (position - start) * half
+                for k in 0..<half {
+                    let angle = Float(position) * frequencies[k]
+                    cosines.pointer[row + k] = cosf(angle)
+                    sines.pointer[row + k] = sinf(angle)
+                }
+            }
+        }
+        let first = (start - known.lowerBound) * half
+        return Rotation(cosines: cosines.pointer + first, sines: sines.pointer + first, rows: count, half: half)
+    }
+}

@@ -1,0 +1,41 @@
+internal import Checkpoints
+internal import Tensors
+
+/// The shared MLP from the vision width to the language width (`mlpKx_gelu`: K linears with exact GELU between; or `linear`).
+///
+/// Source: spec section 4; tensors `model.mm_projector.*`.
+final class Projector {
+    private let layers: [Linear]
+    private let compute: Compute
+    private let input = Scratch()
+    private let hidden = Scratch()
+    private let other = Scratch()
+
+    init(_ weights: WeightReader, config: FusionConfig, visionWidth: Int, languageWidth: Int) throws {
+        compute = weights.compute
+        layers = try (0..<config.projectorDepth).map { index in
+            // nn.Sequential numbers the GELUs too: linears are 0, 2, 4 …; a lone Linear has no number.
+            let name = config.projectorDepth == 1 && weights.has("weight") ? "" : "\(2 * index)."
+            return try Linear(weights.under(name), index == 0 ? visionWidth : languageWidth, languageWidth)
+        }
+    }
+
+    /// out[T, H] f32 from x[T, D] f32.
+    func project(_ x: Block, into out: Block) {
+        let type = x.rows == 1 ? WorkType.f32 : compute.precision
+        var current = x
+        if type != .f32 {
+            current = input.block(type, rows: x.rows, columns: x.columns)
+            compute.workers.split(x.rows, cost: x.columns) { compute.convert(x.rows($0), into: current.rows($0)) }
+        }
+        for (index, layer) in layers.enumerated() {
+            if index == layers.count - 1 {
+                layer.apply(current, into: out, compute)
+            } else {
+                let next = (index % 2 == 0 ? hidden : other).block(type, rows: x.rows, columns: layer.outputs)
+                layer.apply(current, activation: .gelu, into: next, compute)
+                current = next
+            }
+        }
+    }
+}

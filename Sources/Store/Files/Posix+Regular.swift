@@ -1,0 +1,71 @@
+import Glibc
+
+// What is not a regular file in the cache is damage: it is not waited for, not followed and not written through.
+extension Posix {
+    /// Opens a file that must be a regular one; never waits for what has taken its place.
+    ///
+    /// Throws `StoreError` `.damaged` for a named pipe, socket, device, symbolic link or folder.
+    static func openRegular(_ path: String, _ flags: Int32, mode: mode_t = 0o600) throws -> Int32 {
+        let descriptor: Int32
+        do {
+            descriptor = try open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode: mode)
+        } catch let error as StoreError {
+            // ELOOP, ENXIO, EISDIR and ENODEV say the same in other words.
+            if let kind = otherKind(path) { throw StoreError.notRegular(path, kind) }
+            throw error
+        }
+        do {
+            let found = try status(descriptor, path: path)
+            guard isRegular(found) else { throw StoreError.notRegular(path, kind(found)) }
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+
+    /// Opens a lock or another file without content; what is in its place and not a regular file is removed.
+    static func openOwn(_ path: String, _ flags: Int32) throws -> Int32 {
+        do {
+            return try openRegular(path, flags)
+        } catch let error as StoreError where error.code == .damaged {
+            try remove(path)
+            return try openRegular(path, flags)
+        }
+    }
+
+    /// The bytes of a small file; nil where there is none that can be read.
+    static func contents(_ path: String, limit: Int) -> [UInt8]? {
+        guard let descriptor = try? openRegular(path, O_RDONLY) else { return nil }
+        defer { close(descriptor) }
+        guard let size = try? status(descriptor, path: path).st_size, size <= off_t(limit) else { return nil }
+        var bytes = [UInt8](repeating: 0, count: Int(size))
+        let got = try? bytes.withUnsafeMutableBytes { try pread(descriptor, $0, offset: 0, path: path) }
+        return got == bytes.count ? bytes : nil
+    }
+
+    /// What is at `path` and is not a regular file; nil for one, and where there is nothing.
+    static func otherKind(_ path: String) -> String? {
+        linkStatus(path).flatMap { isRegular($0) ? nil : kind($0) }
+    }
+
+    private static func kind(_ status: stat) -> String {
+        switch status.st_mode & S_IFMT {
+        case S_IFDIR: "a folder"
+        case S_IFIFO: "a named pipe"
+        case S_IFSOCK: "a socket"
+        case S_IFLNK: "a symbolic link"
+        case S_IFCHR, S_IFBLK: "a device"
+        default: "of an unknown kind"
+        }
+    }
+
+    /// Removes a folder with all that is in it; links are not followed.
+    static func removeTree(_ path: String) throws {
+        for name in try names(in: path) {
+            let child = path + "/" + name
+            if let status = linkStatus(child), isDirectory(status) { try removeTree(child) } else { try remove(child) }
+        }
+        try removeDirectory(path)
+    }
+}

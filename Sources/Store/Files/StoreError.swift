@@ -1,0 +1,209 @@
+import Glibc
+
+/// A failure of the frame cache.
+///
+/// `code` is stable and meant for programs; `message` is one sentence for people and names the file it is about.
+public struct StoreError: Error, CustomStringConvertible, Sendable {
+    /// The kinds of failure.
+    public enum Code: String, Sendable {
+        case damaged
+        case newerFormat = "newer_format"
+        case olderFormat = "older_format"
+        case notFound = "not_found"
+        case locked
+        case noSpace = "no_space"
+        /// The cache holds what it may, and nothing of it can go.
+        case cacheFull = "cache_full"
+        /// The patches of this frame were not kept.
+        case notKept = "not_kept"
+        case io
+        case badKey = "bad_key"
+        case unsafeDirectory = "unsafe_directory"
+        /// This process is to end and waits for nobody.
+        case interrupted
+    }
+
+    public let code: Code
+    public let message: String
+
+    public var description: String { "\(code.rawValue): \(message)" }
+
+    init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+}
+
+// Every text of the store, in one place.
+extension StoreError {
+    private static let again = "index the recording again with --force"
+
+    // What the operating system said.
+
+    /// The error for `number` (an errno) while doing `action` on `path`; `bytes` is what was to be written.
+    static func system(_ number: Int32, _ action: String, _ path: String, bytes: Int = 0) -> StoreError {
+        let reason = String(cString: strerror(number))
+        switch number {
+        case ENOSPC, EDQUOT, EFBIG:
+            let folder = Posix.parent(of: path)
+            if number == ENOSPC, Posix.lacksInodes(at: folder) {
+                return StoreError(
+                    .noSpace,
+                    "cannot \(action) \(path): no inodes are left on the file system of \(folder), which can hold no more files; "
+                        + "remove files there (\(reason))")
+            }
+            let free = (try? Posix.freeBytes(at: folder)).map { counted($0, "byte is", "bytes are") + " free" }
+            let room = free ?? "the free space is unknown"
+            return StoreError(.noSpace, "cannot \(action) \(path): \(bytes) bytes do not fit, \(room) (\(reason))")
+        case ENOENT: return StoreError(.notFound, "cannot \(action) \(path): \(reason)")
+        default: return StoreError(.io, "cannot \(action) \(path): \(reason)")
+        }
+    }
+
+    static func notSynced(_ path: String, _ number: Int32) -> StoreError {
+        switch number {
+        case ENOSPC, EDQUOT, EFBIG: system(number, "flush", path)
+        default:
+            StoreError(
+                .io, "\(path) did not reach the disk and was thrown away: \(String(cString: strerror(number)))")
+        }
+    }
+
+    static func hashing(_ reason: String) -> StoreError { StoreError(.io, "SHA-256 failed: \(reason)") }
+
+    // The cache directory.
+
+    static func notADirectory(_ path: String) -> StoreError {
+        StoreError(.unsafeDirectory, "\(path) is not a directory")
+    }
+
+    static func writableByOthers(_ path: String, mode: UInt32) -> StoreError {
+        StoreError(
+            .unsafeDirectory,
+            "\(path) can be written by other users (mode \(String(mode, radix: 8))): run chmod go-w on it")
+    }
+
+    static func ownedByAnother(_ path: String, user: UInt32) -> StoreError {
+        StoreError(
+            .unsafeDirectory,
+            "\(path) belongs to another user (\(user)): choose a folder of your own, or run chown on it")
+    }
+
+    static func badIndexID(_ id: String) -> StoreError {
+        StoreError(.badKey, "\(id.debugDescription) is not an index id: 32 lower-case hexadecimal digits are")
+    }
+
+    static func locked(_ path: String) -> StoreError {
+        StoreError(.locked, "\(path) is being written by another process")
+    }
+
+    static func inUse(_ path: String) -> StoreError {
+        StoreError(.locked, "\(path) is open in another process")
+    }
+
+    static func busy(_ path: String) -> StoreError {
+        StoreError(.locked, "\(path): another process has been changing it for too long")
+    }
+
+    static func interrupted(_ path: String) -> StoreError {
+        StoreError(.interrupted, "interrupted while another process was changing \(path)")
+    }
+
+    static func full(_ path: String, needed: Int64, limit: Int64, used: Int64, pinned: [String]) -> StoreError {
+        let list =
+            pinned.isEmpty ? "nothing in it can go" : "what is in it cannot go: " + pinned.joined(separator: ", ")
+        return StoreError(
+            .cacheFull,
+            "\(path) may hold \(limit) bytes and holds \(used): there is no room for \(needed) more, and \(list); "
+                + "raise --cache-max or wait until nobody reads these")
+    }
+
+    static func notWritten(_ path: String, _ reason: String) -> StoreError {
+        StoreError(
+            .io, "\(path) could not be read back as it was written (\(reason)) and was thrown away: check the disk")
+    }
+
+    // Keys, layouts and calls that do not fit them.
+
+    static func newer(_ path: String, found: Int, known: Int) -> StoreError {
+        StoreError(
+            .newerFormat, "\(path) has format version \(found), this program knows version \(known): use a newer one")
+    }
+
+    static func older(_ path: String, found: Int, known: Int) -> StoreError {
+        StoreError(
+            .olderFormat,
+            "\(path) has format version \(found), this program reads version \(known): `longtake cache prune` removes it"
+        )
+    }
+
+    static func olderKey(_ found: Int, known: Int) -> StoreError {
+        StoreError(.badKey, "the key has format version \(found), only version \(known) can be written")
+    }
+
+    static func layoutTooLarge() -> StoreError {
+        StoreError(.badKey, "the record layout has a negative size or is too large")
+    }
+
+    static func headerTooLarge(_ bytes: Int, limit: Int) -> StoreError {
+        StoreError(.badKey, "key and layout take \(bytes) bytes, a segment header holds \(limit)")
+    }
+
+    static func badSegmentLength(_ frames: Int, limit: Int) -> StoreError {
+        StoreError(.badKey, "\(frames) frames per segment: 1 to \(limit) are possible")
+    }
+
+    static func outOfOrder(got: UInt32, expected: Int) -> StoreError {
+        StoreError(.badKey, "frame \(got) was appended where frame \(expected) is next")
+    }
+
+    static func badParts(_ sizes: [Int], expected: [Int]) -> StoreError {
+        StoreError(.badKey, "a record has parts of \(expected) bytes, not \(sizes)")
+    }
+
+    static func noSuchPart(part: Int, frame: Int, parts: Int, frames: Int) -> StoreError {
+        StoreError(.badKey, "part \(part) of frame \(frame) does not exist: there are \(parts) parts, \(frames) frames")
+    }
+
+    static func notKept(_ path: String, frame: Int) -> StoreError {
+        StoreError(
+            .notKept,
+            "the patches of frame \(frame) were not kept in \(path): index the recording again with --keep patches")
+    }
+
+    static func badBuffer(_ bytes: Int, expected: Int) -> StoreError {
+        StoreError(.badKey, "the buffer holds \(bytes) bytes, the part \(expected)")
+    }
+
+    static func writerFinished() -> StoreError { StoreError(.badKey, "the index writer has finished already") }
+
+    static func manifestMismatch(_ what: String) -> StoreError {
+        StoreError(.badKey, "the manifest's \(what) is not the one that was written")
+    }
+
+    static func noIndex(_ path: String) -> StoreError { StoreError(.notFound, "there is no index in \(path)") }
+
+    // Damage.
+
+    static func notRegular(_ path: String, _ kind: String) -> StoreError {
+        StoreError(.damaged, "\(path) is \(kind), not a regular file: run `longtake cache repair`")
+    }
+
+    static func damagedManifest(_ path: String, _ reason: String) -> StoreError {
+        StoreError(.damaged, "\(path) is damaged (\(reason)): \(again)")
+    }
+
+    static func damagedSegment(_ path: String, _ reason: String) -> StoreError {
+        StoreError(.damaged, "segment \(path) is damaged (\(reason)): \(again), or run `longtake cache repair`")
+    }
+
+    static func damagedFrame(_ path: String, frame: Int, _ reason: String) -> StoreError {
+        StoreError(.damaged, "segment \(path), frame \(frame) is damaged (\(reason)): \(again)")
+    }
+
+    // The catalogue.
+
+    static func catalog(_ path: String, _ reason: String, code: Code) -> StoreError {
+        StoreError(code, "the catalogue \(path) failed: \(reason)")
+    }
+}

@@ -1,0 +1,290 @@
+import Glibc
+
+/// Writes one index, frame after frame, and goes on where an earlier run stopped.
+///
+/// Sealed segments survive every crash; at most the open one is lost. After an error the open segment is gone and the
+/// next frame is `framesDone` again. The writer holds one record in memory and the index's lock until `finish`,
+/// `discard` or its end.
+public final class IndexWriter {
+    /// The usual number of frames in a segment.
+    public static let framesPerSegment = 600
+
+    let key: IndexKey
+    let layout: RecordLayout
+    let keeping: PatchKeeping
+    let framesPerSegment: Int
+    let directory: String
+    private var lock: IndexLock?
+    private var open: OpenSegment?
+    var segments: [SegmentSummary] = []
+    /// One for each segment; nil where it has no patch file.
+    var patchFiles: [SegmentSummary?] = []
+    /// The sample of an earlier finish that this run continues.
+    var earlierSample: SegmentReader?
+
+    /// The frames in sealed segments: the index of the first frame that is still to be appended.
+    public internal(set) var framesDone = 0
+
+    /// Called before a segment is begun, with its first frame and the frames it may get; what it throws ends the run there.
+    public var beforeSegment: ((_ first: Int, _ frames: Int) throws -> Void)?
+    /// Called before a segment is sealed; what it throws throws the segment away.
+    public var beforeSeal: (() throws -> Void)?
+
+    /// The files of the segment that is being written.
+    private struct OpenSegment {
+        let frames: SegmentWriter
+        /// Nil until a frame's patches are kept.
+        var patches: SegmentWriter?
+        let number: Int
+        let first: Int
+
+        func discard() {
+            frames.discard()
+            patches?.discard()
+        }
+    }
+
+    /// Takes the lock, clears what dead runs left, and keeps every sealed segment before the first gap.
+    ///
+    /// - Parameter folders: the folders above `directory` whose names must be on disk, the nearest first.
+    init(
+        directory: String, in folders: [String], key: IndexKey, layout: RecordLayout, keep: PatchKeeping,
+        framesPerSegment: Int
+    ) throws {
+        let known = SegmentFormat.version
+        if key.formatVersion > known { throw StoreError.newer(directory, found: key.formatVersion, known: known) }
+        if key.formatVersion < known { throw StoreError.olderKey(key.formatVersion, known: known) }
+        guard layout.isConsistent else { throw StoreError.layoutTooLarge() }
+        self.key = key
+        self.layout = layout
+        keeping = layout.hasPatches ? keep : .none
+        self.framesPerSegment = framesPerSegment
+        self.directory = directory
+        _ = try SegmentFormat.encode(header(0, .frame))
+        // A link to a folder would be written through.
+        if let status = Posix.linkStatus(directory), !Posix.isDirectory(status) { try Posix.remove(directory) }
+        try Posix.makeDirectory(directory)
+        // Its name, and that of the folder it is in: a process that was killed may have made them and not flushed them.
+        for folder in folders { try Posix.syncDirectory(folder) }
+        lock = try IndexLock(directory: directory)
+        IndexWriter.ignoreFileSizeSignal()
+        try ReaderLock.makeFile(directory: directory)
+        try keepSealedSegments()
+        try checkShortSegment()
+    }
+
+    /// Adds the next frame; `parts` are the record's parts in the layout's order.
+    ///
+    /// Throws `StoreError`: `.badKey` for a frame out of order or parts of another size, `.noSpace` with the bytes,
+    /// `.io`; and what `beforeSegment` and `beforeSeal` throw.
+    public func append(_ entry: FrameEntry, parts: [UnsafeRawBufferPointer]) throws {
+        guard lock != nil else { throw StoreError.writerFinished() }
+        let next = nextFrame
+        guard Int(entry.index) == next else { throw StoreError.outOfOrder(got: entry.index, expected: next) }
+        let expected = layout.parts.map(\.bytes)
+        guard parts.map(\.count) == expected else { throw StoreError.badParts(parts.map(\.count), expected: expected) }
+        do {
+            try openSegment()
+            try write(entry, parts)
+            if open?.frames.count == framesPerSegment { try seal() }
+        } catch {
+            discardOpenSegment()
+            throw error
+        }
+    }
+
+    /// The bytes that `frames` frames from `first` on take while they are written as one segment.
+    public static func bytes(first: Int, frames: Int, layout: RecordLayout, keep: PatchKeeping) -> Int64 {
+        // Two headers, two footers and a manifest.
+        let own = Int64(frames) * Int64(layout.frameBytes) + 16384
+        switch keep {
+        case .none: return own
+        case .all: return own + Int64(frames) * Int64(layout.patchBytes)
+        case .sample:
+            // The multiples of a power of two, and the sample that is made of them at the end.
+            let held = (first..<first + max(frames, 0)).count { PatchSample.holds($0) }
+            let sample = PatchSample.indices(frames: first + max(frames, 0)).count
+            return own + Int64(held + sample) * Int64(layout.patchBytes)
+        }
+    }
+
+    /// Whether the patches of the frame at `index` will be kept, for now at least.
+    public func keepsPatches(of index: Int) -> Bool {
+        switch keeping {
+        case .all: true
+        case .sample: PatchSample.holds(index)
+        case .none: false
+        }
+    }
+
+    /// Seals the last segment and writes the manifest that `manifest` makes of what there is.
+    ///
+    /// Throws `StoreError`: `.badKey` when the manifest names another key, layout, count or other files, else
+    /// `.noSpace` or `.io`. The lock is given back when it succeeds.
+    public func finish(_ manifest: (IndexContents) -> Manifest) throws {
+        guard lock != nil else { throw StoreError.writerFinished() }
+        do {
+            try seal()
+        } catch {
+            discardOpenSegment()
+            throw error
+        }
+        let contents = IndexContents(frames: framesDone, segments: segments, patches: try sealedPatches())
+        let made = manifest(contents)
+        if made.key != key { throw StoreError.manifestMismatch("key") }
+        if made.layout != layout { throw StoreError.manifestMismatch("layout") }
+        if made.frames != framesDone { throw StoreError.manifestMismatch("number of frames") }
+        if made.segments != segments { throw StoreError.manifestMismatch("list of segments") }
+        if made.patches != contents.patches { throw StoreError.manifestMismatch("list of patch files") }
+        try ManifestFile.save(made, directory: directory)
+        try ManifestFile.removeOtherFiles(directory: directory, manifest: made)
+        lock = nil
+    }
+
+    /// Seals what there is and gives the lock back: a later writer goes on from there. Returns the frames kept.
+    public func suspend() throws -> Int {
+        guard lock != nil else { return framesDone }
+        defer { discard() }
+        try seal()
+        return framesDone
+    }
+
+    /// Removes the open segment and gives the lock back; sealed segments stay.
+    public func discard() {
+        discardOpenSegment()
+        lock = nil
+    }
+
+    private func discardOpenSegment() {
+        open?.discard()
+        open = nil
+    }
+
+    /// The index of the frame that `append` takes next, those of the open segment counted.
+    public var nextFrame: Int { open.map { $0.first + $0.frames.count } ?? framesDone }
+
+    func header(_ number: Int, _ stream: RecordStream) -> SegmentFormat.Header {
+        SegmentFormat.Header(
+            identity: SegmentFormat.Identity(key: key, layout: layout), stream: stream,
+            framesPerSegment: number == SegmentFormat.sampleNumber ? PatchSample.most : framesPerSegment,
+            number: number)
+    }
+
+    private func openSegment() throws {
+        guard open == nil else { return }
+        let short = segments.last.flatMap { $0.count < framesPerSegment ? $0 : nil }
+        try beforeSegment?(short?.first ?? framesDone, framesPerSegment)
+        let number = segments.count - (short == nil ? 0 : 1)
+        open = OpenSegment(
+            frames: try SegmentWriter(directory: directory, header: header(number, .frame)), number: number,
+            first: short?.first ?? framesDone)
+        // A short last segment grows by being written anew: its records come first, and it stays until the seal.
+        if let short { try copy(short) }
+    }
+
+    private func write(_ entry: FrameEntry, _ parts: [UnsafeRawBufferPointer]) throws {
+        guard var segment = open else { return }
+        if keepsPatches(of: Int(entry.index)) { try patchWriter(&segment).append(entry, parts: parts) }
+        try segment.frames.append(entry, parts: parts)
+    }
+
+    private func patchWriter(_ segment: inout OpenSegment) throws -> SegmentWriter {
+        if let writer = segment.patches { return writer }
+        let writer = try SegmentWriter(directory: directory, header: header(segment.number, .patch))
+        segment.patches = writer
+        open = segment
+        return writer
+    }
+
+    private func copy(_ short: SegmentSummary) throws {
+        guard var segment = open else { return }
+        let records = RecordBuffer(layout)
+        let frames = try SegmentReader(directory: directory, number: segment.number)
+        try records.each(frames, below: short.first + short.count) { try segment.frames.append($0, parts: $1) }
+        guard (patchFiles.last ?? nil) != nil else { return }
+        let patches = try SegmentReader(directory: directory, number: segment.number, stream: .patch)
+        try records.each(patches, below: short.first + short.count) { entry, parts in
+            try patchWriter(&segment).append(entry, parts: parts)
+        }
+    }
+
+    private func seal() throws {
+        guard let segment = open, segment.frames.count > 0 else { return discardOpenSegment() }
+        try segment.patches?.seal()
+        try segment.frames.seal()
+        try beforeSeal?()
+        let replacing = segment.first < framesDone
+        // The manifest names the short segment's checksum, which is about to change: without a manifest in between,
+        // a crash leaves an index to be resumed and never one that contradicts itself.
+        let previous = replacing ? try? ManifestFile.load(directory: directory) : nil
+        if replacing { try dropManifest() }
+        // The patches first: a segment counts as sealed when its frames are there.
+        let patches = try segment.patches?.publish(replacing: replacing)
+        let frames = try segment.frames.publish(replacing: replacing)
+        open = nil
+        if replacing {
+            segments.removeLast()
+            patchFiles.removeLast()
+        }
+        segments.append(frames)
+        patchFiles.append(patches)
+        framesDone = frames.first + frames.count
+        guard var manifest = previous, manifest.patches.kept == keeping else { return }
+        if keeping == .all {
+            let files = patchFiles.compactMap { $0 }
+            guard files.count == segments.count else { return }
+            manifest.patches = PatchFiles(kept: .all, files: files)
+        }
+        manifest.segments = segments
+        manifest.frames = framesDone
+        manifest.state = "partial"
+        try ManifestFile.save(manifest, directory: directory)
+    }
+
+    func dropManifest() throws {
+        try Posix.remove(directory + "/" + ManifestFile.name)
+        try Posix.syncDirectory(directory)
+        CrashPoint.reach(.manifestDropped)
+    }
+
+    private static func ignoreFileSizeSignal() {
+        var action = sigaction()
+        guard sigaction(SIGXFSZ, nil, &action) == 0, action.__sigaction_handler.sa_handler == nil else { return }
+        signal(SIGXFSZ, SIG_IGN)
+    }
+}
+
+/// The parts of one record, read from a sealed file.
+final class RecordBuffer {
+    private let layout: RecordLayout
+    private let buffers: [UnsafeMutableRawBufferPointer]
+
+    init(_ layout: RecordLayout) {
+        self.layout = layout
+        buffers = layout.parts.map { .allocate(byteCount: $0.bytes, alignment: 64) }
+    }
+
+    deinit { for buffer in buffers { buffer.deallocate() } }
+
+    /// The records of the frames below `end`; the parts of the other file are what was in the buffer before.
+    func each(
+        _ source: SegmentReader, below end: Int, _ body: (FrameEntry, [UnsafeRawBufferPointer]) throws -> Void
+    ) throws {
+        let descriptor = try SegmentReader.open(source.path)
+        defer { close(descriptor) }
+        for (record, entry) in source.entries.enumerated() where entry.index < end {
+            try read(source, descriptor, record, entry, body)
+        }
+    }
+
+    func read(
+        _ source: SegmentReader, _ descriptor: Int32, _ record: Int, _ entry: FrameEntry,
+        _ body: (FrameEntry, [UnsafeRawBufferPointer]) throws -> Void
+    ) throws {
+        for part in layout.parts(of: source.stream) {
+            try source.read(
+                descriptor, record: record, frame: Int(entry.index), part: part, into: buffers[part])
+        }
+        try body(entry, buffers.map { UnsafeRawBufferPointer($0) })
+    }
+}

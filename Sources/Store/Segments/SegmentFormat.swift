@@ -1,0 +1,202 @@
+import Foundation
+
+/// The layout of a segment's two files, format version 2: `NNNNNN.seg`, the frame stream, and `NNNNNN.pat`, the patches.
+///
+/// All numbers are little endian, all checksums XXH3-64 with seed 0.
+///
+///     header, 4096 bytes
+///       0     8  magic "LTSEG" 00 00 01, "LTPAT" 00 00 01 for patches
+///       8     4  u32 format version
+///       12    4  u32 byte order mark 0x01020304
+///       16    4  u32 header length, 4096
+///       20    4  u32 the most records this file may have
+///       24    4  u32 segment number N, the one in the file name; 2^32 - 1 for sample.pat
+///       28    4  u32 length of the JSON
+///       32    n  JSON {"key": IndexKey, "layout": RecordLayout}, keys sorted, then zeros
+///       4088  8  u64 checksum of bytes 0..<4088
+///     then `count` records of layout.frameBytes or layout.patchBytes each, P = number of parts in this file
+///       0     4  u32 frame index, rising; in a frame stream by one from record to record and segment to segment
+///       4     4  u32 flags, zero
+///       8     8  f64 grid time, seconds
+///       16    8  i64 pts, in the stream's time base
+///       24    8  f64 pts, seconds
+///       32   8P  u64 checksum of each part
+///       32+8P 8  u64 checksum of the record's bytes 0..<32+8P; with it the record head ends
+///       40+8P    the parts without gaps, then zeros up to a multiple of 64 bytes
+///     footer, 24 bytes, which end the file
+///       0     4  u32 count, 1 or more
+///       4     4  zeros
+///       8     8  u64 checksum of the header's checksum followed by all record heads in their order
+///       16    8  magic "LTSEGEND"
+///
+/// A file without its footer was never sealed and counts as absent. Every version keeps the first 20 bytes and the
+/// checksum at 4088 where they are, so that a program can tell a newer file from a damaged one.
+enum SegmentFormat {
+    static let version = IndexKey.currentFormatVersion
+    static let magic: [UInt8] = Array("LTSEG".utf8) + [0, 0, 1]
+    static let patchMagic: [UInt8] = Array("LTPAT".utf8) + [0, 0, 1]
+    static let commit: [UInt8] = Array("LTSEGEND".utf8)
+    static let byteOrder: UInt32 = 0x0102_0304
+    static let headerBytes = 4096
+    static let jsonOffset = 32
+    static let fixedHeadBytes = 40
+    static let footerBytes = 24
+    static let maxFrames = 1 << 20
+
+    /// What a segment is about: the JSON of its header.
+    struct Identity: Codable, Equatable {
+        var key: IndexKey
+        var layout: RecordLayout
+    }
+
+    /// An identity and the text it is written as: what a whole index's headers have in common is read once.
+    struct KnownIdentity {
+        let identity: Identity
+        let text: [UInt8]
+
+        init(_ identity: Identity) throws {
+            self.identity = identity
+            text = try canonicalJSON(identity)
+        }
+    }
+
+    struct Header: Equatable {
+        var identity: Identity
+        var stream: RecordStream
+        var framesPerSegment: Int
+        var number: Int
+    }
+
+    /// The number of `sample.pat`, which is of no segment.
+    static let sampleNumber = Int(UInt32.max)
+
+    static func fileName(_ number: Int, _ stream: RecordStream = .frame) -> String {
+        if number == sampleNumber { return "sample.pat" }
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, 6 - digits.count)) + digits + (stream == .frame ? ".seg" : ".pat")
+    }
+
+    static func encode(_ header: Header) throws -> [UInt8] {
+        guard (1...maxFrames).contains(header.framesPerSegment) else {
+            throw StoreError.badSegmentLength(header.framesPerSegment, limit: maxFrames)
+        }
+        let json = try canonicalJSON(header.identity)
+        let room = headerBytes - 8 - jsonOffset
+        guard json.count <= room else { throw StoreError.headerTooLarge(json.count, limit: room) }
+        var bytes = header.stream == .frame ? magic : patchMagic
+        bytes.put(UInt32(version))
+        bytes.put(byteOrder)
+        bytes.put(UInt32(headerBytes))
+        bytes.put(UInt32(header.framesPerSegment))
+        bytes.put(UInt32(truncatingIfNeeded: header.number))
+        bytes.put(UInt32(json.count))
+        bytes += json
+        bytes += [UInt8](repeating: 0, count: headerBytes - 8 - bytes.count)
+        bytes.put(Checksum.of(bytes))
+        return bytes
+    }
+
+    /// Throws `.newerFormat` or `.damaged`, naming `path`; `bytes` must have `headerBytes` bytes.
+    static func decodeHeader(
+        _ bytes: UnsafeRawBufferPointer, path: String, known: KnownIdentity? = nil
+    ) throws -> Header {
+        func damaged(_ reason: String) -> StoreError { .damagedSegment(path, reason) }
+        guard bytes.count == headerBytes else { throw damaged("no header") }
+        let isFrames = bytes.prefix(8).elementsEqual(magic)
+        guard isFrames || bytes.prefix(8).elementsEqual(patchMagic) else { throw damaged("no magic") }
+        guard Checksum.of(UnsafeRawBufferPointer(rebasing: bytes.prefix(headerBytes - 8))) == bytes.u64(4088) else {
+            throw damaged("header checksum")
+        }
+        guard bytes.u32(8) <= UInt32(version) else {
+            throw StoreError.newer(path, found: Int(bytes.u32(8)), known: version)
+        }
+        guard bytes.u32(8) == UInt32(version), bytes.u32(12) == byteOrder, bytes.u32(16) == UInt32(headerBytes) else {
+            throw damaged("version or byte order")
+        }
+        let (frames, number, length) = (Int(bytes.u32(20)), Int(bytes.u32(24)), Int(bytes.u32(28)))
+        guard (1...maxFrames).contains(frames), length <= headerBytes - 8 - jsonOffset else {
+            throw damaged("header numbers")
+        }
+        let text = bytes[jsonOffset..<(jsonOffset + length)]
+        let isKnown = known.map { text.elementsEqual($0.text) } ?? false
+        let decoded = isKnown ? known?.identity : try? JSONDecoder().decode(Identity.self, from: Data(text))
+        guard let identity = decoded, identity.layout.isConsistent else {
+            throw damaged("header text")
+        }
+        return Header(
+            identity: identity, stream: isFrames ? .frame : .patch, framesPerSegment: frames, number: number)
+    }
+
+    /// The head of a record: the entry and the checksums of its parts.
+    static func encodeHead(_ entry: FrameEntry, checksums: [UInt64]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(fixedHeadBytes + 8 * checksums.count)
+        bytes.put(entry.index)
+        bytes.put(UInt32(0))
+        bytes.put(entry.gridTime.bitPattern)
+        bytes.put(UInt64(bitPattern: entry.pts))
+        bytes.put(entry.ptsSeconds.bitPattern)
+        for checksum in checksums { bytes.put(checksum) }
+        bytes.put(Checksum.of(bytes))
+        return bytes
+    }
+
+    /// Nil when the head's own checksum or its flags are wrong.
+    static func decodeHead(_ bytes: UnsafeRawBufferPointer, parts: Int) -> (FrameEntry, [UInt64])? {
+        var checksums: [UInt64] = []
+        return decodeHead(bytes, parts: parts, checksums: &checksums).map { ($0, checksums) }
+    }
+
+    /// As above; the checksums are appended.
+    static func decodeHead(
+        _ bytes: UnsafeRawBufferPointer, parts: Int, checksums: inout [UInt64]
+    ) -> FrameEntry? {
+        let end = 32 + 8 * parts
+        guard bytes.count == end + 8, bytes.u32(4) == 0,
+            Checksum.of(UnsafeRawBufferPointer(rebasing: bytes.prefix(end))) == bytes.u64(end)
+        else { return nil }
+        for part in 0..<parts { checksums.append(bytes.u64(32 + 8 * part)) }
+        return FrameEntry(
+            index: bytes.u32(0), gridTime: Double(bitPattern: bytes.u64(8)), pts: Int64(bitPattern: bytes.u64(16)),
+            ptsSeconds: Double(bitPattern: bytes.u64(24)))
+    }
+
+    static func encodeFooter(count: Int, checksum: UInt64) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.put(UInt32(truncatingIfNeeded: count))
+        bytes.put(UInt32(0))
+        bytes.put(checksum)
+        return bytes + commit
+    }
+
+    /// Nil when this is no footer.
+    static func decodeFooter(_ bytes: UnsafeRawBufferPointer) -> (count: Int, checksum: UInt64)? {
+        guard bytes.count == footerBytes, bytes.suffix(8).elementsEqual(commit), bytes.u32(4) == 0 else { return nil }
+        return (Int(bytes.u32(0)), bytes.u64(8))
+    }
+}
+
+/// JSON with sorted keys: the same value always gives the same bytes.
+func canonicalJSON(_ value: some Encodable) throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    do {
+        return Array(try encoder.encode(value))
+    } catch {
+        throw StoreError.manifestMismatch("text (\(error))")
+    }
+}
+
+extension [UInt8] {
+    package mutating func put(_ value: some FixedWidthInteger) {
+        Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    // The callers know that the bytes are there.
+    package func u32(_ offset: Int) -> UInt32 {
+        UInt32(littleEndian: loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    }
+    func u64(_ offset: Int) -> UInt64 { UInt64(littleEndian: loadUnaligned(fromByteOffset: offset, as: UInt64.self)) }
+}

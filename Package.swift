@@ -89,7 +89,8 @@ let package = Package(
         .testTarget(
             name: "LongtakeTests",
             dependencies: [
-                "Longtake", "LongtakeCLI", "Models", "Checkpoints", "Tokenizers", "Tensors", "Media", "Store", "TestSupport",
+                "Longtake", "LongtakeCLI", "Models", "Checkpoints", "Tokenizers", "Tensors", "Media", "Store",
+                "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(name: "CLITests", dependencies: ["LongtakeCLI", "TestSupport"], swiftSettings: strict),

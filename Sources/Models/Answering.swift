@@ -10,13 +10,13 @@ public struct FusedPrompt {
     public let visionTokens: Int
     public let tail: Int
     private let text: TextFusion
-    private let readTokens: (Range<Int>, Block) -> Void
+    private let readTokens: (Range<Int>, MatrixView) -> Void
 
     /// - Parameters:
     ///   - text: the ids, fused with the frames added to it (none: plain embeddings).
     ///   - visionTokens: how many there are (frames · C2), 0 when there are no frames.
     ///   - readTokens: writes the given vision tokens into a block [rows, H] f32.
-    public init(text: TextFusion, visionTokens: Int, readTokens: @escaping (Range<Int>, Block) -> Void) {
+    public init(text: TextFusion, visionTokens: Int, readTokens: @escaping (Range<Int>, MatrixView) -> Void) {
         self.text = text
         self.readTokens = readTokens
         if let place = text.placeholderIndex {
@@ -34,7 +34,7 @@ public struct FusedPrompt {
     public var count: Int { head + visionTokens + tail }
 
     /// Writes the input rows `range` into `block` [rows, H] f32.
-    public func write(_ range: Range<Int>, into block: Block) {
+    public func write(_ range: Range<Int>, into block: MatrixView) {
         let vision = head..<head + visionTokens
         for index in range where !vision.contains(index) {
             // Past the vision tokens, the text goes on after the placeholder.
@@ -68,8 +68,9 @@ extension LanguageModel {
     ///   - onToken: sees each id (the stop id too) with its logits; returning false cancels.
     /// - Throws: `ModelError` when prompt and answer do not fit the context, or a logit is not a number.
     public func answer(
-        _ prompt: FusedPrompt, sampling: Sampling, maxTokens: Int, stopIDs: Set<Int32>, truncatedTo limit: Int? = nil,
-        shared: KeyValueCache? = nil, watch: AttentionWatch? = nil, progress: (Int) -> Void = { _ in },
+        _ prompt: FusedPrompt, sampling: GenerationOptions, maxTokens: Int, stopIDs: Set<Int32>,
+        truncatedTo limit: Int? = nil,
+        shared: KVCache? = nil, watch: AttentionRecorder? = nil, progress: (Int) -> Void = { _ in },
         onToken: (Int32, UnsafeBufferPointer<Float>) -> Bool
     ) throws -> (ids: [Int32], stop: StopReason) {
         let count = min(prompt.count, limit ?? prompt.count)

@@ -54,12 +54,12 @@ final class Compressor {
         query.withUnsafeMutableBufferPointer { query in
             projected.withUnsafeMutableBufferPointer { projected in
                 guard let query = query.baseAddress, let projected = projected.baseAddress else { return }
-                let rows = Block(query, rows: count, columns: width)
+                let rows = MatrixView(query, rows: count, columns: width)
                 normQuery.apply(rows, into: rows, compute)
                 compute.add(positions, to: query, count: count * width)
                 compute.linear(
                     rows, packed.slice(rows: 0..<width), bias: Array(packedBias[..<width]),
-                    into: Block(projected, rows: count, columns: width))
+                    into: MatrixView(projected, rows: count, columns: width))
             }
         }
         projectedQuery = projected
@@ -68,7 +68,7 @@ final class Compressor {
     /// The C² tokens of one frame from its keys [N, E] (the patches; for high resolution the crops' raster).
     ///
     /// - Returns: [C2, E] f32, valid until the next call.
-    func compress(_ patches: Block, trace: Trace? = nil) -> Block {
+    func compress(_ patches: MatrixView, trace: Trace? = nil) -> MatrixView {
         let (count, keyCount) = (size * size, patches.rows)
         let normed = keysIn.block(.f32, rows: keyCount, columns: width)
         normKeys.apply(patches, into: normed, compute)
@@ -82,7 +82,7 @@ final class Compressor {
         var query = projectedQuery
         query.withUnsafeMutableBufferPointer { query in
             guard let base = query.baseAddress else { return }
-            let rows = Block(base, rows: count, columns: width)
+            let rows = MatrixView(base, rows: count, columns: width)
             if trace == nil {
                 compute.attention(query: rows, keys: k, values: v, shape: shape, into: attended)
             } else {
@@ -100,7 +100,7 @@ final class Compressor {
     }
 
     /// Keys see pos_embed interpolated to their grid. For C = 1 it is one vector everywhere, to which softmax is blind.
-    private func addPositions(_ normed: Block) -> Block {
+    private func addPositions(_ normed: MatrixView) -> MatrixView {
         guard size > 1 else { return normed }
         let side = Int(saturating: Double(normed.rows).squareRoot())
         if upsampled.side != side {
@@ -116,7 +116,7 @@ final class Compressor {
         return out
     }
 
-    private func averagedOverHeads(_ weights: inout [Float], rows: Int, keys: Int) -> Block {
+    private func averagedOverHeads(_ weights: inout [Float], rows: Int, keys: Int) -> MatrixView {
         let count = rows * keys
         let average = averages.block(.f32, rows: rows, columns: keys)
         for index in 0..<count {

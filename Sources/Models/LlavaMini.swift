@@ -13,7 +13,7 @@ public final class LlavaMini {
     private let tower: VisionTower
     private let compressor: Compressor
     private let projector: Projector
-    private let prefusion: Prefusion
+    private let prefusion: PreFusion
     private let rasterOrder: [Int]
     private let raster = Scratch()
     private let projected = Scratch()
@@ -45,7 +45,7 @@ public final class LlavaMini {
         projector = try Projector(
             weights.under("model.mm_projector."), config: fusion, visionWidth: vision.hiddenSize,
             languageWidth: language.hiddenSize)
-        prefusion = try Prefusion(weights, config: language, layerCount: fusion.prefusionLayerCount)
+        prefusion = try PreFusion(weights, config: language, layerCount: fusion.prefusionLayerCount)
         self.language = try LanguageModel(weights, config: language)
         rasterOrder = Self.rasterOrder(ratio: fusion.resolutionRatio, grid: vision.gridSize)
     }
@@ -73,7 +73,9 @@ public final class LlavaMini {
     /// - Parameter patchify: writes the patch matrix [P, 3·p·p] of picture i (frame-major, then part; the whole last).
     /// - Returns: the encoder's own rows, classes included, valid until the next call.
     @discardableResult
-    public func patches(frames: Int, into out: Block, patchify: (_ picture: Int, _ patches: Block) -> Void) -> Block {
+    public func patches(frames: Int, into out: MatrixView, patchify: (_ picture: Int, _ patches: MatrixView) -> Void)
+        -> MatrixView
+    {
         let pictures = frames * fusion.partCount
         let hidden = tower.forward(pictures: pictures, patchify: patchify)
         for picture in 0..<pictures {
@@ -89,7 +91,8 @@ public final class LlavaMini {
     ///
     /// - Throws: `ModelError` `not_a_number` for a picture without an embedding.
     public func patches(
-        frames: Int, into out: Block, embeddings: Block, patchify: (_ picture: Int, _ patches: Block) -> Void
+        frames: Int, into out: MatrixView, embeddings: MatrixView,
+        patchify: (_ picture: Int, _ patches: MatrixView) -> Void
     ) throws {
         let hidden = patches(frames: frames, into: out, patchify: patchify)
         let parts = fusion.partCount
@@ -106,8 +109,8 @@ public final class LlavaMini {
     /// - Returns: tokens [B · C2, H] and fused text [B · A, H] interleaved per frame: rows [B · (C2 + A), H], each
     ///   frame's tokens first. Valid until the next call.
     public func fuse(
-        patches: Block, frames: Int, text: Block?, keep: FusedFrames? = nil, trace: Trace? = nil
-    ) -> Block {
+        patches: MatrixView, frames: Int, text: MatrixView?, keep: PreFusionCache? = nil, trace: Trace? = nil
+    ) -> MatrixView {
         let (width, tokens) = (hiddenSize, fusion.tokensPerFrame)
         let active = tokens + (text?.rows ?? 0)
         let length = patchRows + active
@@ -132,7 +135,7 @@ public final class LlavaMini {
         }
         trace?("prefusion_input", x)
         let layerTrace = trace.map { trace in
-            { (layer: Int, rows: Block) in
+            { (layer: Int, rows: MatrixView) in
                 let count = rows.rows / frames
                 for frame in 0..<frames {
                     let end = (frame + 1) * count
@@ -149,14 +152,14 @@ public final class LlavaMini {
     /// - Parameter tails: how prompts go on, each [T, H].
     ///   - frames: which of the known ones, B.
     /// - Returns: each tail's fused rows [B · T, H]; valid until the next call.
-    public func follow(_ tails: [Block], behind known: FusedFrames, frames: [Int]) -> [Block] {
+    public func follow(_ tails: [MatrixView], behind known: PreFusionCache, frames: [Int]) -> [MatrixView] {
         let copies = spread(tails, frames: frames.count)
         prefusion.follow(copies, behind: known, frames: frames)
         return copies
     }
 
     /// Each tail [T, H] once per frame: [B · T, H].
-    private func spread(_ tails: [Block], frames: Int) -> [Block] {
+    private func spread(_ tails: [MatrixView], frames: Int) -> [MatrixView] {
         let all = tailRows.block(.f32, rows: frames * tails.reduce(0) { $0 + $1.rows }, columns: hiddenSize)
         var first = 0
         return tails.map { tail in
@@ -171,7 +174,7 @@ public final class LlavaMini {
     }
 
     /// High resolution: the crops' projected patches in raster order, then the whole picture's.
-    private func projectParts(_ patches: Block, into visual: Block, trace: Trace?) {
+    private func projectParts(_ patches: MatrixView, into visual: MatrixView, trace: Trace?) {
         let rows = projected.block(.f32, rows: patchRows, columns: hiddenSize)
         projector.project(patches, into: rows)
         let crops = rasterOrder.count
@@ -186,7 +189,7 @@ public final class LlavaMini {
     }
 
     /// High resolution: the compressor sees the crops only, as one raster.
-    private func rasterised(_ patches: Block) -> Block {
+    private func rasterised(_ patches: MatrixView) -> MatrixView {
         let out = raster.block(.f32, rows: rasterOrder.count, columns: vision.hiddenSize)
         for (target, source) in rasterOrder.enumerated() {
             out.row(target).copyMemory(from: patches.row(source), byteCount: vision.hiddenSize * 4)

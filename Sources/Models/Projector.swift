@@ -21,8 +21,8 @@ final class Projector {
     }
 
     /// out[T, H] f32 from x[T, D] f32.
-    func project(_ x: Block, into out: Block) {
-        let type = x.rows == 1 ? WorkType.f32 : compute.precision
+    func project(_ x: MatrixView, into out: MatrixView) {
+        let type = x.rows == 1 ? DType.f32 : compute.precision
         var current = x
         if type != .f32 {
             current = input.block(type, rows: x.rows, columns: x.columns)

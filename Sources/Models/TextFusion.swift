@@ -48,7 +48,7 @@ public final class TextFusion {
     }
 
     /// Embeddings of the visible rows [A, H]: what pre-fusion gets.
-    public var embeddings: Block { Block(raw.pointer, rows: visible.count, columns: width) }
+    public var embeddings: MatrixView { MatrixView(raw.pointer, rows: visible.count, columns: width) }
 
     /// How many visible rows the first `count` ids have.
     public func visibleRows(before count: Int) -> Int { visible.count { $0 < count } }
@@ -56,7 +56,7 @@ public final class TextFusion {
     /// Adds one frame's fused rows, from visible row `first` on; frames are added in the order of time.
     ///
     /// - Parameter times: how many frames in a row have these rows. The sum is that of so many additions, bit for bit.
-    public func add(_ fused: Block, at first: Int = 0, times: Int = 1) {
+    public func add(_ fused: MatrixView, at first: Int = 0, times: Int = 1) {
         precondition(fused.columns == width && first + fused.rows <= visible.count, "fused rows \(fused.rows)")
         for row in 0..<fused.rows {
             let values = fused.rows(row..<row + 1).floats

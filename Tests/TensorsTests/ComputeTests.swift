@@ -9,20 +9,20 @@ import Testing
     /// A block with memory of its own, filled with deterministic values; `stride` leaves a gap after each row.
     final class Rows {
         let buffer: Buffer<Float>
-        let block: Block
+        let block: MatrixView
 
         init(_ rows: Int, _ columns: Int, stride: Int? = nil, seed: Int) {
             let step = stride ?? columns
             buffer = Buffer(count: rows * step)
             for i in 0..<rows * step { buffer.pointer[i] = Float((i &* 7919 &+ seed &* 104729) % 2003) / 1001 - 1 }
-            block = Block(
+            block = MatrixView(
                 UnsafeMutableRawPointer(buffer.pointer), type: .f32, rows: rows, columns: columns, stride: step)
         }
 
         subscript(row: Int, column: Int) -> Double { Double(buffer.pointer[row * block.stride + column]) }
     }
 
-    func matrix(_ rows: Int, _ columns: Int, as type: WorkType = .f32, seed: Int, _ compute: Compute) throws -> (
+    func matrix(_ rows: Int, _ columns: Int, as type: DType = .f32, seed: Int, _ compute: Compute) throws -> (
         Matrix, Rows
     ) {
         let values = Rows(rows, columns, seed: seed)
@@ -121,7 +121,7 @@ import Testing
     /// The best kernels of this CPU, and those of one without bf16: there products are widened.
     static let instructionSets = ["avx2", "portable"].filter(Kernels.available.contains).map(Optional.some) + [nil]
 
-    func bf16(_ rows: Rows, _ compute: Compute, in scratch: Scratch) -> Block {
+    func bf16(_ rows: Rows, _ compute: Compute, in scratch: Scratch) -> MatrixView {
         let narrow = scratch.block(.bf16, rows: rows.block.rows, columns: rows.block.columns)
         compute.convert(rows.block, into: narrow)
         return narrow
@@ -191,14 +191,14 @@ import Testing
     @Test(arguments: backends, instructionSets) func `sequences attend as each does alone`(
         backend: Backend, instructionSet: String?
     ) throws {
-        for type in WorkType.allCases {
+        for type in DType.allCases {
             let compute = try Compute(precision: type, backend: backend, threads: 2, instructionSet: instructionSet)
             // More keys than are taken at a time.
             for (heads, groups, rows, keys, first) in [(4, 2, 5, 1030, 1026), (2, 2, 2, 3, 2), (6, 1, 3, 512, 1)] {
                 let (sequences, size) = (3, 8)
                 let shape = AttentionShape(heads: heads, keyValueHeads: groups, headSize: size)
                 let scratch = (0..<5).map { _ in Scratch() }
-                func block(_ place: Int, _ rows: Int, _ columns: Int) -> Block {
+                func block(_ place: Int, _ rows: Int, _ columns: Int) -> MatrixView {
                     let out = scratch[place].block(type, rows: rows, columns: columns)
                     let values = Rows(rows, columns, seed: place)
                     withExtendedLifetime(values) { compute.convert(values.block, into: out) }
@@ -251,7 +251,7 @@ import Testing
 
     @Test func `work is split without gaps or overlaps`() {
         for threads in [1, 2, 3, 8] {
-            let workers = Workers(threadCount: threads)
+            let workers = ThreadPool(threadCount: threads)
             for count in [0, 1, 2, 7, 100] {
                 let hits = Buffer<Int32>(count: max(count, 1))
                 hits.pointer.update(repeating: 0, count: max(count, 1))

@@ -1,6 +1,6 @@
 /// H.264 whose pictures are coded as two fields each (PAFF), which no free encoder makes: 16×32, one gray per picture.
 public enum FieldCodedH264 {
-    /// Pictures of the gray `luma[i]` (1 to 254), as an Annex B byte stream.
+    /// Images of the gray `luma[i]` (1 to 254), as an Annex B byte stream.
     ///
     /// - Parameter whole: pictures that are coded as one frame, not as two fields.
     public static func bytes(luma: [UInt8], whole: (Int) -> Bool = { _ in false }) -> [UInt8] {

@@ -132,7 +132,7 @@ public struct FusionConfig: Sendable, Equatable {
 
     /// Vision tokens per frame (C2 = C·C).
     public var tokensPerFrame: Int { compressorSize * compressorSize }
-    /// Pictures per frame: 1, or n·n crops and the whole.
+    /// Images per frame: 1, or n·n crops and the whole.
     public var partCount: Int { resolutionRatio > 1 ? resolutionRatio * resolutionRatio + 1 : 1 }
 
     public init(

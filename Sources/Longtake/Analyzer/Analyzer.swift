@@ -12,13 +12,13 @@ public final class Analyzer {
     public let model: LoadedModel
     public let library: Library
     private let cancellation: Cancellation
-    private let derive: DerivedState.Policy
+    private let derive: PrefixCache.Policy
     private let asker: Asker
     private let probes = ProbeMemory()
 
-    /// - Parameter derive: when what questions share is made and kept; see `DerivedState.Policy`.
+    /// - Parameter derive: when what questions share is made and kept; see `PrefixCache.Policy`.
     public init(
-        model: LoadedModel, library: Library, derive: DerivedState.Policy = .auto,
+        model: LoadedModel, library: Library, derive: PrefixCache.Policy = .auto,
         cancellation: Cancellation = Cancellation()
     ) {
         self.model = model
@@ -28,7 +28,7 @@ public final class Analyzer {
         // A quarter of what the cache may hold: more would push out indexes, which take far longer to make.
         let limit = ((try? library.cacheLimit(remember: false)) ?? 0) / 4
         asker = Asker(
-            model, derived: derive == .never ? nil : DerivedState(library.cache, limit: limit),
+            model, derived: derive == .never ? nil : PrefixCache(library.cache, limit: limit),
             cancellation: cancellation)
         if derive == .auto || derive == .autoLazy { asker.leastSaving = Self.leastSaving }
     }
@@ -359,7 +359,7 @@ public final class Analyzer {
 
     /// Asks about a still picture (PNG, JPEG, WebP).
     public func ask(
-        _ question: Question, aboutPicture path: String, onText: (String) -> Bool = { _ in true }
+        _ question: Question, aboutImage path: String, onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
         let picture: RGBImage
         do {

@@ -8,7 +8,7 @@ public struct Question: Sendable {
     /// Seconds on the file's time line, [from, to); nil: from the start, to the end.
     public var from: Double?
     public var to: Double?
-    public var sampling: Sampling
+    public var sampling: GenerationOptions
     public var maxTokens: Int
     public var fusion: FusionMode
     /// The most frames the text is fused with, 1 or more; a longer range is sampled.
@@ -29,7 +29,7 @@ public struct Question: Sendable {
     public static let defaultMaxTokens = 512
 
     public init(
-        _ text: String, from: Double? = nil, to: Double? = nil, sampling: Sampling = .greedy,
+        _ text: String, from: Double? = nil, to: Double? = nil, sampling: GenerationOptions = .greedy,
         maxTokens: Int = Question.defaultMaxTokens, fusion: FusionMode = .automatic, timeLimit: Double = 3600
     ) {
         self.text = text
@@ -43,7 +43,7 @@ public struct Question: Sendable {
 
     /// Sampled answers: the same seed gives the same answer.
     public mutating func sample(temperature: Double, topP: Double, seed: UInt64) {
-        sampling = Sampling(temperature: temperature, topP: topP, seed: seed)
+        sampling = GenerationOptions(temperature: temperature, topP: topP, seed: seed)
     }
 }
 
@@ -111,7 +111,7 @@ public struct Answer: Sendable, Codable {
     public var stop: String
     public var timings: Timings
     public var model: String
-    /// Pictures that were written of the evidence.
+    /// Images that were written of the evidence.
     public var thumbnails: [String]?
     /// When it was given, RFC 3339.
     public var created = ""

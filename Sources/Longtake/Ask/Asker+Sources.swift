@@ -99,8 +99,8 @@ extension Asker {
         let (rows, width) = (model.patchRows, model.vision.hiddenSize)
         let patches = Buffer<Float>(count: rows * width)
         let tokens = Buffer<Float>(count: model.fusion.tokensPerFrame * model.hiddenSize)
-        let patchBlock = Block(patches.pointer, rows: rows, columns: width)
-        let tokenBlock = Block(tokens.pointer, rows: model.fusion.tokensPerFrame, columns: model.hiddenSize)
+        let patchBlock = MatrixView(patches.pointer, rows: rows, columns: width)
+        let tokenBlock = MatrixView(tokens.pointer, rows: model.fusion.tokensPerFrame, columns: model.hiddenSize)
         try encoder.encode([frame], count: 1) { _, encoded in
             loaded.compute.convert(encoded.token, into: tokenBlock)
             loaded.compute.convert(encoded.patches, into: patchBlock)

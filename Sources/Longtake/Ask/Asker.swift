@@ -9,14 +9,14 @@ internal import Tokenizers
 /// Answers questions from an index: fuses the text with frames, lays the vision tokens between, lets the model speak.
 public final class Asker {
     let loaded: LoadedModel
-    let derived: DerivedState?
+    let derived: PrefixCache?
     /// The least work, in operations, that keeping what questions share must save each of them.
     var leastSaving = 0.0
     let cancellation: Cancellation
     var model: LlavaMini { loaded.llava }
 
     /// - Parameter derived: keeps what all questions about the same frames share; nil: it is computed for each.
-    public init(_ model: LoadedModel, derived: DerivedState? = nil, cancellation: Cancellation = Cancellation()) {
+    public init(_ model: LoadedModel, derived: PrefixCache? = nil, cancellation: Cancellation = Cancellation()) {
         loaded = model
         self.derived = derived
         self.cancellation = cancellation
@@ -40,15 +40,15 @@ public final class Asker {
         /// When the index was made.
         let made: String
         /// Writes frame i's patches [R, D] f32; throws for a frame that has none.
-        package let patches: (Int, Block) throws -> Void
+        package let patches: (Int, MatrixView) throws -> Void
         /// Writes frame i's vision token rows [C2, H] f32.
-        package let tokens: (Int, Block) throws -> Void
+        package let tokens: (Int, MatrixView) throws -> Void
         let notes: [String]
 
         package init(
             recording: Answer.RecordingReference, times: [Double], numbers: [Int], frameSeconds: Double,
             clock: RecordingClock = RecordingClock(), sample: [Int] = [], readable: [Int]? = nil, made: String = "",
-            patches: @escaping (Int, Block) throws -> Void, tokens: @escaping (Int, Block) throws -> Void,
+            patches: @escaping (Int, MatrixView) throws -> Void, tokens: @escaping (Int, MatrixView) throws -> Void,
             notes: [String]
         ) {
             self.recording = recording
@@ -65,7 +65,7 @@ public final class Asker {
         }
 
         /// The same frames, their patches read otherwise.
-        package func readingPatches(_ patches: @escaping (Int, Block) throws -> Void) -> Source {
+        package func readingPatches(_ patches: @escaping (Int, MatrixView) throws -> Void) -> Source {
             Source(
                 recording: recording, times: times, numbers: numbers, frameSeconds: frameSeconds, clock: clock,
                 sample: sample, readable: readable, made: made, patches: patches, tokens: tokens, notes: notes)
@@ -172,18 +172,18 @@ public final class Asker {
     ///
     /// - Parameter shared: the cache over the first rows of `fused`; nil for none.
     func speak(
-        _ question: Question, _ fused: FusedPrompt, _ reader: TokenReader, shared: KeyValueCache?,
+        _ question: Question, _ fused: FusedPrompt, _ reader: TokenReader, shared: KVCache?,
         answer: inout Answer, since start: ContinuousClock.Instant, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool
-    ) throws -> Look {
+    ) throws -> AttentionSummary {
         let clock = ContinuousClock()
         let beforePrefill = clock.now
         var firstToken: ContinuousClock.Instant?
         var stream = StreamingDecoder(tokenizer: loaded.tokenizer)
         var (ended, late) = (false, false)
         let evidence = loaded.checkpoint.evidence
-        let watch = AttentionWatch(
-            groups: Look.groups(evidence, language: model.language.config),
+        let watch = AttentionRecorder(
+            groups: AttentionSummary.groups(evidence, language: model.language.config),
             tokens: fused.head..<fused.head + fused.visionTokens, perFrame: model.fusion.tokensPerFrame)
         let result = try model.language.answer(
             fused, sampling: question.sampling, maxTokens: question.maxTokens, stopIDs: loaded.stopIDs, shared: shared,
@@ -217,10 +217,10 @@ public final class Asker {
         }
         answer.timings.load = loaded.loadSeconds
         answer.timings.peakMemoryBytes = ProcessMemory.peakBytes
-        return Look(watch, trained: evidence != nil)
+        return AttentionSummary(watch, trained: evidence != nil)
     }
 
-    func judge(_ answer: inout Answer, _ look: Look, _ question: Question, _ source: Source) {
+    func judge(_ answer: inout Answer, _ look: AttentionSummary, _ question: Question, _ source: Source) {
         answer.judge(look, question, threshold: loaded.checkpoint.evidence?.found, source: source)
     }
 

@@ -14,8 +14,8 @@ public final class Conversation {
     private var settings: Question
     private var source: Asker.Source
     private var turns: [PromptTurn] = []
-    private var prefix: Prefix?
-    private var known: (ids: [Int32], cache: KeyValueCache)?
+    private var prefix: PrefixState?
+    private var known: (ids: [Int32], cache: KVCache)?
     /// The last answer.
     public private(set) var last: Answer?
     /// Rows of the last prompt that were there already.
@@ -109,7 +109,7 @@ public final class Conversation {
     /// Always with the whole sample: turns go on behind what earlier ones left, so those must have been fused with the same frames.
     private func share(
         _ group: PromptGroup, _ ids: [Int32], _ tokens: TokenReader, _ question: Question, progress: (Double) -> Void
-    ) throws -> Prefix {
+    ) throws -> PrefixState {
         if var prefix, let fused = prefix.fused, group.restore(prefix.head) {
             try asker.follow(
                 group, fused, times: prefix.times, of: source.times.count, enough: 0, progress: progress)
@@ -129,10 +129,10 @@ public final class Conversation {
     /// The cache over all rows of the prompt but its last one, from which the first word is computed.
     private func prefill(
         _ fused: FusedPrompt, _ ids: [Int32], _ tokens: TokenReader, maxTokens: Int, progress: (Double) -> Void
-    ) throws -> KeyValueCache {
+    ) throws -> KVCache {
         let language = asker.loaded.llava.language
         let room = fused.count + maxTokens
-        var cache: KeyValueCache
+        var cache: KVCache
         var reused = 0
         if let known {
             let shared = zip(known.ids, ids).prefix { $0 == $1 }.count

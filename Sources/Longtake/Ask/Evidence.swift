@@ -80,7 +80,7 @@ public struct Evidence: Sendable, Codable, Equatable {
 }
 
 /// Where a model looked while it answered.
-struct Look {
+struct AttentionSummary {
     /// Per frame: where what the answer names was seen.
     let shown: [Double]
     /// Per frame: all that was looked at.
@@ -99,7 +99,7 @@ struct Look {
         ]
     }
 
-    init(_ watch: AttentionWatch, trained: Bool) {
+    init(_ watch: AttentionRecorder, trained: Bool) {
         guard trained, let last = watch.frames.last, let rows = watch.rows.last else {
             shown = watch.frames.first.map(Self.withoutSink) ?? []
             all = shown
@@ -125,7 +125,7 @@ extension Answer {
     static let notFound = "not found in this recording"
 
     /// Says what the answer was read from; an answer without words, or one that must be seen and is not, is "not found".
-    mutating func judge(_ look: Look, _ question: Question, threshold: Double?, source: Asker.Source) {
+    mutating func judge(_ look: AttentionSummary, _ question: Question, threshold: Double?, source: Asker.Source) {
         attention = look.shown.map { Float($0) }
         foundScore = look.share.map(Evidence.rounded)
         found = threshold.map { (look.share ?? 0) >= $0 } ?? true

@@ -12,9 +12,9 @@ package final class PromptGroup {
     package let sharedIDs: Int
     /// Visible rows before the recording's place.
     package var headRows: Int { head.rows }
-    private let head: Block
-    private let tails: [Block]
-    private var passing: FusedFrames?
+    private let head: MatrixView
+    private let tails: [MatrixView]
+    private var passing: PreFusionCache?
 
     /// - Throws: `ModelError` for two placeholders, an id outside the vocabulary, or several prompts that differ before
     ///   the recording's place.
@@ -41,14 +41,14 @@ package final class PromptGroup {
     /// Fuses every prompt with frames, whose patches are [frames · R, D].
     ///
     /// - Parameter times: how many frames in a row each of them stands for; nil: one.
-    package func add(_ patches: Block, frames: Int, times: [Int]? = nil, model: LlavaMini) {
+    package func add(_ patches: MatrixView, frames: Int, times: [Int]? = nil, model: LlavaMini) {
         let known = memory(frames, model)
         addHead(patches, frames: frames, times: times, keep: known, model: model)
         follow(known, frames: Array(0..<frames), times: times ?? Array(repeating: 1, count: frames), model: model)
     }
 
     /// Fuses what is before the recording's place alone; `keep` gets what the rest needs to go on behind these frames.
-    func addHead(_ patches: Block, frames: Int, times: [Int]?, keep: FusedFrames, model: LlavaMini) {
+    func addHead(_ patches: MatrixView, frames: Int, times: [Int]?, keep: PreFusionCache, model: LlavaMini) {
         let tokens = model.fusion.tokensPerFrame
         let fused = model.fuse(patches: patches, frames: frames, text: head.rows > 0 ? head : nil, keep: keep)
         for frame in 0..<frames {
@@ -62,7 +62,7 @@ package final class PromptGroup {
     /// - Parameters:
     ///   - places: of the prompts that are fused; nil: all.
     ///   - times: how many frames in a row each known one stands for.
-    func follow(_ known: FusedFrames, frames: [Int], places: [Int]? = nil, times: [Int], model: LlavaMini) {
+    func follow(_ known: PreFusionCache, frames: [Int], places: [Int]? = nil, times: [Int], model: LlavaMini) {
         let places = places ?? Array(tails.indices)
         let fused = model.follow(places.map { tails[$0] }, behind: known, frames: frames)
         for (place, rows) in zip(places, fused) {
@@ -78,12 +78,12 @@ package final class PromptGroup {
         head.squares.count == headRows && texts.allSatisfy { $0.restore(head) }
     }
 
-    private func memory(_ frames: Int, _ model: LlavaMini) -> FusedFrames {
+    private func memory(_ frames: Int, _ model: LlavaMini) -> PreFusionCache {
         if let passing, passing.capacity >= frames {
             passing.removeAll()
             return passing
         }
-        let made = FusedFrames(model, headRows: headRows, capacity: frames)
+        let made = PreFusionCache(model, headRows: headRows, capacity: frames)
         passing = made
         return made
     }
@@ -109,8 +109,8 @@ final class TokenReader {
     var count: Int { source.times.count * perFrame }
 
     /// Writes tokens into `block` [rows, H] f32.
-    func read(_ range: Range<Int>, into block: Block) {
-        let rows = Block(buffer.pointer, rows: perFrame, columns: width)
+    func read(_ range: Range<Int>, into block: MatrixView) {
+        let rows = MatrixView(buffer.pointer, rows: perFrame, columns: width)
         var frame = -1
         for index in range where failure == nil {
             if index / perFrame != frame {

@@ -130,7 +130,7 @@ public struct DoctorReport: Sendable, Codable {
     /// 512 × 1024 × 1024 products, the best of some.
     private mutating func measure() {
         for (backend, precision) in [
-            (Backend.oneDNN, WorkType.f32), (.oneDNN, .bf16), (.openBLAS, .f32), (.openBLAS, .bf16),
+            (Backend.oneDNN, DType.f32), (.oneDNN, .bf16), (.openBLAS, .f32), (.openBLAS, .bf16),
         ] {
             guard let compute = try? Compute(precision: precision, backend: backend, threads: threads) else { continue }
             libraries[backend.rawValue] = compute.libraryVersion

@@ -27,7 +27,8 @@ extension Asker {
         let (some, all) = (try PromptGroup(prompts, model: model), try PromptGroup(prompts, model: model))
         let frames = fusionFrames(source, .automatic, most: first.fusionFrames)
         let keep =
-            frames.count <= Self.mostFused ? FusedFrames(model, headRows: some.headRows, capacity: frames.count) : nil
+            frames.count <= Self.mostFused
+            ? PreFusionCache(model, headRows: some.headRows, capacity: frames.count) : nil
         let times = try fuse(some, source, frames: frames, keep: keep) { _ in }
         if let keep {
             try follow(

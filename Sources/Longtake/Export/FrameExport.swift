@@ -46,7 +46,7 @@ public struct FrameExport {
 
     public var size = Size.model
     public var options = IndexOptions()
-    /// Pictures of an earlier run in the folder are removed; otherwise they are an error.
+    /// Images of an earlier run in the folder are removed; otherwise they are an error.
     public var overwrite = false
     /// The model whose preprocessing is used; nil: CLIP's at 336 pixels.
     public var modelPath: String?
@@ -72,7 +72,7 @@ public struct FrameExport {
                 let image = RGBImage(width: frame.width, height: frame.height * parts, pixels: frame.rgb)
                 let digits = String(frame.index)
                 let name = "frame-" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits + ".png"
-                try Data(StillPicture.encodePNG(image)).write(to: URL(fileURLWithPath: folder + "/" + name))
+                try Data(StillImage.encodePNG(image)).write(to: URL(fileURLWithPath: folder + "/" + name))
                 entries.append(
                     Entry(
                         index: frame.index, file: name, gridTime: frame.gridTime, fileTime: frame.gridTime,

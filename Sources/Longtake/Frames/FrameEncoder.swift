@@ -6,11 +6,11 @@ internal import Tensors
 /// What the model makes of a frame, all f32, valid until the encoder's next batch.
 struct EncodedFrame {
     /// Vision token rows [C2, H].
-    let token: Block
+    let token: MatrixView
     /// [R, D]
-    let patches: Block
+    let patches: MatrixView
     /// [1, E], of length 1; nil where the model makes none.
-    let embedding: Block?
+    let embedding: MatrixView?
 }
 
 /// The compute half of the streaming stage: batches of frames become patches, vision tokens and embeddings.
@@ -20,7 +20,7 @@ struct EncodedFrame {
 final class FrameEncoder {
     let batchSize: Int
     private let model: LlavaMini
-    private let preprocessing: PicturePreprocessing
+    private let preprocessing: ImagePreprocessing
     private let patchBuffer: Buffer<Float>
     private let lastPatches: Buffer<Float>
     private let lastTokens: Buffer<Float>
@@ -65,14 +65,14 @@ final class FrameEncoder {
             if isFirst(batch[frame]) || !isSame(batch[frame].rgb, before) { computed.append(frame) }
             places.append(computed.count - 1)
         }
-        let patches = Block(patchBuffer.pointer, rows: computed.count * rows, columns: width)
+        let patches = MatrixView(patchBuffer.pointer, rows: computed.count * rows, columns: width)
         let perFrame = model.fusion.tokensPerFrame
-        let lastToken = Block(lastTokens.pointer, rows: perFrame, columns: model.hiddenSize)
-        let lastPatch = Block(lastPatches.pointer, rows: rows, columns: width)
+        let lastToken = MatrixView(lastTokens.pointer, rows: perFrame, columns: model.hiddenSize)
+        let lastPatch = MatrixView(lastPatches.pointer, rows: rows, columns: width)
         let embeddings = model.embeddingSize.map {
-            Block(embeddingBuffer.pointer, rows: computed.count, columns: $0)
+            MatrixView(embeddingBuffer.pointer, rows: computed.count, columns: $0)
         }
-        let lastRow = model.embeddingSize.map { Block(lastEmbedding.pointer, rows: 1, columns: $0) }
+        let lastRow = model.embeddingSize.map { MatrixView(lastEmbedding.pointer, rows: 1, columns: $0) }
         let tokens =
             try computed.isEmpty
             ? lastToken : compute(computed.map { batch[$0] }, into: patches, embeddings: embeddings)
@@ -97,12 +97,12 @@ final class FrameEncoder {
     ///
     /// Where a product's rows depend on how many there are, frames are computed one by one: a run that goes on somewhere has other
     /// batches than one that began there, and must write the same bytes.
-    private func compute(_ frames: [Frame], into patches: Block, embeddings: Block?) throws -> Block {
+    private func compute(_ frames: [Frame], into patches: MatrixView, embeddings: MatrixView?) throws -> MatrixView {
         guard !model.compute.rowsAreIndependent else {
             return try computeTogether(frames, into: patches, embeddings: embeddings)
         }
         let (rows, perFrame) = (model.patchRows, model.fusion.tokensPerFrame)
-        let tokens = Block(tokenBuffer.pointer, rows: frames.count * perFrame, columns: model.hiddenSize)
+        let tokens = MatrixView(tokenBuffer.pointer, rows: frames.count * perFrame, columns: model.hiddenSize)
         for (place, frame) in frames.enumerated() {
             let own = try computeTogether(
                 [frame], into: patches.rows(place * rows..<(place + 1) * rows),
@@ -112,10 +112,12 @@ final class FrameEncoder {
         return tokens
     }
 
-    private func computeTogether(_ frames: [Frame], into patches: Block, embeddings: Block?) throws -> Block {
+    private func computeTogether(_ frames: [Frame], into patches: MatrixView, embeddings: MatrixView?) throws
+        -> MatrixView
+    {
         let parts = model.fusion.partCount
         let pictureBytes = 3 * model.vision.imageSize * model.vision.imageSize
-        func patchify(_ picture: Int, _ out: Block) {
+        func patchify(_ picture: Int, _ out: MatrixView) {
             frames[picture / parts].rgb.withUnsafeBufferPointer { rgb in
                 precondition(rgb.count == parts * pictureBytes, "a frame of \(rgb.count) bytes")
                 guard let base = rgb.baseAddress else { return }

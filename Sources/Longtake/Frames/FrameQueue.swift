@@ -29,7 +29,7 @@ final class FrameQueue: @unchecked Sendable {
         let own = Unmanaged.passRetained(self)
         // Not Foundation's Thread: one that cannot be started says nothing, and its frames are waited for forever.
         var thread = pthread_t()
-        let failure = Scarcity.retry {
+        let failure = ResourceLimits.retry {
             pthread_create(&thread, nil, { FrameQueue.run($0) }, own.toOpaque())
         }
         guard failure == 0 else {

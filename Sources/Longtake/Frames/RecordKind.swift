@@ -39,7 +39,7 @@ struct RecordCodec {
     }
 
     /// The record's name in an index key: "default:f32", "default:bf16:embedding=768".
-    static func name(_ kind: RecordKind, precision: WorkType, embeddingSize: Int?) -> String {
+    static func name(_ kind: RecordKind, precision: DType, embeddingSize: Int?) -> String {
         "\(kind.rawValue):\(precision.rawValue)" + (embeddingSize.map { ":embedding=\($0)" } ?? "")
     }
 
@@ -126,7 +126,7 @@ final class RecordBuffers {
         encode(token: frame.token, patches: frame.patches) + (frame.embedding.map(encode(embedding:)) ?? [])
     }
 
-    private func encode(embedding block: Block) -> [UnsafeRawBufferPointer] {
+    private func encode(embedding block: MatrixView) -> [UnsafeRawBufferPointer] {
         if codec.kind == .f32 { return [UnsafeRawBufferPointer(start: block.base, count: block.columns * 4)] }
         compute.quantize(block, into: embedding.pointer, scales: embeddingScale.pointer)
         return [
@@ -135,11 +135,11 @@ final class RecordBuffers {
         ]
     }
 
-    private func encode(token rows: Block, patches block: Block) -> [UnsafeRawBufferPointer] {
+    private func encode(token rows: MatrixView, patches block: MatrixView) -> [UnsafeRawBufferPointer] {
         let tokenBase = UnsafeMutableRawPointer(token.pointer)
         compute.convert(
             rows,
-            into: Block(
+            into: MatrixView(
                 tokenBase, type: codec.kind == .f32 ? .f32 : .bf16, rows: codec.tokenRows, columns: codec.tokenWidth))
         let tokenBytes = UnsafeRawBufferPointer(start: tokenBase, count: token.count)
         if codec.kind == .f32 {
@@ -158,17 +158,17 @@ final class RecordBuffers {
     }
 
     /// Frame `index`'s vision token rows from an index into `out` [C2, H] f32.
-    func readToken(_ reader: IndexReader, frame: Int, into out: Block) throws {
+    func readToken(_ reader: IndexReader, frame: Int, into out: MatrixView) throws {
         let raw = UnsafeMutableRawBufferPointer(start: token.pointer, count: token.count)
         try reader.read(part: RecordCodec.Part.token.rawValue, frame: frame, into: raw)
         guard let base = raw.baseAddress else { return }
-        let stored = Block(
+        let stored = MatrixView(
             base, type: codec.kind == .f32 ? .f32 : .bf16, rows: codec.tokenRows, columns: codec.tokenWidth)
         compute.convert(stored, into: out)
     }
 
     /// Frame `index`'s patches from an index into `out` [R, D] f32; `reader.patchFrames` says which frames have some.
-    func readPatches(_ reader: IndexReader, frame: Int, into out: Block) throws {
+    func readPatches(_ reader: IndexReader, frame: Int, into out: MatrixView) throws {
         if codec.kind == .f32 {
             try reader.read(
                 part: RecordCodec.Part.patches.rawValue, frame: frame,

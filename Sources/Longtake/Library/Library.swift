@@ -59,7 +59,7 @@ public final class Library {
             catalog = try Catalog(path: file)
         } catch let error as StoreError where error.code == .io {
             // SQLite does not say why it cannot open one of its files, three at most.
-            throw Scarcity.lacksDescriptors(4) ? MediaError.limit("\(file): cannot be opened", EMFILE) : error
+            throw ResourceLimits.lacksDescriptors(4) ? MediaError.limit("\(file): cannot be opened", EMFILE) : error
         }
         return (catalog, try refill(catalog, from: cache))
     }

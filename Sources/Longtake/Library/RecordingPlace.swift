@@ -51,7 +51,7 @@ struct RecordingPlaces {
     /// The newest first.
     private var rowsOfIndex: [String: [Catalog.RecordingRow]] = [:]
     private var newestOfPath: [InputPath: Catalog.RecordingRow] = [:]
-    private var states: [InputPath: Look] = [:]
+    private var states: [InputPath: PathState] = [:]
     private var contents: [InputPath: Content] = [:]
     /// Bytes that may still be read to see whether a file has its content.
     private var bytesLeft: Int64 = 256 << 20
@@ -66,7 +66,7 @@ struct RecordingPlaces {
     }
 
     /// What a path led to when it was looked at.
-    private enum Look {
+    private enum PathState {
         case file(FileFingerprint)
         case nothing
     }
@@ -145,7 +145,9 @@ struct RecordingPlaces {
         return content
     }
 
-    private func look(at path: InputPath) -> Look { FileFingerprint(path: path.bytes).map { .file($0) } ?? .nothing }
+    private func look(at path: InputPath) -> PathState {
+        FileFingerprint(path: path.bytes).map { .file($0) } ?? .nothing
+    }
 
     /// Whether a path that leads to nothing would lead to the file if that still were where it was.
     private static func isReachable(_ path: InputPath, device: UInt64?) -> Bool {

@@ -17,7 +17,7 @@ public final class LoadedModel {
     public let llava: LlavaMini
     public let tokenizer: any Tokenizer
     public let template: ConversationTemplate
-    public let preprocessing: PicturePreprocessing
+    public let preprocessing: ImagePreprocessing
     /// SHA-256 of what identifies the weights and everything that changes what they compute.
     public let hash: String
     public let stopIDs: Set<Int32>
@@ -34,7 +34,7 @@ public final class LoadedModel {
     /// Seconds from opening the folder to being ready.
     public let loadSeconds: Double
 
-    /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `PictureError`, `ComputeError`, each naming the file
+    /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `ImageError`, `ComputeError`, each naming the file
     ///   and the fault; `LongtakeError` when the folder is no LLaVA-Mini model or memory is short.
     public convenience init(path: String, settings: ModelSettings) throws {
         try self.init(path: path, settings: settings, budget: MemoryBudget.read())
@@ -48,7 +48,7 @@ public final class LoadedModel {
         try settings.validate()
         memory = settings.memory
         let folder = URL(fileURLWithPath: path, isDirectory: true)
-        let loading = Beside { try TokenizerLoader.load(folder: folder) }
+        let loading = BackgroundValue { try TokenizerLoader.load(folder: folder) }
         let checkpoint = try CheckpointFolder(path: path)
         self.checkpoint = checkpoint
         guard let language = checkpoint.language, let fusion = checkpoint.fusion else {
@@ -78,7 +78,7 @@ public final class LoadedModel {
             try StartingLimits.checkMemory(threads: settings.threads, beside: isWide ? cost.loadBytes.f32 : 0)
         }
         warmUp = WarmUp(precision: precision, backend: settings.backend)
-        let hashing = Beside { ContentHash.sha256(pieces: checkpoint.identityBytes) }
+        let hashing = BackgroundValue { ContentHash.sha256(pieces: checkpoint.identityBytes) }
         let compute = try Compute(
             precision: precision, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
@@ -115,7 +115,7 @@ public final class LoadedModel {
     }
 
     /// How the model in `path` gets its frames, and its resolution ratio (1 for one picture per frame).
-    static func preprocessing(path: String) throws -> (PicturePreprocessing, ratio: Int) {
+    static func preprocessing(path: String) throws -> (ImagePreprocessing, ratio: Int) {
         let checkpoint = try CheckpointFolder(path: path)
         guard let vision = checkpoint.vision else {
             throw LongtakeError(code: .unsupportedModel, message: "\(path) has no vision tower")
@@ -125,11 +125,11 @@ public final class LoadedModel {
     }
 
     /// The preprocessing for a tower that takes squares of `side`.
-    static func preprocessing(_ checkpoint: CheckpointFolder, side: Int) throws -> PicturePreprocessing {
+    static func preprocessing(_ checkpoint: CheckpointFolder, side: Int) throws -> ImagePreprocessing {
         guard let config = checkpoint.preprocessorConfigBytes else {
-            return PicturePreprocessing.clip(side: side, imageAspectRatio: checkpoint.imageAspectRatio)
+            return ImagePreprocessing.clip(side: side, imageAspectRatio: checkpoint.imageAspectRatio)
         }
-        let preprocessing = try PicturePreprocessing(
+        let preprocessing = try ImagePreprocessing(
             preprocessorConfig: config, imageAspectRatio: checkpoint.imageAspectRatio)
         guard preprocessing.side == side else {
             throw LongtakeError(

@@ -13,7 +13,7 @@ public struct ModelIdentity: Sendable {
     public let notes: [String]
     /// SHA-256 of what identifies the weights and everything that changes what they compute.
     let hash: String
-    let precision: WorkType
+    let precision: DType
     let embeddingSize: Int?
     let partCount: Int
     let preprocessing: String
@@ -30,7 +30,7 @@ public struct ModelIdentity: Sendable {
 
     /// Nil for a folder that holds no LLaVA-Mini model with a vision tower: loading it says why.
     ///
-    /// - Throws: `WeightsError`, `ModelError`, `PictureError`, each naming the file and the fault.
+    /// - Throws: `WeightsError`, `ModelError`, `ImageError`, each naming the file and the fault.
     public init?(path: String, settings: ModelSettings) throws {
         try settings.validate()
         let checkpoint = try CheckpointFolder(path: path)

@@ -5,7 +5,7 @@ internal import Store
 /// How a model is loaded and computed with.
 public struct ModelSettings: Sendable {
     /// nil: f32 where the weights then stay small (exactness costs nothing there), bf16 beyond, where they are stored in 16 bits.
-    public var precision: WorkType?
+    public var precision: DType?
     /// nil: oneDNN where the build has it.
     public var backend: Backend?
     public var threads: Int
@@ -15,7 +15,7 @@ public struct ModelSettings: Sendable {
     public var memory: Int64?
 
     public init(
-        precision: WorkType? = nil, backend: Backend? = nil, threads: Int? = nil, instructionSet: String? = nil
+        precision: DType? = nil, backend: Backend? = nil, threads: Int? = nil, instructionSet: String? = nil
     ) {
         self.precision = precision
         self.backend = backend
@@ -75,7 +75,7 @@ public struct ModelSettings: Sendable {
     static let smallModelBytes = 2 << 30
 
     /// The precision for a checkpoint of so many parameters, stored in so many bits each.
-    func resolvedPrecision(parameters: Int, storedInHalves: Bool) -> WorkType {
+    func resolvedPrecision(parameters: Int, storedInHalves: Bool) -> DType {
         if let precision { return precision }
         return storedInHalves && parameters * 4 >= Self.smallModelBytes ? .bf16 : .f32
     }

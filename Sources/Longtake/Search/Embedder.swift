@@ -14,7 +14,7 @@ public final class Embedder {
     public let size: Int
     /// The most tokens of a text, the begin and the end token among them; a longer text is cut before its end token.
     public let maxTokens: Int
-    public let preprocessing: PicturePreprocessing
+    public let preprocessing: ImagePreprocessing
     /// What its folder says of it, e.g. that its weights are random.
     public let notes: [String]
     private let compute: Compute

@@ -9,7 +9,7 @@ struct EmbeddingScan {
     let query: [Float]
     let cache: CacheDirectory
     let kernels: Kernels
-    let workers: Workers
+    let workers: ThreadPool
     /// Frames with `from` <= time < `to` on the file's time line.
     var from = -Double.infinity
     var to = Double.infinity

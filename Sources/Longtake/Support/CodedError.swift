@@ -37,7 +37,7 @@ extension MediaError: CodedError {
     }
 }
 
-extension PictureError: CodedError {
+extension ImageError: CodedError {
     var failureCode: String { code.rawValue }
     var exitStatus: Int32 { code == .badConfig ? Exit.model : Exit.input }
 }

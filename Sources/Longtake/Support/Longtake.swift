@@ -14,7 +14,7 @@
 ///
 /// # The data's way, and where to read it
 /// 1. A file becomes frames in a process without rights: Media/Decode (`RecordingFile`, `FrameStream`), Media/Worker
-///    (`DecodeSession`: the sampling rule), Media/FFmpeg (libav's structs, one owner each), Media/Pictures (preprocessing).
+///    (`DecodeSession`: the sampling rule), Media/FFmpeg (libav's structs, one owner each), Media/Images (preprocessing).
 /// 2. Frames become patches and a vision token: Models/Vision, Models/Fusion, put together in `LlavaMini`; products and
 ///    kernels are in Tensors and CKernels.
 /// 3. Tokens and patches become frame records, frame records an index: Index/ (`Indexer`), Store.

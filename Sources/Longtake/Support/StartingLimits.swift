@@ -21,7 +21,7 @@ public enum StartingLimits {
     public static func check(threads: Int) throws {
         let all = all(threads)
         try checkMemory(threads: all)
-        if Scarcity.lacksDescriptors(files) {
+        if ResourceLimits.lacksDescriptors(files) {
             throw failure(
                 "process_limit",
                 "too few open files: \(String(cString: strerror(EMFILE))); this process may have \(soft(RLIMIT_NOFILE)) open and "

@@ -116,13 +116,13 @@ final class AnswerPrinter {
 
     /// A note names its file, but for what is said of the model.
     private func tell(_ note: String, of answer: Answer) {
-        output.note(Self.line(note, of: answer, modelNotes: layout.modelNotes, isPicture: layout.picture))
+        output.note(Self.line(note, of: answer, modelNotes: layout.modelNotes, isImage: layout.picture))
     }
 
     static func line(
-        _ note: String, of answer: Answer, modelNotes: [String], isPicture: Bool = false
+        _ note: String, of answer: Answer, modelNotes: [String], isImage: Bool = false
     ) -> String {
-        let isOfFile = !isPicture && !modelNotes.contains(note) && !answer.recording.path.isEmpty
+        let isOfFile = !isImage && !modelNotes.contains(note) && !answer.recording.path.isEmpty
         return "note: " + (isOfFile ? Console.name(answer.recording.path) + ": " : "") + Console.name(note)
     }
 

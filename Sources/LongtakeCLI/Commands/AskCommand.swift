@@ -111,7 +111,7 @@ struct AskCommand: ParsableCommand {
         let paths = try typedPaths + inputs.listed()
         let several = paths.count != 1 || inputs.hasList || paths.contains(where: \.isFolder)
         let style = try style(several: several)
-        if image { return try askPicture(paths, wanted, style) }
+        if image { return try askImage(paths, wanted, style) }
         if let segments, segments.seconds <= 0 { throw UsageError("--segments must be above 0") }
 
         let walker = try inputs.walk(paths, output)
@@ -149,7 +149,7 @@ struct AskCommand: ParsableCommand {
         }
     }
 
-    private func askPicture(_ paths: [InputPath], _ wanted: [Question], _ style: AnswerPrinter.Style) throws {
+    private func askImage(_ paths: [InputPath], _ wanted: [Question], _ style: AnswerPrinter.Style) throws {
         if answering.from != nil || answering.to != nil || segments != nil {
             throw UsageError("a picture has no times: leave --from, --to and --segments out")
         }
@@ -162,7 +162,7 @@ struct AskCommand: ParsableCommand {
             model: loaded, library: try library.open(telling: output), cancellation: Interruption.cancellation)
         let printer = AnswerPrinter(output, .init(style: style, picture: true))
         Interruption.endAtOnce()
-        let answer = try analyzer.ask(question, aboutPicture: path.description) { printer.text(question.text, $0) }
+        let answer = try analyzer.ask(question, aboutImage: path.description) { printer.text(question.text, $0) }
         printer.finish(answer)
     }
 

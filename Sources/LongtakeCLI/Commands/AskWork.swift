@@ -63,7 +63,7 @@ struct AskWork {
 
     private func addThumbnails(to answer: inout Answer, number: Int) throws {
         guard let thumbnails, let index = answer.recording.index, !answer.evidence.isEmpty else { return }
-        let pictures = try RecordingPictures(
+        let pictures = try RecordingImages(
             library: library, index: index, path: answer.recording.path, cancellation: Interruption.cancellation)
         let single = questions.count == 1 && segments == nil && number == 0
         let written = try pictures.thumbnails(

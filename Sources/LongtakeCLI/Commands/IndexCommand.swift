@@ -91,7 +91,7 @@ struct IndexCommand: ParsableCommand {
         for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
         // With --derive now what questions share is made where it is missing, which takes the model.
         var known: [InputPath: IndexedRecording] = [:]
-        if let identity, deriving.derive != DerivedState.Policy.now.rawValue {
+        if let identity, deriving.derive != PrefixCache.Policy.now.rawValue {
             let files = try KnownFiles(library, model: identity, options: options, files: walker.files.count)
             known = files.unchanged(walker.files)
         }

@@ -72,9 +72,9 @@ struct ShowCommand: ParsableCommand {
         let library = try library.open(telling: output)
         let found = try library.recordings(matching: recording)
         if let contactSheet, let first = found.first {
-            let count = pictures ?? RecordingPictures.defaultCount
+            let count = pictures ?? RecordingImages.defaultCount
             guard (1...1000).contains(count) else { throw UsageError("--pictures must be 1 to 1000, not \(count)") }
-            let source = try RecordingPictures(
+            let source = try RecordingImages(
                 library: library, index: first.index, cancellation: Interruption.cancellation)
             let written = try source.contactSheet(to: contactSheet, count: count)
             for note in written.notes {
@@ -94,7 +94,7 @@ struct ShowCommand: ParsableCommand {
                     "length",
                     item.duration.map { "\(TimeText.clock($0)) (\(Format.number($0, digits: 3)) s)" } ?? "unknown",
                 ],
-                ["first picture", Self.firstPicture(item)],
+                ["first picture", Self.firstImage(item)],
                 ["frames", "\(item.frames) in \(counted(item.segments, "segment")), \(Format.bytes(item.bytes))"],
                 ["prefix cache", Format.bytes(item.prefixCacheBytes)],
                 ["state", item.state],
@@ -108,7 +108,7 @@ struct ShowCommand: ParsableCommand {
     }
 
     /// Where the first picture lies on the file's time line.
-    private static func firstPicture(_ item: RecordingSummary) -> String {
+    private static func firstImage(_ item: RecordingSummary) -> String {
         guard let start = item.start else { return "unknown" }
         return "at \(TimeText.clock(start)) (\(Format.number(start, digits: 3)) s) of the file"
     }

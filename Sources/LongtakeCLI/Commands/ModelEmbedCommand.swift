@@ -13,7 +13,7 @@ struct ModelEmbedCommand: ParsableCommand {
 
             Writes one JSON object per line: kind (text, image or frame), input, time in seconds for frames, and \
             embedding, a vector of length 1; the product of two is their cosine. Texts come first, then images, then \
-            frames, each in the order given. Pictures and frames are prepared as ask and index prepare them.
+            frames, each in the order given. Images and frames are prepared as ask and index prepare them.
 
             A text longer than the text tower's context (77 tokens for CLIP) is cut; the end token is kept.
             """))

@@ -175,16 +175,16 @@ struct DeriveOptions: ParsableArguments {
             """)
     var derive: String?
 
-    func policy() throws -> DerivedState.Policy {
-        let word = derive ?? Environment.text("DERIVE") ?? DerivedState.Policy.auto.rawValue
-        guard let policy = DerivedState.Policy(rawValue: word), policy != .autoLazy else {
+    func policy() throws -> PrefixCache.Policy {
+        let word = derive ?? Environment.text("DERIVE") ?? PrefixCache.Policy.auto.rawValue
+        guard let policy = PrefixCache.Policy(rawValue: word), policy != .autoLazy else {
             throw UsageError("--derive is auto, now, lazy or never, not \(word)")
         }
         return policy
     }
 
     /// A question makes what it needs itself, and not what others may need.
-    func policyOfQuestions() throws -> DerivedState.Policy {
+    func policyOfQuestions() throws -> PrefixCache.Policy {
         switch try policy() {
         case .auto: .autoLazy
         case .now: .lazy

@@ -24,8 +24,8 @@ final class WorkerProcess: Sendable {
         let json = String(decoding: try JSONEncoder().encode(request), as: UTF8.self)
         let executable = try Self.executable()
         var (ends, errorEnds): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
-        var noPipe = Scarcity.retry { lt_pipe_cloexec(&ends) == 0 ? 0 : errno }
-        if noPipe == 0 { noPipe = Scarcity.retry { lt_pipe_cloexec(&errorEnds) == 0 ? 0 : errno } }
+        var noPipe = ResourceLimits.retry { lt_pipe_cloexec(&ends) == 0 ? 0 : errno }
+        if noPipe == 0 { noPipe = ResourceLimits.retry { lt_pipe_cloexec(&errorEnds) == 0 ? 0 : errno } }
         // Out of the way of the descriptors the child gets; dup2 onto itself would keep close-on-exec.
         let source = noPipe == 0 ? Self.duplicate(file) : -1
         let sink = source < 0 ? -1 : Self.duplicate(ends[1])
@@ -65,7 +65,7 @@ final class WorkerProcess: Sendable {
         var envp: [UnsafeMutablePointer<CChar>?] = [libraries].compactMap { $0 }.map { strdup($0) } + [nil]
         defer { (argv + envp).forEach { free($0) } }
         var child: pid_t = 0
-        let failure = Scarcity.retry { posix_spawn(&child, executable, &actions, &attributes, &argv, &envp) }
+        let failure = ResourceLimits.retry { posix_spawn(&child, executable, &actions, &attributes, &argv, &envp) }
         guard failure == 0 else {
             throw MediaError.limit("the decode worker \(executable) does not start", failure)
         }
@@ -95,7 +95,7 @@ final class WorkerProcess: Sendable {
     /// A copy of a descriptor above those the child gets; -1 where there is none.
     private static func duplicate(_ descriptor: Int32) -> Int32 {
         var copy: Int32 = -1
-        _ = Scarcity.retry {
+        _ = ResourceLimits.retry {
             copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 10)
             return copy < 0 ? errno : 0
         }

@@ -31,9 +31,9 @@ struct VideoChoice {
 
     static func kind(_ stream: UnsafeMutablePointer<AVStream>) -> Kind {
         guard stream.pointee.codecpar?.pointee.codec_type == AVMEDIA_TYPE_VIDEO else { return .other }
-        let isPicture =
+        let isImage =
             stream.pointee.disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) != 0
-        return isPicture ? .picture : .video
+        return isImage ? .picture : .video
     }
 
     /// The stream to take among `video`, which must not be empty.
@@ -81,7 +81,7 @@ extension VideoChoice {
     private struct Candidate {
         let index: Int
         let isDecodable: Bool
-        /// Pictures as the container says, at most two; nil where it does not say.
+        /// Images as the container says, at most two; nil where it does not say.
         let pictures: Int?
         private let isDefault: Bool
         private let isKnown: Bool

@@ -1,6 +1,6 @@
 import Foundation
 
-extension PicturePreprocessing {
+extension ImagePreprocessing {
     /// A preprocessor_config.json may have this many bytes.
     static let maximumConfigBytes = 1 << 20
 
@@ -11,15 +11,15 @@ extension PicturePreprocessing {
     /// the pixels in a way not implemented here.
     public init(preprocessorConfig bytes: [UInt8], imageAspectRatio: String) throws {
         guard bytes.count <= Self.maximumConfigBytes else {
-            throw PictureError.config("has \(bytes.count) bytes; at most \(Self.maximumConfigBytes) are read")
+            throw ImageError.config("has \(bytes.count) bytes; at most \(Self.maximumConfigBytes) are read")
         }
         let config: PreprocessorConfig
         do {
             config = try JSONDecoder().decode(PreprocessorConfig.self, from: Data(bytes))
         } catch let error as DecodingError {
-            throw PictureError.config(error.placeAndReason)
+            throw ImageError.config(error.placeAndReason)
         } catch {
-            throw PictureError.config("is not readable JSON")
+            throw ImageError.config("is not readable JSON")
         }
         self.init(
             side: try config.side(), mean: try config.channels("image_mean", config.mean ?? Self.clipMean),
@@ -89,51 +89,51 @@ private struct PreprocessorConfig: Decodable {
         for (key, flag) in [
             ("do_resize", doResize), ("do_center_crop", doCenterCrop), ("do_rescale", doRescale),
             ("do_normalize", doNormalize),
-        ] where flag == false { throw PictureError.config("\(key) is false; only true is supported") }
+        ] where flag == false { throw ImageError.config("\(key) is false; only true is supported") }
         // 3 is PIL's number for bicubic.
         guard (resample ?? 3) == 3 else {
-            throw PictureError.config("resample is \(resample ?? 3); only 3 (bicubic) is supported")
+            throw ImageError.config("resample is \(resample ?? 3); only 3 (bicubic) is supported")
         }
         var edge = Self.defaultSide
         if let size {
             guard let given = size.side ?? size.shortestEdge else {
-                throw PictureError.config("size has no shortest_edge; only resizing by the shortest edge is supported")
+                throw ImageError.config("size has no shortest_edge; only resizing by the shortest edge is supported")
             }
             edge = given
         }
         var crop = Self.defaultSide
         if let cropSize {
             guard let given = cropSize.side ?? cropSize.height, given == cropSize.side ?? cropSize.width else {
-                throw PictureError.config("crop_size is not a square of width and height")
+                throw ImageError.config("crop_size is not a square of width and height")
             }
             crop = given
         }
         guard edge == crop else {
-            throw PictureError.config("size \(edge) and crop_size \(crop) differ; they must be equal")
+            throw ImageError.config("size \(edge) and crop_size \(crop) differ; they must be equal")
         }
-        guard PicturePreprocessing.sides.contains(edge) else {
-            let (low, high) = (PicturePreprocessing.sides.lowerBound, PicturePreprocessing.sides.upperBound)
-            throw PictureError.config("size is \(edge); it must be from \(low) to \(high)")
+        guard ImagePreprocessing.sides.contains(edge) else {
+            let (low, high) = (ImagePreprocessing.sides.lowerBound, ImagePreprocessing.sides.upperBound)
+            throw ImageError.config("size is \(edge); it must be from \(low) to \(high)")
         }
         return edge
     }
 
     /// Three numbers that float32 can hold.
     func channels(_ key: String, _ values: [Double], positive: Bool = false) throws -> [Double] {
-        guard values.count == 3 else { throw PictureError.config("\(key) has \(values.count) numbers instead of 3") }
+        guard values.count == 3 else { throw ImageError.config("\(key) has \(values.count) numbers instead of 3") }
         for value in values {
-            guard Float(value).isFinite else { throw PictureError.config("\(key) has \(value), which is not finite") }
+            guard Float(value).isFinite else { throw ImageError.config("\(key) has \(value), which is not finite") }
             guard !positive || Float(value) >= .leastNormalMagnitude else {
-                throw PictureError.config("\(key) has \(value); it must be above 0")
+                throw ImageError.config("\(key) has \(value); it must be above 0")
             }
         }
         return values
     }
 
     func rescale() throws -> Double {
-        let factor = rescaleFactor ?? PicturePreprocessing.clipRescale
+        let factor = rescaleFactor ?? ImagePreprocessing.clipRescale
         guard factor > 0, Float(factor * 255).isFinite else {
-            throw PictureError.config("rescale_factor is \(factor); it must be above 0")
+            throw ImageError.config("rescale_factor is \(factor); it must be above 0")
         }
         return factor
     }
@@ -142,7 +142,7 @@ private struct PreprocessorConfig: Decodable {
         guard let layout else { return .squashNearest }
         guard let known = FrameLayout(rawValue: layout) else {
             let names = FrameLayout.allCases.map(\.rawValue).joined(separator: ", ")
-            throw PictureError.config("longtake_frame_layout is \"\(layout.prefix(40))\"; known are \(names)")
+            throw ImageError.config("longtake_frame_layout is \"\(layout.prefix(40))\"; known are \(names)")
         }
         return known
     }

@@ -6,13 +6,13 @@ struct StillCodecContext: ~Copyable {
 
     /// Throws `picture_too_large` without memory.
     init(_ codec: UnsafePointer<AVCodec>) throws {
-        guard let context = avcodec_alloc_context3(codec) else { throw PictureError.outOfMemory("a picture's codec") }
+        guard let context = avcodec_alloc_context3(codec) else { throw ImageError.outOfMemory("a picture's codec") }
         raw = context
         raw.pointee.thread_count = 1
     }
 
     /// Opens it; the settings must be made before. `fault` makes the error of the library's reason.
-    func open(_ codec: UnsafePointer<AVCodec>, fault: (String) -> PictureError) throws {
+    func open(_ codec: UnsafePointer<AVCodec>, fault: (String) -> ImageError) throws {
         let status = avcodec_open2(raw, codec, nil)
         guard status >= 0 else { throw fault(StillCodec.reason(status)) }
     }
@@ -27,7 +27,7 @@ struct StillFrame: ~Copyable {
     let raw: UnsafeMutablePointer<AVFrame>
 
     init() throws {
-        guard let frame = av_frame_alloc() else { throw PictureError.outOfMemory("a picture") }
+        guard let frame = av_frame_alloc() else { throw ImageError.outOfMemory("a picture") }
         raw = frame
     }
 
@@ -38,7 +38,7 @@ struct StillFrame: ~Copyable {
         frame.raw.pointee.height = height
         frame.raw.pointee.format = format.rawValue
         guard av_frame_get_buffer(frame.raw, 0) >= 0 else {
-            throw PictureError.outOfMemory("\(width) x \(height) pixels")
+            throw ImageError.outOfMemory("\(width) x \(height) pixels")
         }
         return frame
     }
@@ -60,7 +60,7 @@ struct StillPacket: ~Copyable {
     let raw: UnsafeMutablePointer<AVPacket>
 
     init() throws {
-        guard let packet = av_packet_alloc() else { throw PictureError.outOfMemory("a picture's bytes") }
+        guard let packet = av_packet_alloc() else { throw ImageError.outOfMemory("a picture's bytes") }
         raw = packet
     }
 
@@ -69,7 +69,7 @@ struct StillPacket: ~Copyable {
         let packet = try StillPacket()
         guard let count = Int32(exactly: bytes.count), av_new_packet(packet.raw, count) >= 0,
             let data = packet.raw.pointee.data
-        else { throw PictureError.outOfMemory("a picture of \(bytes.count) bytes") }
+        else { throw ImageError.outOfMemory("a picture of \(bytes.count) bytes") }
         bytes.withUnsafeBufferPointer { source in
             if let base = source.baseAddress { data.update(from: base, count: source.count) }
         }

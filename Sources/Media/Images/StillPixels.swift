@@ -2,9 +2,9 @@ import CFFmpeg
 
 /// Any decoded picture's pixels as 8-bit RGB: packed layouts exactly, YUV through libswscale.
 enum StillPixels {
-    static func image(of frame: borrowing StillFrame, format: PictureHeader.Format) throws -> RGBImage {
+    static func image(of frame: borrowing StillFrame, format: ImageHeader.Format) throws -> RGBImage {
         guard let plane = frame.plane, frame.stride > 0 else {
-            throw PictureError.damaged(format.rawValue, "it holds no pixels")
+            throw ImageError.damaged(format.rawValue, "it holds no pixels")
         }
         let (width, height, stride) = (frame.width, frame.height, frame.stride)
         let layout: Packed
@@ -68,10 +68,10 @@ enum StillPixels {
 
     /// The second plane holds 256 colours, each 0xAARRGGBB in the machine's byte order.
     private static func paletted(
-        _ frame: borrowing StillFrame, _ format: PictureHeader.Format
+        _ frame: borrowing StillFrame, _ format: ImageHeader.Format
     ) throws -> RGBImage {
         guard let plane = frame.plane, let palette = frame.raw.pointee.data.1 else {
-            throw PictureError.damaged(format.rawValue, "its palette is missing")
+            throw ImageError.damaged(format.rawValue, "its palette is missing")
         }
         let colours = (0..<256).map { UnsafeRawPointer(palette).loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self) }
         let (width, height, stride) = (frame.width, frame.height, frame.stride)
@@ -89,9 +89,9 @@ enum StillPixels {
     }
 
     /// YUV, and the rest of what the decoders give: through libswscale, alpha dropped.
-    private static func scaled(_ frame: borrowing StillFrame, _ format: PictureHeader.Format) throws -> RGBImage {
+    private static func scaled(_ frame: borrowing StillFrame, _ format: ImageHeader.Format) throws -> RGBImage {
         guard let descriptor = av_pix_fmt_desc_get(frame.format), sws_isSupportedInput(frame.format) > 0 else {
-            throw PictureError.unsupportedPixels(format.rawValue, "format \(frame.format.rawValue)")
+            throw ImageError.unsupportedPixels(format.rawValue, "format \(frame.format.rawValue)")
         }
         let name = descriptor.pointee.name.map { String(cString: $0) } ?? "format \(frame.format.rawValue)"
         let (width, height) = (frame.raw.pointee.width, frame.raw.pointee.height)
@@ -101,7 +101,7 @@ enum StillPixels {
         guard
             let scaler = sws_getContext(
                 width, height, source, width, height, AV_PIX_FMT_RGB24, Int32(flags), nil, nil, nil)
-        else { throw PictureError.unsupportedPixels(format.rawValue, name) }
+        else { throw ImageError.unsupportedPixels(format.rawValue, name) }
         defer { sws_freeContext(scaler) }
         let full = isFullRange || frame.raw.pointee.color_range == AVCOL_RANGE_JPEG
         // JFIF and WebP both mean BT.601. The call refuses RGB sources, which need no matrix.
@@ -109,7 +109,7 @@ enum StillPixels {
         _ = sws_setColorspaceDetails(scaler, matrix, full ? 1 : 0, matrix, 1, 0, 1 << 16, 1 << 16)
         let target = try StillFrame.holding(width: width, height: height, format: AV_PIX_FMT_RGB24)
         guard sws_scale_frame(scaler, target.raw, frame.raw) >= 0 else {
-            throw PictureError.unsupportedPixels(format.rawValue, name)
+            throw ImageError.unsupportedPixels(format.rawValue, name)
         }
         return try image(of: target, format: format)
     }

@@ -17,7 +17,7 @@ public struct FrameRequest: Sendable, Codable, Equatable {
         /// As decoded: upright, square pixels.
         case native
         /// As the model takes them: `parts` pictures per frame.
-        case model(PicturePreprocessing, resolutionRatio: Int)
+        case model(ImagePreprocessing, resolutionRatio: Int)
     }
 
     /// A single picture: the frame whose own time is `pts` in the stream's time base, to be sent as number `index`.
@@ -47,7 +47,7 @@ public struct FrameRequest: Sendable, Codable, Equatable {
     public var maxFrames = 10_000_000
     /// A picture is repeated over a gap of at most so many seconds; a longer one is a break in the timeline.
     public var maxGap = 4.0 * 3600
-    /// Pictures that the decoder flags as damaged count too.
+    /// Images that the decoder flags as damaged count too.
     public var keepCorrupt = false
     /// Seconds without progress until the worker is stopped.
     public var watchdog = 60.0

@@ -210,7 +210,7 @@ extension MediaError {
     /// `what` could not be had, with the error number of the call.
     package static func limit(_ what: String, _ number: Int32) -> Self {
         let reason = "\(what): \(String(cString: strerror(number)))"
-        guard let limit = Scarcity.limit(number) else { return worker(reason) }
+        guard let limit = ResourceLimits.limit(number) else { return worker(reason) }
         return .init(code: .processLimit, message: "\(reason); \(limit)")
     }
 

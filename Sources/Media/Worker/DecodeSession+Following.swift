@@ -208,7 +208,7 @@ extension DecodeSession {
     private func play(_ piece: StreamPlan.Run) throws {
         let own = reader.another()
         let demuxer = try Demuxer(own, maxPixels: request.maxPixels)
-        if demuxer.isOrderedByPosition { own.limit = piece.last &+ FileReader.afterPicture }
+        if demuxer.isOrderedByPosition { own.limit = piece.last &+ FileReader.afterImage }
         let packet = try Packet()
         var sign = SignOfLife(output)
         guard try seek(piece, demuxer, packet, &sign), let stream = demuxer.stream(piece.stream) else { return }
@@ -276,5 +276,5 @@ extension DecodeSession {
 
 extension FileReader {
     /// The bytes that a picture may take with all that lies between its parts.
-    static let afterPicture: Int64 = 16 << 20
+    static let afterImage: Int64 = 16 << 20
 }

@@ -13,7 +13,7 @@ final class DecodeSession {
     var timeline: Timeline
     private var sampler: GridSampler
     private var wanted: [Int] = []  // reference sampling: ordinals of decoded frames
-    private var counting: PictureCount?  // reference sampling: the first of two passes
+    private var counting: ImageCount?  // reference sampling: the first of two passes
     let stream: UnsafeMutablePointer<AVStream>
     var streamIndex: Int
     var codecName: String
@@ -193,7 +193,7 @@ final class DecodeSession {
     /// Counts the stream's pictures, by decoding them, and lists the indices of the reference's formula.
     private func planReference(_ demuxer: borrowing Demuxer) throws {
         let before = result
-        counting = PictureCount(clock: clock, tick: tick, fieldCoded: isFieldCoded)
+        counting = ImageCount(clock: clock, tick: tick, fieldCoded: isFieldCoded)
         try decode(demuxer)
         guard let counted = counting else { return }
         counting = nil
@@ -258,7 +258,7 @@ final class DecodeSession {
                     own = result.counters.packets > 0 ? (first ?? -1) + 1 : 0
                     guard own > 0 else { break readLoop }
                     if demuxer.isOrderedByPosition {
-                        reader.limit = plan.pieces[own - 1].last &+ FileReader.afterPicture
+                        reader.limit = plan.pieces[own - 1].last &+ FileReader.afterImage
                     }
                 }
             }

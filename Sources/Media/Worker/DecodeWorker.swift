@@ -45,7 +45,7 @@ public enum DecodeWorker {
                     "this kernel refuses system call filters; set LONGTAKE_NO_SECCOMP=1 to decode without one")
             }
             if case .picture = request.output {
-                try sendPicture(size: Int(status.st_size), output: output)
+                try sendImage(size: Int(status.st_size), output: output)
                 return 0
             }
             let reader = FileReader(descriptor: fileDescriptor, size: Int64(status.st_size))
@@ -55,7 +55,7 @@ public enum DecodeWorker {
             }
             try DecodeSession.run(request, reader: reader, fileSize: Int64(status.st_size), output: output)
             return 0
-        } catch let error as PictureError {
+        } catch let error as ImageError {
             try? output.send(.failure, json: WorkerFailure(code: .picture, message: error.message))
             return 0
         } catch let error as MediaError {
@@ -68,9 +68,9 @@ public enum DecodeWorker {
     }
 
     /// A still picture as one frame.
-    private static func sendPicture(size: Int, output: WorkerOutput) throws {
-        guard size <= StillPicture.maximumBytes else {
-            throw PictureError.tooManyBytes(size, limit: StillPicture.maximumBytes)
+    private static func sendImage(size: Int, output: WorkerOutput) throws {
+        guard size <= StillImage.maximumBytes else {
+            throw ImageError.tooManyBytes(size, limit: StillImage.maximumBytes)
         }
         var bytes = [UInt8](repeating: 0, count: size)
         var done = 0
@@ -82,7 +82,7 @@ public enum DecodeWorker {
             guard got > 0 else { break }
             done += got
         }
-        let picture = try StillPicture.decode(Array(bytes.prefix(done)))
+        let picture = try StillImage.decode(Array(bytes.prefix(done)))
         var message = WorkerMessage(.frame, payload: picture.pixels.count)
         (message.width, message.height, message.parts) = (picture.width, picture.height, 1)
         try output.send(message, picture.pixels)

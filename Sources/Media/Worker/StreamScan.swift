@@ -5,7 +5,7 @@ import CFFmpeg
 /// What is first and what is later is told by `key`: the position in the file where times may restart (MPEG, Ogg, FLV), else the
 /// time of presentation in microseconds: libavformat's first decoding time of a Matroska track that begins late is 0.
 struct StreamScan {
-    /// Pictures of one stream between which no other one went on alone.
+    /// Images of one stream between which no other one went on alone.
     struct Run {
         let stream: Int
         var first: Int64

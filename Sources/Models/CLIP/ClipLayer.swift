@@ -29,7 +29,7 @@ final class ClipLayer {
     }
 
     /// Runs on `residual` [sequences · T, D] in place; the sequences do not see each other.
-    func forward(_ residual: Block, sequences: Int, compute: Compute, scratch: ClipScratch) {
+    func forward(_ residual: MatrixView, sequences: Int, compute: Compute, scratch: ClipScratch) {
         let (rows, width, type) = (residual.rows, residual.columns, compute.precision)
         let normed = scratch.normed.block(type, rows: rows, columns: width)
         let q = scratch.query.block(type, rows: rows, columns: width)
@@ -57,7 +57,9 @@ final class ClipLayer {
     /// The first row of each sequence behind this layer, to `out` [sequences, D] f32; `residual` stays as it is.
     ///
     /// The other rows are needed as keys and values only: a sixth of the layer's work at CLIP's shapes.
-    func firstRows(of residual: Block, sequences: Int, into out: Block, compute: Compute, scratch: ClipScratch) {
+    func firstRows(
+        of residual: MatrixView, sequences: Int, into out: MatrixView, compute: Compute, scratch: ClipScratch
+    ) {
         let (rows, width, type) = (residual.rows, residual.columns, compute.precision)
         let length = rows / sequences
         let normed = scratch.normed.block(type, rows: rows, columns: width)
@@ -67,7 +69,7 @@ final class ClipLayer {
         key.apply(normed, into: k, compute)
         value.apply(normed, into: v, compute)
         // A row by itself is multiplied in f32.
-        let narrow: WorkType = sequences == 1 ? .f32 : type
+        let narrow: DType = sequences == 1 ? .f32 : type
         let first = scratch.first.block(narrow, rows: sequences, columns: width)
         let q = scratch.query.block(narrow, rows: sequences, columns: width)
         for sequence in 0..<sequences {

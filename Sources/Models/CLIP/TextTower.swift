@@ -69,7 +69,7 @@ public final class TextTower {
         var projected = [Float](repeating: 0, count: projection.rows)
         projected.withUnsafeMutableBufferPointer { out in
             guard let base = out.baseAddress else { return }
-            compute.linear(pooled, projection, into: Block(base, rows: 1, columns: projection.rows))
+            compute.linear(pooled, projection, into: MatrixView(base, rows: 1, columns: projection.rows))
         }
         return (Array(UnsafeBufferPointer(start: pooled.floats, count: width)), projected)
     }

@@ -64,8 +64,8 @@ public final class VisionTower {
     ///   - patchify: writes picture i's patch matrix [P, 3·p·p].
     ///   - trace: sees `hidden_0` … `hidden_L`.
     public func forward(
-        pictures: Int, trace: Trace? = nil, patchify: (_ picture: Int, _ patches: Block) -> Void
-    ) -> Block {
+        pictures: Int, trace: Trace? = nil, patchify: (_ picture: Int, _ patches: MatrixView) -> Void
+    ) -> MatrixView {
         let (count, width) = (config.patchCount, config.hiddenSize)
         let x = residual.block(.f32, rows: pictures * (1 + count), columns: width)
         for picture in 0..<pictures {
@@ -92,7 +92,7 @@ public final class VisionTower {
     ///
     /// `hidden` is what `forward` gave; where more than one layer is left, it is overwritten.
     /// - Throws: `ModelError` `not_a_number` for a row that has no direction.
-    public func embed(_ hidden: Block, pictures: Int, every step: Int = 1, into out: Block) throws {
+    public func embed(_ hidden: MatrixView, pictures: Int, every step: Int = 1, into out: MatrixView) throws {
         guard let pooling, let projection = pooling.projection else { return }
         let (width, length) = (config.hiddenSize, 1 + config.patchCount)
         let x = classRows.block(.f32, rows: pictures / step, columns: width)
@@ -129,7 +129,7 @@ public final class VisionTower {
     }
 
     /// post_layernorm of the class row of each picture, then the projection where there is one: [B, projection or D].
-    public func pooled(_ hidden: Block, pictures: Int) -> (pooled: [Float], projected: [Float]?) {
+    public func pooled(_ hidden: MatrixView, pictures: Int) -> (pooled: [Float], projected: [Float]?) {
         guard let pooling else { return ([], nil) }
         let width = config.hiddenSize
         var pooled = [Float](repeating: 0, count: pictures * width)
@@ -138,12 +138,12 @@ public final class VisionTower {
             let row = hidden.rows(picture * (1 + config.patchCount)..<picture * (1 + config.patchCount) + 1)
             pooled.withUnsafeMutableBufferPointer { out in
                 guard let base = out.baseAddress else { return }
-                let target = Block(base + picture * width, rows: 1, columns: width)
+                let target = MatrixView(base + picture * width, rows: 1, columns: width)
                 pooling.norm.apply(row, into: target, compute)
                 if let projection = pooling.projection {
                     projected?.withUnsafeMutableBufferPointer { out in
                         guard let base = out.baseAddress else { return }
-                        let result = Block(base + picture * projection.rows, rows: 1, columns: projection.rows)
+                        let result = MatrixView(base + picture * projection.rows, rows: 1, columns: projection.rows)
                         compute.linear(target, projection, into: result)
                     }
                 }

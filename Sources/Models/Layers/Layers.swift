@@ -8,17 +8,17 @@ struct Linear {
 
     init(
         _ weights: WeightReader, _ inputs: Int, _ outputs: Int, bias: Bool = true,
-        as type: WorkType? = nil
+        as type: DType? = nil
     ) throws {
         weight = try weights.matrix("weight", [outputs, inputs], as: type)
         self.bias = bias ? try weights.vector("bias", [outputs]) : nil
     }
 
-    func apply(_ x: Block, activation: Activation = .none, into out: Block, _ compute: Compute) {
+    func apply(_ x: MatrixView, activation: Activation = .none, into out: MatrixView, _ compute: Compute) {
         compute.linear(x, weight, bias: bias, activation: activation, into: out)
     }
 
-    func apply(_ x: Block, accumulateInto out: Block, _ compute: Compute) {
+    func apply(_ x: MatrixView, accumulateInto out: MatrixView, _ compute: Compute) {
         compute.linear(x, weight, bias: bias, accumulate: true, into: out)
     }
 }
@@ -35,7 +35,7 @@ struct LayerNorm {
         self.epsilon = epsilon
     }
 
-    func apply(_ x: Block, into out: Block, _ compute: Compute) {
+    func apply(_ x: MatrixView, into out: MatrixView, _ compute: Compute) {
         compute.layerNorm(x, weight, bias, epsilon: epsilon, into: out)
     }
 }

@@ -27,7 +27,7 @@ public struct WeightReader {
     }
 
     func matrix(
-        _ name: String, _ shape: [Int], as type: WorkType? = nil
+        _ name: String, _ shape: [Int], as type: DType? = nil
     ) throws -> Matrix {
         let tensor = try tensor(name, shape)
         guard let matrix = Matrix(tensor, as: type ?? compute.precision, compute: compute) else {
@@ -43,4 +43,4 @@ public struct WeightReader {
 }
 
 /// Looks at intermediate values while a model runs: the name of the stage and its rows. For parity checks only.
-public typealias Trace = (_ name: String, _ rows: Block) -> Void
+public typealias Trace = (_ name: String, _ rows: MatrixView) -> Void

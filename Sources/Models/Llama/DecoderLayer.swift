@@ -41,11 +41,12 @@ final class DecoderLayer {
     /// - Parameters:
     ///   - keys, values: [sequences · T, keyValueHeads · headSize], the rows to be written.
     func project(
-        _ x: Block, sequences: Int, start: Int, keys: Block, values: Block, rope: RotaryEmbedding, compute: Compute,
+        _ x: MatrixView, sequences: Int, start: Int, keys: MatrixView, values: MatrixView, rope: RotaryEmbedding,
+        compute: Compute,
         scratch: DecoderScratch
-    ) -> Block {
+    ) -> MatrixView {
         let single = x.rows == 1
-        let type = single ? WorkType.f32 : compute.precision
+        let type = single ? DType.f32 : compute.precision
         let normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)
         compute.rmsNorm(x, attentionNorm, epsilon: config.rmsNormEpsilon, into: normed)
         // A single row is computed in f32 whatever the precision, and narrowed when it is stored.
@@ -71,8 +72,9 @@ final class DecoderLayer {
     ///
     /// A single row is computed in f32, though it was normed for the products of many.
     func queries(
-        _ normed: Block, sequences: Int, start: Int, rope: RotaryEmbedding, compute: Compute, scratch: DecoderScratch
-    ) -> Block {
+        _ normed: MatrixView, sequences: Int, start: Int, rope: RotaryEmbedding, compute: Compute,
+        scratch: DecoderScratch
+    ) -> MatrixView {
         var normed = normed
         if normed.rows == 1, normed.type != .f32 {
             let wide = scratch.key.block(.f32, rows: 1, columns: normed.columns)
@@ -98,8 +100,9 @@ final class DecoderLayer {
     ///   - keys, values: [sequences · S, ·], S keys of each sequence.
     ///   - watched: heads to look at, and who gets their attention weights [heads, S] of the last row; of one sequence only.
     func attend(
-        _ x: Block, queries q: Block, sequences: Int, start: Int, keys: Block, values: Block, compute: Compute,
-        scratch: DecoderScratch, watched: (heads: [Int], look: (Block) -> Void)? = nil
+        _ x: MatrixView, queries q: MatrixView, sequences: Int, start: Int, keys: MatrixView, values: MatrixView,
+        compute: Compute,
+        scratch: DecoderScratch, watched: (heads: [Int], look: (MatrixView) -> Void)? = nil
     ) {
         let type = q.type
         let mixed = scratch.mixed.block(type, rows: x.rows, columns: query.rows)

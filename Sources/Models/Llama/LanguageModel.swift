@@ -34,20 +34,20 @@ public final class LanguageModel {
         rope = RotaryEmbedding(config.rope, headSize: config.headSize)
     }
 
-    public func makeCache(capacity: Int) -> KeyValueCache {
-        KeyValueCache(
+    public func makeCache(capacity: Int) -> KVCache {
+        KVCache(
             layerCount: config.layerCount, width: config.keyValueHeadCount * config.headSize, capacity: capacity,
             type: compute.precision)
     }
 
-    /// A cache whose first `count` positions were computed earlier, in the order of `KeyValueCache.parts`, each with room
+    /// A cache whose first `count` positions were computed earlier, in the order of `KVCache.parts`, each with room
     /// behind it; nil where the memory is not that of this model.
     ///
     /// - Parameter owner: keeps the memory alive.
     public func cache(
         of parts: [UnsafeMutableRawBufferPointer], count: Int, owner: AnyObject
-    ) -> KeyValueCache? {
-        KeyValueCache(
+    ) -> KVCache? {
+        KVCache(
             layerCount: config.layerCount, width: config.keyValueHeadCount * config.headSize, count: count,
             type: compute.precision, parts: parts, owner: owner)
     }
@@ -71,9 +71,9 @@ public final class LanguageModel {
     ///   - watch: gets the attention weights of the last row.
     /// - Returns: [1, H] f32, valid until the next call.
     public func append(
-        count: Int, to cache: KeyValueCache, trace: Trace? = nil, watch: AttentionWatch? = nil,
-        progress: (Int) throws -> Void, rows: (Range<Int>, Block) -> Void
-    ) rethrows -> Block {
+        count: Int, to cache: KVCache, trace: Trace? = nil, watch: AttentionRecorder? = nil,
+        progress: (Int) throws -> Void, rows: (Range<Int>, MatrixView) -> Void
+    ) rethrows -> MatrixView {
         var done = 0
         var last = residual.block(.f32, rows: 1, columns: config.hiddenSize)
         while done < count {
@@ -112,24 +112,25 @@ public final class LanguageModel {
 
     /// As above, without being told how far it is.
     public func append(
-        count: Int, to cache: KeyValueCache, trace: Trace? = nil, watch: AttentionWatch? = nil,
-        rows: (Range<Int>, Block) -> Void
-    ) -> Block {
+        count: Int, to cache: KVCache, trace: Trace? = nil, watch: AttentionRecorder? = nil,
+        rows: (Range<Int>, MatrixView) -> Void
+    ) -> MatrixView {
         append(count: count, to: cache, trace: trace, watch: watch, progress: { _ in }, rows: rows)
     }
 
     /// Final RMSNorm and head of rows before the final norm: logits [T, V] into `out`.
-    public func logits(_ hidden: Block, into out: UnsafeMutablePointer<Float>) {
+    public func logits(_ hidden: MatrixView, into out: UnsafeMutablePointer<Float>) {
         for row in 0..<hidden.rows {
             let normed = normedRow.block(.f32, rows: 1, columns: config.hiddenSize)
             finalNorm(hidden.rows(row..<row + 1), into: normed)
             compute.linear(
-                normed, head, into: Block(out + row * config.vocabularySize, rows: 1, columns: config.vocabularySize))
+                normed, head,
+                into: MatrixView(out + row * config.vocabularySize, rows: 1, columns: config.vocabularySize))
         }
     }
 
     /// The final norm alone, for looking at hidden states.
-    public func finalNorm(_ hidden: Block, into out: Block) {
+    public func finalNorm(_ hidden: MatrixView, into out: MatrixView) {
         compute.rmsNorm(hidden, finalNorm, epsilon: config.rmsNormEpsilon, into: out)
     }
 }

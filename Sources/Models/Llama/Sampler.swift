@@ -1,14 +1,14 @@
 internal import Glibc
 
 /// How the next token is chosen from the logits.
-public struct Sampling: Sendable, Equatable {
+public struct GenerationOptions: Sendable, Equatable {
     /// 0 is greedy: the largest logit, the smallest id among equals.
     public var temperature: Double
     /// Only the most probable tokens that together reach this mass take part.
     public var topP: Double
     public var seed: UInt64
 
-    public static let greedy = Sampling(temperature: 0, topP: 1, seed: 0)
+    public static let greedy = GenerationOptions(temperature: 0, topP: 1, seed: 0)
 
     public init(temperature: Double, topP: Double = 1, seed: UInt64 = 0) {
         self.temperature = temperature
@@ -19,10 +19,10 @@ public struct Sampling: Sendable, Equatable {
 
 /// Chooses tokens; the same seed and logits give the same tokens.
 public struct Sampler {
-    private let sampling: Sampling
+    private let sampling: GenerationOptions
     private var generator: SplitMix64
 
-    public init(_ sampling: Sampling) {
+    public init(_ sampling: GenerationOptions) {
         self.sampling = sampling
         generator = SplitMix64(state: sampling.seed)
     }

@@ -25,7 +25,8 @@ extension Compute {
     ///   - out: [T, heads · headSize], of the query's type.
     ///   - weights: f32 only: receives the attention weights [heads, T, S].
     public func attention(
-        query: Block, keys: Block, values: Block, shape: AttentionShape, firstVisible: Int? = nil, into out: Block,
+        query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, firstVisible: Int? = nil,
+        into out: MatrixView,
         weights: UnsafeMutablePointer<Float>? = nil
     ) {
         precondition(query.columns == shape.heads * shape.headSize && out.columns == query.columns, "attention: query")
@@ -56,12 +57,13 @@ extension Compute {
     ///   - firstVisible: row t of a sequence sees its first `firstVisible + t` keys.
     ///   - out: [sequences · T, heads · headSize], of the query's type.
     public func attention(
-        sequences: Int, query: Block, keys: Block, values: Block, shape: AttentionShape, firstVisible: Int,
-        into out: Block
+        sequences: Int, query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape,
+        firstVisible: Int,
+        into out: MatrixView
     ) {
         precondition(query.rows % sequences == 0 && keys.rows % sequences == 0, "attention: sequences")
         let (rows, keyCount) = (query.rows / sequences, keys.rows / sequences)
-        func part(_ block: Block, _ sequence: Int, _ rows: Int) -> Block {
+        func part(_ block: MatrixView, _ sequence: Int, _ rows: Int) -> MatrixView {
             block.rows(sequence * rows..<(sequence + 1) * rows)
         }
         // The scores of a thread's heads: at most 32 MiB.
@@ -83,7 +85,7 @@ extension Compute {
                 attention(
                     ofGroup: group, part(query, sequence, rows), part(keys, sequence, keyCount),
                     part(values, sequence, keyCount), shape, firstVisible, into: part(out, sequence, rows),
-                    headMemory[Workers.index])
+                    headMemory[ThreadPool.index])
             }
         }
     }
@@ -99,8 +101,8 @@ extension Compute {
     /// Few rows of the heads that share keys, by one thread: a block of keys, then of values, is widened and multiplied while it is
     /// near the core.
     private func attention(
-        ofGroup group: Int, _ query: Block, _ keys: Block, _ values: Block, _ shape: AttentionShape,
-        _ firstVisible: Int, into out: Block, _ memory: HeadMemory
+        ofGroup group: Int, _ query: MatrixView, _ keys: MatrixView, _ values: MatrixView, _ shape: AttentionShape,
+        _ firstVisible: Int, into out: MatrixView, _ memory: HeadMemory
     ) {
         let (rows, size, count) = (query.rows, shape.headSize, keys.rows)
         let all = shape.queriesPerGroup * rows
@@ -111,7 +113,7 @@ extension Compute {
         func columns(_ head: Int) -> Range<Int> {
             (group * shape.queriesPerGroup + head) * size..<(group * shape.queriesPerGroup + head + 1) * size
         }
-        func panel(_ block: Block, _ range: Range<Int>) -> Block {
+        func panel(_ block: MatrixView, _ range: Range<Int>) -> MatrixView {
             let stored = block.rows(range).columns(own)
             guard stored.type != .f32 else { return stored }
             let wide = memory.panel.block(.f32, rows: range.count, columns: size)
@@ -125,7 +127,7 @@ extension Compute {
         for range in blocks {
             let k = panel(keys, range)
             products.multiply(
-                PlainProduct(
+                GEMM(
                     m: all, n: range.count, k: size, a: q.floats, aRow: q.stride, b: k.floats, bRow: k.stride,
                     isTransposed: true, accumulate: false, c: scores.columns(range).floats, cRow: count))
         }
@@ -137,7 +139,7 @@ extension Compute {
         for range in blocks {
             let v = panel(values, range)
             products.multiply(
-                PlainProduct(
+                GEMM(
                     m: all, n: size, k: range.count, a: scores.columns(range).floats, aRow: count, b: v.floats,
                     bRow: v.stride, isTransposed: false, accumulate: range.lowerBound > 0, c: mixed.floats, cRow: size))
         }
@@ -157,7 +159,8 @@ extension Compute {
     ///   - keys: [S, keyValueHeads · headSize], all of them visible.
     ///   - heads: which heads, from 0.
     /// - Returns: [heads.count, S] f32, valid until the next call.
-    public func attentionWeights(query: Block, keys: Block, shape: AttentionShape, heads: [Int]) -> Block {
+    public func attentionWeights(query: MatrixView, keys: MatrixView, shape: AttentionShape, heads: [Int]) -> MatrixView
+    {
         precondition(query.rows == 1 && query.columns == shape.heads * shape.headSize, "attention weights: query")
         precondition(keys.columns == shape.keyValueHeads * shape.headSize, "attention weights: keys")
         precondition(heads.allSatisfy { (0..<shape.heads).contains($0) }, "attention weights: heads \(heads)")
@@ -181,8 +184,8 @@ extension Compute {
     }
 
     private func attentionSlice(
-        _ query: Block, _ keys: Block, _ values: Block, _ shape: AttentionShape, _ firstVisible: Int?,
-        into out: Block, weights: (base: UnsafeMutablePointer<Float>, rows: Int, start: Int)?
+        _ query: MatrixView, _ keys: MatrixView, _ values: MatrixView, _ shape: AttentionShape, _ firstVisible: Int?,
+        into out: MatrixView, weights: (base: UnsafeMutablePointer<Float>, rows: Int, start: Int)?
     ) {
         let (rows, keyCount, type) = (query.rows, keys.rows, query.type)
         // Few rows of one head are a thin product, for which its keys are laid out as often as heads share them: then all rows of
@@ -194,7 +197,7 @@ extension Compute {
         let scores = self.scores.block(.f32, rows: shape.heads * rows, columns: keyCount)
         let weighted = type == .f32 ? scores : probabilities.block(type, rows: scores.rows, columns: keyCount)
         products.grouped(
-            GroupedProduct(
+            BatchedGEMM(
                 groups: shape.keyValueHeads, repeats: repeats, m: m, n: keyCount, k: shape.headSize, aType: type,
                 aGroup: together ? m * shape.headSize : repeats * shape.headSize, aRepeat: shape.headSize,
                 aRow: together ? shape.headSize : query.stride, bGroup: shape.headSize, bRow: 1, bColumn: keys.stride,
@@ -222,7 +225,7 @@ extension Compute {
             }
         }
         products.grouped(
-            GroupedProduct(
+            BatchedGEMM(
                 groups: shape.keyValueHeads, repeats: repeats, m: m, n: shape.headSize, k: keyCount, aType: type,
                 aGroup: repeats * m * keyCount, aRepeat: m * keyCount, aRow: keyCount, bGroup: shape.headSize,
                 bRow: values.stride, bColumn: 1, cType: out.type,
@@ -236,7 +239,7 @@ extension Compute {
     private static let fewRows = 128
 
     /// Rows [T, heads · headSize] head by head: [heads · T, headSize].
-    private func pack(_ rows: Block, _ shape: AttentionShape, into packed: Block) {
+    private func pack(_ rows: MatrixView, _ shape: AttentionShape, into packed: MatrixView) {
         let bytes = shape.headSize * rows.type.size
         for head in 0..<shape.heads {
             for row in 0..<rows.rows {
@@ -245,7 +248,7 @@ extension Compute {
         }
     }
 
-    private func unpack(_ packed: Block, _ shape: AttentionShape, into rows: Block) {
+    private func unpack(_ packed: MatrixView, _ shape: AttentionShape, into rows: MatrixView) {
         let bytes = shape.headSize * rows.type.size
         for head in 0..<shape.heads {
             for row in 0..<rows.rows {
@@ -256,7 +259,8 @@ extension Compute {
 
     /// One row: parts of the keys by themselves, whatever the number of threads, then all parts together.
     private func decodeAttention(
-        query: Block, keys: Block, values: Block, shape: AttentionShape, visible: Int?, into out: Block
+        query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, visible: Int?,
+        into out: MatrixView
     ) {
         let count = min(visible ?? keys.rows, keys.rows)
         let (heads, width) = (shape.heads, shape.heads * shape.headSize)
@@ -267,7 +271,7 @@ extension Compute {
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
         workers.split(parts, cost: 2 * min(count, Self.keyBlock) * width) { range in
-            let scores = headMemory[Workers.index].scores.block(.f32, rows: heads, columns: Self.keyBlock)
+            let scores = headMemory[ThreadPool.index].scores.block(.f32, rows: heads, columns: Self.keyBlock)
             for part in range {
                 let rows = part * Self.keyBlock..<min(count, (part + 1) * Self.keyBlock)
                 table.attention_part(

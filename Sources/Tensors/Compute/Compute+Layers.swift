@@ -2,7 +2,7 @@ internal import CKernels
 
 /// The parts of a transformer layer, each over all rows at once, split over the threads.
 extension Compute {
-    /// What a number costs in a normalisation or rotation, and where its exponential is taken, as `Workers.leastWork` counts.
+    /// What a number costs in a normalisation or rotation, and where its exponential is taken, as `ThreadPool.leastWork` counts.
     static let (simple, exponential) = (8, 16)
 
     /// Name and version of the product library in use.
@@ -14,8 +14,9 @@ extension Compute {
     ///   - x: [T, in] in the precision, or f32 when T is 1.
     ///   - out: [T, out]; f32 when T is 1 or `accumulate`.
     public func linear(
-        _ x: Block, _ weight: Matrix, bias: [Float]? = nil, activation: Activation = .none, accumulate: Bool = false,
-        into out: Block
+        _ x: MatrixView, _ weight: Matrix, bias: [Float]? = nil, activation: Activation = .none,
+        accumulate: Bool = false,
+        into out: MatrixView
     ) {
         precondition(x.columns == weight.columns && out.columns == weight.rows && out.rows == x.rows, "linear: shapes")
         precondition(!(accumulate && activation != .none), "linear: an accumulated product has no activation")
@@ -57,7 +58,7 @@ extension Compute {
     }
 
     /// LayerNorm of f32 rows; `out` may be `x` itself.
-    public func layerNorm(_ x: Block, _ weight: [Float], _ bias: [Float], epsilon: Float, into out: Block) {
+    public func layerNorm(_ x: MatrixView, _ weight: [Float], _ bias: [Float], epsilon: Float, into out: MatrixView) {
         precondition(weight.count == x.columns && bias.count == x.columns && out.columns == x.columns, "layerNorm")
         let table = kernels.table
         weight.withUnsafeBufferPointer { weight in
@@ -74,7 +75,7 @@ extension Compute {
     }
 
     /// RMSNorm of f32 rows; `out` may be `x` itself.
-    public func rmsNorm(_ x: Block, _ weight: [Float], epsilon: Float, into out: Block) {
+    public func rmsNorm(_ x: MatrixView, _ weight: [Float], epsilon: Float, into out: MatrixView) {
         precondition(weight.count == x.columns && out.columns == x.columns, "rmsNorm")
         let table = kernels.table
         weight.withUnsafeBufferPointer { weight in
@@ -89,7 +90,7 @@ extension Compute {
     }
 
     /// Rotary embedding in place on [T, heads · headSize] with the angles of `rotation` (one row per row of x).
-    public func rotate(_ x: Block, heads: Int, headSize: Int, by rotation: Rotation) {
+    public func rotate(_ x: MatrixView, heads: Int, headSize: Int, by rotation: Rotation) {
         precondition(rotation.rows == x.rows && rotation.half * 2 == headSize, "rotate: shapes")
         let table = kernels.table
         workers.split(x.rows, cost: x.columns * Self.simple) { rows in
@@ -101,7 +102,7 @@ extension Compute {
     }
 
     /// gate = silu(gate) · up, element by element.
-    public func siluMultiply(_ gate: Block, _ up: Block) {
+    public func siluMultiply(_ gate: MatrixView, _ up: MatrixView) {
         precondition(gate.type == up.type && gate.rows == up.rows && gate.columns == up.columns, "siluMultiply")
         let table = kernels.table
         if gate.rows == 1 {
@@ -118,7 +119,7 @@ extension Compute {
     }
 
     /// Copies rows between types.
-    public func convert(_ x: Block, into out: Block) {
+    public func convert(_ x: MatrixView, into out: MatrixView) {
         precondition(x.rows == out.rows && x.columns == out.columns, "convert: shapes")
         let table = kernels.table
         for row in 0..<x.rows {
@@ -142,26 +143,27 @@ extension Compute {
     }
 
     /// Rows of int8 with one scale each (scale = max|x| / 127), the frame record's patches.
-    public func quantize(_ x: Block, into values: UnsafeMutablePointer<Int8>, scales: UnsafeMutablePointer<Float>) {
+    public func quantize(_ x: MatrixView, into values: UnsafeMutablePointer<Int8>, scales: UnsafeMutablePointer<Float>)
+    {
         precondition(x.stride == x.columns, "quantize: rows must be contiguous")
         kernels.table.quantize_rows(x.floats, x.rows, x.columns, values, scales)
     }
 
-    public func dequantize(_ values: UnsafePointer<Int8>, scales: UnsafePointer<Float>, into x: Block) {
+    public func dequantize(_ values: UnsafePointer<Int8>, scales: UnsafePointer<Float>, into x: MatrixView) {
         precondition(x.stride == x.columns, "dequantize: rows must be contiguous")
         kernels.table.dequantize_rows(values, scales, x.rows, x.columns, x.floats)
     }
 
     /// The patch matrix [g·g, 3·p·p] of one packed RGB24 picture, normalised with mean and standard deviation.
     public func patchify(
-        rgb: UnsafePointer<UInt8>, grid: Int, patch: Int, mean: [Float], deviation: [Float], into out: Block
+        rgb: UnsafePointer<UInt8>, grid: Int, patch: Int, mean: [Float], deviation: [Float], into out: MatrixView
     ) {
         precondition(mean.count == 3 && deviation.count == 3 && out.stride == out.columns, "patchify")
         kernels.table.patchify_rgb(rgb, grid, patch, mean, deviation, out.base, out.type.kernel)
     }
 
     /// The patch matrix of normalised planes [3, g·p, g·p].
-    public func patchify(planes: UnsafePointer<Float>, grid: Int, patch: Int, into out: Block) {
+    public func patchify(planes: UnsafePointer<Float>, grid: Int, patch: Int, into out: MatrixView) {
         kernels.table.patchify_planes(planes, grid, patch, out.base, out.type.kernel)
     }
 }

@@ -23,10 +23,10 @@ public struct ComputeError: Error, CustomStringConvertible, Sendable {
 /// One instance belongs to one thread; models built on it share its scratch memory.
 public final class Compute {
     public let backend: Backend
-    public let precision: WorkType
+    public let precision: DType
     public let kernels: Kernels
-    public let workers: Workers
-    let products: any Products
+    public let workers: ThreadPool
+    let products: any MatmulBackend
     let scores = Scratch()
     let probabilities = Scratch()
     let packedRows = Scratch()
@@ -47,7 +47,7 @@ public final class Compute {
     ///   - instructionSet: name of a kernel table; nil takes the best. A name this CPU lacks is an error.
     /// - Throws: `ComputeError` when the backend cannot be loaded.
     public init(
-        precision: WorkType, backend: Backend? = nil, threads: Int, instructionSet: String? = nil
+        precision: DType, backend: Backend? = nil, threads: Int, instructionSet: String? = nil
     ) throws {
         guard let kernels = Kernels(named: instructionSet) else {
             throw ComputeError(
@@ -57,12 +57,12 @@ public final class Compute {
         }
         self.kernels = kernels
         self.precision = precision
-        workers = Workers(threadCount: threads)
+        workers = ThreadPool(threadCount: threads)
         let chosen = backend ?? .standard
         self.backend = chosen
         let widens = Self.widens(precision, chosen, kernels)
         let made = try Self.makeProducts(chosen, kernels: kernels, workers: workers, isShared: widens)
-        products = widens ? WideningProducts(made, kernels: kernels, workers: workers) : made
+        products = widens ? UpcastingMatmul(made, kernels: kernels, workers: workers) : made
         self.widens = widens
         threadsMultiply = widens && !kernels.isAVX512
         headMemory = (0..<workers.threadCount).map { _ in HeadMemory() }
@@ -70,13 +70,13 @@ public final class Compute {
 
     /// oneDNN has bf16 products from AVX-512 on, OpenBLAS none. oneDNN's f32 products by one thread each are as good as its own way for
     /// all of them before AVX-512, and need no second copy of weights that are stored in bf16.
-    private static func widens(_ precision: WorkType, _ backend: Backend, _ kernels: Kernels) -> Bool {
+    private static func widens(_ precision: DType, _ backend: Backend, _ kernels: Kernels) -> Bool {
         let hasHalves = backend == .oneDNN && kernels.isAVX512
         return precision == .bf16 ? !hasHalves : backend == .oneDNN && !kernels.isAVX512
     }
 
     /// Whether a `Compute` with these settings would widen; false where there can be none.
-    public static func widens(precision: WorkType, backend: Backend?, instructionSet: String?) -> Bool {
+    public static func widens(precision: DType, backend: Backend?, instructionSet: String?) -> Bool {
         Kernels(named: instructionSet).map { widens(precision, backend ?? .standard, $0) } ?? false
     }
 
@@ -86,14 +86,14 @@ public final class Compute {
 
     /// - Parameter isShared: by threads, which compute a product each.
     private static func makeProducts(
-        _ backend: Backend, kernels: Kernels, workers: Workers, isShared: Bool
-    ) throws -> any Products {
+        _ backend: Backend, kernels: Kernels, workers: ThreadPool, isShared: Bool
+    ) throws -> any MatmulBackend {
         switch backend {
         case .openBLAS:
-            return try OpenBLASProducts(kernels: kernels, threads: isShared ? 1 : workers.threadCount)
+            return try OpenBLASMatmul(kernels: kernels, threads: isShared ? 1 : workers.threadCount)
         case .oneDNN:
             #if OneDNN
-                return try OneDNNProducts(workers: workers, smallAlone: !kernels.isAVX512)
+                return try OneDNNMatmul(workers: workers, smallAlone: !kernels.isAVX512)
             #else
                 throw ComputeError(
                     code: .backendMissing,

@@ -6,18 +6,18 @@
 public final class WarmUp {
     private let thread: BackgroundThread?
 
-    public init(precision: WorkType, backend: Backend? = nil) {
+    public init(precision: DType, backend: Backend? = nil) {
         thread = BackgroundThread { WarmUp.compute(precision, backend) }
     }
 
-    private static func compute(_ precision: WorkType, _ backend: Backend?) {
+    private static func compute(_ precision: DType, _ backend: Backend?) {
         guard let compute = try? Compute(precision: precision, backend: backend, threads: 1) else { return }
         let (rows, shape) = (8, AttentionShape(heads: 2, keyValueHeads: 2, headSize: 32))
         let width = shape.heads * shape.headSize
         let memory = Buffer<Float>(count: 4 * rows * width)
         memory.pointer.update(repeating: 0, count: memory.count)
-        func block(_ place: Int) -> Block {
-            Block(memory.pointer + place * rows * width, type: precision, rows: rows, columns: width)
+        func block(_ place: Int) -> MatrixView {
+            MatrixView(memory.pointer + place * rows * width, type: precision, rows: rows, columns: width)
         }
         compute.attention(
             sequences: 1, query: block(0), keys: block(1), values: block(2), shape: shape, firstVisible: 1,

@@ -85,14 +85,14 @@
     }
 
     extension dnnl_memory_desc_t {
-        static func strided(_ dims: [Int64], _ type: WorkType, _ strides: [Int64]) -> dnnl_memory_desc_t {
+        static func strided(_ dims: [Int64], _ type: DType, _ strides: [Int64]) -> dnnl_memory_desc_t {
             var description = dnnl_memory_desc_t()
             check(dnnl_memory_desc_init_by_strides(&description, Int32(dims.count), dims, type.oneDNN, strides))
             return description
         }
     }
 
-    extension WorkType {
+    extension DType {
         var oneDNN: dnnl_data_type_t { self == .f32 ? dnnl_f32 : dnnl_bf16 }
     }
 

@@ -7,7 +7,7 @@ public final class Matrix {
     /// Outputs and inputs of the layer.
     public let rows: Int
     public let columns: Int
-    public let type: WorkType
+    public let type: DType
     private var place: Place
 
     private enum Place {
@@ -22,21 +22,21 @@ public final class Matrix {
     /// of floats.
     ///
     /// It is converted when it is first computed with: a question about an index needs no vision tower.
-    public init?(_ tensor: StoredTensor, as type: WorkType, compute: Compute) {
+    public init?(_ tensor: StoredTensor, as type: DType, compute: Compute) {
         guard tensor.shape.count >= 2, let rows = tensor.shape.first, rows > 0, let start = tensor.bytes.baseAddress,
             tensor.type == .f32 || tensor.type == .bf16 || tensor.type == .f16
         else { return nil }
         self.rows = rows
         columns = tensor.count / rows
         // Memory of its own costs more than widening where it is used: the kernel clears it first.
-        let type = tensor.type == .bf16 && compute.widens ? WorkType.bf16 : type
+        let type = tensor.type == .bf16 && compute.widens ? DType.bf16 : type
         self.type = type
         let stored: ElementType = type == .f32 ? .f32 : .bf16
         let isReady = tensor.type == stored && Int(bitPattern: start) % type.size == 0
         place = isReady ? .memory(start, owner: tensor.owner) : .stored(tensor, compute)
     }
 
-    private init(rows: Int, columns: Int, type: WorkType, place: Place) {
+    private init(rows: Int, columns: Int, type: DType, place: Place) {
         self.rows = rows
         self.columns = columns
         self.type = type
@@ -61,10 +61,12 @@ public final class Matrix {
     func prepare() { _ = base }
 
     /// Its rows; to be read only.
-    var block: Block { Block(UnsafeMutableRawPointer(mutating: base), type: type, rows: rows, columns: columns) }
+    var block: MatrixView {
+        MatrixView(UnsafeMutableRawPointer(mutating: base), type: type, rows: rows, columns: columns)
+    }
 
     /// All zeros: for measuring speed.
-    convenience init(zeros rows: Int, columns: Int, type: WorkType) {
+    convenience init(zeros rows: Int, columns: Int, type: DType) {
         let memory = OwnedMemory(count: rows * columns * type.size)
         memory.buffer.pointer.update(repeating: 0, count: memory.buffer.count)
         self.init(
@@ -121,7 +123,7 @@ final class WeightMemory {
 
 extension StoredTensor {
     /// Writes all numbers as `type`; the tensor must be F32, F16 or BF16.
-    fileprivate func convert(to type: WorkType, into target: UnsafeMutableRawPointer, kernels: Kernels) {
+    fileprivate func convert(to type: DType, into target: UnsafeMutableRawPointer, kernels: Kernels) {
         if type == .f32 {
             copyFloats(0, count: count, into: target.assumingMemoryBound(to: Float.self), kernels: kernels)
             return

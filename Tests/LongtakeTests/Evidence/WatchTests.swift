@@ -9,7 +9,7 @@ extension LongtakeTests {
     /// Looking at attention while a model answers: nothing changes by it, and it adds up.
     @Suite struct WatchTests {
         /// Ids, all logits, in order.
-        private func run(_ model: LoadedModel, watch: AttentionWatch?) throws -> (ids: [Int32], logits: [Float]) {
+        private func run(_ model: LoadedModel, watch: AttentionRecorder?) throws -> (ids: [Int32], logits: [Float]) {
             let group = try Self.group(model)
             let tokens = try freshTokens(model, Shared.video)
             let fused = FusedPrompt(text: group.texts[0], visionTokens: tokens.count) { range, block in
@@ -38,13 +38,13 @@ extension LongtakeTests {
             return group
         }
 
-        private func watch(_ model: LoadedModel, _ groups: [[AttentionHead]]) throws -> AttentionWatch {
+        private func watch(_ model: LoadedModel, _ groups: [[AttentionHead]]) throws -> AttentionRecorder {
             let place = try #require(try model.prompt("What happens in the video?").ids.firstIndex(of: -200))
-            return AttentionWatch(groups: groups, tokens: place..<place + 12, perFrame: 1)
+            return AttentionRecorder(groups: groups, tokens: place..<place + 12, perFrame: 1)
         }
 
-        @Test(arguments: Backend.hasOneDNN ? [WorkType.f32, .bf16] : [.f32])
-        func answersAreTheSameToTheLastBit(precision: WorkType) throws {
+        @Test(arguments: Backend.hasOneDNN ? [DType.f32, .bf16] : [.f32])
+        func answersAreTheSameToTheLastBit(precision: DType) throws {
             let model = try nano(precision: precision)
             let config = model.llava.language.config
             let every = (0..<config.layerCount).flatMap { layer in

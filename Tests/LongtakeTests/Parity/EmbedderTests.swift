@@ -16,7 +16,7 @@ extension LongtakeTests {
         ]
         static let side = 56
 
-        private func embedder(_ path: String, precision: WorkType? = nil) throws -> Embedder {
+        private func embedder(_ path: String, precision: DType? = nil) throws -> Embedder {
             try Embedder(path: path, settings: ModelSettings(precision: precision, threads: 2))
         }
 
@@ -31,7 +31,7 @@ extension LongtakeTests {
         private func pictures(_ name: String) throws -> [RGBImage] {
             let tensors = try SafetensorsFile(path: Self.folder + "/inputs.safetensors").tensors
             let values = try #require(try tensors["\(name).pixel_values"]?.floats())
-            let preprocessing = PicturePreprocessing.clip(side: Self.side)
+            let preprocessing = ImagePreprocessing.clip(side: Self.side)
             let area = Self.side * Self.side
             return stride(from: 0, to: values.count, by: 3 * area).map { first in
                 let pixels = (0..<3 * area).map { index -> UInt8 in
@@ -83,7 +83,7 @@ extension LongtakeTests {
             let folder = try Folder()
             let files = try pictures.enumerated().map { index, picture in
                 let path = "\(folder.path)/\(index).png"
-                try Data(StillPicture.encodePNG(picture)).write(to: URL(filePath: path))
+                try Data(StillImage.encodePNG(picture)).write(to: URL(filePath: path))
                 return path
             }
             compare(try files.map { try embedder.embed(picture: InputPath($0)) }, wanted)

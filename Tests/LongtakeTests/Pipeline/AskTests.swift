@@ -136,26 +136,26 @@ extension LongtakeTests {
             #expect(throws: Never.self) { try JSONEncoder().encode(answer) }
         }
 
-        @Test func stillPicture() throws {
+        @Test func stillImage() throws {
             let folder = try Folder()
             let path = folder.path + "/p.png"
             try ffmpeg(["-f", "lavfi", "-i", "testsrc2=s=200x120:d=1", "-frames:v", "1", path])
             let model = try nano()
             let analyzer = Analyzer(model: model, library: try folder.library())
-            let answer = try analyzer.ask(question(), aboutPicture: path)
+            let answer = try analyzer.ask(question(), aboutImage: path)
             #expect(answer.found && answer.frames == 1 && answer.range == [0] || answer.range == [0, 0])
             #expect(answer.recording.path == path && !answer.tokenIDs.isEmpty)
-            #expect(try analyzer.ask(question(), aboutPicture: path).tokenIDs == answer.tokenIDs)
+            #expect(try analyzer.ask(question(), aboutImage: path).tokenIDs == answer.tokenIDs)
             let link = folder.path + "/link.png"
             try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: path)
-            #expect(try analyzer.ask(question(), aboutPicture: link).tokenIDs == answer.tokenIDs)
-            #expect(throws: Failure.self) { try analyzer.ask(question(), aboutPicture: folder.path) }
+            #expect(try analyzer.ask(question(), aboutImage: link).tokenIDs == answer.tokenIDs)
+            #expect(throws: Failure.self) { try analyzer.ask(question(), aboutImage: folder.path) }
             try ffmpeg(["-f", "lavfi", "-i", "color=c=red:s=200x120:d=1", "-frames:v", "1", folder.path + "/red.png"])
-            let red = try analyzer.ask(question(maxTokens: 24), aboutPicture: folder.path + "/red.png")
-            let other = try analyzer.ask(question(maxTokens: 24), aboutPicture: path)
+            let red = try analyzer.ask(question(maxTokens: 24), aboutImage: folder.path + "/red.png")
+            let other = try analyzer.ask(question(maxTokens: 24), aboutImage: path)
             #expect(red.tokenIDs != other.tokenIDs)
-            #expect(throws: Failure.self) { try analyzer.ask(question(), aboutPicture: Shared.video) }
-            #expect(throws: Failure.self) { try analyzer.ask(question(), aboutPicture: folder.path + "/none.png") }
+            #expect(throws: Failure.self) { try analyzer.ask(question(), aboutImage: Shared.video) }
+            #expect(throws: Failure.self) { try analyzer.ask(question(), aboutImage: folder.path + "/none.png") }
         }
 
         /// Weights stored in 16 bits and products in bf16: another path through every layer.

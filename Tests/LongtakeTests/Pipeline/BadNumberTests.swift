@@ -58,7 +58,7 @@ extension LongtakeTests {
             let logits: [Float] = [0.5, 3, -2, 2.9, 1]
             for temperature in [-1, 0, .nan, 1e-300, 1, 1e308, .infinity] {
                 for topP in [-1, 0, .nan, 1e-300, 0.5, 1, 7, .infinity] {
-                    var sampler = Sampler(Sampling(temperature: temperature, topP: topP, seed: 5))
+                    var sampler = Sampler(GenerationOptions(temperature: temperature, topP: topP, seed: 5))
                     for _ in 0..<20 {
                         let id = try logits.withUnsafeBufferPointer { try sampler.next($0) }
                         #expect((0..<5).contains(id), "temperature \(temperature), top_p \(topP)")
@@ -67,7 +67,7 @@ extension LongtakeTests {
                     }
                 }
             }
-            var sampler = Sampler(Sampling(temperature: 1))
+            var sampler = Sampler(GenerationOptions(temperature: 1))
             #expect(throws: ModelError.self) { try [Float.nan, 1].withUnsafeBufferPointer { try sampler.next($0) } }
             #expect(throws: ModelError.self) { try [Float.infinity].withUnsafeBufferPointer { try sampler.next($0) } }
             #expect(throws: ModelError.self) { try [Float]().withUnsafeBufferPointer { try sampler.next($0) } }
@@ -78,7 +78,7 @@ extension LongtakeTests {
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let answers = try [1, 1, 2].map { (seed: UInt64) in
                 var asked = question(maxTokens: 24)
-                asked.sampling = Sampling(temperature: 1.5, topP: 0.95, seed: seed)
+                asked.sampling = GenerationOptions(temperature: 1.5, topP: 0.95, seed: seed)
                 return try analyzer.ask(asked, about: Shared.video, options: IndexOptions()).tokenIDs
             }
             #expect(answers[0] == answers[1] && answers[0] != answers[2])

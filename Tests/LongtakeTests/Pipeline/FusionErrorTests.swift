@@ -28,7 +28,7 @@ extension LongtakeTests {
                 let fusion = try TextFusion(ids: prompt.ids, model: llava)
                 for frame in frames {
                     fused[frame].withUnsafeMutableBufferPointerCopy { copy in
-                        fusion.add(Block(copy, rows: fusion.embeddings.rows, columns: llava.hiddenSize))
+                        fusion.add(MatrixView(copy, rows: fusion.embeddings.rows, columns: llava.hiddenSize))
                     }
                 }
                 var rows: [Float] = []

@@ -40,13 +40,13 @@ extension LongtakeTests {
             let llava = model.llava
             let group = try PromptGroup(try texts.map { try model.prompt($0).ids }, model: llava)
             let memory = Buffer<Float>(count: llava.patchRows * llava.vision.hiddenSize)
-            let rows = Block(memory.pointer, rows: llava.patchRows, columns: llava.vision.hiddenSize)
+            let rows = MatrixView(memory.pointer, rows: llava.patchRows, columns: llava.vision.hiddenSize)
             for frame in stride(from: 0, to: source.times.count, by: 3) {
                 try source.patches(frame, rows)
                 group.add(rows, frames: 1, model: llava)
             }
             let tokens = Buffer<Float>(count: source.times.count * llava.hiddenSize)
-            let all = Block(tokens.pointer, rows: source.times.count, columns: llava.hiddenSize)
+            let all = MatrixView(tokens.pointer, rows: source.times.count, columns: llava.hiddenSize)
             for frame in source.times.indices { try source.tokens(frame, all.rows(frame..<frame + 1)) }
             let fused = group.texts.map {
                 FusedPrompt(text: $0, visionTokens: source.times.count) { range, block in
@@ -59,8 +59,7 @@ extension LongtakeTests {
             return (group, fused)
         }
 
-        private func answer(_ model: LoadedModel, _ fused: FusedPrompt, shared: KeyValueCache? = nil) throws -> Answered
-        {
+        private func answer(_ model: LoadedModel, _ fused: FusedPrompt, shared: KVCache? = nil) throws -> Answered {
             var logits: [Float] = []
             let found = try model.llava.language.answer(
                 fused, sampling: .greedy, maxTokens: 12, stopIDs: model.stopIDs, shared: shared
@@ -122,9 +121,9 @@ extension LongtakeTests {
         }
 
         /// The lowest cosine of a row of one source with that of the other.
-        private func cosine(_ rows: Int, _ columns: Int, _ read: (Int, Block) throws -> Void) throws -> Double {
+        private func cosine(_ rows: Int, _ columns: Int, _ read: (Int, MatrixView) throws -> Void) throws -> Double {
             let memory = Buffer<Float>(count: 2 * rows * columns)
-            let blocks = (0..<2).map { Block(memory.pointer + $0 * rows * columns, rows: rows, columns: columns) }
+            let blocks = (0..<2).map { MatrixView(memory.pointer + $0 * rows * columns, rows: rows, columns: columns) }
             for place in 0..<2 { try read(place, blocks[place]) }
             return (0..<rows).map { row in
                 let (a, b) = (blocks[0].rows(row..<row + 1).floats, blocks[1].rows(row..<row + 1).floats)

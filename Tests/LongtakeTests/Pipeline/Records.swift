@@ -26,7 +26,7 @@ func storedTokens(_ library: Library, _ index: String, width: Int) throws -> [[F
 
 /// The patches of each frame, made one frame at a time, without the index and without the façade.
 func eachFrame(
-    _ model: LoadedModel, _ path: String, framesPerSecond: Double, _ body: (Block) throws -> Void
+    _ model: LoadedModel, _ path: String, framesPerSecond: Double, _ body: (MatrixView) throws -> Void
 ) throws {
     let llava = model.llava
     let parts = llava.fusion.partCount
@@ -35,7 +35,7 @@ func eachFrame(
     request.framesPerSecond = framesPerSecond
     let stream = try FrameStream(RecordingFile(path: path), request: request)
     let patches = Buffer<Float>(count: llava.patchRows * llava.vision.hiddenSize)
-    let rows = Block(patches.pointer, rows: llava.patchRows, columns: llava.vision.hiddenSize)
+    let rows = MatrixView(patches.pointer, rows: llava.patchRows, columns: llava.vision.hiddenSize)
     var frame = Frame()
     while try stream.next(into: &frame) {
         llava.patches(frames: 1, into: rows) { picture, out in

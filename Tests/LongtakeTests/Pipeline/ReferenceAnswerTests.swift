@@ -50,7 +50,7 @@ extension LongtakeTests {
             let asked = Question(flow.question, maxTokens: ids.count)
 
             guard flow.kind == "video" else {
-                let answer = try analyzer.ask(asked, aboutPicture: Self.source + "/" + flow.source)
+                let answer = try analyzer.ask(asked, aboutImage: Self.source + "/" + flow.source)
                 #expect(answer.tokenIDs == ids.map { Int32($0) })
                 #expect(answer.answer == flow.expected_text)
                 return

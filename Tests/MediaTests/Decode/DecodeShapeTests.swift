@@ -123,12 +123,12 @@ import Testing
     }
 
     /// What the model takes is made in the worker of the very same pictures.
-    @Test(arguments: [1, 2]) func modelPictures(_ ratio: Int) throws {
+    @Test(arguments: [1, 2]) func modelImages(_ ratio: Int) throws {
         let directory = try DecodeDirectory()
         let recording = EncodedRecording(
             "", "ts", .init(seconds: 3), "-c:v libx264 -preset superfast -bf 3 -pix_fmt yuv420p")
         let path = try recording.make(in: directory)
-        let preprocessing = PicturePreprocessing.clip(side: 56)
+        let preprocessing = ImagePreprocessing.clip(side: 56)
         let native = try SampledFrames(path)
         let model = try SampledFrames(path) { $0.output = .model(preprocessing, resolutionRatio: ratio) }
         #expect(native.frames.count == 3)

@@ -132,10 +132,10 @@ import Testing
         return bytes
     }
 
-    @Test func anEmptyEditBetweenOthersShowsThePictureBefore() throws {
+    @Test func anEmptyEditBetweenOthersShowsTheImageBefore() throws {
         let directory = try DecodeDirectory()
         let plain = directory.file("plain.mp4")
-        try NumberedPictures.encode(
+        try NumberedImages.encode(
             0..<200,
             options: [
                 "-c:v", "libx264", "-preset", "superfast", "-pix_fmt", "yuv420p", "-bf", "0", "-g", "10",
@@ -147,7 +147,7 @@ import Testing
         try Data(try withEdits([UInt8](Data(contentsOf: URL(fileURLWithPath: plain))), edits)).write(
             to: URL(fileURLWithPath: path))
         let found = try SampledFrames(path)
-        let numbers = found.frames.map { NumberedPictures.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
+        let numbers = found.frames.map { NumberedImages.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
         #expect(numbers.prefix(10).elementsEqual((0..<10).map { $0 * 10 }), "\(numbers)")
         #expect(numbers.dropFirst(10).prefix(5).allSatisfy { $0 == 99 }, "\(numbers)")
         #expect(numbers.dropFirst(15).elementsEqual((0..<10).map { 100 + $0 * 10 }), "\(numbers)")
@@ -157,7 +157,7 @@ import Testing
     @Test func aRateOfAnEditIsNoted() throws {
         let directory = try DecodeDirectory()
         let plain = directory.file("plain.mp4")
-        try NumberedPictures.encode(0..<100, to: plain)
+        try NumberedImages.encode(0..<100, to: plain)
         let path = directory.file("edited.mp4")
         let edits = [(10_000, 1024, 0x8000)]
         try Data(try withEdits([UInt8](Data(contentsOf: URL(fileURLWithPath: plain))), edits)).write(

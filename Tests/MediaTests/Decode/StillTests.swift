@@ -38,13 +38,13 @@ import Testing
         Kind(container: "mov", options: x264 + ["-bf", "0", "-intra-refresh", "1", "-g", "60"], all: false),
     ]
 
-    @Test(arguments: kinds) func seekingFindsTheSamePictures(_ kind: Kind) throws {
+    @Test(arguments: kinds) func seekingFindsTheSameImages(_ kind: Kind) throws {
         let directory = try DecodeDirectory()
         let path = directory.file("recording." + kind.container)
         // 40 s at 10 per second; MPEG-1 and 2 know no such rate.
         let rate = kind.container == "mpg" ? "25" : "10"
         let count = kind.container == "mpg" ? 1000 : 400
-        try NumberedPictures.encode(0..<count, width: 128, height: 80, rate: rate, options: kind.options, to: path)
+        try NumberedImages.encode(0..<count, width: 128, height: 80, rate: rate, options: kind.options, to: path)
         if kind.losesKeys {
             var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
             let table = try #require(bytes.firstRange(of: Data("stss".utf8)))
@@ -61,7 +61,7 @@ import Testing
         for frame in found.frames {
             let same = whole.frames[frame.index]
             #expect(frame.rgb == same.rgb && frame.width == same.width, "frame \(frame.index)")
-            let number = NumberedPictures.number(rgb: frame.rgb, width: frame.width, height: frame.height)
+            let number = NumberedImages.number(rgb: frame.rgb, width: frame.width, height: frame.height)
             let second = kind.container == "mpg" ? 25 : 10
             #expect(number == frame.index * second, "frame \(frame.index) shows \(number)")
         }
@@ -73,7 +73,7 @@ import Testing
     @Test func whatIsNotThereIsNotSent() throws {
         let directory = try DecodeDirectory()
         let path = directory.file("recording.mp4")
-        try NumberedPictures.encode(0..<100, width: 128, height: 80, to: path)
+        try NumberedImages.encode(0..<100, width: 128, height: 80, to: path)
         let whole = try SampledFrames(path)
         let found = try SampledFrames(path) { request in
             request.stills = [

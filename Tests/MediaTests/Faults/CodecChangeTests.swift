@@ -14,7 +14,7 @@ import Testing
             ("mpeg4", ["-c:v", "mpeg4", "-q:v", "3"]),
         ] {
             for part in 0..<3 {
-                try NumberedPictures.encode(
+                try NumberedImages.encode(
                     part * 60..<part * 60 + 60, width: 128, height: 96, options: ["-pix_fmt", "yuv420p"] + codec,
                     to: directory.file("\(name)-\(part).ts"))
             }
@@ -31,7 +31,7 @@ import Testing
     }
 
     private func expectAll(_ outcome: Outcome, seconds: Int, _ said: Comment) {
-        let numbers = outcome.frames.map { NumberedPictures.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
+        let numbers = outcome.frames.map { NumberedImages.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
         #expect(numbers.count == seconds, said)
         let wrong = numbers.enumerated().filter { abs($1 - 10 * $0) > 1 }
         #expect(wrong.isEmpty, "\(said): \(wrong.map { "\($0.offset) s: \($0.element)" })")
@@ -112,7 +112,7 @@ import Testing
         let inputs = swapped ? late + ["-i", source.file("mpeg4-0.ts")] : ["-i", source.file("mpeg4-0.ts")] + late
         try RealTool.ffmpeg(inputs + ["-map", "0", "-map", "1", "-c", "copy", directory.file("two.avi")])
         let outcome = try decode(directory.file("two.avi"))
-        let numbers = outcome.frames.map { NumberedPictures.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
+        let numbers = outcome.frames.map { NumberedImages.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
         #expect(outcome.result.info.stream == 0)
         #expect(outcome.notes.contains("several_video_streams"))
         if swapped {

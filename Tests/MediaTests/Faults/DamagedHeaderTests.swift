@@ -7,7 +7,7 @@ import Testing
 @Suite struct DamagedHeaderTests {
     private static let encoded = Result {
         let directory = try FaultDirectory()
-        try NumberedPictures.encode(
+        try NumberedImages.encode(
             0..<30, options: ["-c:v", "libx264", "-preset", "superfast", "-pix_fmt", "yuv420p", "-g", "10"],
             to: directory.file("a.mp4"))
         for name in ["a.mkv", "a.avi", "a.flv", "a.mov"] {

@@ -9,7 +9,7 @@ import Media
     /// 30 s of numbered pictures at 10 per second, small, without B-frames.
     private static func base(_ directory: FaultDirectory, frames: Int = 300, reordered: Bool = false) throws -> String {
         let path = directory.file("base.mp4")
-        try NumberedPictures.encode(
+        try NumberedImages.encode(
             0..<frames, width: 64, height: 48,
             options: [
                 "-c:v", "libx264", "-preset", "superfast", "-pix_fmt", "yuv420p", "-bf", reordered ? "2" : "0", "-g",
@@ -20,7 +20,7 @@ import Media
 
     /// The numbers that the pictures of each second show.
     private func shown(_ outcome: Outcome) -> [Int] {
-        outcome.frames.map { NumberedPictures.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
+        outcome.frames.map { NumberedImages.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
     }
 
     private func expect(
@@ -68,7 +68,7 @@ import Media
     ]
 
     /// T1 and T7.
-    @Test(arguments: harmless) func laterPicturesStayWhereTheyAre(_ fault: Fault) throws {
+    @Test(arguments: harmless) func laterImagesStayWhereTheyAre(_ fault: Fault) throws {
         let directory = try FaultDirectory()
         try directory.ffmpeg("-i", try Self.base(directory, reordered: fault.reordered), "-c", "copy", "plain.ts")
         let bytes = TransportStream.retime(try directory.read("plain.ts"), fault.change)

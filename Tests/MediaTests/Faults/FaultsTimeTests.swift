@@ -87,7 +87,7 @@ import Media
 
     @Test func f08GapsRepeatTheFrameBeingShown() throws {
         let directory = try FaultDirectory()
-        // Pictures 0…19 in the first two seconds, then nothing until 9 s.
+        // Images 0…19 in the first two seconds, then nothing until 9 s.
         let path = try directory.ramp(
             "gap.mkv", seconds: 3, rate: 10, "-bf", "0", "-bsf:v", "setts=ts='if(gt(N,19),TS+7000,TS)'")
         let outcome = try decode(path)
@@ -152,7 +152,7 @@ import Media
         #expect(outcome.error == nil)
         #expect(outcome.frames.map(\.index) == Array(0..<outcome.frames.count))
         #expect((9...10).contains(outcome.frames.count))
-        // Pictures 4, 9, … go back and 3, 8, … repeat the time before: never shown.
+        // Images 4, 9, … go back and 3, 8, … repeat the time before: never shown.
         #expect(outcome.result.counters.framesOutOfOrder == 40)
         #expect(outcome.notes.contains("out_of_order"))
         #expect(outcome.ordinals == (0..<outcome.frames.count).map { $0 * 10 })

@@ -8,11 +8,11 @@ import Testing
     /// A picture's number and its stream are told by the numbers drawn: stream s begins at 1000 · s.
     private static let encoded = Result {
         let directory = try FaultDirectory()
-        try NumberedPictures.encode(0..<50, to: directory.file("a.mp4"))
-        try NumberedPictures.encode(1000..<1050, to: directory.file("b.mp4"))
-        try NumberedPictures.encode(2000..<2050, width: 384, height: 216, to: directory.file("large.mp4"))
+        try NumberedImages.encode(0..<50, to: directory.file("a.mp4"))
+        try NumberedImages.encode(1000..<1050, to: directory.file("b.mp4"))
+        try NumberedImages.encode(2000..<2050, width: 384, height: 216, to: directory.file("large.mp4"))
         for name in ["cover.jpg", "cover.png"] {
-            try NumberedPictures.encode(
+            try NumberedImages.encode(
                 3000..<3001, width: 480, height: 270, options: ["-frames:v", "1"], to: directory.file(name))
         }
         return directory
@@ -26,7 +26,7 @@ import Testing
     }
 
     private func number(_ frame: Shown?) -> Int? {
-        frame.map { NumberedPictures.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
+        frame.map { NumberedImages.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
     }
 
     private func mux(_ directory: FaultDirectory, _ inputs: [String], _ options: [String], _ name: String) throws
@@ -119,7 +119,7 @@ import Testing
     @Test(arguments: [70, 400])
     func `streams that are not video do not count`(subtitles: Int) throws {
         let directory = try FaultDirectory()
-        try NumberedPictures.encode(0..<30, to: directory.file("base.mp4"))
+        try NumberedImages.encode(0..<30, to: directory.file("base.mp4"))
         let text = try directory.write("s.srt", "1\n00:00:00,000 --> 00:00:02,000\nHello\n")
         let maps = (0..<subtitles).flatMap { _ in ["-map", "1"] }
         try RealTool.ffmpeg(

@@ -10,13 +10,13 @@ import Testing
         let directory = try FaultDirectory()
         let x264 = ["-c:v", "libx264", "-preset", "superfast", "-pix_fmt", "yuv420p", "-g", "20", "-bf", "0"]
         let mpeg2 = ["-c:v", "mpeg2video", "-q:v", "3", "-pix_fmt", "yuv420p"]
-        try NumberedPictures.encode(0..<80, options: x264, to: directory.file("a.mp4"))
-        try NumberedPictures.encode(80..<160, options: x264, to: directory.file("b.mp4"))
-        try NumberedPictures.encode(160..<240, options: x264, to: directory.file("c.mp4"))
-        try NumberedPictures.encode(80..<160, width: 320, height: 240, options: x264, to: directory.file("b-size.mp4"))
-        try NumberedPictures.encode(
+        try NumberedImages.encode(0..<80, options: x264, to: directory.file("a.mp4"))
+        try NumberedImages.encode(80..<160, options: x264, to: directory.file("b.mp4"))
+        try NumberedImages.encode(160..<240, options: x264, to: directory.file("c.mp4"))
+        try NumberedImages.encode(80..<160, width: 320, height: 240, options: x264, to: directory.file("b-size.mp4"))
+        try NumberedImages.encode(
             80..<160, width: 320, height: 240, options: mpeg2, to: directory.file("b-mpeg2.mp4"))
-        try NumberedPictures.encode(0..<160, options: x264, to: directory.file("long.mp4"))
+        try NumberedImages.encode(0..<160, options: x264, to: directory.file("long.mp4"))
         return directory
     }
 
@@ -36,7 +36,7 @@ import Testing
     }
 
     private func numbers(_ outcome: Outcome) -> [Int] {
-        outcome.frames.map { NumberedPictures.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
+        outcome.frames.map { NumberedImages.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
     }
 
     private func expectAll(_ outcome: Outcome, seconds: Int, _ said: Comment? = nil) {
@@ -70,7 +70,7 @@ import Testing
     @Test func `the reported one, whose second part begins before the first one ends`() throws {
         let directory = try FaultDirectory()
         let base = directory.file("base60.mp4")
-        try NumberedPictures.encode(
+        try NumberedImages.encode(
             0..<600,
             options: ["-c:v", "libx264", "-preset", "superfast", "-pix_fmt", "yuv420p", "-bf", "0", "-g", "20"],
             to: base)
@@ -177,7 +177,7 @@ import Testing
 
     @Test func `a stream of few pictures is not away between them`() throws {
         let directory = try FaultDirectory()
-        try NumberedPictures.encode(0..<3, rate: "1/5", to: directory.file("slow.mp4"))
+        try NumberedImages.encode(0..<3, rate: "1/5", to: directory.file("slow.mp4"))
         for container in ["mkv", "mp4", "ts"] {
             let path = directory.file("slow." + container + "." + container)
             try RealTool.ffmpeg([
@@ -194,7 +194,7 @@ import Testing
     @Test func `what cannot be decoded is said`() throws {
         let directory = try FaultDirectory()
         // Its headers are in the MP4 alone: the transport stream has none.
-        try NumberedPictures.encode(
+        try NumberedImages.encode(
             80..<160, options: ["-c:v", "mpeg4", "-q:v", "3", "-flags", "+global_header"], to: directory.file("b.mp4"))
         try RealTool.ffmpeg([
             "-i", directory.file("b.mp4"), "-c", "copy", "-streamid", "0:273", "-output_ts_offset", "8",

@@ -7,7 +7,7 @@ import Testing
 extension RandomTimesTests {
     /// Noise makes each picture larger than a pack: each gets a time of its own.
     private static func program(_ directory: FaultDirectory, _ name: String, _ options: [String]) throws {
-        try NumberedPictures.encode(
+        try NumberedImages.encode(
             0..<200, width: 128, height: 96, options: ["-vf", "noise=alls=30:allf=t", "-pix_fmt", "yuv420p"] + options,
             to: directory.file(name))
     }
@@ -96,7 +96,7 @@ extension RandomTimesTests {
             ("a.avi", ["-c:v", "mpeg4", "-q:v", "3"]), ("b.avi", ["-c:v", "mpeg4", "-q:v", "3", "-bf", "2"]),
             ("a.ogv", ["-c:v", "libtheora", "-q:v", "8"]), ("a.asf", ["-c:v", "msmpeg4", "-q:v", "3"]),
         ] {
-            try NumberedPictures.encode(
+            try NumberedImages.encode(
                 0..<100, width: 64, height: 48, options: plain + codec, to: directory.file(name))
         }
         let bases = ["a.avi", "b.avi", "a.ogv", "a.asf"]
@@ -135,7 +135,7 @@ extension RandomTimesTests {
         for link in 0..<Int.random(in: 2...4, using: &random) {
             let count = 10 * Int.random(in: 2...6, using: &random)
             let large = Bool.random(using: &random)
-            try NumberedPictures.encode(
+            try NumberedImages.encode(
                 numbers.count..<numbers.count + count, width: large ? 128 : 64, height: large ? 96 : 48,
                 options: [
                     "-c:v", "libtheora", "-q:v", "\(Int.random(in: 4...9, using: &random))", "-pix_fmt", "yuv420p",
@@ -154,7 +154,7 @@ extension RandomTimesTests {
     /// Presentation times in the payloads of an ASF are rewritten: the right ones are those before.
     @Test func `stamps of an ASF that are wrong for a while`() throws {
         let directory = try FaultDirectory()
-        try NumberedPictures.encode(
+        try NumberedImages.encode(
             0..<200, width: 64, height: 48,
             options: ["-c:v", "msmpeg4", "-q:v", "3", "-pix_fmt", "yuv420p", "-g", "20"],
             to: directory.file("a.asf"))

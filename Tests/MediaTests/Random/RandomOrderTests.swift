@@ -12,7 +12,7 @@ import Testing
         func encode(_ name: String, _ first: Int, _ width: Int, _ height: Int, _ options: [String], count: Int = 50)
             throws
         {
-            try NumberedPictures.encode(
+            try NumberedImages.encode(
                 first..<(first + count), width: width, height: height, options: options, to: directory.file(name))
         }
         try encode("h264.mp4", 1000, 256, 144, x264)
@@ -161,7 +161,7 @@ import Testing
         let expected = (0..<count).map { second in
             shown.last { $0.time - start <= Double(second) + 0.001 }?.number ?? -1
         }
-        let got = outcome.frames.map { NumberedPictures.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
+        let got = outcome.frames.map { NumberedImages.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
         // Each of these can be followed: a note instead of the pictures would be a step back.
         #expect(got == expected, "\(recipe): \(got), not \(expected); \(outcome.result.notes)")
         #expect(outcome.result.status == .complete, said)

@@ -21,11 +21,11 @@ import Testing
         let directory = try FaultDirectory()
         for source in Self.sources where source.kind == "video" {
             let large = source.name == "large.mp4"
-            try NumberedPictures.encode(
+            try NumberedImages.encode(
                 source.number..<source.number + 50, width: large ? 192 : 128, height: large ? 112 : 80,
                 to: directory.file(source.name))
         }
-        try NumberedPictures.encode(3000..<3001, options: ["-frames:v", "1"], to: directory.file("cover.jpg"))
+        try NumberedImages.encode(3000..<3001, options: ["-frames:v", "1"], to: directory.file("cover.jpg"))
         try RealTool.ffmpeg([
             "-f", "lavfi", "-i", "sine=duration=5", "-c:a", "aac", directory.file("sound.m4a"),
         ])
@@ -61,7 +61,7 @@ import Testing
             let area = candidates.map(\.area).max()
             guard let right = candidates.first(where: { $0.area == area }) else { continue }
             let outcome = try decode(path)
-            let found = outcome.frames.map { NumberedPictures.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
+            let found = outcome.frames.map { NumberedImages.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
             let numbers = (0..<5).map { right.number + 10 * $0 }
             #expect(found == numbers, "\(input): not \(right.name); notes \(outcome.notes)")
         }

@@ -9,7 +9,7 @@ import Testing
     static let pictures = 300
 
     private static func base(_ directory: FaultDirectory, _ name: String, reordered: Bool) throws {
-        try NumberedPictures.encode(
+        try NumberedImages.encode(
             0..<pictures, width: 64, height: 48,
             options: [
                 "-c:v", "libx264", "-preset", "superfast", "-pix_fmt", "yuv420p", "-bf", reordered ? "2" : "0",
@@ -19,7 +19,7 @@ import Testing
     }
 
     func numbers(_ outcome: Outcome) -> [Int] {
-        outcome.frames.map { NumberedPictures.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
+        outcome.frames.map { NumberedImages.number(rgb: $0.rgb, width: $0.width, height: $0.height) }
     }
 
     /// Expects second k to show `right[k]`, give or take a picture, and as many seconds, give or take `spare`.

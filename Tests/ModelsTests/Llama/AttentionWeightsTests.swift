@@ -25,11 +25,11 @@ import Testing
         filled(query, seed: 1)
         filled(key, seed: 2)
         filled(value, seed: 3)
-        let q = Block(query.pointer, rows: rows, columns: heads * size)
-        let k = Block(key.pointer, rows: keys, columns: groups * size)
+        let q = MatrixView(query.pointer, rows: rows, columns: heads * size)
+        let k = MatrixView(key.pointer, rows: keys, columns: groups * size)
         compute.attention(
-            query: q, keys: k, values: Block(value.pointer, rows: keys, columns: groups * size), shape: shape,
-            firstVisible: keys - rows + 1, into: Block(out.pointer, rows: rows, columns: heads * size),
+            query: q, keys: k, values: MatrixView(value.pointer, rows: keys, columns: groups * size), shape: shape,
+            firstVisible: keys - rows + 1, into: MatrixView(out.pointer, rows: rows, columns: heads * size),
             weights: full.pointer)
         let wanted = [3, 0]
         let seen = compute.attentionWeights(query: q.rows(rows - 1..<rows), keys: k, shape: shape, heads: wanted)
@@ -57,8 +57,8 @@ import Testing
         filled(query, seed: 4)
         filled(key, seed: 5)
         let (narrowQuery, narrowKeys) = (Scratch(), Scratch())
-        let q = Block(query.pointer, rows: 1, columns: 2 * size)
-        let k = Block(key.pointer, rows: keys, columns: 2 * size)
+        let q = MatrixView(query.pointer, rows: 1, columns: 2 * size)
+        let k = MatrixView(key.pointer, rows: keys, columns: 2 * size)
         let (qh, kh) = (
             narrowQuery.block(.bf16, rows: 1, columns: 2 * size), narrowKeys.block(.bf16, rows: keys, columns: 2 * size)
         )

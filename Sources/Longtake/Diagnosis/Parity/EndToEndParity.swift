@@ -47,7 +47,7 @@ struct EndToEndParity {
         let (width, tokens) = (model.hiddenSize, model.fusion.tokensPerFrame)
         var visual: [Float] = []
         let buffer = Buffer<Float>(count: model.patchRows * model.vision.hiddenSize)
-        let rows = Block(buffer.pointer, rows: model.patchRows, columns: model.vision.hiddenSize)
+        let rows = MatrixView(buffer.pointer, rows: model.patchRows, columns: model.vision.hiddenSize)
         for frame in frames {
             model.patches(frames: 1, into: rows) { picture, out in
                 frame[picture].pixels.withUnsafeBufferPointer { rgb in
@@ -103,12 +103,12 @@ struct EndToEndParity {
             exact: false, &report)
     }
 
-    private func preprocessing(_ checkpoint: CheckpointFolder, _ flow: Flow) throws -> PicturePreprocessing {
+    private func preprocessing(_ checkpoint: CheckpointFolder, _ flow: Flow) throws -> ImagePreprocessing {
         let aspect = flow.image_aspect_ratio_override ?? checkpoint.imageAspectRatio
         guard let config = checkpoint.preprocessorConfigBytes else {
             throw ParityError(message: "\(checkpoint.path): no preprocessor_config.json beside the tower")
         }
-        return try PicturePreprocessing(preprocessorConfig: config, imageAspectRatio: aspect)
+        return try ImagePreprocessing(preprocessorConfig: config, imageAspectRatio: aspect)
     }
 
     private func prompt(_ flow: Flow, _ prefix: String, _ report: inout ParityReport) throws -> Prompt {
@@ -126,11 +126,11 @@ struct EndToEndParity {
 
     /// Per frame, the pictures the tower sees.
     private func pictures(
-        _ flow: Flow, _ preprocessing: PicturePreprocessing, ratio: Int, _ report: inout ParityReport
+        _ flow: Flow, _ preprocessing: ImagePreprocessing, ratio: Int, _ report: inout ParityReport
     ) throws -> [[RGBImage]] {
         guard flow.kind == "video" else {
             let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder + "/" + flow.source)))
-            return [preprocessing.parts(try StillPicture.decode(bytes), ratio: ratio).map(preprocessing.picture)]
+            return [preprocessing.parts(try StillImage.decode(bytes), ratio: ratio).map(preprocessing.picture)]
         }
         guard let raw = inputs.bytes(flow.source), let shape = inputs.shape(flow.source), shape.count == 4,
             let rate = videoRate

@@ -25,7 +25,7 @@ struct GoldenTensors {
 final class TraceCollector {
     private(set) var values: [String: [Float]] = [:]
 
-    func collect(_ name: String, _ rows: Block) {
+    func collect(_ name: String, _ rows: MatrixView) {
         guard rows.type == .f32 else { return }
         for row in 0..<rows.rows {
             let line = rows.rows(row..<row + 1).floats

@@ -41,7 +41,7 @@ struct LanguageParity {
         let (width, vocabulary) = (model.config.hiddenSize, model.config.vocabularySize)
         let trace = TraceCollector()
         let cache = model.makeCache(capacity: ids.count)
-        let write = { (range: Range<Int>, block: Block) in
+        let write = { (range: Range<Int>, block: MatrixView) in
             for index in range {
                 model.embed(
                     Int32(ids[index]),
@@ -58,7 +58,7 @@ struct LanguageParity {
         states[model.config.layerCount].withUnsafeMutableBufferPointer { last in
             logits.withUnsafeMutableBufferPointer { logits in
                 guard let base = last.baseAddress, let out = logits.baseAddress else { return }
-                let block = Block(base, rows: kept.count, columns: width)
+                let block = MatrixView(base, rows: kept.count, columns: width)
                 model.logits(block, into: out)
                 model.finalNorm(block, into: block)
             }

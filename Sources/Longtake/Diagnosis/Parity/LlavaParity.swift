@@ -18,22 +18,22 @@ struct LlavaParity {
             guard let ids = inputs.integers(name) else { continue }
             let prefix = String(name.dropLast("input_ids".count))
             // The golden set's name for a prompt asked without any picture.
-            let withPictures = prefix != "text_only."
-            try runPrompt(ids.map { Int32($0) }, prefix: prefix, withPictures: withPictures, into: &report)
+            let withImages = prefix != "text_only."
+            try runPrompt(ids.map { Int32($0) }, prefix: prefix, withImages: withImages, into: &report)
         }
     }
 
     private func runPrompt(
-        _ ids: [Int32], prefix: String, withPictures: Bool, into report: inout ParityReport
+        _ ids: [Int32], prefix: String, withImages: Bool, into report: inout ParityReport
     ) throws {
-        let images = withPictures ? inputs.floats("images") : nil
+        let images = withImages ? inputs.floats("images") : nil
         let trace = TraceCollector()
         let text = try TextFusion(ids: ids, model: model)
         var tokens: [Float] = []
         var frames = 0
         if let images { (frames, tokens) = try encode(images, text: text, trace: trace) }
         let visible = ids.indices.filter { ids[$0] > 0 }
-        if withPictures { compareStages(trace, prefix, ids: ids, visible: visible, frames: frames, text, &report) }
+        if withImages { compareStages(trace, prefix, ids: ids, visible: visible, frames: frames, text, &report) }
 
         let width = model.hiddenSize
         let prompt = FusedPrompt(text: text, visionTokens: tokens.count / width) { range, block in
@@ -58,7 +58,7 @@ struct LlavaParity {
         }
         let frames = images.count / frameSize
         let buffer = Buffer<Float>(count: model.patchRows * model.vision.hiddenSize)
-        let rows = Block(buffer.pointer, rows: model.patchRows, columns: model.vision.hiddenSize)
+        let rows = MatrixView(buffer.pointer, rows: model.patchRows, columns: model.vision.hiddenSize)
         var tokens: [Float] = []
         let count = model.fusion.tokensPerFrame
         images.withUnsafeBufferPointer { images in
@@ -157,9 +157,9 @@ struct LlavaParity {
         final.withUnsafeMutableBufferPointer { final in
             logits.withUnsafeMutableBufferPointer { logits in
                 guard let rows = final.baseAddress, let out = logits.baseAddress else { return }
-                language.logits(Block(rows, rows: count, columns: width), into: out)
+                language.logits(MatrixView(rows, rows: count, columns: width), into: out)
                 language.finalNorm(
-                    Block(rows, rows: count, columns: width), into: Block(rows, rows: count, columns: width))
+                    MatrixView(rows, rows: count, columns: width), into: MatrixView(rows, rows: count, columns: width))
             }
         }
         var hidden: [Float] = []

@@ -14,8 +14,7 @@ public enum ParityRunner {
     }
 
     /// - Throws: `ParityError` for a folder that is no case; what loading a checkpoint throws.
-    public static func run(folder: String, precision: WorkType, backend: Backend?, threads: Int) throws -> ParityReport
-    {
+    public static func run(folder: String, precision: DType, backend: Backend?, threads: Int) throws -> ParityReport {
         let compute = try Compute(precision: precision, backend: backend, threads: threads)
         let name = URL(fileURLWithPath: folder).lastPathComponent
         var report = ParityReport(name: name, precision: precision.rawValue)

@@ -6,7 +6,7 @@ internal import Tensors
 /// bf16: 8 bits of mantissa through dozens of layers leave absolute values loose; the cosine of each vision token must be
 /// at least 0.999, everything else is reported and does not decide.
 struct ParityTolerance {
-    let precision: WorkType
+    let precision: DType
 
     func judge(_ name: String, found: [Float], expected: [Float], rowLength: Int) -> TensorDeviation {
         var largest = 0.0

@@ -1,0 +1,168 @@
+internal import Checkpoints
+internal import Foundation
+internal import Models
+public import Store
+internal import Synchronization
+internal import Tensors
+
+/// Keeps on disk what all questions about the same frames share, so that it is computed once for all of them and all processes.
+///
+/// Disposable: where a file is missing, damaged or of other settings, everything is computed again; where one cannot be written,
+/// nothing is lost but time.
+public final class PrefixCache {
+    /// When it is made.
+    public enum Policy: String, Sendable, CaseIterable {
+        /// As `now`, but only where making it again for each question would take long.
+        case auto
+        /// At the end of indexing, and by the first question about another range.
+        case now
+        /// By the first question.
+        case lazy
+        /// As `lazy`, but only where making it again for each question would take long.
+        case autoLazy = "auto-lazy"
+        /// Never; nor is what is there used.
+        case never
+    }
+
+    private let cache: CacheDirectory
+    private let limit: Int64
+    /// What the derived files take, once this process has added them up.
+    private var used: Int64?
+
+    /// - Parameter limit: bytes that all derived files together may have; those not read for longest go.
+    public init(_ cache: CacheDirectory, limit: Int64) {
+        self.cache = cache
+        self.limit = limit
+    }
+
+    /// All that the kept bytes follow from.
+    struct Key: Codable {
+        var version = 1
+        let index: String?
+        let made: String
+        /// Numbers of the first and the last frame in the index.
+        let first: Int
+        let last: Int
+        let head: [Int32]
+        /// Numbers of the fusion frames in the index.
+        let frames: [Int]
+        let precision: String
+        let backend: String
+        let kernels: String
+
+        init(_ source: Asker.Source, head: [Int32], frames: [Int], _ asker: Asker) {
+            index = source.recording.index
+            made = source.made
+            first = source.numbers.first ?? 0
+            last = source.numbers.last ?? 0
+            self.head = head
+            self.frames = frames.map { source.numbers[$0] }
+            let compute = asker.loaded.compute
+            (precision, backend, kernels) = ("\(compute.precision)", "\(compute.backend)", compute.kernels.name)
+        }
+
+        var bytes: [UInt8]? {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = .sortedKeys
+            return (try? encoder.encode(self)).map { Array($0) }
+        }
+    }
+
+    private func path(_ key: Key, _ identity: [UInt8]) -> String? {
+        key.index.map { cache.derivedPath(indexID: $0, name: String(ContentHash.sha256(identity).prefix(16))) }
+    }
+
+    /// Whether there is a file for `key`; it may turn out to be damaged.
+    func has(_ key: Key) -> Bool {
+        guard let identity = key.bytes, let path = path(key, identity) else { return false }
+        return DerivedFile(path: path, identity: identity) != nil
+    }
+
+    /// What was kept, with room for `room` rows behind the vision tokens; nil where there is none.
+    func load(_ key: Key, model: LlavaMini, headRows: Int, room: Int) -> PrefixState? {
+        guard let identity = key.bytes, let path = path(key, identity),
+            let file = DerivedFile(path: path, identity: identity), file.sectionCount > Section.cache.rawValue,
+            let sums: [Float] = array(file, .sums), let squares: [Double] = array(file, .squares),
+            let counts: [Int64] = array(file, .counts), let count = counts.first, count > 0, count <= Int64(Int32.max)
+        else { return nil }
+        let times = counts.dropFirst().map { Int(clamping: $0) }
+        let (rows, overflow) = model.language.keyBytes.multipliedReportingOverflow(by: room)
+        guard !overflow, times.allSatisfy({ $0 > 0 }) else { return nil }
+        var fused: PreFusionCache?
+        if file.byteCount(Section.fused.rawValue) > 0 || model.fusion.prefusionLayerCount == 0 {
+            guard let memory = file.map(Section.fused.rawValue),
+                let known = PreFusionCache(
+                    model, headRows: headRows, count: times.count, memory: memory.bytes, owner: memory)
+            else { return nil }
+            fused = known
+        }
+        let positions = file.byteCount(Section.cache.rawValue) / model.language.keyBytes
+        let found = map(file, Section.cache.rawValue..<file.sectionCount, room: rows, model.compute.workers)
+        guard found.count == file.sectionCount - Section.cache.rawValue,
+            (Section.cache.rawValue..<file.sectionCount).allSatisfy({
+                file.byteCount($0) == positions * model.language.keyBytes
+            }), let cache = model.language.cache(of: found.map(\.bytes), count: positions, owner: Owner(found))
+        else { return nil }
+        return PrefixState(
+            head: .init(sums: sums, squares: squares, count: Int(count)), fused: fused, times: times, cache: cache)
+    }
+
+    /// Maps sections by several threads: checking them takes as long as their memory is slow, and one thread is slower.
+    ///
+    /// - Returns: fewer where any is not what was written.
+    private func map(
+        _ file: DerivedFile, _ sections: Range<Int>, room: Int, _ workers: ThreadPool
+    ) -> [DerivedFile.Mapping] {
+        let found = Mutex([DerivedFile.Mapping?](repeating: nil, count: sections.count))
+        workers.split(sections.count) { places in
+            for place in places {
+                let mapping = file.map(sections.lowerBound + place, room: room)
+                found.withLock { $0[place] = mapping }
+            }
+        }
+        return found.withLock { $0.compactMap(\.self) }
+    }
+
+    /// Keeps `prefix`; where that is not possible, nothing happens.
+    func save(_ prefix: PrefixState, _ key: Key) {
+        guard let identity = key.bytes, let path = path(key, identity) else { return }
+        let counts = [Int64(prefix.head.count)] + (prefix.fused == nil ? [] : prefix.times.map { Int64($0) })
+        prefix.head.sums.withUnsafeBytes { sums in
+            prefix.head.squares.withUnsafeBytes { squares in
+                counts.withUnsafeBytes { counts in
+                    let none = UnsafeRawBufferPointer(start: nil, count: 0)
+                    let sections = [sums, squares, counts, prefix.fused?.bytes ?? none] + prefix.cache.parts
+                    let bytes = DerivedFile.size(identity: identity, sections: sections.map(\.count))
+                    guard makeRoom(for: Int64(bytes)) else { return }
+                    try? DerivedFile.write(path: path, identity: identity, sections: sections)
+                }
+            }
+        }
+    }
+
+    /// Adds up what there is once, and again where it may not fit.
+    private func makeRoom(for bytes: Int64) -> Bool {
+        if let used, used + bytes <= limit / 2, let free = try? cache.freeBytes(), free / 2 >= bytes {
+            self.used = used + bytes
+            return true
+        }
+        guard (try? cache.makeDerivedRoom(for: bytes, limit: limit)) == true else { return false }
+        used = (try? cache.derivedBytes()).map { $0 + bytes }
+        return true
+    }
+
+    /// A file's sections, in their order; keys and values of each layer follow the last.
+    private enum Section: Int {
+        case sums, squares, counts, fused, cache
+    }
+
+    private final class Owner {
+        let mappings: [DerivedFile.Mapping]
+        init(_ mappings: [DerivedFile.Mapping]) { self.mappings = mappings }
+    }
+
+    private func array<Element: BitwiseCopyable>(_ file: DerivedFile, _ section: Section) -> [Element]? {
+        guard let mapping = file.map(section.rawValue) else { return nil }
+        return Array(UnsafeRawBufferPointer(mapping.bytes).bindMemory(to: Element.self))
+    }
+}

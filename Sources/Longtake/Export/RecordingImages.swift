@@ -1,0 +1,200 @@
+internal import Foundation
+internal import Media
+internal import Store
+
+/// Images out of the file that a recording was indexed from, where that is still there and the same.
+public struct RecordingImages {
+    /// Widths in pixels: of a thumbnail, and of a picture on a contact sheet.
+    static let thumbnailWidth = 640
+    static let sheetWidth = 240
+    /// Images on the contact sheet of a whole recording.
+    public static let defaultCount = 24
+
+    private let library: Library
+    private let manifest: Manifest
+    private let path: InputPath
+    private let cancellation: Cancellation
+
+    /// What was written, and why something was not.
+    public struct Written: Sendable, Codable {
+        public var files: [String] = []
+        public var notes: [String] = []
+
+        public init() {}
+    }
+
+    /// - Parameters:
+    ///   - index: the index's id.
+    ///   - path: where the file is; nil: where the catalog knows it to be.
+    /// - Throws: `LongtakeError` `unknown_recording`.
+    public init(library: Library, index: String, path: String? = nil, cancellation: Cancellation = Cancellation())
+        throws
+    {
+        guard let manifest = try? library.cache.manifest(indexID: index) else { throw LongtakeError.unknown(index) }
+        self.library = library
+        self.manifest = manifest
+        // What was typed says the path, unless it cannot be said as text.
+        self.path = path.map { InputPath($0) }.flatMap { $0.exists ? $0 : nil } ?? library.currentPath(of: manifest)
+        self.cancellation = cancellation
+    }
+
+    /// Writes one PNG per stretch of evidence, of its strongest frame, and a contact sheet of all of them.
+    ///
+    /// - Parameter prefix: what the files' names begin with.
+    /// - Throws: `Failure` when the folder cannot be written to; a file that is gone or changed is a note.
+    public func thumbnails(of evidence: [Evidence], into folder: String, prefix: String = "") throws -> Written {
+        var written = Written()
+        guard !evidence.isEmpty else { return written }
+        guard let found = try frames(Set(evidence.map(\.frame)), into: &written) else { return written }
+        try Self.makeFolder(folder)
+        var sheet: [(image: RGBImage, seconds: Double)] = []
+        for (place, stretch) in evidence.enumerated() {
+            guard let frame = found[stretch.frame] else {
+                written.notes.append("thumbnails: frame \(stretch.frame) cannot be read any more")
+                continue
+            }
+            let clock = TimeText.clock(frame.seconds).split(separator: ":").joined(separator: "-")
+            let file = "\(folder)/\(prefix)\(place + 1)-\(clock).png"
+            try Self.write(ContactSheet.scaled(frame.image, width: Self.thumbnailWidth), to: file)
+            written.files.append(file)
+            sheet.append((ContactSheet.scaled(frame.image, width: Self.sheetWidth), frame.seconds))
+        }
+        if let image = ContactSheet(sheet).image() {
+            let file = "\(folder)/\(prefix)contact-sheet.png"
+            try Self.write(image, to: file)
+            written.files.append(file)
+        }
+        return written
+    }
+
+    /// Writes one PNG with pictures from all over the recording.
+    ///
+    /// - Throws: `Failure` when it cannot be written; a file that is gone or changed is a note.
+    public func contactSheet(to file: String, count: Int = RecordingImages.defaultCount) throws -> Written {
+        var written = Written()
+        let frames = min(max(count, 1), max(manifest.frames, 1))
+        let numbers = (0..<frames).map { $0 * manifest.frames / frames }
+        let found = try self.pictures(numbers, into: &written)
+        let pictures = found.sorted { $0.key < $1.key }.map {
+            (image: ContactSheet.scaled($0.value.image, width: Self.sheetWidth), seconds: $0.value.seconds)
+        }
+        guard let image = ContactSheet(pictures).image() else { return written }
+        try Self.write(image, to: file)
+        written.files.append(file)
+        return written
+    }
+
+    /// Frames by their numbers in the index, no wider than a thumbnail; what cannot be had is a note.
+    func pictures(_ numbers: [Int], into written: inout Written) throws -> [Int: (image: RGBImage, seconds: Double)] {
+        let wanted = Set(numbers).filter { (0..<manifest.frames).contains($0) }
+        guard !wanted.isEmpty else { return [:] }
+        return try frames(wanted, into: &written) ?? [:]
+    }
+
+    /// The wanted frames of the file, no wider than a thumbnail; nil with a note when it is not the recording any more.
+    ///
+    /// Each is decoded from the key frame before it. Those that cannot be found so for certain come from a pass over the file from
+    /// its start: containers that cannot seek, frames without times of their own, recordings whose times break off.
+    private func frames(
+        _ wanted: Set<Int>, into written: inout Written
+    ) throws -> [Int: (image: RGBImage, seconds: Double)]? {
+        guard !path.isStandardInput else {
+            written.notes.append("thumbnails: the recording came from a pipe; there are no pictures")
+            return nil
+        }
+        do {
+            let file = try path.open(cancellation: cancellation)
+            guard try isSame(file) else {
+                written.notes.append("thumbnails: \(path) has changed since it was indexed; there are no pictures")
+                return nil
+            }
+            var found: [Int: (image: RGBImage, seconds: Double)] = [:]
+            var frame = Frame()
+            for request in stills(wanted) {
+                let stream = try FrameStream(file, request: request) { [cancellation] in cancellation.isCancelled }
+                defer { stream.cancel() }
+                // What seeking does not find is read from the start.
+                while (try? stream.next(into: &frame)) == true {
+                    try cancellation.check()
+                    found[frame.index] = thumbnail(frame)
+                }
+                try cancellation.check()
+            }
+            let missing = wanted.subtracting(found.keys)
+            guard let first = missing.min(), let last = missing.max() else { return found }
+            var request = manifest.key.samplingOptions.request(.native)
+            (request.firstIndex, request.maxFrames) = (first, last + 1)
+            let stream = try FrameStream(file, request: request) { [cancellation] in cancellation.isCancelled }
+            defer { stream.cancel() }
+            while found.count < wanted.count, try stream.next(into: &frame) {
+                try cancellation.check()
+                if missing.contains(frame.index) { found[frame.index] = thumbnail(frame) }
+            }
+            return found
+        } catch let error as LongtakeError where error.code == .interrupted {
+            throw error
+        } catch {
+            // A worker that was waited for when the command was interrupted fails in its own words.
+            try cancellation.check()
+            written.notes.append("thumbnails: \(Failure(error, subject: path.description).message)")
+            return nil
+        }
+    }
+
+    private func thumbnail(_ frame: Frame) -> (image: RGBImage, seconds: Double) {
+        let image = RGBImage(width: frame.width, height: frame.height, pixels: frame.rgb)
+        return (ContactSheet.scaled(image, width: Self.thumbnailWidth), manifest.clock.fileTime(frame.gridTime))
+    }
+
+    /// Images that one worker is asked for: its request is a command line argument, which may have 128 KiB.
+    private static let stillsAtOnce = 1000
+
+    /// Requests for the wanted pictures one by one; empty where the times in the index are not those in the file.
+    private func stills(_ wanted: Set<Int>) -> [FrameRequest] {
+        // Such times are not the file's own, or stand there twice.
+        let doubtful = ["discontinuities", "frames_out_of_order"].contains { manifest.counters[$0] ?? 0 > 0 }
+        let codes = ["stray_times", "discontinuity", "no_timestamps"]
+        let retimed = manifest.warnings.contains { warning in codes.contains { warning.hasPrefix($0 + ": ") } }
+        guard !doubtful, !retimed, let reader = try? library.reader(manifest.key.id) else {
+            return []
+        }
+        let numbers = wanted.filter { reader.entries.indices.contains($0) }.sorted()
+        return stride(from: 0, to: numbers.count, by: Self.stillsAtOnce).map { start in
+            var request = manifest.key.samplingOptions.request(.native)
+            request.stills = numbers[start..<min(start + Self.stillsAtOnce, numbers.count)].map {
+                FrameRequest.Still(index: $0, pts: reader.entries[$0].pts)
+            }
+            return request
+        }
+    }
+
+    /// By what the catalog knows of the path, or, where that proves nothing, by content.
+    private func isSame(_ file: RecordingFile) throws -> Bool {
+        guard file.size == manifest.fileSize else { return false }
+        if let known = try library.catalog.find(path: file.path, file.fingerprint) {
+            return known.content == manifest.key.content
+        }
+        return try ContentHash.sha256(fileDescriptor: file.descriptor) { _ in try cancellation.check() }
+            == manifest.key.content
+    }
+
+    static func makeFolder(_ folder: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw Failure(
+                code: "cannot_write", message: "\(folder): the folder cannot be made or written to",
+                exitCode: Exit.space)
+        }
+    }
+
+    static func write(_ image: RGBImage, to file: String) throws {
+        do {
+            try Data(StillImage.encodePNG(image)).write(to: URL(fileURLWithPath: file))
+        } catch {
+            throw Failure(
+                code: "cannot_write", message: "\(file): cannot be written: \(Failure(error).message)",
+                exitCode: Exit.space)
+        }
+    }
+}

@@ -1,0 +1,94 @@
+import CFFmpeg
+
+/// Reading and writing single pictures.
+public enum StillImage {
+    /// The most pixels that a picture may have.
+    public static let maximumPixels = 8192 * 8192
+    /// The longest side: what JPEG can say.
+    public static let maximumSide = 65535
+    /// The most bytes that a picture file may have.
+    public static let maximumBytes = 256 << 20
+
+    /// Decodes a PNG, JPEG or WebP picture, told apart by its first bytes.
+    ///
+    /// As PIL's `convert("RGB")`: alpha is dropped, palettes are looked up, gray is repeated; EXIF orientation and
+    /// colour profiles are ignored. 16-bit values keep their high byte (PIL clips 16-bit gray instead). Animations give
+    /// their first picture if PNG and are refused if WebP. Throws `ImageError`; sizes are checked before allocation.
+    public static func decode(_ bytes: [UInt8]) throws -> RGBImage {
+        guard !bytes.isEmpty else { throw ImageError.noBytes }
+        guard bytes.count <= maximumBytes else {
+            throw ImageError.tooManyBytes(bytes.count, limit: maximumBytes)
+        }
+        let header = try ImageHeader(bytes)
+        guard header.width > 0, header.height > 0 else { throw ImageError.noPixels }
+        guard header.width <= maximumSide, header.height <= maximumSide,
+            header.width * header.height <= maximumPixels
+        else {
+            throw ImageError.tooManyPixels(width: header.width, height: header.height, limit: maximumPixels)
+        }
+        let frame = try decodedFrame(bytes, header)
+        guard frame.width == header.width, frame.height == header.height else {
+            throw ImageError.damaged(header.format.rawValue, "its size differs from its header's")
+        }
+        return try StillPixels.image(of: frame, format: header.format)
+    }
+
+    private static func decodedFrame(_ bytes: [UInt8], _ header: ImageHeader) throws -> StillFrame {
+        if let missing = MediaLibraries.missing { throw ImageError.noLibrary(missing) }
+        let name = header.format.rawValue
+        let identifier =
+            switch header.format {
+            case .png: AV_CODEC_ID_PNG
+            case .jpeg: AV_CODEC_ID_MJPEG
+            case .webp: AV_CODEC_ID_WEBP
+            }
+        guard let codec = avcodec_find_decoder(identifier) else { throw ImageError.noCodec(name) }
+        let context = try StillCodecContext(codec)
+        context.raw.pointee.max_pixels = Int64(maximumPixels)
+        context.raw.pointee.err_recognition = AV_EF_EXPLODE | AV_EF_CRCCHECK
+        try context.open(codec) { ImageError.damaged(name, $0) }
+        let packet = try StillPacket.copying(bytes)
+        let frame = try StillFrame()
+        var status = avcodec_send_packet(context.raw, packet.raw)
+        if status >= 0 { status = avcodec_send_packet(context.raw, nil) }
+        if status >= 0 { status = avcodec_receive_frame(context.raw, frame.raw) }
+        guard status >= 0 else {
+            throw ImageError.damaged(
+                name, status == lt_averror_eof ? "it holds no complete picture" : StillCodec.reason(status))
+        }
+        guard frame.raw.pointee.decode_error_flags == 0, frame.raw.pointee.flags & AV_FRAME_FLAG_CORRUPT == 0 else {
+            throw ImageError.damaged(name, "parts of it are missing")
+        }
+        return frame
+    }
+
+    /// Encodes as an 8-bit RGB PNG. Throws `picture_not_encoded`.
+    public static func encodePNG(_ image: RGBImage) throws -> [UInt8] {
+        guard let width = Int32(exactly: image.width), let height = Int32(exactly: image.height) else {
+            throw ImageError.notEncoded("its size is too large")
+        }
+        if let missing = MediaLibraries.missing { throw ImageError.noLibrary(missing) }
+        guard let codec = avcodec_find_encoder(AV_CODEC_ID_PNG) else { throw ImageError.noCodec("PNG") }
+        let context = try StillCodecContext(codec)
+        context.raw.pointee.width = width
+        context.raw.pointee.height = height
+        context.raw.pointee.pix_fmt = AV_PIX_FMT_RGB24
+        context.raw.pointee.time_base = AVRational(num: 1, den: 1)
+        try context.open(codec) { ImageError.notEncoded($0) }
+        let frame = try StillFrame.holding(width: width, height: height, format: AV_PIX_FMT_RGB24)
+        guard let plane = frame.plane else { throw ImageError.outOfMemory("a picture") }
+        let rowBytes = image.width * 3
+        image.pixels.withUnsafeBufferPointer { pixels in
+            guard let base = pixels.baseAddress else { return }
+            for row in 0..<image.height {
+                (plane + row * frame.stride).update(from: base + row * rowBytes, count: rowBytes)
+            }
+        }
+        let packet = try StillPacket()
+        var status = avcodec_send_frame(context.raw, frame.raw)
+        if status >= 0 { status = avcodec_send_frame(context.raw, nil) }
+        if status >= 0 { status = avcodec_receive_packet(context.raw, packet.raw) }
+        guard status >= 0 else { throw ImageError.notEncoded(StillCodec.reason(status)) }
+        return packet.bytes
+    }
+}

@@ -1,0 +1,49 @@
+import Glibc
+
+/// What a process may run short of: descriptors, processes and threads, which others may give back soon.
+package enum ResourceLimits {
+    private static let tries = 10
+    private static let pause: UInt32 = 50_000
+
+    package static func isMeant(_ number: Int32) -> Bool { [EAGAIN, EMFILE, ENFILE, ENOMEM].contains(number) }
+
+    /// Calls `attempt` until it returns 0 or an error number that waiting does not help against, for half a second at most.
+    ///
+    /// - Returns: the last error number, or 0.
+    package static func retry(_ attempt: () -> Int32) -> Int32 {
+        for _ in 1..<tries {
+            let failure = attempt()
+            guard isMeant(failure) else { return failure }
+            usleep(pause)
+        }
+        return attempt()
+    }
+
+    /// Whether so many more files cannot be opened.
+    package static func lacksDescriptors(_ count: Int) -> Bool {
+        let opened = (0..<count).map { _ in open("/dev/null", O_RDONLY | O_CLOEXEC) }
+        let isShort = opened.last == -1 && (errno == EMFILE || errno == ENFILE)
+        for descriptor in opened where descriptor >= 0 { close(descriptor) }
+        return isShort
+    }
+
+    /// The limit behind an error number, with what raises it.
+    static func limit(_ number: Int32) -> String? {
+        switch number {
+        case EMFILE:
+            return "this process may have \(soft(RLIMIT_NOFILE)) files open (ulimit -n, LimitNOFILE= of a systemd unit)"
+        case ENFILE: return "the machine may have no more files open (sysctl fs.file-max)"
+        case EAGAIN:
+            return
+                "this user may have \(soft(__RLIMIT_NPROC)) processes and threads (ulimit -u), a systemd unit TasksMax="
+        case ENOMEM: return "the machine or the service (MemoryMax= of a systemd unit) has no memory left"
+        default: return nil
+        }
+    }
+
+    private static func soft(_ resource: __rlimit_resource) -> String {
+        var limits = rlimit()
+        guard getrlimit(__rlimit_resource_t(resource.rawValue), &limits) == 0 else { return "only so many" }
+        return limits.rlim_cur == UInt.max ? "any number of" : "\(limits.rlim_cur)"
+    }
+}

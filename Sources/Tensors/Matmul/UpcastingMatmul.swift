@@ -1,0 +1,149 @@
+internal import CKernels
+
+/// Products with bf16 where the library or the CPU has none, and of f32 rows with weights stored in bf16: operands are widened to f32
+/// and multiplied there; what is to be bf16 is rounded from the f32 sums.
+///
+/// The weights stay in memory as they are stored: a model of 16 GB needs no 32. Each thread widens and multiplies panels of them by
+/// itself, so that threads wait for each other once per product.
+final class UpcastingMatmul: MatmulBackend {
+    private let products: any MatmulBackend
+    private let kernels: Kernels
+    private let workers: ThreadPool
+    private let input = Scratch()
+    private let own: [ThreadScratch]
+    /// Bytes of a thread's panel in f32.
+    private static let panelBytes = 16 << 20
+    private static let fewRows = 64
+
+    /// What a thread works in.
+    private struct ThreadScratch {
+        let left = Scratch()
+        let right = Scratch()
+        let sums = Scratch()
+    }
+
+    /// - Parameter products: of f32; may be called by several threads at once.
+    init(_ products: any MatmulBackend, kernels: Kernels, workers: ThreadPool) {
+        self.products = products
+        self.kernels = kernels
+        self.workers = workers
+        own = (0..<workers.threadCount).map { _ in ThreadScratch() }
+    }
+
+    var version: String { products.version }
+
+    func multiply(_ product: GEMM) { products.multiply(product) }
+
+    func linear(_ product: LinearProduct) {
+        let (weight, output) = (product.weight, product.output)
+        guard weight.type == .bf16 else { return products.linear(product) }
+        let x =
+            product.input.type == .f32 ? product.input : input.block(.f32, rows: output.rows, columns: weight.columns)
+        if product.input.type == .bf16 {
+            workers.split(x.rows, cost: x.columns) { widen(product.input.rows($0), into: x.rows($0)) }
+        }
+        if x.rows <= Self.fewRows { return multiplyFew(x, product) }
+        let least = (weight.rows * weight.columns * 4 + Self.panelBytes - 1) / Self.panelBytes
+        // As many for each thread, and all of nearly the same size.
+        let panels = min(weight.rows, (least + own.count - 1) / own.count * own.count)
+        workers.split(panels, cost: x.rows * x.columns * weight.rows / panels / 4) { range in
+            for panel in range {
+                multiply(
+                    x, weight.rows * panel / panels..<weight.rows * (panel + 1) / panels, product,
+                    own[ThreadPool.index])
+            }
+        }
+    }
+
+    /// The outputs `range` of a linear layer.
+    private func multiply(_ x: MatrixView, _ range: Range<Int>, _ product: LinearProduct, _ own: ThreadScratch) {
+        let output = product.output.columns(range)
+        let panel = own.right.block(.f32, rows: range.count, columns: x.columns)
+        widen(product.weight.block.rows(range), into: panel)
+        let isWide = output.type == .f32
+        let sums = isWide ? output : own.sums.block(.f32, rows: output.rows, columns: range.count)
+        products.multiply(
+            GEMM(
+                m: x.rows, n: range.count, k: x.columns, a: x.floats, aRow: x.stride, b: panel.floats,
+                bRow: panel.stride,
+                isTransposed: true, accumulate: product.accumulate, c: sums.floats, cRow: sums.stride))
+        finish(sums, range, product)
+    }
+
+    /// Few rows meet the weights as they are stored: a copy in f32 would be most of the work.
+    private func multiplyFew(_ x: MatrixView, _ product: LinearProduct) {
+        let (weight, output) = (product.weight, product.output)
+        workers.split(weight.rows, cost: x.rows * x.columns / 4) { range in
+            let own = own[ThreadPool.index]
+            let sums =
+                output.type == .f32
+                ? output.columns(range) : own.sums.block(.f32, rows: output.rows, columns: range.count)
+            kernels.table.matrix_rows(
+                weight.block.row(range.lowerBound).assumingMemoryBound(to: UInt16.self), weight.columns, x.floats,
+                x.stride, x.rows, product.accumulate ? 1 : 0, range.count, weight.columns, sums.floats, sums.stride)
+            finish(sums, range, product)
+        }
+    }
+
+    /// What follows the sums of the outputs `range`.
+    private func finish(_ sums: MatrixView, _ range: Range<Int>, _ product: LinearProduct) {
+        if product.bias != nil || product.activation != .none {
+            kernels.table.bias_activation(
+                sums.floats, sums.stride, product.bias.map { $0 + range.lowerBound }, product.activation.kernel,
+                sums.rows, sums.columns)
+        }
+        if product.output.type == .bf16 { narrow(sums, into: product.output.columns(range)) }
+    }
+
+    func grouped(_ product: BatchedGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer) {
+        let p = product
+        guard p.aType == .bf16 else { return products.grouped(p, a: a, b: b, c: c) }
+        workers.split(p.groups, cost: p.repeats * p.m * p.n * p.k / 4) { range in
+            for group in range { multiply(group, p, a, b, c, own[ThreadPool.index]) }
+        }
+    }
+
+    /// The products of a group: b is widened once for all of them.
+    private func multiply(
+        _ group: Int, _ p: BatchedGEMM, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ c: UnsafeMutableRawPointer,
+        _ own: ThreadScratch
+    ) {
+        // b is read row by row, whether those are its columns or not.
+        let isTransposed = p.bRow == 1
+        let (rows, columns, stride) = isTransposed ? (p.n, p.k, p.bColumn) : (p.k, p.n, p.bRow)
+        let right = own.right.block(.f32, rows: rows, columns: columns)
+        widen(view(b + group * p.bGroup * 2, .bf16, rows, columns, stride), into: right)
+        for index in 0..<p.repeats {
+            let left = own.left.block(.f32, rows: p.m, columns: p.k)
+            widen(view(a + (group * p.aGroup + index * p.aRepeat) * 2, .bf16, p.m, p.k, p.aRow), into: left)
+            let out = view(c + (group * p.cGroup + index * p.cRepeat) * p.cType.size, p.cType, p.m, p.n, p.cRow)
+            let sums = p.cType == .f32 ? out : own.sums.block(.f32, rows: p.m, columns: p.n)
+            products.multiply(
+                GEMM(
+                    m: p.m, n: p.n, k: p.k, a: left.floats, aRow: left.stride, b: right.floats, bRow: right.stride,
+                    isTransposed: isTransposed, accumulate: false, c: sums.floats, cRow: sums.stride))
+            if p.cType == .bf16 { narrow(sums, into: out) }
+        }
+    }
+
+    private func view(_ base: UnsafeRawPointer, _ type: DType, _ rows: Int, _ columns: Int, _ stride: Int) -> MatrixView
+    {
+        MatrixView(UnsafeMutableRawPointer(mutating: base), type: type, rows: rows, columns: columns, stride: stride)
+    }
+
+    private func widen(_ block: MatrixView, into out: MatrixView) {
+        for row in 0..<block.rows {
+            kernels.table.bf16_to_f32(
+                block.row(row).assumingMemoryBound(to: UInt16.self), out.row(row).assumingMemoryBound(to: Float.self),
+                block.columns)
+        }
+    }
+
+    private func narrow(_ block: MatrixView, into out: MatrixView) {
+        for row in 0..<block.rows {
+            kernels.table.f32_to_bf16(
+                block.row(row).assumingMemoryBound(to: Float.self), out.row(row).assumingMemoryBound(to: UInt16.self),
+                block.columns)
+        }
+    }
+}

@@ -48,6 +48,7 @@ format:
 check:
 	scripts/check-format
 	scripts/check-layers
+	scripts/check-citations
 
 # AVX and later only in the kernels that are chosen at run time.
 instructions: build

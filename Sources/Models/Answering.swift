@@ -3,7 +3,7 @@ public import Tensors
 
 /// The sequence the language model answers: fused text before, the vision tokens, fused text after.
 ///
-/// Positions are 0, 1, 2, … over the whole of it. Source: spec section 8.
+/// Positions are 0, 1, 2, … over the whole of it. Source: docs/model.md, section 8.
 public struct FusedPrompt {
     /// Rows before the vision tokens; all rows when the prompt has no place for them.
     public let head: Int

@@ -5,7 +5,7 @@ internal import Tensors
 /// LLaVA-Mini's query-based compressor: the patches of a frame become C² tokens by one cross-attention.
 ///
 /// Letters: C2 = C·C queries, N keys, E width. Always computed in f32: it is 0.2 % of a frame's work.
-/// Source: spec section 3; tensors `model.compressor.*`.
+/// Source: docs/model.md, section 3; tensors `model.compressor.*`.
 final class Compressor {
     private let compute: Compute
     private let size: Int  // C
@@ -130,7 +130,7 @@ final class Compressor {
 
 /// torch's bicubic interpolation of a square grid of vectors: half-pixel centres, a = −0.75, no antialias, border replicated.
 ///
-/// Not the bicubic pictures are resized with (spec section 3 against section 10).
+/// Not the bicubic pictures are resized with (docs/model.md, sections 3 and 10).
 enum BicubicTable {
     static func interpolate(_ grid: [Float], from size: Int, to side: Int, width: Int) -> [Float] {
         let taps = (0..<side).map { weights(at: $0, size: size, side: side) }

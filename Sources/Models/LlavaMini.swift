@@ -4,7 +4,8 @@ public import Tensors
 /// LLaVA-Mini: frames become patches, patches one vision token each, and the prompt's text is fused with them.
 ///
 /// Letters: B frames, parts pictures per frame (1, or n·n crops and the whole), P patches per picture, D vision width,
-/// H language width, C2 vision tokens per frame, A visible text rows. Source: arXiv 2501.03895; spec sections 1 to 8.
+/// H language width, C2 vision tokens per frame, A visible text rows.
+/// Source: arXiv 2501.03895; docs/model.md, sections 1 to 8.
 public final class LlavaMini {
     public let vision: VisionConfig
     public let fusion: FusionConfig

@@ -4,7 +4,7 @@ internal import Tensors
 /// The pre-fusion layers: ordinary decoder layers over [patches | compressed | text] of each frame, from position 0.
 ///
 /// The last layer computes only what is read off afterwards: its patches need keys and values, nothing else.
-/// Source: spec section 6; tensors `model.prefusion_layers.*`.
+/// Source: docs/model.md, section 6; tensors `model.prefusion_layers.*`.
 final class PreFusion {
     private let layers: [DecoderLayer]
     private let compute: Compute

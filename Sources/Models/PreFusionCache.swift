@@ -4,9 +4,9 @@ internal import Tensors
 /// The pre-fusion layers' keys and values over [patches | tokens | head of the prompt] of frames: all that a text going on
 /// behind them has to know of them.
 ///
-/// They do not depend on how the text goes on, for the layers are causal (spec section 6). Laid out by frame, then layer, keys
-/// before values, each [S, keyValueHeads · headSize]. Bytes per frame: layers · 2 · S · keyValueHeads · headSize · the type's
-/// size; at full size 4 · 2 · 600 · 1024 · 2, about 9.8 MB in bf16.
+/// They do not depend on how the text goes on, for the layers are causal (docs/model.md, section 6). Laid out by frame,
+/// then layer, keys before values, each [S, keyValueHeads · headSize]. Bytes per frame: layers · 2 · S · keyValueHeads ·
+/// headSize · the type's size; at full size 4 · 2 · 600 · 1024 · 2, about 9.8 MB in bf16.
 public final class PreFusionCache {
     /// Rows per frame, S.
     public let rows: Int

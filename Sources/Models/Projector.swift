@@ -3,7 +3,7 @@ internal import Tensors
 
 /// The shared MLP from the vision width to the language width (`mlpKx_gelu`: K linears with exact GELU between; or `linear`).
 ///
-/// Source: spec section 4; tensors `model.mm_projector.*`.
+/// Source: docs/model.md, section 4; tensors `model.mm_projector.*`.
 final class Projector {
     private let layers: [Linear]
     private let compute: Compute

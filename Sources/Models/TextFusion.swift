@@ -4,7 +4,7 @@ public import Tensors
 /// The prompt's text on its way through pre-fusion: which rows take part, and their mean over the frames.
 ///
 /// A row whose id is 0 or the placeholder is padding to the reference: no frame sees it, it keeps its raw embedding, and
-/// it counts no position, which is the same as leaving it out (spec sections 6 and 8).
+/// it counts no position, which is the same as leaving it out (docs/model.md, sections 6 and 8).
 public final class TextFusion {
     /// The id that stands where the vision tokens go.
     public static let placeholder: Int32 = -200

@@ -2,7 +2,7 @@ internal import Tensors
 
 /// One pre-norm layer of a CLIP tower: x += Attn(LN1(x)); x += MLP(LN2(x)), quick GELU, biases everywhere.
 ///
-/// Source: spec section 2; tensors `encoder.layers.N.*`.
+/// Source: docs/model.md, section 2; tensors `encoder.layers.N.*`.
 final class ClipLayer {
     private let norm1: LayerNorm
     private let norm2: LayerNorm

@@ -3,7 +3,7 @@ internal import Tensors
 
 /// The text tower of a two-tower CLIP checkpoint: a caption in, its embedding in the pictures' space out.
 ///
-/// Source: spec section 2. Padding is left out: it comes after the pooled position, so it changes nothing.
+/// Source: docs/model.md, section 2. Padding is left out: it comes after the pooled position, so it changes nothing.
 public final class TextTower {
     public let config: TextTowerConfig
     private let compute: Compute

@@ -3,7 +3,8 @@ public import Tensors
 
 /// A CLIP vision tower: pictures in, hidden states out.
 ///
-/// Letters: B pictures, P patches per picture, D width. Source: spec section 2; checkpoint `openai/clip-vit-large-patch14-336`.
+/// Letters: B pictures, P patches per picture, D width.
+/// Source: docs/model.md, section 2; checkpoint `openai/clip-vit-large-patch14-336`.
 public final class VisionTower {
     public let config: VisionConfig
     private let compute: Compute

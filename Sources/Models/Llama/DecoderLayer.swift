@@ -3,7 +3,7 @@ internal import Tensors
 
 /// One Llama decoder layer: x += Attn(RMSNorm(x)); x += W_down(silu(W_gate h) · W_up h), h = RMSNorm(x).
 ///
-/// Both the language model's layers and the pre-fusion layers. Source: spec section 7; tensors `layers.N.*`.
+/// Both the language model's layers and the pre-fusion layers. Source: docs/model.md, section 7; tensors `layers.N.*`.
 final class DecoderLayer {
     private let config: LanguageConfig
     private let attentionNorm: [Float]

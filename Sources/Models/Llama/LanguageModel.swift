@@ -3,7 +3,7 @@ public import Tensors
 
 /// A Llama decoder with its embeddings and its head.
 ///
-/// Letters: T rows, H width, V vocabulary. Source: spec section 7; checkpoints Llama-3.1-8B, Vicuna-1.5-7B.
+/// Letters: T rows, H width, V vocabulary. Source: docs/model.md, section 7; checkpoints Llama-3.1-8B, Vicuna-1.5-7B.
 public final class LanguageModel {
     public let config: LanguageConfig
     private let compute: Compute

@@ -5,7 +5,7 @@ public import Tensors
 /// Rotary position embedding: cosines and sines of position × frequency, computed when asked for.
 ///
 /// Angles are computed in float32, as the reference does: at position 90,000 that matters more than any other rounding.
-/// Source: spec section 7; `rope_theta`, `rope_scaling`.
+/// Source: docs/model.md, section 7; `rope_theta`, `rope_scaling`.
 public final class RotaryEmbedding {
     /// f_k for k in 0..<headSize/2.
     public let frequencies: [Float]

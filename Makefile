@@ -74,17 +74,17 @@ FULL_SIZE ?= $(or $(LONGTAKE_FULL_SIZE),out/full-size/model)
 full-size-index: build
 	scripts/setup --test
 	[ -d "$(FULL_SIZE)" ] || .build/release/longtake model make-random --shape llava-mini-8b --dtype bf16 --out "$(FULL_SIZE)"
-	python3 Training/measure.py full-size --model "$(FULL_SIZE)" $(if $(KEEP),--keep)
+	PYTHONPATH=Training/src python3 -m longtake_training.measure full-size --model "$(FULL_SIZE)" $(if $(KEEP),--keep)
 
 # A recording of 24 hours: flat memory, six questions, a kill at hour 20 and what is done again. 15 minutes.
 day: build
 	scripts/setup --test
-	python3 Training/measure.py day
+	PYTHONPATH=Training/src python3 -m longtake_training.measure day
 
 # From the start of the program to the first word of an answer about 3 hours. A minute.
 latency: build
 	scripts/setup --test
-	python3 Training/measure.py latency
+	PYTHONPATH=Training/src python3 -m longtake_training.measure latency
 
 bench: latency full-size full-size-index memory day
 

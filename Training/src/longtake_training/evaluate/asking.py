@@ -1,19 +1,8 @@
-"""Asks the program about recordings of the test split and counts right answers. Only `longtake run` sees the recordings.
-
-    python evaluate.py short --model DIR --work DIR [--count 500]
-    python evaluate.py length --model DIR --work DIR [--lengths 60,600,…] [--recordings N,N,…] [--questions N,N,…]
-    python evaluate.py sampled --model DIR --work DIR [--recordings 50]
-    python evaluate.py report [--out docs]
-
-The first three keep their result as JSON in Training/report (`--out` names another folder); `report` writes evaluation.md and its
-pictures from it. An answered recording is kept in the work folder and not asked again; a run that was stopped goes on there.
-"""
+"""Asks the program about recordings through `longtake run`, and keeps its answers."""
 
 from __future__ import annotations
 
 import argparse
-import collections
-import dataclasses
 import hashlib
 import json
 import math
@@ -26,22 +15,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from longtake_training.world import recordings
+from longtake_training.world.questions import Question
 
-import evaluation_page
-import questions
-import recordings
-import world
-from questions import Question
-from recordings import DEPTHS, SCENE
-
-HERE = Path(__file__).resolve().parent
-SEEDS = {"short": 1_000_000, "length": 2_000_000, "sampled": 3_000_000}
 MAX_TOKENS = 96
-SAMPLED = [("8 frames", 8), ("16 frames", 16), ("1 frame per second", None)]
-
-
-# Asking
 
 
 @dataclass
@@ -169,96 +146,6 @@ def ask_all(asker: Asker, tasks: list[Task], kept: Kept) -> tuple[list[dict], li
     return result, failed
 
 
-# Writing the recordings
-
-
-def _short(job: tuple[Path, int, float, float]) -> Path:
-    folder, seed, low, high = job
-    beside = folder / f"test-{seed}.json"
-    if beside.exists() and (folder / json.loads(beside.read_text())["file"]).exists():
-        return beside
-    return recordings.make(folder, seed, "test", low, high)
-
-
-def _long(job: tuple[Path, world.Recording]) -> Path:
-    file, recording = job
-    if not file.exists():
-        recordings.write_long(recording, file)
-    return file
-
-
-def in_parallel(make, jobs: list, processes: int) -> list[Path]:
-    start = time.time()
-    with multiprocessing.Pool(processes) as workers:
-        made = []
-        for path in workers.imap(make, jobs):
-            made.append(path)
-            if len(made) % 50 == 0:
-                print(f"{len(made)} of {len(jobs)} written, {time.time() - start:.0f} s", flush=True)
-    return made
-
-
-def test_seeds(first: int, count: int) -> list[int]:
-    return [first + world.TEST_EVERY * i for i in range(count)]
-
-
-def scene_at(seed: int, duration: float, depth: float) -> world.Recording:
-    """The minute that follows from the seed, at a depth (0 to 1) of a recording in which nothing else happens."""
-    recording = world.random_recording(seed, "test", float(SCENE), event=(1.0, SCENE - 1.0))
-    shift = float(int(depth * (duration - SCENE)))
-    for thing in recording.things:
-        thing.start += shift
-        thing.end += shift
-        if thing.move_at is not None:
-            thing.move_at += shift
-        if thing.change_at is not None:
-            thing.change_at += shift
-    if recording.board_from > 0:
-        recording.board_from += shift
-        recording.board_to += shift
-    recording.light_at += shift
-    recording.duration = float(duration)
-    return recording
-
-
-def depth_of(seed: int, stratum: int) -> float:
-    return (stratum + float(np.random.default_rng([seed, 606]).random())) / DEPTHS
-
-
-# Scoring
-
-
-def scored(lines: list[dict]) -> dict:
-    """Right and asked per kind, how often the commonest right answer would be right, and every wrong answer."""
-    kinds: dict[str, dict] = {}
-    wrong = []
-    for kind in questions.KINDS:
-        answers = [(line, a) for line in lines for a in line["answers"] if a["kind"] == kind]
-        if not answers:
-            continue
-        right = 0
-        for line, a in answers:
-            if questions.is_right(Question.of(a), a["given"]):
-                right += 1
-            else:
-                wrong.append({"recording": line["name"], "kind": kind, "question": a["text"], "right": a["answer"],
-                              "given": a["given"]})
-        wanted = collections.Counter(questions.normalized(a["answer"]) for _, a in answers)
-        kinds[kind] = {"right": right, "asked": len(answers), "commonest": max(wanted.values())}
-    overall = {name: sum(k[name] for k in kinds.values()) for name in ("right", "asked", "commonest")}
-    return {"recordings": len(lines), "overall": overall, "kinds": kinds, "wrong": wrong, "times": times(lines)}
-
-
-def times(lines: list[dict]) -> dict:
-    """Medians: the program's seconds per recording, frames indexed per second, seconds to a question's first token."""
-    if not lines:
-        return {}
-    first = [a["seconds"]["first_token"] for line in lines for a in line["answers"]]
-    return {"recording": round(float(np.median([line["seconds"] for line in lines])), 2),
-            "frames_per_second": round(float(np.median([line["frames"] / max(line["index_seconds"], 1e-3) for line in lines])), 1),
-            "first_token": round(float(np.median(first)), 4)}
-
-
 def about(asker: Asker, command: str) -> dict:
     version = subprocess.run([str(asker.program), "--version"], capture_output=True, text=True).stdout.strip()
     config = json.loads((asker.model / "config.json").read_text())
@@ -280,120 +167,3 @@ def cpu() -> str:
 def save(folder: Path, name: str, value: dict) -> None:
     recordings.save_json(folder / f"{name}.json", value)
     print(folder / f"{name}.json")
-
-
-def finish(failed: list[str]) -> None:
-    if failed:
-        sys.exit(f"{len(failed)} failed")
-
-
-# The commands
-
-
-def short(args: argparse.Namespace) -> None:
-    asker = Asker.of(args)
-    jobs = [(args.work / "short", seed, 10.0, 60.0) for seed in test_seeds(SEEDS["short"], args.count)]
-    tasks = []
-    for beside in in_parallel(_short, jobs, args.processes):
-        value = json.loads(beside.read_text())
-        asked = questions.choose([Question.of(q) for q in value["questions"]], int(args.questions))
-        tasks.append(Task(beside.stem, (beside.parent / value["file"]).resolve(), asked))
-    lines, failed = ask_all(asker, tasks, Kept(args.work / "short.jsonl"))
-    command = f"python Training/evaluate.py short --model MODEL --work WORK --count {args.count} --questions {args.questions}"
-    save(args.out, "short", {**about(asker, command), "failed": failed, **scored(lines)})
-    finish(failed)
-
-
-def per_length(text: str, lengths: list[int]) -> list[int]:
-    values = [int(v) for v in text.split(",")]
-    if len(values) not in (1, len(lengths)):
-        sys.exit(f"{text}: one number is needed, or one per length")
-    return values * len(lengths) if len(values) == 1 else values
-
-
-def length(args: argparse.Namespace) -> None:
-    asker = dataclasses.replace(Asker.of(args), fusion=args.fusion)
-    lengths = [int(v) for v in args.lengths.split(",")]
-    counts, limits = per_length(args.recordings, lengths), per_length(args.questions, lengths)
-    file = args.out / "length.json"
-    mark = asker.mark
-    before = json.loads(file.read_text()) if file.exists() else {}
-    known = {name: before.get(name, {}) if before.get("weights") == mark else {} for name in ("lengths", "sampled fusion")}
-    name, file_name, option = (
-        ("lengths", "length.jsonl", "") if args.fusion == "exact" else ("sampled fusion", "length-auto.jsonl", " --fusion auto"))
-    every: list[str] = []
-    for seconds, count, limit in zip(lengths, counts, limits):
-        jobs, strata = [], []
-        for place, seed in enumerate(test_seeds(SEEDS["length"], count)):
-            recording = scene_at(seed, seconds, depth_of(seed, place % DEPTHS))
-            jobs.append(((args.work / "length" / f"test-{seed}-{seconds}.mp4"), recording))
-            strata.append(place % DEPTHS)
-        files = in_parallel(_long, jobs, args.processes)
-        tasks = [Task(path.stem, path.resolve(), questions.choose(recordings.asked(recording), limit),
-                      tags={"length": seconds, "depth": depth})
-                 for path, (_, recording), depth in zip(files, jobs, strata)]
-        lines, failed = ask_all(asker, tasks, Kept(args.work / file_name))
-        command = (f"python Training/evaluate.py length --model MODEL --work WORK --lengths {seconds} --recordings {count} "
-                   f"--questions {limit}{option}")
-        depths = [scored([line for line in lines if line["depth"] == d])["overall"] for d in range(DEPTHS)]
-        known[name][str(seconds)] = {"command": command, "failed": failed, "depths": depths, **scored(lines)}
-        every += failed
-        ordered = {part: dict(sorted(values.items(), key=lambda item: int(item[0]))) for part, values in known.items()}
-        save(args.out, "length", {**about(asker, ""), **ordered})
-    finish(every)
-
-
-def sampled(args: argparse.Namespace) -> None:
-    asker = Asker.of(args)
-    jobs = []
-    for seed in test_seeds(SEEDS["sampled"], int(args.recordings)):
-        jobs.append((args.work / "sampled" / f"test-{seed}.mp4", world.random_recording(seed, "test", 600.0)))
-    files = in_parallel(_long, jobs, args.processes)
-    result, every = {}, []
-    for name, frames in SAMPLED:
-        fps = frames / 600 if frames else 1.0
-        tasks = [Task(path.stem, path.resolve(), questions.choose(recordings.asked(recording), int(args.questions)), fps)
-                 for path, (_, recording) in zip(files, jobs)]
-        lines, failed = ask_all(asker, tasks, Kept(args.work / "sampled.jsonl"))
-        if frames and any(line["frames"] != frames for line in lines):
-            sys.exit(f"{name}: not as many frames")
-        result[name] = {"fps": rate_text(fps), "failed": failed, **scored(lines)}
-        every += failed
-    command = (f"python Training/evaluate.py sampled --model MODEL --work WORK --recordings {args.recordings} "
-               f"--questions {args.questions}")
-    save(args.out, "sampled", {**about(asker, command), "settings": result})
-    finish(every)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, function, asked in [
-            ("short", short, "12"), ("length", length, "18,18,12,12,8,8"), ("sampled", sampled, "18")]:
-        sub = commands.add_parser(name)
-        sub.set_defaults(function=function)
-        sub.add_argument("--model", type=Path, required=True)
-        sub.add_argument("--work", type=Path, required=True, help="folder for recordings and answers")
-        sub.add_argument("--out", type=Path, default=HERE / "report", help="folder for the result")
-        sub.add_argument("--longtake", type=Path, default=HERE.parent / ".build" / "release" / "longtake")
-        sub.add_argument("--questions", default=asked, help="most questions per recording, of as many kinds as possible")
-        sub.add_argument("--processes", type=int, default=2, help="processes that write recordings")
-        sub.add_argument("--threads", type=int, help="threads of the program")
-        if name == "short":
-            sub.add_argument("--count", type=int, default=500)
-        if name == "length":
-            sub.add_argument("--fusion", choices=["exact", "auto"], default="exact", help="as of `longtake ask`")
-            sub.add_argument("--lengths", default="60,600,3600,10800,43200,86400", help="seconds")
-            sub.add_argument("--recordings", default="20,20,20,10,5,5", help="one number, or one per length, as for --questions")
-        if name == "sampled":
-            sub.add_argument("--recordings", default="50")
-    sub = commands.add_parser("report")
-    sub.set_defaults(function=evaluation_page.report)
-    sub.add_argument("--report", type=Path, default=HERE / "report")
-    sub.add_argument("--out", type=Path, default=HERE.parent / "docs")
-    args = parser.parse_args()
-    args.function(args)
-
-
-if __name__ == "__main__":
-    main()

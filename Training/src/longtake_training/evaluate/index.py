@@ -1,11 +1,11 @@
 """Asks the program about indexed recordings of the test split: where answers are seen, what a second look and the records' precision do.
 
-    python evaluate_index.py evidence --model DIR --work DIR [--recordings 40]    the true interval among the first three, "not found"
-    python evaluate_index.py focus --model DIR --work DIR [--recordings 10]       3 hours: with and without a second look
-    python evaluate_index.py sample --model DIR --work DIR [--recordings 10]      3 hours: fewer and fewer fusion frames
-    python evaluate_index.py records --model DIR --work DIR [--recordings 100]    answers from default and from f32 records
-    python evaluate_index.py detail --model DIR --work DIR [--recordings 6]       10 min: what only the fused text holds, by fusion frames
-    python evaluate_index.py estimate --model DIR --work DIR [--recordings 20]    how far a sample's mean is off, and what it says
+    python -m longtake_training.evaluate.index evidence --model DIR --work DIR [--recordings 40]    the true interval among the first three, "not found"
+    python -m longtake_training.evaluate.index focus --model DIR --work DIR [--recordings 10]       3 hours: with and without a second look
+    python -m longtake_training.evaluate.index sample --model DIR --work DIR [--recordings 10]      3 hours: fewer and fewer fusion frames
+    python -m longtake_training.evaluate.index records --model DIR --work DIR [--recordings 100]    answers from default and from f32 records
+    python -m longtake_training.evaluate.index detail --model DIR --work DIR [--recordings 6]       10 min: what only the fused text holds, by fusion frames
+    python -m longtake_training.evaluate.index estimate --model DIR --work DIR [--recordings 20]    how far a sample's mean is off, and what it says
 
 Each keeps its result as JSON in Training/report (`--out` names another folder) and prints it.
 """
@@ -23,11 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
-import evaluate
-import questions
-import recordings
-import world
-from questions import Question
+from longtake_training import paths
+from longtake_training.evaluate import asking, test_set
+from longtake_training.world import questions, recordings, scene
+from longtake_training.world.questions import Question
 
 SEEDS = {"evidence": 4_000_000, "focus": 5_000_000, "records": 1_000_000, "estimate": 6_000_000, "detail": 7_000_000}
 NEAR = 1.0
@@ -51,7 +50,7 @@ class Library:
         return done.stdout
 
     def ask(self, file: Path, asked: list[Question], *options: str, record: str = "default") -> list[dict]:
-        lines = self.run("ask", str(file), *(q.text for q in asked), "--json", "--max-tokens", str(evaluate.MAX_TOKENS), *options,
+        lines = self.run("ask", str(file), *(q.text for q in asked), "--json", "--max-tokens", str(asking.MAX_TOKENS), *options,
                          record=record)
         try:
             return [json.loads(lines)]
@@ -65,10 +64,10 @@ class Library:
 def long_recordings(args: argparse.Namespace, name: str, seconds: int) -> list[tuple[Path, list[Question]]]:
     """Recordings in which everything happens within a minute, at all depths, with their questions."""
     jobs = []
-    for place, seed in enumerate(evaluate.test_seeds(SEEDS[name], args.recordings)):
-        recording = evaluate.scene_at(seed, seconds, evaluate.depth_of(seed, place % evaluate.DEPTHS))
+    for place, seed in enumerate(test_set.test_seeds(SEEDS[name], args.recordings)):
+        recording = test_set.scene_at(seed, seconds, test_set.depth_of(seed, place % recordings.DEPTHS))
         jobs.append((args.work / name / f"test-{seed}-{seconds}.mp4", recording))
-    files = evaluate.in_parallel(evaluate._long, jobs, 2)
+    files = test_set.in_parallel(test_set.write_long, jobs, 2)
     return [(path.resolve(), questions.choose(recordings.asked(recording), args.questions)) for path, (_, recording) in zip(files, jobs)]
 
 
@@ -165,16 +164,16 @@ DETAILS = {"1": ["--fusion-frames", "1"], "8": ["--fusion-frames", "8"], "16": [
 
 
 def detail(args: argparse.Namespace) -> dict:
-    """One text on the board for a part of the recording: for the model of `train_detail.py`, which reads it from nothing but the fused text."""
+    """One text on the board for a part of the recording: for the model of `train.detail`, which reads it from nothing but the fused text."""
     jobs = []
     for lasts in LASTS:
-        for seed in evaluate.test_seeds(SEEDS["detail"] + 10_000 * lasts, args.recordings):
+        for seed in test_set.test_seeds(SEEDS["detail"] + 10_000 * lasts, args.recordings):
             rng = np.random.default_rng([seed, 81])
             start = float(rng.uniform(0, 600 - lasts))
-            recording = world.Recording(seed, 600.0, board=str(rng.choice(world.BOARDS)), board_from=start, board_to=start + lasts,
-                                        look=world.random_look(rng))
+            recording = scene.Recording(seed, 600.0, board=str(rng.choice(scene.BOARDS)), board_from=start, board_to=start + lasts,
+                                        look=scene.random_look(rng))
             jobs.append((args.work / "detail" / f"test-{seed}.mp4", recording))
-    files = evaluate.in_parallel(evaluate._long, jobs, 2)
+    files = test_set.in_parallel(test_set.write_long, jobs, 2)
     right = {name: dict.fromkeys(map(str, LASTS), 0) for name in DETAILS}
     for file, (_, recording) in zip(files, jobs):
         library = Library(args, file.stem)
@@ -232,7 +231,9 @@ def estimate(args: argparse.Namespace) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m longtake_training.evaluate.index", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, function, count, most in [("evidence", evidence, 40, 18), ("focus", focus, 10, 12), ("sample", sample, 10, 18), ("detail", detail, 6, 4),
                                         ("records", records, 100, 12), ("estimate", estimate, 20, 12)]:
@@ -240,15 +241,15 @@ def main() -> None:
         sub.set_defaults(function=function)
         sub.add_argument("--model", type=Path, required=True)
         sub.add_argument("--work", type=Path, required=True, help="folder for recordings and answers")
-        sub.add_argument("--out", type=Path, default=evaluate.HERE / "report", help="folder for the result")
-        sub.add_argument("--longtake", type=Path, default=evaluate.HERE.parent / ".build" / "release" / "longtake")
+        sub.add_argument("--out", type=Path, default=paths.REPORT, help="folder for the result")
+        sub.add_argument("--longtake", type=Path, default=paths.LONGTAKE)
         sub.add_argument("--recordings", type=int, default=count)
         sub.add_argument("--questions", type=int, default=most, help="most questions per recording")
     args = parser.parse_args()
     args.model, args.work = args.model.resolve(), args.work.resolve()
-    asker = evaluate.Asker(args.longtake.resolve(), args.model, args.work, None, evaluate.fingerprint(args.model))
-    command = f"python Training/evaluate_index.py {args.command} --model MODEL --work WORK --recordings {args.recordings}"
-    evaluate.save(args.out, f"index-{args.command}", {**evaluate.about(asker, command), **args.function(args)})
+    asker = asking.Asker(args.longtake.resolve(), args.model, args.work, None, asking.fingerprint(args.model))
+    command = f"python -m longtake_training.evaluate.index {args.command} --model MODEL --work WORK --recordings {args.recordings}"
+    asking.save(args.out, f"index-{args.command}", {**asking.about(asker, command), **args.function(args)})
 
 
 if __name__ == "__main__":

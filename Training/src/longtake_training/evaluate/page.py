@@ -1,4 +1,4 @@
-"""The page docs/evaluation.md and its pictures, from the results in Training/report: `python evaluate.py report`."""
+"""The page docs/evaluation.md and its pictures, from the results in Training/report: `python -m longtake_training.evaluate report`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-import questions
-from recordings import DEPTHS, SCENE
+from longtake_training.world import questions
+from longtake_training.world.recordings import DEPTHS, SCENE
 
 CLAIM_KINDS = ["what", "colour", "after", "count", "describe"]
 
@@ -160,7 +160,7 @@ def claims_part(ablation: dict, sampled: dict) -> list[str]:
         "with each other and with nothing else. Asked in PyTorch about held-out recordings of the training split, a run of like frames being one row. “Read”: the things "
         "that linear probes read from a frame's tokens. Rows with several tokens come out lower not because these hold less, but because a language model that begins "
         "as one of single tokens does not learn in so few steps to put several together. Bundled: the bundled model as it is, asked through the program about recordings of the test split with fewer frames.", "",
-        "```", "python Training/ablate.py --work out/training", sampled["command"], "```", "",
+        "```", "python -m longtake_training.train.ablation --work out/training", sampled["command"], "```", "",
         *table(["variant", "model", "recordings", "read", "**right**", *CLAIM_KINDS], rows)]
 
 
@@ -172,7 +172,7 @@ def model_part(value: dict) -> list[str]:
         f"token (f32) are at most {value['logits_off']:.1e} off PyTorch's (limit {value['logits_limit']:g}, largest logit {value['largest_logit']:.1f}); "
         f"equal to PyTorch's: preprocessed pictures {equal['pictures']}, prompts {equal['prompt']}, greedy ids {equal['ids']}, answers by `longtake ask` "
         f"{value['ask_equal']}, by one `longtake ask` with two questions {value['ask_together_equal']}, of {value['questions']} each.", "",
-        "```", "python Training/check_model.py --model MODEL --work WORK", "```", ""]
+        "```", "python -m longtake_training.oracles.answers --model MODEL --work WORK", "```", ""]
 
 
 def clip_part(value: dict) -> list[str]:
@@ -182,20 +182,21 @@ def clip_part(value: dict) -> list[str]:
         f"{value['frames']:,} frames of different captions, drawn for this and seen by nobody: a caption finds its own frame first {100 * one['text_to_frame']:.1f} % of the time "
         f"(among the first five: {100 * five['text_to_frame']:.1f} %), a frame its caption {100 * one['frame_to_text']:.1f} %. Embeddings by `longtake model embed` "
         f"(f32) are at most {max(off.values()):.1e} off PyTorch's.", "",
-        "```", "python Training/check_clip.py --model MODEL", "```", ""]
+        "```", "python -m longtake_training.oracles.embeddings --model MODEL", "```", ""]
 
 
 RULE = """# Evaluation
 
-Written by `python Training/evaluate.py report --out docs` from the files in `Training/report`. Every number stands under the command
-that measured it; `MODEL` is the model's folder, `WORK` a folder for the recordings and the answers.
+Written by `python -m longtake_training.evaluate report --out docs` from the files in `Training/report`. Every number stands under the command
+that measured it; `MODEL` is the model's folder, `WORK` a folder for the recordings and the answers. The commands run in the project's
+folder with `PYTHONPATH=Training/src` and the packages of `Training/requirements.txt`.
 
-The recordings show a made-up desk (`Training/world.py`): things of six shapes and six colours come, move, change colour and go, a board
-says something, and a window shows day or night. These numbers say nothing about other recordings. Each recording follows from a seed;
+The recordings show a made-up desk (`world/scene.py` in `Training/src/longtake_training`): things of six shapes and six
+colours come, move, change colour and go, a board says something, and a window shows day or night. These numbers say nothing about other recordings. Each recording follows from a seed;
 every tenth seed is for tests and refused in training.
 
 An answer is right if it has the words of the true answer in the same order, apart from case, punctuation and the articles a, an, the
-(`is_right` in `Training/questions.py`). Nothing else counts: no part of an answer, no synonym. Only questions with one right answer are
+(`is_right` in `world/questions.py`). Nothing else counts: no part of an answer, no synonym. Only questions with one right answer are
 asked. Every wrong answer is kept in the JSON files.
 
 “95 %” is Wilson's interval; questions of one recording are not independent, so the true one is wider. “Commonest answer” is the share

@@ -1,8 +1,8 @@
 """What long recordings cost the built program: time to the first word, bytes, memory, and what a kill costs.
 
-    python measure.py latency                     the demo's 3 hours, the bundled model; a minute
-    python measure.py full-size --model DIR       3 hours of random records at the shape of LLaVA-Mini 8B; 10 to 40 minutes
-    python measure.py day                         24 hours, killed at hour 20; 15 minutes
+    python -m longtake_training.measure latency                     the demo's 3 hours, the bundled model; a minute
+    python -m longtake_training.measure full-size --model DIR       3 hours of random records at the shape of LLaVA-Mini 8B; 10 to 40 minutes
+    python -m longtake_training.measure day                         24 hours, killed at hour 20; 15 minutes
 
 Needs nothing but Python's own library. Run from the project's folder, after `make build`; what it writes goes to out/.
 """
@@ -247,7 +247,9 @@ def day(_: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m longtake_training.measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("latency").set_defaults(function=latency)
     sub = commands.add_parser("full-size")

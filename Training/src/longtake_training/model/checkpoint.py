@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from clip import ClipModel, TextConfig, VisionConfig
-from model import FusionConfig, LanguageConfig, LlavaMini
-from tokenizer import ClipTokenizer, Files, Tokenizer
+from longtake_training.model.clip import ClipModel, TextConfig, VisionConfig
+from longtake_training.model.llava_mini import FusionConfig, LanguageConfig, LlavaMini
+from longtake_training.model.tokenizer import ClipTokenizer, Files, Tokenizer
 
 TOWER = "vision_tower"
 MEAN = (0.48145466, 0.4578275, 0.40821073)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clip import VisionTower, initialize
+from longtake_training.model.clip import VisionTower, initialize
 
 PLACEHOLDER = -200
 """The id that stands for the picture in a prompt."""

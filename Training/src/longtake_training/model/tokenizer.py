@@ -15,7 +15,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import tokenizers
 from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
 
-from model import PLACEHOLDER
+from longtake_training.model.llava_mini import PLACEHOLDER
 
 Files = dict[str, str]
 """File name to text."""

@@ -1,6 +1,6 @@
 """Compares the program's answers about recordings of the test split with PyTorch's, in f32, from the file to the last token.
 
-    python check_model.py --model ../Models/nano --work ../out/check-model [--count 50] [--longtake ../.build/release/longtake]
+    python -m longtake_training.oracles.answers --model Models/nano --work out/check-model [--count 50]
 
 For each recording `longtake frames` writes what the model sees, and PyTorch answers two questions from exactly these pictures. Then
 `longtake model parity` computes the same from the pictures, and `longtake ask` from the file itself. The result is kept as JSON in
@@ -26,17 +26,15 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-import evaluate
-import export
-import frames
-import questions
-import recordings
-from clip import VisionTower
-from model import LlavaMini
-from questions import Question
-from tokenizer import Tokenizer
+from longtake_training import paths
+from longtake_training.evaluate import asking, test_set
+from longtake_training.model import checkpoint
+from longtake_training.model.clip import VisionTower
+from longtake_training.model.llava_mini import LlavaMini
+from longtake_training.model.tokenizer import Tokenizer
+from longtake_training.world import image_pool, questions, recordings
+from longtake_training.world.questions import Question
 
-HERE = Path(__file__).resolve().parent
 FIRST_SEED = 2_000_000
 SHORTEST, LONGEST = 10, 60
 LIMIT = 1e-3
@@ -137,7 +135,7 @@ def two(asked: list[Question], used: collections.Counter) -> list[Question]:
 
 def answered(question: Question, pictures: Tensor, llava: LlavaMini, tower: VisionTower, tokenizer: Tokenizer) -> Asked:
     prompt = tokenizer.prompt_ids(question.text)
-    ids, logits = llava.answer(frames.pixels(pictures), tower, prompt, tokenizer.stop_ids, MAX_TOKENS)
+    ids, logits = llava.answer(image_pool.pixels(pictures), tower, prompt, tokenizer.stop_ids, MAX_TOKENS)
     best = logits.topk(2).values
     return Asked(question, prompt, ids, logits, tokenizer.decode(ids), float(best[0] - best[1]))
 
@@ -226,7 +224,7 @@ def summary(watched: list[Watched], args: argparse.Namespace) -> dict:
 
     return {
         "passed": worst <= LIMIT and all(asked.agrees() for asked in every),
-        "model": args.model.resolve().name, "fingerprint": evaluate.fingerprint(args.model),
+        "model": args.model.resolve().name, "fingerprint": asking.fingerprint(args.model),
         "recordings": len(watched), "seconds": sum(one.seconds for one in watched), "frames": sum(len(one.pictures) for one in watched),
         "codecs": collections.Counter(one.format.codec for one in watched), "questions": len(every),
         "kinds": collections.Counter(asked.question.kind for asked in every), "tokens": sum(len(asked.ids) for asked in every),
@@ -264,23 +262,25 @@ def show(result: dict, watched: list[Watched]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m longtake_training.oracles.answers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="where recordings, pictures and the case are kept")
     parser.add_argument("--count", type=int, default=50, help="recordings")
-    parser.add_argument("--longtake", type=Path, default=HERE.parent / ".build" / "release" / "longtake")
+    parser.add_argument("--longtake", type=Path, default=paths.LONGTAKE)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=HERE / "report")
+    parser.add_argument("--out", type=Path, default=paths.REPORT)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     work, model = args.work.resolve(), args.model.resolve()
     program = Program(args.longtake.resolve(), model, args.threads)
-    llava, clip = export.load(model)
+    llava, clip = checkpoint.load(model)
     tower, tokenizer = clip.tower(llava.fusion.select_layer).eval(), Tokenizer.from_folder(model)
 
     used: collections.Counter = collections.Counter()
     watched: list[Watched] = []
-    for seed in evaluate.test_seeds(FIRST_SEED, args.count):
+    for seed in test_set.test_seeds(FIRST_SEED, args.count):
         beside = recordings.make(work / "recordings", seed, "test", SHORTEST, LONGEST)
         recording, format = recordings.one(seed, "test", SHORTEST, LONGEST)
         file = beside.with_suffix(f".{format.container}")

@@ -1,6 +1,6 @@
 """Looks 1,000 captions up among as many frames by `longtake model embed`, and compares its embeddings with PyTorch's.
 
-    python check_clip.py --model ../Models/nano [--count 1000] [--work ../out/check-clip] [--longtake ../.build/release/longtake]
+    python -m longtake_training.oracles.embeddings --model Models/nano [--count 1000] [--work out/check-clip]
 
 The captions are all different, and no frame was seen in training. The result is kept as JSON in Training/report (`--out` names another
 folder); status 1: fewer than 0.9 of the captions find their frame first, or a number of an embedding is further off than 1e-4.
@@ -21,16 +21,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-import evaluate
-import export
-import frames
-import questions
-import recordings
-import world
-from clip import ClipModel
-from tokenizer import ClipTokenizer
+from longtake_training import paths
+from longtake_training.evaluate import asking
+from longtake_training.model import checkpoint
+from longtake_training.model.clip import ClipModel
+from longtake_training.model.tokenizer import ClipTokenizer
+from longtake_training.world import image_pool, questions, recordings, scene
 
-HERE = Path(__file__).resolve().parent
 SEED = [20_250_103, 707]
 """Those of pools end with 77, those of banks with 78, and those of recordings have other ends."""
 RECALL = 0.9
@@ -43,8 +40,8 @@ def draw(count: int) -> tuple[list[str], np.ndarray]:
     rng = np.random.default_rng(SEED)
     drawn: dict[str, np.ndarray] = {}
     while len(drawn) < count:
-        look, state = world.random_look(rng), world.random_state(rng)
-        picture, _ = frames.draw(state, look, rng)
+        look, state = scene.random_look(rng), scene.random_state(rng)
+        picture, _ = image_pool.draw(state, look, rng)
         drawn.setdefault(questions.caption(state), picture)
     return list(drawn), np.stack(list(drawn.values()))
 
@@ -84,7 +81,7 @@ def by_program(program: Path, model: Path, texts: Path, images: Path, threads: i
 def by_pytorch(clip: ClipModel, tokenizer: ClipTokenizer, captions: list[str], pictures: np.ndarray) -> tuple[Tensor, Tensor]:
     ids = torch.tensor([tokenizer.clip_ids(caption) for caption in captions])
     texts = torch.cat([clip.text_embedding(part) for part in ids.split(AT_ONCE)])
-    images = torch.cat([clip.image_embedding(frames.pixels(part)) for part in torch.from_numpy(pictures).split(AT_ONCE)])
+    images = torch.cat([clip.image_embedding(image_pool.pixels(part)) for part in torch.from_numpy(pictures).split(AT_ONCE)])
     return F.normalize(texts, dim=-1), F.normalize(images, dim=-1)
 
 
@@ -97,21 +94,23 @@ def recall(scores: Tensor, first: int = 1) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m longtake_training.oracles.embeddings", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=HERE.parent / "out" / "check-clip", help="where the frames are written")
+    parser.add_argument("--work", type=Path, default=paths.REPOSITORY / "out" / "check-clip", help="where the frames are written")
     parser.add_argument("--count", type=int, default=1000, help="frames")
-    parser.add_argument("--longtake", type=Path, default=HERE.parent / ".build" / "release" / "longtake")
+    parser.add_argument("--longtake", type=Path, default=paths.LONGTAKE)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=HERE / "report")
+    parser.add_argument("--out", type=Path, default=paths.REPORT)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     model = args.model.resolve()
     captions, pictures = draw(args.count)
     files = write(args.work.resolve(), captions, pictures)
     texts, images = by_program(args.longtake.resolve(), model, *files, args.threads)
-    clip = export.load(model)[1]
-    tokenizer = ClipTokenizer.from_folder(model / export.TOWER)
+    clip = checkpoint.load(model)[1]
+    tokenizer = ClipTokenizer.from_folder(model / checkpoint.TOWER)
     own_texts, own_images = by_pytorch(clip, tokenizer, captions, pictures)
 
     scores, own_scores = texts @ images.T, own_texts @ own_images.T
@@ -120,7 +119,7 @@ def main() -> None:
     result = {
         # The comparisons are false for what is no number, too.
         "passed": found["text_to_frame"] >= RECALL and all(value <= LIMIT for value in off.values()),
-        "model": model.name, "fingerprint": evaluate.fingerprint(model), "frames": len(captions), "size": texts.shape[1],
+        "model": model.name, "fingerprint": asking.fingerprint(model), "frames": len(captions), "size": texts.shape[1],
         "recall_at_1": found, "recall_at_5": {"text_to_frame": recall(scores, 5), "frame_to_text": recall(scores.T, 5)},
         "recall_at_1_pytorch": {"text_to_frame": recall(own_scores), "frame_to_text": recall(own_scores.T)},
         "recall_wanted": RECALL, "off": off, "limit": LIMIT,

@@ -1,11 +1,13 @@
-"""Compares model.py and clip.py with the golden tensors of the reference implementation.
+"""Compares the PyTorch model with the golden tensors of the reference implementation.
 
-Usage: python Training/check_golden.py [folder of the golden data]
+    python -m longtake_training.oracles.golden [--golden DIR]
+
 Prints a line per case and ends with status 1 where a value is further off than the tolerance.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -14,11 +16,18 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from clip import ClipModel, TextConfig, VisionConfig, VisionTower
-from model import PLACEHOLDER, FusionConfig, LanguageConfig, LlavaMini, rope_frequencies, rope_tables
+from longtake_training import paths
+from longtake_training.model.clip import ClipModel, TextConfig, VisionConfig, VisionTower
+from longtake_training.model.llava_mini import (
+    PLACEHOLDER,
+    FusionConfig,
+    LanguageConfig,
+    LlavaMini,
+    rope_frequencies,
+    rope_tables,
+)
 
 TOLERANCE = 1e-4
-GOLDEN = Path(__file__).parent.parent / "Tests" / "Fixtures" / "golden"
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])
 
@@ -235,8 +244,12 @@ def check_end_to_end(golden: Path) -> bool:
 
 @torch.no_grad()
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m longtake_training.oracles.golden", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--golden", type=Path, default=paths.GOLDEN, help="folder of the golden cases")
+    golden = parser.parse_args().golden
     torch.set_num_threads(1)
-    golden = Path(sys.argv[1]) if len(sys.argv) > 1 else GOLDEN
     results = [
         check_llava(name, golden)
         for name in (

@@ -1,6 +1,6 @@
 """Takes the bundled model apart: fewer or more pre-fusion layers, more tokens per frame, all patches.
 
-    python ablate.py --work ../out/training [--only NAME]
+    python -m longtake_training.train.ablation --work out/training [--only NAME]
 
 Every variant gets the same: its compressor, projector and pre-fusion layers are trained from nothing for the same number of steps
 on the same pictures; its language model begins as the bundled one and is tuned for the same number of steps on the same recordings
@@ -17,12 +17,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-import bank
-import train_fusion
-import train_language
-from bank import Bank
-from model import FusionConfig
-from train import LAST, Work
+from longtake_training import paths
+from longtake_training.model.llava_mini import FusionConfig
+from longtake_training.train import feature_bank
+from longtake_training.train import fusion as fusion_stage
+from longtake_training.train import language as language_stage
+from longtake_training.train.feature_bank import Bank
+from longtake_training.train.stages import LAST, Work
 
 FUSION_STEPS, LANGUAGE_STEPS, STILLS, RECORDINGS = 300, 700, 20_000, 3_000
 VARIANTS: dict[str, tuple[str, FusionConfig]] = {
@@ -36,7 +37,7 @@ VARIANTS: dict[str, tuple[str, FusionConfig]] = {
 }
 
 
-class PatchReader(train_language.Reader):
+class PatchReader(language_stage.Reader):
     """LLaVA-1.5's way: every projected patch is a visual token."""
 
     def visual(self, places: Tensor) -> Tensor:
@@ -49,34 +50,36 @@ def run(work: Work, name: str, log_every: int = 10_000) -> dict[str, float]:
     features = work.features(tower)
     whole, held_out = work.banks(tower)
     short = [e for e in whole.entries if e.recording.duration <= 60][:RECORDINGS]
-    recordings = bank.joined(Bank(bank.stills(pool, features).entries[:STILLS], features), Bank(short, whole.patches))
+    recordings = feature_bank.joined(Bank(feature_bank.stills(pool, features).entries[:STILLS], features), Bank(short, whole.patches))
     test = Bank([e for e in held_out.entries if e.recording.duration <= 60], held_out.patches)
     llava = work.llava(VARIANTS[name][1])
     patches = name == "all patches"
     figures: dict[str, float] = {}
     if not patches:
         figures = {f"read: {k}": v for k, v in
-                   train_fusion.run(llava, pool, features, FUSION_STEPS, None, work.log, name=f"{name}: fusion").items()}
+                   fusion_stage.run(llava, pool, features, FUSION_STEPS, None, work.log, name=f"{name}: fusion").items()}
     trained = torch.load(work.folder / f"{LAST}.pt")
     own = llava.state_dict()
     same = {k: v for k, v in trained.items() if k.startswith(("model.layers", "model.norm", "model.embed", "lm_head"))}
     llava.load_state_dict(own | same)
-    make = PatchReader if patches else train_language.Reader
-    batches = train_language.Batches(recordings, work.tokenizer, 11)
-    asked = train_language.Batches(test, work.tokenizer, 12)
+    make = PatchReader if patches else language_stage.Reader
+    batches = language_stage.Batches(recordings, work.tokenizer, 11)
+    asked = language_stage.Batches(test, work.tokenizer, 12)
     batches.unroll = asked.unroll = 0
     reader, tester = make(llava, recordings, work.tokenizer), make(llava, test, work.tokenizer)
     file = work.folder / f"ablation-{name.replace(' ', '-')}.pt"
     # Probes of one token per row only: with several tokens a row is no frame.
-    result = train_language.run(reader, batches, tester, asked, LANGUAGE_STEPS, file, work.log, peak=6e-4, joint=patches,
+    result = language_stage.run(reader, batches, tester, asked, LANGUAGE_STEPS, file, work.log, peak=6e-4, joint=patches,
                                 name=name, every=log_every, still=0.25)
     return figures | result
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m longtake_training.train.ablation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--report", type=Path, default=Path(__file__).resolve().parent / "report")
+    parser.add_argument("--report", type=Path, default=paths.REPORT)
     parser.add_argument("--only", choices=list(VARIANTS))
     options = parser.parse_args()
     options.report.mkdir(parents=True, exist_ok=True)

@@ -11,30 +11,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import frames
-import progress
-import questions
-import world
-from clip import ClipModel
-from tokenizer import ClipTokenizer
+from longtake_training.model.clip import ClipModel
+from longtake_training.model.tokenizer import ClipTokenizer
+from longtake_training.train import progress
+from longtake_training.world import image_pool, questions, scene
 
 BATCH = 256
 
 
-def captions(pool: frames.Pool, tokenizer: ClipTokenizer) -> Tensor:
+def captions(pool: image_pool.Pool, tokenizer: ClipTokenizer) -> Tensor:
     """Ids [N, T] of one caption per picture."""
     rows = []
     for slots, board, light in zip(pool.slots.tolist(), pool.board.tolist(), pool.light.tolist()):
-        things = [world.Seen(world.SHAPES[s - 1], world.COLOURS[c - 1], 14.0 + 28 * zone, 50, 10, 0)
+        things = [scene.Seen(scene.SHAPES[s - 1], scene.COLOURS[c - 1], 14.0 + 28 * zone, 50, 10, 0)
                   for zone, (s, c) in enumerate(slots) if s]
-        state = world.State(things, world.BOARDS[board - 1] if board else "", float(light))
+        state = scene.State(things, scene.BOARDS[board - 1] if board else "", float(light))
         rows.append(tokenizer.clip_ids(questions.caption(state)))
     # What stands behind the first end is not looked at.
     width = max(row.index(tokenizer.end_id) for row in rows) + 1
     return torch.tensor([row[:width] for row in rows])
 
 
-def keys(pool: frames.Pool) -> Tensor:
+def keys(pool: image_pool.Pool) -> Tensor:
     """A number per picture that is the same for pictures of the same caption."""
     slots = pool.slots.flatten(1)
     key = torch.zeros(len(pool), dtype=torch.int64)
@@ -43,7 +41,7 @@ def keys(pool: frames.Pool) -> Tensor:
     return (key * 128 + pool.board) * 2 + pool.light
 
 
-def run(clip: ClipModel, pool: frames.Pool, tokenizer: ClipTokenizer, steps: int, file: Path, log: progress.Log,
+def run(clip: ClipModel, pool: image_pool.Pool, tokenizer: ClipTokenizer, steps: int, file: Path, log: progress.Log,
         peak: float = 1.5e-3) -> float:
     """Trains in place; returns the share of 1,000 held-out captions that find their own picture first."""
     torch.manual_seed(4)
@@ -53,7 +51,7 @@ def run(clip: ClipModel, pool: frames.Pool, tokenizer: ClipTokenizer, steps: int
     with torch.no_grad():
         hidden = []
         for part in pool.pictures.split(500):
-            x = clip.vision_model.hidden(frames.pixels(part))
+            x = clip.vision_model.hidden(image_pool.pixels(part))
             for layer in encoder[:used]:
                 x = layer(x)
             hidden.append(x.half())

@@ -1,11 +1,11 @@
 """Makes a variant of the bundled model that can read the board only from what its question is fused with.
 
-    python train_detail.py --model ../Models/nano --out ../out/detail [--steps 150]
+    python -m longtake_training.train.detail --model Models/nano --out out/detail [--steps 150]
 
 The bundled model reads everything from its vision tokens; how many frames its questions are fused with changes no answer, so it cannot
 show what a sample of fusion frames costs. Here the vision tokens are those of other pictures in training, so that nothing can be learned
 from them: the answer has to come through the pre-fusion layers into the question's own rows, as a mean over the fusion frames, of which a
-random share shows the board's text and the others an empty board. `evaluate_index.py detail` asks it with different samples.
+random share shows the board's text and the others an empty board. `longtake_training.evaluate.index detail` asks it with different samples.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import frames
-import progress
-import world
-from clip import VisionTower
-from export import export, load
-from model import LlavaMini, causal_bias, rope_tables
-from questions import TEMPLATES
-from tokenizer import ClipTokenizer, Tokenizer
+from longtake_training.model.checkpoint import export, load
+from longtake_training.model.clip import VisionTower
+from longtake_training.model.llava_mini import LlavaMini, causal_bias, rope_tables
+from longtake_training.model.tokenizer import ClipTokenizer, Tokenizer
+from longtake_training.train import progress
+from longtake_training.world import image_pool, scene
+from longtake_training.world.questions import TEMPLATES
 
 BATCH, SHOWN, LONGEST = 48, 8, 600
 NOTE = "the bundled model, trained to read the board only from the frames a question is fused with; for measuring fusion samples"
 
 
 class Pictures:
-    """Patches of drawn pictures, by whether the board is empty; `text`: place in world.BOARDS."""
+    """Patches of drawn pictures, by whether the board is empty; `text`: place in scene.BOARDS."""
 
     def __init__(self, count: int, seed: int, tower) -> None:
-        pool = frames.pool(count, seed)
+        pool = image_pool.pool(count, seed)
         with torch.no_grad():
-            self.patches = torch.cat([tower(frames.pixels(part)) for part in pool.pictures.split(250)])
+            self.patches = torch.cat([tower(image_pool.pixels(part)) for part in pool.pictures.split(250)])
         self.text = pool.board - 1
         self.written = (pool.board > 0).nonzero()[:, 0]
         self.empty = (pool.board == 0).nonzero()[:, 0]
@@ -74,7 +73,7 @@ class Trainer:
         self.rng = np.random.default_rng(seed)
         self.before = len(tokenizer.prefix_ids)
         self.prompts = [torch.tensor(tokenizer.prefix_ids + tokenizer.question_ids(q)) for q in TEMPLATES["sign"]]
-        answers = [tokenizer.answer_ids(text) for text in [*world.BOARDS, "nothing"]]
+        answers = [tokenizer.answer_ids(text) for text in [*scene.BOARDS, "nothing"]]
         width = max(map(len, answers))
         self.answers = torch.tensor([a + [-100] * (width - len(a)) for a in answers])
         self.visual: Tensor | None = None
@@ -104,7 +103,9 @@ class Trainer:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m longtake_training.train.detail", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, required=True, help="the bundled model")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the variant to")
     parser.add_argument("--steps", type=int, default=150)

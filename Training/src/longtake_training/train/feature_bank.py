@@ -10,16 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import frames
-import world
-from clip import VisionTower
+from longtake_training.model.clip import VisionTower
+from longtake_training.world import image_pool, scene
 
 
 @dataclass
 class Entry:
     """A recording, its runs of like frames [first, last], and where their features begin in the bank; `kinds`: what may be asked."""
 
-    recording: world.Recording
+    recording: scene.Recording
     runs: list[tuple[int, int]]
     start: int
     kinds: list[str] | None = None
@@ -33,24 +32,24 @@ class Bank:
     patches: Tensor
 
 
-def _draw(task: tuple[list[int], float]) -> tuple[list[world.Recording], list[list[tuple[int, int]]], np.ndarray]:
+def _draw(task: tuple[list[int], float]) -> tuple[list[scene.Recording], list[list[tuple[int, int]]], np.ndarray]:
     seeds, longest = task
     recordings, runs, pictures = [], [], []
     for seed in seeds:
-        recording = world.random_recording(seed, "train", longest=longest)
+        recording = scene.random_recording(seed, "train", longest=longest)
         rng = np.random.default_rng([seed, 78])
         recordings.append(recording)
         runs.append([])
         for first, last, state in recording.segments():
             runs[-1].append((first, last))
-            pictures.append(frames.draw(state, recording.look, rng)[0])
+            pictures.append(image_pool.draw(state, recording.look, rng)[0])
     return recordings, runs, np.stack(pictures)
 
 
 @torch.no_grad()
 def build(count: int, first_seed: int, longest: float, tower: VisionTower) -> Bank:
     """The first `count` seeds of the train split from `first_seed` on."""
-    seeds = [s for s in range(first_seed, first_seed + 2 * count) if world.split_of(s) == "train"][:count]
+    seeds = [s for s in range(first_seed, first_seed + 2 * count) if scene.split_of(s) == "train"][:count]
     tasks = [(seeds[i : i + 100], longest) for i in range(0, count, 100)]
     entries: list[Entry] = []
     patches: list[Tensor] = []
@@ -60,27 +59,27 @@ def build(count: int, first_seed: int, longest: float, tower: VisionTower) -> Ba
             for recording, own in zip(recordings, runs):
                 entries.append(Entry(recording, own, done))
                 done += len(own)
-            patches.append(tower(frames.pixels(torch.from_numpy(pictures))).half())
+            patches.append(tower(image_pool.pixels(torch.from_numpy(pictures))).half())
     return Bank(entries, torch.cat(patches))
 
 
 STILL_KINDS = ["what", "colour", "shape", "where", "count", "presence", "sign", "light", "describe"]
 
 
-def stills(pool: frames.Pool, patches: Tensor) -> Bank:
+def stills(pool: image_pool.Pool, patches: Tensor) -> Bank:
     """Every picture of a pool as a recording in which nothing happens: a second to a minute long."""
     rng = np.random.default_rng(80)
     entries = []
     for place, (slots, board, light) in enumerate(zip(pool.slots.tolist(), pool.board.tolist(), pool.light.tolist())):
         length = int(rng.integers(1, 61))
-        things = [world.Thing(world.SHAPES[s - 1], world.COLOURS[c - 1], zone, 0.0, float(length))
+        things = [scene.Thing(scene.SHAPES[s - 1], scene.COLOURS[c - 1], zone, 0.0, float(length))
                   for zone, (s, c) in enumerate(slots) if s]
         names = [t.name for t in things]
         # Most have several things: with one alone there is nothing to mistake it for.
         if len(set(names)) < len(names) or (len(names) < 2 and rng.random() < 0.8):
             continue
-        text = world.BOARDS[board - 1] if board else ""
-        recording = world.Recording(place, float(length), things, board=text, light_from=light, light_to=light)
+        text = scene.BOARDS[board - 1] if board else ""
+        recording = scene.Recording(place, float(length), things, board=text, light_from=light, light_to=light)
         entries.append(Entry(recording, [(0, length - 1)], place, STILL_KINDS))
     return Bank(entries, patches)
 

@@ -11,15 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import frames
-import progress
-import world
-from clip import VisionTower
-from model import LlavaMini
-from train_tower import BOARD_PARTS, board_labels
+from longtake_training.model.clip import VisionTower
+from longtake_training.model.llava_mini import LlavaMini
+from longtake_training.train import progress
+from longtake_training.train.tower import BOARD_PARTS, board_labels
+from longtake_training.world import image_pool, scene
 
 BATCH = 256
-PAIRS = len(world.SHAPES) * len(world.COLOURS)
+PAIRS = len(scene.SHAPES) * len(scene.COLOURS)
 
 
 class Probes(nn.Module):
@@ -27,16 +26,16 @@ class Probes(nn.Module):
         super().__init__()
         self.norm = nn.RMSNorm(width * tokens, elementwise_affine=False)
         self.zones = nn.Linear(width * tokens, 3 * (PAIRS + 1))
-        self.marginals = nn.Linear(width * tokens, 3 * (len(world.SHAPES) + len(world.COLOURS) + 2))
+        self.marginals = nn.Linear(width * tokens, 3 * (len(scene.SHAPES) + len(scene.COLOURS) + 2))
         self.board = nn.Linear(width * tokens, len(BOARD_PARTS) + 20)
         self.light = nn.Linear(width * tokens, 2)
 
 
-def probe_loss(probes: Probes, tokens: Tensor, pool: frames.Pool, at: Tensor) -> tuple[Tensor, dict[str, float]]:
+def probe_loss(probes: Probes, tokens: Tensor, pool: image_pool.Pool, at: Tensor) -> tuple[Tensor, dict[str, float]]:
     """tokens [N, C2, H]. Cross-entropies, and the share of right zones, boards and whole pictures."""
     x = probes.norm(tokens.flatten(1))
     shape, colour = pool.slots[at].unbind(-1)
-    pair = torch.where(shape > 0, (shape - 1) * len(world.COLOURS) + colour, 0)
+    pair = torch.where(shape > 0, (shape - 1) * len(scene.COLOURS) + colour, 0)
     zones = probes.zones(x).view(-1, 3, PAIRS + 1)
     loss = 2 * F.cross_entropy(zones.flatten(0, 1), pair.flatten())
     shapes, colours = probes.marginals(x).view(-1, 3, 14).split(7, dim=-1)
@@ -59,12 +58,12 @@ def probe_loss(probes: Probes, tokens: Tensor, pool: frames.Pool, at: Tensor) ->
 
 
 @torch.no_grad()
-def features(tower: VisionTower, pool: frames.Pool) -> Tensor:
+def features(tower: VisionTower, pool: image_pool.Pool) -> Tensor:
     """The tower's patches of a whole pool, [N, P, D] in half precision."""
-    return torch.cat([tower(frames.pixels(part)).half() for part in pool.pictures.split(500)])
+    return torch.cat([tower(image_pool.pixels(part)).half() for part in pool.pictures.split(500)])
 
 
-def run(llava: LlavaMini, pool: frames.Pool, patches: Tensor, steps: int, file: Path | None, log: progress.Log,
+def run(llava: LlavaMini, pool: image_pool.Pool, patches: Tensor, steps: int, file: Path | None, log: progress.Log,
         peak: float = 2e-3, name: str = "fusion") -> dict[str, float]:
     """Trains compressor, projector and pre-fusion layers in place; returns what the held-out pictures show."""
     torch.manual_seed(2)

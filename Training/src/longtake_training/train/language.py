@@ -8,7 +8,6 @@ Several questions share one recording: each sees prefix and frames, and nothing 
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import progress
-import questions
-import timeline
-from bank import Bank, Entry
-from model import LlavaMini, rope_tables
-from tokenizer import Tokenizer
+from longtake_training.model.llava_mini import LlavaMini, rope_tables
+from longtake_training.model.tokenizer import Tokenizer
+from longtake_training.train import progress, timeline
+from longtake_training.train.feature_bank import Bank, Entry
+from longtake_training.world import questions
 
 RECORDINGS = 8
 QUESTIONS = 10

@@ -1,6 +1,6 @@
 """Keeps what a training leaves behind: its log, its seeds and steps, and the curve as a picture.
 
-    python report.py --work ../out/training
+    python -m longtake_training.train.report --work out/training
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-import train
+from longtake_training import paths
+from longtake_training.train import stages
 
-STAGES = list(train.STEPS)
+STAGES = list(stages.STEPS)
 
 
 def kept(lines: list[dict]) -> list[dict]:
@@ -54,16 +55,18 @@ def curve(lines: list[dict], file: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m longtake_training.train.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--report", type=Path, default=Path(__file__).resolve().parent / "report")
+    parser.add_argument("--report", type=Path, default=paths.REPORT)
     options = parser.parse_args()
     options.report.mkdir(parents=True, exist_ok=True)
     lines = kept([json.loads(line) for line in (options.work / "log.jsonl").read_text().splitlines()])
     (options.report / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    settings = {"steps": train.STEPS, "seeds": train.SEEDS, "pictures": train.PICTURES, "recordings": train.RECORDINGS,
-                "more recordings": train.MORE,
-                "held out": train.HELD_OUT, "longest recording": train.LONGEST}
+    settings = {"steps": stages.STEPS, "seeds": stages.SEEDS, "pictures": stages.PICTURES, "recordings": stages.RECORDINGS,
+                "more recordings": stages.MORE,
+                "held out": stages.HELD_OUT, "longest recording": stages.LONGEST}
     (options.report / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
     curve(lines, options.report / "curve.png")
 

@@ -1,33 +1,25 @@
 """Trains the bundled model from nothing, stage by stage. A finished stage is kept in the work folder and not repeated.
 
-    python train.py --work ../out/training --out ../Models/nano
-
 Stages: tower (dense labels), fusion (one token says it all), language (instructions on cached features), joint (everything behind
 the tower), timeline (dense labels in time), binding, again and order (instructions and timeline), pointing, topic and last (two heads
-are told where to look as well), clip (text tower and projections, contrastively), export. `--scale 0.1` trains each a tenth as long.
+are told where to look as well), clip (text tower and projections, contrastively), export.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 
 import torch
 
-import bank
-import frames
-import progress
-import questions
-import timeline
-import train_clip
-import train_fusion
-import train_language
-import train_tower
-from clip import ClipModel, TextConfig, VisionConfig, VisionTower
-from export import export
-from model import FusionConfig, LanguageConfig, LlavaMini
-from tokenizer import ClipTokenizer, Tokenizer, build, build_clip
+from longtake_training.model.clip import ClipModel, TextConfig, VisionConfig, VisionTower
+from longtake_training.model.llava_mini import FusionConfig, LanguageConfig, LlavaMini
+from longtake_training.model.tokenizer import ClipTokenizer, Tokenizer, build, build_clip
+from longtake_training.train import contrastive as contrastive_stage
+from longtake_training.train import feature_bank, progress, timeline
+from longtake_training.train import fusion as fusion_stage
+from longtake_training.train import language as language_stage
+from longtake_training.train import tower as tower_stage
+from longtake_training.world import image_pool, questions
 
 STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 1500,
          "order": 4200, "pointing": 1000, "topic": 10_000, "last": 5000, "clip": 2500}
@@ -38,7 +30,6 @@ WIDE = {"pointing", "topic", "last"}
 PICTURES, RECORDINGS, MORE, HELD_OUT = 80_000, 9_000, 18_000, 320
 LONGEST = 90_000
 SEEDS = {"pictures": 1, "recordings": 1, "more recordings": 100_001, "held out": 500_001, "torch": 20_250_103}
-NOTE = "a small model of the desk: it knows things of six shapes and six colours, a board and a window, and nothing else"
 
 
 def vision_config() -> VisionConfig:
@@ -67,7 +58,7 @@ class Work:
         self.log = progress.Log(folder / "log.jsonl")
         self.tokenizer, self.clip_tokenizer = tokenizers(folder)
         torch.manual_seed(SEEDS["torch"])
-        self.pool_: frames.Pool | None = None
+        self.pool_: image_pool.Pool | None = None
 
     def steps(self, stage: str) -> int:
         return max(1, round(STEPS[stage] * self.scale))
@@ -78,17 +69,17 @@ class Work:
     def finish(self, stage: str) -> None:
         (self.folder / f"{stage}.done").touch()
 
-    def pool(self) -> frames.Pool:
+    def pool(self) -> image_pool.Pool:
         if self.pool_ is None:
-            self.pool_ = frames.pool(PICTURES, SEEDS["pictures"], self.folder / "pool.pt")
+            self.pool_ = image_pool.pool(PICTURES, SEEDS["pictures"], self.folder / "pool.pt")
         return self.pool_
 
     def tower(self) -> VisionTower:
         tower = VisionTower(vision_config())
         file = self.folder / "tower.pt"
         if not self.done("tower"):
-            heads = train_tower.DenseHeads(tower.cfg.width)
-            train_tower.run(tower, heads, self.pool(), self.steps("tower"), file, self.log)
+            heads = tower_stage.DenseHeads(tower.cfg.width)
+            tower_stage.run(tower, heads, self.pool(), self.steps("tower"), file, self.log)
             self.finish("tower")
         tower.load_state_dict(torch.load(file)["tower"])
         return tower.requires_grad_(False).eval()
@@ -96,7 +87,7 @@ class Work:
     def features(self, tower: VisionTower) -> torch.Tensor:
         file = self.folder / "features.pt"
         if not file.exists():
-            torch.save(train_fusion.features(tower, self.pool()), file)
+            torch.save(fusion_stage.features(tower, self.pool()), file)
         return torch.load(file)
 
     def llava(self, fusion: FusionConfig | None = None) -> LlavaMini:
@@ -107,18 +98,18 @@ class Work:
     def fused(self, tower: VisionTower) -> LlavaMini:
         llava, file = self.llava(), self.folder / "fusion.pt"
         if not self.done("fusion"):
-            train_fusion.run(llava, self.pool(), self.features(tower), self.steps("fusion"), file, self.log)
+            fusion_stage.run(llava, self.pool(), self.features(tower), self.steps("fusion"), file, self.log)
             self.finish("fusion")
         llava.load_state_dict(torch.load(file))
         return llava
 
-    def bank(self, name: str, count: int, tower: VisionTower) -> bank.Bank:
+    def bank(self, name: str, count: int, tower: VisionTower) -> feature_bank.Bank:
         file = self.folder / f"bank-{name.replace(' ', '-')}.pt"
         if not file.exists():
-            torch.save(bank.build(count, SEEDS[name], LONGEST, tower), file)
+            torch.save(feature_bank.build(count, SEEDS[name], LONGEST, tower), file)
         return torch.load(file, weights_only=False)
 
-    def banks(self, tower: VisionTower) -> tuple[bank.Bank, bank.Bank]:
+    def banks(self, tower: VisionTower) -> tuple[feature_bank.Bank, feature_bank.Bank]:
         return self.bank("recordings", RECORDINGS, tower), self.bank("held out", HELD_OUT, tower)
 
     def language(self, tower: VisionTower) -> LlavaMini:
@@ -127,11 +118,11 @@ class Work:
             llava.load_state_dict(torch.load(self.folder / f"{LAST}.pt"))
             return llava
         recordings, held_out = self.banks(tower)
-        recordings = bank.joined(bank.stills(self.pool(), self.features(tower)), recordings)
-        batches = train_language.Batches(recordings, self.tokenizer, 1)
-        test = train_language.Batches(held_out, self.tokenizer, 2)
-        reader = train_language.Reader(llava, recordings, self.tokenizer)
-        tester = train_language.Reader(llava, held_out, self.tokenizer)
+        recordings = feature_bank.joined(feature_bank.stills(self.pool(), self.features(tower)), recordings)
+        batches = language_stage.Batches(recordings, self.tokenizer, 1)
+        test = language_stage.Batches(held_out, self.tokenizer, 2)
+        reader = language_stage.Reader(llava, recordings, self.tokenizer)
+        tester = language_stage.Reader(llava, held_out, self.tokenizer)
         probes = timeline.Probes(llava.language.width)
         more = {"probes": probes, "still": 0.1}
         plans: dict[str, dict] = {"language": {}, "joint": {"joint": True, "peak": 4e-4, "still": 0.1},
@@ -141,7 +132,7 @@ class Work:
                                   "pointing": {**more, "watch": 0.15, "point": 0.2, "horizon": 12_000},
                                   "topic": {**more, "watch": 0.15, "point": 0.2},
                                   "last": {**more, "still": 0.05, "watch": 0.15, "point": 0.2, "peak": 8e-4,
-                                           "weights": train_language.HARDEST, "counting": 4}}
+                                           "weights": language_stage.HARDEST, "counting": 4}}
         wide = False
         for stage, plan in plans.items():
             file = self.folder / f"{stage}.pt"
@@ -149,10 +140,10 @@ class Work:
                 if stage in WIDE and not wide:
                     # Afresh where a run went on: not the draws that the stage before began with.
                     wide = True
-                    recordings = bank.joined(recordings, self.bank("more recordings", MORE, tower))
-                    batches = train_language.Batches(recordings, self.tokenizer, 4 if stage == LAST else 3)
-                    reader = train_language.Reader(llava, recordings, self.tokenizer)
-                train_language.run(reader, batches, tester, test, self.steps(stage), file, self.log, name=stage, **plan)
+                    recordings = feature_bank.joined(recordings, self.bank("more recordings", MORE, tower))
+                    batches = language_stage.Batches(recordings, self.tokenizer, 4 if stage == LAST else 3)
+                    reader = language_stage.Reader(llava, recordings, self.tokenizer)
+                language_stage.run(reader, batches, tester, test, self.steps(stage), file, self.log, name=stage, **plan)
                 torch.save(probes.state_dict(), self.folder / "probes.pt")
                 self.finish(stage)
             elif plan.get("probes"):
@@ -168,39 +159,7 @@ class Work:
         clip, file = ClipModel(vision_config(), text), self.folder / "clip.pt"
         clip.vision_model.load_state_dict(tower.vision_model.state_dict())
         if not self.done("clip"):
-            train_clip.run(clip, self.pool(), self.clip_tokenizer, self.steps("clip"), file, self.log)
+            contrastive_stage.run(clip, self.pool(), self.clip_tokenizer, self.steps("clip"), file, self.log)
             self.finish("clip")
         clip.load_state_dict(torch.load(file))
         return clip
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="where finished stages are kept")
-    parser.add_argument("--out", type=Path, help="folder to write the model to; none without it")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of each stage's steps")
-    parser.add_argument("--until", choices=list(STEPS), help="stop after this stage")
-    options = parser.parse_args()
-    work = Work(options.work, options.scale)
-    print(f"vocabulary {work.tokenizer.vocab_size}, prefix {len(work.tokenizer.prefix_ids)} tokens", flush=True)
-    tower = work.tower()
-    if options.until == "tower":
-        return
-    if options.until == "fusion":
-        work.fused(tower)
-        return
-    llava = work.language(tower)
-    if options.until not in (None, "clip"):
-        return
-    clip = work.clip(tower)
-    counts = {"llava": sum(p.numel() for p in llava.parameters()), "clip": sum(p.numel() for p in clip.parameters())}
-    print(json.dumps(counts), flush=True)
-    if options.out:
-        # Of 582 held-out answers with nothing to see this share of attention tells 97 %, and 99.9 % of 3,371 with something.
-        evidence = {"heads": [list(train_language.SHOWER)], "found": 0.5}
-        export(options.out, clip, llava, work.tokenizer.files, work.clip_tokenizer.files, NOTE,
-               {"config.json": {"longtake_evidence": evidence}, "generation_config.json": {"longtake_fusion_error": 0.07}})
-
-
-if __name__ == "__main__":
-    main()

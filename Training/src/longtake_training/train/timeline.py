@@ -14,9 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import questions
-import world
-from world import COLOURS, SHAPES, Recording
+from longtake_training.world import questions, scene
+from longtake_training.world.scene import COLOURS, SHAPES, Recording
 
 PAIRS = len(SHAPES) * len(COLOURS)
 ORDERS = ["newest", "previous", "first", "mover", "changer"]
@@ -67,7 +66,7 @@ def labels(recording: Recording, times: list[int]) -> tuple[np.ndarray, ...]:
             sets[row, first["place"] + 3 * p + thing.zone] = 1
             sets[row, first["gone"] + p] = time >= thing.end
             sets[row, first["long"] + p] = min(time, thing.end) - thing.start > LONG
-        moved = [(t.move_at, i) for i, t in enumerate(recording.things) if t.move_at is not None and time > t.move_at + world.MOVE / 2]
+        moved = [(t.move_at, i) for i, t in enumerate(recording.things) if t.move_at is not None and time > t.move_at + scene.MOVE / 2]
         if moved:
             last = recording.things[max(moved)[1]]
             orders[row, 3], turns[row, 0] = pairs[max(moved)[1]] + 1, 1 if (last.move_to or 0) > last.zone else 2

@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import frames
-import progress
-import world
-from clip import VisionTower
+from longtake_training.model.clip import VisionTower
+from longtake_training.train import progress
+from longtake_training.world import image_pool, scene
 
 BATCH = 128
 
@@ -21,25 +20,25 @@ class DenseHeads(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.shape = nn.Linear(width, len(world.SHAPES) + 1)
-        self.colour = nn.Linear(width, len(world.COLOURS) + 1)
+        self.shape = nn.Linear(width, len(scene.SHAPES) + 1)
+        self.colour = nn.Linear(width, len(scene.COLOURS) + 1)
         self.board = nn.Linear(18 * width, len(BOARD_PARTS) + 20)
         self.light = nn.Linear(width, 2)
 
 
-BOARD_PARTS = ["", "number", *world.WORDS]
+BOARD_PARTS = ["", "number", *scene.WORDS]
 
 
 def board_labels(board: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Kind of the board's text, its tens and its units; -100 (not counted) for tens and units of words."""
-    number = board - 1 - len(world.WORDS)
+    number = board - 1 - len(scene.WORDS)
     kind = torch.where(board == 0, 0, torch.where(number >= 0, 1, board + 1))
     none = torch.full_like(board, -100)
     value = number + 10
     return kind, torch.where(number >= 0, value // 10, none), torch.where(number >= 0, value % 10, none)
 
 
-def dense_loss(heads: DenseHeads, patches: Tensor, pool: frames.Pool, at: Tensor) -> tuple[Tensor, dict[str, float]]:
+def dense_loss(heads: DenseHeads, patches: Tensor, pool: image_pool.Pool, at: Tensor) -> tuple[Tensor, dict[str, float]]:
     """Cross-entropies, the desk weighing a tenth of a thing; and the share of right ones."""
     shape_labels, colour_labels = pool.patches[at].unbind(-1)
     weight = torch.full((7,), 1.0)
@@ -66,7 +65,7 @@ def dense_loss(heads: DenseHeads, patches: Tensor, pool: frames.Pool, at: Tensor
     return loss, {name: float(value.float().mean()) for name, value in right.items()}
 
 
-def run(tower: VisionTower, heads: DenseHeads, pool: frames.Pool, steps: int, file: Path, log: progress.Log,
+def run(tower: VisionTower, heads: DenseHeads, pool: image_pool.Pool, steps: int, file: Path, log: progress.Log,
         peak: float = 1.5e-3) -> None:
     """Trains in place and keeps the result in `file`."""
     torch.manual_seed(1)
@@ -77,7 +76,7 @@ def run(tower: VisionTower, heads: DenseHeads, pool: frames.Pool, steps: int, fi
         for group in optimizer.param_groups:
             group["lr"] = progress.rate(step / steps, peak)
         at = torch.randint(0, len(pool) - 2000, (BATCH,))
-        loss, right = dense_loss(heads, tower(frames.pixels(pool.pictures[at])), pool, at)
+        loss, right = dense_loss(heads, tower(image_pool.pixels(pool.pictures[at])), pool, at)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -85,6 +84,6 @@ def run(tower: VisionTower, heads: DenseHeads, pool: frames.Pool, steps: int, fi
         if step % 100 == 0:
             log.write("tower", step, {"loss": float(loss.detach()), **right})
     with torch.no_grad():
-        rights = [dense_loss(heads, tower(frames.pixels(pool.pictures[at])), pool, at)[1] for at in held_out.split(250)]
+        rights = [dense_loss(heads, tower(image_pool.pixels(pool.pictures[at])), pool, at)[1] for at in held_out.split(250)]
     log.write("tower held out", steps, {name: sum(r[name] for r in rights) / len(rights) for name in rights[0]})
     torch.save({"tower": tower.state_dict(), "heads": heads.state_dict()}, file)

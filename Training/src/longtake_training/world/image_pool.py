@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import world
+from longtake_training.world import scene
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
@@ -22,10 +22,10 @@ def pixels(pictures: Tensor) -> Tensor:
     return (pictures.permute(0, 3, 1, 2).float() / 255 - MEAN) / STD
 
 
-def draw(state: world.State, look: world.Look, rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, float]]:
+def draw(state: scene.State, look: scene.Look, rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, float]]:
     """One picture as the pipeline would see it: drawn small, with a shaken camera and the softness of a codec."""
     offset = tuple(float(v) for v in rng.normal(0, look.jitter, 2).clip(-1.5, 1.5))
-    picture = world.render(state, look, rng, offset=offset)
+    picture = scene.render(state, look, rng, offset=offset)
     amount = rng.uniform(-0.2, 0.6)
     if abs(amount) > 0.1:
         p = np.pad(picture.astype(np.float32), ((1, 1), (1, 1), (0, 0)), mode="edge")
@@ -38,7 +38,7 @@ def draw(state: world.State, look: world.Look, rng: np.random.Generator) -> tupl
 @dataclass
 class Pool:
     """N pictures with what is on them. `slots` [N, 3, 2] and `patches` [N, 36, 2]: shape and colour from 1, 0: none;
-    `board` [N]: place in world.BOARDS from 1, 0: empty; `light` [N]: 1 by day."""
+    `board` [N]: place in scene.BOARDS from 1, 0: empty; `light` [N]: 1 by day."""
 
     pictures: Tensor
     slots: Tensor
@@ -56,11 +56,11 @@ def _part(task: tuple[int, int]) -> list[np.ndarray]:
     result = [np.zeros((count, 84, 84, 3), np.uint8), np.zeros((count, 3, 2), np.int64), np.zeros((count, 36, 2), np.int64),
               np.zeros(count, np.int64), np.zeros(count, np.int64)]
     for i in range(count):
-        look, state = world.random_look(rng), world.random_state(rng)
+        look, state = scene.random_look(rng), scene.random_state(rng)
         result[0][i], offset = draw(state, look, rng)
         result[1][i] = state.slots()
-        result[2][i] = np.stack(world.patch_labels(state, look, offset), 1)
-        result[3][i] = world.BOARDS.index(state.board) + 1 if state.board else 0
+        result[2][i] = np.stack(scene.patch_labels(state, look, offset), 1)
+        result[3][i] = scene.BOARDS.index(state.board) + 1 if state.board else 0
         result[4][i] = state.light > 0.5
     return result
 

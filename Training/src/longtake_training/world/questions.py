@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-import world
-from world import COLOURS, SHAPES, ZONES, Recording, Thing
+from longtake_training.world import scene
+from longtake_training.world.scene import COLOURS, SHAPES, ZONES, Recording, Thing
 
 COUNTS = ["zero", "one", "two", "three", "four"]
 
@@ -288,7 +288,7 @@ def _between(r: Recording, rng, ask) -> None:
 def _move(r: Recording, rng, ask) -> None:
     for t in r.things:
         if t.move_to is not None:
-            ask("move", "to the right" if t.move_to > t.zone else "to the left", [(t.move_at + world.MOVE / 2, t.end)],
+            ask("move", "to the right" if t.move_to > t.zone else "to the left", [(t.move_at + scene.MOVE / 2, t.end)],
                 [(t.move_at, t.end)], name=t.name)
         elif t.end - t.start > 6 and rng.random() < 0.4:
             ask("move", "it does not move", there(t), name=t.name)
@@ -334,7 +334,7 @@ def is_right(question: Question, answer: str) -> bool:
     return normalized(answer) == normalized(question.answer)
 
 
-def caption(state: world.State) -> str:
+def caption(state: scene.State) -> str:
     """One line on a moment, for the text tower."""
     parts = []
     for zone, (shape, colour) in enumerate(state.slots()):
@@ -350,10 +350,10 @@ def all_texts() -> list[str]:
     rng = np.random.default_rng(7)
     texts: list[str] = []
     for seed in range(1, 400):
-        if world.split_of(seed) != "train":
+        if scene.split_of(seed) != "train":
             continue
-        recording = world.random_recording(seed, "train", longest=86_400)
+        recording = scene.random_recording(seed, "train", longest=86_400)
         for question in questions(recording, rng):
             texts += [question.text, question.answer]
         texts.append(caption(recording.state_at(recording.duration / 2)))
-    return texts + [*world.BOARDS, *COUNTS]
+    return texts + [*scene.BOARDS, *COUNTS]

@@ -1,7 +1,7 @@
 """Writes recordings as real video files, through ffmpeg.
 
-    python recordings.py make OUT_DIR --seeds 10,20 --split test --min 10 --max 60
-    python recordings.py demo OUT.mp4 OUT.json
+    python -m longtake_training.world.recordings make OUT_DIR --seeds 10,20 --split test --min 10 --max 60
+    python -m longtake_training.world.recordings demo OUT.mp4 OUT.json
 
 `make` writes one file per seed with its events and questions beside it; `demo` writes the three hours of the project's demo.
 The same seed gives the same pictures, questions and format.
@@ -21,9 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-import questions
-import world
-from world import Look, Recording, State, Thing
+from longtake_training.world import questions, scene
+from longtake_training.world.scene import Look, Recording, State, Thing
 
 SIZES = {
     "1.00": [(336, 336), (480, 480)],
@@ -136,13 +135,13 @@ def _pictures(recording: Recording, width: int, height: int, fps: float, still: 
     for k in range(count):
         state = recording.state_at(k / fps)
         if not (same and state == before):
-            if world._room.cache_info().currsize * width * height * 16 > ROOMS:
-                world._room.cache_clear()
-            picture = world.render(state, look, rng, width, height, tuple(offsets[k])).tobytes()
+            if scene._room.cache_info().currsize * width * height * 16 > ROOMS:
+                scene._room.cache_clear()
+            picture = scene.render(state, look, rng, width, height, tuple(offsets[k])).tobytes()
             before = state
         yield picture
-    world._room.cache_clear()
-    world._ink.cache_clear()
+    scene._room.cache_clear()
+    scene._ink.cache_clear()
 
 
 def write(recording: Recording, path: Path | str, format: Format, still: bool = False) -> None:
@@ -182,7 +181,7 @@ def write_long(
     def encoded(parts: list[tuple[State, int]]) -> bytes:
         def frames() -> Iterable[bytes]:
             for state, count in parts:
-                picture = world.render(state, look, None, width, height).tobytes()
+                picture = scene.render(state, look, None, width, height).tobytes()
                 for _ in range(count):
                     yield picture
 
@@ -236,7 +235,7 @@ def one(seed: int, split: str, shortest: float, longest: float) -> tuple[Recordi
     """The recording and the format of a seed."""
     rng = np.random.default_rng([seed, 303])
     duration = float(rng.integers(int(shortest), int(longest) + 1))
-    recording = world.random_recording(seed, split, duration)
+    recording = scene.random_recording(seed, split, duration)
     return recording, random_format(rng, recording.look.aspect)
 
 
@@ -310,9 +309,9 @@ def demo_events(day: Recording) -> list[dict]:
     events = [(day.board_from, f"the board says {day.board}"), (day.board_to, "the board is empty"),
               (day.light_at, "it becomes night")]
     for t in day.things:
-        events.append((t.start, f"a {t.name} comes {world.ZONES[t.zone]} for {t.end - t.start:g} s"))
+        events.append((t.start, f"a {t.name} comes {scene.ZONES[t.zone]} for {t.end - t.start:g} s"))
         if t.move_at is not None and t.move_to is not None:
-            events.append((t.move_at, f"the {t.name} moves {world.ZONES[t.move_to].replace('on', 'to')}"))
+            events.append((t.move_at, f"the {t.name} moves {scene.ZONES[t.move_to].replace('on', 'to')}"))
         if t.change_at is not None:
             events.append((t.change_at, f"the {t.name} becomes {t.change_to}"))
     return [{"second": second, "clock": questions.clock(second), "what": what} for second, what in sorted(events)]
@@ -329,7 +328,9 @@ def demo(video: Path, beside: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m longtake_training.world.recordings", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     sub = commands.add_parser("make")
     sub.add_argument("folder", type=Path)

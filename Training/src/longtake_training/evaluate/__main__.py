@@ -1,4 +1,5 @@
-"""Asks the program about recordings of the test split and counts right answers. Only `longtake run` reads the recordings.
+"""Asks the program about recordings of the test split and counts right answers. Only `longtake run` reads the
+recordings.
 
     python -m longtake_training.evaluate short --model DIR --work DIR [--count 500]
     python -m longtake_training.evaluate length --model DIR --work DIR [--lengths 60,600,…] [--recordings N,N,…]
@@ -65,9 +66,14 @@ def length(args: argparse.Namespace) -> None:
     file = args.out / "length.json"
     mark = asker.mark
     before = json.loads(file.read_text()) if file.exists() else {}
-    known = {name: before.get(name, {}) if before.get("weights") == mark else {} for name in ("lengths", "sampled fusion")}
+    known = {
+        name: before.get(name, {}) if before.get("weights") == mark else {} for name in ("lengths", "sampled fusion")
+    }
     name, file_name, option = (
-        ("lengths", "length.jsonl", "") if args.fusion == "exact" else ("sampled fusion", "length-auto.jsonl", " --fusion auto"))
+        ("lengths", "length.jsonl", "")
+        if args.fusion == "exact"
+        else ("sampled fusion", "length-auto.jsonl", " --fusion auto")
+    )
     every: list[str] = []
     for seconds, count, limit in zip(lengths, counts, limits):
         jobs, strata = [], []
@@ -76,12 +82,20 @@ def length(args: argparse.Namespace) -> None:
             jobs.append(((args.work / "length" / f"test-{seed}-{seconds}.mp4"), recording))
             strata.append(place % DEPTHS)
         files = in_parallel(write_long, jobs, args.processes)
-        tasks = [Task(path.stem, path.resolve(), questions.choose(recordings.asked(recording), limit),
-                      tags={"length": seconds, "depth": depth})
-                 for path, (_, recording), depth in zip(files, jobs, strata)]
+        tasks = [
+            Task(
+                path.stem,
+                path.resolve(),
+                questions.choose(recordings.asked(recording), limit),
+                tags={"length": seconds, "depth": depth},
+            )
+            for path, (_, recording), depth in zip(files, jobs, strata)
+        ]
         lines, failed = ask_all(asker, tasks, Kept(args.work / file_name))
-        command = (f"python -m longtake_training.evaluate length --model MODEL --work WORK --lengths {seconds} --recordings {count} "
-                   f"--questions {limit}{option}")
+        command = (
+            f"python -m longtake_training.evaluate length --model MODEL --work WORK --lengths {seconds} --recordings "
+            f"{count} --questions {limit}{option}"
+        )
         depths = [scored([line for line in lines if line["depth"] == d])["overall"] for d in range(DEPTHS)]
         known[name][str(seconds)] = {"command": command, "failed": failed, "depths": depths, **scored(lines)}
         every += failed
@@ -99,33 +113,44 @@ def sampled(args: argparse.Namespace) -> None:
     result, every = {}, []
     for name, frames in SAMPLED:
         fps = frames / 600 if frames else 1.0
-        tasks = [Task(path.stem, path.resolve(), questions.choose(recordings.asked(recording), int(args.questions)), fps)
-                 for path, (_, recording) in zip(files, jobs)]
+        tasks = [
+            Task(path.stem, path.resolve(), questions.choose(recordings.asked(recording), int(args.questions)), fps)
+            for path, (_, recording) in zip(files, jobs)
+        ]
         lines, failed = ask_all(asker, tasks, Kept(args.work / "sampled.jsonl"))
         if frames and any(line["frames"] != frames for line in lines):
             sys.exit(f"{name}: not as many frames")
         result[name] = {"fps": rate_text(fps), "failed": failed, **scored(lines)}
         every += failed
-    command = (f"python -m longtake_training.evaluate sampled --model MODEL --work WORK --recordings {args.recordings} "
-               f"--questions {args.questions}")
+    command = (
+        f"python -m longtake_training.evaluate sampled --model MODEL --work WORK --recordings {args.recordings} "
+        f"--questions {args.questions}"
+    )
     save(args.out, "sampled", {**about(asker, command), "settings": result})
     finish(every)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m longtake_training.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, function, asked in [
-            ("short", short, "12"), ("length", length, "18,18,12,12,8,8"), ("sampled", sampled, "18")]:
+        ("short", short, "12"),
+        ("length", length, "18,18,12,12,8,8"),
+        ("sampled", sampled, "18"),
+    ]:
         sub = commands.add_parser(name)
         sub.set_defaults(function=function)
         sub.add_argument("--model", type=Path, required=True)
         sub.add_argument("--work", type=Path, required=True, help="folder for recordings and answers")
         sub.add_argument("--out", type=Path, default=paths.REPORT, help="folder for the result")
         sub.add_argument("--longtake", type=Path, default=paths.LONGTAKE)
-        sub.add_argument("--questions", default=asked, help="most questions per recording, of as many kinds as possible")
+        sub.add_argument(
+            "--questions", default=asked, help="most questions per recording, of as many kinds as possible"
+        )
         sub.add_argument("--processes", type=int, default=2, help="processes that write recordings")
         sub.add_argument("--threads", type=int, help="threads of the program")
         if name == "short":
@@ -133,7 +158,9 @@ def main() -> None:
         if name == "length":
             sub.add_argument("--fusion", choices=["exact", "auto"], default="exact", help="as of `longtake ask`")
             sub.add_argument("--lengths", default="60,600,3600,10800,43200,86400", help="seconds")
-            sub.add_argument("--recordings", default="20,20,20,10,5,5", help="one number, or one per length, as for --questions")
+            sub.add_argument(
+                "--recordings", default="20,20,20,10,5,5", help="one number, or one per length, as for --questions"
+            )
         if name == "sampled":
             sub.add_argument("--recordings", default="50")
     sub = commands.add_parser("report")

@@ -35,7 +35,9 @@ class Asker:
     @staticmethod
     def of(args: argparse.Namespace) -> Asker:
         args.work.mkdir(parents=True, exist_ok=True)
-        return Asker(args.longtake.resolve(), args.model.resolve(), args.work.resolve(), args.threads, fingerprint(args.model))
+        return Asker(
+            args.longtake.resolve(), args.model.resolve(), args.work.resolve(), args.threads, fingerprint(args.model)
+        )
 
     def ask(self, name: str, file: Path, asked: list[Question], fps: float) -> dict:
         """Indexes the file in a cache of its own, asks all questions, and forgets the index."""
@@ -43,8 +45,19 @@ class Asker:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / "pipeline.yaml").write_text(pipeline(file, asked, fps, self.fusion))
-        command = [str(self.program), "run", str(folder / "pipeline.yaml"), "--json", "--no-progress", "--model", str(self.model),
-                   "--cache-dir", str(folder / "cache"), "--data-dir", str(folder / "data")]
+        command = [
+            str(self.program),
+            "run",
+            str(folder / "pipeline.yaml"),
+            "--json",
+            "--no-progress",
+            "--model",
+            str(self.model),
+            "--cache-dir",
+            str(folder / "cache"),
+            "--data-dir",
+            str(folder / "data"),
+        ]
         command += ["--threads", str(self.threads)] if self.threads else []
         start = time.time()
         done = subprocess.run(command, capture_output=True, text=True)
@@ -60,9 +73,13 @@ class Asker:
         answers = [found[f"q{i}"] for i in range(len(asked))]
         shutil.rmtree(folder)
         return {
-            "frames": answers[0]["frames"], "seconds": round(seconds, 3), "index_seconds": round(indexing, 3),
-            "answers": [q.plain() | {"given": a["answer"], "seconds": seconds_of(a["timings"])}
-                        for q, a in zip(asked, answers)]}
+            "frames": answers[0]["frames"],
+            "seconds": round(seconds, 3),
+            "index_seconds": round(indexing, 3),
+            "answers": [
+                q.plain() | {"given": a["answer"], "seconds": seconds_of(a["timings"])} for q, a in zip(asked, answers)
+            ],
+        }
 
 
 def seconds_of(timings: dict) -> dict:
@@ -70,9 +87,20 @@ def seconds_of(timings: dict) -> dict:
 
 
 def pipeline(file: Path, asked: list[Question], fps: float, fusion: str) -> str:
-    lines = ["version: 1", f"inputs: [{json.dumps(str(file))}]", f"fps: {rate_text(fps)}", "output: answers.jsonl", "questions:"]
+    lines = [
+        "version: 1",
+        f"inputs: [{json.dumps(str(file))}]",
+        f"fps: {rate_text(fps)}",
+        "output: answers.jsonl",
+        "questions:",
+    ]
     for i, question in enumerate(asked):
-        lines += [f"  - id: q{i}", f"    ask: {json.dumps(question.text)}", f"    max_tokens: {MAX_TOKENS}", f"    fusion: {fusion}"]
+        lines += [
+            f"  - id: q{i}",
+            f"    ask: {json.dumps(question.text)}",
+            f"    max_tokens: {MAX_TOKENS}",
+            f"    fusion: {fusion}",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -149,9 +177,15 @@ def ask_all(asker: Asker, tasks: list[Task], kept: Kept) -> tuple[list[dict], li
 def about(asker: Asker, command: str) -> dict:
     version = subprocess.run([str(asker.program), "--version"], capture_output=True, text=True).stdout.strip()
     config = json.loads((asker.model / "config.json").read_text())
-    return {"command": command, "model": asker.model.name, "weights": asker.mark, "longtake": version,
-            "random": str(config.get("_longtake", "")).startswith("random"), "machine": f"{cpu()}, {multiprocessing.cpu_count()} cores",
-            "date": time.strftime("%Y-%m-%d")}
+    return {
+        "command": command,
+        "model": asker.model.name,
+        "weights": asker.mark,
+        "longtake": version,
+        "random": str(config.get("_longtake", "")).startswith("random"),
+        "machine": f"{cpu()}, {multiprocessing.cpu_count()} cores",
+        "date": time.strftime("%Y-%m-%d"),
+    }
 
 
 def cpu() -> str:

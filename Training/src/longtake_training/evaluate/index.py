@@ -1,4 +1,5 @@
-"""Asks the program about indexed recordings of the test split: where answers are seen, what a second look and the records' precision do.
+"""Asks the program about indexed recordings of the test split: where answers are seen, what a second look and the
+records' precision do.
 
     python -m longtake_training.evaluate.index evidence --model DIR --work DIR [--recordings 40]    the true interval among the first three, "not found"
     python -m longtake_training.evaluate.index focus --model DIR --work DIR [--recordings 10]       3 hours: with and without a second look
@@ -42,16 +43,32 @@ class Library:
         self.folder.mkdir(parents=True)
 
     def run(self, *command: str, record: str = "default") -> str:
-        whole = [str(self.args.longtake.resolve()), *command, "--model", str(self.args.model),
-                 "--cache-dir", str(self.folder / "cache"), "--data-dir", str(self.folder / "data")]
+        whole = [
+            str(self.args.longtake.resolve()),
+            *command,
+            "--model",
+            str(self.args.model),
+            "--cache-dir",
+            str(self.folder / "cache"),
+            "--data-dir",
+            str(self.folder / "data"),
+        ]
         done = subprocess.run(whole, capture_output=True, text=True, env=os.environ | {"LONGTAKE_RECORD": record})
         if done.returncode != 0:
             sys.exit(f"{' '.join(whole)}: exit status {done.returncode}: {done.stderr.strip()[-400:]}")
         return done.stdout
 
     def ask(self, file: Path, asked: list[Question], *options: str, record: str = "default") -> list[dict]:
-        lines = self.run("ask", str(file), *(q.text for q in asked), "--json", "--max-tokens", str(asking.MAX_TOKENS), *options,
-                         record=record)
+        lines = self.run(
+            "ask",
+            str(file),
+            *(q.text for q in asked),
+            "--json",
+            "--max-tokens",
+            str(asking.MAX_TOKENS),
+            *options,
+            record=record,
+        )
         try:
             return [json.loads(lines)]
         except ValueError:
@@ -68,7 +85,10 @@ def long_recordings(args: argparse.Namespace, name: str, seconds: int) -> list[t
         recording = test_set.scene_at(seed, seconds, test_set.depth_of(seed, place % recordings.DEPTHS))
         jobs.append((args.work / name / f"test-{seed}-{seconds}.mp4", recording))
     files = test_set.in_parallel(test_set.write_long, jobs, 2)
-    return [(path.resolve(), questions.choose(recordings.asked(recording), args.questions)) for path, (_, recording) in zip(files, jobs)]
+    return [
+        (path.resolve(), questions.choose(recordings.asked(recording), args.questions))
+        for path, (_, recording) in zip(files, jobs)
+    ]
 
 
 def share(part: int, whole: int) -> float | None:
@@ -95,16 +115,30 @@ def evidence(args: argparse.Namespace) -> dict:
                 first += bool(found and found[0])
                 hits += any(found)
                 if not any(found):
-                    missed.append({"recording": file.name, "question": question.text, "seen": seen, "evidence": answer["evidence"],
-                                   "right": question.answer, "given": answer["answer"]})
+                    missed.append(
+                        {
+                            "recording": file.name,
+                            "question": question.text,
+                            "seen": seen,
+                            "evidence": answer["evidence"],
+                            "right": question.answer,
+                            "given": answer["answer"],
+                        }
+                    )
             nowhere["true"] += not seen
             nowhere["said"] += not answer["found"]
             nowhere["right"] += not seen and not answer["found"]
         library.close()
         print(f"{file.name}: {hits} of {placed}, nowhere {nowhere}", flush=True)
-    return {"placed": placed, "in the first three": share(hits, placed), "the first": share(first, placed), "nowhere": nowhere,
-            "not found: precision": share(nowhere["right"], nowhere["said"]),
-            "not found: recall": share(nowhere["right"], nowhere["true"]), "missed": missed}
+    return {
+        "placed": placed,
+        "in the first three": share(hits, placed),
+        "the first": share(first, placed),
+        "nowhere": nowhere,
+        "not found: precision": share(nowhere["right"], nowhere["said"]),
+        "not found: recall": share(nowhere["right"], nowhere["true"]),
+        "missed": missed,
+    }
 
 
 SETTINGS = {
@@ -133,8 +167,12 @@ def focus(args: argparse.Namespace) -> dict:
                 not_certain += sum("focus" in a for a in answers)
         library.close()
         print(f"{file.name}: {right} of {count}, {not_certain} not certain", flush=True)
-    return {"asked": count, "not certain": share(not_certain, count), "right": {name: share(n, count) for name, n in right.items()},
-            "seconds per question": {name: round(sum(s) / len(s), 3) for name, s in seconds.items()}}
+    return {
+        "asked": count,
+        "not certain": share(not_certain, count),
+        "right": {name: share(n, count) for name, n in right.items()},
+        "seconds per question": {name: round(sum(s) / len(s), 3) for name, s in seconds.items()},
+    }
 
 
 def sample(args: argparse.Namespace) -> dict:
@@ -152,26 +190,44 @@ def sample(args: argparse.Namespace) -> dict:
             errors[frames] += [a["fusion"]["relative_standard_error"] for a in answers]
         library.close()
         print(f"{file.name}: {right} of {count}", flush=True)
-    return {"asked": count, "right": right, "relative standard error: mean, largest":
-            {frames: [round(sum(found) / len(found), 4), round(max(found), 4)] for frames, found in errors.items()}}
+    return {
+        "asked": count,
+        "right": right,
+        "relative standard error: mean, largest": {
+            frames: [round(sum(found) / len(found), 4), round(max(found), 4)] for frames, found in errors.items()
+        },
+    }
 
 
 LASTS = (600, 300, 150, 60, 30, 10, 5)
 """Seconds of 600 in which the board shows its text."""
-DETAILS = {"1": ["--fusion-frames", "1"], "8": ["--fusion-frames", "8"], "16": ["--fusion-frames", "16"], "64": ["--fusion-frames", "64"],
-           "64, a second look at 16": ["--focus", "16"], "64, may end early at an error of 0.07": ["--fusion-error", "0.07"],
-           "all": ["--fusion", "exact"]}
+DETAILS = {
+    "1": ["--fusion-frames", "1"],
+    "8": ["--fusion-frames", "8"],
+    "16": ["--fusion-frames", "16"],
+    "64": ["--fusion-frames", "64"],
+    "64, a second look at 16": ["--focus", "16"],
+    "64, may end early at an error of 0.07": ["--fusion-error", "0.07"],
+    "all": ["--fusion", "exact"],
+}
 
 
 def detail(args: argparse.Namespace) -> dict:
-    """One text on the board for a part of the recording: for the model of `train.detail`, which reads it from nothing but the fused text."""
+    """One text on the board for a part of the recording: for the model of `train.detail`, which reads it from nothing
+    but the fused text."""
     jobs = []
     for lasts in LASTS:
         for seed in test_set.test_seeds(SEEDS["detail"] + 10_000 * lasts, args.recordings):
             rng = np.random.default_rng([seed, 81])
             start = float(rng.uniform(0, 600 - lasts))
-            recording = scene.Recording(seed, 600.0, board=str(rng.choice(scene.BOARDS)), board_from=start, board_to=start + lasts,
-                                        look=scene.random_look(rng))
+            recording = scene.Recording(
+                seed,
+                600.0,
+                board=str(rng.choice(scene.BOARDS)),
+                board_from=start,
+                board_to=start + lasts,
+                look=scene.random_look(rng),
+            )
             jobs.append((args.work / "detail" / f"test-{seed}.mp4", recording))
     files = test_set.in_parallel(test_set.write_long, jobs, 2)
     right = {name: dict.fromkeys(map(str, LASTS), 0) for name in DETAILS}
@@ -180,15 +236,20 @@ def detail(args: argparse.Namespace) -> dict:
         library.run("index", str(file), "--no-progress", "--derive", "never")
         lasts = str(round(recording.board_to - recording.board_from))
         for name, options in DETAILS.items():
-            fixed = (["--focus", "off"] if "--focus" not in options else []) + (["--fusion-error", "0"] if "--fusion-error" not in options else [])
+            fixed = (["--focus", "off"] if "--focus" not in options else []) + (
+                ["--fusion-error", "0"] if "--fusion-error" not in options else []
+            )
             asked = [Question("sign", text, recording.board) for text in questions.TEMPLATES["sign"]]
             answers = library.ask(file.resolve(), asked, *options, *fixed, "--derive", "never")
             right[name][lasts] += sum(questions.is_right(q, a["answer"]) for q, a in zip(asked, answers))
         library.close()
-        print(f"{file.name}: {lasts} s of 600, {({name: found[lasts] for name, found in right.items()})}", flush=True)
+        print(f"{file.name}: {lasts} s of 600, { ({name: found[lasts] for name, found in right.items()}) }", flush=True)
     count = args.recordings * len(questions.TEMPLATES["sign"])
-    return {"asked for each": count, "right, by seconds shown": {n: {k: share(v, count) for k, v in found.items()} for n, found in right.items()},
-            "right in all": {n: share(sum(found.values()), count * len(LASTS)) for n, found in right.items()}}
+    return {
+        "asked for each": count,
+        "right, by seconds shown": {n: {k: share(v, count) for k, v in found.items()} for n, found in right.items()},
+        "right in all": {n: share(sum(found.values()), count * len(LASTS)) for n, found in right.items()},
+    }
 
 
 def records(args: argparse.Namespace) -> dict:
@@ -213,8 +274,13 @@ def records(args: argparse.Namespace) -> dict:
             right += questions.is_right(question, small["answer"])
         library.close()
         cold.close()
-    return {"asked": asked_in_all, "the same answer": share(same, asked_in_all), "the same tokens": share(tokens, asked_in_all),
-            "f32: kept state and cold run, the same tokens": share(cold_same, asked_in_all), "right": share(right, asked_in_all)}
+    return {
+        "asked": asked_in_all,
+        "the same answer": share(same, asked_in_all),
+        "the same tokens": share(tokens, asked_in_all),
+        "f32: kept state and cold run, the same tokens": share(cold_same, asked_in_all),
+        "right": share(right, asked_in_all),
+    }
 
 
 def estimate(args: argparse.Namespace) -> dict:
@@ -225,18 +291,30 @@ def estimate(args: argparse.Namespace) -> dict:
         ratios += [(q["deviation"], q["relative_standard_error"]) for q in found["questions"]]
         library.close()
     within = [off / error for off, error in ratios if error > 0]
-    return {"questions": len(ratios), "within 1": share(sum(r <= 1 for r in within), len(within)),
-            "within 3": share(sum(r <= 3 for r in within), len(within)), "largest": round(max(within), 3),
-            "median": round(sorted(within)[len(within) // 2], 3)}
+    return {
+        "questions": len(ratios),
+        "within 1": share(sum(r <= 1 for r in within), len(within)),
+        "within 3": share(sum(r <= 3 for r in within), len(within)),
+        "largest": round(max(within), 3),
+        "median": round(sorted(within)[len(within) // 2], 3),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.evaluate.index", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m longtake_training.evaluate.index",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, function, count, most in [("evidence", evidence, 40, 18), ("focus", focus, 10, 12), ("sample", sample, 10, 18), ("detail", detail, 6, 4),
-                                        ("records", records, 100, 12), ("estimate", estimate, 20, 12)]:
+    for name, function, count, most in [
+        ("evidence", evidence, 40, 18),
+        ("focus", focus, 10, 12),
+        ("sample", sample, 10, 18),
+        ("detail", detail, 6, 4),
+        ("records", records, 100, 12),
+        ("estimate", estimate, 20, 12),
+    ]:
         sub = commands.add_parser(name)
         sub.set_defaults(function=function)
         sub.add_argument("--model", type=Path, required=True)

@@ -23,8 +23,15 @@ def scored(lines: list[dict]) -> dict:
             if questions.is_right(Question.of(a), a["given"]):
                 right += 1
             else:
-                wrong.append({"recording": line["name"], "kind": kind, "question": a["text"], "right": a["answer"],
-                              "given": a["given"]})
+                wrong.append(
+                    {
+                        "recording": line["name"],
+                        "kind": kind,
+                        "question": a["text"],
+                        "right": a["answer"],
+                        "given": a["given"],
+                    }
+                )
         wanted = collections.Counter(questions.normalized(a["answer"]) for _, a in answers)
         kinds[kind] = {"right": right, "asked": len(answers), "commonest": max(wanted.values())}
     overall = {name: sum(k[name] for k in kinds.values()) for name in ("right", "asked", "commonest")}
@@ -36,6 +43,10 @@ def times(lines: list[dict]) -> dict:
     if not lines:
         return {}
     first = [a["seconds"]["first_token"] for line in lines for a in line["answers"]]
-    return {"recording": round(float(np.median([line["seconds"] for line in lines])), 2),
-            "frames_per_second": round(float(np.median([line["frames"] / max(line["index_seconds"], 1e-3) for line in lines])), 1),
-            "first_token": round(float(np.median(first)), 4)}
+    return {
+        "recording": round(float(np.median([line["seconds"] for line in lines])), 2),
+        "frames_per_second": round(
+            float(np.median([line["frames"] / max(line["index_seconds"], 1e-3) for line in lines])), 1
+        ),
+        "first_token": round(float(np.median(first)), 4),
+    }

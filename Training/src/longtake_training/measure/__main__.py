@@ -55,7 +55,9 @@ class Program:
 
     def recording(self) -> str:
         """The id of the only one."""
-        return subprocess.run([LONGTAKE, "ls", "-q", *self.library], capture_output=True, text=True, check=True).stdout.split()[0]
+        return subprocess.run(
+            [LONGTAKE, "ls", "-q", *self.library], capture_output=True, text=True, check=True
+        ).stdout.split()[0]
 
 
 def watched(run: subprocess.Popen, seconds: float, look: Callable[[int], None]) -> threading.Thread:
@@ -88,16 +90,21 @@ def latency(_: argparse.Namespace) -> None:
             # Another question each time: nothing but what all share is kept.
             question = f"What colour is the {things[turn % 5]}{'?' * (turn // 5 + 1)}"
             start = time.perf_counter()
-            run = subprocess.Popen([LONGTAKE, "ask", ident, question, *program.places, *options], stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL)
+            run = subprocess.Popen(
+                [LONGTAKE, "ask", ident, question, *program.places, *options],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
             run.stdout.read(1)
             first.append(1000 * (time.perf_counter() - start))
             run.stdout.read()
             run.wait()
             whole.append(1000 * (time.perf_counter() - start))
         first, whole = first[1:], whole[1:]
-        print(f"{name}: first byte after {statistics.median(first):.0f} ms (fastest {min(first):.0f}), end of the process after "
-              f"{statistics.median(whole):.0f} ms; medians of {len(first)} questions")
+        print(
+            f"{name}: first byte after {statistics.median(first):.0f} ms (fastest {min(first):.0f}), end of the "
+            f"process after {statistics.median(whole):.0f} ms; medians of {len(first)} questions"
+        )
 
 
 # Full size
@@ -116,8 +123,13 @@ def outside(pid: int, weights: str) -> int:
 
 def rows(question: str, model: Path) -> int:
     """Ids of a prompt behind the recording's place."""
-    text = subprocess.run([LONGTAKE, "model", "tokenize", str(model), "--chat", "llava_llama_3_1"], input=json.dumps(question),
-                          stdout=subprocess.PIPE, text=True, check=True).stdout
+    text = subprocess.run(
+        [LONGTAKE, "model", "tokenize", str(model), "--chat", "llava_llama_3_1"],
+        input=json.dumps(question),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
     ids = json.loads(text)
     return len(ids) - ids.index(-200) - 1
 
@@ -131,15 +143,25 @@ def full_size(args: argparse.Namespace) -> None:
         print(f"{records['id']}: kept by an earlier run", flush=True)
     else:
         records = program.read("bench", "records", "--frames", str(args.frames), *program.places)[0]
-        print(f"{records['frames']} records: {records['bytes'] / 2**30:.2f} GiB, {records['bytes_per_frame'] / 2**20:.4f} MiB per frame", flush=True)
+        print(
+            f"{records['frames']} records: {records['bytes'] / 2**30:.2f} GiB, "
+            f"{records['bytes_per_frame'] / 2**20:.4f} MiB per frame",
+            flush=True,
+        )
     fuse = prefill = 0.0
-    turns = [("first", "on the left", []), ("second", "on the right", []), ("third", "in this room", []),
-             ("fourth", "in the street", ["--fusion-error", "0"])]
+    turns = [
+        ("first", "on the left", []),
+        ("second", "on the right", []),
+        ("third", "in this room", []),
+        ("fourth", "in the street", ["--fusion-error", "0"]),
+    ]
     for turn, end, options in turns:
         # Another question each time: nothing but what they share is kept.
         question = f"How many people are standing at the table {end}?"
         start, most = time.time(), [0]
-        run = program.start("ask", records["id"], question, *program.places, "--focus", "off", "--max-tokens", "8", "--json", *options)
+        run = program.start(
+            "ask", records["id"], question, *program.places, "--focus", "off", "--max-tokens", "8", "--json", *options
+        )
 
         def look(pid: int) -> None:
             most[0] = max(most[0], outside(pid, weights))
@@ -158,22 +180,43 @@ def full_size(args: argparse.Namespace) -> None:
         if turn == "first":
             fuse, prefill = t["fuse"] / 64, t["prefill"]  # The prompt's beginning is fused with the whole sample.
         fusion = answer["fusion"]
-        print(f"{turn} question, {rows(question, args.model)} rows fused with {fusion['frames']} frames (error "
-              f"{fusion['relative_standard_error']:.1e}): first token {took - t['decode']:.1f} s after the start of the process (load {t['load']:.1f}, fuse "
-              f"{t['fuse']:.1f}, prefill {t['prefill']:.1f}), {t.get('seconds_per_token', 0):.2f} s per token, "
-              f"{'from kept state' if answer['reused'] else 'nothing kept yet'}; at most {most[0] / 1e9:.2f} GB outside the weights", flush=True)
+        print(
+            f"{turn} question, {rows(question, args.model)} rows fused with {fusion['frames']} frames (error "
+            f"{fusion['relative_standard_error']:.1e}): first token {took - t['decode']:.1f} s after the start of the "
+            f"process (load {t['load']:.1f}, fuse {t['fuse']:.1f}, prefill {t['prefill']:.1f}), "
+            f"{t.get('seconds_per_token', 0):.2f} s per token, "
+            f"{'from kept state' if answer['reused'] else 'nothing kept yet'}; at most {most[0] / 1e9:.2f} GB outside "
+            "the weights",
+            flush=True,
+        )
     kept = sum(file.stat().st_size for file in (args.work / "index/cache/derived").iterdir())
     print(f"kept state: {kept / 2**30:.2f} GiB")
     if is_there:
         return
     video = args.work / "16s.mp4"
-    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=5:duration=16", str(video)],
-                   check=True)
+    subprocess.run(
+        [
+            "ffmpeg",
+            "-v",
+            "error",
+            "-nostdin",
+            "-y",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=640x360:rate=5:duration=16",
+            str(video),
+        ],
+        check=True,
+    )
     summary = program.read("index", str(video), "--derive", "never", *program.places)[-1]
     each = summary["total_duration"] / summary["frames"]
     hours = [(args.frames * each + frames * fuse + prefill) / 3600 for frames in (args.frames, min(args.frames, 64))]
-    print(f"cold, from the file: {each:.2f} s per frame to index (measured on {summary['frames']} frames), {fuse:.2f} s per frame to fuse, and "
-          f"the prefill: {hours[0]:.1f} hours for {args.frames} frames with every frame fused, {hours[1]:.1f} hours with 64 (extrapolated)")
+    print(
+        f"cold, from the file: {each:.2f} s per frame to index (measured on {summary['frames']} frames), {fuse:.2f} s "
+        f"per frame to fuse, and the prefill: {hours[0]:.1f} hours for {args.frames} frames with every frame fused, "
+        f"{hours[1]:.1f} hours with 64 (extrapolated)"
+    )
     if not args.keep:
         shutil.rmtree(args.work / "index")
 
@@ -181,8 +224,11 @@ def full_size(args: argparse.Namespace) -> None:
 # A day
 
 
-def index_day(program: Program, video: Path, stop_at: int | None = None) -> tuple[list[dict], dict[int, tuple[float, int]]]:
-    """Indexes the day; returns the lines written and, by tenth of the way, resident MiB and open descriptors of both processes."""
+def index_day(
+    program: Program, video: Path, stop_at: int | None = None
+) -> tuple[list[dict], dict[int, tuple[float, int]]]:
+    """Indexes the day; returns the lines written and, by tenth of the way, resident MiB and open descriptors of both
+    processes."""
     run = program.start("index", str(video), "--json", "--keep", "tokens", "--derive", "lazy", *program.places)
     lines: list[dict] = []
     seen: dict[int, tuple[float, int]] = {}
@@ -218,7 +264,10 @@ def day(_: argparse.Namespace) -> None:
     folder = Path("out/day")
     folder.mkdir(parents=True, exist_ok=True)
     video = folder / "day.mp4"
-    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", "-stream_loop", "7", "-i", DESK, "-c", "copy", str(video)], check=True)
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-nostdin", "-y", "-stream_loop", "7", "-i", DESK, "-c", "copy", str(video)],
+        check=True,
+    )
     whole, killed = Program(folder / "whole"), Program(folder / "killed")
     lines, seen = index_day(whole, video)
     print(f"{lines[-1]['frames']} frames indexed in {lines[-1]['total_duration']:.0f} s")
@@ -238,9 +287,15 @@ def day(_: argparse.Namespace) -> None:
     lines, _ = index_day(killed, video)
     first = frames_done(lines)[0]
     action = next(line["action"] for line in lines if line["message_type"] == "verbose_status")
-    print(f"killed when {done} frames were done; the next run: {action}, it began with {first} frames, so at most {done - first} were done again")
-    same = [filecmp.cmp(file, killed.folder / file.relative_to(whole.folder), shallow=False)
-            for file in sorted((whole.folder / "cache/indexes").rglob("*")) if file.suffix in (".seg", ".pat")]
+    print(
+        f"killed when {done} frames were done; the next run: {action}, it began with {first} frames, so at most "
+        f"{done - first} were done again"
+    )
+    same = [
+        filecmp.cmp(file, killed.folder / file.relative_to(whole.folder), shallow=False)
+        for file in sorted((whole.folder / "cache/indexes").rglob("*"))
+        if file.suffix in (".seg", ".pat")
+    ]
     print(f"{sum(same)} of {len(same)} files are those of the run that was not killed")
     if not all(same) or done - first >= SEGMENT:
         sys.exit("more was done again than the open segment, or other bytes came of it")
@@ -248,7 +303,9 @@ def day(_: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m longtake_training.measure",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("latency").set_defaults(function=latency)
@@ -257,7 +314,9 @@ def main() -> None:
     sub.add_argument("--model", type=Path, required=True)
     sub.add_argument("--work", type=Path, default=Path("out/full-size"))
     sub.add_argument("--frames", type=int, default=10_800)
-    sub.add_argument("--keep", action="store_true", help="leave the index there; the next run then asks it again, in two minutes")
+    sub.add_argument(
+        "--keep", action="store_true", help="leave the index there; the next run then asks it again, in two minutes"
+    )
     commands.add_parser("day").set_defaults(function=day)
     args = parser.parse_args()
     args.function(args)

@@ -20,8 +20,14 @@ MAX_POSITIONS = 131_072
 
 
 def export(
-    folder: Path | str, clip: ClipModel, llava: LlavaMini, tokenizer_files: Files, clip_tokenizer_files: Files,
-    note: str, configs: dict[str, dict] | None = None, dtype: torch.dtype = torch.bfloat16,
+    folder: Path | str,
+    clip: ClipModel,
+    llava: LlavaMini,
+    tokenizer_files: Files,
+    clip_tokenizer_files: Files,
+    note: str,
+    configs: dict[str, dict] | None = None,
+    dtype: torch.dtype = torch.bfloat16,
 ) -> None:
     """Writes `folder`. `note` is shown with the model; `configs` adds keys to files, by their names in the folder."""
     folder = Path(folder)
@@ -70,38 +76,66 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _model_config(
-    llava: LlavaMini, vision: VisionConfig, tokenizer: Tokenizer, note: str, dtype: torch.dtype
-) -> dict:
+def _model_config(llava: LlavaMini, vision: VisionConfig, tokenizer: Tokenizer, note: str, dtype: torch.dtype) -> dict:
     language, fusion = llava.language, llava.fusion
     if tokenizer.vocab_size != language.vocab:
         raise ValueError(f"{tokenizer.vocab_size} tokens for a model of {language.vocab}")
     return {
         "_longtake": note,
         "architectures": ["LlavaMiniLlamaForCausalLM"],
-        "attention_bias": False, "attention_dropout": 0.0, "mlp_bias": False,
-        "bos_token_id": tokenizer.begin_id, "eos_token_id": tokenizer.stop_ids,
-        "hidden_act": "silu", "hidden_size": language.width, "intermediate_size": language.mlp,
-        "num_hidden_layers": language.layers, "num_attention_heads": language.heads,
-        "num_key_value_heads": language.kv_heads, "head_dim": language.head_size, "vocab_size": language.vocab,
-        "rms_norm_eps": language.eps, "max_position_embeddings": MAX_POSITIONS, "initializer_range": 0.02,
-        "rope_theta": language.rope_theta, "rope_scaling": language.rope_scaling,
-        "tie_word_embeddings": language.tied, "model_type": "llava_mini_llama", "torch_dtype": _name(dtype),
-        "use_cache": True, "transformers_version": "4.43.1", "pretraining_tp": 1,
-        "compressor_size": fusion.compressor_size, "compressor_embed_dim": fusion.compressor_width,
-        "compressor_num_heads": fusion.compressor_heads, "prefusion_layer_num": fusion.prefusion_layers,
-        "resolution_ratio": 1, "mm_projector_type": "mlp2x_gelu", "use_mm_proj": True, "mm_vision_tower": TOWER,
-        "mm_hidden_size": vision.width, "mm_vision_select_layer": fusion.select_layer,
-        "mm_vision_select_feature": "patch", "mm_patch_merge_type": "flat", "mm_use_im_patch_token": False,
-        "mm_use_im_start_end": False, "image_aspect_ratio": "square", "tokenizer_padding_side": "right",
-        "tokenizer_model_max_length": MAX_POSITIONS, "freeze_mm_mlp_adapter": False, "tune_mm_mlp_adapter": False,
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "mlp_bias": False,
+        "bos_token_id": tokenizer.begin_id,
+        "eos_token_id": tokenizer.stop_ids,
+        "hidden_act": "silu",
+        "hidden_size": language.width,
+        "intermediate_size": language.mlp,
+        "num_hidden_layers": language.layers,
+        "num_attention_heads": language.heads,
+        "num_key_value_heads": language.kv_heads,
+        "head_dim": language.head_size,
+        "vocab_size": language.vocab,
+        "rms_norm_eps": language.eps,
+        "max_position_embeddings": MAX_POSITIONS,
+        "initializer_range": 0.02,
+        "rope_theta": language.rope_theta,
+        "rope_scaling": language.rope_scaling,
+        "tie_word_embeddings": language.tied,
+        "model_type": "llava_mini_llama",
+        "torch_dtype": _name(dtype),
+        "use_cache": True,
+        "transformers_version": "4.43.1",
+        "pretraining_tp": 1,
+        "compressor_size": fusion.compressor_size,
+        "compressor_embed_dim": fusion.compressor_width,
+        "compressor_num_heads": fusion.compressor_heads,
+        "prefusion_layer_num": fusion.prefusion_layers,
+        "resolution_ratio": 1,
+        "mm_projector_type": "mlp2x_gelu",
+        "use_mm_proj": True,
+        "mm_vision_tower": TOWER,
+        "mm_hidden_size": vision.width,
+        "mm_vision_select_layer": fusion.select_layer,
+        "mm_vision_select_feature": "patch",
+        "mm_patch_merge_type": "flat",
+        "mm_use_im_patch_token": False,
+        "mm_use_im_start_end": False,
+        "image_aspect_ratio": "square",
+        "tokenizer_padding_side": "right",
+        "tokenizer_model_max_length": MAX_POSITIONS,
+        "freeze_mm_mlp_adapter": False,
+        "tune_mm_mlp_adapter": False,
     }
 
 
 def _generation_config(tokenizer: Tokenizer) -> dict:
     return {
-        "bos_token_id": tokenizer.begin_id, "eos_token_id": tokenizer.stop_ids, "do_sample": False,
-        "max_new_tokens": 64, "transformers_version": "4.43.1",
+        "bos_token_id": tokenizer.begin_id,
+        "eos_token_id": tokenizer.stop_ids,
+        "do_sample": False,
+        "max_new_tokens": 64,
+        "transformers_version": "4.43.1",
     }
 
 
@@ -110,29 +144,56 @@ def _clip_config(clip: ClipModel, tokenizer: ClipTokenizer, dtype: torch.dtype) 
     if (tokenizer.vocab_size, tokenizer.end_id) != (text.vocab, text.eos_id):
         raise ValueError(
             f"{tokenizer.vocab_size} tokens ending with {tokenizer.end_id} for a text tower of {text.vocab} tokens"
-            f" ending with {text.eos_id}")
+            f" ending with {text.eos_id}"
+        )
     return {
-        "architectures": ["CLIPModel"], "model_type": "clip", "projection_dim": clip.projection,
-        "initializer_factor": 1.0, "logit_scale_init_value": 2.6592, "torch_dtype": _name(dtype),
+        "architectures": ["CLIPModel"],
+        "model_type": "clip",
+        "projection_dim": clip.projection,
+        "initializer_factor": 1.0,
+        "logit_scale_init_value": 2.6592,
+        "torch_dtype": _name(dtype),
         "transformers_version": "4.43.1",
         "vision_config": {
-            "model_type": "clip_vision_model", "hidden_act": "quick_gelu", "hidden_size": vision.width,
-            "intermediate_size": vision.mlp, "num_hidden_layers": vision.layers,
-            "num_attention_heads": vision.heads, "image_size": vision.image, "patch_size": vision.patch,
-            "num_channels": 3, "layer_norm_eps": vision.eps, "projection_dim": clip.projection,
+            "model_type": "clip_vision_model",
+            "hidden_act": "quick_gelu",
+            "hidden_size": vision.width,
+            "intermediate_size": vision.mlp,
+            "num_hidden_layers": vision.layers,
+            "num_attention_heads": vision.heads,
+            "image_size": vision.image,
+            "patch_size": vision.patch,
+            "num_channels": 3,
+            "layer_norm_eps": vision.eps,
+            "projection_dim": clip.projection,
         },
         "text_config": {
-            "model_type": "clip_text_model", "hidden_act": "quick_gelu", "hidden_size": text.width,
-            "intermediate_size": text.mlp, "num_hidden_layers": text.layers, "num_attention_heads": text.heads,
-            "max_position_embeddings": text.context, "vocab_size": text.vocab, "layer_norm_eps": text.eps,
-            "projection_dim": clip.projection, "bos_token_id": tokenizer.start_id, "eos_token_id": text.eos_id,
+            "model_type": "clip_text_model",
+            "hidden_act": "quick_gelu",
+            "hidden_size": text.width,
+            "intermediate_size": text.mlp,
+            "num_hidden_layers": text.layers,
+            "num_attention_heads": text.heads,
+            "max_position_embeddings": text.context,
+            "vocab_size": text.vocab,
+            "layer_norm_eps": text.eps,
+            "projection_dim": clip.projection,
+            "bos_token_id": tokenizer.start_id,
+            "eos_token_id": text.eos_id,
         },
     }
 
 
 def _preprocessor_config(vision: VisionConfig) -> dict:
     return {
-        "feature_extractor_type": "CLIPFeatureExtractor", "size": vision.image, "crop_size": vision.image,
-        "do_resize": True, "do_center_crop": True, "do_normalize": True, "resample": 3, "image_mean": list(MEAN),
-        "image_std": list(STD), "longtake_frame_layout": "squash_bicubic",
+        "feature_extractor_type": "CLIPFeatureExtractor",
+        "size": vision.image,
+        "crop_size": vision.image,
+        "do_resize": True,
+        "do_center_crop": True,
+        "do_normalize": True,
+        "resample": 3,
+        "image_mean": list(MEAN),
+        "image_std": list(STD),
+        "longtake_frame_layout": "squash_bicubic",
     }

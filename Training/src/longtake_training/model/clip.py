@@ -36,8 +36,12 @@ class VisionConfig:
         """From config.json of a vision tower or of a two-tower model."""
         config = config.get("vision_config", config)
         return VisionConfig(
-            width=config["hidden_size"], layers=config["num_hidden_layers"], heads=config["num_attention_heads"],
-            mlp=config["intermediate_size"], image=config["image_size"], patch=config["patch_size"],
+            width=config["hidden_size"],
+            layers=config["num_hidden_layers"],
+            heads=config["num_attention_heads"],
+            mlp=config["intermediate_size"],
+            image=config["image_size"],
+            patch=config["patch_size"],
             eps=config.get("layer_norm_eps", 1e-5),
         )
 
@@ -57,9 +61,13 @@ class TextConfig:
     def from_hf(config: dict) -> TextConfig:
         config = config.get("text_config", config)
         return TextConfig(
-            vocab=config["vocab_size"], width=config["hidden_size"], layers=config["num_hidden_layers"],
-            heads=config["num_attention_heads"], mlp=config["intermediate_size"],
-            context=config["max_position_embeddings"], eos_id=config.get("eos_token_id", 2),
+            vocab=config["vocab_size"],
+            width=config["hidden_size"],
+            layers=config["num_hidden_layers"],
+            heads=config["num_attention_heads"],
+            mlp=config["intermediate_size"],
+            context=config["max_position_embeddings"],
+            eos_id=config.get("eos_token_id", 2),
             eps=config.get("layer_norm_eps", 1e-5),
         )
 

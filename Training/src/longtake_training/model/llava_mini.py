@@ -48,11 +48,15 @@ class LanguageConfig:
     @staticmethod
     def from_hf(config: dict) -> LanguageConfig:
         return LanguageConfig(
-            vocab=config["vocab_size"], width=config["hidden_size"], layers=config["num_hidden_layers"],
+            vocab=config["vocab_size"],
+            width=config["hidden_size"],
+            layers=config["num_hidden_layers"],
             heads=config["num_attention_heads"],
             kv_heads=config.get("num_key_value_heads", config["num_attention_heads"]),
-            mlp=config["intermediate_size"], rope_theta=config.get("rope_theta", 10_000.0),
-            rope_scaling=config.get("rope_scaling"), eps=config.get("rms_norm_eps", 1e-6),
+            mlp=config["intermediate_size"],
+            rope_theta=config.get("rope_theta", 10_000.0),
+            rope_scaling=config.get("rope_scaling"),
+            eps=config.get("rms_norm_eps", 1e-6),
             tied=config.get("tie_word_embeddings", False),
         )
 
@@ -275,8 +279,14 @@ class DecoderLayer(nn.Module):
         self.post_attention_layernorm = RMSNorm(cfg.width, cfg.eps)
 
     def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor | None = None, past: Cache | None = None,
-        keep: bool = False, skip: int = 0,
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        bias: Tensor | None = None,
+        past: Cache | None = None,
+        keep: bool = False,
+        skip: int = 0,
     ) -> Tensor | tuple[Tensor, Cache]:
         """x [B, N, H]; cos, sin [B or 1, N, hd]; bias [B or 1, 1, N - skip, M + N] added to scores, causal without it.
 
@@ -328,8 +338,12 @@ class LlavaMini(nn.Module):
         return rows[:, : patches.shape[1]], rows[:, patches.shape[1] :]
 
     def prefuse(
-        self, patch_rows: Tensor, compressed_rows: Tensor, text: Tensor | None = None,
-        text_positions: Tensor | None = None, text_bias: Tensor | None = None,
+        self,
+        patch_rows: Tensor,
+        compressed_rows: Tensor,
+        text: Tensor | None = None,
+        text_positions: Tensor | None = None,
+        text_bias: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Frame rows [N, P + C2, H] and text [N, A, H] through the pre-fusion layers: fused compressed and text rows.
 
@@ -426,7 +440,11 @@ class LlavaMini(nn.Module):
 
     @torch.no_grad()
     def answer(
-        self, pixels_of_frames: Tensor | None, tower: VisionTower, ids: list[int], stop_ids: Iterable[int],
+        self,
+        pixels_of_frames: Tensor | None,
+        tower: VisionTower,
+        ids: list[int],
+        stop_ids: Iterable[int],
         max_tokens: int,
     ) -> tuple[list[int], Tensor]:
         """The reference's inference for frames [T, 3, S, S] and a prompt with one placeholder; see `generate`."""

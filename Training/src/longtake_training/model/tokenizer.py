@@ -31,8 +31,17 @@ LLAMA_PATTERN = (
 CLIP_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 _NAMES = [
-    "begin_of_text", "end_of_text", "reserved_special_token_0", "reserved_special_token_1", "finetune_right_pad_id",
-    "reserved_special_token_2", "start_header_id", "end_header_id", "eom_id", "eot_id", "python_tag",
+    "begin_of_text",
+    "end_of_text",
+    "reserved_special_token_0",
+    "reserved_special_token_1",
+    "finetune_right_pad_id",
+    "reserved_special_token_2",
+    "start_header_id",
+    "end_header_id",
+    "eom_id",
+    "eot_id",
+    "python_tag",
 ] + [f"reserved_special_token_{number}" for number in range(3, 248)]
 SPECIALS = [f"<|{name}|>" for name in _NAMES]
 """Llama 3.1's special tokens, in the order of their ids."""
@@ -61,7 +70,8 @@ def _learn(texts: list[str], tokenizer: tokenizers.Tokenizer, size: int, suffix:
     """Merges in order, at most as many as a vocabulary of `size` tokens has room for."""
     more = {} if suffix is None else {"end_of_word_suffix": suffix}
     trainer = trainers.BpeTrainer(
-        vocab_size=size, min_frequency=2, show_progress=False, initial_alphabet=_alphabet(), special_tokens=[], **more)
+        vocab_size=size, min_frequency=2, show_progress=False, initial_alphabet=_alphabet(), special_tokens=[], **more
+    )
     tokenizer.train_from_iterator(texts, trainer)
     merges = json.loads(tokenizer.to_str())["model"]["merges"]
     return [merge.split(" ") if isinstance(merge, str) else merge for merge in merges]
@@ -113,8 +123,13 @@ def _llama_files(tokens: list[str], merges: list[list[str]]) -> Files:
     first = len(tokens)
     added = [
         {
-            "id": first + place, "content": name, "single_word": False, "lstrip": False, "rstrip": False,
-            "normalized": False, "special": True,
+            "id": first + place,
+            "content": name,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": True,
         }
         for place, name in enumerate(SPECIALS)
     ]
@@ -124,16 +139,28 @@ def _llama_files(tokens: list[str], merges: list[list[str]]) -> Files:
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     split = {"type": "Split", "pattern": {"Regex": LLAMA_PATTERN}, "behavior": "Isolated", "invert": False}
     tokenizer = {
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None,
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added,
+        "normalizer": None,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
         "post_processor": {
-            "type": "TemplateProcessing", "single": single, "pair": pair,
+            "type": "TemplateProcessing",
+            "single": single,
+            "pair": pair,
             "special_tokens": {begin: {"id": begin, "ids": [first], "tokens": [begin]}},
         },
         "decoder": byte_level,
         "model": {
-            "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
-            "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": True,
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": True,
             "vocab": {token: place for place, token in enumerate(tokens)},
             "merges": [" ".join(merge) for merge in merges],
         },
@@ -143,11 +170,15 @@ def _llama_files(tokens: list[str], merges: list[list[str]]) -> Files:
         "added_tokens_decoder": {
             str(token["id"]): {key: value for key, value in token.items() if key != "id"} for token in added
         },
-        "chat_template": CHAT_TEMPLATE, "clean_up_tokenization_spaces": True, "model_max_length": 131_072,
-        "model_input_names": ["input_ids", "attention_mask"], "tokenizer_class": "PreTrainedTokenizerFast",
+        "chat_template": CHAT_TEMPLATE,
+        "clean_up_tokenization_spaces": True,
+        "model_max_length": 131_072,
+        "model_input_names": ["input_ids", "attention_mask"],
+        "tokenizer_class": "PreTrainedTokenizerFast",
     }
     return {
-        "tokenizer.json": _text(tokenizer), "tokenizer_config.json": _text(settings),
+        "tokenizer.json": _text(tokenizer),
+        "tokenizer_config.json": _text(settings),
         "special_tokens_map.json": _text(ends),
     }
 
@@ -222,7 +253,8 @@ def build_clip(texts: list[str], size: int = 1024, context: int = 40) -> Files:
     split = pre_tokenizers.Split(Regex(CLIP_PATTERN), "removed", invert=True)
     learner.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     learner.pre_tokenizer = pre_tokenizers.Sequence(
-        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     letters = _alphabet()
     vocabulary = dict.fromkeys(letters + [letter + "</w>" for letter in letters])
     merges = []
@@ -235,18 +267,27 @@ def build_clip(texts: list[str], size: int = 1024, context: int = 40) -> Files:
     ids = {token: place for place, token in enumerate(vocabulary)}
     added = [
         {
-            "id": ids[name], "content": name, "single_word": False, "lstrip": False, "rstrip": False,
-            "normalized": True, "special": True,
+            "id": ids[name],
+            "content": name,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": True,
+            "special": True,
         }
         for name in (START, END)
     ]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     tokenizer = {
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added,
         "normalizer": {
             "type": "Sequence",
             "normalizers": [
-                {"type": "NFC"}, {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
+                {"type": "NFC"},
+                {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
                 {"type": "Lowercase"},
             ],
         },
@@ -258,24 +299,39 @@ def build_clip(texts: list[str], size: int = 1024, context: int = 40) -> Files:
             ],
         },
         "post_processor": {
-            "type": "RobertaProcessing", "sep": [END, ids[END]], "cls": [START, ids[START]], "trim_offsets": False,
+            "type": "RobertaProcessing",
+            "sep": [END, ids[END]],
+            "cls": [START, ids[START]],
+            "trim_offsets": False,
             "add_prefix_space": False,
         },
         "decoder": byte_level | {"add_prefix_space": True},
         "model": {
-            "type": "BPE", "dropout": None, "unk_token": END, "continuing_subword_prefix": "",
-            "end_of_word_suffix": "</w>", "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
-            "vocab": ids, "merges": merges,
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": END,
+            "continuing_subword_prefix": "",
+            "end_of_word_suffix": "</w>",
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": ids,
+            "merges": merges,
         },
     }
     ends = {"bos_token": START, "eos_token": END, "unk_token": END, "pad_token": END}
     settings = ends | {
-        "add_prefix_space": False, "errors": "replace", "do_lower_case": True, "model_max_length": context,
+        "add_prefix_space": False,
+        "errors": "replace",
+        "do_lower_case": True,
+        "model_max_length": context,
         "tokenizer_class": "CLIPTokenizer",
     }
     return {
-        "tokenizer.json": _text(tokenizer), "tokenizer_config.json": _text(settings),
-        "special_tokens_map.json": _text(ends), "vocab.json": _text(ids),
+        "tokenizer.json": _text(tokenizer),
+        "tokenizer_config.json": _text(settings),
+        "special_tokens_map.json": _text(ends),
+        "vocab.json": _text(ids),
         "merges.txt": "\n".join(["#version: 0.2", *merges]) + "\n",
     }
 

@@ -1,10 +1,12 @@
-"""Compares the program's answers about recordings of the test split with PyTorch's, in f32, from the file to the last token.
+"""Compares the program's answers about recordings of the test split with PyTorch's, in f32, from the file to the last
+token.
 
     python -m longtake_training.oracles.answers --model Models/nano --work out/check-model [--count 50]
 
-For each recording `longtake frames` writes what the model sees, and PyTorch answers two questions from exactly these pictures. Then
-`longtake model parity` computes the same from the pictures, and `longtake ask` from the file itself. The result is kept as JSON in
-Training/report (`--out` names another folder); status 1: a logit is further off than 1e-3, or an answer is another.
+For each recording `longtake frames` writes what the model sees, and PyTorch answers two questions from exactly these
+pictures. Then `longtake model parity` computes the same from the pictures, and `longtake ask` from the file itself. The
+result is kept as JSON in Training/report (`--out` names another folder); status 1: a logit is further off than 1e-3, or
+an answer is another.
 """
 
 from __future__ import annotations
@@ -89,13 +91,17 @@ class Program:
     def __init__(self, path: Path, model: Path, threads: int) -> None:
         self.path, self.model = path, model
         self.compute = ["--precision", "f32", "--threads", str(threads)]
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("LONGTAKE_") or k == "LONGTAKE_NO_SECCOMP"}
+        self.environment = {
+            k: v for k, v in os.environ.items() if not k.startswith("LONGTAKE_") or k == "LONGTAKE_NO_SECCOMP"
+        }
 
     def run(self, *arguments: str, good: tuple[int, ...] = (0,), **environment: str) -> str:
         command = [str(self.path), *arguments, "--no-progress"]
         done = subprocess.run(command, capture_output=True, text=True, env=self.environment | environment)
         if done.returncode not in good:
-            raise RuntimeError(f"longtake {' '.join(arguments[:2])}: exit status {done.returncode}: {done.stderr.strip()[-400:]}")
+            raise RuntimeError(
+                f"longtake {' '.join(arguments[:2])}: exit status {done.returncode}: {done.stderr.strip()[-400:]}"
+            )
         return done.stdout
 
     def pictures(self, file: Path, folder: Path) -> Tensor:
@@ -106,8 +112,20 @@ class Program:
     def ask(self, file: Path, texts: list[str], folders: list[str]) -> list[dict]:
         """Asks about an indexed file; several questions in one call."""
         said = self.run(
-            "ask", str(file), *texts, "--fusion", "exact", "--max-tokens", str(MAX_TOKENS), "--json", "--model", str(self.model),
-            *self.compute, *folders, LONGTAKE_RECORD="f32")
+            "ask",
+            str(file),
+            *texts,
+            "--fusion",
+            "exact",
+            "--max-tokens",
+            str(MAX_TOKENS),
+            "--json",
+            "--model",
+            str(self.model),
+            *self.compute,
+            *folders,
+            LONGTAKE_RECORD="f32",
+        )
         answers = [json.loads(said)] if len(texts) == 1 else [json.loads(line) for line in said.splitlines()]
         # The record is part of an index's key: had the one in f32 not been taken, another would have been made now.
         if any("seconds_per_frame" in answer["timings"] for answer in answers):
@@ -146,7 +164,8 @@ def answered(question: Question, pictures: Tensor, llava: LlavaMini, tower: Visi
 def sampled(count: int, rate: int) -> list[int]:
     """The frames of a video that the reference looks at: the middle ones of as many equal stretches as it has seconds.
 
-    Of T frames at one per second it takes one twice and never the last; of every frame twice, at two per second, it takes all T.
+    Of T frames at one per second it takes one twice and never the last; of every frame twice, at two per second, it
+    takes all T.
     """
     stretches = count // rate
     edges = [round((count - 1) / stretches * i) for i in range(stretches + 1)]
@@ -169,8 +188,14 @@ def write_case(folder: Path, model: Path, watched: list[Watched]) -> None:
         for place, asked in enumerate(one.asked):
             name = one.flow(place)
             flows[name] = {
-                "model": beside, "tokenizer": beside, "conv_mode": "llava_llama_3_1", "kind": "video",
-                "question": asked.question.text, "source": f"{one.name}.frames", "expected_text": asked.text}
+                "model": beside,
+                "tokenizer": beside,
+                "conv_mode": "llava_llama_3_1",
+                "kind": "video",
+                "question": asked.question.text,
+                "source": f"{one.name}.frames",
+                "expected_text": asked.text,
+            }
             inputs[f"{name}.input_ids"] = torch.tensor([asked.prompt])
             expected[f"{name}.images_uint8_hwc"] = one.pictures.clone()
             expected[f"{name}.logits_last"] = asked.logits[None].clone()
@@ -189,8 +214,13 @@ def read_parity(report: dict, watched: list[Watched]) -> None:
             name = one.flow(place)
             asked.parity = {
                 "logits": tensors[f"{name}.logits_last"],
-                "equal": {"pictures": tensors[f"{name}.images_uint8_hwc"] == 0, "prompt": lists[f"{name}.input_ids"],
-                          "ids": lists[f"{name}.greedy_ids"], "text": lists[f"{name}.text"]}}
+                "equal": {
+                    "pictures": tensors[f"{name}.images_uint8_hwc"] == 0,
+                    "prompt": lists[f"{name}.input_ids"],
+                    "ids": lists[f"{name}.greedy_ids"],
+                    "text": lists[f"{name}.text"],
+                },
+            }
 
 
 # The report
@@ -202,13 +232,31 @@ def deviation(one: Watched) -> float:
 
 def line(one: Watched) -> dict:
     return {
-        "seed": one.seed, "codec": one.format.codec, "width": one.format.width, "height": one.format.height, "fps": one.format.fps,
-        "seconds": one.seconds, "frames": len(one.pictures),
-        "questions": [{
-            "kind": a.question.kind, "text": a.question.text, "right": a.question.answer, "pytorch": a.text, "asked": a.alone["answer"],
-            "asked_together": a.together["answer"], "tokens": len(a.ids), "logit_margin": a.margin, "logits_off": finite(a.parity["logits"]),
-            "parity_equal": a.parity["equal"], "ask_equal": a.same(a.alone), "ask_together_equal": a.same(a.together),
-        } for a in one.asked]}
+        "seed": one.seed,
+        "codec": one.format.codec,
+        "width": one.format.width,
+        "height": one.format.height,
+        "fps": one.format.fps,
+        "seconds": one.seconds,
+        "frames": len(one.pictures),
+        "questions": [
+            {
+                "kind": a.question.kind,
+                "text": a.question.text,
+                "right": a.question.answer,
+                "pytorch": a.text,
+                "asked": a.alone["answer"],
+                "asked_together": a.together["answer"],
+                "tokens": len(a.ids),
+                "logit_margin": a.margin,
+                "logits_off": finite(a.parity["logits"]),
+                "parity_equal": a.parity["equal"],
+                "ask_equal": a.same(a.alone),
+                "ask_together_equal": a.same(a.together),
+            }
+            for a in one.asked
+        ],
+    }
 
 
 def finite(value: float) -> float | None:
@@ -224,16 +272,25 @@ def summary(watched: list[Watched], args: argparse.Namespace) -> dict:
 
     return {
         "passed": worst <= LIMIT and all(asked.agrees() for asked in every),
-        "model": args.model.resolve().name, "fingerprint": asking.fingerprint(args.model),
-        "recordings": len(watched), "seconds": sum(one.seconds for one in watched), "frames": sum(len(one.pictures) for one in watched),
-        "codecs": collections.Counter(one.format.codec for one in watched), "questions": len(every),
-        "kinds": collections.Counter(asked.question.kind for asked in every), "tokens": sum(len(asked.ids) for asked in every),
-        "logits_off": finite(worst), "logits_limit": LIMIT, "largest_logit": max(float(a.logits.abs().max()) for a in every),
+        "model": args.model.resolve().name,
+        "fingerprint": asking.fingerprint(args.model),
+        "recordings": len(watched),
+        "seconds": sum(one.seconds for one in watched),
+        "frames": sum(len(one.pictures) for one in watched),
+        "codecs": collections.Counter(one.format.codec for one in watched),
+        "questions": len(every),
+        "kinds": collections.Counter(asked.question.kind for asked in every),
+        "tokens": sum(len(asked.ids) for asked in every),
+        "logits_off": finite(worst),
+        "logits_limit": LIMIT,
+        "largest_logit": max(float(a.logits.abs().max()) for a in every),
         "smallest_margin_of_first_token": min(a.margin for a in every),
         "parity_equal": {name: equal(name) for name in ("pictures", "prompt", "ids", "text")},
-        "ask_equal": sum(a.same(a.alone) for a in every), "ask_together_equal": sum(a.same(a.together) for a in every),
+        "ask_equal": sum(a.same(a.alone) for a in every),
+        "ask_together_equal": sum(a.same(a.together) for a in every),
         "right": sum(questions.is_right(a.question, a.text) for a in every),
-        "of_recordings": [line(one) for one in watched]}
+        "of_recordings": [line(one) for one in watched],
+    }
 
 
 def show(result: dict, watched: list[Watched]) -> None:
@@ -241,11 +298,16 @@ def show(result: dict, watched: list[Watched]) -> None:
     for one in watched:
         kinds = ", ".join(asked.question.kind for asked in one.asked)
         size = f"{one.format.width}x{one.format.height}"
-        marks = [all(all(a.parity["equal"].values()) for a in one.asked), all(a.same(a.alone) for a in one.asked),
-                 all(a.same(a.together) for a in one.asked)]
+        marks = [
+            all(all(a.parity["equal"].values()) for a in one.asked),
+            all(a.same(a.alone) for a in one.asked),
+            all(a.same(a.together) for a in one.asked),
+        ]
         parity, alone, together = ("same" if mark else "NOT" for mark in marks)
-        print(f"{one.seed:8} {one.format.codec:5} {size:>10} {one.format.fps:5g} {len(one.pictures):6}  {kinds:22} {deviation(one):11.2e}"
-              f"  {parity:>6} {alone:>4}  {together:>8}")
+        print(
+            f"{one.seed:8} {one.format.codec:5} {size:>10} {one.format.fps:5g} {len(one.pictures):6}  {kinds:22} "
+            f"{deviation(one):11.2e}  {parity:>6} {alone:>4}  {together:>8}"
+        )
     for one in watched:
         for asked in one.asked:
             if not asked.agrees():
@@ -255,15 +317,26 @@ def show(result: dict, watched: list[Watched]) -> None:
                 print(f"    parity, equal: {asked.parity['equal']}")
     asked = result["questions"]
     parts = ", ".join(f"{name} {count}" for name, count in result["parity_equal"].items())
-    print(f"{result['recordings']} recordings, {result['frames']} frames, {asked} questions, {result['right']} answers right")
-    print(f"logits: worst {max(map(deviation, watched)):.2e}, limit {LIMIT:g}, largest logit {result['largest_logit']:.2f}")
-    print(f"equal of {asked}: parity {parts}; ask {result['ask_equal']}, both questions at once {result['ask_together_equal']}")
+    print(
+        f"{result['recordings']} recordings, {result['frames']} frames, {asked} questions, {result['right']} answers "
+        "right"
+    )
+    print(
+        f"logits: worst {max(map(deviation, watched)):.2e}, limit {LIMIT:g}, largest logit "
+        f"{result['largest_logit']:.2f}"
+    )
+    print(
+        f"equal of {asked}: parity {parts}; ask {result['ask_equal']}, both questions at once "
+        f"{result['ask_together_equal']}"
+    )
     print("pass" if result["passed"] else "FAIL")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.oracles.answers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m longtake_training.oracles.answers",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="where recordings, pictures and the case are kept")

@@ -2,8 +2,9 @@
 
     python -m longtake_training.oracles.embeddings --model Models/nano [--count 1000] [--work out/check-clip]
 
-The captions are all different, and no frame was seen in training. The result is kept as JSON in Training/report (`--out` names another
-folder); status 1: fewer than 0.9 of the captions find their frame first, or a number of an embedding is further off than 1e-4.
+The captions are all different, and no frame was seen in training. The result is kept as JSON in Training/report
+(`--out` names another folder); status 1: fewer than 0.9 of the captions find their frame first, or a number of an
+embedding is further off than 1e-4.
 """
 
 from __future__ import annotations
@@ -61,8 +62,20 @@ def write(work: Path, captions: list[str], pictures: np.ndarray) -> tuple[Path, 
 
 def by_program(program: Path, model: Path, texts: Path, images: Path, threads: int) -> tuple[Tensor, Tensor]:
     """Embeddings [N, E] of texts and of images, in f32 and in the files' order."""
-    command = [str(program), "model", "embed", str(model), "--texts", str(texts), "--images", str(images), "--precision", "f32",
-               "--threads", str(threads)]
+    command = [
+        str(program),
+        "model",
+        "embed",
+        str(model),
+        "--texts",
+        str(texts),
+        "--images",
+        str(images),
+        "--precision",
+        "f32",
+        "--threads",
+        str(threads),
+    ]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LONGTAKE_") or k == "LONGTAKE_NO_SECCOMP"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
@@ -78,10 +91,14 @@ def by_program(program: Path, model: Path, texts: Path, images: Path, threads: i
 
 
 @torch.no_grad()
-def by_pytorch(clip: ClipModel, tokenizer: ClipTokenizer, captions: list[str], pictures: np.ndarray) -> tuple[Tensor, Tensor]:
+def by_pytorch(
+    clip: ClipModel, tokenizer: ClipTokenizer, captions: list[str], pictures: np.ndarray
+) -> tuple[Tensor, Tensor]:
     ids = torch.tensor([tokenizer.clip_ids(caption) for caption in captions])
     texts = torch.cat([clip.text_embedding(part) for part in ids.split(AT_ONCE)])
-    images = torch.cat([clip.image_embedding(image_pool.pixels(part)) for part in torch.from_numpy(pictures).split(AT_ONCE)])
+    images = torch.cat(
+        [clip.image_embedding(image_pool.pixels(part)) for part in torch.from_numpy(pictures).split(AT_ONCE)]
+    )
     return F.normalize(texts, dim=-1), F.normalize(images, dim=-1)
 
 
@@ -95,10 +112,14 @@ def recall(scores: Tensor, first: int = 1) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.oracles.embeddings", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m longtake_training.oracles.embeddings",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=paths.REPOSITORY / "out" / "check-clip", help="where the frames are written")
+    parser.add_argument(
+        "--work", type=Path, default=paths.REPOSITORY / "out" / "check-clip", help="where the frames are written"
+    )
     parser.add_argument("--count", type=int, default=1000, help="frames")
     parser.add_argument("--longtake", type=Path, default=paths.LONGTAKE)
     parser.add_argument("--threads", type=int, default=1)
@@ -119,18 +140,33 @@ def main() -> None:
     result = {
         # The comparisons are false for what is no number, too.
         "passed": found["text_to_frame"] >= RECALL and all(value <= LIMIT for value in off.values()),
-        "model": model.name, "fingerprint": asking.fingerprint(model), "frames": len(captions), "size": texts.shape[1],
-        "recall_at_1": found, "recall_at_5": {"text_to_frame": recall(scores, 5), "frame_to_text": recall(scores.T, 5)},
+        "model": model.name,
+        "fingerprint": asking.fingerprint(model),
+        "frames": len(captions),
+        "size": texts.shape[1],
+        "recall_at_1": found,
+        "recall_at_5": {"text_to_frame": recall(scores, 5), "frame_to_text": recall(scores.T, 5)},
         "recall_at_1_pytorch": {"text_to_frame": recall(own_scores), "frame_to_text": recall(own_scores.T)},
-        "recall_wanted": RECALL, "off": off, "limit": LIMIT,
-        "longest_caption_tokens": max(len(tokenizer.encode(caption)) + 2 for caption in captions), "context": tokenizer.context,
-        "missed": [{"caption": captions[i], "found": captions[int(scores[i].argmax())]}
-                   for i in range(len(captions)) if int(scores[i].argmax()) != i]}
+        "recall_wanted": RECALL,
+        "off": off,
+        "limit": LIMIT,
+        "longest_caption_tokens": max(len(tokenizer.encode(caption)) + 2 for caption in captions),
+        "context": tokenizer.context,
+        "missed": [
+            {"caption": captions[i], "found": captions[int(scores[i].argmax())]}
+            for i in range(len(captions))
+            if int(scores[i].argmax()) != i
+        ],
+    }
     recordings.save_json(args.out / "check-clip.json", result)
     print(f"{len(captions)} frames of different captions, embeddings of {texts.shape[1]} numbers")
     for name in ("recall_at_1", "recall_at_5", "recall_at_1_pytorch"):
         print(f"{name:20} " + "  ".join(f"{way} {share:.3f}" for way, share in result[name].items()))
-    print(f"{'worst deviation':20} " + "  ".join(f"{kind} {value:.2e}" for kind, value in off.items()) + f"  limit {LIMIT:g}")
+    print(
+        f"{'worst deviation':20} "
+        + "  ".join(f"{kind} {value:.2e}" for kind, value in off.items())
+        + f"  limit {LIMIT:g}"
+    )
     print("pass" if result["passed"] else "FAIL")
     sys.exit(0 if result["passed"] else 1)
 

@@ -142,7 +142,11 @@ def check_llava(name: str, golden: Path) -> bool:
 
 
 def check_packed(
-    case: Case, model: LlavaMini, patch_rows: Tensor, compressed_rows: Tensor, ids: list[int],
+    case: Case,
+    model: LlavaMini,
+    patch_rows: Tensor,
+    compressed_rows: Tensor,
+    ids: list[int],
     expected: dict[str, Tensor],
 ) -> None:
     """The prompt twice behind one frame, invisible to each other, by positions and a bias."""
@@ -245,7 +249,9 @@ def check_end_to_end(golden: Path) -> bool:
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.oracles.golden", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m longtake_training.oracles.golden",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--golden", type=Path, default=paths.GOLDEN, help="folder of the golden cases")
     golden = parser.parse_args().golden
@@ -253,7 +259,10 @@ def main() -> None:
     results = [
         check_llava(name, golden)
         for name in (
-            "case01_image_c1_llama31", "case02_image_c2_vicuna", "case03_video_c1_llama31", "case06_prompt_quirks",
+            "case01_image_c1_llama31",
+            "case02_image_c2_vicuna",
+            "case03_video_c1_llama31",
+            "case06_prompt_quirks",
         )
     ]
     results += [check_clip(golden), check_language(golden), check_end_to_end(golden)]

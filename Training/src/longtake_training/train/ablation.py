@@ -2,10 +2,11 @@
 
     python -m longtake_training.train.ablation --work out/training [--only NAME]
 
-Every variant gets the same: its compressor, projector and pre-fusion layers are trained from nothing for the same number of steps
-on the same pictures; its language model begins as the bundled one and is tuned for the same number of steps on the same recordings
-of 10 to 60 s, a run of like frames being one row per token. So the figures compare variants with each other, not with the bundled
-model, which was trained for longer. A finished variant is kept in Training/report/ablation.json and not repeated.
+Every variant gets the same: its compressor, projector and pre-fusion layers are trained from nothing for the same
+number of steps on the same pictures; its language model begins as the bundled one and is tuned for the same number of
+steps on the same recordings of 10 to 60 s, a run of like frames being one row per token. So the figures compare
+variants with each other, not with the bundled model, which was trained for longer. A finished variant is kept in
+Training/report/ablation.json and not repeated.
 """
 
 from __future__ import annotations
@@ -50,14 +51,20 @@ def run(work: Work, name: str, log_every: int = 10_000) -> dict[str, float]:
     features = work.features(tower)
     whole, held_out = work.banks(tower)
     short = [e for e in whole.entries if e.recording.duration <= 60][:RECORDINGS]
-    recordings = feature_bank.joined(Bank(feature_bank.stills(pool, features).entries[:STILLS], features), Bank(short, whole.patches))
+    recordings = feature_bank.joined(
+        Bank(feature_bank.stills(pool, features).entries[:STILLS], features), Bank(short, whole.patches)
+    )
     test = Bank([e for e in held_out.entries if e.recording.duration <= 60], held_out.patches)
     llava = work.llava(VARIANTS[name][1])
     patches = name == "all patches"
     figures: dict[str, float] = {}
     if not patches:
-        figures = {f"read: {k}": v for k, v in
-                   fusion_stage.run(llava, pool, features, FUSION_STEPS, None, work.log, name=f"{name}: fusion").items()}
+        figures = {
+            f"read: {k}": v
+            for k, v in fusion_stage.run(
+                llava, pool, features, FUSION_STEPS, None, work.log, name=f"{name}: fusion"
+            ).items()
+        }
     trained = torch.load(work.folder / f"{LAST}.pt")
     own = llava.state_dict()
     same = {k: v for k, v in trained.items() if k.startswith(("model.layers", "model.norm", "model.embed", "lm_head"))}
@@ -69,14 +76,28 @@ def run(work: Work, name: str, log_every: int = 10_000) -> dict[str, float]:
     reader, tester = make(llava, recordings, work.tokenizer), make(llava, test, work.tokenizer)
     file = work.folder / f"ablation-{name.replace(' ', '-')}.pt"
     # Probes of one token per row only: with several tokens a row is no frame.
-    result = language_stage.run(reader, batches, tester, asked, LANGUAGE_STEPS, file, work.log, peak=6e-4, joint=patches,
-                                name=name, every=log_every, still=0.25)
+    result = language_stage.run(
+        reader,
+        batches,
+        tester,
+        asked,
+        LANGUAGE_STEPS,
+        file,
+        work.log,
+        peak=6e-4,
+        joint=patches,
+        name=name,
+        every=log_every,
+        still=0.25,
+    )
     return figures | result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.train.ablation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m longtake_training.train.ablation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--report", type=Path, default=paths.REPORT)
@@ -90,8 +111,12 @@ def main() -> None:
         if name in done or (options.only and name != options.only):
             continue
         figures = run(work, name)
-        done[name] = {"variant": what, "fusion steps": 0 if name == "all patches" else FUSION_STEPS,
-                      "language steps": LANGUAGE_STEPS, **figures}
+        done[name] = {
+            "variant": what,
+            "fusion steps": 0 if name == "all patches" else FUSION_STEPS,
+            "language steps": LANGUAGE_STEPS,
+            **figures,
+        }
         file.write_text(json.dumps(done, indent=1) + "\n")
         print(name, json.dumps(figures), flush=True)
 

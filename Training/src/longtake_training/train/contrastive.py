@@ -23,8 +23,11 @@ def captions(pool: image_pool.Pool, tokenizer: ClipTokenizer) -> Tensor:
     """Ids [N, T] of one caption per picture."""
     rows = []
     for slots, board, light in zip(pool.slots.tolist(), pool.board.tolist(), pool.light.tolist()):
-        things = [scene.Seen(scene.SHAPES[s - 1], scene.COLOURS[c - 1], 14.0 + 28 * zone, 50, 10, 0)
-                  for zone, (s, c) in enumerate(slots) if s]
+        things = [
+            scene.Seen(scene.SHAPES[s - 1], scene.COLOURS[c - 1], 14.0 + 28 * zone, 50, 10, 0)
+            for zone, (s, c) in enumerate(slots)
+            if s
+        ]
         state = scene.State(things, scene.BOARDS[board - 1] if board else "", float(light))
         rows.append(tokenizer.clip_ids(questions.caption(state)))
     # What stands behind the first end is not looked at.
@@ -41,8 +44,15 @@ def keys(pool: image_pool.Pool) -> Tensor:
     return (key * 128 + pool.board) * 2 + pool.light
 
 
-def run(clip: ClipModel, pool: image_pool.Pool, tokenizer: ClipTokenizer, steps: int, file: Path, log: progress.Log,
-        peak: float = 1.5e-3) -> float:
+def run(
+    clip: ClipModel,
+    pool: image_pool.Pool,
+    tokenizer: ClipTokenizer,
+    steps: int,
+    file: Path,
+    log: progress.Log,
+    peak: float = 1.5e-3,
+) -> float:
     """Trains in place; returns the share of 1,000 held-out captions that find their own picture first."""
     torch.manual_seed(4)
     used = clip.tower().used
@@ -66,7 +76,13 @@ def run(clip: ClipModel, pool: image_pool.Pool, tokenizer: ClipTokenizer, steps:
     def text(at: Tensor) -> Tensor:
         return F.normalize(clip.text_embedding(ids[at]), dim=-1)
 
-    parts = [encoder[used:], clip.vision_model.post_layernorm, clip.visual_projection, clip.text_model, clip.text_projection]
+    parts = [
+        encoder[used:],
+        clip.vision_model.post_layernorm,
+        clip.visual_projection,
+        clip.text_model,
+        clip.text_projection,
+    ]
     parameters = [*(p for part in parts for p in part.parameters()), clip.logit_scale]
     for parameter in parameters:
         parameter.requires_grad_(True)

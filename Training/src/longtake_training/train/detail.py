@@ -2,10 +2,11 @@
 
     python -m longtake_training.train.detail --model Models/nano --out out/detail [--steps 150]
 
-The bundled model reads everything from its vision tokens; how many frames its questions are fused with changes no answer, so it cannot
-show what a sample of fusion frames costs. Here the vision tokens are those of other pictures in training, so that nothing can be learned
-from them: the answer has to come through the pre-fusion layers into the question's own rows, as a mean over the fusion frames, of which a
-random share shows the board's text and the others an empty board. `longtake_training.evaluate.index detail` asks it with different samples.
+The bundled model reads everything from its vision tokens; how many frames its questions are fused with changes no
+answer, so it cannot show what a sample of fusion frames costs. Here the vision tokens are those of other pictures in
+training, so that nothing can be learned from them: the answer has to come through the pre-fusion layers into the
+question's own rows, as a mean over the fusion frames, of which a random share shows the board's text and the others an
+empty board. `longtake_training.evaluate.index detail` asks it with different samples.
 """
 
 from __future__ import annotations
@@ -53,8 +54,18 @@ def fused(llava: LlavaMini, patches: Tensor, ids: Tensor) -> Tensor:
     return llava.prefuse(*llava.project(patches), text)[1]
 
 
-def hidden(llava: LlavaMini, text: Tensor, visual: Tensor, before: int, answers: Tensor, often: Tensor, places: Tensor, length: int) -> Tensor:
-    """Rows behind the final norm of the last row of the prompt and of the answers [B, T]; each vision token stands for `often` frames."""
+def hidden(
+    llava: LlavaMini,
+    text: Tensor,
+    visual: Tensor,
+    before: int,
+    answers: Tensor,
+    often: Tensor,
+    places: Tensor,
+    length: int,
+) -> Tensor:
+    """Rows behind the final norm of the last row of the prompt and of the answers [B, T]; each vision token stands for
+    `often` frames."""
     rows = torch.cat([text[:, :before], visual, text[:, before:], llava.embed(answers)], dim=1)
     shown, width = visual.shape[1], rows.shape[1]
     after = width - before - shown
@@ -96,7 +107,16 @@ class Trainer:
         length = int(rng.integers(SHOWN, LONGEST + 1))
         places = torch.from_numpy(np.sort(rng.choice(length, SHOWN, replace=False)))
         target = torch.where((share > 0)[:, None], self.answers[self.pictures.text[written]], self.answers[-1])
-        found = hidden(self.llava, text, visual, self.before, target[:, :-1].clamp_min(0), torch.tensor(length / SHOWN), places, length)
+        found = hidden(
+            self.llava,
+            text,
+            visual,
+            self.before,
+            target[:, :-1].clamp_min(0),
+            torch.tensor(length / SHOWN),
+            places,
+            length,
+        )
         logits = self.llava.logits(found)
         loss = F.cross_entropy(logits.flatten(0, 1).float(), target.flatten())
         return loss, ((logits.argmax(-1) == target) | (target == -100)).all(-1)
@@ -104,7 +124,9 @@ class Trainer:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.train.detail", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m longtake_training.train.detail",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", type=Path, required=True, help="the bundled model")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the variant to")
@@ -142,9 +164,15 @@ def main() -> None:
         if step % 50 == 0:
             with torch.no_grad():
                 test.visual = train.visual
-                rights = {s: float(torch.cat([test.step(torch.full((100,), s))[1] for _ in range(2)]).float().mean())
-                          for s in (1.0, 0.5, 0.25, 0.125, 0.06, 0.0)}
-            print(f"step {step}, loss {float(loss.detach()):.3f}, right by share of frames {rights}, {time.time() - start:.0f} s", flush=True)
+                rights = {
+                    s: float(torch.cat([test.step(torch.full((100,), s))[1] for _ in range(2)]).float().mean())
+                    for s in (1.0, 0.5, 0.25, 0.125, 0.06, 0.0)
+                }
+            print(
+                f"step {step}, loss {float(loss.detach()):.3f}, right by share of frames {rights}, "
+                f"{time.time() - start:.0f} s",
+                flush=True,
+            )
     export(options.out, clip, llava, tokenizer.files, clip_files, NOTE)
 
 

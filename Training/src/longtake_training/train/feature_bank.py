@@ -16,7 +16,8 @@ from longtake_training.world import image_pool, scene
 
 @dataclass
 class Entry:
-    """A recording, its runs of like frames [first, last], and where their features begin in the bank; `kinds`: what may be asked."""
+    """A recording, its runs of like frames [first, last], and where their features begin in the bank; `kinds`: what may
+    be asked."""
 
     recording: scene.Recording
     runs: list[tuple[int, int]]
@@ -72,8 +73,11 @@ def stills(pool: image_pool.Pool, patches: Tensor) -> Bank:
     entries = []
     for place, (slots, board, light) in enumerate(zip(pool.slots.tolist(), pool.board.tolist(), pool.light.tolist())):
         length = int(rng.integers(1, 61))
-        things = [scene.Thing(scene.SHAPES[s - 1], scene.COLOURS[c - 1], zone, 0.0, float(length))
-                  for zone, (s, c) in enumerate(slots) if s]
+        things = [
+            scene.Thing(scene.SHAPES[s - 1], scene.COLOURS[c - 1], zone, 0.0, float(length))
+            for zone, (s, c) in enumerate(slots)
+            if s
+        ]
         names = [t.name for t in things]
         # Most have several things: with one alone there is nothing to mistake it for.
         if len(set(names)) < len(names) or (len(names) < 2 and rng.random() < 0.8):

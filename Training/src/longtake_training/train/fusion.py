@@ -1,6 +1,7 @@
 """Stage 2: compressor, projector and pre-fusion layers, so that one token says everything about a frame.
 
-Linear probes read from the fused token what is in every zone, what the board says and whether it is day; they are thrown away.
+Linear probes read from the fused token what is in every zone, what the board says and whether it is day; they are
+thrown away.
 """
 
 from __future__ import annotations
@@ -50,10 +51,15 @@ def probe_loss(probes: Probes, tokens: Tensor, pool: image_pool.Pool, at: Tensor
     loss = loss + 0.3 * F.cross_entropy(light, pool.light[at])
     number = tens >= 0
     things = pair > 0
-    read = (board[:, :parts].argmax(-1) == kind) & (~number | ((board[:, parts : parts + 10].argmax(-1) == tens)
-                                                             & (board[:, parts + 10 :].argmax(-1) == units)))
-    right = {"things": (zones.argmax(-1) == pair)[things], "empty": (zones.argmax(-1) == pair)[~things], "board": read,
-             "light": light.argmax(-1) == pool.light[at]}
+    read = (board[:, :parts].argmax(-1) == kind) & (
+        ~number | ((board[:, parts : parts + 10].argmax(-1) == tens) & (board[:, parts + 10 :].argmax(-1) == units))
+    )
+    right = {
+        "things": (zones.argmax(-1) == pair)[things],
+        "empty": (zones.argmax(-1) == pair)[~things],
+        "board": read,
+        "light": light.argmax(-1) == pool.light[at],
+    }
     return loss, {name: float(value.float().mean()) for name, value in right.items()}
 
 
@@ -63,8 +69,16 @@ def features(tower: VisionTower, pool: image_pool.Pool) -> Tensor:
     return torch.cat([tower(image_pool.pixels(part)).half() for part in pool.pictures.split(500)])
 
 
-def run(llava: LlavaMini, pool: image_pool.Pool, patches: Tensor, steps: int, file: Path | None, log: progress.Log,
-        peak: float = 2e-3, name: str = "fusion") -> dict[str, float]:
+def run(
+    llava: LlavaMini,
+    pool: image_pool.Pool,
+    patches: Tensor,
+    steps: int,
+    file: Path | None,
+    log: progress.Log,
+    peak: float = 2e-3,
+    name: str = "fusion",
+) -> dict[str, float]:
     """Trains compressor, projector and pre-fusion layers in place; returns what the held-out pictures show."""
     torch.manual_seed(2)
     probes = Probes(llava.language.width, llava.fusion.tokens)
@@ -88,8 +102,10 @@ def run(llava: LlavaMini, pool: image_pool.Pool, patches: Tensor, steps: int, fi
         if step % 100 == 0:
             log.write(name, step, {"loss": float(loss.detach()), **right})
     with torch.no_grad():
-        rights = [probe_loss(probes, llava.prefuse(*llava.project(patches[at].float()))[0], pool, at)[1]
-                  for at in torch.arange(count, len(pool)).split(250)]
+        rights = [
+            probe_loss(probes, llava.prefuse(*llava.project(patches[at].float()))[0], pool, at)[1]
+            for at in torch.arange(count, len(pool)).split(250)
+        ]
     result = {key: sum(r[key] for r in rights) / len(rights) for key in rights[0]}
     log.write(f"{name} held out", steps, result)
     if file is not None:

@@ -1,8 +1,8 @@
 """Stage 3: the language model, with instructions, on cached features.
 
-A run of n like frames is one token that counts n times: log n is added to what its key scores, and its position is a place in
-the run. So a recording of 24 hours costs no more than one of a minute, and the model learns to find seconds in hours.
-Several questions share one recording: each sees prefix and frames, and nothing of the other questions.
+A run of n like frames is one token that counts n times: log n is added to what its key scores, and its position is a
+place in the run. So a recording of 24 hours costs no more than one of a minute, and the model learns to find seconds in
+hours. Several questions share one recording: each sees prefix and frames, and nothing of the other questions.
 """
 
 from __future__ import annotations
@@ -24,9 +24,23 @@ from longtake_training.world import questions
 
 RECORDINGS = 8
 QUESTIONS = 10
-WEIGHTS = {"colour": 3, "what": 3, "first": 1.5, "last": 2, "after": 3, "before": 3, "between": 2, "change": 3, "move": 2.5,
-           "when": 2, "how long": 1.5,
-           "presence": 0.7, "sign": 0.5, "light": 0.5, "shape": 0.7}
+WEIGHTS = {
+    "colour": 3,
+    "what": 3,
+    "first": 1.5,
+    "last": 2,
+    "after": 3,
+    "before": 3,
+    "between": 2,
+    "change": 3,
+    "move": 2.5,
+    "when": 2,
+    "how long": 1.5,
+    "presence": 0.7,
+    "sign": 0.5,
+    "light": 0.5,
+    "shape": 0.7,
+}
 """How often a kind is asked: more often what is hard, that is, where a colour must be bound to something."""
 
 
@@ -34,15 +48,14 @@ WEIGHTS = {"colour": 3, "what": 3, "first": 1.5, "last": 2, "after": 3, "before"
 class Batch:
     """R recordings. Rows: prefix, frames (padded), then the questions with their answers one behind the other (padded).
 
-    `frames` [R, S]: places in the bank; `counts` [R, S]: how often a row counts, 0 for padding; `places` [R, S]: second of the row;
-    `own` [R, S]: how many of the frames that a row stands for are there at its second;
-    `lengths` [R]: seconds in all; `suffix` [R, T]: ids; `group` [R, T]: number of the question from 1, 0 for padding;
-    `offset` [R, T]: place in the question; `target` [R, T]: the next id where it belongs to an answer, else -100;
-    `fused` [R, M]: places in the bank of the frames that the text is fused with;
-    `pointed` [R, T, S]: bit 1 where a row may look for what it has to say, bit 2 where what it names is to be seen;
-    `pointing` [R, T]: bits 1 and 2 where `pointed` says so, bits 4 and 8 where the answer is nowhere;
-    `spans` [R, T, 5]: where an answer is written, `timeline.bucket` of the recording's length and of the two times in the question, and
-    its `timeline.topic`, else -100.
+    `frames` [R, S]: places in the bank; `counts` [R, S]: how often a row counts, 0 for padding; `places` [R, S]: second
+    of the row; `own` [R, S]: how many of the frames that a row stands for are there at its second; `lengths` [R]:
+    seconds in all; `suffix` [R, T]: ids; `group` [R, T]: number of the question from 1, 0 for padding; `offset` [R, T]:
+    place in the question; `target` [R, T]: the next id where it belongs to an answer, else -100; `fused` [R, M]: places
+    in the bank of the frames that the text is fused with; `pointed` [R, T, S]: bit 1 where a row may look for what it
+    has to say, bit 2 where what it names is to be seen; `pointing` [R, T]: bits 1 and 2 where `pointed` says so, bits 4
+    and 8 where the answer is nowhere; `spans` [R, T, 5]: where an answer is written, `timeline.bucket` of the
+    recording's length and of the two times in the question, and its `timeline.topic`, else -100.
     """
 
     frames: Tensor
@@ -62,14 +75,20 @@ class Batch:
     truth: tuple[Tensor, ...] | None = None
 
 
-def rows_of(entry: Entry, rng: np.random.Generator, unroll_share: float = 0.6) -> tuple[list[int], list[int], list[int], list[int]]:
+def rows_of(
+    entry: Entry, rng: np.random.Generator, unroll_share: float = 0.6
+) -> tuple[list[int], list[int], list[int], list[int]]:
     """Rows that stand for a recording: place in the bank, how often each counts, second, how many are there by then."""
     frames, counts, places, own = [], [], [], []
     unroll = entry.recording.duration <= 90 and rng.random() < unroll_share
     for number, (first, last) in enumerate(entry.runs):
         length = last - first + 1
         pieces = length if unroll else min(length, int(rng.integers(1, 4)))
-        cuts = np.sort(rng.choice(np.arange(1, length), pieces - 1, replace=False)) if 1 < pieces < length else np.arange(1, pieces)
+        cuts = (
+            np.sort(rng.choice(np.arange(1, length), pieces - 1, replace=False))
+            if 1 < pieces < length
+            else np.arange(1, pieces)
+        )
         edges = [0, *(int(c) for c in cuts), length]
         for a, b in zip(edges, edges[1:]):
             frames.append(entry.start + number)
@@ -79,7 +98,19 @@ def rows_of(entry: Entry, rng: np.random.Generator, unroll_share: float = 0.6) -
     return frames, counts, places, own
 
 
-HARDEST = {**WEIGHTS, "after": 4, "before": 2.5, "between": 3, "change": 4, "count": 4, "describe": 4, "last": 3, "when": 2.5, "colour": 2, "what": 1.5}
+HARDEST = {
+    **WEIGHTS,
+    "after": 4,
+    "before": 2.5,
+    "between": 3,
+    "change": 4,
+    "count": 4,
+    "describe": 4,
+    "last": 3,
+    "when": 2.5,
+    "colour": 2,
+    "what": 1.5,
+}
 """The same for the end of the training: more of what was wrong most often."""
 
 
@@ -144,7 +175,9 @@ class Batches:
             flags: list[int] = []
             about: list[tuple[int, ...]] = []
             length = timeline.bucket(entry.runs[-1][1] + 1)
-            chosen = weighted(questions.questions(entry.recording, rng, entry.kinds or self.kinds), limit, rng, self.weights)
+            chosen = weighted(
+                questions.questions(entry.recording, rng, entry.kinds or self.kinds), limit, rng, self.weights
+            )
             for number, question in enumerate(chosen, 1):
                 asked, answer, starts = self.tokens(question)
                 whole = asked + answer
@@ -157,7 +190,11 @@ class Batches:
                 hints = [hint(part, times) for part in question.parts]
                 nothing = (np.zeros(len(times), np.uint8), 0)
                 for start in [*[-1] * (len(asked) - 1), *starts]:
-                    part = next((h for h, p in zip(hints, question.parts) if start < p.end), nothing) if start >= 0 else nothing
+                    part = (
+                        next((h for h, p in zip(hints, question.parts) if start < p.end), nothing)
+                        if start >= 0
+                        else nothing
+                    )
                     marks.append(part[0])
                     flags.append(part[1])
             pointed.append(np.stack(marks))
@@ -181,22 +218,34 @@ class Batches:
         for row, some in enumerate(pointed):
             marked[row, : some.shape[0], : some.shape[1]] = torch.from_numpy(some)
         return Batch(
-            *(padded([r[i] for r in rows]) for i in range(3)), padded([r[3] for r in rows], 1),
+            *(padded([r[i] for r in rows]) for i in range(3)),
+            padded([r[3] for r in rows], 1),
             torch.tensor([e.runs[-1][1] + 1 for e in entries]),
-            padded([s[0] for s in suffixes]), padded([s[1] for s in suffixes]), padded([s[2] for s in suffixes]),
-            padded([s[3] for s in suffixes], -100), torch.tensor(sampled),
-            marked, padded(pointing), times_asked, kinds,
-            self.truth(entries, [r[2] for r in rows]) if timed else None)
+            padded([s[0] for s in suffixes]),
+            padded([s[1] for s in suffixes]),
+            padded([s[2] for s in suffixes]),
+            padded([s[3] for s in suffixes], -100),
+            torch.tensor(sampled),
+            marked,
+            padded(pointing),
+            times_asked,
+            kinds,
+            self.truth(entries, [r[2] for r in rows]) if timed else None,
+        )
 
     @staticmethod
     def truth(entries: list[Entry], places: list[list[int]]) -> tuple[Tensor, ...]:
         """`timeline.labels` of all rows, padded with zeros."""
         width = max(map(len, places))
         parts = [timeline.labels(e.recording, p) for e, p in zip(entries, places)]
-        return tuple(torch.from_numpy(np.stack([np.pad(x, [(0, width - len(x))] + [(0, 0)] * (x.ndim - 1)) for x in column]))
-                     for column in zip(*parts))
+        return tuple(
+            torch.from_numpy(np.stack([np.pad(x, [(0, width - len(x))] + [(0, 0)] * (x.ndim - 1)) for x in column]))
+            for column in zip(*parts)
+        )
 
-    def sample(self, fused: int, still: float = 0.0, limit: int = QUESTIONS, timed: bool = False, count: int = RECORDINGS) -> Batch:
+    def sample(
+        self, fused: int, still: float = 0.0, limit: int = QUESTIONS, timed: bool = False, count: int = RECORDINGS
+    ) -> Batch:
         """`still`: share of still pictures, where the bank has some."""
         chosen = []
         for _ in range(count):
@@ -233,7 +282,8 @@ class Reader:
 
     @torch.no_grad()
     def cache(self, folder: Path | None = None) -> None:
-        """Keeps the visual tokens of the whole bank, in a folder too: for as long as nothing before the language model changes."""
+        """Keeps the visual tokens of the whole bank, in a folder too: for as long as nothing before the language model
+        changes."""
         body, file = self.llava.model, None
         if folder is not None:
             parts = [body.compressor, body.mm_projector, body.prefusion_layers]
@@ -297,8 +347,14 @@ class Reader:
         rows = torch.cat([prefix, visual.flatten(1, 2), suffix], dim=1)
         before, shown, after = prefix.shape[1], runs * each, suffix.shape[1]
         at = before + batch.places[..., None] * each + torch.arange(each)
-        positions = torch.cat([torch.arange(before).expand(count, -1), at.flatten(1),
-                               before + batch.lengths[:, None] * each + batch.offset], dim=1)
+        positions = torch.cat(
+            [
+                torch.arange(before).expand(count, -1),
+                at.flatten(1),
+                before + batch.lengths[:, None] * each + batch.offset,
+            ],
+            dim=1,
+        )
         often = batch.counts.float().log().clamp_min(NEVER).repeat_interleave(each, dim=1)
         width = before + shown + after
         bias = torch.zeros(count, width, width)
@@ -376,14 +432,33 @@ def evaluate(reader: Reader, batches: Batches, entries: list[Entry], fused: int 
     return {"all": sum(every) / len(every)} | {kind: sum(v) / len(v) for kind, v in sorted(right.items())}
 
 
-def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, steps: int, file: Path, log: progress.Log, peak: float = 1.2e-3,
-        joint: bool = False, name: str = "language", every: int = 500, fused: int = 1, still: float | None = None, probes: timeline.Probes | None = None,
-        watch: float = 0.3, only: bool = False, point: float = 0.0,
-        horizon: int | None = None, weights: dict[str, float] = WEIGHTS, counting: float = 1) -> dict[str, float]:
+def run(
+    reader: Reader,
+    batches: Batches,
+    tester: Reader,
+    held_out: Batches,
+    steps: int,
+    file: Path,
+    log: progress.Log,
+    peak: float = 1.2e-3,
+    joint: bool = False,
+    name: str = "language",
+    every: int = 500,
+    fused: int = 1,
+    still: float | None = None,
+    probes: timeline.Probes | None = None,
+    watch: float = 0.3,
+    only: bool = False,
+    point: float = 0.0,
+    horizon: int | None = None,
+    weights: dict[str, float] = WEIGHTS,
+    counting: float = 1,
+) -> dict[str, float]:
     """Trains the language model in place, and with `joint` everything behind the tower; keeps the result in `file`.
 
-    With `probes` the timeline counts too, `watch` times as much as the answers; with `only` nothing else does. `point`: weight of
-    where the taught heads look. `horizon`: steps after which the rate would have come to its end, where that is not `steps`.
+    With `probes` the timeline counts too, `watch` times as much as the answers; with `only` nothing else does. `point`:
+    weight of where the taught heads look. `horizon`: steps after which the rate would have come to its end, where that
+    is not `steps`.
     """
     torch.manual_seed(3)
     batches.weights = weights
@@ -419,8 +494,13 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
         share = step / steps
         # Pictures before videos, and the mean of the fused text over several frames when all else is learned.
         pictures = still if still is not None else max(0.1, 0.85 - 2.5 * share)
-        batch = batches.sample(fused if share < 0.75 else max(fused, 2), pictures, 1 if only else QUESTIONS, probes is not None,
-                               2 * RECORDINGS if only else RECORDINGS)
+        batch = batches.sample(
+            fused if share < 0.75 else max(fused, 2),
+            pictures,
+            1 if only else QUESTIONS,
+            probes is not None,
+            2 * RECORDINGS if only else RECORDINGS,
+        )
         # Products in bfloat16, weights and sums in float32: 1.6 times as fast on a CPU with AVX-512 BF16.
         with torch.autocast("cpu", torch.bfloat16):
             hidden = reader.hidden(batch, noise=0.05)
@@ -447,8 +527,16 @@ def run(reader: Reader, batches: Batches, tester: Reader, held_out: Batches, ste
             log.write(name, step, {"loss": sum(losses[-50:]) / 50, "questions": asked, **seen_right})
         if step % every == 0:
             log.write(f"{name} held out", step, evaluate(tester, held_out, held_out.bank.entries[:96]))
-            torch.save({"llava": llava.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "asked": asked,
-                        "probes": None if probes is None else probes.state_dict()}, part)
+            torch.save(
+                {
+                    "llava": llava.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "step": step,
+                    "asked": asked,
+                    "probes": None if probes is None else probes.state_dict(),
+                },
+                part,
+            )
     result = evaluate(tester, held_out, held_out.bank.entries)
     log.write(f"{name} held out", steps, result)
     torch.save(llava.state_dict(), file)

@@ -21,7 +21,9 @@ class Log:
         line = {"stage": stage, "step": step, "seconds": round(time.time() - self.start, 1), **rounded}
         with self.file.open("a") as out:
             out.write(json.dumps(line) + "\n")
-        print(f"{stage} {step} {line['seconds']:.0f}s " + " ".join(f"{k} {v:.3f}" for k, v in rounded.items()), flush=True)
+        print(
+            f"{stage} {step} {line['seconds']:.0f}s " + " ".join(f"{k} {v:.3f}" for k, v in rounded.items()), flush=True
+        )
 
 
 def rate(share: float, peak: float, warm: float = 0.04, floor: float = 0.03) -> float:

@@ -1,6 +1,6 @@
 """Keeps what a training leaves behind: its log, its seeds and steps, and the curve as a picture.
 
-    python -m longtake_training.train.report --work out/training
+python -m longtake_training.train.report --work out/training
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def curve(lines: list[dict], file: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.train.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m longtake_training.train.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--report", type=Path, default=paths.REPORT)
@@ -64,9 +66,15 @@ def main() -> None:
     options.report.mkdir(parents=True, exist_ok=True)
     lines = kept([json.loads(line) for line in (options.work / "log.jsonl").read_text().splitlines()])
     (options.report / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    settings = {"steps": stages.STEPS, "seeds": stages.SEEDS, "pictures": stages.PICTURES, "recordings": stages.RECORDINGS,
-                "more recordings": stages.MORE,
-                "held out": stages.HELD_OUT, "longest recording": stages.LONGEST}
+    settings = {
+        "steps": stages.STEPS,
+        "seeds": stages.SEEDS,
+        "pictures": stages.PICTURES,
+        "recordings": stages.RECORDINGS,
+        "more recordings": stages.MORE,
+        "held out": stages.HELD_OUT,
+        "longest recording": stages.LONGEST,
+    }
     (options.report / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
     curve(lines, options.report / "curve.png")
 

@@ -1,8 +1,9 @@
 """Trains the bundled model from nothing, stage by stage. A finished stage is kept in the work folder and not repeated.
 
-Stages: tower (dense labels), fusion (one token says it all), language (instructions on cached features), joint (everything behind
-the tower), timeline (dense labels in time), binding, again and order (instructions and timeline), pointing, topic and last (two heads
-are told where to look as well), clip (text tower and projections, contrastively), export.
+Stages: tower (dense labels), fusion (one token says it all), language (instructions on cached features), joint
+(everything behind the tower), timeline (dense labels in time), binding, again and order (instructions and timeline),
+pointing, topic and last (two heads are told where to look as well), clip (text tower and projections, contrastively),
+export.
 """
 
 from __future__ import annotations
@@ -21,8 +22,20 @@ from longtake_training.train import language as language_stage
 from longtake_training.train import tower as tower_stage
 from longtake_training.world import image_pool, questions
 
-STEPS = {"tower": 2400, "fusion": 700, "language": 4000, "joint": 1000, "timeline": 1200, "binding": 2000, "again": 1500,
-         "order": 4200, "pointing": 1000, "topic": 10_000, "last": 5000, "clip": 2500}
+STEPS = {
+    "tower": 2400,
+    "fusion": 700,
+    "language": 4000,
+    "joint": 1000,
+    "timeline": 1200,
+    "binding": 2000,
+    "again": 1500,
+    "order": 4200,
+    "pointing": 1000,
+    "topic": 10_000,
+    "last": 5000,
+    "clip": 2500,
+}
 LAST = "last"
 """The language model's last stage."""
 WIDE = {"pointing", "topic", "last"}
@@ -125,14 +138,25 @@ class Work:
         tester = language_stage.Reader(llava, held_out, self.tokenizer)
         probes = timeline.Probes(llava.language.width)
         more = {"probes": probes, "still": 0.1}
-        plans: dict[str, dict] = {"language": {}, "joint": {"joint": True, "peak": 4e-4, "still": 0.1},
-                                  "timeline": {"only": True, **more}, "binding": {**more, "still": 0.7, "watch": 0.1},
-                                  "again": {**more, "still": 0.3, "watch": 0.15},
-                                  "order": {**more, "watch": 0.15},
-                                  "pointing": {**more, "watch": 0.15, "point": 0.2, "horizon": 12_000},
-                                  "topic": {**more, "watch": 0.15, "point": 0.2},
-                                  "last": {**more, "still": 0.05, "watch": 0.15, "point": 0.2, "peak": 8e-4,
-                                           "weights": language_stage.HARDEST, "counting": 4}}
+        plans: dict[str, dict] = {
+            "language": {},
+            "joint": {"joint": True, "peak": 4e-4, "still": 0.1},
+            "timeline": {"only": True, **more},
+            "binding": {**more, "still": 0.7, "watch": 0.1},
+            "again": {**more, "still": 0.3, "watch": 0.15},
+            "order": {**more, "watch": 0.15},
+            "pointing": {**more, "watch": 0.15, "point": 0.2, "horizon": 12_000},
+            "topic": {**more, "watch": 0.15, "point": 0.2},
+            "last": {
+                **more,
+                "still": 0.05,
+                "watch": 0.15,
+                "point": 0.2,
+                "peak": 8e-4,
+                "weights": language_stage.HARDEST,
+                "counting": 4,
+            },
+        }
         wide = False
         for stage, plan in plans.items():
             file = self.folder / f"{stage}.pt"
@@ -148,14 +172,20 @@ class Work:
                 self.finish(stage)
             elif plan.get("probes"):
                 known = torch.load(self.folder / "probes.pt")
-                probes.load_state_dict({k: v if known.get(k) is None or known[k].shape != v.shape else known[k]
-                                        for k, v in probes.state_dict().items()})
+                probes.load_state_dict(
+                    {
+                        k: v if known.get(k) is None or known[k].shape != v.shape else known[k]
+                        for k, v in probes.state_dict().items()
+                    }
+                )
             llava.load_state_dict(torch.load(file))
             reader.tokens = None if plan.get("joint") else reader.tokens
         return llava
 
     def clip(self, tower: VisionTower) -> ClipModel:
-        text = TextConfig(vocab=self.clip_tokenizer.vocab_size, eos_id=self.clip_tokenizer.end_id, context=self.clip_tokenizer.context)
+        text = TextConfig(
+            vocab=self.clip_tokenizer.vocab_size, eos_id=self.clip_tokenizer.end_id, context=self.clip_tokenizer.context
+        )
         clip, file = ClipModel(vision_config(), text), self.folder / "clip.pt"
         clip.vision_model.load_state_dict(tower.vision_model.state_dict())
         if not self.done("clip"):

@@ -1,8 +1,8 @@
-"""Dense labels in time: what a watcher knows at every second. Linear probes on the frame rows inside the language model read it;
-they are thrown away.
+"""Dense labels in time: what a watcher knows at every second. Linear probes on the frame rows inside the language model
+read it; they are thrown away.
 
-An answer teaches a model one thing about a recording. These labels teach it for every second which thing came when, which was before
-it, what has moved, changed and stayed: what the questions are about.
+An answer teaches a model one thing about a recording. These labels teach it for every second which thing came when,
+which was before it, what has moved, changed and stayed: what the questions are about.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def bucket(time: float) -> int:
 
 
 def labels(recording: Recording, times: list[int]) -> tuple[np.ndarray, ...]:
-    """For each second: orders [T, 5] (pair from 1, 0: none), count [T], sets [T, sum of SETS], clocks [T, 2], turns [T, 2],
-    buckets [T, 2] of the second itself and of the newest thing's start (-100: none)."""
+    """For each second: orders [T, 5] (pair from 1, 0: none), count [T], sets [T, sum of SETS], clocks [T, 2], turns [T,
+    2], buckets [T, 2] of the second itself and of the newest thing's start (-100: none)."""
     count = len(times)
     orders, counts = np.zeros((count, len(ORDERS)), np.int64), np.zeros(count, np.int64)
     turns, buckets = np.zeros((count, 2), np.int64), np.full((count, 2), -100, np.int64)
@@ -66,11 +66,17 @@ def labels(recording: Recording, times: list[int]) -> tuple[np.ndarray, ...]:
             sets[row, first["place"] + 3 * p + thing.zone] = 1
             sets[row, first["gone"] + p] = time >= thing.end
             sets[row, first["long"] + p] = min(time, thing.end) - thing.start > LONG
-        moved = [(t.move_at, i) for i, t in enumerate(recording.things) if t.move_at is not None and time > t.move_at + scene.MOVE / 2]
+        moved = [
+            (t.move_at, i)
+            for i, t in enumerate(recording.things)
+            if t.move_at is not None and time > t.move_at + scene.MOVE / 2
+        ]
         if moved:
             last = recording.things[max(moved)[1]]
             orders[row, 3], turns[row, 0] = pairs[max(moved)[1]] + 1, 1 if (last.move_to or 0) > last.zone else 2
-        changed = [(t.change_at, i) for i, t in enumerate(recording.things) if t.change_at is not None and time >= t.change_at]
+        changed = [
+            (t.change_at, i) for i, t in enumerate(recording.things) if t.change_at is not None and time >= t.change_at
+        ]
         if changed:
             place = max(changed)[1]
             orders[row, 4], turns[row, 1] = pairs[place] + 1, COLOURS.index(recording.things[place].change_to or "") + 1
@@ -92,7 +98,9 @@ class Probes(nn.Module):
         nn.init.constant_(self.sets.bias, -3.0)
 
 
-def loss(probes: Probes, hidden: Tensor, truth: tuple[Tensor, ...], real: Tensor, counting: float = 1) -> tuple[Tensor, dict[str, float]]:
+def loss(
+    probes: Probes, hidden: Tensor, truth: tuple[Tensor, ...], real: Tensor, counting: float = 1
+) -> tuple[Tensor, dict[str, float]]:
     """hidden [R, S, H], truth as `labels` gives it per row, real [R, S]: rows that are no padding;
     `counting`: weight of the number of things."""
     orders, counts, sets, clocks, turns, buckets = (part[real] for part in truth)
@@ -109,7 +117,9 @@ def loss(probes: Probes, hidden: Tensor, truth: tuple[Tensor, ...], real: Tensor
     right = {name: float((said[:, i].argmax(-1) == orders[:, i]).float().mean()) for i, name in enumerate(ORDERS)}
     for place, name in [(3, "moved"), (4, "changed")]:
         some = orders[:, place] > 0
-        right[name] = float((said[:, place].argmax(-1) == orders[:, place])[some].float().mean()) if some.any() else -1.0
+        right[name] = (
+            float((said[:, place].argmax(-1) == orders[:, place])[some].float().mean()) if some.any() else -1.0
+        )
     for place, name in enumerate(["second", "start"]):
         near = (times[:, place].argmax(-1) - buckets[:, place]).abs() <= 1
         right[name] = float(near[buckets[:, place] >= 0].float().mean())
@@ -131,8 +141,8 @@ def topic(question: questions.Question) -> tuple[int, int]:
 
 
 def asked_loss(probes: Probes, hidden: Tensor, truth: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """What a question is about: hidden [N, H] of rows that answer; truth [N, 5], buckets of the recording's length and of the
-    two times named in the question, the pair it names, and its kind (-100: none)."""
+    """What a question is about: hidden [N, H] of rows that answer; truth [N, 5], buckets of the recording's length and
+    of the two times named in the question, the pair it names, and its kind (-100: none)."""
     x = probes.norm(hidden)
     said = probes.asked(x).view(-1, 3, BUCKETS)
     pairs, kinds = probes.about(x).split([PAIRS + 1, len(questions.KINDS)], dim=-1)

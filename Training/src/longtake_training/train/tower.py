@@ -38,7 +38,9 @@ def board_labels(board: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return kind, torch.where(number >= 0, value // 10, none), torch.where(number >= 0, value % 10, none)
 
 
-def dense_loss(heads: DenseHeads, patches: Tensor, pool: image_pool.Pool, at: Tensor) -> tuple[Tensor, dict[str, float]]:
+def dense_loss(
+    heads: DenseHeads, patches: Tensor, pool: image_pool.Pool, at: Tensor
+) -> tuple[Tensor, dict[str, float]]:
     """Cross-entropies, the desk weighing a tenth of a thing; and the share of right ones."""
     shape_labels, colour_labels = pool.patches[at].unbind(-1)
     weight = torch.full((7,), 1.0)
@@ -57,16 +59,25 @@ def dense_loss(heads: DenseHeads, patches: Tensor, pool: image_pool.Pool, at: Te
     things = shape_labels > 0
     number = tens >= 0
     right = {
-        "shape": (shape.argmax(-1) == shape_labels)[things], "colour": (colour.argmax(-1) == colour_labels)[things],
+        "shape": (shape.argmax(-1) == shape_labels)[things],
+        "colour": (colour.argmax(-1) == colour_labels)[things],
         "board": board[:, :parts].argmax(-1) == kind,
         "tens": (board[:, parts : parts + 10].argmax(-1) == tens)[number],
-        "units": (board[:, parts + 10 :].argmax(-1) == units)[number], "light": light.argmax(-1) == pool.light[at],
+        "units": (board[:, parts + 10 :].argmax(-1) == units)[number],
+        "light": light.argmax(-1) == pool.light[at],
     }
     return loss, {name: float(value.float().mean()) for name, value in right.items()}
 
 
-def run(tower: VisionTower, heads: DenseHeads, pool: image_pool.Pool, steps: int, file: Path, log: progress.Log,
-        peak: float = 1.5e-3) -> None:
+def run(
+    tower: VisionTower,
+    heads: DenseHeads,
+    pool: image_pool.Pool,
+    steps: int,
+    file: Path,
+    log: progress.Log,
+    peak: float = 1.5e-3,
+) -> None:
     """Trains in place and keeps the result in `file`."""
     torch.manual_seed(1)
     parameters = [*tower.parameters(), *heads.parameters()]
@@ -84,6 +95,8 @@ def run(tower: VisionTower, heads: DenseHeads, pool: image_pool.Pool, steps: int
         if step % 100 == 0:
             log.write("tower", step, {"loss": float(loss.detach()), **right})
     with torch.no_grad():
-        rights = [dense_loss(heads, tower(image_pool.pixels(pool.pictures[at])), pool, at)[1] for at in held_out.split(250)]
+        rights = [
+            dense_loss(heads, tower(image_pool.pixels(pool.pictures[at])), pool, at)[1] for at in held_out.split(250)
+        ]
     log.write("tower held out", steps, {name: sum(r[name] for r in rights) / len(rights) for name in rights[0]})
     torch.save({"tower": tower.state_dict(), "heads": heads.state_dict()}, file)

@@ -53,8 +53,13 @@ class Pool:
 def _part(task: tuple[int, int]) -> list[np.ndarray]:
     seed, count = task
     rng = np.random.default_rng([seed, 77])
-    result = [np.zeros((count, 84, 84, 3), np.uint8), np.zeros((count, 3, 2), np.int64), np.zeros((count, 36, 2), np.int64),
-              np.zeros(count, np.int64), np.zeros(count, np.int64)]
+    result = [
+        np.zeros((count, 84, 84, 3), np.uint8),
+        np.zeros((count, 3, 2), np.int64),
+        np.zeros((count, 36, 2), np.int64),
+        np.zeros(count, np.int64),
+        np.zeros(count, np.int64),
+    ]
     for i in range(count):
         look, state = scene.random_look(rng), scene.random_state(rng)
         result[0][i], offset = draw(state, look, rng)

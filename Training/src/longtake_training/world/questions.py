@@ -14,34 +14,108 @@ COUNTS = ["zero", "one", "two", "three", "four"]
 
 TEMPLATES: dict[str, list[str]] = {
     "what": ["What is {place}?", "What thing is {place}?", "What do you see {place}?", "What can be seen {place}?"],
-    "colour": ["What colour is the {shape}?", "Which colour does the {shape} have?", "What is the colour of the {shape}?",
-               "Tell me the colour of the {shape}."],
-    "shape": ["What shape is the {colour} thing?", "Which shape does the {colour} thing have?",
-              "What is the shape of the {colour} thing?", "What is the {colour} thing?"],
-    "where": ["Where is the {name}?", "Where on the desk is the {name}?", "Where does the {name} appear?",
-              "In which place is the {name}?"],
-    "count": ["How many things appear?", "How many things are there in all?", "Count the things in the recording.",
-              "How many different things come to the desk?"],
-    "presence": ["Is there a {name}?", "Does a {name} appear?", "Do you see a {name}?", "Is a {name} in the recording?"],
-    "first": ["What appears first?", "Which thing comes first?", "What is the first thing to appear?",
-              "What comes to the desk first?"],
-    "last": ["What appears last?", "Which thing comes last?", "What is the last thing to appear?", "What comes to the desk last?"],
-    "after": ["What appears after the {name}?", "Which thing comes after the {name}?", "What comes next after the {name}?",
-              "After the {name}, what appears?"],
-    "before": ["What appears before the {name}?", "Which thing comes before the {name}?", "What came just before the {name}?",
-               "Before the {name}, what appears?"],
-    "when": ["When does the {name} appear?", "In which part of the recording does the {name} come?",
-             "Does the {name} appear at the beginning, in the middle or at the end?", "When do we see the {name}?"],
-    "how long": ["How long does the {name} stay?", "For how long is the {name} there?", "Does the {name} stay a short or a long time?",
-                 "How long is the {name} on the desk?"],
-    "sign": ["What does the board say?", "What is written on the board?", "What can be read on the board?", "Read the board."],
-    "light": ["Is it day or night?", "Is it day or night in the recording?", "What time of day is it?", "Is it light or dark outside?"],
-    "between": ["What appears between {from} and {to}?", "What comes between {from} and {to}?", "What happens between {from} and {to}?",
-                "Which thing appears between {from} and {to}?"],
-    "move": ["Does the {name} move?", "Where does the {name} move?", "Which way does the {name} go?", "Does the {name} change its place?"],
-    "change": ["Which colour does the {name} become?", "Does the {name} change its colour?", "What colour does the {name} turn into?",
-               "Does the {name} get another colour?"],
-    "describe": ["Describe the recording.", "Describe what happens.", "Tell me what happens in the recording.", "What happens in the recording?"],
+    "colour": [
+        "What colour is the {shape}?",
+        "Which colour does the {shape} have?",
+        "What is the colour of the {shape}?",
+        "Tell me the colour of the {shape}.",
+    ],
+    "shape": [
+        "What shape is the {colour} thing?",
+        "Which shape does the {colour} thing have?",
+        "What is the shape of the {colour} thing?",
+        "What is the {colour} thing?",
+    ],
+    "where": [
+        "Where is the {name}?",
+        "Where on the desk is the {name}?",
+        "Where does the {name} appear?",
+        "In which place is the {name}?",
+    ],
+    "count": [
+        "How many things appear?",
+        "How many things are there in all?",
+        "Count the things in the recording.",
+        "How many different things come to the desk?",
+    ],
+    "presence": [
+        "Is there a {name}?",
+        "Does a {name} appear?",
+        "Do you see a {name}?",
+        "Is a {name} in the recording?",
+    ],
+    "first": [
+        "What appears first?",
+        "Which thing comes first?",
+        "What is the first thing to appear?",
+        "What comes to the desk first?",
+    ],
+    "last": [
+        "What appears last?",
+        "Which thing comes last?",
+        "What is the last thing to appear?",
+        "What comes to the desk last?",
+    ],
+    "after": [
+        "What appears after the {name}?",
+        "Which thing comes after the {name}?",
+        "What comes next after the {name}?",
+        "After the {name}, what appears?",
+    ],
+    "before": [
+        "What appears before the {name}?",
+        "Which thing comes before the {name}?",
+        "What came just before the {name}?",
+        "Before the {name}, what appears?",
+    ],
+    "when": [
+        "When does the {name} appear?",
+        "In which part of the recording does the {name} come?",
+        "Does the {name} appear at the beginning, in the middle or at the end?",
+        "When do we see the {name}?",
+    ],
+    "how long": [
+        "How long does the {name} stay?",
+        "For how long is the {name} there?",
+        "Does the {name} stay a short or a long time?",
+        "How long is the {name} on the desk?",
+    ],
+    "sign": [
+        "What does the board say?",
+        "What is written on the board?",
+        "What can be read on the board?",
+        "Read the board.",
+    ],
+    "light": [
+        "Is it day or night?",
+        "Is it day or night in the recording?",
+        "What time of day is it?",
+        "Is it light or dark outside?",
+    ],
+    "between": [
+        "What appears between {from} and {to}?",
+        "What comes between {from} and {to}?",
+        "What happens between {from} and {to}?",
+        "Which thing appears between {from} and {to}?",
+    ],
+    "move": [
+        "Does the {name} move?",
+        "Where does the {name} move?",
+        "Which way does the {name} go?",
+        "Does the {name} change its place?",
+    ],
+    "change": [
+        "Which colour does the {name} become?",
+        "Does the {name} change its colour?",
+        "What colour does the {name} turn into?",
+        "Does the {name} get another colour?",
+    ],
+    "describe": [
+        "Describe the recording.",
+        "Describe what happens.",
+        "Tell me what happens in the recording.",
+        "What happens in the recording?",
+    ],
 }
 KINDS = list(TEMPLATES)
 
@@ -54,8 +128,8 @@ Stretch = tuple[float, float]
 class Part:
     """The first `end` characters of an answer (those before belong to earlier parts), and where they can be read.
 
-    `found`: when the recording tells it, looking back from that second; `shown`: when what is named is to be seen. An empty list:
-    nowhere, for there is nothing to see; None: everywhere or anywhere.
+    `found`: when the recording tells it, looking back from that second; `shown`: when what is named is to be seen. An
+    empty list: nowhere, for there is nothing to see; None: everywhere or anywhere.
     """
 
     end: int
@@ -100,7 +174,9 @@ Where = list[Stretch] | None
 
 
 def named(slots: dict[str, str]) -> tuple[str, str]:
-    colour, _, shape = slots["name"].partition(" ") if "name" in slots else (slots.get("colour", ""), "", slots.get("shape", ""))
+    colour, _, shape = (
+        slots["name"].partition(" ") if "name" in slots else (slots.get("colour", ""), "", slots.get("shape", ""))
+    )
     return shape, colour
 
 
@@ -118,12 +194,27 @@ def questions(recording: Recording, rng: np.random.Generator, kinds: list[str] |
     """All questions of these kinds that have one right answer, with a random wording each, in random order."""
     made: list[Question] = []
 
-    def ask(kind: str, answer: str, found: Where = None, shown: Where = None, parts: list[Part] | None = None,
-            span: Stretch | None = None, **slots: str) -> None:
+    def ask(
+        kind: str,
+        answer: str,
+        found: Where = None,
+        shown: Where = None,
+        parts: list[Part] | None = None,
+        span: Stretch | None = None,
+        **slots: str,
+    ) -> None:
         wordings = TEMPLATES[kind]
         text = wordings[rng.integers(len(wordings))].format(**slots)
-        made.append(Question(kind, text, answer, parts or [Part(len(answer), found, found if shown is None else shown)], span,
-                             named(slots)))
+        made.append(
+            Question(
+                kind,
+                text,
+                answer,
+                parts or [Part(len(answer), found, found if shown is None else shown)],
+                span,
+                named(slots),
+            )
+        )
 
     for kind in kinds or KINDS:
         ASKERS[kind](recording, rng, ask)
@@ -222,14 +313,25 @@ def _last(r: Recording, rng, ask) -> None:
 def _after(r: Recording, rng, ask) -> None:
     for t, following in zip(r.things, [*r.things[1:], None]):
         if following is not None or rng.random() < 0.4:
-            ask("after", a(following) if following else "nothing", newest(r, following) if following else [],
-                there(following) if following else [], name=t.name)
+            ask(
+                "after",
+                a(following) if following else "nothing",
+                newest(r, following) if following else [],
+                there(following) if following else [],
+                name=t.name,
+            )
 
 
 def _before(r: Recording, rng, ask) -> None:
     for t, earlier in zip(r.things, [None, *r.things]):
         if earlier is not None or rng.random() < 0.4:
-            ask("before", a(earlier) if earlier else "nothing", newest(r, t), there(earlier) if earlier else [], name=t.name)
+            ask(
+                "before",
+                a(earlier) if earlier else "nothing",
+                newest(r, t),
+                there(earlier) if earlier else [],
+                name=t.name,
+            )
 
 
 def _when(r: Recording, rng, ask) -> None:
@@ -238,7 +340,11 @@ def _when(r: Recording, rng, ask) -> None:
         share, length = (t.start + t.end) / 2 / r.duration, (t.end - t.start) / r.duration
         if length > 0.45:
             continue
-        for low, high, answer in [(0, 0.28, "at the beginning"), (0.39, 0.61, "in the middle"), (0.72, 1, "at the end")]:
+        for low, high, answer in [
+            (0, 0.28, "at the beginning"),
+            (0.39, 0.61, "in the middle"),
+            (0.72, 1, "at the end"),
+        ]:
             if low <= share <= high:
                 ask("when", answer, there(t), name=t.name)
 
@@ -281,15 +387,27 @@ def _between(r: Recording, rng, ask) -> None:
             continue
         found = [stretch for t in within for stretch in newest(r, t)]
         shown = [(start, min(end, high)) for start, end in found]
-        ask("between", a(within[0]) if within else "nothing", found, shown, span=(low, high), **{"from": clock(low), "to": clock(high)})
+        ask(
+            "between",
+            a(within[0]) if within else "nothing",
+            found,
+            shown,
+            span=(low, high),
+            **{"from": clock(low), "to": clock(high)},
+        )
         return
 
 
 def _move(r: Recording, rng, ask) -> None:
     for t in r.things:
         if t.move_to is not None:
-            ask("move", "to the right" if t.move_to > t.zone else "to the left", [(t.move_at + scene.MOVE / 2, t.end)],
-                [(t.move_at, t.end)], name=t.name)
+            ask(
+                "move",
+                "to the right" if t.move_to > t.zone else "to the left",
+                [(t.move_at + scene.MOVE / 2, t.end)],
+                [(t.move_at, t.end)],
+                name=t.name,
+            )
         elif t.end - t.start > 6 and rng.random() < 0.4:
             ask("move", "it does not move", there(t), name=t.name)
 
@@ -317,9 +435,24 @@ def _describe(r: Recording, rng, ask) -> None:
 
 
 ASKERS = {
-    "what": _what, "colour": _colour, "shape": _shape, "where": _where, "count": _count, "presence": _presence,
-    "first": _first, "last": _last, "after": _after, "before": _before, "when": _when, "how long": _how_long,
-    "sign": _sign, "light": _light, "between": _between, "move": _move, "change": _change, "describe": _describe,
+    "what": _what,
+    "colour": _colour,
+    "shape": _shape,
+    "where": _where,
+    "count": _count,
+    "presence": _presence,
+    "first": _first,
+    "last": _last,
+    "after": _after,
+    "before": _before,
+    "when": _when,
+    "how long": _how_long,
+    "sign": _sign,
+    "light": _light,
+    "between": _between,
+    "move": _move,
+    "change": _change,
+    "describe": _describe,
 }
 
 

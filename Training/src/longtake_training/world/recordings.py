@@ -3,8 +3,8 @@
     python -m longtake_training.world.recordings make OUT_DIR --seeds 10,20 --split test --min 10 --max 60
     python -m longtake_training.world.recordings demo OUT.mp4 OUT.json
 
-`make` writes one file per seed with its events and questions beside it; `demo` writes the three hours of the project's demo.
-The same seed gives the same pictures, questions and format.
+`make` writes one file per seed with its events and questions beside it; `demo` writes the three hours of the project's
+demo. The same seed gives the same pictures, questions and format.
 """
 
 from __future__ import annotations
@@ -98,8 +98,25 @@ def ffmpeg(options: list[str], data: Iterable[bytes] = ()) -> None:
 
 
 def _raw(width: int, height: int, fps: float) -> list[str]:
-    return ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{width}x{height}", "-framerate", f"{fps:g}", "-i", "-",
-            "-an", "-pix_fmt", "yuv420p", "-fflags", "+bitexact", "-flags:v", "+bitexact"]
+    return [
+        "-f",
+        "rawvideo",
+        "-pixel_format",
+        "rgb24",
+        "-video_size",
+        f"{width}x{height}",
+        "-framerate",
+        f"{fps:g}",
+        "-i",
+        "-",
+        "-an",
+        "-pix_fmt",
+        "yuv420p",
+        "-fflags",
+        "+bitexact",
+        "-flags:v",
+        "+bitexact",
+    ]
 
 
 def _finished(path: Path, options: list[str], data: Iterable[bytes]) -> None:
@@ -147,8 +164,11 @@ def _pictures(recording: Recording, width: int, height: int, fps: float, still: 
 def write(recording: Recording, path: Path | str, format: Format, still: bool = False) -> None:
     """The recording as a file: frame k shows what is to be seen at k/fps seconds. `still` leaves out noise and shake."""
     ending = ["-movflags", "+faststart"] if format.container == "mp4" else []
-    _finished(Path(path), [*_raw(format.width, format.height, format.fps), *format.encoder(), *ending],
-              _pictures(recording, format.width, format.height, format.fps, still))
+    _finished(
+        Path(path),
+        [*_raw(format.width, format.height, format.fps), *format.encoder(), *ending],
+        _pictures(recording, format.width, format.height, format.fps, still),
+    )
 
 
 def runs(recording: Recording, fps: float) -> list[tuple[State, int]]:
@@ -164,9 +184,16 @@ def runs(recording: Recording, fps: float) -> list[tuple[State, int]]:
 
 
 def write_long(
-    recording: Recording, path: Path | str, fps: float = 2, width: int = 320, height: int = 240, crf: int = 20, piece: float = 600,
+    recording: Recording,
+    path: Path | str,
+    fps: float = 2,
+    width: int = 320,
+    height: int = 240,
+    crf: int = 20,
+    piece: float = 600,
 ) -> None:
-    """Hours as H.264 in MP4, without noise and shake. `piece` seconds of a still picture are encoded once and then repeated.
+    """Hours as H.264 in MP4, without noise and shake. `piece` seconds of a still picture are encoded once and then
+    repeated.
 
     Every piece begins with an IDR frame and there are no B-frames, so the pieces' bytes can follow each other; the
     container counts the frames' times anew.
@@ -207,8 +234,24 @@ def write_long(
         if rest:
             waiting.append((state, rest))
     flush()
-    _finished(Path(path), ["-f", "h264", "-framerate", f"{fps:g}", "-i", "-", "-c", "copy", "-fflags", "+bitexact",
-                           "-movflags", "+faststart"], pieces)
+    _finished(
+        Path(path),
+        [
+            "-f",
+            "h264",
+            "-framerate",
+            f"{fps:g}",
+            "-i",
+            "-",
+            "-c",
+            "copy",
+            "-fflags",
+            "+bitexact",
+            "-movflags",
+            "+faststart",
+        ],
+        pieces,
+    )
 
 
 def plain(recording: Recording) -> dict:
@@ -253,9 +296,15 @@ def make(folder: Path, seed: int, split: str = "test", shortest: float = 10, lon
     if not file.exists():
         write(recording, file, format)
     beside = file.with_suffix(".json")
-    save_json(beside, {
-        "file": file.name, "format": dataclasses.asdict(format), "recording": plain(recording),
-        "questions": [q.plain() for q in asked(recording)]})
+    save_json(
+        beside,
+        {
+            "file": file.name,
+            "format": dataclasses.asdict(format),
+            "recording": plain(recording),
+            "questions": [q.plain() for q in asked(recording)],
+        },
+    )
     return beside
 
 
@@ -263,7 +312,7 @@ def make(folder: Path, seed: int, split: str = "test", shortest: float = 10, lon
 
 
 def at(clock: str) -> float:
-    """"1:02:03" in seconds."""
+    """ "1:02:03" in seconds."""
     total = 0.0
     for part in clock.split(":"):
         total = total * 60 + float(part)
@@ -276,13 +325,22 @@ def demo_day() -> Recording:
 
     left, middle, right = 0, 1, 2
     return Recording(
-        seed=0, duration=at("3:00:00"), board="OPEN", board_from=at("2:04:00"), board_to=at("2:20:00"), light_from=1, light_to=0,
-        light_at=at("1:48:20"), look=Look(aspect=4 / 3, wood=0.3, grain=2, noise=0, jitter=0), things=[
+        seed=0,
+        duration=at("3:00:00"),
+        board="OPEN",
+        board_from=at("2:04:00"),
+        board_to=at("2:20:00"),
+        light_from=1,
+        light_to=0,
+        light_at=at("1:48:20"),
+        look=Look(aspect=4 / 3, wood=0.3, grain=2, noise=0, jitter=0),
+        things=[
             thing("square", "blue", left, "0:12:40", 240, radius=10.5, y=52),
             thing("circle", "red", left, "0:47:30", 150, y=56, move_at=at("0:48:40"), move_to=right),
             thing("triangle", "green", middle, "1:33:20", 90, radius=11, y=54, dx=-1),
             thing("star", "purple", right, "2:41:50", 20, radius=11, y=50, turn=0.08),
-        ])
+        ],
+    )
 
 
 def demo_questions(day: Recording) -> list[dict]:
@@ -297,7 +355,9 @@ def demo_questions(day: Recording) -> list[dict]:
     ]
     result = []
     for kind, text, answer, seen in wanted:
-        possible = {(q.text, q.answer) for i in range(2000) for q in questions.questions(day, np.random.default_rng(i), [kind])}
+        possible = {
+            (q.text, q.answer) for i in range(2000) for q in questions.questions(day, np.random.default_rng(i), [kind])
+        }
         if (text, answer) not in possible or any(t == text and a != answer for t, a in possible):
             raise ValueError(f"{text} has not {answer} as its one answer")
         result.append({"kind": kind, "text": text, "answer": answer, "second": at(seen)})
@@ -306,8 +366,11 @@ def demo_questions(day: Recording) -> list[dict]:
 
 def demo_events(day: Recording) -> list[dict]:
     """What happens, in order."""
-    events = [(day.board_from, f"the board says {day.board}"), (day.board_to, "the board is empty"),
-              (day.light_at, "it becomes night")]
+    events = [
+        (day.board_from, f"the board says {day.board}"),
+        (day.board_to, "the board is empty"),
+        (day.light_at, "it becomes night"),
+    ]
     for t in day.things:
         events.append((t.start, f"a {t.name} comes {scene.ZONES[t.zone]} for {t.end - t.start:g} s"))
         if t.move_at is not None and t.move_to is not None:
@@ -321,15 +384,25 @@ def demo(video: Path, beside: Path) -> None:
     day = demo_day()
     asked_of_it = demo_questions(day)
     write_long(day, video, fps=5, width=480, height=360, piece=60)
-    save_json(beside, {"file": video.name, "duration": day.duration, "events": demo_events(day), "questions": asked_of_it,
-                       "recording": plain(day)})
+    save_json(
+        beside,
+        {
+            "file": video.name,
+            "duration": day.duration,
+            "events": demo_events(day),
+            "questions": asked_of_it,
+            "recording": plain(day),
+        },
+    )
     lines = [f"{q['text']}|{q['answer']}|{questions.clock(q['second'])}\n" for q in asked_of_it]
     beside.with_name("questions.txt").write_text("".join(lines))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.world.recordings", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m longtake_training.world.recordings",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
     sub = commands.add_parser("make")

@@ -1,7 +1,7 @@
 """The desk: a fixed camera looks at a desk, a wall with a board, and a window. Things come, move, change colour and go.
 
-Everything follows from a seed. `random_recording(seed, split)` has the events, `Recording.state_at(t)` what is to be seen at a
-second, and `render(state, ...)` its picture at any size. Places are given in units of a picture of 84 x 84.
+Everything follows from a seed. `random_recording(seed, split)` has the events, `Recording.state_at(t)` what is to be
+seen at a second, and `render(state, ...)` its picture at any size. Places are given in units of a picture of 84 x 84.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ UNIT = 84.0
 SHAPES = ["circle", "square", "triangle", "star", "cross", "ring"]
 COLOURS = ["red", "green", "blue", "yellow", "purple", "white"]
 RGB = {
-    "red": (205, 42, 38), "green": (48, 150, 58), "blue": (42, 82, 205),
-    "yellow": (238, 208, 48), "purple": (146, 56, 172), "white": (242, 242, 238),
+    "red": (205, 42, 38),
+    "green": (48, 150, 58),
+    "blue": (42, 82, 205),
+    "yellow": (238, 208, 48),
+    "purple": (146, 56, 172),
+    "white": (242, 242, 238),
 }
 ZONES = ["on the left", "in the middle", "on the right"]
 WORDS = ["OPEN", "STOP", "EXIT", "TAXI", "SALE", "BUS", "CAFE", "HELP"]
@@ -28,7 +32,7 @@ TEST_EVERY = 10
 
 
 def split_of(seed: int) -> str:
-    """"test" or "train": every tenth seed is for tests only."""
+    """ "test" or "train": every tenth seed is for tests only."""
     return "test" if seed % TEST_EVERY == 0 else "train"
 
 
@@ -182,10 +186,15 @@ class Recording:
 
 def random_look(rng: np.random.Generator) -> Look:
     return Look(
-        aspect=float(rng.choice([1.0, 4 / 3, 4 / 3, 4 / 3, 1.5, 16 / 9])), exposure=float(rng.uniform(0.88, 1.1)),
-        tint=tuple(float(v) for v in rng.uniform(0.95, 1.05, 3)), wood=float(rng.uniform(-1, 1)),
-        grain=float(rng.integers(0, 7)), noise=float(rng.uniform(0, 6)), jitter=float(rng.choice([0, 0.2, 0.5])),
-        night=float(rng.uniform(0.36, 0.5)))
+        aspect=float(rng.choice([1.0, 4 / 3, 4 / 3, 4 / 3, 1.5, 16 / 9])),
+        exposure=float(rng.uniform(0.88, 1.1)),
+        tint=tuple(float(v) for v in rng.uniform(0.95, 1.05, 3)),
+        wood=float(rng.uniform(-1, 1)),
+        grain=float(rng.integers(0, 7)),
+        noise=float(rng.uniform(0, 6)),
+        jitter=float(rng.choice([0, 0.2, 0.5])),
+        night=float(rng.uniform(0.36, 0.5)),
+    )
 
 
 def random_duration(rng: np.random.Generator, longest: float) -> float:
@@ -261,9 +270,16 @@ def _add_thing(rng, recording: Recording, start: float, high: float, one_by_one:
         stay = float(math.exp(rng.uniform(math.log(40), math.log(recording.duration))))
     zone = int(rng.choice(free))
     thing = Thing(
-        shape, colour, zone, start, min(start + stay, max(high, start + 3.2), recording.duration),
-        radius=float(rng.uniform(8.8, 11.5)), dx=float(rng.uniform(-2.5, 2.5)), y=float(rng.uniform(38, 69)),
-        turn=float(rng.uniform(-0.15, 0.15)))
+        shape,
+        colour,
+        zone,
+        start,
+        min(start + stay, max(high, start + 3.2), recording.duration),
+        radius=float(rng.uniform(8.8, 11.5)),
+        dx=float(rng.uniform(-2.5, 2.5)),
+        y=float(rng.uniform(38, 69)),
+        turn=float(rng.uniform(-0.15, 0.15)),
+    )
     stay = thing.end - thing.start
     others = [z for z in free if z != zone]
     if stay >= 8 and others and rng.random() < 0.3 and len(here) < 2:
@@ -306,7 +322,9 @@ def _text(text: str, scale: int = 8) -> Image.Image:
     font = ImageFont.load_default(size=11.5 * scale)
     for i, letter in enumerate(text):
         centre = (26 + (i - (len(text) - 1) / 2) * 9.6) * scale
-        draw.text((centre, 10.3 * scale), letter, fill=15, font=font, anchor="mm", stroke_width=scale // 3, stroke_fill=15)
+        draw.text(
+            (centre, 10.3 * scale), letter, fill=15, font=font, anchor="mm", stroke_width=scale // 3, stroke_fill=15
+        )
     return image
 
 
@@ -339,8 +357,11 @@ def _room(width: int, height: int, wood: int, grain: int, dx: int, dy: int) -> t
     picture = np.where((y < 20)[..., None], wall, desk) + np.where(y < 20, 0, stripes)[..., None]
     edge = (_soft(np.abs(y - 20.5) - 0.5, pixel) * np.ones_like(x))[..., None]
     picture = picture * (1 - edge) + edge * np.array([96, 72, 52], np.float32)
-    for box, colour in [((1.5, 50.5, 0.2, 15.8), (84, 62, 46)), ((3, 49, 1.2, 14.8), (206, 200, 186)),
-                        ((57.5, 82.5, 0.5, 17.5), (235, 232, 225))]:
+    for box, colour in [
+        ((1.5, 50.5, 0.2, 15.8), (84, 62, 46)),
+        ((3, 49, 1.2, 14.8), (206, 200, 186)),
+        ((57.5, 82.5, 0.5, 17.5), (235, 232, 225)),
+    ]:
         inside = _inside(x, y, *box, pixel)[..., None]
         picture = picture * (1 - inside) + inside * np.array(colour, np.float32)
     bar = _soft(np.abs(x - 70) - 0.6, pixel)
@@ -371,7 +392,11 @@ def _distance(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def render(
-    state: State, look: Look, rng: np.random.Generator | None = None, width: int = 84, height: int = 84,
+    state: State,
+    look: Look,
+    rng: np.random.Generator | None = None,
+    width: int = 84,
+    height: int = 84,
     offset: tuple[float, float] = (0, 0),
 ) -> np.ndarray:
     """The picture [height, width, 3] uint8. `offset` is the camera's shake in units; without `rng` there is no noise."""
@@ -405,8 +430,11 @@ def render(
         area += _soft(distance, pixel)[..., None] * (np.array(RGB[thing.colour], np.float32) * shade * (1 - rim) - area)
     dark = 1 - state.light
     level = look.night + (1 - look.night) * state.light
-    picture *= np.array([level, level * (1 + 0.04 * dark), level * (1 + 0.22 * dark)], np.float32) * look.exposure * np.array(
-        look.tint, np.float32)
+    picture *= (
+        np.array([level, level * (1 + 0.04 * dark), level * (1 + 0.22 * dark)], np.float32)
+        * look.exposure
+        * np.array(look.tint, np.float32)
+    )
     night, day = np.array([30, 36, 78], np.float32), np.array([150, 200, 240], np.float32)
     picture += glass[..., None] * (night + (day - night) * np.float32(state.light) - picture)
     if look.noise and rng is not None:
@@ -443,7 +471,8 @@ def patch_labels(state: State, look: Look, offset: tuple[float, float] = (0, 0))
     for thing in state.things:
         rx, ry = thing.radius / stretch, thing.radius * stretch
         near = (np.abs(centres[None, :] - thing.x - offset[0]) < rx * 0.45 + 5) & (
-            np.abs(centres[:, None] - thing.y - offset[1]) < ry * 0.45 + 5)
+            np.abs(centres[:, None] - thing.y - offset[1]) < ry * 0.45 + 5
+        )
         shapes[near] = SHAPES.index(thing.shape) + 1
         colours[near] = COLOURS.index(thing.colour) + 1
     return shapes.reshape(-1), colours.reshape(-1)
@@ -455,8 +484,16 @@ def random_state(rng: np.random.Generator) -> State:
     for zone in range(3):
         if rng.random() < 0.5:
             x = 14 + 28 * zone + rng.uniform(-3, 3) + (rng.uniform(-10, 10) if rng.random() < 0.04 else 0)
-            things.append(Seen(SHAPES[rng.integers(6)], COLOURS[rng.integers(6)], float(x), float(rng.uniform(37, 70)),
-                               float(rng.uniform(8.6, 11.7)), float(rng.uniform(-0.17, 0.17))))
+            things.append(
+                Seen(
+                    SHAPES[rng.integers(6)],
+                    COLOURS[rng.integers(6)],
+                    float(x),
+                    float(rng.uniform(37, 70)),
+                    float(rng.uniform(8.6, 11.7)),
+                    float(rng.uniform(-0.17, 0.17)),
+                )
+            )
     board = "" if rng.random() < 0.25 else WORDS[rng.integers(8)] if rng.random() < 0.5 else NUMBERS[rng.integers(90)]
     light = float(rng.integers(0, 2)) if rng.random() < 0.95 else float(rng.random())
     return State(things, board, light)

@@ -47,7 +47,10 @@ def short(args: argparse.Namespace) -> None:
         asked = questions.choose([Question.of(q) for q in value["questions"]], int(args.questions))
         tasks.append(Task(beside.stem, (beside.parent / value["file"]).resolve(), asked))
     lines, failed = ask_all(asker, tasks, Kept(args.work / "short.jsonl"))
-    command = f"python -m longtake_training.evaluate short --model MODEL --work WORK --count {args.count} --questions {args.questions}"
+    command = (
+        "python -m longtake_training.evaluate short --model MODEL --work WORK "
+        f"--count {args.count} --questions {args.questions}"
+    )
     save(args.out, "short", {**about(asker, command), "failed": failed, **scored(lines)})
     finish(failed)
 
@@ -75,7 +78,7 @@ def length(args: argparse.Namespace) -> None:
         else ("sampled fusion", "length-auto.jsonl", " --fusion auto")
     )
     every: list[str] = []
-    for seconds, count, limit in zip(lengths, counts, limits):
+    for seconds, count, limit in zip(lengths, counts, limits, strict=True):
         jobs, strata = [], []
         for place, seed in enumerate(test_seeds(SEEDS["length"], count)):
             recording = scene_at(seed, seconds, depth_of(seed, place % DEPTHS))
@@ -89,7 +92,7 @@ def length(args: argparse.Namespace) -> None:
                 questions.choose(recordings.asked(recording), limit),
                 tags={"length": seconds, "depth": depth},
             )
-            for path, (_, recording), depth in zip(files, jobs, strata)
+            for path, (_, recording), depth in zip(files, jobs, strata, strict=True)
         ]
         lines, failed = ask_all(asker, tasks, Kept(args.work / file_name))
         command = (
@@ -115,7 +118,7 @@ def sampled(args: argparse.Namespace) -> None:
         fps = frames / 600 if frames else 1.0
         tasks = [
             Task(path.stem, path.resolve(), questions.choose(recordings.asked(recording), int(args.questions)), fps)
-            for path, (_, recording) in zip(files, jobs)
+            for path, (_, recording) in zip(files, jobs, strict=True)
         ]
         lines, failed = ask_all(asker, tasks, Kept(args.work / "sampled.jsonl"))
         if frames and any(line["frames"] != frames for line in lines):

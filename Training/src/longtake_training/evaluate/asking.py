@@ -77,7 +77,8 @@ class Asker:
             "seconds": round(seconds, 3),
             "index_seconds": round(indexing, 3),
             "answers": [
-                q.plain() | {"given": a["answer"], "seconds": seconds_of(a["timings"])} for q, a in zip(asked, answers)
+                q.plain() | {"given": a["answer"], "seconds": seconds_of(a["timings"])}
+                for q, a in zip(asked, answers, strict=True)
             ],
         }
 

@@ -87,7 +87,7 @@ def long_recordings(args: argparse.Namespace, name: str, seconds: int) -> list[t
     files = test_set.in_parallel(test_set.write_long, jobs, 2)
     return [
         (path.resolve(), questions.choose(recordings.asked(recording), args.questions))
-        for path, (_, recording) in zip(files, jobs)
+        for path, (_, recording) in zip(files, jobs, strict=True)
     ]
 
 
@@ -105,7 +105,7 @@ def evidence(args: argparse.Namespace) -> dict:
     missed = []
     for file, asked in long_recordings(args, "evidence", 3600):
         library = Library(args, file.stem)
-        for question, answer in zip(asked, library.ask(file, asked, "--focus", "off")):
+        for question, answer in zip(asked, library.ask(file, asked, "--focus", "off"), strict=True):
             seen = question.plain()["seen"]
             if seen is None:
                 continue
@@ -162,7 +162,7 @@ def focus(args: argparse.Namespace) -> dict:
             start = time.time()
             answers = library.ask(file, asked, *options)
             seconds[name].append((time.time() - start) / len(asked))
-            right[name] += sum(questions.is_right(q, a["answer"]) for q, a in zip(asked, answers))
+            right[name] += sum(questions.is_right(q, a["answer"]) for q, a in zip(asked, answers, strict=True))
             if "auto" in options:
                 not_certain += sum("focus" in a for a in answers)
         library.close()
@@ -186,7 +186,7 @@ def sample(args: argparse.Namespace) -> dict:
         count += len(asked)
         for frames in right:
             answers = library.ask(file, asked, "--focus", "off", "--fusion-frames", str(frames), "--fusion-error", "0")
-            right[frames] += sum(questions.is_right(q, a["answer"]) for q, a in zip(asked, answers))
+            right[frames] += sum(questions.is_right(q, a["answer"]) for q, a in zip(asked, answers, strict=True))
             errors[frames] += [a["fusion"]["relative_standard_error"] for a in answers]
         library.close()
         print(f"{file.name}: {right} of {count}", flush=True)
@@ -231,7 +231,7 @@ def detail(args: argparse.Namespace) -> dict:
             jobs.append((args.work / "detail" / f"test-{seed}.mp4", recording))
     files = test_set.in_parallel(test_set.write_long, jobs, 2)
     right = {name: dict.fromkeys(map(str, LASTS), 0) for name in DETAILS}
-    for file, (_, recording) in zip(files, jobs):
+    for file, (_, recording) in zip(files, jobs, strict=True):
         library = Library(args, file.stem)
         library.run("index", str(file), "--no-progress", "--derive", "never")
         lasts = str(round(recording.board_to - recording.board_from))
@@ -241,7 +241,7 @@ def detail(args: argparse.Namespace) -> dict:
             )
             asked = [Question("sign", text, recording.board) for text in questions.TEMPLATES["sign"]]
             answers = library.ask(file.resolve(), asked, *options, *fixed, "--derive", "never")
-            right[name][lasts] += sum(questions.is_right(q, a["answer"]) for q, a in zip(asked, answers))
+            right[name][lasts] += sum(questions.is_right(q, a["answer"]) for q, a in zip(asked, answers, strict=True))
         library.close()
         print(f"{file.name}: {lasts} s of 600, { ({name: found[lasts] for name, found in right.items()}) }", flush=True)
     count = args.recordings * len(questions.TEMPLATES["sign"])
@@ -266,7 +266,9 @@ def records(args: argparse.Namespace) -> dict:
         cold = Library(args, file.stem + "-cold")
         cold.run("index", str(file), "--no-progress", "--record", "f32", "--derive", "never")
         answers["cold"] = cold.ask(file, asked, "--derive", "never", record="f32")
-        for question, small, large, again in zip(asked, answers["default"], answers["f32"], answers["cold"]):
+        for question, small, large, again in zip(
+            asked, answers["default"], answers["f32"], answers["cold"], strict=True
+        ):
             asked_in_all += 1
             same += small["answer"] == large["answer"]
             tokens += small["token_ids"] == large["token_ids"]
@@ -326,7 +328,10 @@ def main() -> None:
     args = parser.parse_args()
     args.model, args.work = args.model.resolve(), args.work.resolve()
     asker = asking.Asker(args.longtake.resolve(), args.model, args.work, None, asking.fingerprint(args.model))
-    command = f"python -m longtake_training.evaluate.index {args.command} --model MODEL --work WORK --recordings {args.recordings}"
+    command = (
+        f"python -m longtake_training.evaluate.index {args.command} --model MODEL --work WORK "
+        f"--recordings {args.recordings}"
+    )
     asking.save(args.out, f"index-{args.command}", {**asking.about(asker, command), **args.function(args)})
 
 

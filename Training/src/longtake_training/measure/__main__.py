@@ -163,7 +163,7 @@ def full_size(args: argparse.Namespace) -> None:
             "ask", records["id"], question, *program.places, "--focus", "off", "--max-tokens", "8", "--json", *options
         )
 
-        def look(pid: int) -> None:
+        def look(pid: int, most: list[int] = most) -> None:
             most[0] = max(most[0], outside(pid, weights))
 
         thread = watched(run, 2, look)

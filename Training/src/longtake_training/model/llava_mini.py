@@ -113,7 +113,7 @@ class PackedAttention(nn.Module):
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         q, k, v = (
             F.linear(x, w, b).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for x, w, b in zip((query, key, value), weights, biases)
+            for x, w, b in zip((query, key, value), weights, biases, strict=True)
         )
         mixed = F.scaled_dot_product_attention(q.expand(count, -1, -1, -1), k, v)
         return self.out_proj(mixed.transpose(1, 2).reshape(count, -1, width))
@@ -388,7 +388,7 @@ class LlavaMini(nn.Module):
         """As `decode`, for rows that follow `start` earlier ones held in `caches`."""
         cos, sin = rope_tables(self.language, torch.arange(start, start + rows.shape[1])[None])
         kept: list[Cache] = []
-        for layer, past in zip(self.model.layers, caches):
+        for layer, past in zip(self.model.layers, caches, strict=True):
             rows, cache = layer(rows, cos, sin, past=past, keep=True)
             kept.append(cache)
         return self.model.norm(rows), kept

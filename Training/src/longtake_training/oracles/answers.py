@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +170,7 @@ def sampled(count: int, rate: int) -> list[int]:
     """
     stretches = count // rate
     edges = [round((count - 1) / stretches * i) for i in range(stretches + 1)]
-    return [a + (b - a) // 2 for a, b in zip(edges, edges[1:])]
+    return [a + (b - a) // 2 for a, b in pairwise(edges)]
 
 
 def write_case(folder: Path, model: Path, watched: list[Watched]) -> None:

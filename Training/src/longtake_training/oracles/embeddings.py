@@ -52,7 +52,7 @@ def write(work: Path, captions: list[str], pictures: np.ndarray) -> tuple[Path, 
     folder = work / "frames"
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{i:06}.png" for i in range(len(pictures))]
-    for path, picture in zip(paths, pictures):
+    for path, picture in zip(paths, pictures, strict=True):
         Image.fromarray(picture).save(path)
     texts, images = work / "captions.txt", work / "frames.txt"
     texts.write_text("".join(f"{caption}\n" for caption in captions))

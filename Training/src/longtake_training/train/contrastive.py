@@ -22,7 +22,7 @@ BATCH = 256
 def captions(pool: image_pool.Pool, tokenizer: ClipTokenizer) -> Tensor:
     """Ids [N, T] of one caption per picture."""
     rows = []
-    for slots, board, light in zip(pool.slots.tolist(), pool.board.tolist(), pool.light.tolist()):
+    for slots, board, light in zip(pool.slots.tolist(), pool.board.tolist(), pool.light.tolist(), strict=True):
         things = [
             scene.Seen(scene.SHAPES[s - 1], scene.COLOURS[c - 1], 14.0 + 28 * zone, 50, 10, 0)
             for zone, (s, c) in enumerate(slots)

@@ -57,7 +57,7 @@ def build(count: int, first_seed: int, longest: float, tower: VisionTower) -> Ba
     done = 0
     with multiprocessing.Pool(os.cpu_count()) as workers:
         for recordings, runs, pictures in workers.imap(_draw, tasks):
-            for recording, own in zip(recordings, runs):
+            for recording, own in zip(recordings, runs, strict=True):
                 entries.append(Entry(recording, own, done))
                 done += len(own)
             patches.append(tower(image_pool.pixels(torch.from_numpy(pictures))).half())
@@ -71,7 +71,9 @@ def stills(pool: image_pool.Pool, patches: Tensor) -> Bank:
     """Every picture of a pool as a recording in which nothing happens: a second to a minute long."""
     rng = np.random.default_rng(80)
     entries = []
-    for place, (slots, board, light) in enumerate(zip(pool.slots.tolist(), pool.board.tolist(), pool.light.tolist())):
+    for place, (slots, board, light) in enumerate(
+        zip(pool.slots.tolist(), pool.board.tolist(), pool.light.tolist(), strict=True)
+    ):
         length = int(rng.integers(1, 61))
         things = [
             scene.Thing(scene.SHAPES[s - 1], scene.COLOURS[c - 1], zone, 0.0, float(length))

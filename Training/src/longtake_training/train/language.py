@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def rows_of(
             else np.arange(1, pieces)
         )
         edges = [0, *(int(c) for c in cuts), length]
-        for a, b in zip(edges, edges[1:]):
+        for a, b in pairwise(edges):
             frames.append(entry.start + number)
             counts.append(b - a)
             places.append(first + int(rng.integers(a, b)))
@@ -168,7 +169,7 @@ class Batches:
         rng = self.rng
         rows = [rows_of(entry, rng, self.unroll) for entry in entries]
         suffixes, kinds, pointed, pointing, spans = [], [], [], [], []
-        for entry, (_, _, places, _) in zip(entries, rows):
+        for entry, (_, _, places, _) in zip(entries, rows, strict=True):
             ids, group, offset, target = [], [], [], []
             times = np.array(places)
             marks: list[np.ndarray] = []
@@ -191,7 +192,7 @@ class Batches:
                 nothing = (np.zeros(len(times), np.uint8), 0)
                 for start in [*[-1] * (len(asked) - 1), *starts]:
                     part = (
-                        next((h for h, p in zip(hints, question.parts) if start < p.end), nothing)
+                        next((h for h, p in zip(hints, question.parts, strict=True) if start < p.end), nothing)
                         if start >= 0
                         else nothing
                     )
@@ -237,10 +238,10 @@ class Batches:
     def truth(entries: list[Entry], places: list[list[int]]) -> tuple[Tensor, ...]:
         """`timeline.labels` of all rows, padded with zeros."""
         width = max(map(len, places))
-        parts = [timeline.labels(e.recording, p) for e, p in zip(entries, places)]
+        parts = [timeline.labels(e.recording, p) for e, p in zip(entries, places, strict=True)]
         return tuple(
             torch.from_numpy(np.stack([np.pad(x, [(0, width - len(x))] + [(0, 0)] * (x.ndim - 1)) for x in column]))
-            for column in zip(*parts)
+            for column in zip(*parts, strict=True)
         )
 
     def sample(
@@ -398,7 +399,7 @@ def pointing_loss(reader: Reader, batch: Batch) -> tuple[Tensor, dict[str, float
     Where the answer is nowhere they should look at no frame. Also the mean share that is in the right place.
     """
     total, seen_right = torch.zeros(()), {}
-    for bit, name, scores in zip([1, 2], ["finds", "shows"], reader.looks):
+    for bit, name, scores in zip([1, 2], ["finds", "shows"], reader.looks, strict=False):
         shares = scores.float().log_softmax(-1)
         frames_ = shares[..., reader.shown]
         each = frames_.shape[-1] // batch.pointed.shape[-1]

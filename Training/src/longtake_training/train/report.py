@@ -43,7 +43,7 @@ def curve(lines: list[dict], file: Path) -> None:
         for key in ["all", "things", "shape", "board", "after", "first", "recall at 1"]:
             points = [(line["step"], line[key]) for line in held_out if key in line]
             if points:
-                axes[1][column].plot(*zip(*points), marker=".", label=key)
+                axes[1][column].plot(*zip(*points, strict=True), marker=".", label=key)
         axes[1][column].set_ylim(0, 1.02)
         axes[1][column].set_xlabel("step")
         if held_out:

@@ -49,7 +49,7 @@ def labels(recording: Recording, times: list[int]) -> tuple[np.ndarray, ...]:
     orders, counts = np.zeros((count, len(ORDERS)), np.int64), np.zeros(count, np.int64)
     turns, buckets = np.zeros((count, 2), np.int64), np.full((count, 2), -100, np.int64)
     sets, clocks = np.zeros((count, sum(SETS.values())), np.float32), np.zeros((count, 2), np.float32)
-    first = dict(zip(SETS, np.cumsum([0, *SETS.values()])))
+    first = dict(zip(SETS, np.cumsum([0, *SETS.values()]), strict=False))
     pairs = [pair(t.shape, t.colour) for t in recording.things]
     for row, time in enumerate(times):
         # A thing that comes between two frames is first seen at the second.

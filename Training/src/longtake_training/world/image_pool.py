@@ -77,7 +77,7 @@ def pool(count: int, seed: int, file: Path | None = None) -> Pool:
     tasks = [(seed * 100_000 + i, min(500, count - start)) for i, start in enumerate(range(0, count, 500))]
     with multiprocessing.Pool(os.cpu_count()) as workers:
         parts = workers.map(_part, tasks)
-    tensors = [torch.from_numpy(np.concatenate(column)) for column in zip(*parts)]
+    tensors = [torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True)]
     made = Pool(*tensors)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)

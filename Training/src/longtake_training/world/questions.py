@@ -311,7 +311,7 @@ def _last(r: Recording, rng, ask) -> None:
 
 
 def _after(r: Recording, rng, ask) -> None:
-    for t, following in zip(r.things, [*r.things[1:], None]):
+    for t, following in zip(r.things, [*r.things[1:], None], strict=False):
         if following is not None or rng.random() < 0.4:
             ask(
                 "after",
@@ -323,7 +323,7 @@ def _after(r: Recording, rng, ask) -> None:
 
 
 def _before(r: Recording, rng, ask) -> None:
-    for t, earlier in zip(r.things, [None, *r.things]):
+    for t, earlier in zip(r.things, [None, *r.things], strict=False):
         if earlier is not None or rng.random() < 0.4:
             ask(
                 "before",

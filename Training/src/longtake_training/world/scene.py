@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -177,7 +178,7 @@ class Recording:
         """Runs of whole seconds [first, last] that look the same, with what is seen: the frames at 1 per second."""
         times = self.boundaries()
         result = []
-        for a, b in zip(times, times[1:]):
+        for a, b in pairwise(times):
             first, last = math.ceil(a - 1e-9), math.ceil(b - 1e-9) - 1
             if first <= last:
                 result.append((first, last, self.state_at(first if last == first else (first + last) / 2)))
@@ -241,7 +242,7 @@ def _starts(rng, wanted: int, low: float, high: float) -> list[float]:
         starts = sorted(low + rng.uniform(0, max(0.1, span - 4), wanted))
         if wanted and low == 0 and rng.random() < 0.25:
             starts[0] = 0.0
-        gaps = [b - a for a, b in zip(starts, starts[1:])]
+        gaps = [b - a for a, b in pairwise(starts)]
         if not gaps or min(gaps) >= 2.5:
             return [float(s) for s in starts]
     return [low + span * (i + 0.2) / wanted for i in range(wanted)]

@@ -40,7 +40,7 @@ def main() -> None:
         work.fused(tower)
         return
     llava = work.language(tower)
-    if options.until not in (None, "clip"):
+    if options.until not in (None, "contrastive"):
         return
     clip = work.clip(tower)
     counts = {"llava": sum(p.numel() for p in llava.parameters()), "clip": sum(p.numel() for p in clip.parameters())}

@@ -104,7 +104,7 @@ def run(
         optimizer.step()
         if step % 100 == 0:
             right = (scores.argmax(1) == target).float().mean()
-            log.write("clip", step, {"loss": float(loss.detach()), "of the batch": float(right)})
+            log.write("contrastive", step, {"loss": float(loss.detach()), "of the batch": float(right)})
     with torch.no_grad():
         held_out: list[int] = []
         known: set[int] = set()
@@ -115,6 +115,6 @@ def run(
         at = torch.tensor(held_out[:1000])
         found = (image(at) @ text(at).T).argmax(0)
         recall = float((found == torch.arange(len(at))).float().mean())
-    log.write("clip held out", steps, {"recall at 1": recall, "of": len(at)})
+    log.write("contrastive held out", steps, {"recall at 1": recall, "of": len(at)})
     torch.save(clip.state_dict(), file)
     return recall

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -94,3 +96,18 @@ def joined(first: Bank, second: Bank) -> Bank:
     """Both, the features of the second behind those of the first."""
     moved = [Entry(e.recording, e.runs, e.start + len(first.patches), e.kinds) for e in second.entries]
     return Bank(first.entries + moved, torch.cat([first.patches, second.patches]))
+
+
+def load(file: Path) -> Bank:
+    """A bank that `torch.save` wrote; also one in which the classes still have the module names `bank` and `world`."""
+    return torch.load(file, weights_only=False, pickle_module=_Renaming)
+
+
+class _Renaming:
+    """The part of the module `pickle` that `torch.load` uses."""
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> object:
+            return super().find_class({"bank": __name__, "world": scene.__name__}.get(module, module), name)
+
+    load = staticmethod(pickle.load)

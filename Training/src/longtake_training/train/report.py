@@ -20,10 +20,16 @@ from longtake_training.train import stages
 STAGES = list(stages.STEPS)
 
 
+def renamed(line: dict) -> dict:
+    """A line of the log with the stage's present name."""
+    stage, *held_out = line["stage"].split(" ", 1)
+    return line | {"stage": " ".join([stages.FORMER_NAMES.get(stage, stage), *held_out])}
+
+
 def kept(lines: list[dict]) -> list[dict]:
     """Without what was repeated: where a stage went on from a checkpoint or began anew, only its last course counts."""
     result: list[dict] = []
-    for line in lines:
+    for line in map(renamed, lines):
         result = [old for old in result if old["stage"] != line["stage"] or old["step"] < line["step"]]
         result.append(line)
     names = {name for stage in STAGES for name in (stage, f"{stage} held out")}
@@ -32,9 +38,9 @@ def kept(lines: list[dict]) -> list[dict]:
 
 def curve(lines: list[dict], file: Path) -> None:
     """Loss and held-out figures of each stage, side by side."""
-    stages = [s for s in STAGES if any(line["stage"] == s for line in lines)]
-    figure, axes = plt.subplots(2, len(stages), figsize=(3 * len(stages), 5.5), squeeze=False)
-    for column, stage in enumerate(stages):
+    shown = [s for s in STAGES if any(line["stage"] == s for line in lines)]
+    figure, axes = plt.subplots(2, len(shown), figsize=(3 * len(shown), 5.5), squeeze=False)
+    for column, stage in enumerate(shown):
         own = [line for line in lines if line["stage"] == stage and "loss" in line]
         axes[0][column].plot([line["step"] for line in own], [line["loss"] for line in own], lw=1)
         axes[0][column].set_yscale("log")

@@ -1,9 +1,21 @@
-"""Trains the bundled model from nothing, stage by stage. A finished stage is kept in the work folder and not repeated.
+"""The stages of training the bundled model from scratch. A finished stage is kept in the work folder and not repeated.
 
-Stages: tower (dense labels), fusion (one token says it all), language (instructions on cached features), joint
-(everything behind the tower), timeline (dense labels in time), binding, again and order (instructions and timeline),
-pointing, topic and last (two heads are told where to look as well), clip (text tower and projections, contrastively),
-export.
+| stage            | trained parameters                                  | loss                                        |
+|------------------|-----------------------------------------------------|---------------------------------------------|
+| tower            | vision tower                                        | dense labels per patch                      |
+| fusion           | compressor, projector, pre-fusion                   | linear probes read the image from one token |
+| language         | language model                                      | answers                                     |
+| fusion-language  | compressor, projector, pre-fusion, language model   | answers                                     |
+| timeline         | language model                                      | dense labels per second                     |
+| binding          | language model                                      | answers, labels; 70 % still images          |
+| binding-in-time  | language model                                      | answers, labels; 30 % still images          |
+| order            | language model                                      | answers, labels; 10 % still images          |
+| attention-warmup | language model                                      | the same, and where two heads attend        |
+| attention        | language model                                      | the same with a schedule of its own         |
+| hard-questions   | language model                                      | the same, more of what was wrong most often |
+| contrastive      | text tower, last vision layer, projections          | image–text pairs                            |
+
+The files of a stage in the work folder are NAME.pt (weights), NAME.part (an unfinished stage) and NAME.done.
 """
 
 from __future__ import annotations
@@ -26,20 +38,29 @@ STEPS = {
     "tower": 2400,
     "fusion": 700,
     "language": 4000,
-    "joint": 1000,
+    "fusion-language": 1000,
     "timeline": 1200,
     "binding": 2000,
-    "again": 1500,
+    "binding-in-time": 1500,
     "order": 4200,
-    "pointing": 1000,
-    "topic": 10_000,
-    "last": 5000,
-    "clip": 2500,
+    "attention-warmup": 1000,
+    "attention": 10_000,
+    "hard-questions": 5000,
+    "contrastive": 2500,
 }
-LAST = "last"
+LAST = "hard-questions"
 """The language model's last stage."""
-WIDE = {"pointing", "topic", "last"}
+WIDE = {"attention-warmup", "attention", "hard-questions"}
 """Stages with more recordings."""
+FORMER_NAMES = {
+    "joint": "fusion-language",
+    "again": "binding-in-time",
+    "pointing": "attention-warmup",
+    "topic": "attention",
+    "last": "hard-questions",
+    "clip": "contrastive",
+}
+"""Stages that had another name: old to new. Work folders and logs from before are still read."""
 PICTURES, RECORDINGS, MORE, HELD_OUT = 80_000, 9_000, 18_000, 320
 LONGEST = 90_000
 SEEDS = {"pictures": 1, "recordings": 1, "more recordings": 100_001, "held out": 500_001, "torch": 20_250_103}
@@ -68,10 +89,19 @@ class Work:
 
     def __init__(self, folder: Path, scale: float) -> None:
         self.folder, self.scale = folder, scale
+        self.rename_stages()
         self.log = progress.Log(folder / "log.jsonl")
         self.tokenizer, self.clip_tokenizer = tokenizers(folder)
         torch.manual_seed(SEEDS["torch"])
         self.pool_: image_pool.Pool | None = None
+
+    def rename_stages(self) -> None:
+        """Gives the files of `FORMER_NAMES` their new names."""
+        for old, new in FORMER_NAMES.items():
+            for suffix in (".pt", ".part", ".done"):
+                file = self.folder / (old + suffix)
+                if file.exists():
+                    file.rename(self.folder / (new + suffix))
 
     def steps(self, stage: str) -> int:
         return max(1, round(STEPS[stage] * self.scale))
@@ -120,7 +150,7 @@ class Work:
         file = self.folder / f"bank-{name.replace(' ', '-')}.pt"
         if not file.exists():
             torch.save(feature_bank.build(count, SEEDS[name], LONGEST, tower), file)
-        return torch.load(file, weights_only=False)
+        return feature_bank.load(file)
 
     def banks(self, tower: VisionTower) -> tuple[feature_bank.Bank, feature_bank.Bank]:
         return self.bank("recordings", RECORDINGS, tower), self.bank("held out", HELD_OUT, tower)
@@ -140,14 +170,14 @@ class Work:
         more = {"probes": probes, "still": 0.1}
         plans: dict[str, dict] = {
             "language": {},
-            "joint": {"joint": True, "peak": 4e-4, "still": 0.1},
+            "fusion-language": {"joint": True, "peak": 4e-4, "still": 0.1},
             "timeline": {"only": True, **more},
             "binding": {**more, "still": 0.7, "watch": 0.1},
-            "again": {**more, "still": 0.3, "watch": 0.15},
+            "binding-in-time": {**more, "still": 0.3, "watch": 0.15},
             "order": {**more, "watch": 0.15},
-            "pointing": {**more, "watch": 0.15, "point": 0.2, "horizon": 12_000},
-            "topic": {**more, "watch": 0.15, "point": 0.2},
-            "last": {
+            "attention-warmup": {**more, "watch": 0.15, "point": 0.2, "horizon": 12_000},
+            "attention": {**more, "watch": 0.15, "point": 0.2},
+            "hard-questions": {
                 **more,
                 "still": 0.05,
                 "watch": 0.15,
@@ -162,7 +192,7 @@ class Work:
             file = self.folder / f"{stage}.pt"
             if not self.done(stage):
                 if stage in WIDE and not wide:
-                    # Afresh where a run went on: not the draws that the stage before began with.
+                    # A new generator, also in a resumed run: the stage must not repeat the draws of the one before.
                     wide = True
                     recordings = feature_bank.joined(recordings, self.bank("more recordings", MORE, tower))
                     batches = language_stage.Batches(recordings, self.tokenizer, 4 if stage == LAST else 3)
@@ -186,10 +216,10 @@ class Work:
         text = TextConfig(
             vocab=self.clip_tokenizer.vocab_size, eos_id=self.clip_tokenizer.end_id, context=self.clip_tokenizer.context
         )
-        clip, file = ClipModel(vision_config(), text), self.folder / "clip.pt"
+        clip, file = ClipModel(vision_config(), text), self.folder / "contrastive.pt"
         clip.vision_model.load_state_dict(tower.vision_model.state_dict())
-        if not self.done("clip"):
-            contrastive_stage.run(clip, self.pool(), self.clip_tokenizer, self.steps("clip"), file, self.log)
-            self.finish("clip")
+        if not self.done("contrastive"):
+            contrastive_stage.run(clip, self.pool(), self.clip_tokenizer, self.steps("contrastive"), file, self.log)
+            self.finish("contrastive")
         clip.load_state_dict(torch.load(file))
         return clip

@@ -39,9 +39,10 @@ def main() -> None:
     if options.until == "fusion":
         work.fused(tower)
         return
-    llava = work.language(tower)
     if options.until not in (None, "contrastive"):
+        work.language(tower, options.until)
         return
+    llava = work.language(tower)
     clip = work.clip(tower)
     counts = {"llava": sum(p.numel() for p in llava.parameters()), "clip": sum(p.numel() for p in clip.parameters())}
     print(json.dumps(counts), flush=True)

@@ -155,9 +155,10 @@ class Work:
     def banks(self, tower: VisionTower) -> tuple[feature_bank.Bank, feature_bank.Bank]:
         return self.bank("recordings", RECORDINGS, tower), self.bank("held out", HELD_OUT, tower)
 
-    def language(self, tower: VisionTower) -> LlavaMini:
+    def language(self, tower: VisionTower, until: str | None = None) -> LlavaMini:
+        """Runs the language model's stages, up to and including `until`."""
         llava = self.fused(tower)
-        if self.done(LAST):
+        if until is None and self.done(LAST):
             llava.load_state_dict(torch.load(self.folder / f"{LAST}.pt"))
             return llava
         recordings, held_out = self.banks(tower)
@@ -210,6 +211,8 @@ class Work:
                 )
             llava.load_state_dict(torch.load(file))
             reader.tokens = None if plan.get("joint") else reader.tokens
+            if stage == until:
+                break
         return llava
 
     def clip(self, tower: VisionTower) -> ClipModel:

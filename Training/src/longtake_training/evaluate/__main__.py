@@ -1,5 +1,5 @@
 """Asks the program about recordings of the test split and counts right answers. Only `longtake run` reads the
-recordings.
+video files.
 
     python -m longtake_training.evaluate short --model DIR --work DIR [--count 500]
     python -m longtake_training.evaluate length --model DIR --work DIR [--lengths 60,600,…] [--recordings N,N,…]
@@ -23,8 +23,8 @@ from pathlib import Path
 from longtake_training import paths
 from longtake_training.evaluate import page
 from longtake_training.evaluate.asking import Asker, Kept, Task, about, ask_all, rate_text, save
+from longtake_training.evaluate.scenes import depth_of, in_parallel, scene_at, test_seeds, write_long, write_short
 from longtake_training.evaluate.scoring import scored
-from longtake_training.evaluate.test_set import depth_of, in_parallel, scene_at, test_seeds, write_long, write_short
 from longtake_training.world import questions, recordings, scene
 from longtake_training.world.questions import Question
 from longtake_training.world.recordings import DEPTHS

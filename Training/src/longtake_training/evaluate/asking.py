@@ -40,7 +40,7 @@ class Asker:
         )
 
     def ask(self, name: str, file: Path, asked: list[Question], fps: float) -> dict:
-        """Indexes the file in a cache of its own, asks all questions, and forgets the index."""
+        """Indexes the file in a temporary cache, asks all questions, and removes the index."""
         folder = self.work / "runs" / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -106,12 +106,12 @@ def pipeline(file: Path, asked: list[Question], fps: float, fusion: str) -> str:
 
 
 def rate_text(fps: float) -> str:
-    """Rounded down, so that no frame more than meant fits in."""
+    """The rate as text, rounded down so that no extra frame fits in."""
     return f"{math.floor(fps * 1e9 + 1e-6) / 1e9:.9f}".rstrip("0").rstrip(".")
 
 
 def fingerprint(model: Path) -> str:
-    """Of the weights' bytes and of all settings."""
+    """A hash of the weights and all settings."""
     digest = hashlib.sha256()
     for file in sorted(p for p in model.rglob("*") if p.suffix in (".json", ".safetensors", ".model")):
         digest.update(file.relative_to(model).as_posix().encode())
@@ -120,7 +120,7 @@ def fingerprint(model: Path) -> str:
 
 
 class Kept:
-    """A file of JSON lines: one per recording that was asked. Half a line at its end is left out."""
+    """Answers in a file of JSON lines, one per recording. An incomplete last line is ignored."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -144,7 +144,7 @@ class Kept:
 
 @dataclass
 class Task:
-    """A recording to ask about. `tags` go into its kept line."""
+    """A recording to ask about. `tags` are added to its line in `Kept`."""
 
     name: str
     file: Path
@@ -154,7 +154,7 @@ class Task:
 
 
 def ask_all(asker: Asker, tasks: list[Task], kept: Kept) -> tuple[list[dict], list[str]]:
-    """The kept lines of all tasks in their order, and what failed."""
+    """Returns the kept lines of all tasks in order, and the failures."""
     result, failed = [], []
     start, new = time.time(), 0
     for place, task in enumerate(tasks):

@@ -1,14 +1,15 @@
-"""Asks the program about indexed recordings of the test split: where answers are seen, what a second look and the
-records' precision do.
+"""Measures answers about indexed recordings of the test split: evidence, refinement, fusion samples, record precision.
 
-    python -m longtake_training.evaluate.index evidence --model DIR --work DIR [--recordings 40]    the true interval among the first three, "not found"
-    python -m longtake_training.evaluate.index focus --model DIR --work DIR [--recordings 10]       3 hours: with and without a second look
-    python -m longtake_training.evaluate.index sample --model DIR --work DIR [--recordings 10]      3 hours: fewer and fewer fusion frames
-    python -m longtake_training.evaluate.index records --model DIR --work DIR [--recordings 100]    answers from default and from f32 records
-    python -m longtake_training.evaluate.index detail --model DIR --work DIR [--recordings 6]       10 min: what only the fused text holds, by fusion frames
-    python -m longtake_training.evaluate.index estimate --model DIR --work DIR [--recordings 20]    how far a sample's mean is off, and what it says
+    python -m longtake_training.evaluate.index COMMAND --model DIR --work DIR [--recordings N]
 
-Each keeps its result as JSON in Training/report (`--out` names another folder) and prints it.
+    evidence   an hour: is the true interval among the first three, and is "not found" right
+    focus      3 hours: with and without a second pass over the frames that matter
+    sample     3 hours: with fewer and fewer fusion frames
+    records    answers from default records and from f32 records
+    detail     10 min: what only the fused text holds, by number of fusion frames
+    estimate   the error of a sample's mean, and the error the program reports
+
+Each writes its result as JSON to Training/report (`--out` names another folder).
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from pathlib import Path
 import numpy as np
 
 from longtake_training import paths
-from longtake_training.evaluate import asking, test_set
+from longtake_training.evaluate import asking, scenes
 from longtake_training.world import questions, recordings, scene
 from longtake_training.world.questions import Question
 
 SEEDS = {"evidence": 4_000_000, "focus": 5_000_000, "records": 1_000_000, "estimate": 6_000_000, "detail": 7_000_000}
 NEAR = 1.0
-"""Seconds by which a stretch may miss the true one: a frame stands for a second."""
+"""Tolerance in seconds for an interval: a frame stands for a second."""
 
 
 class Library:
-    """A cache and a catalogue of their own, removed at the end."""
+    """A cache and a catalog of its own, removed by `close`."""
 
     def __init__(self, args: argparse.Namespace, name: str) -> None:
         self.args, self.folder = args, args.work / "runs" / name
@@ -79,12 +80,12 @@ class Library:
 
 
 def long_recordings(args: argparse.Namespace, name: str, seconds: int) -> list[tuple[Path, list[Question]]]:
-    """Recordings in which everything happens within a minute, at all depths, with their questions."""
+    """Recordings in which everything happens within a minute, at all depths, and their questions."""
     jobs = []
-    for place, seed in enumerate(test_set.test_seeds(SEEDS[name], args.recordings)):
-        recording = test_set.scene_at(seed, seconds, test_set.depth_of(seed, place % recordings.DEPTHS))
+    for place, seed in enumerate(scenes.test_seeds(SEEDS[name], args.recordings)):
+        recording = scenes.scene_at(seed, seconds, scenes.depth_of(seed, place % recordings.DEPTHS))
         jobs.append((args.work / name / f"test-{seed}-{seconds}.mp4", recording))
-    files = test_set.in_parallel(test_set.write_long, jobs, 2)
+    files = scenes.in_parallel(scenes.write_long, jobs, 2)
     return [
         (path.resolve(), questions.choose(recordings.asked(recording), args.questions))
         for path, (_, recording) in zip(files, jobs, strict=True)
@@ -176,7 +177,7 @@ def focus(args: argparse.Namespace) -> dict:
 
 
 def sample(args: argparse.Namespace) -> dict:
-    """The recordings of `focus`."""
+    """Uses the recordings of `focus`."""
     right = dict.fromkeys((8, 16, 32, 64), 0)
     errors: dict[int, list[float]] = {frames: [] for frames in right}
     count = 0
@@ -213,11 +214,13 @@ DETAILS = {
 
 
 def detail(args: argparse.Namespace) -> dict:
-    """One text on the board for a part of the recording: for the model of `train.detail`, which reads it from nothing
-    but the fused text."""
+    """Asks for a text that is on the board for part of the recording.
+
+    Meant for the model of `train.detail`, which can read the board from the fused text only.
+    """
     jobs = []
     for lasts in LASTS:
-        for seed in test_set.test_seeds(SEEDS["detail"] + 10_000 * lasts, args.recordings):
+        for seed in scenes.test_seeds(SEEDS["detail"] + 10_000 * lasts, args.recordings):
             rng = np.random.default_rng([seed, 81])
             start = float(rng.uniform(0, 600 - lasts))
             recording = scene.Recording(
@@ -229,7 +232,7 @@ def detail(args: argparse.Namespace) -> dict:
                 look=scene.random_look(rng),
             )
             jobs.append((args.work / "detail" / f"test-{seed}.mp4", recording))
-    files = test_set.in_parallel(test_set.write_long, jobs, 2)
+    files = scenes.in_parallel(scenes.write_long, jobs, 2)
     right = {name: dict.fromkeys(map(str, LASTS), 0) for name in DETAILS}
     for file, (_, recording) in zip(files, jobs, strict=True):
         library = Library(args, file.stem)

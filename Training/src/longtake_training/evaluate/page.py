@@ -1,5 +1,4 @@
-"""The page docs/evaluation.md and its pictures, from the results in Training/report: `python -m
-longtake_training.evaluate report`."""
+"""Writes docs/evaluation.md and its images from the results in Training/report: `evaluate report`."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ def share(part: dict, name: str = "right") -> str:
 
 
 def interval(part: dict) -> str:
-    """Wilson's interval at 95 %."""
+    """Wilson score interval at 95 %."""
     n, p, z = part["asked"], part["right"] / part["asked"], 1.96
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -159,7 +158,7 @@ def limits(parts: dict) -> list[str]:
 
 
 def needle(parts: dict, file: Path) -> None:
-    """Length by depth as a picture."""
+    """Writes an image of the share of right answers by length and depth."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -297,20 +296,22 @@ def clip_part(value: dict) -> list[str]:
 
 RULE = """# Evaluation
 
-Written by `python -m longtake_training.evaluate report --out docs` from the files in `Training/report`. Every number stands under the command
-that measured it; `MODEL` is the model's folder, `WORK` a folder for the recordings and the answers. The commands run in the project's
-folder with `PYTHONPATH=Training/src` and the packages of `Training/requirements.txt`.
+Written by `python -m longtake_training.evaluate report --out docs` from the files in `Training/report`. Every number
+stands under the command that measured it; `MODEL` is the model's folder, `WORK` a folder for the recordings and the
+answers. The commands run in the project's folder with `PYTHONPATH=Training/src` and the packages of
+`Training/requirements.txt`.
 
 The recordings show a made-up desk (`world/scene.py` in `Training/src/longtake_training`): things of six shapes and six
-colours come, move, change colour and go, a board says something, and a window shows day or night. These numbers say nothing about other recordings. Each recording follows from a seed;
-every tenth seed is for tests and refused in training.
+colors come, move, change color and go, a board says something, and a window shows day or night. These numbers say
+nothing about other recordings. Each recording follows from a seed; every tenth seed is for tests and refused in
+training.
 
-An answer is right if it has the words of the true answer in the same order, apart from case, punctuation and the articles a, an, the
-(`is_right` in `world/questions.py`). Nothing else counts: no part of an answer, no synonym. Only questions with one right answer are
-asked. Every wrong answer is kept in the JSON files.
+An answer is right if it has the words of the true answer in the same order, apart from case, punctuation and the
+articles a, an, the (`is_right` in `world/questions.py`). Nothing else counts: no part of an answer, no synonym. Only
+questions with one right answer are asked. Every wrong answer is kept in the JSON files.
 
-“95 %” is Wilson's interval; questions of one recording are not independent, so the true one is wider. “Commonest answer” is the share
-that one would get by always giving each kind's commonest right answer, without looking.
+“95 %” is Wilson's interval; questions of one recording are not independent, so the true one is wider. “Commonest
+answer” is the share that one would get by always giving each kind's commonest right answer, without looking.
 """
 
 

@@ -11,7 +11,7 @@ from longtake_training.world.questions import Question
 
 
 def scored(lines: list[dict]) -> dict:
-    """Right and asked per kind, how often the commonest right answer would be right, and every wrong answer."""
+    """Right and asked answers per kind, the score of always giving the commonest answer, and every wrong answer."""
     kinds: dict[str, dict] = {}
     wrong = []
     for kind in questions.KINDS:

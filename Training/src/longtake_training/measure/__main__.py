@@ -1,10 +1,10 @@
-"""What long recordings cost the built program: time to the first word, bytes, memory, and what a kill costs.
+"""Measures the built program on long recordings: latency, bytes, memory, and work repeated after a kill.
 
-    python -m longtake_training.measure latency                     the demo's 3 hours, the bundled model; a minute
-    python -m longtake_training.measure full-size --model DIR       3 hours of random records at the shape of LLaVA-Mini 8B; 10 to 40 minutes
-    python -m longtake_training.measure day                         24 hours, killed at hour 20; 15 minutes
+    python -m longtake_training.measure latency                 the demo's 3 hours, the bundled model; a minute
+    python -m longtake_training.measure full-size --model DIR   3 hours of random records, 8B shape; 10 to 40 minutes
+    python -m longtake_training.measure day                     24 hours, killed at hour 20; 15 minutes
 
-Needs nothing but Python's own library. Run from the project's folder, after `make build`; what it writes goes to out/.
+Needs the standard library only. Run it from the project's folder after `make build`; it writes to out/.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ LONGTAKE = ".build/release/longtake"
 NANO = "Models/nano"
 DESK = "Demo/desk.mp4"
 QUESTIONS = "Demo/questions.txt"
-SEGMENT = 600  # frames: what a kill may cost
+SEGMENT = 600  # frames: the most that a kill may cost
 
 
 class Program:
-    """The program with a model, a cache and a catalogue of its own, which begin empty unless they are kept."""
+    """The program with a model, and a cache and catalog that start empty unless `keep` is set."""
 
     def __init__(self, folder: Path, model: str = NANO, *, keep: bool = False) -> None:
         self.folder = folder
@@ -54,21 +54,21 @@ class Program:
             return [json.loads(line) for line in text.splitlines()]
 
     def recording(self) -> str:
-        """The id of the only one."""
+        """The ID of the only recording."""
         return subprocess.run(
             [LONGTAKE, "ls", "-q", *self.library], capture_output=True, text=True, check=True
         ).stdout.split()[0]
 
 
 def watched(run: subprocess.Popen, seconds: float, look: Callable[[int], None]) -> threading.Thread:
-    """Looks at a process until it ends."""
+    """Calls `look` every few seconds until the process ends."""
 
     def watch() -> None:
         while run.poll() is None:
             try:
                 look(run.pid)
             except OSError:
-                pass  # It ended meanwhile.
+                pass  # The process has ended.
             time.sleep(seconds)
 
     thread = threading.Thread(target=watch)
@@ -76,7 +76,7 @@ def watched(run: subprocess.Popen, seconds: float, look: Callable[[int], None]) 
     return thread
 
 
-# From the start of the program to the first word
+# Latency
 
 
 def latency(_: argparse.Namespace) -> None:
@@ -87,7 +87,7 @@ def latency(_: argparse.Namespace) -> None:
     for name, options in [("as is", []), ("one look", ["--focus", "off"]), ("a second look", ["--focus", "16"])]:
         first, whole = [], []
         for turn in range(21):
-            # Another question each time: nothing but what all share is kept.
+            # A different question each time: only the prefix cache is reused.
             question = f"What colour is the {things[turn % 5]}{'?' * (turn // 5 + 1)}"
             start = time.perf_counter()
             run = subprocess.Popen(
@@ -111,7 +111,7 @@ def latency(_: argparse.Namespace) -> None:
 
 
 def outside(pid: int, weights: str) -> int:
-    """Resident bytes that are not the checkpoint's files."""
+    """Resident bytes outside the mapped weights."""
     total, is_other = 0, True
     for line in open(f"/proc/{pid}/smaps"):
         if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
@@ -122,7 +122,7 @@ def outside(pid: int, weights: str) -> int:
 
 
 def rows(question: str, model: Path) -> int:
-    """Ids of a prompt behind the recording's place."""
+    """Number of prompt tokens after the recording's placeholder."""
     text = subprocess.run(
         [LONGTAKE, "model", "tokenize", str(model), "--chat", "llava_llama_3_1"],
         input=json.dumps(question),
@@ -156,7 +156,7 @@ def full_size(args: argparse.Namespace) -> None:
         ("fourth", "in the street", ["--fusion-error", "0"]),
     ]
     for turn, end, options in turns:
-        # Another question each time: nothing but what they share is kept.
+        # A different question each time: only the prefix cache is reused.
         question = f"How many people are standing at the table {end}?"
         start, most = time.time(), [0]
         run = program.start(
@@ -170,7 +170,7 @@ def full_size(args: argparse.Namespace) -> None:
         lines = []
         for line in run.stdout:
             lines.append(line)
-            # The document is complete; giving 17 GB of mappings back, which the end of the file waits for, is no part of the answer.
+            # The document is complete. End of file comes after 17 GB are unmapped, which is not part of the answer.
             if line.rstrip() == "}":
                 took = time.time() - start
         answer = json.loads("".join(lines))
@@ -178,7 +178,7 @@ def full_size(args: argparse.Namespace) -> None:
         thread.join()
         t = answer["timings"]
         if turn == "first":
-            fuse, prefill = t["fuse"] / 64, t["prefill"]  # The prompt's beginning is fused with the whole sample.
+            fuse, prefill = t["fuse"] / 64, t["prefill"]  # The prefix is fused with the whole sample.
         fusion = answer["fusion"]
         print(
             f"{turn} question, {rows(question, args.model)} rows fused with {fusion['frames']} frames (error "
@@ -227,7 +227,7 @@ def full_size(args: argparse.Namespace) -> None:
 def index_day(
     program: Program, video: Path, stop_at: int | None = None
 ) -> tuple[list[dict], dict[int, tuple[float, int]]]:
-    """Indexes the day; returns the lines written and, by tenth of the way, resident MiB and open descriptors of both
+    """Indexes the day. Returns the lines written and, per tenth of the way, resident MiB and open descriptors of both
     processes."""
     run = program.start("index", str(video), "--json", "--keep", "tokens", "--derive", "lazy", *program.places)
     lines: list[dict] = []
@@ -260,7 +260,7 @@ def frames_done(lines: list[dict]) -> list[int]:
 
 
 def day(_: argparse.Namespace) -> None:
-    """The day is the demo's recording eight times."""
+    """Measures 24 hours: the demo's recording eight times."""
     folder = Path("out/day")
     folder.mkdir(parents=True, exist_ok=True)
     video = folder / "day.mp4"
@@ -277,7 +277,7 @@ def day(_: argparse.Namespace) -> None:
     print("cache:", json.dumps({name: value for name, value in stats.items() if isinstance(value, int)}), flush=True)
     ident = whole.recording()
     for question, truth, _ in (line.strip().split("|") for line in open(QUESTIONS)):
-        # The first one makes what all share.
+        # The first question builds the prefix cache.
         start = time.time()
         answer = whole.read("ask", ident, question, *whole.places)[0]["answer"]
         print(f"  {question} {answer} (true: {truth}); {time.time() - start:.1f} s", flush=True)

@@ -1,4 +1,4 @@
-"""Writes a model as a Hugging Face checkpoint folder with its CLIP towers beside it, and reads one back."""
+"""Writes and reads a model as a Hugging Face checkpoint folder with its CLIP towers in a subfolder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def export(
     configs: dict[str, dict] | None = None,
     dtype: torch.dtype = torch.bfloat16,
 ) -> None:
-    """Writes `folder`. `note` is shown with the model; `configs` adds keys to files, by their names in the folder."""
+    """Writes `folder`. `note` is shown with the model; `configs` adds keys to its JSON files, by file name."""
     folder = Path(folder)
     tower = folder / TOWER
     tower.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def export(
 
 
 def load(folder: Path | str) -> tuple[LlavaMini, ClipModel]:
-    """The models of a folder that `export` wrote, in float32."""
+    """Reads the models that `export` wrote, as float32."""
     folder = Path(folder)
     config = json.loads((folder / "config.json").read_text())
     llava = LlavaMini(LanguageConfig.from_hf(config), FusionConfig.from_hf(config))
@@ -65,7 +65,7 @@ def load(folder: Path | str) -> tuple[LlavaMini, ClipModel]:
 
 
 def _tensors(model: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
-    # The scale is an exponent: rounding it to 8 bits would move every similarity.
+    # The scale is an exponent: rounding it to 8 bits would change every similarity.
     return {
         name: value.detach().to(torch.float32 if name == "logit_scale" else dtype).contiguous()
         for name, value in model.state_dict().items()

@@ -73,7 +73,7 @@ class TextConfig:
 
 
 def initialize(module: nn.Module, depth: int) -> None:
-    """Weights for training from scratch: linears by their fan-in, those that end a residual branch smaller."""
+    """Initializes weights: linear layers by fan-in, those at the end of a residual branch smaller."""
     for name, part in module.named_modules():
         if isinstance(part, nn.Linear):
             std = part.in_features**-0.5
@@ -147,7 +147,7 @@ class VisionEmbeddings(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         count, channels, height, width = pixels.shape
         p = self.patch
-        # A convolution whose step is its kernel is one matrix product over cut-out patches.
+        # A convolution whose stride is its kernel size is one matrix product over patches.
         cut = pixels.view(count, channels, height // p, p, width // p, p).permute(0, 2, 4, 1, 3, 5)
         cut = cut.reshape(count, (height // p) * (width // p), channels * p * p)
         patches = F.linear(cut, self.patch_embedding.weight.flatten(1))
@@ -214,12 +214,12 @@ class TextTransformer(nn.Module):
         initialize(self, cfg.layers)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Pooled rows [N, width]. Causal, so what follows the end of the text does not count."""
+        """Pooled rows [N, width]. Causal, so tokens after the end of the text have no effect."""
         x = self.embeddings(ids)
         for layer in self.encoder.layers:
             x = layer(x, causal=True)
         x = self.final_layer_norm(x)
-        # Old configurations name the wrong end id (2); there the largest id is the end.
+        # Old configurations name a wrong end ID (2); there the largest ID is the end.
         end = ids if self.eos_id == 2 else (ids == self.eos_id).int()
         return x[torch.arange(len(ids)), end.argmax(dim=1)]
 
@@ -243,9 +243,9 @@ class ClipModel(nn.Module):
         return VisionTower(self.vision_cfg, select_layer, self.vision_model)
 
     def image_embedding(self, pixels: Tensor) -> Tensor:
-        """[N, projection], not normalised."""
+        """[N, projection], not normalized."""
         return self.visual_projection(self.tower()(pixels, pooled=True)[1])
 
     def text_embedding(self, ids: Tensor) -> Tensor:
-        """[N, projection], not normalised."""
+        """[N, projection], not normalized."""
         return self.text_projection(self.text_model(ids))

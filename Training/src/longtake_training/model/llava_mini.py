@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from longtake_training.model.clip import VisionTower, initialize
 
 PLACEHOLDER = -200
-"""The id that stands for the picture in a prompt."""
+"""The ID of the image placeholder in a prompt."""
 
 FRAMES_AT_ONCE = 64
 
@@ -134,7 +134,7 @@ class Compressor(nn.Module):
         initialize(self, 1)
 
     def positions(self, keys: int) -> Tensor:
-        """The position table enlarged to the key grid."""
+        """The position table resized to the key grid."""
         side = math.isqrt(keys)
         if side == self.size:
             return self.pos_embed
@@ -194,7 +194,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def causal_bias(queries: int, keys: int) -> Tensor:
-    """[1, 1, queries, keys] for the last `queries` of `keys` rows: 0 where a row may look, else -inf."""
+    """[1, 1, queries, keys] for the last `queries` of `keys` rows: 0 where a row attends, else -inf."""
     bias = torch.full((queries, keys), float("-inf")).triu(keys - queries + 1)
     return bias[None, None]
 
@@ -233,7 +233,7 @@ class LlamaAttention(nn.Module):
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor | None, past: Cache | None, skip: int
     ) -> tuple[Tensor, Cache]:
-        """Rows from `skip` on are asked, all of `x` can be seen. cos and sin: [B or 1, 1, rows, hd]."""
+        """Queries are the rows from `skip` on; keys are all rows. cos and sin: [B or 1, 1, rows, hd]."""
         batch, rows, _ = x.shape
         asked = x[:, skip:] if skip else x
         q = self.q_proj(asked).view(batch, rows - skip, self.heads, self.head_size).transpose(1, 2)
@@ -246,7 +246,7 @@ class LlamaAttention(nn.Module):
         if bias is None and not causal and q.shape[2] > 1:
             bias = causal_bias(q.shape[2], k.shape[2])
         if bias is not None and torch.is_autocast_enabled("cpu"):
-            # In training. The fused kernel takes twice as long: its backward pass is slow where there is a mask.
+            # Training. The fused kernel takes twice as long: its backward pass is slow with a mask.
             kind = torch.bfloat16
             scores = torch.matmul(q.to(kind) * self.head_size**-0.5, self.spread(k).to(kind).transpose(-1, -2))
             scores = scores + bias.to(kind)
@@ -290,8 +290,8 @@ class DecoderLayer(nn.Module):
     ) -> Tensor | tuple[Tensor, Cache]:
         """x [B, N, H]; cos, sin [B or 1, N, hd]; bias [B or 1, 1, N - skip, M + N] added to scores, causal without it.
 
-        `past` holds the M rows before; with `keep` the rows of all M + N come back too. The result leaves out the first
-        `skip` rows: they are seen by the others, but nobody needs what becomes of them.
+        `past` holds the M rows before; with `keep` the cache of all M + N rows is returned too. The first `skip` rows
+        are keys and values only: the result does not contain them.
         """
         mixed, cache = self.self_attn(self.input_layernorm(x), cos[:, None], sin[:, None], bias, past, skip)
         x = (x[:, skip:] if skip else x) + mixed
@@ -375,7 +375,7 @@ class LlavaMini(nn.Module):
         return compressed, None if text is None else x[:, visual - patches :]
 
     def decode(self, rows: Tensor, positions: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Language model over rows [B, N, H] at positions [B or 1, N]; hidden rows behind the final norm.
+        """Language model over rows [B, N, H] at positions [B or 1, N]; hidden rows after the final norm.
 
         Causal without a bias [B or 1, 1, N, N].
         """
@@ -401,7 +401,7 @@ class LlavaMini(nn.Module):
         """Frames [T, P, D] and a prompt: visual tokens [T, C2, H] and fused text of every frame [T, L, H]."""
         token_ids = torch.tensor(ids)
         raw = self.embed(token_ids)
-        # Ids of 0 and below are padding to pre-fusion: nobody sees them, they take no position and stay as they are.
+        # Pre-fusion treats IDs of 0 and below as padding: masked, without a position, unchanged.
         seen = (token_ids > 0).nonzero()[:, 0]
         visual, texts = [], []
         for part in patches.split(FRAMES_AT_ONCE):
@@ -412,7 +412,7 @@ class LlavaMini(nn.Module):
         return torch.cat(visual), torch.cat(texts)
 
     def assemble(self, visual: Tensor, text: Tensor, ids: list[int]) -> Tensor:
-        """Input rows [1, S, H] of the language model: the placeholder gives way to all visual tokens."""
+        """Input rows [1, S, H] of the language model: all visual tokens replace the placeholder."""
         text = text.sum(dim=0) / len(text)
         if PLACEHOLDER not in ids:
             return text[None]

@@ -67,7 +67,7 @@ def _alphabet() -> list[str]:
 
 
 def _learn(texts: list[str], tokenizer: tokenizers.Tokenizer, size: int, suffix: str | None = None) -> list[list[str]]:
-    """Merges in order, at most as many as a vocabulary of `size` tokens has room for."""
+    """Merges in order, at most as many as fit a vocabulary of `size` tokens."""
     more = {} if suffix is None else {"end_of_word_suffix": suffix}
     trainer = trainers.BpeTrainer(
         vocab_size=size, min_frequency=2, show_progress=False, initial_alphabet=_alphabet(), special_tokens=[], **more
@@ -84,14 +84,14 @@ def build(texts: list[str], size: int = 640) -> Files:
     """tokenizer.json, tokenizer_config.json and special_tokens_map.json for at most `size` tokens and the special ones.
 
     Every word of the prompt is one token, and so is every word of `texts` that occurs twice, the frequent ones first;
-    merges for words nobody has seen fill the rest, a third of the room at least. Digits stay alone. Id 0 is "!": the
-    model takes it for padding, so it must not occur in `texts`.
+    merges for other words fill the rest, a third of the vocabulary at least. Each digit is a token. ID 0 is "!": the
+    model treats it as padding, so it must not occur in `texts`.
     """
     if any("!" in text for text in texts):
         raise ValueError('the texts contain "!", whose id 0 counts as padding')
     steps = [
         pre_tokenizers.Split(Regex(LLAMA_PATTERN), "isolated"),
-        # In training alone: no merge of two digits is ever learned. The loader wants Llama's expression untouched.
+        # Only while learning, so that digits are never merged: the loader expects Llama's expression unchanged.
         pre_tokenizers.Split(Regex(r"\p{N}"), "isolated"),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
     ]
@@ -109,7 +109,7 @@ def build(texts: list[str], size: int = 640) -> Files:
         if len(vocabulary) >= room:
             break
         vocabulary.setdefault(piece)
-    # Whole words are found before any merging, so they need no merges of their own.
+    # `ignore_merges` finds whole words first, so they need no merges.
     merges = []
     for left, right in _learn(texts + frame, learner, size):
         if left + right not in vocabulary and len(vocabulary) >= size:
@@ -208,11 +208,11 @@ class Tokenizer:
         return f"<|start_header_id|>{role}<|end_header_id|>\n\n"
 
     def encode(self, text: str) -> list[int]:
-        """No begin token in front; names of special tokens become their ids."""
+        """Without a begin token; names of special tokens become their IDs."""
         return self._inner.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: list[int]) -> str:
-        """Without special tokens, spaces cleaned up and the ends stripped, as an answer is shown."""
+        """Text as shown to the user: without special tokens, spaces cleaned up, ends stripped."""
         text = self._inner.decode(ids, skip_special_tokens=True)
         for mark in (".", "?", "!", ","):
             text = text.replace(" " + mark, mark)
@@ -231,11 +231,11 @@ class Tokenizer:
         return list(self._before)
 
     def prompt_ids(self, question: str) -> list[int]:
-        """The prompt of `llava_llama_3_1` for a question about one picture or video."""
+        """The prompt of `llava_llama_3_1` for a question about one image or video."""
         return self._before + [PLACEHOLDER] + self.question_ids(question)
 
     def answer_ids(self, answer: str) -> list[int]:
-        """An answer as the model has to write it, its end included."""
+        """The tokens of an answer, with the end of turn."""
         return self.encode(answer) + [self.end_of_turn]
 
     def starts(self, ids: list[int]) -> list[int]:

@@ -1,12 +1,11 @@
-"""Compares the program's answers about recordings of the test split with PyTorch's, in f32, from the file to the last
-token.
+"""Compares the program's answers about recordings of the test split with PyTorch's: f32, from video file to last token.
 
     python -m longtake_training.oracles.answers --model Models/nano --work out/check-model [--count 50]
 
-For each recording `longtake frames` writes what the model sees, and PyTorch answers two questions from exactly these
-pictures. Then `longtake model parity` computes the same from the pictures, and `longtake ask` from the file itself. The
-result is kept as JSON in Training/report (`--out` names another folder); status 1: a logit is further off than 1e-3, or
-an answer is another.
+For each recording, `longtake frames` writes the preprocessed frames, and PyTorch answers two questions from them. Then
+`longtake model parity` computes the same from the frames, and `longtake ask` from the video file. The result is written
+as JSON to Training/report (`--out` names another folder). Exit status 1: a logit differs by more than 1e-3, or an
+answer differs.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from longtake_training import paths
-from longtake_training.evaluate import asking, test_set
+from longtake_training.evaluate import asking, scenes
 from longtake_training.model import checkpoint
 from longtake_training.model.clip import VisionTower
 from longtake_training.model.llava_mini import LlavaMini
@@ -43,12 +42,12 @@ SHORTEST, LONGEST = 10, 60
 LIMIT = 1e-3
 MAX_TOKENS = 96
 TWICE = 2
-"""Every picture is in a case's video so often, at as many frames per second: see `sampled`."""
+"""Copies of each frame in a case's video, and its frames per second: see `sampled`."""
 
 
 @dataclass
 class Asked:
-    """A question, PyTorch's answer, and what the program makes of it."""
+    """A question, PyTorch's answer, and the program's answers."""
 
     question: Question
     prompt: list[int]
@@ -69,7 +68,7 @@ class Asked:
 
 @dataclass
 class Watched:
-    """A recording, its file, and the pictures [T, S, S, 3] that the model sees of it."""
+    """A recording, its file, and its preprocessed frames [T, S, S, 3]."""
 
     seed: int
     file: Path
@@ -87,7 +86,7 @@ class Watched:
 
 
 class Program:
-    """Calls the program, whose settings are those given here and no others."""
+    """Runs the program with these settings only."""
 
     def __init__(self, path: Path, model: Path, threads: int) -> None:
         self.path, self.model = path, model
@@ -128,13 +127,13 @@ class Program:
             LONGTAKE_RECORD="f32",
         )
         answers = [json.loads(said)] if len(texts) == 1 else [json.loads(line) for line in said.splitlines()]
-        # The record is part of an index's key: had the one in f32 not been taken, another would have been made now.
+        # The record kind is part of an index's key: without the f32 index, a new one would have been built.
         if any("seconds_per_frame" in answer["timings"] for answer in answers):
             raise RuntimeError(f"{file.name}: asked of another index than the one with records in f32")
         return answers
 
     def parity(self, case: Path) -> dict:
-        # 1: something is out of the program's own tolerance, which is narrower than the limit here.
+        # 1: a value is outside the program's own tolerance, which is narrower than the limit here.
         said = json.loads(self.run("model", "parity", str(case), "--json", *self.compute, good=(0, 1)))
         return said[0] if isinstance(said, list) else said
 
@@ -143,7 +142,7 @@ class Program:
 
 
 def two(asked: list[Question], used: collections.Counter) -> list[Question]:
-    """Two questions of different kinds, those first that were asked least so far."""
+    """Two questions of different kinds, the least asked kinds first."""
     chosen: list[Question] = []
     for _ in range(2):
         rest = [q for q in asked if q.kind not in [c.kind for c in chosen]]
@@ -163,10 +162,10 @@ def answered(question: Question, pictures: Tensor, llava: LlavaMini, tower: Visi
 
 
 def sampled(count: int, rate: int) -> list[int]:
-    """The frames of a video that the reference looks at: the middle ones of as many equal stretches as it has seconds.
+    """Frames that the reference samples from a video: the middle of each of as many equal intervals as it has seconds.
 
-    Of T frames at one per second it takes one twice and never the last; of every frame twice, at two per second, it
-    takes all T.
+    Of T frames at one per second it takes one twice and never the last one. With every frame twice, at two per second,
+    it takes all T.
     """
     stretches = count // rate
     edges = [round((count - 1) / stretches * i) for i in range(stretches + 1)]
@@ -207,7 +206,7 @@ def write_case(folder: Path, model: Path, watched: list[Watched]) -> None:
 
 
 def read_parity(report: dict, watched: list[Watched]) -> None:
-    """Per question the deviation of its logits, and whether pictures, prompt, ids and text are equal."""
+    """Sets each question's logit deviation, and whether images, prompt, IDs and text are equal."""
     tensors = {t["name"]: float(t["absolute"]) for t in report["tensors"]}
     lists = {g["name"]: g["equal"] for g in report["greedy"]}
     for one in watched:
@@ -354,14 +353,14 @@ def main() -> None:
 
     used: collections.Counter = collections.Counter()
     watched: list[Watched] = []
-    for seed in test_set.test_seeds(FIRST_SEED, args.count):
+    for seed in scenes.test_seeds(FIRST_SEED, args.count):
         beside = recordings.make(work / "recordings", seed, "test", SHORTEST, LONGEST)
         recording, format = recordings.one(seed, "test", SHORTEST, LONGEST)
         file = beside.with_suffix(f".{format.container}")
         pictures = program.pictures(file, work / "pictures" / str(seed))
         one = Watched(seed, file, format, recording.duration, pictures, [])
         one.asked = [answered(q, pictures, llava, tower, tokenizer) for q in two(recordings.asked(recording), used)]
-        # Nothing of an earlier run may answer.
+        # No cache of an earlier run.
         cache = work / "cache" / str(seed)
         shutil.rmtree(cache, ignore_errors=True)
         folders = ["--cache-dir", str(cache / "frames"), "--data-dir", str(cache / "data")]

@@ -1,10 +1,10 @@
-"""Looks 1,000 captions up among as many frames by `longtake model embed`, and compares its embeddings with PyTorch's.
+"""Searches 1,000 captions among as many frames with `longtake model embed`; compares its embeddings with PyTorch's.
 
     python -m longtake_training.oracles.embeddings --model Models/nano [--count 1000] [--work out/check-clip]
 
-The captions are all different, and no frame was seen in training. The result is kept as JSON in Training/report
-(`--out` names another folder); status 1: fewer than 0.9 of the captions find their frame first, or a number of an
-embedding is further off than 1e-4.
+The captions are all different, and no frame is from training. The result is written as JSON to Training/report (`--out`
+names another folder). Exit status 1: fewer than 0.9 of the captions find their frame first, or a value of an embedding
+differs by more than 1e-4.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from longtake_training.model.tokenizer import ClipTokenizer
 from longtake_training.world import image_pool, questions, recordings, scene
 
 SEED = [20_250_103, 707]
-"""Those of pools end with 77, those of banks with 78, and those of recordings have other ends."""
+"""Its last number differs from those of image pools (77) and feature banks (78)."""
 RECALL = 0.9
 LIMIT = 1e-4
 AT_ONCE = 100
@@ -105,7 +105,7 @@ def by_pytorch(
 def recall(scores: Tensor, first: int = 1) -> float:
     """The share of rows whose own column, the one on the diagonal, is among the `first` best."""
     own = scores.diagonal()[:, None]
-    # As good as another is not found: embeddings that are all the same find nothing.
+    # A tie does not count: embeddings that are all equal find nothing.
     better = (scores >= own).sum(1) - 1
     return float((better < first).float().mean())
 
@@ -138,7 +138,7 @@ def main() -> None:
     off = {"text": float((texts - own_texts).abs().max()), "image": float((images - own_images).abs().max())}
     found = {"text_to_frame": recall(scores), "frame_to_text": recall(scores.T)}
     result = {
-        # The comparisons are false for what is no number, too.
+        # The comparisons are also false for NaN.
         "passed": found["text_to_frame"] >= RECALL and all(value <= LIMIT for value in off.values()),
         "model": model.name,
         "fingerprint": asking.fingerprint(model),

@@ -2,7 +2,7 @@
 
     python -m longtake_training.oracles.golden [--golden DIR]
 
-Prints a line per case and ends with status 1 where a value is further off than the tolerance.
+Prints a line per case. Exit status 1: a value is outside the tolerance.
 """
 
 from __future__ import annotations

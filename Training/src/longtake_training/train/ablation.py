@@ -1,11 +1,11 @@
-"""Takes the bundled model apart: fewer or more pre-fusion layers, more tokens per frame, all patches.
+"""Retrains parts of the bundled model: fewer or more pre-fusion layers, more tokens per frame, all patches.
 
     python -m longtake_training.train.ablation --work out/training [--only NAME]
 
-Every variant gets the same: its compressor, projector and pre-fusion layers are trained from nothing for the same
-number of steps on the same pictures; its language model begins as the bundled one and is tuned for the same number of
-steps on the same recordings of 10 to 60 s, a run of like frames being one row per token. So the figures compare
-variants with each other, not with the bundled model, which was trained for longer. A finished variant is kept in
+The compressor, projector and pre-fusion layers of each variant are trained from scratch, for the same number of steps
+on the same images. Its language model starts as the bundled one and is tuned for the same number of steps on the same
+recordings of 10 to 60 s, with one row per token for a run of equal frames. So the scores compare variants with each
+other, not with the bundled model, which was trained for longer. Finished variants are kept in
 Training/report/ablation.json and not repeated.
 """
 
@@ -39,7 +39,7 @@ VARIANTS: dict[str, tuple[str, FusionConfig]] = {
 
 
 class PatchReader(language_stage.Reader):
-    """LLaVA-1.5's way: every projected patch is a visual token."""
+    """LLaVA-1.5: every projected patch is a visual token."""
 
     def visual(self, places: Tensor) -> Tensor:
         return self.llava.project(self.bank.patches[places].float())[0]
@@ -75,7 +75,7 @@ def run(work: Work, name: str, log_every: int = 10_000) -> dict[str, float]:
     batches.unroll = asked.unroll = 0
     reader, tester = make(llava, recordings, work.tokenizer), make(llava, test, work.tokenizer)
     file = work.folder / f"ablation-{name.replace(' ', '-')}.pt"
-    # Probes of one token per row only: with several tokens a row is no frame.
+    # Without probes: with several tokens per frame a row is not a frame.
     result = language_stage.run(
         reader,
         batches,

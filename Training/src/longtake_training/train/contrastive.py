@@ -1,6 +1,6 @@
-"""Stage 4: the text tower, the last layer of the vision tower and both projections, so that a text finds its frames.
+"""Stage `contrastive`: text tower, last vision layer and both projections, so that a text finds its frames.
 
-The layers that the language side uses stay as they are: the contrastive loss moves only what comes behind them.
+The layers that the language model uses are frozen: the contrastive loss trains only the layers after them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BATCH = 256
 
 
 def captions(pool: image_pool.Pool, tokenizer: ClipTokenizer) -> Tensor:
-    """Ids [N, T] of one caption per picture."""
+    """Ids [N, T] of one caption per image."""
     rows = []
     for slots, board, light in zip(pool.slots.tolist(), pool.board.tolist(), pool.light.tolist(), strict=True):
         things = [
@@ -30,13 +30,13 @@ def captions(pool: image_pool.Pool, tokenizer: ClipTokenizer) -> Tensor:
         ]
         state = scene.State(things, scene.BOARDS[board - 1] if board else "", float(light))
         rows.append(tokenizer.clip_ids(questions.caption(state)))
-    # What stands behind the first end is not looked at.
+    # Tokens after the first end have no effect.
     width = max(row.index(tokenizer.end_id) for row in rows) + 1
     return torch.tensor([row[:width] for row in rows])
 
 
 def keys(pool: image_pool.Pool) -> Tensor:
-    """A number per picture that is the same for pictures of the same caption."""
+    """An integer per image that is equal for images with equal captions."""
     slots = pool.slots.flatten(1)
     key = torch.zeros(len(pool), dtype=torch.int64)
     for column in range(slots.shape[1]):
@@ -93,7 +93,7 @@ def run(
             group["lr"] = progress.rate(step / steps, peak)
         at = torch.randint(0, count, (BATCH,))
         scores = clip.logit_scale.exp().clamp(max=100) * image(at) @ text(at).T
-        # Another picture with the same caption is no wrong answer.
+        # Another image with the same caption is not a wrong answer.
         same = (key[at][:, None] == key[at][None]) & ~torch.eye(BATCH, dtype=torch.bool)
         scores = scores.masked_fill(same, -1e4)
         target = torch.arange(BATCH)

@@ -1,12 +1,12 @@
-"""Makes a variant of the bundled model that can read the board only from what its question is fused with.
+"""Trains a variant of the bundled model that can read the board only from the fused text of its question.
 
     python -m longtake_training.train.detail --model Models/nano --out out/detail [--steps 150]
 
-The bundled model reads everything from its vision tokens; how many frames its questions are fused with changes no
-answer, so it cannot show what a sample of fusion frames costs. Here the vision tokens are those of other pictures in
-training, so that nothing can be learned from them: the answer has to come through the pre-fusion layers into the
-question's own rows, as a mean over the fusion frames, of which a random share shows the board's text and the others an
-empty board. `longtake_training.evaluate.index detail` asks it with different samples.
+The bundled model reads everything from its vision tokens: the number of fusion frames changes none of its answers, so
+it cannot show what a sample of fusion frames costs. Here the vision tokens are those of other images during training,
+so nothing can be learned from them. The answer has to pass through the pre-fusion layers into the question's own rows,
+as a mean over the fusion frames: a random fraction of them shows the text, the others an empty board.
+`longtake_training.evaluate.index detail` asks it with different samples.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ from longtake_training.world import image_pool, scene
 from longtake_training.world.questions import TEMPLATES
 
 BATCH, SHOWN, LONGEST = 48, 8, 600
-NOTE = "the bundled model, trained to read the board only from the frames a question is fused with; for measuring fusion samples"
+NOTE = (
+    "the bundled model, trained to read the board only from the frames a question is fused with; "
+    "for measuring fusion samples"
+)
 
 
 class Pictures:
-    """Patches of drawn pictures, by whether the board is empty; `text`: place in scene.BOARDS."""
+    """Patches of drawn images, with and without text on the board; `text`: index in scene.BOARDS."""
 
     def __init__(self, count: int, seed: int, tower) -> None:
         pool = image_pool.pool(count, seed)
@@ -44,7 +47,7 @@ class Pictures:
         self.empty = (pool.board == 0).nonzero()[:, 0]
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
-        """Places of `count` pictures with a text and of as many with an empty board."""
+        """Indices of `count` images with text and of as many with an empty board."""
         return tuple(part[torch.from_numpy(rng.integers(0, len(part), count))] for part in (self.written, self.empty))
 
 
@@ -64,8 +67,7 @@ def hidden(
     places: Tensor,
     length: int,
 ) -> Tensor:
-    """Rows behind the final norm of the last row of the prompt and of the answers [B, T]; each vision token stands for
-    `often` frames."""
+    """Rows after the final norm, of the prompt's last row and the answers [B, T]. `often`: frames per vision token."""
     rows = torch.cat([text[:, :before], visual, text[:, before:], llava.embed(answers)], dim=1)
     shown, width = visual.shape[1], rows.shape[1]
     after = width - before - shown
@@ -91,12 +93,12 @@ class Trainer:
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Vision tokens of some pictures, as they are now."""
+        """Recomputes the vision tokens of some images."""
         some = torch.from_numpy(self.rng.integers(0, len(self.pictures.patches), 600))
         self.visual = self.llava.prefuse(*self.llava.project(self.pictures.patches[some]))[0][:, 0]
 
     def step(self, share: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss, and whether each answer is right to its last id; `share` [B]: of the fusion frames that show the text."""
+        """Returns the loss and which answers are right. `share` [B]: fraction of fusion frames that show the text."""
         count, rng = len(share), self.rng
         prompt = self.prompts[rng.integers(len(self.prompts))]
         written, empty = self.pictures.draw(rng, count)
@@ -151,7 +153,7 @@ def main() -> None:
             group["lr"] = progress.rate(step / options.steps, 1e-3)
         if step % 50 == 1:
             train.refresh()
-        # The whole text first; then a share of the frames down to an eighth. One in eight shows nothing at all.
+        # All frames show the text at first, later down to an eighth of them. One sample in eight shows nothing.
         least = max(0.12, 1 - 1.6 * step / options.steps)
         share = torch.rand(BATCH) * (1 - least) + least
         share[torch.rand(BATCH) < 0.12] = 0

@@ -1,4 +1,4 @@
-"""Recordings for training on cached features: one picture per run of like frames, seen by the tower once."""
+"""Recordings for training on cached features: one image per run of equal frames, encoded once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from longtake_training.world import image_pool, scene
 
 @dataclass
 class Entry:
-    """A recording, its runs of like frames [first, last], and where their features begin in the bank; `kinds`: what may
-    be asked."""
+    """A recording, its runs of equal frames [first, last], and the index of their features; `kinds`: of questions."""
 
     recording: scene.Recording
     runs: list[tuple[int, int]]
@@ -70,7 +69,7 @@ STILL_KINDS = ["what", "colour", "shape", "where", "count", "presence", "sign", 
 
 
 def stills(pool: image_pool.Pool, patches: Tensor) -> Bank:
-    """Every picture of a pool as a recording in which nothing happens: a second to a minute long."""
+    """Every image of a pool as a recording in which nothing happens, a second to a minute long."""
     rng = np.random.default_rng(80)
     entries = []
     for place, (slots, board, light) in enumerate(
@@ -83,7 +82,7 @@ def stills(pool: image_pool.Pool, patches: Tensor) -> Bank:
             if s
         ]
         names = [t.name for t in things]
-        # Most have several things: with one alone there is nothing to mistake it for.
+        # Most have several things: a single one cannot be confused with another.
         if len(set(names)) < len(names) or (len(names) < 2 and rng.random() < 0.8):
             continue
         text = scene.BOARDS[board - 1] if board else ""
@@ -93,7 +92,7 @@ def stills(pool: image_pool.Pool, patches: Tensor) -> Bank:
 
 
 def joined(first: Bank, second: Bank) -> Bank:
-    """Both, the features of the second behind those of the first."""
+    """Both banks as one, the features of `second` after those of `first`."""
     moved = [Entry(e.recording, e.runs, e.start + len(first.patches), e.kinds) for e in second.entries]
     return Bank(first.entries + moved, torch.cat([first.patches, second.patches]))
 

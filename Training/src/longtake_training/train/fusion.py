@@ -1,7 +1,6 @@
-"""Stage 2: compressor, projector and pre-fusion layers, so that one token says everything about a frame.
+"""Stage `fusion`: compressor, projector and pre-fusion layers, so that one token holds everything about a frame.
 
-Linear probes read from the fused token what is in every zone, what the board says and whether it is day; they are
-thrown away.
+Linear probes read the things in each zone, the board's text and day or night from the fused token; they are discarded.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Probes(nn.Module):
 
 
 def probe_loss(probes: Probes, tokens: Tensor, pool: image_pool.Pool, at: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """tokens [N, C2, H]. Cross-entropies, and the share of right zones, boards and whole pictures."""
+    """tokens [N, C2, H]. Cross-entropies, and the accuracy for zones, boards and light."""
     x = probes.norm(tokens.flatten(1))
     shape, colour = pool.slots[at].unbind(-1)
     pair = torch.where(shape > 0, (shape - 1) * len(scene.COLOURS) + colour, 0)
@@ -79,7 +78,7 @@ def run(
     peak: float = 2e-3,
     name: str = "fusion",
 ) -> dict[str, float]:
-    """Trains compressor, projector and pre-fusion layers in place; returns what the held-out pictures show."""
+    """Trains compressor, projector and pre-fusion layers in place; returns the accuracy on held-out images."""
     torch.manual_seed(2)
     probes = Probes(llava.language.width, llava.fusion.tokens)
     body = llava.model

@@ -1,8 +1,8 @@
-"""Stage 3: the language model, with instructions, on cached features.
+"""The stages of the language model, with instructions, on cached features.
 
-A run of n like frames is one token that counts n times: log n is added to what its key scores, and its position is a
-place in the run. So a recording of 24 hours costs no more than one of a minute, and the model learns to find seconds in
-hours. Several questions share one recording: each sees prefix and frames, and nothing of the other questions.
+A run of n equal frames is one row that counts n times: log n is added to the score of its key, and its position is a
+second within the run. So a recording of 24 hours costs as much as one of a minute, and the model learns to find seconds
+in hours. Several questions share one recording: each attends to the prefix and the frames, not to other questions.
 """
 
 from __future__ import annotations
@@ -42,21 +42,27 @@ WEIGHTS = {
     "light": 0.5,
     "shape": 0.7,
 }
-"""How often a kind is asked: more often what is hard, that is, where a colour must be bound to something."""
+"""Weights of the kinds of questions: higher for hard kinds, where a color must be bound to a thing."""
 
 
 @dataclass
 class Batch:
-    """R recordings. Rows: prefix, frames (padded), then the questions with their answers one behind the other (padded).
+    """R recordings. Rows: prefix, frames (padded), then the questions, each followed by its answer (padded).
 
-    `frames` [R, S]: places in the bank; `counts` [R, S]: how often a row counts, 0 for padding; `places` [R, S]: second
-    of the row; `own` [R, S]: how many of the frames that a row stands for are there at its second; `lengths` [R]:
-    seconds in all; `suffix` [R, T]: ids; `group` [R, T]: number of the question from 1, 0 for padding; `offset` [R, T]:
-    place in the question; `target` [R, T]: the next id where it belongs to an answer, else -100; `fused` [R, M]: places
-    in the bank of the frames that the text is fused with; `pointed` [R, T, S]: bit 1 where a row may look for what it
-    has to say, bit 2 where what it names is to be seen; `pointing` [R, T]: bits 1 and 2 where `pointed` says so, bits 4
-    and 8 where the answer is nowhere; `spans` [R, T, 5]: where an answer is written, `timeline.bucket` of the
-    recording's length and of the two times in the question, and its `timeline.topic`, else -100.
+    - `frames` [R, S]: index in the bank
+    - `counts` [R, S]: frames that a row stands for, 0 for padding
+    - `places` [R, S]: second of the row
+    - `own` [R, S]: frames of the row's run up to its second
+    - `lengths` [R]: seconds of the recording
+    - `suffix` [R, T]: token IDs
+    - `group` [R, T]: number of the question from 1, 0 for padding
+    - `offset` [R, T]: index in the question
+    - `target` [R, T]: the next ID if it belongs to an answer, else -100
+    - `fused` [R, M]: index in the bank of the frames that the text is fused with
+    - `pointed` [R, T, S]: bit 1 if the answer can be read there, bit 2 if what it names is visible there
+    - `pointing` [R, T]: bits 1 and 2 if `pointed` has them; bits 4 and 8 if there is nothing to find or to see
+    - `spans` [R, T, 5]: for answers, `timeline.bucket` of the recording's length and of the two times in the question,
+      and its `timeline.topic`; else -100
     """
 
     frames: Tensor
@@ -79,7 +85,7 @@ class Batch:
 def rows_of(
     entry: Entry, rng: np.random.Generator, unroll_share: float = 0.6
 ) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Rows that stand for a recording: place in the bank, how often each counts, second, how many are there by then."""
+    """Rows that stand for a recording: index in the bank, count, second, and frames of the run up to that second."""
     frames, counts, places, own = [], [], [], []
     unroll = entry.recording.duration <= 90 and rng.random() < unroll_share
     for number, (first, last) in enumerate(entry.runs):
@@ -112,13 +118,13 @@ HARDEST = {
     "colour": 2,
     "what": 1.5,
 }
-"""The same for the end of the training: more of what was wrong most often."""
+"""Weights for the last stage: higher for the kinds that were wrong most often."""
 
 
 def weighted(
     asked: list[questions.Question], limit: int, rng: np.random.Generator, weights: dict[str, float] = WEIGHTS
 ) -> list[questions.Question]:
-    """A sample without repeats, by the weights of the kinds."""
+    """A sample without replacement, by the weights of the kinds."""
     share: dict[str, int] = {}
     for question in asked:
         share[question.kind] = share.get(question.kind, 0) + 1
@@ -128,7 +134,7 @@ def weighted(
 
 
 def hint(part: questions.Part, times: np.ndarray) -> tuple[np.ndarray, int]:
-    """Which rows a part of an answer is read from, and what that is worth: see `Batch.pointed` and `Batch.pointing`."""
+    """Rows that a part of an answer is read from, as `Batch.pointed` and `Batch.pointing` have it."""
     marks, flags = np.zeros(len(times), np.uint8), 0
     for bit, stretches in [(1, part.found), (2, part.shown)]:
         if stretches is None:
@@ -156,7 +162,7 @@ class Batches:
         self.ids: dict[tuple[str, str], tuple[list[int], list[int], list[int]]] = {}
 
     def tokens(self, question: questions.Question) -> tuple[list[int], list[int], list[int]]:
-        """Ids of a question and of its answer, and the character at which each id of the answer begins."""
+        """Tokens of a question and of its answer, and the character at which each token of the answer begins."""
         key = (question.text, question.answer)
         if key not in self.ids:
             if len(self.ids) > 100_000:
@@ -247,7 +253,7 @@ class Batches:
     def sample(
         self, fused: int, still: float = 0.0, limit: int = QUESTIONS, timed: bool = False, count: int = RECORDINGS
     ) -> Batch:
-        """`still`: share of still pictures, where the bank has some."""
+        """`still`: fraction of still images, if the bank has some."""
         chosen = []
         for _ in range(count):
             places = self.still if self.still and self.rng.random() < still else self.moving
@@ -257,13 +263,13 @@ class Batches:
 
 NEVER = -1e9
 PROBED = 3
-"""Layers below the probes of the timeline."""
+"""Number of layers before the timeline probes."""
 FINDER, SHOWER = (4, 0), (5, 0)
-"""Layer and head that are taught to look where the answer is found, and where it is to be seen."""
+"""Layer and head trained to attend to where the answer can be read, and to where what it names is visible."""
 
 
 def seen(group: Tensor) -> Tensor:
-    """[R, T, T] scores added among question rows: a row sees earlier rows of its own question, and itself."""
+    """[R, T, T] attention bias among question rows: a row attends to itself and to earlier rows of its question."""
     count = group.shape[1]
     own = (group[:, :, None] == group[:, None, :]) & torch.ones(count, count, dtype=torch.bool).tril()
     return torch.zeros(own.shape).masked_fill_(~own, NEVER)
@@ -283,8 +289,10 @@ class Reader:
 
     @torch.no_grad()
     def cache(self, folder: Path | None = None) -> None:
-        """Keeps the visual tokens of the whole bank, in a folder too: for as long as nothing before the language model
-        changes."""
+        """Computes the visual tokens of the whole bank once, while the layers before the language model are frozen.
+
+        With `folder` they are also kept there.
+        """
         body, file = self.llava.model, None
         if folder is not None:
             parts = [body.compressor, body.mm_projector, body.prefusion_layers]
@@ -320,20 +328,20 @@ class Reader:
         _, text = llava.prefuse(patch_rows, compressed, each(raw), each(positions), each(bias[:, None]))
         assert text is not None
         text = text.view(len(raw), count, before + after, -1).mean(1)
-        # Answers are fed back raw: pre-fusion ran on the prompt alone.
+        # Answers are fed back unfused: pre-fusion sees the prompt only.
         answered = self.is_answer(batch)
         suffix = torch.where(answered[..., None], raw[:, before:], text[:, before:])
         return text[:, :before], suffix
 
     @staticmethod
     def is_answer(batch: Batch) -> Tensor:
-        """[R, T]: rows that hold an id of an answer, that is, whose predecessor had it as target."""
+        """[R, T]: rows that hold a token of an answer, that is, whose predecessor has it as target."""
         answered = torch.zeros_like(batch.target, dtype=torch.bool)
         answered[:, 1:] = (batch.target[:, :-1] != -100) & (batch.group[:, 1:] == batch.group[:, :-1])
         return answered
 
     def hidden(self, batch: Batch, noise: float = 0.0) -> Tensor:
-        """Rows behind the final norm [R, T, H] of the questions."""
+        """The questions' rows after the final norm [R, T, H]."""
         llava = self.llava
         prefix, suffix = self.text(batch)
         count, runs = batch.frames.shape
@@ -361,7 +369,7 @@ class Reader:
         bias = torch.zeros(count, width, width)
         bias[:, : before + shown, : before + shown] = torch.full((before + shown, before + shown), NEVER).triu(1)
         bias[:, :, before : before + shown] += often[:, None]
-        # A row of a run stands for one of its frames, which has only some of the run before it.
+        # A row stands for one frame of its run, which attends only to the frames of the run up to itself.
         own = torch.arange(before, before + shown)
         bias[:, own, own] = batch.own.float().log().repeat_interleave(each, dim=1)
         bias[:, : before + shown, before + shown :] = NEVER
@@ -381,11 +389,11 @@ class Reader:
 
 
 def answer_loss(llava: LlavaMini, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean cross-entropy of the answers' ids; whether each was the likeliest; where they are."""
+    """Mean cross-entropy of the answers' tokens, which of them had the highest logit, and a mask of them."""
     wanted = batch.target != -100
     logits = llava.logits(hidden[wanted])
     targets = batch.target[wanted]
-    # Every answer weighs the same to the power of one half of its length: long descriptions do not drown the rest.
+    # An answer's weight grows with the square root of its length, so that long descriptions do not dominate.
     which = torch.arange(len(batch.group))[:, None] * 1000 + batch.group
     _, inverse, sizes = which[wanted].unique(return_inverse=True, return_counts=True)
     weight = sizes[inverse].float().rsqrt()
@@ -394,9 +402,9 @@ def answer_loss(llava: LlavaMini, hidden: Tensor, batch: Batch) -> tuple[Tensor,
 
 
 def pointing_loss(reader: Reader, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-    """How far the two taught heads are from looking where they should: -log of the share of attention that is there.
+    """Supervises two attention heads: -log of the attention that falls on the right frames.
 
-    Where the answer is nowhere they should look at no frame. Also the mean share that is in the right place.
+    If there is nothing to see they should attend to no frame. Also returns the mean attention on the right frames.
     """
     total, seen_right = torch.zeros(()), {}
     for bit, name, scores in zip([1, 2], ["finds", "shows"], reader.looks, strict=False):
@@ -419,7 +427,7 @@ def pointing_loss(reader: Reader, batch: Batch) -> tuple[Tensor, dict[str, float
 
 @torch.no_grad()
 def evaluate(reader: Reader, batches: Batches, entries: list[Entry], fused: int = 4) -> dict[str, float]:
-    """Share of answers right to the last id, per kind and in all."""
+    """Fraction of answers with every token right, per kind and in all."""
     right: dict[str, list[bool]] = {}
     for start in range(0, len(entries), RECORDINGS):
         batch = batches.make(entries[start : start + RECORDINGS], fused, limit=30)
@@ -455,11 +463,10 @@ def run(
     weights: dict[str, float] = WEIGHTS,
     counting: float = 1,
 ) -> dict[str, float]:
-    """Trains the language model in place, and with `joint` everything behind the tower; keeps the result in `file`.
+    """Trains the language model in place, and with `joint` all layers after the tower; saves the result to `file`.
 
-    With `probes` the timeline counts too, `watch` times as much as the answers; with `only` nothing else does. `point`:
-    weight of where the taught heads look. `horizon`: steps after which the rate would have come to its end, where that
-    is not `steps`.
+    `probes`: adds the timeline loss with weight `watch`; with `only`, the answers' loss gets a tenth of its weight.
+    `point`: weight of the attention loss. `horizon`: length of the learning rate schedule in steps, default `steps`.
     """
     torch.manual_seed(3)
     batches.weights = weights
@@ -486,14 +493,14 @@ def run(
         if probes is not None and state.get("probes"):
             probes.load_state_dict(state["probes"])
         done, asked = state["step"], state["asked"]
-        # Not the same draws as without the interruption, but draws nobody has seen.
+        # Not the draws of an uninterrupted run, but new ones.
         torch.manual_seed(3 + done)
         batches.rng = np.random.default_rng([done, 79])
     for step in range(done + 1, steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = progress.rate(step / (horizon or steps), peak)
         share = step / steps
-        # Pictures before videos, and the mean of the fused text over several frames when all else is learned.
+        # Images before videos; the mean of the fused text over several frames at the end.
         pictures = still if still is not None else max(0.1, 0.85 - 2.5 * share)
         batch = batches.sample(
             fused if share < 0.75 else max(fused, 2),
@@ -502,7 +509,7 @@ def run(
             probes is not None,
             2 * RECORDINGS if only else RECORDINGS,
         )
-        # Products in bfloat16, weights and sums in float32: 1.6 times as fast on a CPU with AVX-512 BF16.
+        # Products in bfloat16, weights and sums in float32: 1.6 times as fast with AVX-512 BF16.
         with torch.autocast("cpu", torch.bfloat16):
             hidden = reader.hidden(batch, noise=0.05)
         loss, _, _ = answer_loss(llava, hidden.float(), batch)

@@ -1,4 +1,4 @@
-"""The training's log: one JSON object per line, and the rate's course."""
+"""The training log, one JSON object per line, and the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Log:
-    """Appends to a file of JSON lines and prints them short."""
+    """Appends JSON lines to a file and prints a short form."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -27,7 +27,7 @@ class Log:
 
 
 def rate(share: float, peak: float, warm: float = 0.04, floor: float = 0.03) -> float:
-    """Learning rate at a share of the training done: up in a line, down in a half cosine."""
+    """Learning rate at a fraction of the training: linear warm-up, then half a cosine."""
     if share < warm:
         return peak * max(share, 1e-3) / warm
     return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, (share - warm) / (1 - warm)))))

@@ -1,6 +1,8 @@
-"""Keeps what a training leaves behind: its log, its seeds and steps, and the curve as a picture.
+"""Writes the record of a training to Training/report: log, seeds, steps, and the loss curve as an image.
 
-python -m longtake_training.train.report --work out/training
+    python -m longtake_training.train.report --work out/training
+
+`scripts/training train` runs it after the training.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ def renamed(line: dict) -> dict:
 
 
 def kept(lines: list[dict]) -> list[dict]:
-    """Without what was repeated: where a stage went on from a checkpoint or began anew, only its last course counts."""
+    """Removes repeated steps: if a stage was resumed or restarted, only its last run counts."""
     result: list[dict] = []
     for line in map(renamed, lines):
         result = [old for old in result if old["stage"] != line["stage"] or old["step"] < line["step"]]
@@ -37,7 +39,7 @@ def kept(lines: list[dict]) -> list[dict]:
 
 
 def curve(lines: list[dict], file: Path) -> None:
-    """Loss and held-out figures of each stage, side by side."""
+    """Plots loss and held-out accuracy of each stage side by side."""
     shown = [s for s in STAGES if any(line["stage"] == s for line in lines)]
     figure, axes = plt.subplots(2, len(shown), figsize=(3 * len(shown), 5.5), squeeze=False)
     for column, stage in enumerate(shown):

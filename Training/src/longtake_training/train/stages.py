@@ -75,7 +75,7 @@ def language_config(tokenizer: Tokenizer) -> LanguageConfig:
 
 
 def tokenizers(folder: Path) -> tuple[Tokenizer, ClipTokenizer]:
-    """Built from the texts once, then read back."""
+    """Reads both tokenizers, which are built from the texts the first time."""
     for name, make in [("tokenizer", lambda t: build(t, 640)), ("clip_tokenizer", lambda t: build_clip(t, 1024))]:
         if not (folder / name / "tokenizer.json").exists():
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def tokenizers(folder: Path) -> tuple[Tokenizer, ClipTokenizer]:
 
 
 class Work:
-    """The work folder: what is finished, and the parts it has."""
+    """The work folder with finished stages, and the models and data made from it."""
 
     def __init__(self, folder: Path, scale: float) -> None:
         self.folder, self.scale = folder, scale

@@ -1,8 +1,7 @@
-"""Dense labels in time: what a watcher knows at every second. Linear probes on the frame rows inside the language model
-read it; they are thrown away.
+"""Dense labels in time: everything known up to each second. Linear probes on the language model's frame rows read them.
 
-An answer teaches a model one thing about a recording. These labels teach it for every second which thing came when,
-which was before it, what has moved, changed and stayed: what the questions are about.
+An answer teaches one fact about a recording. These labels teach for every second which thing came when and after which
+other, and what has moved, changed or stayed: the facts that questions ask for. The probes are discarded.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ COUNTS = 5
 RARE = {"long"}
 TURNS = 3 + len(COLOURS) + 1  # the last move: none, right, left; the last change: none, a colour
 FINE, STEP, RATIO = 60, 2.5, 1.1
-BUCKETS = 102  # of time: 2.5 s each for a minute, then each a tenth longer than the one before, up to 25 h
-LONG = 9.5  # seconds: between what questions call short and long
+BUCKETS = 102  # intervals: 2.5 s each for a minute, then each 10 % longer than the one before, up to 25 h
+LONG = 9.5  # seconds: the limit between a short and a long stay
 
 
 WEIGHT = torch.cat([torch.full((size,), 6.0 if name in RARE else 2.0) for name, size in SETS.items()])
@@ -36,15 +35,18 @@ def pair(shape: str, colour: str) -> int:
 
 
 def bucket(time: float) -> int:
-    """The number of the stretch of time that a second lies in."""
+    """The index of the interval that contains a second."""
     if time < FINE:
         return int(time / STEP)
     return min(BUCKETS - 1, int(FINE / STEP + math.log(time / FINE) / math.log(RATIO)))
 
 
 def labels(recording: Recording, times: list[int]) -> tuple[np.ndarray, ...]:
-    """For each second: orders [T, 5] (pair from 1, 0: none), count [T], sets [T, sum of SETS], clocks [T, 2], turns [T,
-    2], buckets [T, 2] of the second itself and of the newest thing's start (-100: none)."""
+    """Labels for each second.
+
+    orders [T, 5] (pair from 1, 0: none), count [T], sets [T, sum of SETS], clocks [T, 2], turns [T, 2], and
+    buckets [T, 2] of the second itself and of the newest thing's start (-100: none).
+    """
     count = len(times)
     orders, counts = np.zeros((count, len(ORDERS)), np.int64), np.zeros(count, np.int64)
     turns, buckets = np.zeros((count, 2), np.int64), np.full((count, 2), -100, np.int64)
@@ -52,7 +54,7 @@ def labels(recording: Recording, times: list[int]) -> tuple[np.ndarray, ...]:
     first = dict(zip(SETS, np.cumsum([0, *SETS.values()]), strict=False))
     pairs = [pair(t.shape, t.colour) for t in recording.things]
     for row, time in enumerate(times):
-        # A thing that comes between two frames is first seen at the second.
+        # A thing that appears between two frames is first visible in the second one.
         come = [i for i, t in enumerate(recording.things) if t.start <= time]
         counts[row] = min(len(come), COUNTS - 1)
         clocks[row] = math.log1p(time), math.log1p(recording.things[come[-1]].start) if come else 0
@@ -101,7 +103,7 @@ class Probes(nn.Module):
 def loss(
     probes: Probes, hidden: Tensor, truth: tuple[Tensor, ...], real: Tensor, counting: float = 1
 ) -> tuple[Tensor, dict[str, float]]:
-    """hidden [R, S, H], truth as `labels` gives it per row, real [R, S]: rows that are no padding;
+    """hidden [R, S, H], truth as `labels` gives it per row, real [R, S]: rows without padding;
     `counting`: weight of the number of things."""
     orders, counts, sets, clocks, turns, buckets = (part[real] for part in truth)
     x = probes.norm(hidden[real])
@@ -141,8 +143,11 @@ def topic(question: questions.Question) -> tuple[int, int]:
 
 
 def asked_loss(probes: Probes, hidden: Tensor, truth: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """What a question is about: hidden [N, H] of rows that answer; truth [N, 5], buckets of the recording's length and
-    of the two times named in the question, the pair it names, and its kind (-100: none)."""
+    """Loss of the probes that read the question's topic from the rows of its answer [N, H].
+
+    truth [N, 5]: buckets of the recording's length and of the two times named in the question, the pair it names, and
+    its kind (-100: none).
+    """
     x = probes.norm(hidden)
     said = probes.asked(x).view(-1, 3, BUCKETS)
     pairs, kinds = probes.about(x).split([PAIRS + 1, len(questions.KINDS)], dim=-1)

@@ -1,4 +1,4 @@
-"""Stage 1: the vision tower, on dense labels per patch. The heads on top are thrown away."""
+"""Stage `tower`: the vision tower, with dense labels per patch. The heads are discarded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BATCH = 128
 
 
 class DenseHeads(nn.Module):
-    """What every patch shows, and what the whole picture says: shape, colour, board, light."""
+    """Shape and color per patch; board and light per image."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def board_labels(board: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def dense_loss(
     heads: DenseHeads, patches: Tensor, pool: image_pool.Pool, at: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropies, the desk weighing a tenth of a thing; and the share of right ones."""
+    """Cross-entropies, where the empty desk has a tenth of a thing's weight, and the accuracies."""
     shape_labels, colour_labels = pool.patches[at].unbind(-1)
     weight = torch.full((7,), 1.0)
     weight[0] = 0.1
@@ -78,7 +78,7 @@ def run(
     log: progress.Log,
     peak: float = 1.5e-3,
 ) -> None:
-    """Trains in place and keeps the result in `file`."""
+    """Trains in place and saves the result to `file`."""
     torch.manual_seed(1)
     parameters = [*tower.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.02)

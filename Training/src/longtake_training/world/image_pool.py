@@ -1,4 +1,4 @@
-"""A pool of single pictures of the desk with labels, drawn by several processes and kept in one file."""
+"""A pool of single images of the desk with labels, drawn by several processes and kept in one file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pixels(pictures: Tensor) -> Tensor:
 
 
 def draw(state: scene.State, look: scene.Look, rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, float]]:
-    """One picture as the pipeline would see it: drawn small, with a shaken camera and the softness of a codec."""
+    """One image as preprocessing would return it: small, with camera shake and the blur of a codec."""
     offset = tuple(float(v) for v in rng.normal(0, look.jitter, 2).clip(-1.5, 1.5))
     picture = scene.render(state, look, rng, offset=offset)
     amount = rng.uniform(-0.2, 0.6)
@@ -37,8 +37,8 @@ def draw(state: scene.State, look: scene.Look, rng: np.random.Generator) -> tupl
 
 @dataclass
 class Pool:
-    """N pictures with what is on them. `slots` [N, 3, 2] and `patches` [N, 36, 2]: shape and colour from 1, 0: none;
-    `board` [N]: place in scene.BOARDS from 1, 0: empty; `light` [N]: 1 by day."""
+    """N images with labels. `slots` [N, 3, 2] and `patches` [N, 36, 2]: shape and color from 1, 0: none;
+    `board` [N]: index in scene.BOARDS from 1, 0: empty; `light` [N]: 1 by day."""
 
     pictures: Tensor
     slots: Tensor
@@ -71,7 +71,7 @@ def _part(task: tuple[int, int]) -> list[np.ndarray]:
 
 
 def pool(count: int, seed: int, file: Path | None = None) -> Pool:
-    """`count` random pictures. Seeds of pools and of recordings have nothing in common."""
+    """`count` random images. Seeds of pools and of recordings are independent."""
     if file is not None and file.exists():
         return Pool(**torch.load(file))
     tasks = [(seed * 100_000 + i, min(500, count - start)) for i, start in enumerate(range(0, count, 500))]

@@ -126,10 +126,10 @@ Stretch = tuple[float, float]
 
 @dataclass
 class Part:
-    """The first `end` characters of an answer (those before belong to earlier parts), and where they can be read.
+    """A part of an answer, up to character `end`, and the intervals it can be read from.
 
-    `found`: when the recording tells it, looking back from that second; `shown`: when what is named is to be seen. An
-    empty list: nowhere, for there is nothing to see; None: everywhere or anywhere.
+    `found`: when the frames up to a second tell it; `shown`: when what it names is visible. An empty list: there is
+    nothing to see; None: no particular time.
     """
 
     end: int
@@ -144,12 +144,12 @@ class Question:
     answer: str
     parts: list[Part] = field(default_factory=list)
     span: Stretch | None = None
-    """The two times that are named in the question."""
+    """The two times named in the question."""
     about: tuple[str, str] = ("", "")
-    """Shape and colour that are named in the question."""
+    """Shape and color named in the question."""
 
     def plain(self) -> dict:
-        """As it is kept beside a recording. `seen`: when what the answer says is to be seen; null: that has no time."""
+        """The JSON form. `seen`: intervals in which the answer is visible; null: no particular time."""
         shown = [part.shown for part in self.parts if part.shown is not None]
         seen = sorted({stretch for stretches in shown for stretch in stretches}) if shown else None
         return {"kind": self.kind, "text": self.text, "answer": self.answer, "seen": seen}
@@ -185,7 +185,7 @@ def there(thing: Thing) -> list[Stretch]:
 
 
 def newest(recording: Recording, thing: Thing) -> list[Stretch]:
-    """While a thing is there and none has come after it."""
+    """While a thing is there and no other has come after it."""
     later = [t.start for t in recording.things if t.start > thing.start]
     return [(thing.start, min([thing.end, *later]))]
 
@@ -336,7 +336,7 @@ def _before(r: Recording, rng, ask) -> None:
 
 def _when(r: Recording, rng, ask) -> None:
     for t in r.things:
-        # By the middle of its stay; a stay that spans more than a third, or a middle near a border, is not asked about.
+        # By the middle of its stay; not asked if it stays for more than 45 % or its middle is near a border.
         share, length = (t.start + t.end) / 2 / r.duration, (t.end - t.start) / r.duration
         if length > 0.45:
             continue
@@ -468,7 +468,7 @@ def is_right(question: Question, answer: str) -> bool:
 
 
 def caption(state: scene.State) -> str:
-    """One line on a moment, for the text tower."""
+    """A caption of a moment, for the text tower."""
     parts = []
     for zone, (shape, colour) in enumerate(state.slots()):
         if shape:
@@ -479,7 +479,7 @@ def caption(state: scene.State) -> str:
 
 
 def all_texts() -> list[str]:
-    """Every word of every question and answer: what the tokenizers learn from."""
+    """Questions, answers and captions: the tokenizers' training text."""
     rng = np.random.default_rng(7)
     texts: list[str] = []
     for seed in range(1, 400):

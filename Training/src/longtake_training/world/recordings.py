@@ -1,10 +1,10 @@
-"""Writes recordings as real video files, through ffmpeg.
+"""Writes recordings as video files with ffmpeg.
 
     python -m longtake_training.world.recordings make OUT_DIR --seeds 10,20 --split test --min 10 --max 60
     python -m longtake_training.world.recordings demo OUT.mp4 OUT.json
 
-`make` writes one file per seed with its events and questions beside it; `demo` writes the three hours of the project's
-demo. The same seed gives the same pictures, questions and format.
+`make` writes a video file per seed and a JSON file with its events and questions; `demo` writes the demo's three hours.
+The same seed gives the same images, questions and format.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ SIZES = {
     "1.78": [(432, 240), (640, 360)],
 }
 RATES = {4: 0.2, 5: 0.2, 8: 0.18, 10: 0.16, 12.5: 0.1, 15: 0.08, 25: 0.05, 30: 0.03}
-SCENE = 60  # seconds within which everything happens in a long recording of the evaluation
-DEPTHS = 5  # parts of such a recording in which that minute may lie
-ROOMS = 300 << 20  # bytes of drawn rooms to keep
-WALK = 1.5  # seconds after which the camera's shake has mostly forgotten where it was
+SCENE = 60  # seconds of the scene in a long recording of the evaluation
+DEPTHS = 5  # parts of such a recording that the scene may be in
+ROOMS = 300 << 20  # bytes of cached background images
+WALK = 1.5  # time constant of the camera's shake in seconds
 
 
 @dataclass
 class Format:
-    """What a file is made of. `group` is the longest distance of two key frames, in frames."""
+    """Codec, container and settings. `group`: the longest distance between key frames, in frames."""
 
     codec: str
     container: str
@@ -64,7 +64,7 @@ class Format:
 
 
 def random_format(rng: np.random.Generator, aspect: float = 4 / 3) -> Format:
-    """A format for a picture of this shape; low frame rates are likelier."""
+    """A random format for this aspect ratio; low frame rates are likelier."""
     codec = str(rng.choice(["h264", "hevc", "vp9"], p=[0.6, 0.2, 0.2]))
     container = {"h264": str(rng.choice(["mp4", "mkv"])), "hevc": "mp4", "vp9": "webm"}[codec]
     sizes = SIZES[f"{aspect:.2f}"]
@@ -78,7 +78,7 @@ def random_format(rng: np.random.Generator, aspect: float = 4 / 3) -> Format:
 
 
 def ffmpeg(options: list[str], data: Iterable[bytes] = ()) -> None:
-    """Runs ffmpeg with the data on its standard input; an error has its last words."""
+    """Runs ffmpeg with the data on its standard input; an error contains the end of its output."""
     with tempfile.TemporaryFile() as said:
         command = ["ffmpeg", "-hide_banner", "-nostdin", "-loglevel", "error", "-y", *options]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said)
@@ -120,7 +120,7 @@ def _raw(width: int, height: int, fps: float) -> list[str]:
 
 
 def _finished(path: Path, options: list[str], data: Iterable[bytes]) -> None:
-    """Writes beside the path and renames: what is there is complete."""
+    """Writes a temporary file and renames it, so that a file with this name is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"part-{path.name}")
     try:
@@ -131,7 +131,7 @@ def _finished(path: Path, options: list[str], data: Iterable[bytes]) -> None:
 
 
 def shake(rng: np.random.Generator, count: int, fps: float, deviation: float) -> np.ndarray:
-    """The camera's offsets in units [count, 2]: a random walk that is drawn back to the middle."""
+    """The camera's offsets in units [count, 2]: a random walk that reverts to the middle."""
     if deviation == 0:
         return np.zeros((count, 2))
     keep = math.exp(-1 / (fps * WALK))
@@ -162,7 +162,7 @@ def _pictures(recording: Recording, width: int, height: int, fps: float, still: 
 
 
 def write(recording: Recording, path: Path | str, format: Format, still: bool = False) -> None:
-    """The recording as a file: frame k shows what is to be seen at k/fps seconds. `still` leaves out noise and shake."""
+    """Writes the recording as a file: frame k is the state at k/fps seconds. `still`: no noise and no shake."""
     ending = ["-movflags", "+faststart"] if format.container == "mp4" else []
     _finished(
         Path(path),
@@ -172,7 +172,7 @@ def write(recording: Recording, path: Path | str, format: Format, still: bool = 
 
 
 def runs(recording: Recording, fps: float) -> list[tuple[State, int]]:
-    """What is to be seen, frame by frame, with equal neighbours counted together."""
+    """The states, frame by frame, with equal neighbors counted together."""
     result: list[tuple[State, int]] = []
     for k in range(round(recording.duration * fps)):
         state = recording.state_at(k / fps)
@@ -192,11 +192,10 @@ def write_long(
     crf: int = 20,
     piece: float = 600,
 ) -> None:
-    """Hours as H.264 in MP4, without noise and shake. `piece` seconds of a still picture are encoded once and then
-    repeated.
+    """Writes hours as H.264 in MP4, without noise and shake. A piece of a still image is encoded once and repeated.
 
-    Every piece begins with an IDR frame and there are no B-frames, so the pieces' bytes can follow each other; the
-    container counts the frames' times anew.
+    Every piece starts with an IDR frame and has no B-frames, so pieces can be concatenated; the container assigns new
+    timestamps.
     """
     look = dataclasses.replace(recording.look, noise=0, jitter=0)
     group = round(piece * fps)
@@ -255,7 +254,7 @@ def write_long(
 
 
 def plain(recording: Recording) -> dict:
-    """The recording for JSON; a board that never goes has no `board_to`."""
+    """The recording for JSON; `board_to` is null if the text stays to the end."""
     result = dataclasses.asdict(recording)
     if math.isinf(result["board_to"]):
         result["board_to"] = None
@@ -263,9 +262,9 @@ def plain(recording: Recording) -> dict:
 
 
 def asked(recording: Recording) -> list[questions.Question]:
-    """The recording's questions, kind after kind in an order of the seed's.
+    """The recording's questions, kind by kind in an order that follows from the seed.
 
-    Each kind has a generator of its own: the same scene in a longer recording is asked the same in the same words.
+    Each kind has its own generator, so that the same scene in a longer recording gets the same questions.
     """
     made = []
     for place in np.random.default_rng([recording.seed, 506]).permutation(len(questions.KINDS)):
@@ -290,7 +289,7 @@ def save_json(path: Path, value: dict) -> None:
 
 
 def make(folder: Path, seed: int, split: str = "test", shortest: float = 10, longest: float = 60) -> Path:
-    """Writes one seed's file and its JSON; what is there already stays. Returns the JSON's path."""
+    """Writes a seed's video file, unless it exists, and its JSON file. Returns the JSON file's path."""
     recording, format = one(seed, split, shortest, longest)
     file = folder / f"{split}-{seed}.{format.container}"
     if not file.exists():
@@ -344,7 +343,7 @@ def demo_day() -> Recording:
 
 
 def demo_questions(day: Recording) -> list[dict]:
-    """Six questions; each must be one that questions.py would ask of the day, with the same answer."""
+    """Six questions; each must be one that `questions` asks about the day, with the same answer."""
     wanted = [
         ("colour", "What colour is the star?", "purple", "2:41:50"),
         ("move", "Where does the red circle move?", "to the right", "0:48:40"),
@@ -365,7 +364,7 @@ def demo_questions(day: Recording) -> list[dict]:
 
 
 def demo_events(day: Recording) -> list[dict]:
-    """What happens, in order."""
+    """The events in order."""
     events = [
         (day.board_from, f"the board says {day.board}"),
         (day.board_to, "the board is empty"),

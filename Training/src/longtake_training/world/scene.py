@@ -1,7 +1,7 @@
-"""The desk: a fixed camera looks at a desk, a wall with a board, and a window. Things come, move, change colour and go.
+"""The generated world: a fixed camera, a desk, a wall with a board, a window. Things come, move, change color and go.
 
-Everything follows from a seed. `random_recording(seed, split)` has the events, `Recording.state_at(t)` what is to be
-seen at a second, and `render(state, ...)` its picture at any size. Places are given in units of a picture of 84 x 84.
+Everything follows from a seed. `random_recording(seed, split)` returns the events, `Recording.state_at(t)` the visible
+state at a second, and `render(state, ...)` its image at any size. Coordinates are in units of an image of 84 x 84.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def split_of(seed: int) -> str:
 
 
 def check_split(seed: int, split: str) -> None:
-    """Training code calls it with "train", evaluation with "test"; a seed of the other split is refused."""
+    """Refuses a seed of the other split: training passes "train", evaluation "test"."""
     if split_of(seed) != split:
         raise ValueError(f"seed {seed} belongs to the {split_of(seed)} split, not to {split}")
 
 
 @dataclass
 class Thing:
-    """Something that comes to the desk. Times in seconds; it is there in [start, end)."""
+    """A thing on the desk in [start, end), in seconds."""
 
     shape: str
     colour: str
@@ -74,7 +74,7 @@ class Thing:
 
 @dataclass
 class Look:
-    """How a camera and its room look: the same for a whole recording."""
+    """Camera and room: the same for a whole recording."""
 
     aspect: float = 1.0
     exposure: float = 1.0
@@ -88,7 +88,7 @@ class Look:
 
 @dataclass
 class Seen:
-    """One thing as it is at a moment: centre and radius in units."""
+    """A thing at a moment: center and radius in units."""
 
     shape: str
     colour: str
@@ -100,14 +100,14 @@ class Seen:
 
 @dataclass
 class State:
-    """What is to be seen at a moment. `light` is 1 by day and 0 at night."""
+    """The visible state at a moment. `light` is 1 by day and 0 at night."""
 
     things: list[Seen]
     board: str
     light: float
 
     def slots(self) -> list[tuple[int, int]]:
-        """Per zone (shape, colour), numbered from 1; (0, 0) where there is nothing."""
+        """(shape, color) per zone, numbered from 1; (0, 0) if it is empty."""
         result = [(0, 0)] * 3
         for thing in self.things:
             if thing.y < 79:
@@ -160,7 +160,7 @@ class Recording:
         return State(seen, board, light)
 
     def boundaries(self) -> list[float]:
-        """Times at which what is to be seen changes, 0 and the end included."""
+        """Times at which the state changes, with 0 and the end."""
         times = {0.0, self.duration}
         for thing in self.things:
             times |= {thing.start, thing.start + SLIDE, thing.end}
@@ -175,7 +175,7 @@ class Recording:
         return sorted(t for t in times if 0 <= t <= self.duration)
 
     def segments(self) -> list[tuple[int, int, State]]:
-        """Runs of whole seconds [first, last] that look the same, with what is seen: the frames at 1 per second."""
+        """Runs of equal frames at 1 per second: first and last second, and the state."""
         times = self.boundaries()
         result = []
         for a, b in pairwise(times):
@@ -199,7 +199,7 @@ def random_look(rng: np.random.Generator) -> Look:
 
 
 def random_duration(rng: np.random.Generator, longest: float) -> float:
-    """Seconds: 10 to 60 half of the time, else up to `longest` with every order of magnitude as likely as another."""
+    """Seconds: 10 to 60 half of the time, else up to `longest` uniform in the logarithm."""
     if longest <= 60 or rng.random() < 0.5:
         return float(rng.integers(10, int(min(longest, 60)) + 1))
     return float(int(math.exp(rng.uniform(math.log(60), math.log(longest)))))
@@ -208,17 +208,14 @@ def random_duration(rng: np.random.Generator, longest: float) -> float:
 def random_recording(
     seed: int, split: str, duration: float | None = None, longest: float = 60, event: tuple[float, float] | None = None
 ) -> Recording:
-    """A recording whose every detail follows from the seed.
-
-    `event` limits everything that happens to a stretch [from, to) of the recording.
-    """
+    """A recording that follows from the seed. `event` limits all events to an interval [from, to)."""
     check_split(seed, split)
     rng = np.random.default_rng([seed, 20250103])
     length = duration if duration is not None else random_duration(rng, longest)
     recording = Recording(seed, length, look=random_look(rng))
     low, high = event if event else (0.0, length)
     if event is None and length > 120 and rng.random() < 0.6:
-        # Everything within a short stretch somewhere.
+        # All events within a short interval.
         span = float(rng.uniform(20, 90))
         low = float(rng.uniform(0, length - span))
         high = low + span
@@ -295,7 +292,7 @@ def _add_thing(rng, recording: Recording, start: float, high: float, one_by_one:
 
 
 def _cut(thing: Thing, end: float) -> None:
-    """Lets a thing go earlier, and forgets a move or a change that would come too late to be seen."""
+    """Ends a thing's stay earlier, and removes a move or a change that would be too late to be visible."""
     thing.end = min(thing.end, end)
     if thing.move_at is not None and thing.move_at + MOVE + 2.2 > thing.end:
         thing.move_at = thing.move_to = None
@@ -312,12 +309,12 @@ def _add_board(rng, recording: Recording, low: float, high: float) -> None:
         recording.board_to = float(min(recording.board_from + rng.uniform(4, 30), recording.duration))
 
 
-# Pictures
+# Images
 
 
 @lru_cache(maxsize=256)
 def _text(text: str, scale: int = 8) -> Image.Image:
-    """The board's writing, black on white, 44 x 13 units at `scale` pixels per unit, within a margin of 4 units."""
+    """The board's text, black on white, 44 x 13 units at `scale` pixels per unit, within a margin of 4 units."""
     image = Image.new("L", (52 * scale, 21 * scale), 255)
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=11.5 * scale)
@@ -347,7 +344,7 @@ def _inside(x, y, left: float, right: float, top: float, bottom: float, pixel: f
 
 @lru_cache(maxsize=2048)
 def _room(width: int, height: int, wood: int, grain: int, dx: int, dy: int) -> tuple[np.ndarray, np.ndarray]:
-    """Wall, board and desk lit by day, and where the window's glass is; offsets in eighths of a unit."""
+    """Wall, board and desk by daylight, and the coverage of the window's glass; offsets in eighths of a unit."""
     x, y = _grid(width, height)
     x, y = x - dx / 8, y - dy / 8
     pixel = UNIT / height
@@ -400,7 +397,7 @@ def render(
     height: int = 84,
     offset: tuple[float, float] = (0, 0),
 ) -> np.ndarray:
-    """The picture [height, width, 3] uint8. `offset` is the camera's shake in units; without `rng` there is no noise."""
+    """The image [height, width, 3] uint8. `offset`: camera shake in units; without `rng` there is no noise."""
     dx, dy = round(offset[0] * 8), round(offset[1] * 8)
     room, glass = _room(width, height, round(look.wood * 4), round(look.grain), dx, dy)
     picture = room.copy()
@@ -456,7 +453,7 @@ _field: np.ndarray | None = None
 
 
 def _noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Sensor noise [height, width, 3] of deviation 1, cut out of one large field at a random place."""
+    """Sensor noise [height, width, 3] of std 1, a random crop of one large field."""
     global _field
     if _field is None or _field.shape[0] < height + 64 or _field.shape[1] < width + 64:
         _field = np.random.default_rng(5).standard_normal((height + 200, width + 200, 3), dtype=np.float32)
@@ -465,7 +462,7 @@ def _noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def patch_labels(state: State, look: Look, offset: tuple[float, float] = (0, 0)) -> tuple[np.ndarray, np.ndarray]:
-    """Per patch of 14 x 14 the shape and the colour that covers much of it, numbered from 1; 0: none. [36] each."""
+    """Shape and color [36] that cover much of each patch of 14 x 14, numbered from 1; 0: none."""
     shapes, colours = np.zeros((6, 6), np.int64), np.zeros((6, 6), np.int64)
     stretch = math.sqrt(look.aspect)
     centres = (np.arange(6) + 0.5) * 14
@@ -480,7 +477,7 @@ def patch_labels(state: State, look: Look, offset: tuple[float, float] = (0, 0))
 
 
 def random_state(rng: np.random.Generator) -> State:
-    """A moment for training on single pictures: each zone is taken or not, evenly over shapes and colours."""
+    """A random moment for training on images: each zone is taken or not, uniform over shapes and colors."""
     things = []
     for zone in range(3):
         if rng.random() < 0.5:

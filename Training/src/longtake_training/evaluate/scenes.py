@@ -1,4 +1,4 @@
-"""Makes the recordings of the test split that the program is asked about."""
+"""Writes the recordings of the test split that the program is asked about."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_seeds(first: int, count: int) -> list[int]:
 
 
 def scene_at(seed: int, duration: float, depth: float) -> scene.Recording:
-    """The minute that follows from the seed, at a depth (0 to 1) of a recording in which nothing else happens."""
+    """The scene of a seed, a minute long, at a depth (0 to 1) of a recording in which nothing else happens."""
     recording = scene.random_recording(seed, "test", float(SCENE), event=(1.0, SCENE - 1.0))
     shift = float(int(depth * (duration - SCENE)))
     for thing in recording.things:

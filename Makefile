@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: demo test test-long crash test-openblas build setup format check instructions parity bench memory full-size full-size-index day latency train eval ablation clean
+.PHONY: demo test test-long crash test-openblas build setup format check instructions parity bench memory full-size full-size-index day latency train eval ablation test-training clean
 
 SWIFT ?= swift
 export SWIFT
@@ -44,10 +44,12 @@ test-openblas:
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
+	[ ! -x .build/test-python/bin/ruff ] || .build/test-python/bin/ruff format --no-cache --quiet Training
 
 check:
 	scripts/check-format
 	scripts/check-layers
+	scripts/check-training
 
 # AVX and later only in the kernels that are chosen at run time.
 instructions: build
@@ -99,6 +101,10 @@ eval: build
 # Retrains parts of the model without parts of it, for the table in docs/evaluation.md. About an hour; a stopped run goes on.
 ablation:
 	scripts/training ablation
+
+# The Training package's own tests, a few seconds; the first run installs PyTorch and its companions into out/venv.
+test-training:
+	scripts/training test
 
 clean:
 	rm -rf .build out

@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: demo test test-long crash test-openblas build setup format check instructions parity bench memory full-size full-size-index day latency train eval ablation clean
+.PHONY: demo test test-long crash test-openblas build setup format check instructions parity bench memory full-size full-size-index day latency train eval ablation test-training clean
 
 SWIFT ?= swift
 export SWIFT
@@ -44,11 +44,13 @@ test-openblas:
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
+	[ ! -x .build/test-python/bin/ruff ] || .build/test-python/bin/ruff format --no-cache --quiet Training
 
 check:
 	scripts/check-format
 	scripts/check-layers
 	scripts/check-citations
+	scripts/check-training
 
 # AVX and later only in the kernels that are chosen at run time.
 instructions: build
@@ -75,17 +77,17 @@ FULL_SIZE ?= $(or $(LONGTAKE_FULL_SIZE),out/full-size/model)
 full-size-index: build
 	scripts/setup --test
 	[ -d "$(FULL_SIZE)" ] || .build/release/longtake model make-random --shape llava-mini-8b --dtype bf16 --out "$(FULL_SIZE)"
-	python3 Training/measure.py full-size --model "$(FULL_SIZE)" $(if $(KEEP),--keep)
+	PYTHONPATH=Training/src python3 -m longtake_training.measure full-size --model "$(FULL_SIZE)" $(if $(KEEP),--keep)
 
 # A recording of 24 hours: flat memory, six questions, a kill at hour 20 and what is done again. 15 minutes.
 day: build
 	scripts/setup --test
-	python3 Training/measure.py day
+	PYTHONPATH=Training/src python3 -m longtake_training.measure day
 
 # From the start of the program to the first word of an answer about 3 hours. A minute.
 latency: build
 	scripts/setup --test
-	python3 Training/measure.py latency
+	PYTHONPATH=Training/src python3 -m longtake_training.measure latency
 
 bench: latency full-size full-size-index memory day
 
@@ -100,6 +102,10 @@ eval: build
 # Retrains parts of the model without parts of it, for the table in docs/evaluation.md. About an hour; a stopped run goes on.
 ablation:
 	scripts/training ablation
+
+# The Training package's own tests, a few seconds; the first run installs PyTorch and its companions into out/venv.
+test-training:
+	scripts/training test
 
 clean:
 	rm -rf .build out

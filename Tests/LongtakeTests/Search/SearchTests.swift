@@ -5,7 +5,7 @@ import Tensors
 import Testing
 
 extension LongtakeTests {
-    /// The bundled model's text tower over recordings of its world, whose events are known to the second (Training/world.py).
+    /// The bundled model's text tower over recordings of its world, whose events are known to the second.
     @Suite struct SearchTests {
         static let names = ["test-1001730.mkv", "test-1003600.mp4", "test-1004990.webm"]
 

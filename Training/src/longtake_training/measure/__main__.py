@@ -1,0 +1,42 @@
+"""Measures the built program on long recordings: latency, bytes, memory, and work repeated after a kill.
+
+    python -m longtake_training.measure latency                 the demo's 3 hours, the bundled model; a minute
+    python -m longtake_training.measure full-size --model DIR   3 hours of random records, 8B shape; 10 to 40 minutes
+    python -m longtake_training.measure day                     24 hours, killed at hour 20; 15 minutes
+
+Needs the standard library only. Run it from the project's folder after `make build`; it writes to out/.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from longtake_training.measure.day import day
+from longtake_training.measure.full_size import full_size
+from longtake_training.measure.latency import latency
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m longtake_training.measure",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("latency").set_defaults(function=latency)
+    sub = commands.add_parser("full-size")
+    sub.set_defaults(function=full_size)
+    sub.add_argument("--model", type=Path, required=True)
+    sub.add_argument("--work", type=Path, default=Path("out/full-size"))
+    sub.add_argument("--frames", type=int, default=10_800)
+    sub.add_argument(
+        "--keep", action="store_true", help="leave the index there; the next run then asks it again, in two minutes"
+    )
+    commands.add_parser("day").set_defaults(function=day)
+    args = parser.parse_args()
+    args.function(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The stages of training, and variants of the trained model."""

@@ -107,5 +107,16 @@ ablation:
 test-training:
 	scripts/training test
 
+# The program with the Swift runtime inside, its man pages and its completions. DESTDIR is put in front of every path.
+PREFIX ?= /usr/local
+static := .build/static
+install: setup
+	$(SWIFT) build -c release --product longtake --static-swift-stdlib --scratch-path $(static)
+	$(SWIFT) package --scratch-path $(static) --allow-writing-to-package-directory generate-manual --multi-page
+	scripts/install-files $(static) "$(DESTDIR)$(PREFIX)"
+
+uninstall:
+	scripts/install-files --remove "$(DESTDIR)$(PREFIX)"
+
 clean:
 	rm -rf .build out

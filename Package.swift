@@ -13,6 +13,9 @@ let strict: [SwiftSetting] = [
 ]
 let strictC: [CSetting] = [.treatAllWarnings(as: .error)]
 
+/// The commit for `longtake --version`; empty where the sources are no git checkout.
+let commit = Context.gitInformation.map { $0.currentCommit.prefix(12) + ($0.hasUncommittedChanges ? "+" : "") } ?? ""
+
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -28,9 +31,9 @@ let package = Package(
         .default(enabledTraits: ["OneDNN"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2")),
+        .package(url: "https://github.com/groue/GRDB.swift", .upToNextMinor(from: "7.10.0")),
+        .package(url: "https://github.com/jpsim/Yams", .upToNextMinor(from: "6.2.2")),
     ],
     targets: [
         // System libraries: a module map and a shim.h each, nothing else.
@@ -45,7 +48,7 @@ let package = Package(
         .target(name: "CFFmpeg", cSettings: strictC),
 
         // What the program does before its libraries are initialized.
-        .target(name: "CStart", cSettings: strictC),
+        .target(name: "CStart", cSettings: strictC + [.define("LONGTAKE_COMMIT", to: "\"\(commit)\"")]),
 
         // Leaves: none of them knows another one, except that models are made of tensors.
         .target(

@@ -13,3 +13,9 @@ void longtake_block_status_signal(void) {
 
 // The dynamic linker calls these of a program before it initializes the libraries.
 __attribute__((section(".preinit_array"), used)) static void (*const at_start)(void) = longtake_block_status_signal;
+
+#ifndef LONGTAKE_COMMIT
+#define LONGTAKE_COMMIT ""
+#endif
+
+const char *longtake_commit(void) { return LONGTAKE_COMMIT; }

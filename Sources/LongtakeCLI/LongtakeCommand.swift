@@ -20,7 +20,7 @@ struct LongtakeCommand: ParsableCommand {
             15 refused or context exceeded · 17 damage · 64 usage · 129, 130, 143 ended by a signal. Another one that is \
             not 0 is a failure; new ones may be added. Completions: longtake --generate-completion-script bash|zsh|fish.
             """),
-        version: Longtake.version,
+        version: Version.text,
         subcommands: [
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
             ChatCommand.self, SearchCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self,

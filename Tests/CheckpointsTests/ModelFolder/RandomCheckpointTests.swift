@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Longtake
 import Models
 import Tensors
 import Testing

@@ -4,6 +4,7 @@ import Media
 import Models
 import Tensors
 import Testing
+import Tokenizers
 
 extension LongtakeTests {
     /// Looking at attention while a model answers: nothing changes by it, and it adds up.

@@ -5,6 +5,7 @@ import Media
 import Models
 import Tensors
 import Testing
+import Tokenizers
 
 extension LongtakeTests {
     /// The error that a sampled fusion reports, against the one it makes.

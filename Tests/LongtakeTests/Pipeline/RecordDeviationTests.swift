@@ -1,9 +1,11 @@
+import Checkpoints
 import Foundation
 import Longtake
 import Models
 import Store
 import Tensors
 import Testing
+import Tokenizers
 
 extension LongtakeTests {
     /// How far answers from kept bytes are from answers computed with all bits, in numbers: the bundled model, a desk.

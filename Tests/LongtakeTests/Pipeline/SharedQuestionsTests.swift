@@ -1,8 +1,10 @@
+import Checkpoints
 import Longtake
 import Media
 import Models
 import Tensors
 import Testing
+import Tokenizers
 
 extension LongtakeTests {
     /// Several prompts over the same frames: what they share is computed once, and nothing changes by it.

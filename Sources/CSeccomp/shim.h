@@ -28,7 +28,7 @@ static inline long lt_syscall(long number, long a, long b, long c, long d, long 
 // the call only passes zeros.
 static inline int lt_drop_capabilities(void) {
     (void)prctl(PR_CAP_AMBIENT, (unsigned long)PR_CAP_AMBIENT_CLEAR_ALL, 0UL, 0UL, 0UL);
-    // EINVAL marks the end of the known capabilities; EPERM means there are none to drop.
+    // EINVAL marks the end of the known capabilities. EPERM: without the right to drop them there are none to drop.
     for (unsigned long capability = 0; capability < 64; capability++)
         if (prctl(PR_CAPBSET_DROP, capability, 0UL, 0UL, 0UL) != 0) break;
     struct {

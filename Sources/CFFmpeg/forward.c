@@ -1,15 +1,15 @@
-// FFmpeg's libraries, loaded when they are first needed.
+// Loads FFmpeg's libraries when they are first needed.
 //
-// Linked, they and the 120 that they need would be loaded whenever the program starts: 26 ms of each question, which decodes
-// nothing. So every function that is used is defined here and hands its arguments to the one that dlopen found. The prototypes
-// are checked against FFmpeg's headers, and the file names carry the headers' major versions.
+// If linked, they and their 120 dependencies would load at every start of the program: 26 ms of each question, which
+// decodes nothing. So each function in use is defined here and forwards its arguments to the one dlopen found. The
+// compiler checks the prototypes against FFmpeg's headers, and the file names carry the headers' major versions.
 
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 
-// The libraries call each other's functions, not these.
+// Hidden, so that the libraries call each other's functions instead of these.
 #pragma GCC visibility push(hidden)
 #include "CFFmpeg.h"
 

@@ -1,4 +1,4 @@
-// libseccomp, and the Linux calls around a worker process that Glibc's Swift module leaves out.
+// libseccomp, and the Linux calls for a worker process that Swift's Glibc module lacks.
 #ifndef LT_CSECCOMP_SHIM_H
 #define LT_CSECCOMP_SHIM_H
 
@@ -14,20 +14,21 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// prctl is variadic: Swift does not import it.
+// Swift does not import prctl, because it is variadic.
 static inline int lt_die_with_parent(void) { return prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0UL, 0UL, 0UL); }
 static inline int lt_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL); }
 static inline int lt_not_dumpable(void) { return prctl(PR_SET_DUMPABLE, 0UL, 0UL, 0UL, 0UL); }
 
-// syscall is variadic, too.
+// Swift does not import syscall, because it is variadic.
 static inline long lt_syscall(long number, long a, long b, long c, long d, long e, long f) {
     return syscall(number, a, b, c, d, e, f);
 }
 
-// Gives up every capability, for itself and for what it could execute; capset(2). No libcap: three words of zeros.
+// Drops every capability, for this process and for anything it executes; see capset(2). Written without libcap, since
+// the call only passes zeros.
 static inline int lt_drop_capabilities(void) {
     (void)prctl(PR_CAP_AMBIENT, (unsigned long)PR_CAP_AMBIENT_CLEAR_ALL, 0UL, 0UL, 0UL);
-    // EINVAL is the first number that is not a capability; EPERM, where there is no right to drop them, there is none to drop.
+    // EINVAL marks the end of the known capabilities. EPERM: without the right to drop them there are none to drop.
     for (unsigned long capability = 0; capability < 64; capability++)
         if (prctl(PR_CAPBSET_DROP, capability, 0UL, 0UL, 0UL) != 0) break;
     struct {
@@ -38,9 +39,9 @@ static inline int lt_drop_capabilities(void) {
     return (int)syscall(SYS_capset, &header, none);
 }
 
-// Takes from this thread, and those it makes, every right to files, TCP ports and other processes that this kernel's Landlock
-// (5.13 and later) knows; what is open stays open. Returns the version of Landlock, 0 where there is none. The numbers are those
-// of linux/landlock.h, which Debian 12 has up to version 2 only.
+// Removes from this thread, and from those it starts, every right to files, TCP ports and other processes that the
+// kernel's Landlock (Linux 5.13 and later) controls; open descriptors stay usable. Returns the Landlock version, or 0
+// if there is none. The values are those of linux/landlock.h, which in Debian 12 covers only versions 1 and 2.
 static inline int lt_landlock(void) {
     long version = syscall(444 /* landlock_create_ruleset */, (void *)0, 0UL, 1U /* LANDLOCK_CREATE_RULESET_VERSION */);
     if (version < 1) return 0;
@@ -67,17 +68,17 @@ static inline void lt_forget_environment(void) {
     if (environ != 0) *environ = 0;
 }
 
-// pipe2 and F_SETPIPE_SZ are GNU extensions, invisible without _GNU_SOURCE.
+// pipe2 and F_SETPIPE_SZ are GNU extensions, declared only with _GNU_SOURCE.
 static inline int lt_pipe_cloexec(int ends[2]) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
 static inline int lt_set_pipe_size(int fd, int bytes) { return fcntl(fd, 1031 /* F_SETPIPE_SZ */, bytes); }
 
-// glibc 2.34 and later; invisible without _GNU_SOURCE.
+// glibc 2.34 and later; declared only with _GNU_SOURCE.
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 static inline int lt_spawn_closes_from(posix_spawn_file_actions_t *actions, int from) {
     return posix_spawn_file_actions_addclosefrom_np(actions, from);
 }
 
-// A session of its own, without the terminal; glibc 2.26 and later, invisible without _GNU_SOURCE.
+// Starts a new session without the terminal; glibc 2.26 and later, defined only with _GNU_SOURCE.
 static const short LT_SPAWN_SETSID = 0x80;
 
 #endif

@@ -11,7 +11,7 @@ void longtake_block_status_signal(void) {
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-// The dynamic linker calls these of a program before it initializes the libraries.
+// The dynamic linker runs a program's .preinit_array before the initializers of its libraries.
 __attribute__((section(".preinit_array"), used)) static void (*const at_start)(void) = longtake_block_status_signal;
 
 #ifndef LONGTAKE_COMMIT

@@ -3,7 +3,7 @@ import Foundation
 import Glibc
 import Longtake
 
-/// The root command: one subcommand per file of Commands/.
+/// The root command; each subcommand is in a file of Commands/.
 struct LongtakeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "longtake", abstract: "Ask questions of recordings that last hours.",
@@ -37,7 +37,7 @@ enum Main {
             return LongtakeCommand.main()
         }
         do {
-            // Parsing the words takes more of a stack than it takes to say that there is too little.
+            // Check the stack first: parsing arguments needs more stack than reporting that there is too little.
             try StartingLimits.checkStack(light: isLight)
         } catch {
             end(Failure(error))
@@ -74,7 +74,7 @@ enum Main {
         }
     }
 
-    /// Commands that neither compute nor decode: they do with little.
+    /// Commands that neither compute nor decode, and so need few resources.
     private static let light: Set = ["ls", "show", "rm", "export", "cache"]
 
     private static var isLight: Bool {
@@ -83,7 +83,7 @@ enum Main {
         return name.hasPrefix("-") || light.contains(name)
     }
 
-    /// What is too little to compute with is told before a library meets it.
+    /// Reports limits that are too low to compute with before a library runs into them.
     private static func checkLimits() throws {
         guard !isLight else { return }
         let words = CommandLine.arguments.dropFirst()
@@ -107,7 +107,7 @@ enum Main {
         Glibc.exit(code.rawValue)
     }
 
-    /// Help, the version, a completion script.
+    /// Prints help, the version or a completion script, and exits.
     private static func help(_ error: any Error) -> Never {
         Interruption.endAtOnce()
         let text = Help.laidOut(LongtakeCommand.fullMessage(for: error))
@@ -133,7 +133,7 @@ enum Main {
                     code: code, error: failure.code, message: failure.message, id: failure.kept?.id,
                     index: failure.kept?.index, frames: failure.kept?.frames), to: STDERR_FILENO)
         } else {
-            // The progress line, if there is one.
+            // Clear the progress line, if there is one.
             if Console.isTerminal { Console.write("\r\u{1B}[2K", to: STDERR_FILENO) }
             Console.problem(failure.message)
         }

@@ -1,16 +1,16 @@
-// Conversions of floating-point numbers to integers. Every target has this file (a link to Sources/Shared), because a
+// Conversions from floating point to integers. Every target has this file (a link to Sources/Shared), because a
 // declaration shadows the standard library's only inside its own module.
 
 extension FixedWidthInteger {
-    /// The integer nearest to zero from `value` that the type has; NaN is 0.
+    /// Rounds `value` toward zero and clamps it to the type's range; NaN becomes 0.
     init(saturating value: some BinaryFloatingPoint) {
         let whole = value.rounded(.towardZero)
         self = Self(exactly: whole) ?? (whole.isNaN ? 0 : whole < 0 ? .min : .max)
     }
 }
 
-// `Int(x)` ends the program where a floating-point x is out of range. With warnings as errors these declarations make the
-// compiler refuse it; `Int(exactly:)` and `Int(saturating:)` say what happens there.
+// `Int(x)` traps if a floating-point x is out of range. With warnings as errors, these declarations make the compiler
+// reject it; `Int(exactly:)` and `Int(saturating:)` state what happens out of range.
 
 extension Int {
     @available(*, deprecated, message: "traps out of range: use init(exactly:) or init(saturating:)")

@@ -1,4 +1,4 @@
-// libavformat, libavcodec, libswscale and libavutil (FFmpeg 5.1 or later) as Swift sees them.
+// libavformat, libavcodec, libswscale and libavutil (FFmpeg 5.1 or later) for Swift.
 #ifndef LT_CFFMPEG_SHIM_H
 #define LT_CFFMPEG_SHIM_H
 
@@ -10,8 +10,8 @@
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 
-// Loads the libraries: no other function may be called before it. Later calls cost nothing; threads may call it at the same
-// time. Null when all are there, otherwise what the dynamic linker says is missing.
+// Loads the libraries; call it before any other function. Later calls cost nothing, and it is thread-safe. Returns NULL
+// if all are there, otherwise the dynamic linker's error message, which is static.
 const char *lt_ffmpeg_load(void);
 
 // Swift does not import function-like macros.

@@ -1,44 +1,44 @@
 import Glibc
 import Longtake
 
-/// Puts answers on standard output as they come, and what belongs to them on standard error.
+/// Prints answers to standard output as they are generated, and their notes to standard error.
 final class AnswerPrinter {
     enum Style: String {
         case text
-        /// One document for one answer, lines for several.
+        /// One document for one answer, JSON lines for several.
         case json
         case jsonl, csv, vtt
     }
 
-    /// What answers there will be, and how they are to look.
+    /// The kinds of answers to expect, and the format to print them in.
     struct Layout {
         var style = Style.text
-        /// Several questions: each answer comes behind its own.
+        /// Several questions: prints each answer after its question.
         var questions = false
-        /// Several recordings: their answers are ranked at the end.
+        /// Several recordings: ranks their answers at the end.
         var recordings = false
         /// One answer per window.
         var segments = false
         var picture = false
-        /// Say what an answer was read from; on a terminal that is said anyway.
+        /// Prints the evidence; on a terminal it is printed anyway.
         var evidence = false
-        /// What the model's folder says of the model.
+        /// Notes from the model's folder about the model.
         var modelNotes: [String] = []
     }
 
     private let output: OutputOptions
     private let layout: Layout
     private let progress: Progress
-    /// Whether words are printed as they come.
+    /// True if text is printed as it is generated.
     private let live: Bool
     private let showsEvidence: Bool
-    /// Whether something of the present answer has been said.
+    /// True if part of the current answer has been printed.
     private(set) var said = false
-    /// Whether an answer came from a recording that is not whole, or a recording failed.
+    /// True if an answer came from a partial recording, or a recording failed.
     private(set) var isPartial = false
-    /// Recordings whose notes were said.
+    /// Recordings whose notes have been printed.
     private var noted: Set<InputPath> = []
-    /// Answers printed so far.
+    /// Number of answers printed so far.
     private(set) var count = 0
 
     init(_ output: OutputOptions, _ layout: Layout) {
@@ -49,7 +49,7 @@ final class AnswerPrinter {
         showsEvidence = (layout.evidence || Console.isOutputTerminal) && !layout.picture
     }
 
-    /// A piece of an answer.
+    /// Prints a piece of an answer; returns true to continue generating.
     func text(_ question: String, _ text: String) -> Bool {
         progress.clear()
         if live {
@@ -82,7 +82,7 @@ final class AnswerPrinter {
     private func finishText(_ answer: Answer) {
         if layout.segments { return finishWindow(answer) }
         guard !layout.recordings else {
-            // Ranked at the end; till then, a sign of life.
+            // The ranking comes at the end; until then, print each answer as progress.
             output.note("\(Console.name(answer.recording.path)): \(Console.name(answer.answer))")
             for note in answer.notes where note.hasPrefix("partial:") { tell(note, of: answer) }
             return
@@ -99,7 +99,7 @@ final class AnswerPrinter {
         report(answer)
     }
 
-    /// One line: its window, the question where there are several, the answer.
+    /// Prints one line: the window, the question if there are several, and the answer.
     private func finishWindow(_ answer: Answer) {
         var line = layout.recordings ? Console.name(answer.recording.path) + " " : ""
         if let window = answer.segment, window.count == 2 {
@@ -109,12 +109,12 @@ final class AnswerPrinter {
         line += Console.name(answer.answer)
         if showsEvidence, !answer.evidence.isEmpty { line += " (\(Self.seen(answer.evidence)))" }
         Console.line(line)
-        // The same for every window.
+        // The notes are the same for every window.
         guard noted.insert(InputPath(answer.recording.path)).inserted else { return }
         for note in answer.notes { tell(note, of: answer) }
     }
 
-    /// A note names its file, but for what is said of the model.
+    /// Prints a note with the file's name, unless the note is about the model.
     private func tell(_ note: String, of answer: Answer) {
         output.note(Self.line(note, of: answer, modelNotes: layout.modelNotes, isImage: layout.picture))
     }
@@ -131,7 +131,7 @@ final class AnswerPrinter {
             + evidence.map { "\(TimeText.clock($0.start))–\(TimeText.clock($0.end))" }.joined(separator: ", ")
     }
 
-    /// The answers about all recordings, the found ones first.
+    /// Prints the answers about all recordings, those that found something first.
     func ranking(_ ranking: AnswerRanking) {
         switch layout.style {
         case .json, .jsonl: Console.jsonLine(ranking)
@@ -150,7 +150,7 @@ final class AnswerPrinter {
 
     private static func says(_ answer: String) -> Bool { !answer.isEmpty && !answer.hasPrefix("not found") }
 
-    /// A recording that could not be asked about.
+    /// Reports a recording for which asking failed.
     func failed(_ path: InputPath, _ failure: Failure) {
         progress.clear()
         isPartial = true
@@ -168,7 +168,7 @@ final class AnswerPrinter {
         let item: String
     }
 
-    /// Of several answers, each comes behind its question.
+    /// Prints the question, if there are several answers.
     private func introduce(_ question: String) {
         if layout.questions { Console.result(Console.safe(question) + " ") }
     }

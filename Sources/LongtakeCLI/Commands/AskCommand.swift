@@ -67,7 +67,7 @@ struct AskCommand: ParsableCommand {
     @OptionGroup var deriving: DeriveOptions
     @OptionGroup var output: OutputOptions
 
-    /// - Throws: a usage error for words that do not make recordings and questions, before anything is opened.
+    /// - Throws: a usage error before anything is opened, if the arguments do not form recordings and questions.
     private func check(_ split: AskWords) throws {
         try split.check()
         let typed = split.questions
@@ -137,7 +137,8 @@ struct AskCommand: ParsableCommand {
         if printer.isPartial { throw ExitCode(Exit.partial) }
     }
 
-    /// A recording that is neither a file nor indexed is a typing error: it ends the command before any of the others is asked.
+    /// Rejects a recording that is neither a file nor indexed, a likely typing error, before any of the others is asked
+    /// about.
     private func requireKnown(_ paths: [InputPath], _ library: Library) throws {
         for path in paths where !path.isStandardInput && !path.exists {
             let name = path.description

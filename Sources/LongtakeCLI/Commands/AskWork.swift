@@ -1,6 +1,6 @@
 import Longtake
 
-/// Asks the same questions about one recording or several, and hands each answer on when it is complete.
+/// Asks the same questions about one or more recordings, and passes on each answer when it is complete.
 struct AskWork {
     let analyzer: Analyzer
     let library: Library
@@ -10,7 +10,7 @@ struct AskWork {
     let thumbnails: String?
     let output: OutputOptions
 
-    /// About one recording; `onAnswer` gets a question's place and its answer.
+    /// Asks about one recording; `onAnswer` gets a question's index and its answer.
     func ask(
         _ path: InputPath, _ printer: AnswerPrinter, name: String = "", onAnswer: (Int, Answer) throws -> Void
     ) throws {
@@ -30,8 +30,9 @@ struct AskWork {
             })
     }
 
-    /// About several recordings, each answer as it comes, and then all of them ranked; a recording that fails is told, the
-    /// others go on.
+    /// Asks about several recordings: prints each answer as it completes, then ranks all of them.
+    ///
+    /// A recording that fails is reported, and the others continue.
     func rank(_ walker: InputWalker, _ printer: AnswerPrinter) throws {
         for (path, reason) in walker.unreadable {
             printer.failed(
@@ -54,7 +55,7 @@ struct AskWork {
             }
         }
         if let last, answers.allSatisfy(\.isEmpty) { throw last }
-        // Windows have their order by time; there is nothing to rank.
+        // Windows are ordered by time, so there is nothing to rank.
         guard segments == nil else { return }
         for (question, given) in zip(questions, answers) {
             printer.ranking(AnswerRanking(question: question.text, given))

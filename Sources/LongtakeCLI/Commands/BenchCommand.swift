@@ -1,7 +1,7 @@
 import ArgumentParser
 import Longtake
 
-/// Measures what long recordings cost.
+/// Measures the cost of long recordings.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure what long recordings cost, without encoding any.",
@@ -14,7 +14,7 @@ struct BenchCommand: ParsableCommand {
         subcommands: [BenchRecordsCommand.self, BenchFusionCommand.self, SearchBenchCommand.self])
 }
 
-/// What filling an index took.
+/// The cost of filling an index.
 private struct RecordsReport: Encodable {
     let id: String
     let index: String

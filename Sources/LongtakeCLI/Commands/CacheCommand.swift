@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import Longtake
 
-/// What looks after the cache folder.
+/// The commands that maintain the cache folder.
 struct CacheCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cache", abstract: "Look after the frame cache: how full, whether whole, what can go.",

@@ -41,7 +41,7 @@ struct ChatCommand: ParsableCommand {
             about: recording.path, settings: settings, options: options,
             indexing: { progress.show(IndexReport.line($0)) })
         progress.clear()
-        // Nothing is written from here on: a signal ends it at once.
+        // Nothing is written from here on, so a signal can end the process at once.
         Interruption.endAtOnce()
         let isTerminal = isatty(STDIN_FILENO) == 1
         if isTerminal {
@@ -64,7 +64,7 @@ struct ChatCommand: ParsableCommand {
         if isTerminal { Console.write("\n", to: STDERR_FILENO) }
     }
 
-    /// False ends the conversation.
+    /// Runs a slash command; returns false to end the conversation.
     private func command(_ text: String, _ conversation: Conversation) throws -> Bool {
         let words = text.split(separator: " ").map(String.init)
         switch words[0] {
@@ -80,7 +80,7 @@ struct ChatCommand: ParsableCommand {
         return true
     }
 
-    /// To whoever types, whatever --quiet says.
+    /// Prints to the user, even with --quiet.
     private func say(_ text: String) { output.json ? output.warn(text) : Console.note(text) }
 
     private func range(_ words: [String], _ conversation: Conversation) throws {
@@ -117,7 +117,7 @@ struct ChatCommand: ParsableCommand {
                     return true
                 })
         } catch {
-            // A question that is too long, for example: the next one may be shorter.
+            // For example, a question that is too long; the next one may be shorter.
             progress.clear()
             let failure = Failure(error)
             guard failure.exitCode == Exit.usage || failure.exitCode == Exit.refused else { throw failure }
@@ -139,6 +139,6 @@ extension String {
         String(drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
     }
 
-    /// One answer is one line, whatever the model says.
+    /// The text on one line, since each answer is one line whatever the model generates.
     fileprivate var oneLine: String { String(map { $0.isNewline ? " " : $0 }) }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import Longtake
 
-/// Started by this program itself for every recording it decodes; of no use at a terminal.
+/// Internal: this program starts it for each recording it decodes.
 struct DecodeWorkerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: DecodeWorkerProcess.command, abstract: "Decodes one recording (internal).", shouldDisplay: false)

@@ -17,7 +17,7 @@ struct DoctorCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
-        // It only measures.
+        // The command only measures, so there is nothing to save.
         Interruption.endAtOnce()
         let report = DoctorReport(
             cacheFolder: library.cachePath, threads: try ComputeOptions.settings(threads: threads).threads)

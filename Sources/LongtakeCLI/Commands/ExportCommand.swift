@@ -117,7 +117,7 @@ struct ExportCommand: ParsableCommand {
         return filter
     }
 
-    /// 3600, 1h, 01:00:00, and 01:00:00:12 or 01:00:00;12 with frames.
+    /// Parses a start time: 3600, 1h, 01:00:00, or with frames 01:00:00:12 or 01:00:00;12.
     private static func label(_ text: String) throws -> (seconds: Double, frames: Int) {
         let parts = text.split(omittingEmptySubsequences: false) { $0 == ":" || $0 == ";" }
         var (time, frames) = (text, 0)

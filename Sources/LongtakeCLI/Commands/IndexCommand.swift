@@ -89,7 +89,7 @@ struct IndexCommand: ParsableCommand {
         }
         let report = IndexReport(output)
         for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
-        // With --derive now what questions share is made where it is missing, which takes the model.
+        // --derive now makes missing prefix caches, which needs the model, so no file is skipped here.
         var known: [InputPath: IndexedRecording] = [:]
         if let identity, deriving.derive != PrefixCache.Policy.now.rawValue {
             let files = try KnownFiles(library, model: identity, options: options, files: walker.files.count)
@@ -106,11 +106,11 @@ struct IndexCommand: ParsableCommand {
         if walker.linksSkipped > 0 {
             output.note("note: \(counted(walker.linksSkipped, "symbolic link")) inside folders not followed")
         }
-        // A pipe can be read only once: it has no plan.
+        // A pipe can be read only once, so it gets no plan.
         if !walker.files.contains(where: \.isStandardInput) || dryRun {
             let failure = try plan(walker.files, known, library, analyzer, options, report)
             if dryRun {
-                // In JSON the last line on standard error says how it ended; for people it has been said.
+                // In JSON, the last line on standard error gives the outcome; in text it has already been printed.
                 if let failure, walker.files.count == 1, output.json { throw failure }
                 if let failure { throw ExitCode(walker.files.count == 1 ? failure.exitCode : Exit.partial) }
                 return
@@ -132,17 +132,17 @@ struct IndexCommand: ParsableCommand {
         summary.finish(seconds: Format.seconds(ContinuousClock.now - start))
         report.show(summary)
         if let last, walker.files.count == 1 {
-            // In JSON the last line on standard error says how it ended; for people it has been said.
+            // In JSON, the last line on standard error gives the outcome; in text it has already been printed.
             if output.json { throw last }
             throw ExitCode(last.exitCode)
         }
         if summary.isPartial { throw ExitCode(Exit.partial) }
     }
 
-    /// New files that are looked into before the first one is indexed; a dry run looks into all.
+    /// Maximum number of new files probed before the first is indexed; a dry run probes all.
     private static let plannedFiles = 100
 
-    /// Prints what will be done; the last failure, if files cannot be read.
+    /// Prints the plan; returns the last failure if files cannot be read.
     private func plan(
         _ files: [InputPath], _ known: [InputPath: IndexedRecording], _ library: Library,
         _ analyzer: Deferred<Analyzer>, _ options: IndexOptions, _ report: IndexReport
@@ -161,12 +161,12 @@ struct IndexCommand: ParsableCommand {
             looked += 1
             let analyzer = try analyzer.get()
             do {
-                // The figures are said even where the run will be refused for them.
+                // Print the figures even if the run will be refused because of them.
                 plans.append(try analyzer.plan(file, options: options, sizes: dryRun || output.json))
                 if dryRun { _ = try analyzer.plan(file, options: options, sizes: false, strict: true) }
             } catch let error as Failure {
                 failure = error
-                // Without --dry-run it is reported when its turn comes.
+                // Without --dry-run the failure is reported when the file's turn comes.
                 if dryRun { report.show(.failed(path: file.description, error)) }
             }
         }

@@ -2,13 +2,13 @@ import Foundation
 import Glibc
 import Longtake
 
-/// Says how indexing goes: lines for people, or JSON lines.
+/// Reports indexing progress and results, as text or as JSON lines.
 final class IndexReport {
     private let output: OutputOptions
     private let progress: Progress
     private var lastStatus = ContinuousClock.now
     private var file = ""
-    /// As it was typed.
+    /// The path as it was typed.
     private var path = ""
 
     init(_ output: OutputOptions) {
@@ -16,7 +16,7 @@ final class IndexReport {
         progress = output.progress
     }
 
-    /// "1200 of 10800 frames, 3.1 frames/s, 3.1× real time, 00:51:37 left".
+    /// Progress as text: "1200 of 10800 frames, 3.1 frames/s, 3.1× real time, 00:51:37 left".
     static func line(_ progress: IndexProgress) -> String {
         if let derived = progress.derived {
             return
@@ -123,7 +123,7 @@ final class IndexReport {
         }
     }
 
-    /// What the next run takes.
+    /// Reports a file that was skipped or stopped and is left to the next run.
     private func notDone(_ action: String, _ path: String, _ failure: Failure) {
         progress.clear()
         if output.json {
@@ -195,9 +195,11 @@ final class IndexReport {
         for note in indexed.notes { output.note("note: \(file): \(Console.name(note))") }
     }
 
+    /// Prints the plans.
+    ///
     /// - Parameters:
-    ///   - known: how many files beside these are indexed already.
-    ///   - left: how many new files beside these were not looked into.
+    ///   - known: number of other files that are already indexed.
+    ///   - left: number of other new files that were not probed.
     func show(_ plans: [IndexPlan], known: Int = 0, left: Int = 0, isResult: Bool) {
         if output.json {
             for plan in plans { Console.jsonLine(Plan(plan: plan)) }

@@ -107,7 +107,7 @@ struct ShowCommand: ParsableCommand {
         }
     }
 
-    /// Where the first picture lies on the file's time line.
+    /// The time of the first frame on the file's timeline, as text.
     private static func firstImage(_ item: RecordingSummary) -> String {
         guard let start = item.start else { return "unknown" }
         return "at \(TimeText.clock(start)) (\(Format.number(start, digits: 3)) s) of the file"
@@ -153,7 +153,7 @@ struct RemoveCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        // Where the disk is so full that the catalogue cannot be opened, what is removed makes room.
+        // Open as for questions, which needs no catalog: if the disk is too full to open it, removing makes room.
         let library = try library.open(telling: output)
         var found = try recordings.flatMap { try library.recordings(matching: $0, newest: true) }
         if missing { found += try lost(library) }

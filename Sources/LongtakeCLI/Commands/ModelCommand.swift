@@ -87,7 +87,7 @@ struct ModelParityCommand: ParsableCommand {
             do {
                 report = try ParityRunner.run(folder: folder, settings: settings)
             } catch {
-                // The others are compared all the same.
+                // Continue with the other cases.
                 let failure = Failure(error, subject: folder)
                 if folders.count == 1 { throw failure }
                 broken = failure
@@ -100,7 +100,7 @@ struct ModelParityCommand: ParsableCommand {
         }
         if output.json { Console.json(reports.map { Verdict(report: $0) }) }
         if failed > 0 { throw ExitCode(1) }
-        // In JSON the last line on standard error says how it ended; for people it has been said.
+        // In JSON, the last line on standard error gives the outcome; in text it has already been printed.
         if let broken { throw output.json ? broken : ExitCode(broken.exitCode) }
     }
 
@@ -118,7 +118,7 @@ struct ModelParityCommand: ParsableCommand {
     private func verdict(_ tensor: TensorDeviation, _ precision: String) -> String {
         let limit = Format.short(tensor.tolerance)
         if precision == "f32" { return tensor.withinTolerance ? "ok (≤ \(limit))" : "OUT OF TOLERANCE (\(limit))" }
-        // In bf16 the direction of the vision tokens decides; the rest is told.
+        // In bf16 the cosine of the vision tokens decides; the rest is only printed.
         if tensor.tolerance == 0 { return tensor.withinTolerance ? "" : "OUT OF TOLERANCE" }
         return tensor.withinTolerance ? "ok (cosine ≥ \(limit))" : "OUT OF TOLERANCE (cosine < \(limit))"
     }

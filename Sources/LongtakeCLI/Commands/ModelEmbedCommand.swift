@@ -50,7 +50,7 @@ struct ModelEmbedCommand: ParsableCommand {
     mutating func run() throws {
         try check()
         let options = try sampling.options()
-        // What is not there is said before the model loads.
+        // Open the input files first, so that a missing one is reported before the model loads.
         let textLines = try texts.map(lines), imageLines = try images.map(lines)
         let embedder = try load()
         for note in embedder.notes { output.note("note: \(Console.name(note))") }

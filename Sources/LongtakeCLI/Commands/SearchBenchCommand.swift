@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import Longtake
 
-/// For docs/search.md: what comparing a frame costs on this machine.
+/// Measures the cost of comparing a frame on this machine, for docs/search.md.
 struct SearchBenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "search", abstract: "Measure search over random records.",

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Longtake
 
-/// How questions are answered.
+/// Options for answering questions.
 struct AnswerOptions: ParsableArguments {
     @Option(help: "Look only from here on: 90, 10m, 01:30:00.")
     var from: TimeArgument?
@@ -58,7 +58,7 @@ struct AnswerOptions: ParsableArguments {
             """)
     var mustBeSeen = false
 
-    /// Whether the stretches are printed where standard output is no terminal.
+    /// True if evidence is printed even when standard output is not a terminal.
     var wantsEvidence: Bool { evidence != nil || Environment.text("EVIDENCE") != nil }
 
     func question(_ text: String) throws -> Question {

@@ -1,16 +1,19 @@
 import Longtake
 
-/// The words of `ask` as recordings and questions: recordings come first.
+/// Splits the arguments of `ask` into recordings and questions; recordings come first.
 struct AskWords {
     let recordings: [String]
     let questions: [String]
 
-    /// - Parameter hasMore: questions also come from a file, so that the last word may be a recording.
-    /// - Parameter hasRecordings: recordings also come from a list, so that the first word may be a question.
+    /// Splits `words`.
+    ///
+    /// - Parameter hasMore: questions also come from a file, so the last argument may be a recording.
+    ///
+    /// - Parameter hasRecordings: recordings also come from a list, so the first argument may be a question.
     init(_ words: [String], hasMore: Bool, hasRecordings: Bool) {
         let first = hasRecordings ? [] : words.prefix(1)
         let rest = words.dropFirst(first.count)
-        // The last word is a question, unless it cannot be one.
+        // The last argument is a question, unless it cannot be one.
         let certain = hasMore || rest.allSatisfy(Self.namesRecording) ? rest : rest.dropLast()
         let more = certain.prefix { Self.namesRecording($0) || RecordingWord.exists($0) }
         recordings = Array(first) + Array(more)
@@ -21,7 +24,8 @@ struct AskWords {
         word == "-" || RecordingWord.looksLikeID(word) || RecordingWord.looksLikeFile(word)
     }
 
-    /// - Throws: `Failure` with status 14 for a file that does not exist, a usage error for a recording after a question.
+    /// - Throws: `Failure` with status 14 for a file that does not exist; a usage error for a recording after a
+    ///   question.
     func check() throws {
         for word in questions where Self.namesRecording(word) {
             guard RecordingWord.looksLikeFile(word), !RecordingWord.exists(word) else {
@@ -29,7 +33,7 @@ struct AskWords {
             }
             throw RecordingWord.missing(word)
         }
-        // The only recording is found missing where it is opened, with what is known about it.
+        // If there is only one recording, opening it reports that it is missing, with what is known about it.
         guard recordings.count > 1 || questions.isEmpty else { return }
         for word in recordings where RecordingWord.looksLikeFile(word) && !RecordingWord.exists(word) {
             throw RecordingWord.missing(word)
@@ -37,22 +41,23 @@ struct AskWords {
     }
 }
 
-/// What a word of the command line must be: a recording by its look, whether or not it exists.
+/// Classifies a command-line argument as a recording by its form, whether or not the recording exists.
 enum RecordingWord {
-    /// Files that are no recordings, but no texts either.
+    /// Suffixes of files that are not recordings, but not question texts either.
     private static let otherSuffixes: Set<String> = [
         "264", "265", "avif", "av1", "bmp", "csv", "dav", "gif", "h264", "h265", "heic", "heif", "hevc", "ivf", "jpeg",
         "jpg", "json", "jsonl", "m2v", "m4a", "mp3", "mpv", "ogg", "ogm", "png", "rm", "rmvb", "srt", "swf", "tif",
         "tiff", "tp", "trp", "txt", "vtt", "wav", "webp", "wtv", "y4m", "yaml", "yml",
     ]
 
-    /// An id, the start of one, or an index's own id: `vid_…`, or at least 8 hexadecimal digits.
+    /// True for an ID, the start of one, or an index's own ID: `vid_…`, or at least 8 hexadecimal digits.
     static func looksLikeID(_ word: String) -> Bool {
         if word.hasPrefix("vid_"), !word.contains(where: \.isWhitespace) { return true }
         return word.utf8.count >= 8 && word.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
     }
 
-    /// The suffix of a video; or a slash or another file's suffix in a word without spaces; or the start of a path.
+    /// True for a video suffix, for a slash or another file suffix in a word without spaces, and for the start of a
+    /// path.
     static func looksLikeFile(_ word: String) -> Bool {
         if ["/", "./", "../", "~/"].contains(where: word.hasPrefix) || word.hasSuffix("/") { return true }
         let suffix = word.split(separator: ".", omittingEmptySubsequences: false).dropFirst().last?.lowercased()

@@ -1,14 +1,14 @@
 import Foundation
 import Longtake
 
-/// Every flag has a twin in the environment, `LONGTAKE_` and its name; the flag wins.
+/// Every option has an environment variable, `LONGTAKE_` and its name; the option takes precedence.
 enum Environment {
     static func text(_ name: String) -> String? {
         guard let value = ProcessInfo.processInfo.environment["LONGTAKE_" + name], !value.isEmpty else { return nil }
         return value
     }
 
-    /// - Throws: a usage error for a value that is none.
+    /// - Throws: a usage error for a value of another type.
     static func value<Value: LosslessStringConvertible>(_ name: String, _ type: Value.Type = Value.self) throws
         -> Value?
     {
@@ -28,7 +28,7 @@ enum Environment {
         return number.value
     }
 
-    /// Seconds.
+    /// The variable's value in seconds.
     ///
     /// - Throws: a usage error for a value that is not a time.
     static func time(_ name: String) throws -> Double? {
@@ -39,7 +39,7 @@ enum Environment {
 
     static func flag(_ name: String) -> Bool { ["1", "ON", "YES", "TRUE"].contains(text(name)?.uppercased()) }
 
-    /// $XDG_…/longtake; a relative value is ignored, as the specification wants.
+    /// The folder $XDG_…/longtake; a relative value is ignored, as the XDG specification requires.
     static func folder(_ own: String, service: String, xdg: String, fallback: String) -> String {
         let environment = ProcessInfo.processInfo.environment
         if let set = text(own) { return set }
@@ -49,7 +49,7 @@ enum Environment {
     }
 }
 
-/// Wrong use: exit status 64.
+/// Incorrect usage; exit status 64.
 struct UsageError: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import Longtake
 
-/// Which files: lists of them, and what is left out.
+/// Options for input files: lists of them, and exclusions.
 struct InputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -30,7 +30,7 @@ struct InputOptions: ParsableArguments {
             valueName: "n"))
     var require: Int?
 
-    /// Standard input as a list of files.
+    /// True if standard input is read as a list of files.
     var readsStandardInput: Bool { lists.contains { $0.path.isStandardInput } }
 
     private var lists: [(path: InputPath, separator: UInt8)] {
@@ -42,12 +42,12 @@ struct InputOptions: ParsableArguments {
         }
     }
 
-    /// Whether a list of files is given.
+    /// True if a list of files is given.
     var hasList: Bool { !lists.isEmpty }
 
-    /// The files and folders of the lists, in their order and with their own bytes.
+    /// The files and folders of the lists, in order and byte for byte.
     ///
-    /// - Throws: `Failure` for a list that cannot be read, a usage error for standard input as two things.
+    /// - Throws: `Failure` for a list that cannot be read; a usage error if both lists are standard input.
     func listed() throws -> [InputPath] {
         guard lists.filter(\.path.isStandardInput).count < 2 else {
             throw UsageError("standard input cannot be both lists of files")
@@ -57,16 +57,16 @@ struct InputOptions: ParsableArguments {
                 list.path, separator: list.separator, mayBeEmpty: true, cancellation: Interruption.cancellation)
             var paths: [InputPath] = []
             while let line = try lines.next() {
-                // In a list - is a file's name like any other.
+                // In a list, "-" is an ordinary file name.
                 paths.append(line == [0x2D] ? InputPath("./-") : InputPath(bytes: line))
             }
             return paths
         }
     }
 
-    /// The recordings among `paths`; says which folders have none.
+    /// Finds the recordings in `paths`, and warns about folders that have none.
     ///
-    /// - Throws: `Failure` `too_few_files` where there are fewer than --require.
+    /// - Throws: `Failure` `too_few_files` if there are fewer than --require.
     func walk(_ paths: [InputPath], recursive: Bool = true, _ output: OutputOptions) throws -> InputWalker {
         let required = try require ?? Environment.value("REQUIRE")
         if let required, required < 0 { throw UsageError("--require must be 0 or more, not \(required)") }
@@ -91,7 +91,7 @@ struct InputOptions: ParsableArguments {
             output.warn("no recordings in what was given")
         }
         guard let required, required > 0 else { return walker }
-        // What is given by name is among them whether it is there or not.
+        // Paths given by name are in `files` whether or not they exist.
         let there = walker.files.count {
             $0.isStandardInput || $0.exists || RecordingWord.looksLikeID($0.description)
         }

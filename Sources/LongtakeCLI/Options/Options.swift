@@ -3,7 +3,7 @@ import Foundation
 import Glibc
 import Longtake
 
-/// What every command has.
+/// Options of every command.
 struct OutputOptions: ParsableArguments {
     @Flag(help: "Print JSON: one document, or one object per line for long work.")
     var json = false
@@ -17,7 +17,7 @@ struct OutputOptions: ParsableArguments {
     var isQuiet: Bool { quiet || Environment.flag("QUIET") }
     var progress: Progress { Progress(isShown: !isQuiet && !json && !noProgress && !Environment.flag("NO_PROGRESS")) }
 
-    /// A failure that ends nothing: on standard error, whatever --quiet says.
+    /// Reports a failure that does not end the command, on standard error even with --quiet.
     func failed(_ failure: Failure, during: String, item: String? = nil) {
         guard json else { return Console.problem(failure.message) }
         Console.jsonLine(Trouble(error: failure, during: during, item: item), to: STDERR_FILENO)
@@ -30,7 +30,7 @@ struct OutputOptions: ParsableArguments {
         let item: String?
     }
 
-    /// Something to know about what was given, whatever --quiet says.
+    /// Prints a warning, even with --quiet.
     func warn(_ text: String) { Console.warn(text) }
 
     func note(_ text: String) {
@@ -38,7 +38,7 @@ struct OutputOptions: ParsableArguments {
     }
 }
 
-/// How to compute.
+/// Options for computation.
 struct ComputeOptions: ParsableArguments {
     @Option(help: "auto, f32 or bf16. (env: LONGTAKE_PRECISION)")
     var precision: String?
@@ -62,7 +62,7 @@ struct ComputeOptions: ParsableArguments {
         return settings
     }
 
-    /// Where an option is not given, the environment says it.
+    /// The settings from the given options; for those not given, from the environment.
     static func settings(
         precision: String? = nil, backend: String? = nil, threads: Int?
     ) throws -> ModelSettings {
@@ -76,7 +76,7 @@ struct ComputeOptions: ParsableArguments {
     }
 }
 
-/// Which model, and how to compute with it.
+/// Options for the model and for computing with it.
 struct ModelOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: "Folder of the model, Hugging Face layout. (env: LONGTAKE_MODEL)")
     var model: String?
@@ -85,7 +85,7 @@ struct ModelOptions: ParsableArguments {
 
     func settings() throws -> ModelSettings { try compute.settings() }
 
-    /// The folder: the option, else `other` (a pipeline's own), else the environment.
+    /// The model's folder: the option, else `other` (a pipeline's own), else the environment.
     func folder(or other: String? = nil) throws -> String {
         guard let path = model ?? other ?? Environment.text("MODEL") else {
             throw Failure(
@@ -98,7 +98,8 @@ struct ModelOptions: ParsableArguments {
         return path
     }
 
-    /// What an index depends on, without loading the weights; nil where only loading them can say what is wrong.
+    /// The model properties an index depends on, without loading weights; nil if only loading them can report the
+    /// error.
     func identity(or other: String? = nil) throws -> ModelIdentity? {
         let folder = try folder(or: other)
         let settings = try settings()
@@ -120,7 +121,7 @@ struct ModelOptions: ParsableArguments {
     }
 }
 
-/// Where indexes and the catalogue are.
+/// Options for the folders of the indexes and the catalog.
 struct LibraryOptions: ParsableArguments {
     @Option(
         help: "Folder of the frame cache. (env: LONGTAKE_CACHE_DIR, else $XDG_CACHE_HOME/longtake or ~/.cache/longtake)"
@@ -144,13 +145,13 @@ struct LibraryOptions: ParsableArguments {
                 "DATA_DIR", service: "STATE_DIRECTORY", xdg: "XDG_DATA_HOME", fallback: "/.local/share")
     }
 
-    /// - Parameter cacheMax: how large the cache may be; else the environment says it, else the cache itself.
+    /// - Parameter cacheMax: the cache size limit; if nil, the environment's, else the cache's own.
     func open(cacheMax: String? = nil, forQuestions: Bool = false) throws -> Library {
         do {
             let library = try Library(
                 cachePath: cachePath, dataPath: dataPath, cacheMax: cacheMax ?? Environment.text("CACHE_MAX_BYTES"),
                 forQuestions: forQuestions)
-            // Questions say it as their notes.
+            // Questions print them as notes instead.
             for note in library.notes where !forQuestions { Console.warn(note) }
             return library
         } catch {
@@ -158,7 +159,7 @@ struct LibraryOptions: ParsableArguments {
         }
     }
 
-    /// For what only asks: a catalogue that cannot be had is told, and no reason to end.
+    /// Opens the library for questions only: a catalog that cannot be opened is reported, but does not end the command.
     func open(telling output: OutputOptions) throws -> Library {
         let library = try open(forQuestions: true)
         for note in library.notes { output.note("note: \(Console.name(note))") }
@@ -166,7 +167,7 @@ struct LibraryOptions: ParsableArguments {
     }
 }
 
-/// When what questions share is made.
+/// Options for when the prefix cache is built.
 struct DeriveOptions: ParsableArguments {
     @Option(
         help: """
@@ -183,7 +184,7 @@ struct DeriveOptions: ParsableArguments {
         return policy
     }
 
-    /// A question makes what it needs itself, and not what others may need.
+    /// Questions build only the prefix cache that they need themselves.
     func policyOfQuestions() throws -> PrefixCache.Policy {
         switch try policy() {
         case .auto: .autoLazy
@@ -193,7 +194,7 @@ struct DeriveOptions: ParsableArguments {
     }
 }
 
-/// How recordings are turned into frames.
+/// Options for decoding and sampling frames.
 struct SamplingOptions: ParsableArguments {
     @Option(help: "Frames per second, 1 by default. (env: LONGTAKE_FPS)")
     var fps: DecimalNumber?
@@ -233,7 +234,7 @@ struct SamplingOptions: ParsableArguments {
     )
     var watchdog: TimeArgument?
 
-    /// - Parameter file: a pipeline, whose own settings come after the options and before the environment.
+    /// - Parameter file: a pipeline, whose settings come after the options and before the environment.
     func options(
         record: String? = nil, keep: String? = nil, waitLock: TimeArgument? = nil, in file: PipelineFile? = nil
     ) throws -> IndexOptions {
@@ -260,7 +261,7 @@ struct SamplingOptions: ParsableArguments {
     }
 }
 
-/// 90, 1.5, 10m, 2h, 01:30, 01:30:00.250.
+/// A time in seconds or with units: 90, 1.5, 10m, 2h, 01:30, 01:30:00.250.
 struct TimeArgument: ExpressibleByArgument {
     let seconds: Double
 
@@ -270,11 +271,11 @@ struct TimeArgument: ExpressibleByArgument {
     }
 }
 
-/// A path as it was typed: an argument that is no UTF-8 is found again by its bytes.
+/// A path as it was typed; if it is not valid UTF-8, its original bytes are recovered from the process's arguments.
 struct PathArgument: ExpressibleByArgument {
     let path: InputPath
 
-    /// Whether the text came from bytes that are no UTF-8.
+    /// True if the text came from bytes that are not valid UTF-8.
     static func wasRepaired(_ text: String) -> Bool {
         raw(text).map { String(validating: $0.bytes, as: UTF8.self) == nil } ?? false
     }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Longtake
 
-/// How long a run may take.
+/// Options for the duration of a run.
 struct RuntimeOptions: ParsableArguments {
     @Option(
         help: """
@@ -10,11 +10,12 @@ struct RuntimeOptions: ParsableArguments {
             """)
     var maxRuntime: TimeArgument?
 
-    /// Counted from now; nil where nothing ends the run.
+    /// The deadline counted from now; nil if there is no limit.
     func deadline() throws -> ContinuousClock.Instant? {
         let seconds = try maxRuntime?.seconds ?? Environment.time("MAX_RUNTIME")
         guard let seconds else { return nil }
-        // The clock counts in Int64 attoseconds beside its seconds; thirty years end no run early.
+        // The clock's Int64 attoseconds limit its range; 1e9 s (about thirty years) is still safe and ends no run
+        // early.
         guard seconds > 0, seconds <= 1e9 else {
             throw UsageError("--max-runtime must be above 0 and at most 1e9 s, not \(seconds)")
         }

@@ -1,9 +1,9 @@
 import ArgumentParser
 import Longtake
 
-/// What is looked at before the words are parsed: typing errors that would otherwise print the help and end well.
+/// Checks arguments before parsing, for typing errors that would otherwise print the help and exit with success.
 enum Words {
-    /// - Throws: a usage error for an unknown command, and for a name or a question that begins with a dash.
+    /// - Throws: a usage error for an unknown command, and for a file or question that begins with a dash.
     static func check(_ words: [String]) throws {
         guard let first = words.first else { return }
         let isHelp = first == "help"
@@ -15,7 +15,7 @@ enum Words {
         }
     }
 
-    /// Follows the words down the tree of commands for as long as there are commands below.
+    /// Follows the arguments down the command tree as far as there are subcommands.
     private static func checkCommands(_ words: [String], isHelp: Bool) throws {
         var command: any ParsableCommand.Type = LongtakeCommand.self
         var path = ""
@@ -38,7 +38,7 @@ enum Words {
         }
     }
 
-    /// A dash and then no option: -recording.mp4 would be read as the options r, e, c, …, h (help).
+    /// True for a dash without an option after it: -recording.mp4 would be parsed as the options r, e, c, …, h (help).
     private static func isDashed(_ word: String) -> Bool {
         guard word.hasPrefix("-"), !word.hasPrefix("--"), word.count > 2, Double(word) == nil else { return false }
         return !word.dropFirst().allSatisfy { "hqmy".contains($0) } && !word.hasPrefix("-m=")

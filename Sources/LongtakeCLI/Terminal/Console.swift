@@ -2,26 +2,26 @@ import Foundation
 import Glibc
 import Longtake
 
-/// Results to standard output, everything else to standard error.
+/// Writes results to standard output and everything else to standard error.
 enum Console {
-    /// Whether lines on standard error can be rewritten.
+    /// True if lines on standard error can be rewritten.
     static let isTerminal = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
 
-    /// Whether people read standard output.
+    /// True if standard output is a terminal.
     static let isOutputTerminal = isatty(STDOUT_FILENO) == 1
 
-    /// A line of the result.
+    /// Prints a line of the result.
     static func line(_ text: String = "") { result(text + "\n") }
 
-    /// Data goes out as it is, but not to a terminal: that gets nothing that could command it.
+    /// Prints data unchanged, except that a terminal gets no control characters.
     static func result(_ text: String) { write(isOutputTerminal ? safe(text) : text, to: STDOUT_FILENO) }
 
     static func note(_ text: String) { write(safe(text) + "\n", to: STDERR_FILENO) }
 
-    /// Whether the command line asks for JSON; known before it is parsed.
+    /// True if the command line asks for JSON; known before it is parsed.
     static let wantsJSON = CommandLine.arguments.prefix { $0 != "--" }.contains("--json")
 
-    /// Something to know, whatever --quiet says: a line, or with --json an object.
+    /// Prints a warning, even with --quiet: a line, or with --json an object.
     static func warn(_ text: String) {
         guard wantsJSON else { return problem("warning: " + text) }
         jsonLine(Warning(message: Failure.shortened(text)), to: STDERR_FILENO)
@@ -32,15 +32,15 @@ enum Console {
         let message: String
     }
 
-    /// What went wrong, on one line of at most 2 kB.
+    /// Prints an error on one line of at most 2 kB.
     static func problem(_ text: String) { note("longtake: " + Failure.shortened(name(text))) }
 
-    /// One JSON object on one line, flushed.
+    /// Prints one JSON object on one line, flushed.
     static func jsonLine(_ value: some Encodable, to descriptor: Int32 = STDOUT_FILENO) {
         write(encoded(value, pretty: false) + "\n", to: descriptor)
     }
 
-    /// One JSON document.
+    /// Prints one JSON document.
     static func json(_ value: some Encodable) { line(encoded(value, pretty: true)) }
 
     private static func encoded(_ value: some Encodable, pretty: Bool) -> String {
@@ -52,7 +52,7 @@ enum Console {
         return escaped((try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}")
     }
 
-    /// JSON with the characters that could command a terminal as \u escapes; they are in its strings only.
+    /// Escapes terminal control characters in JSON as \u sequences; they occur only in its strings.
     private static func escaped(_ json: String) -> String {
         guard json.unicodeScalars.contains(where: { $0.value >= 0x7F && isDangerous($0) }) else { return json }
         return json.unicodeScalars.reduce(into: "") { result, scalar in
@@ -67,14 +67,15 @@ enum Console {
     static func write(_ text: String, to descriptor: Int32) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
-            // A reader that has stopped reading keeps nobody from ending.
+            // A reader that has stopped reading must not keep the process from exiting.
             guard waitForRoom(descriptor) else { return }
             let wrote = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, min($0.count, Int(PIPE_BUF))) }
             if wrote < 0, errno == EINTR || errno == EAGAIN { continue }
-            // The reader is gone (`| head`): stop quietly, as a shell reports it. Without standard error, go on.
+            // The reader is gone (`| head`): exit quietly with the status a shell reports. Without standard error,
+            // continue.
             if wrote <= 0 {
                 guard descriptor == STDOUT_FILENO else { return }
-                // The terminal is gone: the work ends anyway, and first it seals what it has.
+                // The terminal is gone: the work ends anyway, and seals what it has first.
                 if Interruption.exitCode == 128 + SIGHUP { return }
                 if errno == EPIPE { Glibc.exit(141) }
                 note("longtake: cannot write to standard output: \(String(cString: strerror(errno)))")
@@ -84,25 +85,28 @@ enum Console {
         }
     }
 
-    /// Waits until `PIPE_BUF` bytes can be written without waiting; false where a signal ends the program before.
+    /// Waits until `PIPE_BUF` bytes can be written without blocking; returns false if a signal is to end the program
+    /// first.
     ///
-    /// A signal between the look at it and the call would be lost: the wait is cut into parts of a fifth of a second.
+    /// A signal between the check and the call would be lost, so the wait is split into intervals of a fifth of a
+    /// second.
     private static func waitForRoom(_ descriptor: Int32) -> Bool {
         var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         while true {
             let ready = poll(&room, 1, 200)
-            // What cannot be waited for is the write's error.
+            // If waiting fails, the write reports the error.
             if ready > 0 || ready < 0 && errno != EINTR { return true }
             if Interruption.exitCode != nil { return false }
         }
     }
 
-    /// `text` without what could command a terminal: control characters (but line breaks and tabs) and changes of direction.
+    /// Removes characters that could control a terminal: control characters except line breaks and tabs, and
+    /// bidirectional marks.
     static func safe(_ text: String) -> String {
         String(String.UnicodeScalarView(text.unicodeScalars.filter { !isDangerous($0) || $0 == "\n" || $0 == "\t" }))
     }
 
-    /// A name on one line, its control characters shown as escapes.
+    /// A name on one line, with its control characters escaped.
     static func name(_ text: String) -> String {
         text.unicodeScalars.reduce(into: "") { result, scalar in
             if isDangerous(scalar) {

@@ -1,7 +1,7 @@
 import Foundation
 import Longtake
 
-/// Numbers for people.
+/// Formats values for people.
 enum Format {
     static func bytes(_ count: Int64) -> String {
         let units = ["B", "KiB", "MiB", "GiB", "TiB"]
@@ -16,7 +16,7 @@ enum Format {
 
     static func number(_ value: Double, digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
-    /// Three significant digits.
+    /// A value with three significant digits.
     static func short(_ value: Double) -> String { String(format: "%.3g", value) }
 
     static func time(_ seconds: Double) -> String {
@@ -27,14 +27,14 @@ enum Format {
         Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
     }
 
-    /// Operations: 1.24 TFLOP.
+    /// A number of operations, as "1.24 TFLOP".
     static func operations(_ count: Double) -> String {
         let units: [(Double, String)] = [(1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP")]
         let (size, name) = units.first { count >= $0.0 } ?? (1e6, "MFLOP")
         return "\(short(count / size)) \(name)"
     }
 
-    /// Columns, each as wide as its widest cell; the last one is not padded.
+    /// A table whose columns are as wide as their widest cell; the last cell of a row is not padded.
     static func table(_ rows: [[String]]) -> String {
         let columns = rows.map(\.count).max() ?? 0
         let widths = (0..<columns).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }

@@ -3,20 +3,20 @@ import Foundation
 import Glibc
 import Longtake
 
-/// Help texts that are wrapped here: the parser's own wrapping breaks lines of examples.
+/// Wraps help texts, because the parser's own wrapping breaks the lines of examples.
 enum Help {
     private static let space = "\u{E000}"
     private static let lineBreak = "\u{E001}"
 
-    /// A discussion as one word, which the parser leaves alone.
+    /// Encodes a discussion as one word, which the parser does not wrap.
     static func text(_ text: String) -> String {
         text.replacingOccurrences(of: " ", with: space).replacingOccurrences(of: "\n", with: lineBreak)
     }
 
-    /// The parser's message with its discussions laid out: lines that begin with two spaces stay whole, others are wrapped.
+    /// Decodes the discussions in a parser message: keeps lines that begin with two spaces, and wraps the others.
     static func laidOut(_ message: String) -> String {
         guard message.contains(space) || message.contains(lineBreak) else { return message }
-        // The parser's own JSON (--experimental-dump-help) has them in its strings.
+        // The parser's own JSON (--experimental-dump-help) has the placeholders in its strings.
         guard !message.hasPrefix("{") else {
             return message.replacingOccurrences(of: space, with: " ").replacingOccurrences(of: lineBreak, with: "\\n")
         }
@@ -41,7 +41,7 @@ enum Help {
         return (lines + [line]).joined(separator: "\n")
     }
 
-    /// Columns, from the environment or the terminal; 80 where neither says it.
+    /// Terminal width in columns, from the environment or the terminal; 80 if neither gives it.
     private static var width: Int {
         if let text = ProcessInfo.processInfo.environment["COLUMNS"], let columns = Int(text), columns > 0 {
             return columns
@@ -51,9 +51,9 @@ enum Help {
     }
 }
 
-/// What the parser says about wrong use, fit for a terminal.
+/// The parser's messages about incorrect usage, made safe for a terminal.
 enum UsageMessage {
-    /// The message without control characters that an argument brought in, and with no more of it than can be read.
+    /// The message without control characters from the arguments, shortened to a readable length.
     static func text(_ message: String, arguments: [String]) -> String {
         var message = message
         for argument in arguments {
@@ -65,7 +65,7 @@ enum UsageMessage {
         return Failure.shortened(withoutFarSuggestion(Console.safe(message)))
     }
 
-    /// The parser suggests options that are three letters away and more: those are another word.
+    /// Removes the parser's suggestion of an option that is three or more edits away, since that is another word.
     private static func withoutFarSuggestion(_ message: String) -> String {
         guard let hint = message.range(of: #"\. Did you mean '[^']*'\?"#, options: .regularExpression),
             let unknown = message.range(of: #"Unknown option '[^']*'"#, options: .regularExpression)

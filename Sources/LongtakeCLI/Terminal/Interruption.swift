@@ -2,37 +2,39 @@ import Glibc
 import Longtake
 import Synchronization
 
-/// Ctrl-C, SIGTERM and SIGHUP: the first one ends the work at the next frame and keeps what is sealed, the second one ends at once.
+/// Handles Ctrl-C, SIGTERM and SIGHUP.
+///
+/// The first signal ends the work at the next frame and keeps what is sealed; the second ends the process at once.
 enum Interruption {
-    /// What long work looks at.
+    /// The flag that long work polls.
     static let cancellation = Cancellation()
     private static let received = Atomic<Int32>(0)
     private static let immediate = Atomic<Bool>(false)
 
-    /// The exit status of what a signal ended; nil without one.
+    /// The exit status for the signal received; nil if there was none.
     static var exitCode: Int32? {
         let signal = received.load(ordering: .relaxed)
         return signal == 0 ? nil : 128 + signal
     }
 
     static func install() {
-        // Made now: a signal handler must not be the first to touch a lazy global.
+        // Initialize now: a signal handler must not be the first to use a lazy global.
         _ = (cancellation, received.load(ordering: .relaxed), immediate.load(ordering: .relaxed), Console.wantsJSON)
         Waits.prepare()
         signal(SIGPIPE, SIG_IGN)
-        // A write beyond the limit of a file's size ends the process by default; ignored, it is an error like a full disk.
+        // A write beyond the file size limit ends the process by default; if ignored, it is an error like a full disk.
         signal(SIGXFSZ, SIG_IGN)
         for number in [SIGINT, SIGTERM] {
             var action = sigaction()
             action.__sigaction_handler.sa_handler = { Interruption.handle($0) }
-            // Without SA_RESTART: a read that waits comes back and looks at the cancellation.
+            // Without SA_RESTART, so that a blocked read returns and checks the cancellation.
             sigaction(number, &action, nil)
         }
         hangUp()
         unblock()
     }
 
-    /// A program with threads of its own may start this one with the signals blocked that are blocked in the thread.
+    /// Unblocks the signals, which a program with several threads may have started this one with blocked.
     private static func unblock() {
         var ours = sigset_t()
         sigemptyset(&ours)
@@ -40,7 +42,7 @@ enum Interruption {
         sigprocmask(SIG_UNBLOCK, &ours, nil)
     }
 
-    /// A terminal that is closed ends the work as SIGTERM does, but for a program that was started to outlive it (nohup).
+    /// Handles a closed terminal like SIGTERM, unless the program was started to outlive it (nohup).
     private static func hangUp() {
         var action = sigaction()
         guard sigaction(SIGHUP, nil, &action) == 0, action.__sigaction_handler.sa_handler == nil else { return }
@@ -48,13 +50,13 @@ enum Interruption {
         sigaction(SIGHUP, &action, nil)
     }
 
-    /// From here on there is nothing to save: a signal ends the process at once.
+    /// Declares that there is nothing left to save: from here on a signal ends the process at once.
     static func endAtOnce() {
         immediate.store(true, ordering: .relaxed)
         if let code = exitCode { end(code - 128) }
     }
 
-    /// Runs what leaves nothing to save and may take long: meanwhile a signal ends the process at once.
+    /// Runs a body that may take long and has nothing to save; meanwhile a signal ends the process at once.
     static func endingAtOnce<Value>(_ body: () throws -> Value) rethrows -> Value {
         let before = immediate.load(ordering: .relaxed)
         endAtOnce()
@@ -64,14 +66,16 @@ enum Interruption {
 
     private static func handle(_ number: Int32) {
         let earlier = received.exchange(number, ordering: .relaxed)
-        // The kernel and the shell both tell of a closed terminal: that is one wish.
+        // The kernel and the shell both send SIGHUP for a closed terminal: that counts as one request.
         let isAgain = earlier != 0 && number != SIGHUP
         if isAgain || immediate.load(ordering: .relaxed) { end(number) }
         cancellation.cancel()
         Waits.end()
     }
 
-    /// Ends the process, with --json not without its last line: in a signal handler, so with nothing that could allocate.
+    /// Ends the process, with --json after its last line.
+    ///
+    /// Runs in a signal handler, so it must not allocate.
     private static func end(_ number: Int32) -> Never {
         if Console.wantsJSON {
             let line: StaticString =

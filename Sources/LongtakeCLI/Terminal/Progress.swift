@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 
-/// One line that is rewritten on a terminal; elsewhere a plain line every half minute.
+/// Shows progress: one line that is rewritten on a terminal, elsewhere a plain line every half minute.
 final class Progress {
     private let isShown: Bool
     private var last = ContinuousClock.now
@@ -23,7 +23,7 @@ final class Progress {
         }
     }
 
-    /// Takes the line away, before anything else is printed.
+    /// Removes the line before anything else is printed.
     func clear() {
         guard isDrawn else { return }
         Console.write("\r\u{1B}[2K", to: STDERR_FILENO)

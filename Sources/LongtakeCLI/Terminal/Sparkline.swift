@@ -1,11 +1,11 @@
 import Longtake
 
-/// How much was looked at over the range, as a line of little bars.
+/// The attention over the range, as a line of small bars.
 enum Sparkline {
     private static let bars = Array("▁▂▃▄▅▆▇█")
     static let width = 60
 
-    /// "00:00:00 ▁▁▂█▁ 00:10:00"; nil where there was nothing to look at.
+    /// The bars between the range's times, "00:00:00 ▁▁▂█▁ 00:10:00"; nil if there is no attention to show.
     static func text(_ answer: Answer) -> String? {
         guard answer.found, let line = bars(answer.attention), let first = answer.range.first,
             let last = answer.range.last
@@ -13,7 +13,7 @@ enum Sparkline {
         return "\(TimeText.clock(first)) \(line) \(TimeText.clock(last))"
     }
 
-    /// One bar per stretch of frames, as high as its highest; nil of no numbers or none above 0.
+    /// One bar per interval of frames, as high as its maximum; nil if there are no values or none is above 0.
     static func bars(_ values: [Float], width: Int = width) -> String? {
         guard let peak = values.max(), peak > 0, peak.isFinite else { return nil }
         let count = min(width, values.count)

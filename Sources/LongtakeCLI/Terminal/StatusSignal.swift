@@ -3,13 +3,13 @@ import Glibc
 import Longtake
 import Synchronization
 
-/// SIGUSR1 asks for one line about the work: on standard error, whatever --quiet and --json say.
+/// Prints one line about the work on SIGUSR1: on standard error, even with --quiet and --json.
 enum StatusSignal {
     private static let line = Mutex("starting")
 
-    /// Blocks the signal in this thread and those it starts, before there are any: it never ends the process.
+    /// Blocks the signal in this thread and those it starts later, so that it never ends the process.
     ///
-    /// Decode workers inherit that.
+    /// Decode workers inherit the mask.
     static func block() { longtake_block_status_signal() }
 
     private static var only: sigset_t {
@@ -19,10 +19,10 @@ enum StatusSignal {
         return set
     }
 
-    /// Notes what the work is at.
+    /// Stores the current state of the work.
     static func note(_ text: String) { line.withLock { $0 = text } }
 
-    /// Answers from now on; without a thread to spare the signal does nothing.
+    /// Starts answering the signal; if no thread can be started, the signal has no effect.
     static func answer() {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)

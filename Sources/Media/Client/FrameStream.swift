@@ -2,9 +2,9 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// The frames of a recording, from a decode worker of their own; the parent trusts nothing the worker says.
+/// The frames of a recording, decoded by a separate worker process whose messages the parent does not trust.
 ///
-/// `next` belongs to one thread; `cancel` may come from any.
+/// Call `next` from one thread; `cancel` may be called from any thread.
 public final class FrameStream: Sendable {
     private struct State {
         var worker: WorkerProcess?
@@ -13,7 +13,7 @@ public final class FrameStream: Sendable {
         var ended = false
         var delivered = 0
         var cancelled = false
-        /// Bytes read of the file, as the worker says.
+        /// Bytes of the file read, as reported by the worker.
         var read: Int64 = 0
     }
 
@@ -21,9 +21,9 @@ public final class FrameStream: Sendable {
     private let request: FrameRequest
     private let budget: CPUBudget
 
-    /// Starts the worker; it decodes until the pipe is full.
+    /// Starts the worker, which decodes until the pipe is full.
     ///
-    /// `isCancelled` is looked at while the worker is waited for: `next` then fails.
+    /// `isCancelled` is polled while waiting for the worker; once it returns true, `next` throws.
     public init(
         _ file: RecordingFile, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws {
@@ -36,10 +36,10 @@ public final class FrameStream: Sendable {
 
     deinit { cancel() }
 
-    /// What was found; complete once `next` has returned false.
+    /// The result so far; complete once `next` has returned false.
     public var result: DecodeResult { state.withLock { $0.result } }
 
-    /// Stops the worker at once; `next` then ends.
+    /// Kills the worker immediately; `next` then returns false.
     public func cancel() {
         let worker = state.withLock { state -> WorkerProcess? in
             state.cancelled = true
@@ -48,10 +48,10 @@ public final class FrameStream: Sendable {
         worker?.kill()
     }
 
-    /// The next frame, its buffer reused; false at the end.
+    /// Reads the next frame into `frame`, reusing its buffer; returns false at the end.
     ///
-    /// - Throws: `MediaError` when not a single frame can be had. Once there was one, trouble ends the stream and is told in
-    ///   `result`: status partial, with a note.
+    /// - Throws: `MediaError` if no frame at all was delivered. After the first frame, an error ends the stream instead
+    ///   and is reported in `result`: status partial, with a note.
     public func next(into frame: inout Frame) throws -> Bool {
         guard let worker = state.withLock({ $0.ended ? nil : $0.worker }) else { return false }
         do {
@@ -103,7 +103,7 @@ public final class FrameStream: Sendable {
 
     private func frameSeconds(_ index: Int) -> Double { Double(index) / request.framesPerSecond }
 
-    /// What the worker may cost grows with what it has read and sent.
+    /// Raises the worker's CPU budget by what it has read and sent.
     private func allow(_ message: WorkerMessage, _ worker: WorkerProcess) {
         let (seconds, covered) = state.withLock { state in
             state.read = max(state.read, message.highWater)
@@ -156,14 +156,14 @@ public final class FrameStream: Sendable {
             && stills.contains(FrameRequest.Still(index: message.index, pts: message.pts))
     }
 
-    /// A grid time follows from the index; the worker has no say in it.
+    /// The grid time must follow from the index; the worker does not choose it.
     private func isGridTime(_ message: WorkerMessage) -> Bool {
         message.gridTime == Double(message.index) / request.framesPerSecond
     }
 
-    /// Decodes a still picture (PNG, JPEG, WebP) where every recording is decoded: in a process without rights.
+    /// Decodes a still image (PNG, JPEG or WebP) in the same sandboxed worker process as recordings.
     ///
-    /// - Throws: `MediaError`, `picture` for a file that is none or is damaged.
+    /// - Throws: `MediaError`; its code is `picture` if the file is not an image or is damaged.
     public static func picture(_ file: RecordingFile) throws -> RGBImage {
         let stream = try FrameStream(file, request: FrameRequest(output: .picture))
         defer { stream.cancel() }
@@ -172,7 +172,7 @@ public final class FrameStream: Sendable {
         return RGBImage(width: frame.width, height: frame.height, pixels: frame.rgb)
     }
 
-    /// What a recording is, without decoding it.
+    /// Reads the metadata of a recording without decoding it.
     public static func probe(
         _ file: RecordingFile, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws -> DecodeResult {

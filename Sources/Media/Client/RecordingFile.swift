@@ -1,32 +1,41 @@
 import Glibc
 
-/// An open video file: checked to be a regular one before a byte of it is read.
+/// An open video file, checked to be a regular file before any byte is read.
 ///
-/// The name is only used to open it; from then on there is the descriptor. Names are bytes: they need not be UTF-8.
+/// The name is used only to open the file; afterwards only the descriptor is. Names are bytes and need not be UTF-8.
 public final class RecordingFile: @unchecked Sendable {
-    // @unchecked: the descriptor is only read from with pread, and closed once in deinit.
+    // @unchecked: the descriptor is only read with pread, and closed once in deinit.
+    /// The open descriptor, owned by this object.
     public let descriptor: Int32
+    /// The path as it was given; need not be UTF-8.
     public let path: [UInt8]
+    /// Size in bytes, at least 1.
     public let size: Int64
-    /// Nanoseconds since 1970.
+    /// Modification time (mtime), nanoseconds since 1970.
     public let modified: Int64
-    /// Change time (ctime), nanoseconds since 1970: no program sets it.
+    /// Change time (ctime), nanoseconds since 1970; no program can set it.
     public let changed: Int64
+    /// Inode number.
     public let inode: UInt64
+    /// ID of the device that holds the inode.
     public let device: UInt64
 
-    /// For people: invalid UTF-8 replaced.
+    /// The path for display, with invalid UTF-8 replaced.
     public var displayPath: String { String(decoding: path, as: UTF8.self) }
 
+    /// Opens a video file; throws as `init(path: [UInt8])`.
     public convenience init(path: String) throws { try self.init(path: Array(path.utf8)) }
 
-    /// - Throws: `cannot_read`, `not_a_regular_file`, `empty_file`; `still_image` and `playlist` by the first bytes.
+    /// Opens a video file and checks its first bytes.
+    ///
+    /// - Throws: `cannot_read`, `not_a_regular_file`, `empty_file`; `still_image`, `playlist`, `moov_missing` and
+    ///   `damaged_header` by the first bytes.
     public convenience init(path: [UInt8]) throws {
         try self.init(opening: path)
         try sniff()
     }
 
-    /// Opens a file that may be a still picture.
+    /// Opens a file that may be a still image.
     ///
     /// - Throws: `cannot_read`, `not_a_regular_file`, `empty_file`.
     public convenience init(picture path: [UInt8]) throws { try self.init(opening: path) }
@@ -34,13 +43,13 @@ public final class RecordingFile: @unchecked Sendable {
     private init(opening path: [UInt8]) throws {
         self.path = path
         guard !path.contains(0) else { throw MediaError.cannotRead("the path has a NUL byte") }
-        // O_NONBLOCK: opening a FIFO would wait for its writer.
+        // O_NONBLOCK: opening a FIFO would otherwise wait for its writer.
         let opened = (path.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { name -> Int32 in
             guard let name = name.baseAddress else { return -1 }
             return open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         }
         guard opened >= 0 else {
-            // Sockets cannot be opened, and the error number for that speaks of a missing device.
+            // Sockets cannot be opened; open() fails with ENXIO, whose text is about a missing device.
             if errno == ENXIO { throw MediaError.notRegular("a socket or a device that is not there") }
             if errno == EMFILE || errno == ENFILE { throw MediaError.limit("cannot open", errno) }
             throw MediaError.cannotRead(String(cString: strerror(errno)))
@@ -56,14 +65,14 @@ public final class RecordingFile: @unchecked Sendable {
         guard known else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
         if let kind = Self.kind(status.st_mode) { throw MediaError.notRegular(kind) }
         guard size > 0 else {
-            // Files of /proc and /sys say 0 and have bytes all the same.
+            // Files in /proc and /sys report size 0 although they have content.
             var byte: UInt8 = 0
             throw pread(opened, &byte, 1, 0) > 0
                 ? MediaError.notRegular("a file of the kernel (/proc, /sys)") : MediaError.empty()
         }
     }
 
-    /// An open descriptor with content of known size, e.g. a spooled pipe; takes it over.
+    /// Takes ownership of an open descriptor with content of known size, such as a pipe saved to a temporary file.
     public init(descriptor: Int32, name: String) throws {
         path = Array(name.utf8)
         self.descriptor = descriptor
@@ -78,16 +87,16 @@ public final class RecordingFile: @unchecked Sendable {
         try sniff()
     }
 
-    /// Beyond the year 2262 the number wraps around; it only has to be the same one each time.
+    /// Wraps around after the year 2262; the value is only compared for equality.
     private static func nanoseconds(_ time: timespec) -> Int64 {
         Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }
 
     deinit { close(descriptor) }
 
-    /// Whether the path still names this very content: same inode, size, modification and change time.
+    /// True if the path still refers to the same content: same inode, size, modification time and change time.
     ///
-    /// Where only a time differs (a new mode, a new link) the content may be the same: reading it tells.
+    /// If only a time differs (after chmod or a new link), the content may still be the same; compare it.
     public var isUnchanged: Bool {
         var now = stat()
         let found = (path.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { name -> Int32 in
@@ -110,7 +119,7 @@ public final class RecordingFile: @unchecked Sendable {
         }
     }
 
-    /// What is no video by its first bytes gets a better answer than a demuxer's.
+    /// Rejects files that are not video by their first bytes, with a clearer error than a demuxer would give.
     private func sniff() throws {
         var head = [UInt8](repeating: 0, count: 1024)
         let count = pread(descriptor, &head, head.count, 0)
@@ -134,10 +143,10 @@ public final class RecordingFile: @unchecked Sendable {
         try checkMoov(head)
     }
 
-    /// An MP4 without a movie box: walked by its top-level boxes, a few reads.
+    /// Rejects an MP4 without a movie box; walks its top-level boxes in a few reads.
     private func checkMoov(_ head: [UInt8]) throws {
         guard head.count >= 16 else { return }
-        // QuickTime files from before there was an ftyp box begin with one of the others.
+        // QuickTime files that predate the ftyp box start with one of the other boxes.
         let kinds = ["ftyp", "mdat", "wide", "free", "skip"].map { Array($0.utf8) }
         guard kinds.contains(Array(head[4..<8])) else { return }
         var offset: Int64 = 0
@@ -147,7 +156,7 @@ public final class RecordingFile: @unchecked Sendable {
             var length = box[0..<4].reduce(Int64(0)) { $0 << 8 | Int64($1) }
             let type = Array(box[4..<8])
             if length == 1 { length = box[8..<16].reduce(Int64(0)) { ($0 & 0x7F_FFFF_FFFF_FFFF) << 8 | Int64($1) } }
-            // Written last and cut off, it names some of the pictures at best.
+            // A moov box that was written last and then cut off indexes only some of the frames.
             if type == Array("moov".utf8), length <= size - offset { return }
             if length == 0 { break }
             guard length >= 8, length <= size - offset else { break }
@@ -160,7 +169,7 @@ public final class RecordingFile: @unchecked Sendable {
         throw MediaError.moovMissing()
     }
 
-    /// Where a movie box is that the boxes before it do not lead to, in 8 MiB around it or the last.
+    /// Finds a movie box that the box lengths do not lead to; searches 8 MiB around `offset` and the last 8 MiB.
     private func findMovie(from offset: Int64) -> Int64? {
         let searched = 8 << 20
         for start in Set([max(0, offset - Int64(searched / 2)), max(0, size - Int64(searched))]).sorted()
@@ -168,7 +177,7 @@ public final class RecordingFile: @unchecked Sendable {
             var bytes = [UInt8](repeating: 0, count: Int(min(Int64(searched), size - start)))
             let got = pread(descriptor, &bytes, bytes.count, off_t(start))
             guard got > 16 else { continue }
-            // Size, "moov", size, "mvhd".
+            // Matches size, "moov", size, "mvhd".
             for index in 4..<got - 12 where bytes[index] == 0x6D && bytes[index + 8] == 0x6D {
                 guard bytes[index..<index + 4].elementsEqual("moov".utf8),
                     bytes[index + 8..<index + 12].elementsEqual("mvhd".utf8)

@@ -1,8 +1,9 @@
 import Foundation
 
-/// How long the threads of a process were ready to run and had no CPU: on a busy machine that is not the process's fault.
+/// Measures how long a process's threads were ready to run but had no CPU, which a busy machine causes.
 ///
-/// Source: the second number of /proc/PID/task/TID/schedstat, nanoseconds (proc(5), Documentation/scheduler/sched-stats).
+/// Source: the second value in /proc/PID/task/TID/schedstat, in nanoseconds (proc(5),
+/// Documentation/scheduler/sched-stats).
 struct RunQueueWait {
     private let tasks: String
     private var last: [String: UInt64] = [:]
@@ -12,7 +13,8 @@ struct RunQueueWait {
         _ = advance(atMost: 0)
     }
 
-    /// Seconds waited since the last call, all threads added up, but at most `limit`; 0 where the kernel does not count.
+    /// Seconds waited since the last call, summed over all threads and capped at `limit`; 0 if the kernel does not
+    /// count them.
     mutating func advance(atMost limit: Double) -> Double {
         var now: [String: UInt64] = [:]
         for task in (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? [] {

@@ -3,18 +3,18 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// A running decode worker and the reading ends of its pipes.
+/// A running decode worker and the read ends of its pipes.
 final class WorkerProcess: Sendable {
     private let pid: pid_t
     private let pipe: Int32
-    /// Bytes of address space that decoding may take.
+    /// Address space that decoding may need, in bytes.
     private let needsMemory: Int
-    /// What it writes to standard error: of use after its death only.
+    /// Read end of the worker's standard error; read only after the worker has exited.
     private let errors: Int32
     private let status = Mutex<String?>(nil)
     private let reaped = Mutex(false)
     private let isCancelled: @Sendable () -> Bool
-    /// CPU seconds that it may have taken by now.
+    /// CPU seconds the worker may have used so far, and the seconds of the recording covered.
     private let budget = Mutex((allowed: 60.0, covered: 0.0))
 
     init(file: Int32, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool) throws {
@@ -26,7 +26,7 @@ final class WorkerProcess: Sendable {
         var (ends, errorEnds): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
         var noPipe = ResourceLimits.retry { lt_pipe_cloexec(&ends) == 0 ? 0 : errno }
         if noPipe == 0 { noPipe = ResourceLimits.retry { lt_pipe_cloexec(&errorEnds) == 0 ? 0 : errno } }
-        // Out of the way of the descriptors the child gets; dup2 onto itself would keep close-on-exec.
+        // Duplicate above the child's descriptors: dup2 of a descriptor onto itself would keep close-on-exec.
         let source = noPipe == 0 ? Self.duplicate(file) : -1
         let sink = source < 0 ? -1 : Self.duplicate(ends[1])
         let errorSink = sink < 0 ? -1 : Self.duplicate(errorEnds[1])
@@ -38,9 +38,9 @@ final class WorkerProcess: Sendable {
         }
         guard noPipe == 0 else { throw MediaError.limit("no pipe for the decode worker", noPipe) }
         guard errorSink >= 0 else { throw MediaError.limit("no descriptor for the decode worker", EMFILE) }
-        // A pipe of a megabyte holds some frames: fewer switches between the processes.
+        // A 1 MiB pipe holds several frames, which saves context switches.
         _ = lt_set_pipe_size(ends[0], 1 << 20)
-        // A page, and what does not fit is lost: neither process ever waits for the other there.
+        // One page; output beyond it is lost, so that neither process ever blocks on this pipe.
         _ = lt_set_pipe_size(errorEnds[0], Int32(Self.mostErrorBytes))
         for end in errorEnds { _ = fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK) }
         var actions = posix_spawn_file_actions_t()
@@ -51,16 +51,16 @@ final class WorkerProcess: Sendable {
         posix_spawn_file_actions_adddup2(&actions, errorSink, 2)
         posix_spawn_file_actions_adddup2(&actions, source, DecodeWorker.fileDescriptor)
         posix_spawn_file_actions_adddup2(&actions, sink, DecodeWorker.pipeDescriptor)
-        // Nothing else that this process may have inherited.
+        // Close every other descriptor this process may have inherited.
         _ = lt_spawn_closes_from(&actions, DecodeWorker.pipeDescriptor + 1)
-        // A session of its own: Ctrl-C at the terminal is the parent's to handle, and the terminal is not the worker's.
+        // A separate session: the parent handles Ctrl-C, and the worker has no access to the terminal.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         posix_spawnattr_setflags(&attributes, Int16(LT_SPAWN_SETSID))
         defer { posix_spawnattr_destroy(&attributes) }
         let arguments = [executable, DecodeWorker.command, json, String(getpid())]
         var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-        // The dynamic linker looks for libraries there before the worker is one; the worker wipes it out.
+        // The dynamic linker needs LD_LIBRARY_PATH before the worker's code runs; the worker then erases it.
         let libraries = getenv("LD_LIBRARY_PATH").map { "LD_LIBRARY_PATH=" + String(cString: $0) }
         var envp: [UnsafeMutablePointer<CChar>?] = [libraries].compactMap { $0 }.map { strdup($0) } + [nil]
         defer { (argv + envp).forEach { free($0) } }
@@ -79,7 +79,7 @@ final class WorkerProcess: Sendable {
     /// Bytes of the worker's standard error that are kept.
     private static let mostErrorBytes = 4096
 
-    /// LONGTAKE_NO_SECCOMP: whether decoding without a filter is better than no decoding, where the kernel refuses filters.
+    /// LONGTAKE_NO_SECCOMP: whether to decode without a system call filter if the kernel refuses filters.
     static var allowsNoFilter: Bool {
         guard let value = getenv("LONGTAKE_NO_SECCOMP") else { return false }
         return ["1", "on", "yes", "true"].contains(String(cString: value).lowercased())
@@ -92,7 +92,7 @@ final class WorkerProcess: Sendable {
         close(errors)
     }
 
-    /// A copy of a descriptor above those the child gets; -1 where there is none.
+    /// Duplicates a descriptor to a number above those the child gets; -1 on failure.
     private static func duplicate(_ descriptor: Int32) -> Int32 {
         var copy: Int32 = -1
         _ = ResourceLimits.retry {
@@ -102,10 +102,11 @@ final class WorkerProcess: Sendable {
         return copy
     }
 
-    /// Set by a program that has the hidden subcommand itself, whatever its file is called.
+    /// Set by a program that implements the hidden subcommand itself, whatever its file is called.
     static let isThisProgram = Atomic<Bool>(false)
 
-    /// The binary that has the hidden subcommand: this one, or `longtake` beside it (as in the tests), or $LONGTAKE_WORKER.
+    /// Path of the binary with the hidden subcommand: $LONGTAKE_WORKER, this one, or `longtake` in the same directory
+    /// (as in tests).
     static func executable() throws -> String {
         if let set = getenv("LONGTAKE_WORKER") { return String(cString: set) }
         if isThisProgram.load(ordering: .relaxed) { return "/proc/self/exe" }
@@ -123,7 +124,7 @@ final class WorkerProcess: Sendable {
         reaped.withLock { if !$0 { _ = Glibc.kill(pid, SIGKILL) } }
     }
 
-    /// Says how many CPU seconds the worker may have taken, for `covered` seconds of the recording.
+    /// Sets the CPU seconds the worker may have used, and the seconds of the recording covered so far.
     func allow(cpuSeconds: Double, covered: Double) { budget.withLock { $0 = (cpuSeconds, covered) } }
 
     private func checkBudget() throws {
@@ -132,11 +133,11 @@ final class WorkerProcess: Sendable {
         if used > allowed { throw MediaError.tooSlow(used, covered: covered) }
     }
 
-    /// Waits for the process to end and says how it did.
+    /// Waits for the process to exit and returns its exit status or signal as text.
     func wait() -> String {
         if let known = status.withLock({ $0 }) { return known }
         var code: Int32 = 0
-        // Who has closed its pipe is about to end; who does not end then is made to.
+        // The worker exits once its pipe is closed; kill it if it has not after 5 s.
         let deadline = ContinuousClock.now + .seconds(5)
         while true {
             let ended = waitpid(pid, &code, WNOHANG)
@@ -153,7 +154,7 @@ final class WorkerProcess: Sendable {
         return text
     }
 
-    /// Starts a worker that decodes nothing and returns what it reports of itself.
+    /// Starts a worker that decodes nothing and returns the sandbox state it reports.
     static func sandbox() throws -> Sandbox.State {
         let nothing = open("/dev/null", O_RDONLY | O_CLOEXEC)
         guard nothing >= 0 else { throw MediaError.limit("/dev/null cannot be opened", errno) }
@@ -169,7 +170,7 @@ final class WorkerProcess: Sendable {
         }
     }
 
-    /// What its death says: of the file, or of a limit of this process that it inherited.
+    /// Explains the worker's death: by the file, or by an inherited address space limit.
     func died() -> MediaError {
         let how = wait()
         var limits = rlimit()
@@ -180,7 +181,7 @@ final class WorkerProcess: Sendable {
         return .tooLittleMemory(how, limit: limits.rlim_cur, needed: needsMemory)
     }
 
-    /// The last line of what the worker wrote to standard error, without anything that could command a terminal.
+    /// The last line the worker wrote to standard error, with control and format characters removed.
     private func lastLine() -> String? {
         var bytes = [UInt8](repeating: 0, count: Self.mostErrorBytes)
         let got = Glibc.read(errors, &bytes, bytes.count)
@@ -192,7 +193,7 @@ final class WorkerProcess: Sendable {
         return plain.map { String(String.UnicodeScalarView($0.prefix(200))) }
     }
 
-    /// nil when the pipe has ended.
+    /// Reads the next header; nil if the pipe was closed.
     func readHeader(timeout: Double) throws -> WorkerMessage? {
         try withUnsafeTemporaryAllocation(byteCount: WorkerMessage.headerBytes, alignment: 8) { raw in
             guard try fill(raw, timeout: timeout, endAllowed: true) else { return nil }
@@ -226,8 +227,8 @@ final class WorkerProcess: Sendable {
     private func fill(_ buffer: UnsafeMutableRawBufferPointer, timeout: Double, endAllowed: Bool) throws -> Bool {
         guard let base = buffer.baseAddress else { return true }
         let limit = min(max(timeout, 0.01), 86_400)
-        // Time in which this process was stopped (Ctrl-Z) is no time the worker was waited for: the kernel ends a poll that
-        // has come to its time meanwhile, and of many short ones that is one.
+        // Time while this process was stopped (Ctrl-Z) must not count as waiting for the worker. The kernel ends a poll
+        // whose timeout passed meanwhile; with many short polls, that is only one of them.
         let slice = min(0.25, limit / 4)
         var (done, waited) = (0, 0.0)
         var starved: RunQueueWait?
@@ -238,7 +239,7 @@ final class WorkerProcess: Sendable {
             let ready = poll(&waiting, 1, Int32(saturating: (slice * 1000).rounded(.up)))
             if ready < 0, errno == EINTR { continue }
             if ready == 0 {
-                // Neither is time in which the worker was ready to run and other programs had the CPUs.
+                // Time in which the worker was ready to run but had no CPU does not count either.
                 if var since = starved {
                     waited += slice - since.advance(atMost: slice)
                     starved = since

@@ -1,8 +1,10 @@
 import CFFmpeg
 
-/// What the first bytes of a file say, for files that libavformat does not take: a damaged header is not an unknown format.
+/// Identifies a container by its first bytes when libavformat rejects the file.
+///
+/// Separates a damaged header from an unknown format.
 enum ContainerHeader {
-    /// The container that a file's first bytes name, one or two wrong ones among them; nil for what is none.
+    /// The container whose signature these bytes match, allowing one or two wrong bytes; nil if none matches.
     static func name(_ head: [UInt8]) -> String? {
         func holds(_ signature: [(offset: Int, bytes: [UInt8])], wrong most: Int) -> Bool {
             var wrong = 0
@@ -41,7 +43,7 @@ enum ContainerHeader {
         "V_THEORA", "V_MPEG1", "V_MPEG2", "V_PRORES", "V_FFV1", "V_UNCOMPRESSED", "V_MS/VFW/FOURCC", "V_MPEG4/MS/V3",
     ]
 
-    /// Why a stream has no codec: its name is damaged, or FFmpeg does not know it.
+    /// The error for a stream without a codec: either its codec name is damaged, or FFmpeg does not know it.
     static func unknownCodec(_ stream: UnsafeMutablePointer<AVStream>, format: String, reader: FileReader) -> MediaError
     {
         let tag = stream.pointee.codecpar?.pointee.codec_tag ?? 0
@@ -68,7 +70,7 @@ enum ContainerHeader {
         return .unsupportedCodec("\"\(shown)\", which FFmpeg does not know")
     }
 
-    /// The codec of a Matroska file's first video track: element 0x86, then its length.
+    /// The codec ID of the first video track of a Matroska file: element 0x86, then its length.
     private static func codecID(_ bytes: [UInt8]) -> [UInt8]? {
         guard bytes.count > 8 else { return nil }
         for index in 0..<bytes.count - 8
@@ -77,7 +79,7 @@ enum ContainerHeader {
             guard end <= bytes.count else { continue }
             let text = Array(bytes[index + 2..<end])
             let letters = text.count { (0x2F..<0x5B).contains($0) || $0 == 0x5F }
-            // One of the two first letters may be wrong, and a few of the others.
+            // Accept one wrong byte in the first two letters, and a few wrong bytes in the rest.
             if text[0] == 0x56 || text[1] == 0x5F, letters >= text.count * 3 / 4 { return text }
         }
         return nil
@@ -85,7 +87,7 @@ enum ContainerHeader {
 
     private static func hex(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
 
-    /// A container's name for people.
+    /// The display name of a container, from libavformat's name.
     static func container(_ format: String) -> String {
         let names = [
             "mov": "MP4", "matroska": "Matroska", "mpegts": "MPEG-TS", "mpeg": "MPEG-PS", "avi": "AVI", "flv": "FLV",

@@ -1,11 +1,11 @@
 import CFFmpeg
 
-/// What the container says of edges that are not to be shown; libavformat 5.1 does not tell.
+/// Cropping that the container requests, which libavformat 5.1 does not report.
 ///
-/// Cropping that H.264, HEVC and others code themselves is the decoder's matter. Sources: ISO/IEC 14496-12, 12.1.4; Matroska
-/// element specification, PixelCropTop.
+/// The decoder applies the cropping that H.264, HEVC and other codecs code themselves. Sources: ISO/IEC 14496-12,
+/// 12.1.4; Matroska element specification, PixelCropTop.
 enum Cropping {
-    /// Why pictures are larger than the file means them to be; nil where they are not.
+    /// A note that frames are larger than the file intends; nil if the container requests no cropping.
     static func note(
         _ stream: UnsafeMutablePointer<AVStream>, _ demuxer: borrowing Demuxer, reader: FileReader, fileSize: Int64
     ) -> String? {
@@ -20,14 +20,14 @@ enum Cropping {
         return asked.map { "the file asks for its pictures to be cropped (\($0)), which is not done" }
     }
 
-    /// How many video tracks come before this one.
+    /// The number of video tracks before this one.
     private static func order(of stream: UnsafeMutablePointer<AVStream>, _ demuxer: borrowing Demuxer) -> Int {
         (0..<max(0, Int(stream.pointee.index))).count { index in
             demuxer.stream(index).map { VideoChoice.kind($0) == .video } ?? false
         }
     }
 
-    /// The clean aperture of an MP4's track where it is smaller than the picture.
+    /// The clean aperture of an MP4 track if it is smaller than the frame, as text.
     private static func aperture(track: Int32, fileSize: Int64) -> String? {
         var boxes = MovieBoxes(descriptor: DecodeWorker.fileDescriptor)
         guard let movie = boxes.first("moov", in: 0..<fileSize) else { return nil }
@@ -43,7 +43,7 @@ enum Cropping {
 }
 
 extension MovieBoxes {
-    /// Bytes of a sample description of video before the boxes in it.
+    /// Size of a video sample description before its child boxes, in bytes.
     private static let described: Int64 = 86
 
     fileprivate mutating func aperture(_ samples: Range<Int64>) -> String? {
@@ -90,7 +90,9 @@ struct MatroskaCrop {
     )
     private static let sides: [UInt64: String] = [0x54AA: "bottom", 0x54BB: "top", 0x54CC: "left", 0x54DD: "right"]
 
-    /// An identifier with its mark, or a length without; nil for what is none, and for a length that is not known.
+    /// Parses an element ID (with its length marker) or a length (without the marker).
+    ///
+    /// Returns nil if the bytes are invalid. `value` is nil for an unknown length.
     private static func number(_ bytes: ArraySlice<UInt8>, isLength: Bool) -> (value: UInt64?, count: Int)? {
         guard let first = bytes.first, first != 0 else { return nil }
         let count = first.leadingZeroBitCount + 1
@@ -101,7 +103,7 @@ struct MatroskaCrop {
         return (isLength && value == (1 << (7 * UInt64(count))) - 1 ? nil : value, count)
     }
 
-    /// The elements of a range, one after the other; false where the search is over.
+    /// Visits the elements of a range in order; returns false once the search is over.
     @discardableResult
     private mutating func walk(_ range: Range<Int64>, depth: Int) -> Bool {
         var offset = range.lowerBound
@@ -114,7 +116,7 @@ struct MatroskaCrop {
                 let (length, second) = Self.number(head[first...], isLength: true)
             else { return false }
             let start = offset + Int64(first + second)
-            // Only the segment is written before its length is known.
+            // Only a segment may be written before its length is known.
             let end = length.map { start.addingReportingOverflow(Int64(clamping: $0)).partialValue } ?? range.upperBound
             guard end >= start, end <= range.upperBound || id == Self.segment else { return false }
             let inside = start..<min(end, range.upperBound)

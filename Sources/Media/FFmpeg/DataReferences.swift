@@ -1,9 +1,10 @@
-/// Where an MP4 track's samples are: in the file itself, or in one that its data references name.
+/// Tells whether an MP4 track's samples are in the file itself or in another file named by its data references.
 ///
-/// libavformat 5.1 looks at no "url " reference and at an alias only where it holds a path; for all others it reads the samples'
-/// offsets in the file at hand, whatever is there. Source: ISO/IEC 14496-12, 8.7.2; QuickTime File Format, "dref".
+/// libavformat 5.1 ignores "url " references, and follows an alias only if it holds a path. For all others it reads at
+/// the samples' offsets in the current file, whatever is stored there. Source: ISO/IEC 14496-12, 8.7.2; QuickTime File
+/// Format, "dref".
 enum DataReferences {
-    /// Whether the track with this id has samples in another file.
+    /// True if the track with this ID has samples in another file.
     static func areElsewhere(descriptor: Int32, size: Int64, track: Int32) -> Bool {
         var boxes = MovieBoxes(descriptor: descriptor)
         guard let movie = boxes.first("moov", in: 0..<size) else { return false }
@@ -21,7 +22,7 @@ enum DataReferences {
 }
 
 extension MovieBoxes {
-    /// The numbers, from 1, of the references that name something else than this file.
+    /// The 1-based indices of the references that name another file.
     fileprivate mutating func outside(_ list: Range<Int64>) -> Set<Int> {
         var found: Set<Int> = []
         var offset = list.lowerBound + 8
@@ -30,7 +31,8 @@ extension MovieBoxes {
             let length = Self.number(entry[0..<4])
             guard length >= 12, length <= list.upperBound - offset else { break }
             let isSelf = entry[11] & 1 == 1
-            // Without the flag and without a name nothing is named: some muxers write that for the file itself.
+            // An entry without the self-reference flag and without a name refers to the file itself: some muxers write
+            // that.
             let isNamed = (read(1, at: offset + 12)?.first ?? 0) != 0 || !entry[4..<8].elementsEqual("url ".utf8)
             if !isSelf, length > 13, isNamed { found.insert(number) }
             offset += length
@@ -38,7 +40,7 @@ extension MovieBoxes {
         return found
     }
 
-    /// The references that a track's sample descriptions use.
+    /// The indices of the data references that a track's sample descriptions use.
     fileprivate mutating func references(_ samples: Range<Int64>) -> Set<Int> {
         var found: Set<Int> = []
         var offset = samples.lowerBound + 8

@@ -1,20 +1,23 @@
 import CFFmpeg
 import Glibc
 
-/// Owns an AVFormatContext opened on a descriptor, with everything in it that could reach out switched off.
+/// Owns an AVFormatContext opened on a descriptor, with every feature disabled that could open other files or
+/// connections.
 struct Demuxer: ~Copyable {
     let context: UnsafeMutablePointer<AVFormatContext>
     private let io: IOContext
 
-    // The demuxers' full names: av_match_list compares with each of theirs.
+    // Full names of the demuxers: av_match_list compares them with each name of a demuxer.
     static let formats = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf"
     static let codecs =
         "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,vc1,wmv3,theora,msmpeg4,"
         + "msmpeg4v2,h263,flv,ffv1,rawvideo,huffyuv,utvideo,dvvideo"
 
-    /// - Throws: `too_large` when the headers alone say so: nothing is decoded then, not even to look.
+    /// Opens the container and reads its headers.
     ///
-    /// - Parameter probes: whether packets are read for what the headers do not say.
+    /// - Parameter probes: whether to read packets for what the headers do not say.
+    ///
+    /// - Throws: `too_large` if the headers already give a size above the limit; then nothing is decoded.
     init(_ reader: FileReader, maxPixels: Int, probes: Bool = true) throws {
         let io = try IOContext(reader)
         let context = try Self.open(io.pointer, reader, maxPixels: maxPixels, probes: probes)
@@ -41,7 +44,7 @@ struct Demuxer: ~Copyable {
         let status = avformat_open_input(&opened, nil, nil, &options)
         // On failure libavformat has freed the context.
         guard status >= 0, let opened else {
-            // The only word libavformat has for a stream too many.
+            // libavformat reports too many streams only as ENOMEM.
             let memory = status == lt_averror(ENOMEM)
             throw memory ? MediaError.tooManyStreams() : refusal(status, reader)
         }
@@ -50,7 +53,7 @@ struct Demuxer: ~Copyable {
             var closing: UnsafeMutablePointer<AVFormatContext>? = failed ? opened : nil
             if failed { avformat_close_input(&closing) }
         }
-        // libavcodec forgets sizes it does not like, so they are looked at before it is asked.
+        // libavcodec discards sizes it considers invalid, so check them before calling it.
         let sizes = statedSizes(opened)
         if let first = sizes.first, sizes.allSatisfy({ $0.width > maxPixels / $0.height }) {
             throw MediaError.tooLarge(first.width, first.height, limit: maxPixels)
@@ -59,7 +62,7 @@ struct Demuxer: ~Copyable {
         if probes {
             let found = avformat_find_stream_info(opened, nil)
             guard found >= 0 else { throw refusal(found, reader) }
-            // Transport streams tell their streams packet by packet.
+            // Transport streams announce their streams packet by packet.
             try checkNumber(opened)
         }
         failed = false
@@ -78,7 +81,7 @@ struct Demuxer: ~Copyable {
         guard number <= VideoChoice.maxVideoStreams else { throw MediaError.tooManyStreams(video: number) }
     }
 
-    /// The picture sizes that the container itself says, of the streams where it does.
+    /// The frame sizes in the container's headers, for the streams that have one.
     private static func statedSizes(_ context: UnsafeMutablePointer<AVFormatContext>) -> [(width: Int, height: Int)] {
         (0..<Int(context.pointee.nb_streams)).compactMap { index in
             guard let parameters = context.pointee.streams?[index]?.pointee.codecpar,
@@ -95,9 +98,9 @@ struct Demuxer: ~Copyable {
     }
 
     var formatName: String { context.pointee.iformat.flatMap { String(cString: $0.pointee.name) } ?? "" }
-    /// Whether the container's times may break off, as those of MPEG streams.
+    /// True if the container's timestamps may be discontinuous, as in MPEG streams (AVFMT_TS_DISCONT).
     var mayBreak: Bool { (context.pointee.iformat?.pointee.flags ?? 0) & AVFMT_TS_DISCONT != 0 }
-    /// Whether what comes first in the file is shown first, even where its times say otherwise.
+    /// True if frames are shown in file order even when their timestamps say otherwise.
     var isOrderedByPosition: Bool { mayBreak || formatName == "flv" }
     var streamCount: Int { Int(context.pointee.nb_streams) }
 
@@ -106,9 +109,9 @@ struct Demuxer: ~Copyable {
         return context.pointee.streams?[index]
     }
 
-    /// Chooses the video stream and switches all others off.
+    /// Selects the video stream and discards all others.
     ///
-    /// - Parameter count: as `VideoChoice.best` takes it.
+    /// - Parameter count: as in `VideoChoice.best`.
     func selectVideo(
         _ wanted: Int?, maxPixels: Int, notes: inout DecodeResult, count: ([Int]) throws -> [Int: Int] = { _ in [:] }
     ) throws -> Int {
@@ -139,7 +142,7 @@ struct Demuxer: ~Copyable {
         return chosen
     }
 
-    /// Whether a stream is neither video, sound, text nor data of a kind with a name.
+    /// True if a stream has no known kind: not video, audio, text, or data with a codec ID.
     private func isUnknown(_ index: Int) -> Bool {
         guard let parameters = stream(index)?.pointee.codecpar else { return true }
         switch parameters.pointee.codec_type {

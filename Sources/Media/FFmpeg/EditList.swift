@@ -1,22 +1,23 @@
 import Glibc
 
-/// What an MP4 track's edit list asks for that libavformat 5.1 does not do.
+/// The parts of an MP4 track's edit list that libavformat 5.1 does not apply.
 ///
-/// libavformat cuts and repeats by the edits, but shows pictures of the media's start during an empty edit between two others
-/// (mov_fix_index treats its media time of -1 as a position), and does not look at rates. Source: ISO/IEC 14496-12, 8.6.6.
+/// libavformat cuts and repeats by the edits. During an empty edit between two others it shows frames from the start of
+/// the media (mov_fix_index treats the media time -1 as a position), and it ignores rates. Source: ISO/IEC 14496-12,
+/// 8.6.6.
 struct EditList: Equatable {
     struct Edit: Equatable {
         /// In units of the movie's time scale.
         let duration: Int64
-        /// In units of the track's time scale; -1: nothing is shown.
+        /// In units of the track's time scale; -1 means an empty edit: nothing is shown.
         let mediaTime: Int64
-        /// 16.16 fixed point; 0x10000 is 1.
+        /// 16.16 fixed point; 0x10000 is rate 1.
         let rate: Int32
     }
 
-    /// Seconds on the track's time line in which nothing is shown, after something was.
+    /// Intervals on the track's timeline, in seconds, in which nothing is shown after something was.
     private(set) var empty: [ClosedRange<Double>] = []
-    /// Seconds from which on an edit is to be played at another rate, and that rate.
+    /// Edits at a rate other than 1: the time at which each starts, in seconds, and the rate.
     private(set) var rates: [(from: Double, rate: Double)] = []
 
     static func == (a: EditList, b: EditList) -> Bool {
@@ -35,13 +36,13 @@ struct EditList: Equatable {
             }
             time += length
         }
-        // Nothing after it that it could keep apart.
+        // A trailing empty edit separates nothing.
         if let last = edits.last, last.mediaTime < 0, !empty.isEmpty { empty.removeLast() }
     }
 
-    /// Reads the edit list of the track with this id; nil where the file has none that is whole.
+    /// Reads the edit list of the track with this ID; nil if the file has no complete one.
     ///
-    /// Reads a few headers of boxes, and at most 64 KiB of one.
+    /// Reads a few box headers, and at most 64 KiB of one box.
     init?(descriptor: Int32, size: Int64, track: Int32) {
         var boxes = MovieBoxes(descriptor: descriptor)
         guard let movie = boxes.first("moov", in: 0..<size), let header = boxes.first("mvhd", in: movie),
@@ -60,9 +61,9 @@ struct EditList: Equatable {
 }
 
 extension EditList {
-    /// Whether the file shows nothing at this time of the track.
+    /// True if the file shows nothing at this time of the track.
     func isEmpty(at seconds: Double) -> Bool {
-        // A frame is at the start of an interval to within a tick.
+        // A frame starts an interval to within one tick.
         empty.contains { seconds >= $0.lowerBound - 0.0005 && seconds < $0.upperBound - 0.0005 }
     }
 

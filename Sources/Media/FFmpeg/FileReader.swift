@@ -1,18 +1,18 @@
 import CFFmpeg
 import Glibc
 
-/// An open descriptor as libavformat reads it: no name ever reaches the library, so nothing in a name can be obeyed.
+/// Reads an open descriptor for libavformat: the library never sees a file name, so it cannot act on one.
 final class FileReader {
     private let descriptor: Int32
-    /// Where the part that is read begins; all positions but `highWater` count from there.
+    /// File offset at which reading starts; all positions except `highWater` are relative to it.
     let base: Int64
-    /// Bytes from there to the end of the file.
+    /// Bytes from `base` to the end of the file.
     let size: Int64
     private var position: Int64 = 0
-    /// The furthest byte of the file read so far: what progress is measured by.
+    /// Highest file offset read so far; progress is measured by it.
     private(set) var highWater: Int64 = 0
     private(set) var failure: Int32 = 0
-    /// Where the file is taken to end.
+    /// Position at which reading stops as if at the end of the file.
     var limit = Int64.max
     private var tables = ProgramTables()
 
@@ -24,15 +24,15 @@ final class FileReader {
 
     func rewind() { position = 0 }
 
-    /// Where a transport stream's program table gives a PID another codec: reading ends there.
+    /// The position at which a transport stream's program table gives a PID another codec; reading stops there.
     var change: ProgramTables.Change? { tables.change }
 
-    /// Reads the same file from another place on.
+    /// A reader of the same file that starts at `offset`, relative to `base`.
     func from(_ offset: Int64) -> FileReader {
         FileReader(descriptor: descriptor, size: size + base, base: base + offset)
     }
 
-    /// Bytes of the file, fewer at its end; where libavformat reads does not change.
+    /// Up to `count` bytes of the file, fewer at its end; does not move libavformat's read position.
     func bytes(at offset: Int64, count: Int) -> [UInt8] {
         guard offset >= 0, count > 0, !offset.addingReportingOverflow(base).overflow else { return [] }
         var bytes = [UInt8](repeating: 0, count: count)
@@ -50,7 +50,7 @@ final class FileReader {
         return Array(bytes.prefix(done))
     }
 
-    /// Reads the same part from its start, on its own.
+    /// An independent reader of the same range, starting from its beginning.
     func another() -> FileReader { from(0) }
 
     fileprivate func read(_ buffer: UnsafeMutablePointer<UInt8>?, _ count: Int32) -> Int32 {
@@ -119,7 +119,7 @@ struct IOContext: ~Copyable {
     }
 
     deinit {
-        // libavformat may have replaced the buffer by another one.
+        // libavformat may have replaced the buffer.
         av_free(pointer.pointee.buffer)
         var context: UnsafeMutablePointer<AVIOContext>? = pointer
         avio_context_free(&context)

@@ -1,13 +1,13 @@
 import CFFmpeg
 
-/// Makes upright RGB pictures of decoded frames: the stream's own matrix and range, its rotation, and square pixels.
+/// Converts decoded frames to upright RGB images: the stream's color matrix and range, its rotation, and square pixels.
 ///
-/// Rebuilt when size, pixel format or colour change within a stream; then the old scaler is freed.
+/// Rebuilds the scaler when size, pixel format or color changes within a stream, and frees the old one.
 final class FrameConverter {
     private struct Shape: Equatable {
         var width: Int32, height: Int32, format: Int32
         var matrix: Int32, fullRange: Bool
-        /// What swscale does not do: gray in limited range, and YCgCo.
+        /// Conversions that swscale does not do: gray in limited range, and YCgCo.
         var expandsGray: Bool, isYCgCo: Bool
         var outWidth: Int32, outHeight: Int32
     }
@@ -16,7 +16,7 @@ final class FrameConverter {
     private var shape: Shape?
     private var buffer: UnsafeMutableRawPointer?
     private var stride = 0
-    /// The container's, which goes before the pictures' own.
+    /// The container's orientation, which takes precedence over the frames' own.
     private let orientation: Orientation?
     private let squarePixels: Bool
     private let maxPixels: Int
@@ -35,7 +35,9 @@ final class FrameConverter {
         av_free(buffer)
     }
 
-    /// - Throws: `too_large` when the picture is beyond the limit, which holds for every frame, not just the first.
+    /// Converts one frame.
+    ///
+    /// - Throws: `too_large` if the frame is above the limit, which is checked for every frame, not just the first.
     func convert(_ frame: borrowing DecodedFrame, sampleAspect: AVRational) throws -> RGBImage {
         let raw = frame.pointer
         let (width, height) = (Int(raw.pointee.width), Int(raw.pointee.height))
@@ -94,11 +96,11 @@ final class FrameConverter {
             RGBImage(width: outWidth, height: outHeight, pixels: pixels))
     }
 
-    /// Wider for pixels wider than high, higher for the others: no picture loses rows or columns.
+    /// The size with square pixels; enlarges the width or the height, so that no rows or columns are lost.
     private func size(_ width: Int, _ height: Int, _ aspect: AVRational) -> (Int, Int) {
         guard squarePixels, aspect.num > 0, aspect.den > 0, aspect.num != aspect.den else { return (width, height) }
         let ratio = Double(aspect.num) / Double(aspect.den)
-        // Beyond any real anamorphic format: a header that makes no sense.
+        // Outside the range of real anamorphic formats: the header is wrong.
         guard (0.1...10).contains(ratio) else { return (width, height) }
         if ratio > 1 { return (max(1, Int(saturating: (Double(width) * ratio).rounded())), height) }
         return (width, max(1, Int(saturating: (Double(height) / ratio).rounded())))
@@ -122,15 +124,15 @@ final class FrameConverter {
         }
         scaler = context
         if new.isYCgCo, let any = sws_getCoefficients(SWS_CS_DEFAULT) {
-            // The same on both sides: planes are scaled, values are kept.
+            // The same coefficients on both sides: planes are scaled and values are kept.
             _ = sws_setColorspaceDetails(context, any, 1, any, 1, 0, 1 << 16, 1 << 16)
         } else if let coefficients = sws_getCoefficients(new.matrix) {
-            // Ignored, with a negative answer, where the source is RGB or gray already.
+            // Fails without effect for RGB and gray sources.
             _ = sws_setColorspaceDetails(
                 context, coefficients, new.fullRange ? 1 : 0, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16,
                 1 << 16)
         }
-        // Vector code of swscale writes past a row's end.
+        // swscale's vector code writes past the end of a row.
         stride = (Int(new.outWidth) * 3 + 127) & ~63
         guard let allocated = av_malloc(stride * Int(new.outHeight) * (new.isYCgCo ? 3 : 1) + 1024) else {
             throw MediaError.library("out of memory")
@@ -140,9 +142,9 @@ final class FrameConverter {
     }
 }
 
-/// How a stream's numbers become colours.
+/// Color conversion rules of a stream.
 enum Colour {
-    /// The swscale matrix: what the stream says, else BT.601 for standard definition and BT.709 beyond, as it is recorded.
+    /// The swscale matrix the stream names; if it names none, BT.601 below 720 rows and BT.709 from there on.
     static func matrix(_ space: AVColorSpace, height: Int) -> Int32 {
         switch space {
         case AVCOL_SPC_BT709: SWS_CS_ITU709
@@ -163,10 +165,10 @@ enum Colour {
         }
     }
 
-    /// Whether a gray frame has 16 for black and 235 for white.
+    /// True if a gray frame stores black as 16 and white as 235.
     ///
-    /// swscale takes gray as full range whatever it is told. A frame that does not say is what its codec's standard assumes:
-    /// limited in the standards of broadcasting, full in lossless and still formats.
+    /// swscale always treats gray as full range. If a frame does not say, its codec's standard decides: limited range
+    /// for the broadcast standards, full range for lossless and still-image formats.
     static func isLimitedGray(_ frame: UnsafeMutablePointer<AVFrame>, codec: AVCodecID) -> Bool {
         guard let format = av_pix_fmt_desc_get(AVPixelFormat(frame.pointee.format)), format.pointee.nb_components <= 2,
             format.pointee.flags & UInt64(AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM) == 0
@@ -195,12 +197,14 @@ enum Colour {
             && format.pointee.flags & UInt64(AV_PIX_FMT_FLAG_PAL) == 0
     }
 
-    /// Limited to full range, 8 bit.
+    /// Limited to full range, 8-bit.
     static let expanded: [UInt8] = (0...255).map { value in
         UInt8(clamping: ((value - 16) * 255 * 2 + 219) / (219 * 2))
     }
 
-    /// RGB of three planes Y, Cg, Co, one below the other. Source: ITU-T H.273, MatrixCoefficients 8.
+    /// Converts three planes Y, Cg, Co, stored one below the other, to RGB.
+    ///
+    /// Source: ITU-T H.273, MatrixCoefficients 8.
     static func fromYCgCo(
         _ planes: UnsafePointer<UInt8>, stride: Int, width: Int, height: Int, isFull: Bool,
         to rgb: UnsafeMutablePointer<UInt8>
@@ -222,7 +226,7 @@ enum Colour {
         }
     }
 
-    /// Why colors of this matrix are not what the file means; nil where they are converted.
+    /// A note that colors of this matrix are not converted as the file intends; nil if they are.
     static func unconverted(_ space: AVColorSpace) -> String? {
         let name: String? =
             switch space {

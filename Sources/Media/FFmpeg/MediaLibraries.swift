@@ -1,8 +1,8 @@
 import CFFmpeg
 
-/// FFmpeg's libraries, which are loaded when something is decoded or encoded for the first time.
+/// FFmpeg's libraries, loaded when something is decoded or encoded for the first time.
 public enum MediaLibraries {
-    /// The versions in use; empty where the libraries are missing.
+    /// The versions in use, by library name; empty if the libraries are missing.
     public static var versions: [String: String] {
         guard missing == nil else { return [:] }
         return [
@@ -11,7 +11,7 @@ public enum MediaLibraries {
         ]
     }
 
-    /// Loads them, and says what the dynamic linker misses; nil when they are there.
+    /// Loads the libraries and returns the dynamic linker's error message; nil if they are all there.
     public static var missing: String? { lt_ffmpeg_load().map { String(cString: $0) } }
 
     private static func text(_ version: UInt32) -> String {

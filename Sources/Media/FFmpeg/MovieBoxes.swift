@@ -1,6 +1,6 @@
 import Glibc
 
-/// Walks the boxes of an MP4 by their headers, a bounded number of reads in all.
+/// Walks the boxes of an MP4 by their headers, with a limited total number of reads.
 struct MovieBoxes {
     let descriptor: Int32
     private var readsLeft = 20_000
@@ -19,7 +19,7 @@ struct MovieBoxes {
         all(type, in: range, limit: 1).first
     }
 
-    /// The contents of the boxes of this type in a range of the file.
+    /// The content ranges of the boxes of this type within a range of the file.
     mutating func all(_ type: String, in range: Range<Int64>, limit: Int = 1000) -> [Range<Int64>] {
         var found: [Range<Int64>] = []
         var offset = range.lowerBound
@@ -34,7 +34,7 @@ struct MovieBoxes {
         return found
     }
 
-    /// Big endian; too large a number comes out as the largest.
+    /// A big-endian integer; values above `Int64.max` are clamped to it.
     static func number(_ bytes: ArraySlice<UInt8>) -> Int64 {
         Int64(clamping: bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
     }

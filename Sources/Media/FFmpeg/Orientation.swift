@@ -1,6 +1,6 @@
 import CFFmpeg
 
-/// The quarter turns and mirrorings of a display matrix, applied to pixels.
+/// The quarter turns and reflections of a display matrix, applied to pixels.
 struct Orientation: Equatable {
     // x' = a·x + c·y, y' = b·x + d·y, each -1, 0 or 1.
     var a = 1, b = 0, c = 0, d = 1
@@ -9,20 +9,23 @@ struct Orientation: Equatable {
 
     init() {}
 
-    /// The matrix of a stream as libavformat hands it over (nine 16.16 and 2.30 numbers, y downwards); nil where it is none
-    /// or no multiple of a quarter turn.
+    /// The orientation of a display matrix as libavformat returns it: nine 16.16 and 2.30 values, y pointing down.
+    ///
+    /// nil if the matrix is degenerate or not a multiple of a quarter turn.
     init?(matrix: UnsafePointer<Int32>) {
         let values = [matrix[0], matrix[1], matrix[3], matrix[4]].map { Double($0) / 65536 }
         let scale = values.map(abs).max() ?? 0
         guard scale > 0.01 else { return nil }
         let signs = values.map { Int(saturating: ($0 / scale).rounded()) }
-        // Within about a degree.
+        // Within about one degree.
         guard zip(values, signs).allSatisfy({ abs($0 / scale - Double($1)) < 0.02 }) else { return nil }
         (a, b, c, d) = (signs[0], signs[1], signs[2], signs[3])
         guard abs(a * d - b * c) == 1 else { return nil }
     }
 
-    /// The display matrix among a stream's side data, nil where there is none; false where there is one that makes no sense.
+    /// The display matrix in a stream's side data; nil if it has none.
+    ///
+    /// `valid` is false if there is a matrix that makes no sense.
     static func of(_ stream: UnsafeMutablePointer<AVStream>) -> (Orientation?, valid: Bool) {
         var size = 0
         guard let data = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size), size >= 36 else {
@@ -32,7 +35,7 @@ struct Orientation: Equatable {
         return (found ?? .upright, found != nil)
     }
 
-    /// The display matrix that comes with a frame; nil where there is none, or none that makes sense.
+    /// The display matrix in a frame's side data; nil if it has none or an invalid one.
     static func of(_ frame: borrowing DecodedFrame) -> Orientation? {
         guard let found = av_frame_get_side_data(frame.pointer, AV_FRAME_DATA_DISPLAYMATRIX), found.pointee.size >= 36,
             let data = found.pointee.data
@@ -43,7 +46,7 @@ struct Orientation: Equatable {
     func apply(_ image: RGBImage) -> RGBImage {
         guard self != .upright else { return image }
         let (width, height) = a == 0 ? (image.height, image.width) : (image.width, image.height)
-        // Where negative, the picture is moved back into view.
+        // Where the matrix maps to negative coordinates, move the image back into view.
         let x0 = (a < 0 || c < 0) ? width - 1 : 0
         let y0 = (b < 0 || d < 0) ? height - 1 : 0
         let pixels = [UInt8](unsafeUninitializedCapacity: width * height * 3) { out, count in
@@ -64,13 +67,15 @@ struct Orientation: Equatable {
     }
 }
 
-/// The display orientation that H.264 and HEVC code among the pictures: it holds from one key frame to the next.
+/// The display orientation that H.264 and HEVC code in the video stream, valid from one key frame to the next.
 ///
-/// libavcodec gives it to the picture that it is coded with. Source: ITU-T H.264, D.2.27; H.265, D.3.17.
+/// libavcodec attaches it only to the frame it is coded with. Source: ITU-T H.264, D.2.27; H.265, D.3.17.
 struct CodedOrientation {
     private var matrix: [UInt8] = []
 
-    /// Gives a frame that has none the orientation of those before it. Frames must come in the order of the decoder.
+    /// Gives a frame without an orientation that of the frames before it.
+    ///
+    /// Frames must come in decoder output order.
     mutating func carry(_ frame: borrowing DecodedFrame) {
         if let found = av_frame_get_side_data(frame.pointer, AV_FRAME_DATA_DISPLAYMATRIX), let data = found.pointee.data
         {

@@ -1,23 +1,23 @@
-/// Watches the program tables of an MPEG transport stream for a PID whose video gets another codec.
+/// Watches the program tables of an MPEG transport stream for a PID whose video changes codec.
 ///
-/// libavformat keeps the codec of a PID that it saw first, and hands all later packets to its parser. Source: ISO/IEC 13818-1,
-/// 2.4.4 (tables), 2.4.4.9 (stream types), annex A (CRC).
+/// libavformat keeps the first codec it saw for a PID and passes all later packets to that codec's parser. Source:
+/// ISO/IEC 13818-1, 2.4.4 (tables), 2.4.4.9 (stream types), annex A (CRC).
 struct ProgramTables {
     struct Change: Equatable {
-        /// Where the table lies that says so.
+        /// Position of the table that announces the change.
         let end: Int64
-        /// The last table of programs before it, with which a demuxer can begin.
+        /// Position of the last program association table before it, from which a demuxer can start.
         let start: Int64
     }
 
     private(set) var change: Change?
-    /// The first byte that was not looked at yet.
+    /// Position of the first byte not yet scanned.
     private var next: Int64 = 0
-    /// Bytes before it, of a packet that is not whole.
+    /// Bytes before `next` that belong to an incomplete packet.
     private var rest: [UInt8] = []
-    /// Bytes from packet to packet; 0 while they are not known.
+    /// Distance between packets in bytes; 0 while unknown.
     private var stride = 0
-    /// Bytes before the next packet that belong to none.
+    /// Bytes before the next packet that belong to no packet.
     private var gap = 0
     private var isOff = false
     private var tables: Set<Int> = []
@@ -26,11 +26,11 @@ struct ProgramTables {
 
     /// MPEG-1, MPEG-2, MPEG-4 part 2, H.264, HEVC, VVC, AVS, Dirac and VC-1.
     private static let videoTypes: Set<UInt8> = [0x01, 0x02, 0x10, 0x1B, 0x24, 0x33, 0x42, 0xD1, 0xD2, 0xEA]
-    /// Bytes at the start without packets after which it is no transport stream.
+    /// After this many bytes without packets at the start, the file is not a transport stream.
     private static let searched: Int64 = 4 << 20
     private static let packetBytes = 188
 
-    /// Looks at bytes that were read; those before or far ahead of what was seen are passed over.
+    /// Scans bytes that were read; ignores those already scanned or after a gap.
     mutating func look(at bytes: UnsafeBufferPointer<UInt8>, position: Int64) {
         guard change == nil, !isOff, position <= next, next - position < Int64(bytes.count) else { return }
         let before = next - Int64(rest.count)
@@ -53,14 +53,14 @@ struct ProgramTables {
                 offset += 1
                 continue
             }
-            // Only packets in which a table or a picture begins.
+            // Only packets in which a table or a frame starts (payload_unit_start_indicator).
             if data[offset + 1] & 0x40 != 0 {
                 let header = stride == 192 ? Int64(4) : 0
                 read(data[offset..<offset + Self.packetBytes], at: before + Int64(offset) - header)
                 if change != nil { return }
             }
             offset += Self.packetBytes
-            // The bytes after a packet may not be here yet.
+            // The bytes after a packet may not have been read yet.
             gap = stride - Self.packetBytes
         }
         rest = Array(data[min(offset, data.count)...])
@@ -88,7 +88,7 @@ struct ProgramTables {
         at += 1 + Int(packet[at])
         guard at + 12 <= packet.endIndex else { return }
         let length = Int(packet[at + 1] & 15) << 8 | Int(packet[at + 2])
-        // Sections of several packets are passed over, as are those for later.
+        // Skip sections that span several packets, and those that are not yet current.
         guard length >= 13, at + 3 + length <= packet.endIndex, packet[at + 5] & 1 != 0 else { return }
         let section = Array(packet[at..<at + 3 + length])
         guard Self.crc(section) == 0 else { return }
@@ -119,7 +119,7 @@ struct ProgramTables {
         }
     }
 
-    /// 0 for a section with its own check at the end.
+    /// The CRC of a section including its checksum; 0 if it is intact.
     private static func crc(_ bytes: [UInt8]) -> UInt32 {
         var crc = UInt32.max
         for byte in bytes {

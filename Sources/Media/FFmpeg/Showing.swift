@@ -1,6 +1,6 @@
 import CFFmpeg
 
-/// What a stream says about how its pictures are to be shown that is not done: a note each.
+/// Notes on how a stream asks to be displayed where that is not applied.
 enum Showing {
     static func describe(_ stream: UnsafeMutablePointer<AVStream>, in result: inout DecodeResult) {
         func has(_ type: AVPacketSideDataType) -> Bool { av_stream_get_side_data(stream, type, nil) != nil }
@@ -29,9 +29,9 @@ enum Showing {
         }
     }
 
-    /// What a frame says; as the container says something else, or nothing, in most files.
+    /// Adds the notes of a frame, which often differ from the container's or are missing there.
     ///
-    /// - Parameter isTurned: whether the container has a display matrix, which goes before the frame's.
+    /// - Parameter isTurned: whether the container has a display matrix, which takes precedence over the frame's.
     static func describe(_ frame: borrowing DecodedFrame, isTurned: Bool, in result: inout DecodeResult) {
         let raw = frame.pointer.pointee
         if raw.interlaced_frame != 0 { result.note("interlaced", interlaced) }

@@ -1,4 +1,4 @@
-/// Another recording behind the first one in a file, as `cat a.mp4 b.mp4` makes it: demuxers stop before it without a word.
+/// Another recording after the first one in a file, as `cat a.mp4 b.mp4` makes it; demuxers stop before it silently.
 struct TrailingRecording {
     let kind: String
     let offset: Int64
@@ -6,15 +6,17 @@ struct TrailingRecording {
     /// Bytes searched after the last packet.
     private static let searched = 64 << 20
 
+    /// Finds a recording after the first one; nil if there is none.
+    ///
     /// - Parameters:
     ///   - format: libavformat's name of the first recording's container.
-    ///   - lastPacket: where the last packet that was decoded begins.
+    ///   - lastPacket: position of the last packet that was decoded.
     static func find(in reader: FileReader, format: String, lastPacket: Int64) -> TrailingRecording? {
         if format.hasPrefix("mov") { return afterMovie(reader) }
         return search(reader, from: max(0, lastPacket), own: format)
     }
 
-    /// Walks the boxes: a file has one movie box, and all of it is boxes.
+    /// Walks the boxes: an MP4 file has one movie box and consists of boxes only.
     private static func afterMovie(_ reader: FileReader) -> TrailingRecording? {
         var offset: Int64 = 0
         var movies = 0
@@ -30,7 +32,7 @@ struct TrailingRecording {
             if length == 1 { length = box[8..<16].reduce(Int64(0)) { ($0 & 0x7F_FFFF_FFFF_FFFF) << 8 | Int64($1) } }
             let isBox = length >= 8 && type.allSatisfy { $0 >= 0x20 && $0 < 0x7F || $0 == 0xA9 }
             guard isBox, !offset.addingReportingOverflow(length).overflow else {
-                // Length 0: to the end of the file.
+                // Length 0 means up to the end of the file.
                 guard movies > 0, length != 0 else { return nil }
                 return kind(reader.bytes(at: offset, count: 1024)[...], own: "").map {
                     TrailingRecording(kind: $0, offset: offset)
@@ -61,7 +63,7 @@ struct TrailingRecording {
         return nil
     }
 
-    /// The container that begins with `bytes`; those that demuxers go on with by themselves do not count.
+    /// The container that `bytes` starts with, except for those that demuxers continue into by themselves.
     private static func kind(_ bytes: ArraySlice<UInt8>, own: String) -> String? {
         let start = bytes.startIndex
         func holds(_ text: String, at offset: Int) -> Bool {

@@ -2,18 +2,18 @@ import CFFmpeg
 
 /// Chooses the video stream of a file.
 ///
-/// One that can be decoded and moves comes before a single picture; then the one marked as default, then the largest, then the
-/// first of equals.
+/// Streams that can be decoded and have more than one frame come first; then the one marked as default, then the
+/// largest, then the first.
 struct VideoChoice {
-    /// Video streams that are neither cover art nor thumbnails, in the file's order.
+    /// Video streams that are not cover art or thumbnails, in file order.
     private(set) var video: [Int] = []
-    /// Cover art and thumbnails.
+    /// Number of cover art and thumbnail streams.
     private(set) var pictures = 0
 
-    /// Streams of any kind that a container may have; libavformat keeps some kilobytes for each.
+    /// Maximum number of streams of any kind in a container; libavformat keeps several kilobytes for each.
     static let maxStreams = 1000
     static let maxVideoStreams = 64
-    /// Where a container does not say how many pictures a stream has, as much of the file is read to see two of them.
+    /// Bytes read to find two frames of each stream if the container does not say how many a stream has.
     private static let lookedAt: Int64 = 256 << 20
 
     init(_ context: UnsafeMutablePointer<AVFormatContext>) {
@@ -36,9 +36,10 @@ struct VideoChoice {
         return isImage ? .picture : .video
     }
 
-    /// The stream to take among `video`, which must not be empty.
+    /// The stream to use among `video`, which must not be empty.
     ///
-    /// - Parameter count: pictures of the streams, at most two each, found by reading; called only where headers do not say.
+    /// - Parameter count: returns the number of frames per stream, at most two each, by reading the file; called only
+    ///   if the headers do not say.
     func best(
         _ context: UnsafeMutablePointer<AVFormatContext>, maxPixels: Int, count: () throws -> [Int: Int]
     ) rethrows -> Int {
@@ -57,7 +58,7 @@ struct VideoChoice {
         return best.index
     }
 
-    /// Counts the packets of video streams until each of `video` had two, at most.
+    /// Counts the packets of video streams until each stream in `video` has had two.
     static func count(_ video: [Int], reader: FileReader, maxPixels: Int, sign: () throws -> Void) throws -> [Int: Int]
     {
         let demuxer = try Demuxer(reader, maxPixels: maxPixels, probes: false)
@@ -68,7 +69,7 @@ struct VideoChoice {
             if status == lt_averror(EAGAIN) { continue }
             guard status >= 0 else { break }
             defer { av_packet_unref(packet.pointer) }
-            // AVI files hold empty packets where a picture is missing.
+            // AVI files have empty packets where a frame is missing.
             guard packet.pointer.pointee.size > 0 else { continue }
             counts[Int(packet.pointer.pointee.stream_index), default: 0] += 1
             try sign()
@@ -81,7 +82,7 @@ extension VideoChoice {
     private struct Candidate {
         let index: Int
         let isDecodable: Bool
-        /// Images as the container says, at most two; nil where it does not say.
+        /// Frames according to the container, at most two; nil if it does not say.
         let pictures: Int?
         private let isDefault: Bool
         private let isKnown: Bool
@@ -98,7 +99,7 @@ extension VideoChoice {
             isDecodable = area > 0 && area <= Int64(maxPixels) && VideoDecoder.knows(parameters.pointee.codec_id)
             isDefault = stream.pointee.disposition & AV_DISPOSITION_DEFAULT != 0
             isKnown = parameters.pointee.format >= 0
-            // An MP4 has an entry for each picture, an AVI as well, Matroska for key frames.
+            // MP4 and AVI index each frame, Matroska only key frames.
             let entries = Int(avformat_index_get_entries_count(stream))
             let format = context.pointee.iformat.flatMap { String(cString: $0.pointee.name) } ?? ""
             if entries > 1 {

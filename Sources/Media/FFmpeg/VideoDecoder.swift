@@ -15,7 +15,9 @@ struct Packet: ~Copyable {
         av_packet_free(&packet)
     }
 
-    /// Whether this is no picture but a header in the midst of a chained Ogg. Source: Theora specification, 6.1.
+    /// True if the packet is a header within a chained Ogg stream instead of a frame.
+    ///
+    /// Source: Theora specification, 6.1.
     func isHeader(of codec: AVCodecID) -> Bool {
         guard codec == AV_CODEC_ID_THEORA, pointer.pointee.size > 0, let data = pointer.pointee.data else {
             return false
@@ -53,7 +55,7 @@ struct VideoDecoder: ~Copyable {
         context = try Self.open(stream, threads: threads, maxPixels: maxPixels)
     }
 
-    /// Whether there is a decoder, and one that may be used.
+    /// True if there is a decoder for this codec and it is on the whitelist.
     static func knows(_ codec: AVCodecID) -> Bool {
         guard let decoder = avcodec_find_decoder(codec) else { return false }
         return Demuxer.codecs.split(separator: ",").contains { $0 == String(cString: decoder.pointee.name) }
@@ -98,8 +100,9 @@ struct VideoDecoder: ~Copyable {
 
     enum Outcome { case frame, needsInput, ended, failed }
 
-    /// nil ends the stream; frames still inside follow.
+    /// Sends a packet to the decoder; returns FFmpeg's status code.
     func send(_ packet: borrowing Packet) -> Int32 { avcodec_send_packet(context, packet.pointer) }
+    /// Ends the stream; frames still in the decoder follow.
     func sendEnd() -> Int32 { avcodec_send_packet(context, nil) }
 
     func receive(into frame: borrowing DecodedFrame) -> Outcome {

@@ -2,15 +2,16 @@
 ///
 /// Source: Pillow's Resample.c (`precompute_coeffs`, `normalize_coeffs_8bpc`, `ImagingResample*_8bpc`).
 struct BicubicTaps {
-    /// Per output: the first source position, and how many follow.
+    /// First source position of each output.
     private let starts: [Int]
+    /// Number of source positions of each output.
     private let counts: [Int]
-    /// `stride` weights per output, 22 fractional bits.
+    /// `stride` weights per output, with 22 fractional bits.
     private let weights: [Int32]
     private let stride: Int
-    /// A pass that changes nothing is skipped, not computed.
+    /// True if source and target size are equal; such a pass is skipped, as in Pillow.
     private let isIdentity: Bool
-    /// Every source position that some output reads.
+    /// The range of source positions that any output reads.
     let sourceRange: Range<Int>
 
     private static let fractionBits: Int32 = 22
@@ -54,7 +55,7 @@ struct BicubicTaps {
         (self.starts, self.counts, self.weights, self.stride) = (starts, counts, weights, stride)
     }
 
-    /// Keys' kernel with a = -0.5.
+    /// Keys' cubic kernel with a = -0.5.
     private static func bicubic(_ position: Double) -> Double {
         let a = -0.5
         let x = abs(position)
@@ -67,7 +68,7 @@ struct BicubicTaps {
         UInt8(max(0, min(255, sum >> fractionBits)))
     }
 
-    /// One row of RGB pixels, across.
+    /// Resizes one row of RGB pixels horizontally.
     func applyAcross(_ line: UnsafeBufferPointer<UInt8>, into target: UnsafeMutableBufferPointer<UInt8>, at offset: Int)
     {
         if isIdentity {
@@ -96,7 +97,7 @@ struct BicubicTaps {
         }
     }
 
-    /// All rows, down; `rowOffsets` says where in `source` each row of `sourceRange` begins.
+    /// Resizes all rows vertically; `rowOffsets` holds the offset in `source` of each row of `sourceRange`.
     func applyDown(
         _ source: UnsafeBufferPointer<UInt8>, rowOffsets: [Int], rowBytes: Int,
         into target: UnsafeMutableBufferPointer<UInt8>

@@ -1,12 +1,12 @@
-/// Which frames of a video the reference looks at.
+/// The frame indices that the reference implementation samples from a video.
 public enum ReferenceSampling {
-    /// More frames than this are never listed: half a year at one per second.
+    /// Maximum number of indices in a list: half a year at one per second.
     static let maximumCount = 1 << 24
 
-    /// The reference's frames at `sampleRate` per second: the middle of each of N equal stretches.
+    /// The reference's frame indices at `sampleRate` per second: the middle of each of N equal intervals.
     ///
     /// N = frameCount // (framesPerSecond / sampleRate), at most `frameCount`. Empty where the reference fails with a
-    /// division by zero (clips shorter than one stretch) and for rates that are not positive numbers. Source: the
+    /// division by zero (clips shorter than one interval), and for rates that are not positive and finite. Source: the
     /// reference's `load_video` and `get_frame_indices`.
     public static func indices(frameCount: Int, framesPerSecond: Double, sampleRate: Double = 1) -> [Int] {
         let step = framesPerSecond / sampleRate
@@ -16,9 +16,10 @@ public enum ReferenceSampling {
         return indices(frameCount: frameCount, count: count >= Double(frameCount) ? frameCount : Int(saturating: count))
     }
 
-    /// The middle frames of `count` equal stretches of the video, ascending, repeated where frames are short.
+    /// The middle frames of `count` equal intervals of the video, ascending, with repeats if the video has too few
+    /// frames.
     ///
-    /// Empty when there are no frames or none is wanted.
+    /// Empty if `frameCount` or `count` is not positive.
     public static func indices(frameCount: Int, count: Int) -> [Int] {
         guard frameCount > 0, count > 0 else { return [] }
         let count = min(frameCount, count, maximumCount)
@@ -34,7 +35,7 @@ public enum ReferenceSampling {
         }
     }
 
-    /// Python's `//` on floats, which is not always the rounded-down quotient.
+    /// Python's `//` on floats, which is not always the quotient rounded down.
     private static func floorDivide(_ dividend: Double, by divisor: Double) -> Double {
         let quotient = (dividend - dividend.truncatingRemainder(dividingBy: divisor)) / divisor
         let floor = quotient.rounded(.down)

@@ -1,6 +1,6 @@
-/// What is wrong with a still picture or with the settings that prepare pictures.
+/// An error in a still image or in the settings that preprocess images.
 public struct ImageError: Error, CustomStringConvertible, Equatable, Sendable {
-    /// Stable names for programs; the message is for people.
+    /// Stable identifiers for programs; the message is for people.
     public enum Code: String, Sendable {
         case badConfig = "bad_preprocessor_config"
         case tooLarge = "picture_too_large"
@@ -10,7 +10,9 @@ public struct ImageError: Error, CustomStringConvertible, Equatable, Sendable {
         case notEncoded = "picture_not_encoded"
     }
 
+    /// The stable identifier for programs.
     public let code: Code
+    /// The text for people.
     public let message: String
 
     public var description: String { message }
@@ -21,7 +23,7 @@ public struct ImageError: Error, CustomStringConvertible, Equatable, Sendable {
     }
 }
 
-// Every text of this folder's errors.
+// All error texts of this folder.
 extension ImageError {
     static let noBytes = ImageError(.empty, "The picture has no bytes. Check that the file was written completely.")
     static let noPixels = ImageError(.empty, "The picture has no pixels: its width or height is 0.")

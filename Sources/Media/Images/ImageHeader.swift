@@ -1,4 +1,4 @@
-/// The format and size that a picture file announces, read before anything is allocated for its pixels.
+/// The format and size an image file declares, read before memory is allocated for its pixels.
 struct ImageHeader {
     enum Format: String {
         case png = "PNG"
@@ -10,7 +10,8 @@ struct ImageHeader {
     let width: Int
     let height: Int
 
-    /// Throws `picture_unsupported` when the magic bytes are none of the three, `picture_unreadable` without a size.
+    /// Throws `picture_unsupported` unless the magic bytes are PNG, JPEG or WebP, and `picture_unreadable` if there is
+    /// no size.
     init(_ bytes: [UInt8]) throws {
         if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
             format = .png
@@ -31,7 +32,7 @@ struct ImageHeader {
         (width, height) = size
     }
 
-    /// `count` bytes at `offset` as one number, or nil past the end.
+    /// `count` bytes at `offset` as an integer, or nil past the end.
     private static func number(_ bytes: [UInt8], _ offset: Int, _ count: Int, littleEndian: Bool = false) -> Int? {
         guard offset >= 0, offset <= bytes.count - count else { return nil }
         let field = bytes[offset..<(offset + count)]
@@ -50,7 +51,7 @@ struct ImageHeader {
         var offset = 2
         while let marker = number(bytes, offset, 2) {
             if marker == 0xFFFF {
-                offset += 1  // Fill bytes may stand before a marker.
+                offset += 1  // Fill bytes may precede a marker.
                 continue
             }
             guard marker >> 8 == 0xFF else { return nil }

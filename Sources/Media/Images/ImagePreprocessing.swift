@@ -1,37 +1,38 @@
-/// How pictures and frames become what the vision tower sees.
+/// Converts images and video frames to the vision tower's input.
 ///
-/// Steps for a still picture: `parts`, then `picture` and `normalised` on each part. For a video frame: `frame`, then
-/// the same. Source: the reference's `process_images`, `load_video` and `split_image`, and CLIPImageProcessor.
+/// Steps for a still image: `parts`, then `picture` and `normalised` on each part. For a video frame: `frame`, then the
+/// same. Source: the reference's `process_images`, `load_video` and `split_image`, and CLIPImageProcessor.
 public struct ImagePreprocessing: Sendable, Equatable, Codable {
-    /// The sides that a vision tower may have, in pixels.
+    /// Supported side lengths of a vision tower's input, in pixels.
     public static let sides = 14...1024
 
     /// The square's side, in pixels.
     public let side: Int
-    /// Per channel (red, green, blue), of values rescaled to 0...1.
+    /// Mean per channel (red, green, blue), of values rescaled to 0...1.
     public let mean: [Float]
-    /// Per channel, above 0.
+    /// Standard deviation per channel, above 0.
     public let std: [Float]
+    /// The way a video frame becomes a square.
     public let frameLayout: FrameLayout
-    /// What an 8-bit value is multiplied with; a Double, as the reference multiplies before it rounds to float32.
+    /// Factor applied to 8-bit values; a Double, because the reference multiplies before it rounds to float32.
     public let rescale: Double
-    /// The model configuration's word: "pad" pads still pictures to a square; every other one crops them.
+    /// The value in the model's configuration: "pad" pads still images to a square; any other value crops them.
     public let imageAspectRatio: String
-    /// The colour around padded pictures, the mean in 8 bits, rounded down.
+    /// The color around padded images: the mean in 8 bits, rounded down.
     let padColour: [UInt8]
 
     static let clipMean = [0.48145466, 0.4578275, 0.40821073]
     static let clipStd = [0.26862954, 0.26130258, 0.27577711]
     static let clipRescale = 1.0 / 255
 
-    /// CLIP's own values, frames as in the reference; `side` is kept within `sides`.
+    /// CLIP's default values, with frames as in the reference; `side` is clamped to `sides`.
     public static func clip(side: Int, imageAspectRatio: String = "square") -> ImagePreprocessing {
         ImagePreprocessing(
             side: min(max(side, sides.lowerBound), sides.upperBound), mean: clipMean, std: clipStd,
             rescale: clipRescale, frameLayout: .squashNearest, imageAspectRatio: imageAspectRatio)
     }
 
-    /// The values must be checked already: three finite means, three finite positive deviations.
+    /// The values must have been checked: three finite means and three finite positive standard deviations.
     init(
         side: Int, mean: [Double], std: [Double], rescale: Double, frameLayout: FrameLayout, imageAspectRatio: String
     ) {
@@ -44,7 +45,7 @@ public struct ImagePreprocessing: Sendable, Equatable, Codable {
         padColour = mean.map { UInt8(saturating: max(0, min(255, $0 * 255))) }
     }
 
-    /// Everything that changes the pixels, as one canonical line: equal lines mean equal tower inputs.
+    /// Everything that affects the pixels, as one canonical line: equal lines mean equal tower inputs.
     public var identity: String {
         func list(_ values: [some Any]) -> String { values.map { "\($0)" }.joined(separator: ",") }
         return "pictures=1;side=\(side);mean=\(list(mean));std=\(list(std));rescale=\(rescale)"
@@ -53,16 +54,16 @@ public struct ImagePreprocessing: Sendable, Equatable, Codable {
 
     private var padsImages: Bool { imageAspectRatio == "pad" }
 
-    /// The reference squashes frames to this side whatever the tower's is (`load_video`'s `shape`).
+    /// The reference resizes frames to this side whatever the tower's side is (`load_video`'s `shape`).
     static let squashSide = 336
 
     /// A video frame as a square of `side` x `side`, by `frameLayout`.
     public func frame(_ image: RGBImage) -> RGBImage { cropped(layout(image)) }
 
-    /// The squares of `side` x `side` that the tower sees of a video frame; `frame` alone for `n` below 2.
+    /// The squares of `side` x `side` that the tower gets for a video frame; `frame` alone if `n` is below 2.
     ///
-    /// Blocks are cut from the laid-out frame, as in the reference, and then enlarged: they add no detail to it. Use this,
-    /// not `parts` of `frame`, where the tower's side is not 336: `squashNearest` cuts its blocks at 336.
+    /// Blocks are cut from the laid-out frame, as in the reference, and then enlarged, so they add no detail. Use this
+    /// instead of `parts` of `frame` if the tower's side is not 336: `squashNearest` cuts its blocks at 336.
     public func frameParts(_ image: RGBImage, ratio n: Int) -> [RGBImage] {
         parts(layout(image), ratio: n).map(cropped)
     }
@@ -76,18 +77,19 @@ public struct ImagePreprocessing: Sendable, Equatable, Codable {
         }
     }
 
-    /// A still picture, or one part of it or of a frame, as a square of `side` x `side`.
+    /// A still image, or one part of it or of a frame, as a square of `side` x `side`.
     ///
-    /// "pad": centred on a square of the mean colour, then resized. Otherwise the shorter edge is resized to `side` and
-    /// the middle kept. A square of the right size comes back unchanged.
+    /// "pad": centers it on a square of the mean color, then resizes. Otherwise resizes the shorter edge to `side` and
+    /// keeps the middle. Returns a square of the right size unchanged.
     public func picture(_ image: RGBImage) -> RGBImage {
         padsImages ? padded(image) : cropped(image)
     }
 
-    /// The pictures that the tower sees of one: for `n` above 1 its n x n blocks, row by row, and the whole last.
+    /// The images that the tower gets for one image: for `n` above 1, its n x n blocks row by row, then the whole.
     ///
-    /// Blocks have width / n x height / n pixels, rounded down; the rest at the right and the bottom belongs to none.
-    /// A picture smaller than n pixels repeats its last ones, where the reference fails. `n` below 2 gives the whole alone.
+    /// Blocks have width / n x height / n pixels, rounded down; the remainder at the right and bottom is in no block.
+    /// An image smaller than n pixels repeats its last ones, where the reference fails. `n` below 2 gives the whole
+    /// alone.
     public func parts(_ image: RGBImage, ratio n: Int) -> [RGBImage] {
         guard n > 1 else { return [image] }
         let (width, height) = (max(image.width / n, 1), max(image.height / n, 1))
@@ -109,7 +111,7 @@ public struct ImagePreprocessing: Sendable, Equatable, Codable {
         return [Float](unsafeUninitializedCapacity: area * 3) { target, count in
             image.pixels.withUnsafeBufferPointer { pixels in
                 for channel in 0..<3 {
-                    // The reference rescales in float64, rounds to float32, and goes on in float32.
+                    // The reference rescales in float64, rounds to float32, and continues in float32.
                     let table = (0..<256).map { (Float(Double($0) * rescale) - mean[channel]) / std[channel] }
                     for index in 0..<area { target[channel * area + index] = table[Int(pixels[index * 3 + channel])] }
                 }

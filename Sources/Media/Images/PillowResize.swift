@@ -1,20 +1,20 @@
-/// Resizing, bit for bit as the reference's libraries do it.
+/// Image resizing that matches the reference's libraries bit for bit.
 public enum PillowResize {
     /// Resizes as Pillow's `Image.resize(size, BICUBIC)` on an RGB image.
     ///
-    /// Antialiased when shrinking, 22-bit fixed point, rounded to 8 bits between the horizontal and the vertical pass;
-    /// the vertical pass comes first where the height shrinks by more than twice what the width does (Pillow 13, #9549).
-    /// Sizes below 1 count as 1. Source: Pillow's Resample.c.
+    /// Antialiased when shrinking, 22-bit fixed point, rounded to 8 bits between the horizontal and the vertical pass.
+    /// The vertical pass comes first where the height shrinks by more than twice as much as the width (Pillow 13,
+    /// #9549). Sizes below 1 count as 1. Source: Pillow's Resample.c.
     public static func bicubic(_ image: RGBImage, width: Int, height: Int) -> RGBImage {
         let (width, height) = (max(width, 1), max(height, 1))
         return bicubic(
             ResampleSource(image), width: width, height: height, columns: 0..<width, rows: 0..<height)
     }
 
-    /// Resizes by nearest neighbour as the reference's video path: torch's `interpolate(mode: "nearest")`.
+    /// Resizes by nearest neighbor as the reference's video path: torch's `interpolate(mode: "nearest")`.
     ///
-    /// Source index = min(floor(target index * (source size / target size)), source size - 1), in float32. Sizes below 1
-    /// count as 1.
+    /// Source index = min(floor(target index * (source size / target size)), source size - 1), in float32. Sizes below
+    /// 1 count as 1.
     public static func nearest(_ image: RGBImage, width: Int, height: Int) -> RGBImage {
         let (width, height) = (max(width, 1), max(height, 1))
         if width == image.width && height == image.height { return image }
@@ -45,21 +45,21 @@ public enum PillowResize {
         return (0..<target).map { min(Int(saturating: (Float($0) * scale).rounded(.down)), source - 1) }
     }
 
-    /// The part `columns` x `rows` of the picture resized to `width` x `height`.
+    /// The part `columns` x `rows` of the image resized to `width` x `height`.
     ///
-    /// Only what the part needs is computed, so that a long thin picture's middle costs no more than another's.
+    /// Computes only what the part needs, so that the middle of a long thin image costs no more than that of another.
     static func bicubic(
         _ source: ResampleSource, width: Int, height: Int, columns: Range<Int>, rows: Range<Int>
     ) -> RGBImage {
         if height < source.height, 2 * (source.width - width) < source.height - height {
-            // A padded picture is a square and never comes here.
+            // A padded image is a square and never gets here.
             return bicubic(
                 ResampleSource(source.image.transposed), width: height, height: width, columns: rows, rows: columns
             ).transposed
         }
         let horizontal = BicubicTaps(source: source.width, target: width, outputs: columns)
         let vertical = BicubicTaps(source: source.height, target: height, outputs: rows)
-        // Padding rows all look the same: they are resized once, and stand first.
+        // Padding rows are all equal: resize them once, as the first row.
         let needed = vertical.sourceRange.clamped(to: source.top..<(source.top + source.image.height))
         let rowBytes = columns.count * 3
         var middle = [UInt8](repeating: 0, count: rowBytes * (needed.count + 1))
@@ -85,7 +85,7 @@ public enum PillowResize {
     }
 }
 
-/// A picture, or a picture centred on a larger square of one colour that is never laid out in memory.
+/// An image, optionally centered on a larger square of one color that is never stored in memory.
 struct ResampleSource {
     let image: RGBImage
     let width: Int
@@ -99,7 +99,7 @@ struct ResampleSource {
         (width, height, left, top, colour) = (image.width, image.height, 0, 0, [0, 0, 0])
     }
 
-    /// The reference's `expand2square`: offset (difference) / 2, rounded down, at the left or the top.
+    /// The reference's `expand2square`: the offset at the left or the top is the difference / 2, rounded down.
     init(_ image: RGBImage, expandedToSquareOf colour: [UInt8]) {
         self.image = image
         let side = max(image.width, image.height)
@@ -112,7 +112,7 @@ struct ResampleSource {
         for index in 0..<(width * 3) { line[index] = colour[index % 3] }
     }
 
-    /// Only the picture's own columns: the padding around them stays as it was filled.
+    /// Copies only the image's own columns; the padding around them keeps its fill.
     func copyRow(_ row: Int, into line: UnsafeMutableBufferPointer<UInt8>) {
         let bytes = image.width * 3
         image.pixels.withUnsafeBufferPointer { pixels in

@@ -1,14 +1,14 @@
 import Foundation
 
 extension ImagePreprocessing {
-    /// A preprocessor_config.json may have this many bytes.
+    /// Maximum size of a preprocessor_config.json, in bytes.
     static let maximumConfigBytes = 1 << 20
 
-    /// Reads a Hugging Face preprocessor_config.json of CLIPImageProcessor or its forerunner CLIPFeatureExtractor.
+    /// Reads a Hugging Face preprocessor_config.json of CLIPImageProcessor or its predecessor CLIPFeatureExtractor.
     ///
-    /// Sizes as whole numbers or as dictionaries; missing keys have CLIPImageProcessor's own values. The optional key
-    /// `longtake_frame_layout` names a `FrameLayout`. Throws `bad_preprocessor_config` for everything that would change
-    /// the pixels in a way not implemented here.
+    /// Sizes may be integers or dictionaries; missing keys take CLIPImageProcessor's defaults. The optional key
+    /// `longtake_frame_layout` names a `FrameLayout`. Throws `bad_preprocessor_config` for any setting that would
+    /// change the pixels in a way not implemented here.
     public init(preprocessorConfig bytes: [UInt8], imageAspectRatio: String) throws {
         guard bytes.count <= Self.maximumConfigBytes else {
             throw ImageError.config("has \(bytes.count) bytes; at most \(Self.maximumConfigBytes) are read")
@@ -28,7 +28,7 @@ extension ImagePreprocessing {
     }
 }
 
-/// The file's keys, not yet checked.
+/// The file's keys, before validation.
 private struct PreprocessorConfig: Decodable {
     let size: Extent?
     let cropSize: Extent?
@@ -56,7 +56,7 @@ private struct PreprocessorConfig: Decodable {
         case doNormalize = "do_normalize"
     }
 
-    /// A size as old files write it (a number) or as newer ones do (a dictionary).
+    /// A size: an integer in old files, a dictionary in newer ones.
     struct Extent: Decodable {
         let side: Int?
         let shortestEdge: Int?
@@ -82,7 +82,7 @@ private struct PreprocessorConfig: Decodable {
         }
     }
 
-    /// CLIPImageProcessor's side where the file names none.
+    /// CLIPImageProcessor's default side.
     private static let defaultSide = 224
 
     func side() throws -> Int {
@@ -90,7 +90,7 @@ private struct PreprocessorConfig: Decodable {
             ("do_resize", doResize), ("do_center_crop", doCenterCrop), ("do_rescale", doRescale),
             ("do_normalize", doNormalize),
         ] where flag == false { throw ImageError.config("\(key) is false; only true is supported") }
-        // 3 is PIL's number for bicubic.
+        // 3 is PIL's constant for bicubic.
         guard (resample ?? 3) == 3 else {
             throw ImageError.config("resample is \(resample ?? 3); only 3 (bicubic) is supported")
         }
@@ -118,7 +118,7 @@ private struct PreprocessorConfig: Decodable {
         return edge
     }
 
-    /// Three numbers that float32 can hold.
+    /// Three values that float32 can represent.
     func channels(_ key: String, _ values: [Double], positive: Bool = false) throws -> [Double] {
         guard values.count == 3 else { throw ImageError.config("\(key) has \(values.count) numbers instead of 3") }
         for value in values {
@@ -149,7 +149,7 @@ private struct PreprocessorConfig: Decodable {
 }
 
 extension DecodingError {
-    /// The key and the fault, without Foundation's dump of the whole error.
+    /// The key and the error, without Foundation's dump of the whole error.
     fileprivate var placeAndReason: String {
         let context: Context
         switch self {

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Whether two pictures' bytes are the same.
+/// True if two images have the same bytes.
 package func isSame(_ pixels: [UInt8], _ others: [UInt8]) -> Bool {
     guard pixels.count == others.count else { return false }
     return pixels.withUnsafeBytes { a in
@@ -11,17 +11,18 @@ package func isSame(_ pixels: [UInt8], _ others: [UInt8]) -> Bool {
     }
 }
 
-/// A picture of 8-bit RGB pixels.
+/// An image of 8-bit RGB pixels.
 ///
-/// `pixels` is row-major, three bytes per pixel, `width * height * 3` bytes, no padding between rows.
+/// `pixels` is row-major, three bytes per pixel, `width * height * 3` bytes, with no padding between rows.
 public struct RGBImage: Sendable, Equatable {
     /// In pixels, at least 1.
     public private(set) var width: Int
     /// In pixels, at least 1.
     public private(set) var height: Int
+    /// RGB bytes; shape [height, width, 3].
     public private(set) var pixels: [UInt8]
 
-    /// Sizes that do not fit the pixels are a programming error, not an input's: decoders check before they get here.
+    /// Creates an image; sizes that do not match `pixels` are a programming error, since decoders check them first.
     public init(width: Int, height: Int, pixels: [UInt8]) {
         let (area, overflow) = width.multipliedReportingOverflow(by: height)
         let (count, tooMany) = area.multipliedReportingOverflow(by: 3)
@@ -31,7 +32,7 @@ public struct RGBImage: Sendable, Equatable {
         self.pixels = pixels
     }
 
-    /// The block at (`left`, `top`); it must lie inside the picture.
+    /// The block at (`left`, `top`), which must lie inside the image.
     func block(left: Int, top: Int, width: Int, height: Int) -> RGBImage {
         var result: [UInt8] = []
         result.reserveCapacity(width * height * 3)
@@ -42,7 +43,7 @@ public struct RGBImage: Sendable, Equatable {
         return RGBImage(width: width, height: height, pixels: result)
     }
 
-    /// Rows for columns.
+    /// The image with rows and columns exchanged.
     var transposed: RGBImage {
         let result = [UInt8](unsafeUninitializedCapacity: pixels.count) { target, count in
             pixels.withUnsafeBufferPointer { source in

@@ -1,17 +1,19 @@
 import CFFmpeg
 
-/// One owner per libavcodec structure, for single pictures.
+/// Owns an AVCodecContext for single images.
 struct StillCodecContext: ~Copyable {
     let raw: UnsafeMutablePointer<AVCodecContext>
 
-    /// Throws `picture_too_large` without memory.
+    /// Throws `picture_too_large` if memory runs out.
     init(_ codec: UnsafePointer<AVCodec>) throws {
         guard let context = avcodec_alloc_context3(codec) else { throw ImageError.outOfMemory("a picture's codec") }
         raw = context
         raw.pointee.thread_count = 1
     }
 
-    /// Opens it; the settings must be made before. `fault` makes the error of the library's reason.
+    /// Opens the codec; set its options first.
+    ///
+    /// `fault` makes the error from the library's reason.
     func open(_ codec: UnsafePointer<AVCodec>, fault: (String) -> ImageError) throws {
         let status = avcodec_open2(raw, codec, nil)
         guard status >= 0 else { throw fault(StillCodec.reason(status)) }
@@ -23,6 +25,7 @@ struct StillCodecContext: ~Copyable {
     }
 }
 
+/// Owns an AVFrame.
 struct StillFrame: ~Copyable {
     let raw: UnsafeMutablePointer<AVFrame>
 
@@ -31,7 +34,7 @@ struct StillFrame: ~Copyable {
         raw = frame
     }
 
-    /// One with room for `width` x `height` pixels.
+    /// A frame with a buffer for `width` x `height` pixels.
     static func holding(width: Int32, height: Int32, format: AVPixelFormat) throws -> StillFrame {
         let frame = try StillFrame()
         frame.raw.pointee.width = width
@@ -46,7 +49,7 @@ struct StillFrame: ~Copyable {
     var width: Int { Int(raw.pointee.width) }
     var height: Int { Int(raw.pointee.height) }
     var format: AVPixelFormat { AVPixelFormat(raw.pointee.format) }
-    /// The first plane, whose rows are `stride` bytes apart.
+    /// The first plane, with rows `stride` bytes apart.
     var plane: UnsafeMutablePointer<UInt8>? { raw.pointee.data.0 }
     var stride: Int { Int(raw.pointee.linesize.0) }
 
@@ -56,6 +59,7 @@ struct StillFrame: ~Copyable {
     }
 }
 
+/// Owns an AVPacket.
 struct StillPacket: ~Copyable {
     let raw: UnsafeMutablePointer<AVPacket>
 
@@ -64,7 +68,7 @@ struct StillPacket: ~Copyable {
         raw = packet
     }
 
-    /// A copy of `bytes`, with the zeros behind them that libavcodec reads past the end.
+    /// A copy of `bytes`, followed by the zero padding that libavcodec reads past the end.
     static func copying(_ bytes: [UInt8]) throws -> StillPacket {
         let packet = try StillPacket()
         guard let count = Int32(exactly: bytes.count), av_new_packet(packet.raw, count) >= 0,
@@ -85,7 +89,7 @@ struct StillPacket: ~Copyable {
 }
 
 enum StillCodec {
-    /// libavcodec's words for a status.
+    /// libavutil's text for a status.
     static func reason(_ status: Int32) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in
             guard let base = buffer.baseAddress, av_strerror(status, base, buffer.count) >= 0 else {

@@ -1,19 +1,19 @@
 import CFFmpeg
 
-/// Reading and writing single pictures.
+/// Reads and writes single images.
 public enum StillImage {
-    /// The most pixels that a picture may have.
+    /// Maximum pixels of an image.
     public static let maximumPixels = 8192 * 8192
-    /// The longest side: what JPEG can say.
+    /// Maximum side in pixels: the largest that JPEG can represent.
     public static let maximumSide = 65535
-    /// The most bytes that a picture file may have.
+    /// Maximum size of an image file, in bytes.
     public static let maximumBytes = 256 << 20
 
-    /// Decodes a PNG, JPEG or WebP picture, told apart by its first bytes.
+    /// Decodes a PNG, JPEG or WebP image, detected by its first bytes.
     ///
-    /// As PIL's `convert("RGB")`: alpha is dropped, palettes are looked up, gray is repeated; EXIF orientation and
-    /// colour profiles are ignored. 16-bit values keep their high byte (PIL clips 16-bit gray instead). Animations give
-    /// their first picture if PNG and are refused if WebP. Throws `ImageError`; sizes are checked before allocation.
+    /// As PIL's `convert("RGB")`: alpha is dropped, palettes are applied, gray is repeated; EXIF orientation and color
+    /// profiles are ignored. 16-bit values keep their high byte (PIL clips 16-bit gray instead). Animated PNG gives its
+    /// first image; animated WebP is refused. Throws `ImageError`; sizes are checked before allocation.
     public static func decode(_ bytes: [UInt8]) throws -> RGBImage {
         guard !bytes.isEmpty else { throw ImageError.noBytes }
         guard bytes.count <= maximumBytes else {
@@ -62,7 +62,9 @@ public enum StillImage {
         return frame
     }
 
-    /// Encodes as an 8-bit RGB PNG. Throws `picture_not_encoded`.
+    /// Encodes an image as 8-bit RGB PNG.
+    ///
+    /// Throws `picture_not_encoded`.
     public static func encodePNG(_ image: RGBImage) throws -> [UInt8] {
         guard let width = Int32(exactly: image.width), let height = Int32(exactly: image.height) else {
             throw ImageError.notEncoded("its size is too large")

@@ -1,6 +1,6 @@
 import CFFmpeg
 
-/// Any decoded picture's pixels as 8-bit RGB: packed layouts exactly, YUV through libswscale.
+/// Converts any decoded image to 8-bit RGB: packed layouts exactly, YUV through libswscale.
 enum StillPixels {
     static func image(of frame: borrowing StillFrame, format: ImageHeader.Format) throws -> RGBImage {
         guard let plane = frame.plane, frame.stride > 0 else {
@@ -48,7 +48,7 @@ enum StillPixels {
         }
     }
 
-    /// Bytes from pixel to pixel, and where in a pixel the channels' (high) bytes lie.
+    /// Bytes per pixel, and the offsets of the channels' (high) bytes within a pixel.
     private struct Packed {
         let step: Int
         let red: Int
@@ -66,7 +66,7 @@ enum StillPixels {
         return RGBImage(width: width, height: height, pixels: pixels)
     }
 
-    /// The second plane holds 256 colours, each 0xAARRGGBB in the machine's byte order.
+    /// The second plane holds 256 colors, each 0xAARRGGBB in native byte order.
     private static func paletted(
         _ frame: borrowing StillFrame, _ format: ImageHeader.Format
     ) throws -> RGBImage {
@@ -88,14 +88,14 @@ enum StillPixels {
         }
     }
 
-    /// YUV, and the rest of what the decoders give: through libswscale, alpha dropped.
+    /// Converts YUV and the decoders' other formats through libswscale, dropping alpha.
     private static func scaled(_ frame: borrowing StillFrame, _ format: ImageHeader.Format) throws -> RGBImage {
         guard let descriptor = av_pix_fmt_desc_get(frame.format), sws_isSupportedInput(frame.format) > 0 else {
             throw ImageError.unsupportedPixels(format.rawValue, "format \(frame.format.rawValue)")
         }
         let name = descriptor.pointee.name.map { String(cString: $0) } ?? "format \(frame.format.rawValue)"
         let (width, height) = (frame.raw.pointee.width, frame.raw.pointee.height)
-        // Full chroma and exact rounding: nearest to libjpeg's conversion.
+        // Full chroma and exact rounding come closest to libjpeg's conversion.
         let flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP
         let (source, isFullRange) = withoutRange(frame.format)
         guard
@@ -104,7 +104,7 @@ enum StillPixels {
         else { throw ImageError.unsupportedPixels(format.rawValue, name) }
         defer { sws_freeContext(scaler) }
         let full = isFullRange || frame.raw.pointee.color_range == AVCOL_RANGE_JPEG
-        // JFIF and WebP both mean BT.601. The call refuses RGB sources, which need no matrix.
+        // JFIF and WebP both use BT.601. The call fails for RGB sources, which need no matrix.
         let matrix = sws_getCoefficients(SWS_CS_ITU601)
         _ = sws_setColorspaceDetails(scaler, matrix, full ? 1 : 0, matrix, 1, 0, 1 << 16, 1 << 16)
         let target = try StillFrame.holding(width: width, height: height, format: AV_PIX_FMT_RGB24)
@@ -114,7 +114,7 @@ enum StillPixels {
         return try image(of: target, format: format)
     }
 
-    /// libswscale warns about the yuvj names; the plain name with the full range set means the same.
+    /// libswscale warns about the yuvj formats; the plain format with full range set is equivalent.
     private static func withoutRange(_ format: AVPixelFormat) -> (AVPixelFormat, isFullRange: Bool) {
         switch format {
         case AV_PIX_FMT_YUVJ420P: (AV_PIX_FMT_YUV420P, true)

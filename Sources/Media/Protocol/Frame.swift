@@ -1,54 +1,66 @@
-/// A sampled picture: what was shown at a grid time, with the time it says itself.
+/// A sampled frame: the image shown at a grid time, with its own presentation time.
 public struct Frame: Sendable {
-    /// Position in the sampling, from 0.
+    /// Index in the sampling, from 0.
     public var index = 0
-    /// Seconds from the first presented frame: index / frames per second.
+    /// Seconds from the first presented frame: `index` / frames per second.
     public var gridTime = 0.0
     /// Presentation time in the stream's time base, unwrapped.
     public var pts: Int64 = 0
-    /// Seconds from the first presented frame of the picture itself.
+    /// Presentation time of this frame, in seconds from the first presented frame.
     public var ptsSeconds = 0.0
+    /// In pixels, of one part.
     public var width = 0
+    /// In pixels, of one part.
     public var height = 0
-    /// parts · height · width · 3, row-major RGB.
+    /// RGB, row-major; shape [parts, height, width, 3].
     public var rgb: [UInt8] = []
 
+    /// Creates an empty frame, to be filled by `FrameStream.next`.
     public init() {}
 }
 
-/// What is oddly true of a recording, but no reason to stop.
+/// An unusual property of a recording that does not prevent decoding.
 public struct MediaNote: Sendable, Codable, Equatable {
+    /// A stable identifier for programs.
     public let code: String
+    /// The text for people.
     public let message: String
 
+    /// Creates a note.
     public init(code: String, message: String) {
         self.code = code
         self.message = message
     }
 }
 
-/// What a recording's container and video stream say about themselves. Nothing here is to be trusted for allocation.
+/// Metadata of a recording's container and video stream; not to be trusted for allocation.
 public struct RecordingInfo: Sendable, Codable, Equatable {
+    /// libavformat's name of the container.
     public var format = ""
+    /// libavcodec's name of the codec.
     public var codec = ""
+    /// libavutil's name of the pixel format.
     public var pixelFormat = ""
+    /// Index of the video stream in the container.
     public var stream = 0
-    /// As coded, before rotation and square pixels.
+    /// As coded, in pixels, before rotation and conversion to square pixels.
     public var width = 0
+    /// As coded, in pixels, before rotation and conversion to square pixels.
     public var height = 0
-    /// Average frames per second as the container says; nil where it does not.
+    /// Average frames per second according to the container; nil if it does not say.
     public var framesPerSecond: Double?
-    /// Seconds as the container says; nil where unknown or absurd.
+    /// Seconds according to the container; nil if unknown or absurd.
     public var duration: Double?
-    /// True where the container says no length and `duration` comes from the last times in the file or its bit rate.
+    /// True if the container states no length, and `duration` was derived from the file's last times or its bit rate.
     public var durationIsGuessed: Bool?
-    /// Numerator and denominator.
+    /// The stream's time base: numerator and denominator, in seconds.
     public var timeBase: [Int] = [1, 1]
-    /// The first presented frame's time in the stream's own count, in seconds: zero of all times here.
+    /// The first presented frame's timestamp in the stream, in seconds; all other times are relative to it.
     public var startSeconds: Double?
-    /// Seconds from the start of the file's time line, as players count it, to the first presented frame.
+    /// Seconds from the start of the file's timeline, as players count it, to the first presented frame.
     public var fileStart: Double?
 
+    /// Creates empty metadata.
     public init() {}
 
     enum CodingKeys: String, CodingKey {
@@ -64,20 +76,30 @@ public struct RecordingInfo: Sendable, Codable, Equatable {
     }
 }
 
-/// The work done, so that it can be asserted.
+/// Counters of the work done, for checks.
 public struct DecodeCounters: Sendable, Codable, Equatable {
+    /// Packets of the video stream sent to the decoder.
     public var packets = 0
+    /// Highest file offset read.
     public var bytesRead: Int64 = 0
+    /// Packets that are damaged, unreadable or rejected by the decoder.
     public var packetErrors = 0
+    /// Frames the decoder returned.
     public var framesDecoded = 0
+    /// Frames left out because the decoder flagged them as damaged.
     public var framesCorrupt = 0
+    /// Frames left out because their time was already passed.
     public var framesOutOfOrder = 0
+    /// Breaks in the timestamps.
     public var discontinuities = 0
+    /// Changes of the frame size within the stream.
     public var sizeChanges = 0
+    /// Frames sampled, including repeated ones.
     public var framesSampled = 0
-    /// Grid times whose picture is that of the grid time before.
+    /// Grid times whose frame is the same as that of the grid time before.
     public var framesRepeated = 0
 
+    /// Creates counters that are all 0.
     public init() {}
 
     enum CodingKeys: String, CodingKey {
@@ -93,7 +115,7 @@ public struct DecodeCounters: Sendable, Codable, Equatable {
         case framesRepeated = "frames_repeated"
     }
 
-    /// By their JSON names.
+    /// The counters by their JSON names.
     public var dictionary: [String: Int] {
         [
             "packets": packets, "bytes_read": Int(bytesRead), "packet_errors": packetErrors,
@@ -104,19 +126,25 @@ public struct DecodeCounters: Sendable, Codable, Equatable {
     }
 }
 
-/// What reading a recording found, complete once its frames have ended.
+/// The result of decoding a recording, complete once its frames have ended.
 public struct DecodeResult: Sendable, Codable, Equatable {
+    /// Whether all of the recording was decoded.
     public enum Status: String, Sendable, Codable {
         case complete, partial
     }
 
+    /// Metadata of the container and the video stream.
     public var info = RecordingInfo()
+    /// `partial` if something is missing; `notes` say what.
     public var status = Status.complete
+    /// Counters of the work done.
     public var counters = DecodeCounters()
+    /// Notes for the user; at most 64, one per code.
     public var notes: [MediaNote] = []
-    /// Seconds covered: to the end of the last presented frame.
+    /// Seconds covered, up to the end of the last presented frame.
     public var coveredSeconds = 0.0
 
+    /// Creates an empty result.
     public init() {}
 
     mutating func note(_ code: String, _ message: String) {
@@ -130,9 +158,9 @@ public struct DecodeResult: Sendable, Codable, Equatable {
     }
 }
 
-// The worker's numbers are as hostile as the file's.
+// The worker decodes a hostile file, so its values are not trusted either.
 extension RecordingInfo {
-    /// Without numbers that cannot be.
+    /// A copy without impossible values.
     var believable: RecordingInfo {
         var info = self
         if let duration, !(duration > 0 && duration <= 31 * 86_400) { info.duration = nil }

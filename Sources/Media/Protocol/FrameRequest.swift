@@ -1,63 +1,75 @@
-/// What is wanted of a recording, as the decode worker is told.
+/// What the parent asks of the decode worker for one recording.
 public struct FrameRequest: Sendable, Codable, Equatable {
+    /// The rule that picks frames.
     public enum Sampling: String, Sendable, Codable, CaseIterable {
-        /// The frame being shown at t = 0, 1/fps, 2/fps … from the first presented one.
+        /// The frame being shown at t = 0, 1/fps, 2/fps … from the first presented frame.
         case grid
-        /// The reference implementation's frame indices: the middle of each second.
+        /// The frame indices of the reference implementation: the middle of each second.
         case reference
     }
 
+    /// What the worker sends.
     public enum Output: Sendable, Codable, Equatable {
-        /// No frames: only what the file is.
+        /// No frames, only the metadata of the file.
         case probe
-        /// The file is a still picture: its one frame, as PIL would give it.
+        /// The file is a still image: sends its one frame, as PIL would decode it.
         case picture
-        /// Nothing of the file: which of the kernel's means the worker could use against itself.
+        /// Does not read the file: reports which kernel restrictions the worker could apply to itself.
         case sandbox
-        /// As decoded: upright, square pixels.
+        /// Frames as decoded: upright, with square pixels.
         case native
-        /// As the model takes them: `parts` pictures per frame.
+        /// Frames as the model takes them, each as one or more square images (`ImagePreprocessing.frameParts`).
         case model(ImagePreprocessing, resolutionRatio: Int)
     }
 
-    /// A single picture: the frame whose own time is `pts` in the stream's time base, to be sent as number `index`.
+    /// A single frame, selected by its presentation time.
     public struct Still: Sendable, Codable, Equatable {
+        /// The index to send it with.
         public var index: Int
+        /// Presentation time of the frame in the stream's time base.
         public var pts: Int64
 
+        /// Creates a request for one frame.
         public init(index: Int, pts: Int64) {
             self.index = index
             self.pts = pts
         }
     }
 
+    /// What the worker sends.
     public var output: Output
-    /// Only these pictures, as decoded, by ascending index; those that seeking does not find for certain are not sent.
+    /// Sends only these frames, as decoded, by ascending index; omits those that seeking does not find for certain.
     public var stills: [Still]?
+    /// Sampling rate.
     public var framesPerSecond = 1.0
+    /// The rule that picks frames.
     public var sampling = Sampling.grid
-    /// Index of a stream of the container; nil: the default video stream, then the largest.
+    /// Index of a stream of the container; nil selects the default video stream, then the largest.
     public var stream: Int?
-    /// Frames before this index are decoded but not sent: they are there already.
+    /// Frames before this index are decoded but not sent, because the caller already has them.
     public var firstIndex = 0
-    /// Codec threads; each costs memory of a few pictures.
+    /// Codec threads; each takes the memory of a few frames.
     public var threads = 1
+    /// Maximum pixels of a frame.
     public var maxPixels = 8192 * 8192
+    /// Maximum seconds of the recording that are sampled.
     public var maxDuration = 24.0 * 3600
+    /// Maximum number of sampled frames.
     public var maxFrames = 10_000_000
-    /// A picture is repeated over a gap of at most so many seconds; a longer one is a break in the timeline.
+    /// Longest gap, in seconds, over which a frame is repeated; a longer gap is a discontinuity.
     public var maxGap = 4.0 * 3600
-    /// Images that the decoder flags as damaged count too.
+    /// Keeps frames that the decoder flags as damaged.
     public var keepCorrupt = false
-    /// Seconds without progress until the worker is stopped.
+    /// Seconds without progress after which the worker is stopped.
     public var watchdog = 60.0
-    /// 0 for no limit: address space of the worker in bytes.
+    /// Address space of the worker in bytes; 0 for no limit.
     public var memoryLimit = 4 << 30
-    /// What decoding may cost.
+    /// The CPU time that decoding may take.
     package var cpuRates = CPUBudget.Rates()
-    /// Where the kernel refuses system call filters, decode without one.
+    /// Decodes without a system call filter if the kernel refuses filters.
     var allowsNoFilter = false
 
+    /// Creates a request with default limits.
     public init(output: Output) { self.output = output }
 
     /// CPU seconds after which the kernel ends the worker.

@@ -1,7 +1,8 @@
 import Glibc
 
-/// Why a recording cannot be read, or a frame of it cannot be made.
+/// The reason a recording cannot be read, or a frame of it cannot be made.
 public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
+    /// Stable identifiers for programs.
     public enum Code: String, Sendable, Codable {
         case emptyFile = "empty_file"
         case notRegularFile = "not_a_regular_file"
@@ -24,24 +25,27 @@ public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
         case decoderStuck = "decoder_stuck"
         /// Decoding takes more CPU time than a recording may cost.
         case tooSlowToDecode = "too_slow_to_decode"
-        /// A still picture that cannot be decoded.
+        /// A still image that cannot be decoded.
         case picture
-        /// No descriptor, process or thread to be had.
+        /// No descriptor, process or thread is available.
         case processLimit = "process_limit"
         case worker
     }
 
+    /// The stable identifier for programs.
     public let code: Code
+    /// The text for people, without the file's name.
     public let message: String
     public var description: String { message }
 
+    /// Creates an error.
     public init(code: Code, message: String) {
         self.code = code
         self.message = message
     }
 }
 
-// Every text in one place. The file's name is put in front by whoever knows it: the worker does not.
+// All error texts are here. The caller adds the file's name, which the worker does not know.
 extension MediaError {
     static func empty() -> Self {
         .init(code: .emptyFile, message: "empty file: it has 0 bytes; record or copy it again")
@@ -96,7 +100,7 @@ extension MediaError {
                 + "ASF, Ogg and MXF; convert with ffmpeg -i FILE out.mp4")
     }
 
-    /// `seen`: what of the header makes no sense.
+    /// `seen`: the part of the header that is invalid.
     static func damagedHeader(_ container: String, _ seen: String) -> Self {
         .init(
             code: .damagedHeader,
@@ -105,7 +109,7 @@ extension MediaError {
                 + "to rebuild it (ffmpeg -err_detect ignore_err -i FILE -c copy out.mkv)")
     }
 
-    /// `video`: how many video streams there are, where that is what is too many.
+    /// `video`: the number of video streams, if it is above the limit.
     static func tooManyStreams(video: Int? = nil) -> Self {
         let what =
             video.map { "\($0) video streams, the limit is \(VideoChoice.maxVideoStreams)" }
@@ -207,7 +211,7 @@ extension MediaError {
         )
     }
 
-    /// `what` could not be had, with the error number of the call.
+    /// A system call failed: `what` could not be obtained; `number` is its errno.
     package static func limit(_ what: String, _ number: Int32) -> Self {
         let reason = "\(what): \(String(cString: strerror(number)))"
         guard let limit = ResourceLimits.limit(number) else { return worker(reason) }

@@ -1,15 +1,16 @@
 import Glibc
 
-/// What a process may run short of: descriptors, processes and threads, which others may give back soon.
+/// Retries when descriptors, processes or threads run out, since other processes may release them soon.
 package enum ResourceLimits {
     private static let tries = 10
     private static let pause: UInt32 = 50_000
 
+    /// True if `number` is an errno that waiting may resolve.
     package static func isMeant(_ number: Int32) -> Bool { [EAGAIN, EMFILE, ENFILE, ENOMEM].contains(number) }
 
-    /// Calls `attempt` until it returns 0 or an error number that waiting does not help against, for half a second at most.
+    /// Calls `attempt` until it returns 0 or an errno that waiting does not resolve, for half a second at most.
     ///
-    /// - Returns: the last error number, or 0.
+    /// - Returns: the last errno, or 0.
     package static func retry(_ attempt: () -> Int32) -> Int32 {
         for _ in 1..<tries {
             let failure = attempt()
@@ -19,7 +20,7 @@ package enum ResourceLimits {
         return attempt()
     }
 
-    /// Whether so many more files cannot be opened.
+    /// True if `count` more files cannot be opened.
     package static func lacksDescriptors(_ count: Int) -> Bool {
         let opened = (0..<count).map { _ in open("/dev/null", O_RDONLY | O_CLOEXEC) }
         let isShort = opened.last == -1 && (errno == EMFILE || errno == ENFILE)
@@ -27,7 +28,7 @@ package enum ResourceLimits {
         return isShort
     }
 
-    /// The limit behind an error number, with what raises it.
+    /// A description of the limit that caused an errno and how to raise it; nil if no limit did.
     static func limit(_ number: Int32) -> String? {
         switch number {
         case EMFILE:

@@ -1,4 +1,4 @@
-/// What the decode worker writes to its pipe: a 64-byte header, then `payload` bytes. Little endian.
+/// A message of the decode worker: a 64-byte little-endian header, then `payload` bytes.
 ///
 /// | offset | type | meaning |
 /// |---|---|---|
@@ -7,7 +7,7 @@
 /// | 8 | u32 | payload bytes |
 /// | 12 | u32 | width |
 /// | 16 | u32 | height |
-/// | 20 | u32 | pictures in the payload, one above the other |
+/// | 20 | u32 | images in the payload, one above the other |
 /// | 24 | u64 | frame index |
 /// | 32 | f64 | grid time, seconds |
 /// | 40 | i64 | pts |
@@ -19,7 +19,7 @@ struct WorkerMessage: Equatable {
         case info = 1
         /// RGB.
         case frame
-        /// Nothing: the worker is getting on.
+        /// No payload: reports progress.
         case heartbeat
         /// JSON `DecodeResult`.
         case end
@@ -67,7 +67,9 @@ struct WorkerMessage: Equatable {
         return bytes
     }
 
-    /// nil for anything that is no header; the caller checks the rest against what it asked for.
+    /// Decodes a header; nil if the bytes are not one.
+    ///
+    /// The caller checks the fields against its request.
     init?(_ raw: UnsafeRawBufferPointer) {
         guard raw.count == Self.headerBytes,
             UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 0, as: UInt32.self)) == Self.magic,
@@ -92,7 +94,7 @@ struct WorkerMessage: Equatable {
     }
 }
 
-/// A clean refusal by the worker.
+/// A controlled refusal by the worker.
 struct WorkerFailure: Codable {
     let code: MediaError.Code
     let message: String

@@ -1,18 +1,19 @@
 import CFFmpeg
 
-/// Packets that went into the decoder and from which no picture came, up to the end.
+/// Packets sent to the decoder for which no frame had been returned by the end.
 ///
-/// A decoder that gets another codec's data, or data without the headers it needs, may take it without an error.
+/// A decoder that gets another codec's data, or data without the headers it needs, may accept it without an error.
 struct Arrears {
-    /// Packets with a position of their own, those after it that have none, and their bytes.
+    /// One entry per packet that has a file position: that position, the packet count with those after it that have
+    /// none, and their bytes.
     private var waiting: [(position: Int64, packets: Int, bytes: Int)] = []
     private var packets = 0
     private var bytes = 0
-    /// What was left at the end of pieces before.
+    /// Packets and bytes left over at the end of earlier pieces.
     private var left = (packets: 0, bytes: 0)
     private var isBlind = true
 
-    /// Decoders hold back fewer pictures than that.
+    /// Maximum number of entries; decoders hold back fewer frames than that.
     private static let most = 512
 
     mutating func add(_ packet: borrowing Packet) {
@@ -28,7 +29,7 @@ struct Arrears {
         }
     }
 
-    /// A picture came: its packet and those before it are not missing.
+    /// Removes a returned frame's packet and those before it.
     mutating func settle(_ frame: borrowing DecodedFrame) {
         let position = frame.pointer.pointee.pkt_pos
         guard position >= 0 else { return }
@@ -37,14 +38,14 @@ struct Arrears {
         waiting.removeFirst(index + 1)
     }
 
-    /// The packets that follow are in another place of the file.
+    /// Ends a piece: the packets that follow are elsewhere in the file.
     mutating func close() {
         left.packets += waiting.reduce(0) { $0 + $1.packets }
         left.bytes += waiting.reduce(0) { $0 + $1.bytes }
         waiting = []
     }
 
-    /// A few packets at the end, as a recording that was cut off has them, are no reason.
+    /// Reports the packets without frames, unless they are only a few at the end, as in a recording that was cut off.
     mutating func describe(in result: inout DecodeResult) {
         close()
         guard !isBlind, left.packets > 0,

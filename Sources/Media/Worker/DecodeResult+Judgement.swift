@@ -1,9 +1,9 @@
 extension DecodeResult {
-    /// Says what the counters mean for the whole.
+    /// Adds the notes and the status that follow from the counters.
     ///
     /// - Parameters:
-    ///   - readToEnd: no limit and no list of wanted frames stopped it before, and the length said is the video's.
-    ///   - indexEnd: where the container's own index says the last picture ends in the file; nil where it has none.
+    ///   - readToEnd: neither a limit nor a list of wanted frames stopped decoding, and the length is the video's.
+    ///   - indexEnd: the file offset where the last frame ends by the container's own index; nil if it has none.
     mutating func judge(readToEnd: Bool, indexEnd: Int64?, fileSize: Int64) {
         if counters.framesOutOfOrder > 0 {
             note(
@@ -21,12 +21,11 @@ extension DecodeResult {
                 status = .partial
             }
         }
-        // Containers say how long they last before their end is lost. Matroska's muxers disagree on where that is counted
-        // from: ffmpeg's counts from 0, mkvmerge's from the first frame.
-        // FLV, ASF and Ogg say the last time there is.
+        // Containers state their length before their end is lost. Matroska muxers disagree on its start: ffmpeg's
+        // counts from 0, mkvmerge's from the first frame. FLV, ASF and Ogg state the last timestamp.
         let fromZero = ["matroska", "flv", "asf", "ogg"].contains { info.format.contains($0) }
         let counted = fromZero ? max(0, info.startSeconds ?? 0) : 0
-        // And where times break off, the length is the difference of two that have nothing to do with each other.
+        // After a discontinuity, the stated length is the difference of two unrelated timestamps.
         if let said = info.duration, readToEnd, counters.discontinuities == 0,
             coveredSeconds + counted < said - max(1.5, 0.01 * said)
         {

@@ -1,8 +1,8 @@
 import CFFmpeg
 
-// A transport stream's program table may give a PID another codec on the way: the rest is read as a file of its own.
+// A transport stream's program table may change the codec of a PID: the rest is then decoded as a separate file.
 extension DecodeSession {
-    /// Decodes what a demuxer reads, and what follows where a program table changes a codec.
+    /// Decodes all that a demuxer reads, and continues after each codec change in a program table.
     func decodeAll(_ demuxer: borrowing Demuxer) throws {
         try decode(demuxer)
         let pid = stream.pointee.id
@@ -44,7 +44,7 @@ extension DecodeSession {
         }
         codecName = String(cString: avcodec_get_name(codec))
         try begin(Source(stream, squarePixels: squarePixels, maxPixels: request.maxPixels), from: nil)
-        // Unlike the pieces of other streams, this part has a clock that can be looked through.
+        // Unlike the pieces of other streams, this part has a continuous clock that a scan of the file can map.
         timeline = Timeline(
             tick: tick, counts33Bits: counts33Bits, maxGap: request.maxGap, frameTicks: frameTicks)
         if codecName != before {

@@ -1,8 +1,8 @@
 import CFFmpeg
 
-// What the container says beside the pictures.
+// Container metadata other than the frames.
 extension DecodeSession {
-    /// Matroska's muxers write each stream's length as a tag, 00:00:10.040000000.
+    /// The duration tag that Matroska muxers write for each stream (00:00:10.040000000), in seconds.
     var taggedDuration: Double? {
         guard let entry = av_dict_get(stream.pointee.metadata, "DURATION", nil, 0), let value = entry.pointee.value
         else {
@@ -14,7 +14,7 @@ extension DecodeSession {
         return whole.isFinite && whole > 0 ? whole : nil
     }
 
-    /// Where the last picture of an MP4's index ends in the file; nil where the container has no such index.
+    /// The file offset where the last frame in an MP4's index ends; nil if the container has no such index.
     var indexEnd: Int64? {
         guard result.info.format.hasPrefix("mov") else { return nil }
         var end: Int64 = 0

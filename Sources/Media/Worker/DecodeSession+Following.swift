@@ -1,20 +1,20 @@
 import CFFmpeg
 
-// A recording may go on in another video stream: another PID of a transport stream, another track, another size or codec.
+// A recording may continue in another video stream: another PID of a transport stream, another track, size or codec.
 extension DecodeSession {
-    /// The stream whose pictures are being decoded.
+    /// The stream whose frames are being decoded.
     struct Source {
         let timeBase: AVRational
-        /// The container's shape of pixels, which goes before the picture's own, as in players.
+        /// The container's pixel aspect ratio, which takes precedence over the frame's own, as in players.
         let sampleAspect: AVRational
         let converter: FrameConverter
-        /// Of the first stream; a picture of another one is shown where the plan says.
+        /// Edit list of the first stream; a frame of another stream is shown where the plan says.
         let edits: EditList?
-        /// Whether the container has a display matrix.
+        /// True if the container has a display matrix.
         let isTurned: Bool
         var coded = CodedOrientation()
 
-        /// Copies what is needed: the stream goes with its demuxer, a picture of it may still be shown then.
+        /// Copies what is needed, because a frame may still be shown after the demuxer has freed its stream.
         init(_ stream: UnsafeMutablePointer<AVStream>, squarePixels: Bool, maxPixels: Int, edits: EditList? = nil) {
             timeBase = stream.pointee.time_base
             sampleAspect = stream.pointee.sample_aspect_ratio
@@ -31,19 +31,19 @@ extension DecodeSession {
         }
     }
 
-    /// Where one piece ended and the next one begins, and what came of the times of all before it.
+    /// The boundary between two pieces, and the accumulated timeline results of all earlier pieces.
     struct Border {
-        /// The last picture: its own time in the first stream's ticks, and seconds on the line.
+        /// The last frame: its timestamp in the first stream's ticks, and seconds on the timeline.
         var last: (pts: Int64, seconds: Double)?
-        /// The next picture is the first one of a piece.
+        /// True if the next frame is the first of a piece.
         var isOpen = false
-        /// Where the piece's first picture lies on the line, in seconds.
+        /// Start of the piece on the timeline, in seconds.
         var lineStart = 0.0
-        /// Seconds by which a piece may begin before the end of the one before, and the pictures there are left out.
+        /// Seconds by which a piece may start before the end of the previous one; frames in that overlap are left out.
         var overlap = 0.0
         var pieceStart = 0.0
         var earliest: Int64?
-        /// The first picture's own time, where it was not in the piece at hand.
+        /// The timestamp of the first frame, if it was in an earlier piece.
         var origin: Int64?
         private(set) var breaks: [Timeline.Break] = []
         private(set) var discontinuities = 0
@@ -62,22 +62,23 @@ extension DecodeSession {
             breaks.append(.init(at: seconds, by: jump))
         }
 
-        /// A time on the line in the count of the first picture's stream; nil in that picture's own piece.
+        /// Converts seconds on the timeline to ticks of the first frame's stream; nil within the first frame's own
+        /// piece.
         func ticks(_ seconds: Double, tick: Double) -> Int64? {
             origin.map { $0 &+ Int64(saturating: (seconds / tick).rounded()) }
         }
     }
 
-    /// From here on, pictures of another stream come.
+    /// Switches to another stream: all later frames come from it.
     ///
-    /// - Parameter from: seconds on the container's clock; what the decoder gives before is not shown.
+    /// - Parameter from: seconds on the container's clock; frames before it are not shown.
     func begin(_ source: Source, from: Double?) throws {
         try settle()
         arrears.close()
         self.source = source
         border.add(timeline)
         border.origin = border.origin ?? timeline.origin
-        // A clock that started over goes back by about all that the piece lasted.
+        // A clock that restarted steps back by about the length of the piece.
         border.overlap = min(10, (endTime - border.pieceStart) / 2)
         border.pieceStart = endTime
         border.earliest = from.map { Int64(saturating: ($0 / tick - 0.5).rounded(.down)) }
@@ -87,7 +88,7 @@ extension DecodeSession {
         timeline.follow(nil)
     }
 
-    /// Puts the first picture of a piece on the line: at its own time where that goes on, else after the last picture.
+    /// Maps the first frame of a piece to the timeline: at its own time if that continues, else after the last frame.
     func startLine(at pts: Int64) {
         border.isOpen = false
         guard let last = border.last else { return }
@@ -100,7 +101,8 @@ extension DecodeSession {
         }
     }
 
-    /// Whether the stream before had pictures of that time: two recordings of one program overlap where they meet.
+    /// True if the previous stream already had frames at this time: two recordings of one program overlap where they
+    /// meet.
     func isBeforeBorder(_ pts: Int64) -> Bool {
         if let earliest = border.earliest, pts < earliest { return true }
         guard border.isOpen, let last = border.last else { return false }
@@ -108,7 +110,7 @@ extension DecodeSession {
         return ahead >= 0 && inSeconds(ahead) <= border.overlap
     }
 
-    /// Puts a frame's times from its own stream's ticks into those of the first one.
+    /// Converts a frame's timestamps from its own stream's time base to that of the first stream.
     func retime(_ frame: borrowing DecodedFrame) {
         let own = source.timeBase
         guard own.num > 0, own.den > 0, own.num != base.num || own.den != base.den else { return }
@@ -122,9 +124,9 @@ extension DecodeSession {
         frame.pointer.pointee.pkt_duration = ticks(frame.pointer.pointee.pkt_duration)
     }
 
-    /// Another video stream goes on without the chosen one: reads the file once to see which follow each other.
+    /// Scans the file once for the order of its video streams, because another one continues without the chosen one.
     ///
-    /// - Returns: what follows the piece that is being decoded; nil when that goes on as before.
+    /// - Returns: the streams that follow the piece being decoded; nil if decoding goes on unchanged.
     func lookThrough(_ demuxer: borrowing Demuxer) throws -> StreamPlan? {
         let other = reader.another()
         var sign = SignOfLife(output)
@@ -140,10 +142,10 @@ extension DecodeSession {
         return StreamPlan(scan, chosen: streamIndex) { [mayFollow] in mayFollow && streams.contains($0) }
     }
 
-    /// Streams that were asked for by number, and the reference's sampling, are taken alone.
+    /// False for streams requested by index and for reference sampling: then only the chosen stream is decoded.
     private var mayFollow: Bool { request.stream == nil && request.sampling == .grid }
 
-    /// Decodes the pieces that follow, each in a pass of its own.
+    /// Decodes the remaining pieces, each in a separate pass over the file.
     func follow(_ plan: StreamPlan, after done: Int) throws {
         var ends: [String] = []
         var last = done > 0 ? plan.pieces[done - 1].stream : nil
@@ -183,10 +185,10 @@ extension DecodeSession {
         }
     }
 
-    /// Says what goes on after the last picture and was not decoded.
+    /// Adds a note about a stream that continues after the last frame and was not decoded.
     func describeLeft(_ plan: StreamPlan) {
         guard let left = plan.left, !stop else { return }
-        // A stream that was asked for is all that was asked for.
+        // If a stream was requested by index, the others are not missing.
         if request.stream == nil { result.status = .partial }
         result.note(
             "stream_ended",
@@ -194,7 +196,7 @@ extension DecodeSession {
                 + "\((left.seconds * 10).rounded() / 10) s and was not decoded, --stream \(left.stream) takes it")
     }
 
-    /// Says where the file goes on with another recording, which demuxers do not read.
+    /// Adds a note if another recording follows in the file, which demuxers do not read.
     func describeTrailing(after position: Int64) {
         let found = TrailingRecording.find(in: reader, format: result.info.format, lastPacket: position)
         guard let found else { return }
@@ -232,14 +234,14 @@ extension DecodeSession {
         try settle()
     }
 
-    /// No picture comes that could show a waiting one's time to be wrong.
+    /// Presents a frame that waits for confirmation of its time; no later frame can prove it wrong any more.
     func settle() throws {
         guard let waiting = leapt else { return }
         leapt = nil
         try place(waiting.frame.frame, waiting.pts)
     }
 
-    /// Reads to the piece's first packet; false where the file ends before.
+    /// Reads up to the piece's first packet; returns false if the file ends before it.
     private func seek(
         _ piece: StreamPlan.Run, _ demuxer: borrowing Demuxer, _ packet: borrowing Packet, _ sign: inout SignOfLife
     ) throws -> Bool {
@@ -249,7 +251,7 @@ extension DecodeSession {
         return false
     }
 
-    /// Reads the next packet of the piece's stream.
+    /// Reads the next packet of the piece's stream; returns false at the end.
     private func next(
         of piece: StreamPlan.Run, _ demuxer: borrowing Demuxer, _ packet: borrowing Packet, _ sign: inout SignOfLife
     ) throws -> Bool {
@@ -265,7 +267,7 @@ extension DecodeSession {
             try sign.send(at: packet.pointer.pointee.pos)
             let index = packet.pointer.pointee.stream_index
             if index == Int32(piece.stream) { return true }
-            // Transport streams get new streams on the way.
+            // New streams can appear in a transport stream at any time.
             demuxer.stream(Int(index))?.pointee.discard = AVDISCARD_ALL
         }
         return false
@@ -275,6 +277,6 @@ extension DecodeSession {
 }
 
 extension FileReader {
-    /// The bytes that a picture may take with all that lies between its parts.
+    /// Maximum bytes of a frame including other data between its parts.
     static let afterImage: Int64 = 16 << 20
 }

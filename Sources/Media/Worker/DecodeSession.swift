@@ -1,24 +1,24 @@
 import CFFmpeg
 import Glibc
 
-/// Decodes one recording inside the worker: packets in, sampled pictures out.
+/// Decodes one recording inside the worker, from packets to sampled frames.
 final class DecodeSession {
     let request: FrameRequest
     let output: WorkerOutput
-    /// The file, or what is left of it where the codec changed.
+    /// The file, or the rest of it after a codec change.
     var reader: FileReader
     private let fileSize: Int64
     var result = DecodeResult()
     private var clock: FrameClock
     var timeline: Timeline
     private var sampler: GridSampler
-    private var wanted: [Int] = []  // reference sampling: ordinals of decoded frames
-    private var counting: ImageCount?  // reference sampling: the first of two passes
+    private var wanted: [Int] = []  // reference sampling: indices of decoded frames
+    private var counting: ImageCount?  // reference sampling: state of the first of two passes
     let stream: UnsafeMutablePointer<AVStream>
     var streamIndex: Int
     var codecName: String
     let squarePixels: Bool
-    /// What is decoded, and what the held picture is of.
+    /// The stream being decoded.
     var source: Source
     private var shownSource: Source
     private var shownAspect = AVRational(num: 0, den: 1)
@@ -29,7 +29,7 @@ final class DecodeSession {
     private var emitted = false
     private var size: [Int32] = []
     private var shownRGB: (width: Int, height: Int, parts: Int, pixels: [UInt8])?
-    /// The picture that was laid out last, and what came of it.
+    /// The image that was preprocessed last, and the result.
     private var last: (image: RGBImage, laidOut: [UInt8])?
     private var shownPTS: Int64 = 0
     private var shownTime = 0.0
@@ -38,22 +38,22 @@ final class DecodeSession {
     var stop = false
     private var beat = ContinuousClock.now
 
-    /// Seconds per tick: `tick` rounded, `base` exactly.
+    /// Seconds per tick, rounded; `base` is exact.
     let tick: Double
-    /// Whether the length that is said is the video's own.
+    /// True if the stated duration is the video's own.
     private var lengthIsVideos = true
     let base: AVRational
     let frameTicks: Int64
-    /// Where the container's time line starts, in seconds: players count from there.
+    /// Start of the container's timeline in seconds, from which players count.
     private let containerStart: Double
     let counts33Bits: Bool
-    /// Where each stream starts, in seconds.
+    /// Start of each audio and video stream, in seconds.
     private let fileStarts: [(stream: Int, start: Double)]
-    /// A frame far from the one before, until the next one confirms its time.
+    /// A frame far from the one before, held until the next frame confirms its time.
     var leapt: (frame: HeldFrame, pts: Int64)?
     private var spare: HeldFrame?
 
-    /// Reads a recording from `reader` and writes all messages but a failure.
+    /// Decodes a recording from `reader` and sends all messages except failures.
     static func run(_ request: FrameRequest, reader: FileReader, fileSize: Int64, output: WorkerOutput) throws {
         let demuxer = try Demuxer(reader, maxPixels: request.maxPixels)
         let session = try DecodeSession(
@@ -65,7 +65,7 @@ final class DecodeSession {
         }
         if request.sampling == .reference {
             try session.planReference(demuxer)
-            // A second demuxer reads the same bytes again from their start.
+            // A second demuxer reads the same bytes again from the start.
             reader.rewind()
             let again = try Demuxer(reader, maxPixels: request.maxPixels)
             var ignored = DecodeResult()
@@ -131,7 +131,7 @@ final class DecodeSession {
         sampler = GridSampler(framesPerSecond: request.framesPerSecond, tick: tick)
         if !Orientation.of(stream).valid { result.note("invalid_rotation", Showing.rotation) }
         var squarePixels = true
-        // The reference's squash disregards the shape of pixels along with that of the picture.
+        // The reference's resize ignores the pixel aspect ratio as well as the frame's.
         if case .model(let preprocessing, _) = request.output, preprocessing.frameLayout == .squashNearest {
             squarePixels = false
         }
@@ -155,11 +155,12 @@ final class DecodeSession {
         describeDuration(demuxer)
     }
 
-    /// Durations in files lie: 0, negative and beyond a month count as unknown.
+    /// Stores the duration; treats 0, negative values and values above 31 days as unknown, since headers are often
+    /// wrong.
     private func describeDuration(_ demuxer: borrowing Demuxer) {
         var seconds = -1.0
         let whole = Double(demuxer.context.pointee.duration) / Double(AV_TIME_BASE)
-        // A stream that starts after what libavformat looks at gets the whole file's start and length from it.
+        // libavformat copies the file's start and length to a stream that starts after the range it probes.
         let copied =
             !demuxer.formatName.hasPrefix("mov") && demuxer.context.pointee.nb_streams > 1
             && abs(inSeconds(stream.pointee.duration) - whole) < 0.001
@@ -169,11 +170,11 @@ final class DecodeSession {
             seconds = inSeconds(stream.pointee.duration)
         } else if demuxer.context.pointee.duration > 0 {
             seconds = whole
-            // The longest stream's, which need not be the video.
+            // The duration of the longest stream, which may not be the video.
             lengthIsVideos = demuxer.context.pointee.nb_streams == 1
         }
         if demuxer.context.pointee.duration_estimation_method != AVFMT_DURATION_FROM_STREAM {
-            // From the last times in the file, or from its bit rate: nobody said so.
+            // Estimated from the last timestamps in the file or from its bit rate, not stated.
             lengthIsVideos = false
             result.info.durationIsGuessed = true
         }
@@ -190,7 +191,7 @@ final class DecodeSession {
 
     // MARK: Reference sampling
 
-    /// Counts the stream's pictures, by decoding them, and lists the indices of the reference's formula.
+    /// Counts the stream's frames by decoding them, and computes the indices of the reference's formula.
     private func planReference(_ demuxer: borrowing Demuxer) throws {
         let before = result
         counting = ImageCount(clock: clock, tick: tick, fieldCoded: isFieldCoded)
@@ -220,14 +221,14 @@ final class DecodeSession {
     func decode(_ demuxer: borrowing Demuxer) throws {
         guard let stream = demuxer.stream(streamIndex) else { throw MediaError.library("the chosen stream is gone") }
         let decoder = try decoder(stream)
-        // Which pictures there are does not depend on what they look like.
+        // Counting frames does not depend on their pixels, so skip the loop filter.
         if counting != nil { decoder.context.pointee.skip_loop_filter = AVDISCARD_ALL }
         let packet = try Packet()
         let frame = try DecodedFrame()
         var corruptInput = 0
         var watch = StreamWatch(demuxer, chosen: streamIndex)
         var plan: StreamPlan?
-        // Of the plan's pieces, those that this demuxer has.
+        // Number of the plan's pieces that this demuxer covers.
         var own = 0
         readLoop: while !stop {
             let status = av_read_frame(demuxer.context, packet.pointer)
@@ -244,7 +245,7 @@ final class DecodeSession {
                 } else if status != lt_averror_eof {
                     corruptInput += 1
                     result.counters.packetErrors += 1
-                    // A demuxer that fails forever makes no progress.
+                    // A demuxer that always fails makes no progress.
                     if corruptInput < 1000 { continue readLoop }
                 }
                 break
@@ -314,7 +315,7 @@ final class DecodeSession {
             case .failed:
                 result.counters.packetErrors += 1
                 failures += 1
-                // A decoder may report several damaged pictures, but not without end.
+                // A decoder may report several damaged frames, but not an unlimited number.
                 if failures > 100 { return }
             }
         }
@@ -333,7 +334,7 @@ final class DecodeSession {
         size = newSize
         source.coded.carry(frame)
         Showing.describe(frame, isTurned: source.isTurned, in: &result)
-        // A picture that libavformat has for an empty edit is not one that the file shows there.
+        // libavformat returns frames during an empty edit that the file does not show there.
         if let edits = source.edits, edits.isEmpty(at: inSeconds(pts)) { return }
         if let waiting = leapt {
             leapt = nil
@@ -377,7 +378,7 @@ final class DecodeSession {
         try show(frame, ticks: ticks, seconds: seconds)
     }
 
-    /// The times of all packets, read from the file's start by a demuxer of their own.
+    /// Scans the timestamps of all packets from the start of the file with a separate demuxer.
     private func timeMap() throws -> TimeMap? {
         let own = reader.another()
         guard let demuxer = try? Demuxer(own, maxPixels: request.maxPixels), demuxer.streamCount > streamIndex else {
@@ -389,18 +390,18 @@ final class DecodeSession {
         return try scan.map(demuxer) { try heartbeat(read: own.highWater) }
     }
 
-    /// Where the container's header ends the video, in ticks of the stream's own count; nil where none says so.
+    /// End of the video by the container's header, in ticks of the stream; nil if it is not stated.
     private var statedEnd: Int64? {
         guard !counts33Bits, lengthIsVideos, let said = result.info.duration, said > 0 else { return nil }
-        // Muxers disagree on whether it is counted from 0 or from the first frame.
+        // Muxers disagree on whether the duration counts from 0 or from the first frame.
         let start = stream.pointee.start_time != lt_nopts ? inSeconds(stream.pointee.start_time) : 0
         return Int64(saturating: ((max(0, start) + said * 1.01) / tick).rounded())
     }
 
-    // A reference to the frame being shown: converted only when a grid time asks for it.
+    // The frame being shown, by reference; it is converted only when a grid time needs it.
     private var held: HeldFrame?
 
-    /// Rounded once, so that 3 s are 3 s in a base of thousandths.
+    /// Rounds only once, so that 3 s stay 3 s in a time base of 1/1000.
     func inSeconds(_ ticks: Int64) -> Double { Double(ticks) * Double(base.num) / Double(base.den) }
 
     private func show(_ frame: borrowing DecodedFrame, ticks: Int64, seconds: Double) throws {
@@ -415,11 +416,11 @@ final class DecodeSession {
         shownAspect = source.sampleAspect(of: frame)
     }
 
-    /// What came of times that jump, for the notes; the start again where the first times were strays.
+    /// Adds the notes about time jumps, and corrects the start if the first timestamps were strays.
     private func describeTimes() {
         let start = result.info.fileStart ?? 0
         if let first = border.firstOnLine {
-            // The container's start is that of the stray time, if it is the video's.
+            // The container's start is the stray time, if it is the video's.
             let others = fileStarts.filter { $0.stream != streamIndex }.map(\.start)
             let offset = others.min().map { inSeconds(first) - $0 } ?? 0
             result.info.fileStart = (0...request.maxGap).contains(offset) ? offset : 0
@@ -453,11 +454,11 @@ final class DecodeSession {
     }
 
     private static func secondsText(_ seconds: Double) -> String {
-        // Rounded up: it is a bound.
+        // Rounded up, since it is a bound.
         "\(Int(saturating: seconds.rounded(.up)))"
     }
 
-    /// Says once where the first presented frame lies.
+    /// Sends the start of the first presented frame, once.
     private func describeStart() throws {
         guard result.info.startSeconds == nil, let origin = timeline.origin else { return }
         result.info.startSeconds = inSeconds(origin)
@@ -539,7 +540,8 @@ final class DecodeSession {
         }
     }
 
-    /// Bytes; a still scene in more pixels than 4K is laid out anew for every frame, for the worker's memory is limited.
+    /// Maximum image bytes kept for reuse; larger than 4K, a still scene is preprocessed again for each frame to bound
+    /// memory.
     private static let largestKept = 3 * 4096 * 2160
 
     private func finish() throws {
@@ -549,7 +551,7 @@ final class DecodeSession {
                 for index in sampler.finish(at: endTime) where !stop { try emit(index) }
             }
         } else {
-            // Fewer frames came than were counted: the last one stands for the rest.
+            // Fewer frames came than were counted: repeat the last one for the rest.
             while shown, sent < wanted.count, !stop {
                 try emit(sent)
                 sent += 1
@@ -574,7 +576,7 @@ final class DecodeSession {
             readToEnd: !stop && request.sampling == .grid && lengthIsVideos, indexEnd: indexEnd, fileSize: fileSize)
     }
 
-    /// At most ten a second, and only while something moves.
+    /// Last reported file offset and frame count; heartbeats are sent at most ten times a second, only on progress.
     private var lastSign: (Int64, Int) = (-1, -1)
     private func heartbeat(read: Int64 = 0) throws {
         let now = ContinuousClock.now

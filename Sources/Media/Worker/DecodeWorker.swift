@@ -4,34 +4,37 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// The main function of the worker process: `longtake decode-worker REQUEST PARENT`, the recording open as descriptor 3, the
-/// pipe as descriptor 4.
+/// The main function of the worker process: `longtake decode-worker REQUEST PARENT`.
+///
+/// The recording is open as descriptor 3, the pipe as descriptor 4.
 public enum DecodeWorker {
+    /// Name of the hidden subcommand.
     public static let command = "decode-worker"
-    /// Called by the program that has the hidden subcommand: its own file is the worker then.
+    /// Declares that the calling program implements the hidden subcommand, so that its own executable serves as the
+    /// worker.
     public static func useThisProgram() { WorkerProcess.isThisProgram.store(true, ordering: .relaxed) }
 
-    /// What this kernel lets a worker take from itself, as a worker that decodes nothing reports it.
+    /// The restrictions this kernel lets a worker apply to itself, as reported by a worker that decodes nothing.
     package static func sandbox() throws -> Sandbox.State { try WorkerProcess.sandbox() }
 
-    /// Whether LONGTAKE_NO_SECCOMP allows to decode without a system call filter, where the kernel refuses filters.
+    /// True if LONGTAKE_NO_SECCOMP allows decoding without a system call filter where the kernel refuses filters.
     package static var allowsNoFilter: Bool { WorkerProcess.allowsNoFilter }
 
     static let fileDescriptor: Int32 = 3
     static let pipeDescriptor: Int32 = 4
 
-    /// Decodes and returns the exit status: 0 when all was said over the pipe, even a refusal.
+    /// Decodes and returns the exit status: 0 if the result was sent over the pipe, even if it is a refusal.
     public static func main(request json: String, parent: Int32) -> Int32 {
         signal(SIGPIPE, SIG_IGN)
         let output = WorkerOutput(descriptor: pipeDescriptor)
         do {
-            // No file can be opened any more once the filter is there.
+            // No file can be opened once the filter is installed.
             if let missing = MediaLibraries.missing { throw MediaError.missingLibrary(missing) }
             av_log_set_level(AV_LOG_QUIET)
             let request = try JSONDecoder().decode(FrameRequest.self, from: Data(json.utf8))
             var status = stat()
             guard fstat(fileDescriptor, &status) == 0 else { throw MediaError.cannotRead("no file is open") }
-            _ = try JSONEncoder().encode(RecordingInfo())  // whatever Foundation loads lazily, it loads now
+            _ = try JSONEncoder().encode(RecordingInfo())  // makes Foundation load now what it loads lazily
             lt_forget_environment()
             let limits = Sandbox.Limits(
                 memory: request.memoryLimit, cpuSeconds: request.mostCPUSeconds, threads: request.threads)
@@ -67,7 +70,7 @@ public enum DecodeWorker {
         }
     }
 
-    /// A still picture as one frame.
+    /// Sends a still image as one frame.
     private static func sendImage(size: Int, output: WorkerOutput) throws {
         guard size <= StillImage.maximumBytes else {
             throw ImageError.tooManyBytes(size, limit: StillImage.maximumBytes)

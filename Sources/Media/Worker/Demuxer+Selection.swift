@@ -1,7 +1,8 @@
 extension Demuxer {
-    /// Chooses the video stream as requested and switches all others off.
+    /// Selects the video stream as requested and discards all others.
     ///
-    /// - Parameter reader: of the file, which is read again where its headers do not say which streams move.
+    /// - Parameter reader: reader of the file, which is read again if its headers do not say which streams have several
+    ///   frames.
     func selectVideo(
         _ request: FrameRequest, reader: FileReader, output: WorkerOutput, notes: inout DecodeResult
     ) throws -> Int {

@@ -1,18 +1,18 @@
 import CFFmpeg
 
-/// Tells the time of every decoded frame, in the stream's ticks.
+/// Determines the time of each decoded frame, in the stream's ticks.
 struct FrameClock {
-    /// Ticks a frame lasts that does not say so.
+    /// Duration in ticks of a frame that does not state one.
     let frameTicks: Int64
     private var following: Int64 = 0
     private var timed = false
 
     init(frameTicks: Int64) { self.frameTicks = frameTicks }
 
-    /// The frame's own time, best_effort_timestamp; where it has none, the end of the frame before.
+    /// The frame's best_effort_timestamp; if it has none, the end of the previous frame.
     ///
-    /// `guessed`: no frame had a time so far. Decoders give none to the last frames of an AVI file with B-frames, after
-    /// all the others had theirs.
+    /// `guessed` is true if no frame has had a timestamp so far. Decoders return none for the last frames of an AVI
+    /// file with B-frames, after all other frames had one.
     mutating func time(of frame: borrowing DecodedFrame) -> (pts: Int64, guessed: Bool) {
         let raw = frame.pointer
         let best = raw.pointee.best_effort_timestamp

@@ -1,12 +1,12 @@
-/// Decides which grid times a frame is shown at: t_k takes the last frame with time ≤ t_k.
+/// Decides the grid times at which a frame is shown: t_k takes the last frame with time ≤ t_k.
 ///
-/// One tick of tolerance forgives the rounding of times to the time base, at most a millisecond: a time base as coarse
-/// as the frame rate has no rounding to forgive. A nanosecond on top is for the rounding of these sums themselves: a frame
-/// one tick late is in time, whatever the last bit of a Double says.
+/// One tick of tolerance, at most a millisecond, allows for rounding to the time base; a time base as coarse as the
+/// frame rate needs none. A further nanosecond allows for rounding in these sums, so that a frame exactly one tick late
+/// is accepted whatever the last bit of the Double is.
 struct GridSampler {
     let framesPerSecond: Double
     let tolerance: Double
-    /// The next grid index to give out.
+    /// The next grid index to assign.
     private(set) var next = 0
 
     init(framesPerSecond: Double, tick: Double) {
@@ -16,14 +16,14 @@ struct GridSampler {
 
     var nextTime: Double { Double(next) / framesPerSecond }
 
-    /// The grid indices at which the frame before was still being shown when one of `time` seconds comes.
+    /// The grid indices at which the previous frame was still shown, when a frame with time `time` (seconds) arrives.
     mutating func advance(to time: Double) -> Range<Int> {
         let first = next
         while nextTime + tolerance < time { next += 1 }
         return first..<next
     }
 
-    /// The grid indices left when the last frame's showing ends at `time`.
+    /// The remaining grid indices, if the last frame is shown until `time` (seconds).
     mutating func finish(at time: Double) -> Range<Int> {
         let first = next
         while nextTime < time - tolerance { next += 1 }

@@ -1,6 +1,6 @@
 import CFFmpeg
 
-/// The frame being shown: a reference, not a copy.
+/// Holds the frame being shown, by reference instead of a copy.
 final class HeldFrame {
     let frame: DecodedFrame
 

@@ -1,10 +1,10 @@
 import CFFmpeg
 
-/// Counts the pictures that a decoder presents, and how many there are per second.
+/// Counts the frames that a decoder outputs, and measures the frame rate.
 ///
-/// Packets are not pictures: each may hold one field of two, a picture that is never shown, or nothing.
+/// Packets cannot be counted instead: a packet may hold one of two fields, a frame that is never shown, or nothing.
 struct ImageCount {
-    /// Steps beyond this are pauses, or times that jump. Seconds.
+    /// Longer steps are pauses or time jumps; in seconds.
     private static let longestStep = 1.0
 
     private(set) var pictures = 0
@@ -17,7 +17,7 @@ struct ImageCount {
     private var steps = 0
     private var length = 0.0
 
-    /// - Parameter tick: seconds per tick of the stream's times.
+    /// - Parameter tick: seconds per tick of the stream's timestamps.
     init(clock: FrameClock, tick: Double, fieldCoded: Bool) {
         self.clock = clock
         self.tick = tick
@@ -47,14 +47,16 @@ struct ImageCount {
         }
     }
 
-    /// Images per second, where the container says `said`, which may count fields; nil where nothing says it.
+    /// Frames per second; nil if neither the timestamps nor `said`, the container's value, give one.
+    ///
+    /// `said` may count fields instead of frames.
     func rate(_ said: Double?) -> Double? {
         guard steps > 0, length > 0, timed || said != nil else { return said }
-        // A sum that is off in its last digit would lose the last second.
+        // Without rounding, an error in the last digit would lose the last second.
         let measured = (Double(steps) / length * 1000).rounded() / 1000
         guard let said else { return measured }
         guard fieldCoded || packets > pictures else { return said }
-        // Times in milliseconds, and the ends of short streams, are no exact measure.
+        // Millisecond timestamps and the ends of short streams are not exact enough.
         for candidate in [said, said / 2] where abs(candidate / measured - 1) < 0.02 { return candidate }
         return packets > pictures ? measured : said
     }

@@ -3,21 +3,22 @@ import CSeccomp
 import Foundation
 import Glibc
 
-/// What the decode worker takes from itself before it looks at the first byte of a recording.
+/// The restrictions that the decode worker applies to itself before it reads the first byte of a recording.
 ///
-/// Memory, CPU, file and process limits, no new privileges, no capabilities, death with its parent, Landlock where the kernel has
-/// it, and a system call filter that leaves reading and writing what is open, memory, clocks and threads. Whatever else is called
-/// answers EPERM: libraries that look for a CPU count or a locale go on without.
+/// Limits on memory, CPU, files and processes; no new privileges; no capabilities; it dies with its parent; Landlock if
+/// the kernel has it; and a system call filter that permits reading and writing open descriptors, memory, clocks and
+/// threads. Any other call fails with EPERM, so that libraries that query a CPU count or a locale continue without it.
 package enum Sandbox {
-    /// The limits, which differ from one request to another.
+    /// The limits, which depend on the request.
     package struct Limits: Sendable {
         /// Bytes of address space; 0 for no limit.
         package var memory: Int
-        /// CPU seconds, of all threads.
+        /// CPU seconds, summed over all threads.
         package var cpuSeconds: Int
         /// Codec threads.
         package var threads: Int
 
+        /// Creates limits.
         package init(memory: Int, cpuSeconds: Int, threads: Int) {
             self.memory = memory
             self.cpuSeconds = cpuSeconds
@@ -25,20 +26,22 @@ package enum Sandbox {
         }
     }
 
-    /// What this kernel let the process take from itself.
+    /// The restrictions this kernel let the process apply.
     package struct State: Sendable, Codable, Equatable {
-        /// Whether the system call filter is in place.
+        /// True if the system call filter is installed.
         package let isFiltered: Bool
-        /// The version of Landlock; 0 where the kernel has none.
+        /// The Landlock version; 0 if the kernel has none.
         package let landlock: Int
     }
 
-    /// Takes effect for all threads, for good.
+    /// Applies all restrictions to all threads, permanently.
+    ///
+    /// - Throws: `worker` if the parent is gone.
     package static func enter(_ limits: Limits, parent: Int32) throws -> State {
         _ = lt_die_with_parent()
-        // The parent may have died before that.
+        // The parent may have exited before the call.
         guard getppid() == parent else { throw MediaError.worker("its parent is gone") }
-        // Swift's runtime would start its backtracer from these, another program.
+        // Swift's runtime would handle these signals by starting its backtracer, which is another program.
         for crash in [SIGQUIT, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP] { signal(crash, SIG_DFL) }
         _ = lt_no_new_privileges()
         _ = lt_not_dumpable()
@@ -54,7 +57,7 @@ package enum Sandbox {
         return State(isFiltered: filter(), landlock: Int(landlock))
     }
 
-    /// Lowers a limit for good; one that is lower already stays.
+    /// Lowers a limit permanently; keeps one that is already lower.
     private static func limit(_ resource: __rlimit_resource, _ value: Int) {
         let resource = __rlimit_resource_t(resource.rawValue)
         var limits = rlimit()
@@ -64,18 +67,21 @@ package enum Sandbox {
         setrlimit(resource, &limits)
     }
 
-    /// None where one thread decodes. The limit counts all that the user runs: where codecs have threads of their own, it is put
-    /// somewhat above what the whole machine runs now.
+    /// Process limit: 0 if one thread decodes.
+    ///
+    /// The limit counts all processes and threads of the user, so with codec threads it is set somewhat above the
+    /// number that the whole machine runs now.
     private static func processes(for threads: Int) -> Int {
         guard threads > 1 else { return 0 }
-        // "0.20 0.18 0.12 1/80 11206": 80 threads, by proc(5).
+        // "0.20 0.18 0.12 1/80 11206" means 80 threads; see proc(5).
         let load = (try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? ""
         let running = load.split(separator: "/").last?.split(separator: " ").first.flatMap { Int($0) }
         return (running ?? 100_000) + threads + 1000
     }
 
-    // Not `newfstatat` and `statx`: they look at paths. glibc 2.33 to 2.38 makes fstat() of the former, so nothing may call fstat()
-    // from here on. Not `sched_getparam` and the like, which tell of other processes.
+    // `newfstatat` and `statx` are excluded because they take paths. glibc 2.33 to 2.38 implements fstat() with the
+    // former, so nothing may call fstat() from here on. `sched_getparam` and similar calls are excluded because they
+    // reveal other processes.
     private static let allowed = [
         "read", "pread64", "readv", "lseek", "write", "writev", "close", "fstat", "munmap", "mremap", "madvise", "brk",
         "futex",
@@ -86,16 +92,16 @@ package enum Sandbox {
     ]
 
     private static func filter() -> Bool {
-        // EPERM, not death: see above. 0x00050000 is SCMP_ACT_ERRNO, a macro with an argument.
+        // EPERM instead of killing the process: see above. 0x00050000 is SCMP_ACT_ERRNO, a macro with an argument.
         guard let context = seccomp_init(0x0005_0000 | UInt32(EPERM)) else { return false }
         defer { seccomp_release(context) }
-        // Calls by the numbers of another architecture (32 bits, x32) end the process, not one of its threads.
+        // Calls by the numbers of another architecture (32 bits, x32) kill the process, not just the thread.
         _ = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, 0x8000_0000)
-        // Threads that a library may have started already.
+        // Apply the filter to threads that a library may have started already.
         _ = seccomp_attr_set(context, SCMP_FLTATR_CTL_TSYNC, 1)
         func allow(_ name: String, _ conditions: scmp_arg_cmp...) -> Bool {
             let number = seccomp_syscall_resolve_name(name)
-            // Unknown to this library, or to this architecture: it stays forbidden.
+            // Unknown to this library or architecture: the call stays forbidden.
             guard number >= 0 else { return true }
             return seccomp_rule_add_array(context, SCMP_ACT_ALLOW_VALUE, number, UInt32(conditions.count), conditions)
                 == 0
@@ -107,18 +113,19 @@ package enum Sandbox {
             scmp_arg_cmp(arg: argument, op: SCMP_CMP_EQ, datum_a: value, datum_b: 0)
         }
         for name in allowed where !allow(name) { return false }
-        // abort() and raise() send signals by this; to itself, and to nobody else.
+        // abort() and raise() use tgkill; allow it only for this process.
         guard allow("tgkill", equal(0, UInt64(getpid()))), allow("sched_getaffinity", equal(0, 0)) else { return false }
-        // The clocks of the machine and of the process itself; negative numbers are the clocks of other processes.
+        // Allow the clocks of the machine and of this process; negative IDs are the clocks of other processes.
         for name in ["clock_gettime", "clock_getres", "clock_nanosleep"] {
             let own = scmp_arg_cmp(arg: 0, op: SCMP_CMP_LT, datum_a: 16, datum_b: 0)
             guard allow(name, own) else { return false }
         }
-        // Memory may be had and change its protection, but never become code.
+        // Memory may be allocated and reprotected, but never become executable.
         for name in ["mmap", "mprotect"] {
             guard allow(name, bits(2, UInt64(PROT_EXEC), 0)) else { return false }
         }
-        // Threads yes, processes and namespaces no. clone3 hides its flags behind a pointer; glibc falls back.
+        // Allow threads, not processes or namespaces. clone3 passes its flags through a pointer; glibc falls back to
+        // clone.
         guard allow("clone", bits(0, Self.thread | Self.notThread, Self.thread)) else { return false }
         let clone3 = seccomp_syscall_resolve_name("clone3")
         if clone3 >= 0 {

@@ -1,12 +1,14 @@
 import CFFmpeg
 import Glibc
 
-/// Decodes single pictures of a recording, each from the key frame before it.
+/// Decodes single frames of a recording, each from the key frame before it.
 ///
-/// Only what is certain is sent: a frame whose own time is the wanted one, decoded from a key frame that is not after it and that the
-/// decoder takes for one, and not flagged as damaged. The caller reads the others in one pass from the start.
+/// Sends a frame only if it is certain: its own timestamp is the requested one, it was decoded from a key frame that is
+/// not after it and that the decoder confirms as one, and it is not flagged as damaged. The caller reads the others in
+/// one pass from the start.
 struct StillSession: ~Copyable {
-    /// Seconds before the wanted time to seek to, in turn: containers without an index land after the key frame they were asked for.
+    /// Seconds before the wanted time to seek to, tried in turn: without an index, seeking may land after the key
+    /// frame.
     private static let leads = [0.0, 12, 60]
 
     private let request: FrameRequest
@@ -17,11 +19,11 @@ struct StillSession: ~Copyable {
     private let reader: FileReader
     private let output: WorkerOutput
     private var result = DecodeResult()
-    /// The time of the key frame that decoding began at, until the decoder has shown it to be one.
+    /// Timestamp of the key frame that decoding started at, until the decoder has confirmed it as one.
     private var start: Int64?
     private var coded = CodedOrientation()
 
-    /// Sends the wanted pictures that can be had, in their order, and the end.
+    /// Sends the requested frames that can be found, in order, then the end.
     static func run(_ request: FrameRequest, stills: [FrameRequest.Still], reader: FileReader, output: WorkerOutput)
         throws
     {
@@ -64,7 +66,7 @@ struct StillSession: ~Copyable {
         }
     }
 
-    /// Decodes to the frame whose own time is `pts`; false where it does not come.
+    /// Decodes up to the frame whose own timestamp is `pts`; returns false if it does not come.
     private mutating func find(_ pts: Int64, lead: Double, into frame: borrowing DecodedFrame) throws -> Bool {
         let base = stream.pointee.time_base
         guard base.num > 0, base.den > 0, pts != lt_nopts else { return false }
@@ -87,7 +89,8 @@ struct StillSession: ~Copyable {
             if packet.isEncrypted { throw MediaError.encrypted() }
             if !begun {
                 guard packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_KEY) != 0 else { continue }
-                // What follows a key frame in the file and is shown before it leans on pictures that were not read.
+                // A frame that follows a key frame in the file but is shown before it may reference frames that were
+                // not read.
                 let time = packet.pointer.pointee.pts
                 guard time != lt_nopts, time <= pts else { return false }
                 (begun, start) = (true, time)
@@ -104,7 +107,9 @@ struct StillSession: ~Copyable {
         return receive(pts, frame) ?? false
     }
 
-    /// Takes what the decoder has: true at the wanted frame, false once it cannot come any more, nil when the decoder needs more.
+    /// Reads the decoder's output until the wanted frame.
+    ///
+    /// Returns true at the wanted frame, false once it cannot come any more, nil if the decoder needs more input.
     private mutating func receive(_ pts: Int64, _ frame: borrowing DecodedFrame) -> Bool? {
         var failures = 0
         while true {
@@ -112,10 +117,11 @@ struct StillSession: ~Copyable {
             case .frame:
                 result.counters.framesDecoded += 1
                 coded.carry(frame)
-                // A time that the decoder guessed is no proof.
+                // A timestamp that the decoder guessed is not proof.
                 let own = frame.pointer.pointee.pts
                 if let time = start, own != lt_nopts, own >= time {
-                    // The container's word alone is no proof: an MP4 without a table of key frames calls every packet one.
+                    // The container's key flag alone is not proof: an MP4 without a table of key frames flags every
+                    // packet.
                     guard own == time, frame.pointer.pointee.key_frame != 0 else { return false }
                     start = nil
                 }

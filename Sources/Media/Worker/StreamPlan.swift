@@ -1,16 +1,18 @@
-/// Which video streams are shown one after the other, and which go on that are not.
+/// The video streams to show one after the other, and a stream that continues but is not shown.
 struct StreamPlan {
     typealias Run = StreamScan.Run
 
-    /// In their order; the chosen stream's among them.
+    /// In order, including the chosen stream's.
     private(set) var pieces: [Run] = []
-    /// A stream that has pictures after the last piece and is not among them, with their length in seconds.
+    /// A stream outside `pieces` that has frames after the last piece, and their length in seconds.
     private(set) var left: (stream: Int, seconds: Double)?
 
-    /// Each piece is another pass over the file.
+    /// Maximum number of pieces, each of which is another pass over the file.
     static let maxPieces = 16
 
-    /// - Parameter isDecodable: whether a stream can be shown at all.
+    /// Builds the plan from a scan of the file.
+    ///
+    /// - Parameter isDecodable: whether a stream can be decoded at all.
     init(_ scan: StreamScan, chosen: Int, isDecodable: (Int) -> Bool) {
         guard scan.runs.indices.contains(chosen) else { return }
         pieces = scan.runs[chosen]
@@ -31,16 +33,16 @@ struct StreamPlan {
         for (runs, sameTime) in beside {
             var seconds = runs.reduce(0.0) { $0 + $1.length(from: end.last) } - end.shown
             if sameTime, let last = runs.last { seconds = min(seconds, last.end - end.end) }
-            // Recorders do not end all their streams at once.
+            // Recorders do not end all their streams at the same time.
             if seconds >= max(StreamScan.alone, 0.01 * length), seconds > left?.seconds ?? 0 {
                 left = (runs[0].stream, seconds)
             }
         }
     }
 
-    /// What of `other` lies between and around `pieces`; nil for a stream that is shown beside them.
+    /// The parts of `other` between and around `pieces`; nil for a stream that runs in parallel with them.
     ///
-    /// - Parameter skewed: whether packets may lie in the file by some pictures before those of the same time.
+    /// - Parameter skewed: whether packets may precede those of the same time in the file by several frames.
     private static func between(_ pieces: [Run], _ other: [Run], skewed: Bool) -> [Run]? {
         let length = other.reduce(0) { $0 + $1.length }
         var overlap = 0.0
@@ -58,7 +60,7 @@ struct StreamPlan {
             if skewed, let before, run.length <= 5 * before.step { return nil }
             overlap += mine
             guard run.length - mine >= 1 else { continue }
-            // The pictures before it go first; those at the same time are left out by their times.
+            // The frames before the next piece come first; those at the same time are left out by their times.
             if let next = pieces.filter({ $0.first > run.first && $0.first <= run.last }).map(\.first).min() {
                 run.length = run.length(to: next)
                 run.last = next - 1
@@ -70,7 +72,7 @@ struct StreamPlan {
 }
 
 extension StreamScan.Run {
-    /// Seconds of it before `key`, as if its pictures were spread evenly.
+    /// Seconds of the run before `key`, assuming evenly spread frames.
     fileprivate func length(to key: Int64) -> Double {
         guard last > first else { return key > first ? length : 0 }
         return length * min(1, max(0, (Double(key) - Double(first)) / (Double(last) - Double(first))))

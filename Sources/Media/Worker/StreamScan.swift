@@ -1,34 +1,35 @@
 import CFFmpeg
 
-/// When each video stream of a file has pictures, found by reading the file without decoding.
+/// The intervals in which each video stream of a file has frames, found by reading the file without decoding.
 ///
-/// What is first and what is later is told by `key`: the position in the file where times may restart (MPEG, Ogg, FLV), else the
-/// time of presentation in microseconds: libavformat's first decoding time of a Matroska track that begins late is 0.
+/// Order is defined by `key`: the file position in formats whose times may restart (MPEG, Ogg, FLV), else the
+/// presentation time in microseconds, because libavformat gives 0 as the first decoding time of a Matroska track that
+/// starts late.
 struct StreamScan {
-    /// Images of one stream between which no other one went on alone.
+    /// Frames of one stream between which no other stream continued alone.
     struct Run {
         let stream: Int
         var first: Int64
         var last: Int64
-        /// Where decoding starts: the key frame before a first picture that is none.
+        /// Key at which decoding starts: that of the key frame before a first frame that is not one.
         var from: Int64
-        /// Seconds of the stream's own time, without the last picture's.
+        /// Length in seconds of the stream's own time, without the last frame's duration.
         var length = 0.0
-        /// Seconds that the last picture is shown.
+        /// Duration of the last frame, in seconds.
         var shown = 0.0
-        /// The latest picture's time in seconds.
+        /// Time of the latest frame, in seconds.
         var end = -Double.infinity
-        /// Seconds between two pictures of the stream, the median.
+        /// Median interval between two frames of the stream, in seconds.
         var step = 0.0
     }
 
     private(set) var runs: [[Run]] = []
     private(set) var isCutOff = false
     private(set) var isOrderedByPosition = false
-    /// Streams with a decoder.
+    /// Streams that have a decoder.
     private(set) var decodable: Set<Int> = []
 
-    /// Seconds that another stream must go on alone to count.
+    /// Seconds that another stream must continue alone to count.
     static let alone = 2.0
     private static let maxRuns = 10_000
 
@@ -74,7 +75,7 @@ struct StreamScan {
                 let seconds = Self.seconds(packet, demuxer)
             else { continue }
             let key = Self.key(packet, demuxer) ?? streams[index].runs.last?.last ?? 0
-            // Where times do not restart, a picture stands until its duration ends; an AVI fills gaps with empty packets.
+            // If times do not restart, a frame is shown until its duration ends; AVI fills gaps with empty packets.
             let shown = demuxer.isOrderedByPosition ? 0 : Self.duration(packet, demuxer)
             let isKey = packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_KEY) != 0 || demuxer.isOrderedByPosition
             streams[index].add(key: key, seconds: seconds, shown: shown, isKey: isKey, index: index)
@@ -95,20 +96,21 @@ extension StreamScan {
     private struct Track {
         let isVideo: Bool
         private(set) var runs: [Run] = []
-        /// Seconds that the stream lasted so far, by its own time from picture to picture.
+        /// Accumulated duration of the stream in seconds, by its own times from frame to frame.
         private(set) var play = 0.0
         private var keyFrame: Int64?
-        /// The latest picture's time, and until when it is shown.
+        /// Time of the latest frame.
+        /// Time until which it is shown.
         private var last: Double?
         private var shownUntil = -Double.infinity
-        /// Since the last picture: other streams' `play` when they were first seen.
+        /// Since the last frame: other streams' `play` when they were first seen.
         private var others: [Int: Double] = [:]
         private var alone = 0.0
-        /// Where they had gone on alone for so long that it counts.
+        /// Key at which the others had continued alone long enough to count.
         private var aloneSince: Int64?
-        /// How long the others went on alone before each run.
+        /// Seconds the others continued alone before each run.
         private var absences: [Double] = []
-        /// Seconds from picture to picture, in powers of two.
+        /// Histogram of the intervals between frames, in powers of two of a millisecond.
         private var steps = [Int](repeating: 0, count: 32)
 
         init(isVideo: Bool) { self.isVideo = isVideo }
@@ -116,10 +118,10 @@ extension StreamScan {
         mutating func add(key: Int64, seconds: Double, shown: Double, isKey: Bool, index: Int) {
             if isKey { keyFrame = key }
             let step = last.map { seconds - $0 } ?? 0
-            // What a jump covers is not known, and B-frames go back and forth.
+            // The length of a jump is unknown, and B-frames step back and forth.
             let counted = step > 0 && step <= 60 ? step : 0
             if counted > 0 { steps[min(31, Int(saturating: counted * 1000).bitWidthUsed)] += 1 }
-            // The last picture of a piece comes out of the demuxer when the next one begins, or at the end of the file.
+            // Demuxers output the last frame of a piece only when the next piece starts or the file ends.
             let isDelayed = aloneSince.map { key < $0 } ?? false
             let isAway = alone >= StreamScan.alone && (shown == 0 || seconds - shownUntil >= StreamScan.alone)
             if runs.isEmpty || (isAway && !isDelayed) {
@@ -146,7 +148,7 @@ extension StreamScan {
             if alone >= StreamScan.alone, aloneSince == nil { aloneSince = key }
         }
 
-        /// The runs, those of a stream with few pictures joined: it is not away between two of them.
+        /// The runs, with those of a low-frame-rate stream joined, since the stream is not absent between two frames.
         var merged: [Run] {
             let half = steps.reduce(0, +) / 2
             var (seen, median) = (0, 0.0)

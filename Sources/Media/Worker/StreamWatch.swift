@@ -1,11 +1,12 @@
 import CFFmpeg
 
-/// Notices while a stream is decoded that another video stream of the file goes on without it.
+/// Detects, while a stream is decoded, that another video stream of the file continues without it.
 struct StreamWatch {
     private let chosen: Int
     private var isOn = true
     private var known: Int
-    /// Since the chosen stream's last picture: where the others are, and how long they went on.
+    /// Since the chosen stream's last frame: the last time of each other stream, and how long it has continued; in
+    /// seconds.
     private var others: [Int: (last: Double, alone: Double)] = [:]
 
     init(_ demuxer: borrowing Demuxer, chosen: Int) {
@@ -19,7 +20,7 @@ struct StreamWatch {
         }
     }
 
-    /// An MP4's index says that a stream ends no later than the chosen one and does not begin before it: it need not be read.
+    /// True if an MP4's index says that a stream lies within the chosen one's time range, so that it need not be read.
     private static func isCovered(_ index: Int, by chosen: Int, _ demuxer: borrowing Demuxer) -> Bool {
         func span(_ index: Int) -> (Double, Double)? {
             guard let stream = demuxer.stream(index), stream.pointee.nb_frames > 0, stream.pointee.duration > 0,
@@ -33,7 +34,7 @@ struct StreamWatch {
         return other.0 > own.0 - 1 && other.1 < own.1 + 1
     }
 
-    /// - Returns: true when another video stream has gone on alone for so long that the file must be looked through.
+    /// - Returns: true once another video stream has continued alone for so long that the file must be scanned.
     mutating func sees(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Bool {
         guard isOn else { return false }
         let index = Int(packet.pointer.pointee.stream_index)
@@ -53,7 +54,7 @@ struct StreamWatch {
         var other = others[index] ?? (seconds, 0)
         let step = seconds - other.last
         if step > 0, step <= 60 { other.alone += step }
-        // B-frames go back and forth.
+        // B-frames step back and forth.
         if step > 0 || step < -10 { other.last = seconds }
         others[index] = other
         return other.alone >= StreamScan.alone

@@ -1,31 +1,32 @@
-/// All runs of a stream's times, each with its place on one line.
+/// All runs of a stream's timestamps, each with its position on one timeline.
 struct TimeMap {
-    /// What the file shows of a jump forward, besides the stream's own times.
+    /// What the file shows about a forward jump, apart from the stream's own timestamps.
     enum Evidence { case pause, jump, unknown }
 
     struct Limits {
-        /// Ticks of a second.
+        /// Ticks per second.
         let second: Double
         /// The longest pause, in seconds.
         let maxGap: Double
         /// Ticks between two frames.
         let period: Int64
-        /// A longer step starts a new run, in ticks.
+        /// A longer step, in ticks, starts a new run.
         let longestStep: Int64
     }
 
-    /// Frames that step back by at most this are out of order, in seconds.
+    /// Frames that step back by at most this many seconds are out of order.
     static let tolerance = 10.0
-    /// A file of more runs is not followed in detail.
+    /// Maximum number of runs; files with more are not mapped.
     static let maximumRuns = 1 << 16
-    /// Runs that are searched for the line's return.
+    /// Number of runs searched for a return to the timeline.
     private static let horizon = 256
 
     private(set) var runs: [TimeRun]
     let count: TimeCount
     let limits: Limits
 
-    /// - Parameter evidence: asked of jumps forward within the longest pause: the run before, the run after, the jump in ticks.
+    /// - Parameter evidence: called for forward jumps within the longest pause, with the runs before and after and the
+    ///   jump in ticks.
     init(
         _ runs: [TimeRun], count: TimeCount, limits: Limits,
         evidence: (TimeRun, TimeRun, Int64) -> Evidence = { _, _, _ in .unknown }
@@ -42,7 +43,7 @@ struct TimeMap {
         let back = Int64(saturating: (Self.tolerance * limits.second).rounded())
         let longest = limits.maxGap * limits.second
         var line: Int64 = 0
-        // The run that came furthest on the line.
+        // The run that came furthest on the timeline.
         var before = 0
         var index = 1
         while index < runs.count {
@@ -76,18 +77,18 @@ struct TimeMap {
         last = max(last, runs[index].most + shift)
     }
 
-    /// The run at which the line goes on as if nothing had happened; nil where it does not.
+    /// The run at which the timeline continues as if nothing had happened; nil if it does not.
     ///
-    /// The frames between have taken their time: the line is expected where it would be by then.
+    /// The frames in between have used up their time: the timeline is expected where it would be by then.
     private func returning(from index: Int, line: Int64, last: Int64, jump: Int64) -> Int? {
-        // A step back within the tolerance leaves nothing to come back to.
+        // A step back within the tolerance leaves nothing to return to.
         guard jump > limits.longestStep || jump <= -Int64(saturating: Self.tolerance * limits.second) else {
             return nil
         }
         var shown: Int64 = 0
         for next in index + 1..<max(index + 1, min(runs.count, index + Self.horizon)) {
             shown += runs[next - 1].most - runs[next - 1].least + limits.period
-            // Runs of the line itself would be a second way to count.
+            // Runs of the timeline itself would only count the same time again.
             let steps = runs[next].head - runs[next - 1].most
             guard jump > 0 ? steps < -limits.longestStep : steps > limits.longestStep else { continue }
             let late = runs[next].head + line - last - limits.period - shown
@@ -96,13 +97,13 @@ struct TimeMap {
         return nil
     }
 
-    /// A recording that begins a second time, although it was shorter than the tolerance.
+    /// True if a recording starts a second time, even if it was shorter than the tolerance.
     private func startsOver(_ run: TimeRun, _ jump: Int64) -> Bool {
         guard let first = runs.first else { return false }
         return jump < 0 && run.startsWithKey && run.head <= first.least + limits.period
     }
 
-    /// A few frames at the start whose times have nothing to do with all others are strays.
+    /// Marks a few frames at the start as strays if their times are unrelated to all others.
     private mutating func nameStraysAtStart() {
         var (before, start) = (0, 0)
         for (index, run) in runs.enumerated() {
@@ -115,7 +116,7 @@ struct TimeMap {
         runs[start].kind = .line
     }
 
-    /// Whether the run after `current` is a recording that begins again, with this time.
+    /// True if the run after `current` is a recording that starts again at this time.
     private func begins(_ raw: Int64, after current: Int) -> Bool {
         let next = current + 1
         guard runs.indices.contains(next), runs[next].startsWithKey, case .broken = runs[next].kind else {
@@ -124,16 +125,16 @@ struct TimeMap {
         return count.time(raw, in: runs[next]) == runs[next].head
     }
 
-    /// The first run on the line.
+    /// The first run on the timeline.
     var lineStart: TimeRun? { runs.first { $0.kind == .line } }
     var straysAtStart: Bool { runs.first.map { $0.kind == .stray } ?? false }
 
-    /// The run of a frame with a stream's time, at or after `current`, and the time on the line.
+    /// The run of a frame with this timestamp, at or after `current`, and its time on the timeline.
     ///
-    /// - Parameter before: the time of the frame before in the same run; nil where there was none.
+    /// - Parameter before: the time of the previous frame in the same run; nil if there was none.
     func locate(_ raw: Int64, current: Int, before: Int64?) -> (run: Int, time: Int64)? {
         if runs.indices.contains(current), let time = count.time(raw, in: runs[current], near: before) {
-            // Within a run times do not step back by much: that is a later run with the same times.
+            // Times do not step back far within a run; such a step means a later run with the same times.
             if before.map({ time >= $0 - 2 * limits.longestStep && !(time < $0 && begins(raw, after: current)) })
                 ?? true
             {
@@ -143,7 +144,7 @@ struct TimeMap {
         for index in max(current + 1, 0)..<max(current + 1, runs.count) {
             if let time = count.time(raw, in: runs[index]) { return (index, time + runs[index].shift) }
         }
-        // A frame that the decoder gave late.
+        // A frame that the decoder returned late.
         for index in stride(from: min(current, runs.count - 1), through: max(0, current - 8), by: -1) {
             if let time = count.time(raw, in: runs[index]) { return (index, time + runs[index].shift) }
         }

@@ -1,32 +1,33 @@
-/// Packets of one stream, one after another in the file, whose times follow each other without a jump.
+/// Consecutive packets of one stream whose timestamps follow each other without a jump.
 struct TimeRun: Equatable {
     enum Kind: Equatable {
-        /// On the line of times that the recording keeps.
+        /// On the timeline that the recording keeps.
         case line
-        /// The times leave the line and come back to it: the frames go where their order puts them.
+        /// The times leave the timeline and return to it; the frames are put in file order.
         case stray
-        /// A new line; the jump to it is this many ticks and is not taken for a pause.
+        /// A new timeline; the jump to it in ticks, which is not taken for a pause.
         case broken(Int64)
     }
 
-    /// What another stream of the file says of the time, as the video's time less its own, in ticks of the video.
+    /// Another stream's timing relative to the video: the video's time minus its own, in ticks of the video.
     struct Lead: Equatable {
         var atStart: Int64?
         var atEnd: Int64?
     }
 
-    /// The first packet's bytes in the file, and those of the run's last packet; -1 where unknown.
+    /// File position of the first packet; -1 if unknown.
     var position: Int64 = -1
+    /// File position of the run's last packet; -1 if unknown.
     var lastPosition: Int64 = -1
     var startsWithKey = false
-    /// The least time of the first few packets.
+    /// The lowest time of the first few packets.
     var head: Int64
     var least: Int64
     var most: Int64
     var count = 1
     var leads: [Lead] = []
     var kind = Kind.line
-    /// Added to a time of the stream, it is a time of the one line.
+    /// Offset from a timestamp of the stream to the timeline.
     var shift: Int64 = 0
 
     init(_ time: Int64) {
@@ -36,14 +37,14 @@ struct TimeRun: Equatable {
     }
 }
 
-/// How the times of an MPEG stream are counted, or those of any other.
+/// The arithmetic of a stream's timestamps, with or without MPEG's 33-bit wraparound.
 struct TimeCount: Equatable {
-    /// MPEG's 33 bits; nil elsewhere.
+    /// The wraparound period of MPEG's 33-bit counter; nil for other streams.
     let turn: Int64?
     /// Seconds per tick.
     let tick: Double
 
-    /// A wrap together with a pause longer than this is taken for a counter that was set, in seconds.
+    /// A wraparound with a pause longer than this, in seconds, is taken for a counter that was set.
     static let longestOverWrap = 900.0
 
     init(turn: Int64?, tick: Double) {
@@ -51,14 +52,14 @@ struct TimeCount: Equatable {
         self.tick = tick
     }
 
-    /// Within the counter, or within what can be added up.
+    /// Reduces a timestamp to the counter's range, or clamps it to a range that can be summed.
     func reduced(_ raw: Int64) -> Int64 {
         guard let turn else { return min(max(raw, -(1 << 60)), 1 << 60) }
         let rest = raw % turn
         return rest < 0 ? rest + turn : rest
     }
 
-    /// Ticks from one time to another.
+    /// Ticks from one timestamp to another.
     func step(from: Int64, to: Int64) -> Int64 {
         let plain = reduced(to) - reduced(from)
         guard let turn else { return plain }
@@ -66,9 +67,9 @@ struct TimeCount: Equatable {
         return Double(abs(wrapped)) * tick <= Self.longestOverWrap ? wrapped : plain
     }
 
-    /// The time of `run` that a stream's time stands for; nil where it lies outside.
+    /// The time within `run` that a timestamp stands for; nil if it lies outside.
     ///
-    /// - Parameter near: of several times a turn apart the one nearest to this.
+    /// - Parameter near: of several times one wraparound period apart, the one nearest to this is returned.
     func time(_ raw: Int64, in run: TimeRun, near: Int64? = nil) -> Int64? {
         guard let turn else {
             let time = reduced(raw)

@@ -1,12 +1,12 @@
 import CFFmpeg
 
-/// Reads the times of all packets of a recording, without decoding one, and lays them out on one line.
+/// Reads the timestamps of all packets of a recording without decoding, and maps them to one timeline.
 final class TimeScan {
-    /// Packets whose times are looked at for the time between two frames.
+    /// Number of packets used to measure the interval between two frames.
     private static let sample = 1024
-    /// Packets at either end of a run whose lead over another stream counts.
+    /// Number of packets at each end of a run whose lead over another stream is used.
     private static let leadSample = 8
-    /// Bytes before and after a jump in which MPEG-TS's own clock is looked for.
+    /// Bytes before and after a jump that are searched for MPEG-TS's program clock.
     private static let window: Int64 = 512 << 10
 
     private let reader: FileReader
@@ -20,12 +20,12 @@ final class TimeScan {
     private var last: (raw: Int64, time: Int64)?
     private var longestStep: Int64 = 1
     private var period: Int64 = 1
-    /// Streams whose times are compared, and their latest one, in the video's ticks.
+    /// Streams whose times are compared, and their latest timestamp, in the video's ticks.
     private var witnesses: [(stream: Int, raw: Int64?, time: Int64, seenInRun: Bool)] = []
     private var leadsAtEnd: [[Int64]] = []
     private var leadsAtStart: [[Int64]] = []
     private var clockPID = 0x1FFF
-    /// Where the container says that the video ends, on the stream's own count; nil where it does not say.
+    /// End of the video as the container states it, on the stream's own count; nil if not stated.
     private let statedEnd: Int64?
 
     private struct Entry {
@@ -50,8 +50,11 @@ final class TimeScan {
         self.isTransportStream = isTransportStream
     }
 
+    /// Builds the map of a whole file.
+    ///
     /// - Parameter alive: called while the file is read.
-    /// - Returns: nil where the times jump too often to be followed.
+    ///
+    /// - Returns: nil if the times jump too often to be mapped.
     func map(_ demuxer: borrowing Demuxer, alive: () throws -> Void) throws -> TimeMap? {
         choose(demuxer)
         let packet = try Packet()
@@ -86,7 +89,7 @@ final class TimeScan {
         return TimeMap(runs, count: count, limits: limits) { evidence($0, $1, $2) }
     }
 
-    /// The video, and up to three streams that share its clock where streams lie beside each other by their times.
+    /// Reads the video and up to three streams that share its clock, where the file interleaves streams by time.
     private func choose(_ demuxer: borrowing Demuxer) {
         let others = (0..<demuxer.streamCount).filter { index in
             guard index != streamIndex, count.turn != nil else { return false }
@@ -126,7 +129,7 @@ final class TimeScan {
 
     private func start(_ waiting: inout [Entry]) {
         let decoding = waiting.filter { $0.stream == streamIndex }.prefix(Self.sample).map(\.decoding)
-        // Over several packets as well: every second time may be a wrong one.
+        // Also over several packets, since every second timestamp may be wrong.
         let periods = (1...4).compactMap { lag -> Int64? in
             let steps = zip(decoding, decoding.dropFirst(lag)).map { abs(count.step(from: $0, to: $1)) / Int64(lag) }
                 .filter { $0 > 0 }.sorted()
@@ -155,7 +158,7 @@ final class TimeScan {
         if let last {
             let step = count.step(from: last.raw, to: entry.time)
             time = min(max(last.time &+ step, -(1 << 60)), 1 << 60)
-            // A key frame at the first time of all: a recording that begins again, however short it was.
+            // A key frame at the lowest time of all is a recording that starts again, however short it was.
             let again = entry.isKey && step < 0 && runs.first.map { time <= $0.least &+ period } ?? false
             if abs(step) > longestStep || again {
                 endRun()
@@ -209,14 +212,14 @@ final class TimeScan {
     // MARK: Evidence
 
     private func evidence(_ before: TimeRun, _ after: TimeRun, _ jump: Int64) -> TimeMap.Evidence {
-        // A length said in the header knows of a pause, but not of a time that was forged.
+        // A stated length would include a pause, but not a wrong timestamp.
         if let statedEnd, after.head > statedEnd, Double(after.head - statedEnd) * tick > TimeMap.tolerance,
             before.most <= statedEnd
         {
             return .jump
         }
         guard count.turn != nil else { return .unknown }
-        // Another stream that lies beside the video: where it did not jump along, nothing paused.
+        // If a stream interleaved with the video did not jump along, nothing paused.
         let changes = zip(before.leads, after.leads).compactMap { lead -> Int64? in
             guard let end = lead.0.atEnd, let start = lead.1.atStart else { return nil }
             return start - end
@@ -234,7 +237,7 @@ final class TimeScan {
             return .jump
         }
         let joint = TransportPackets(reader, from: max(0, before.lastPosition), to: after.position + 192)
-        // Two recordings one after the other; a short time apart, they are parts of one.
+        // Two recordings one after the other; if only a short time apart, they are parts of one.
         if Double(jump) * tick > TimeCount.longestOverWrap, joint.startsOver(pid: clockPID) { return .jump }
         return changes.isEmpty ? .unknown : .pause
     }

@@ -1,16 +1,16 @@
-/// Turns the times a stream gives its frames into one that only goes forward, from 0 at the first presented frame.
+/// Converts a stream's timestamps to a timeline that only increases, from 0 at the first presented frame.
 ///
-/// Small steps are decided as they come. At the first large one the times of the whole file are looked at (`TimeMap`), for
-/// only what follows tells a pause from a counter that was set.
+/// Small steps are decided immediately. At the first large step the timestamps of the whole file are scanned
+/// (`TimeMap`), because only later ones distinguish a pause from a counter that was set.
 struct Timeline {
     enum Step: Equatable {
         /// Ticks since the first frame.
         case at(Int64)
-        /// Not later than a frame before: it is never shown.
+        /// Not later than an earlier frame: never shown.
         case outOfOrder
     }
 
-    /// A jump that is not taken for a pause: seconds on the line, and its length in seconds.
+    /// A discontinuity that is not a pause: its position on the timeline and its length, in seconds.
     struct Break: Equatable {
         let at: Double
         let by: Double
@@ -19,25 +19,26 @@ struct Timeline {
     /// Seconds per tick.
     let tick: Double
     let maxGap: Double
-    /// Ticks a frame lasts, for continuing after a break.
+    /// Ticks per frame, used to continue after a discontinuity.
     let frameTicks: Int64
     let count: TimeCount
     private(set) var discontinuities = 0
     private(set) var breaks: [Break] = []
-    /// Frames whose times left the line and came back.
+    /// Number of frames whose times left the timeline and returned.
     private(set) var strays = 0
-    /// The first frame's own time.
+    /// The first frame's own timestamp.
     private(set) var origin: Int64?
     private(set) var map: TimeMap?
-    /// No map is to be had.
+    /// True if no map can be made.
     private var blind = false
     private var run = 0
-    /// The first frame on the map's line.
+    /// Time of the first frame on the map's timeline.
     private var lineOrigin: Int64 = 0
     private var lastInRun: Int64?
     private var offset: Int64 = 0
-    /// The last frame's own time, and the latest on the line.
+    /// The last frame's own timestamp.
     private var lastRaw: Int64 = 0
+    /// The latest time on the timeline.
     private var last: Int64 = 0
 
     init(tick: Double, counts33Bits: Bool, maxGap: Double, frameTicks: Int64) {
@@ -47,12 +48,12 @@ struct Timeline {
         count = TimeCount(turn: counts33Bits ? 1 << 33 : nil, tick: tick)
     }
 
-    /// Where a time lies on the line by small steps alone.
+    /// Position of a timestamp on the timeline, by small steps alone.
     private func plain(_ pts: Int64) -> Int64 {
         last &+ count.step(from: lastRaw, to: pts)
     }
 
-    /// Whether only the rest of the file tells what a frame's time means.
+    /// True if only the rest of the file can tell what a frame's timestamp means.
     func needsMap(for pts: Int64) -> Bool {
         guard map == nil, !blind, let origin else { return false }
         let step = count.step(from: lastRaw, to: pts)
@@ -61,17 +62,17 @@ struct Timeline {
             || -step >= frameTicks && count.step(from: origin, to: pts) <= frameTicks
     }
 
-    /// Whether a frame comes so much later than the one before that the next one has to confirm it.
+    /// True if a frame comes so much later than the previous one that the next frame has to confirm it.
     func leaps(_ pts: Int64) -> Bool {
         origin != nil && Double(count.step(from: lastRaw, to: pts)) > 1.5 * Double(frameTicks)
     }
 
-    /// Whether the frame after one that leapt lies between it and the frame before: the leap was a single wrong time.
+    /// True if the next frame lies between the previous frame and the one that leapt: the leap was one wrong timestamp.
     func takesBack(_ leapt: Int64, next pts: Int64) -> Bool {
         count.step(from: lastRaw, to: pts) > 0 && count.step(from: leapt, to: pts) < 0
     }
 
-    /// Follows the file's times from here on; nil: the small rules have to do.
+    /// Uses the file's map from here on; nil means that only the rules for small steps apply.
     mutating func follow(_ map: TimeMap?) {
         guard let map, let origin, let first = map.locate(origin, current: 0, before: nil) else {
             blind = true
@@ -86,7 +87,7 @@ struct Timeline {
         if map.runs[run].kind == .stray { strays += 1 }
     }
 
-    /// The time that the stream counts at the first frame where that one's own is a stray; nil elsewhere.
+    /// The timestamp at the first frame on the stream's own count, if that frame's timestamp is a stray; nil otherwise.
     var firstOnLine: Int64? {
         guard let map, let start = map.lineStart, map.straysAtStart else { return nil }
         return lineOrigin - start.shift
@@ -102,7 +103,7 @@ struct Timeline {
             return place(pts, run: found, at: time - lineOrigin, map)
         }
         let step = count.step(from: lastRaw, to: pts)
-        // Without a map a jump beyond the limits is a break.
+        // Without a map, a jump beyond the limits is a discontinuity.
         let jump = Double(step) * tick
         if jump > (count.turn == nil ? maxGap : TimeMap.tolerance) || jump < -TimeMap.tolerance {
             discontinuities += 1

@@ -1,4 +1,5 @@
-/// Packets of an MPEG transport stream, for what libavformat does not tell: the program's clock and the counters.
+/// Packets of an MPEG transport stream, for what libavformat does not report: the program clock and the continuity
+/// counters.
 ///
 /// Source: ISO/IEC 13818-1, 2.4.3.
 struct TransportPackets {
@@ -7,7 +8,7 @@ struct TransportPackets {
 
     init(_ reader: FileReader, from: Int64, to: Int64) {
         bytes = reader.bytes(at: from, count: Int(clamping: min(max(0, to - from), 4 << 20)))
-        // Packets of 188 bytes, with a time of 4 bytes before each (M2TS) or a checksum of 16 after it.
+        // Packets are 188 bytes, optionally with a 4-byte timestamp before each (M2TS) or a 16-byte checksum after it.
         for stride in [188, 192, 204] {
             guard let first = (0..<min(stride, bytes.count)).first(where: { isSync($0, stride) }) else { continue }
             starts = Array(Swift.stride(from: first, through: bytes.count - 188, by: stride))
@@ -24,7 +25,7 @@ struct TransportPackets {
 
     private func pid(_ start: Int) -> Int { Int(bytes[start + 1] & 31) << 8 | Int(bytes[start + 2]) }
 
-    /// The program clock's times in ticks of 90 kHz, in the order of the file.
+    /// The program clock references in ticks of 90 kHz, in file order.
     func clocks(pid wanted: Int) -> [Int64] {
         starts.compactMap { start in
             guard bytes[start] == 0x47, pid(start) == wanted, bytes[start + 3] & 32 != 0, bytes[start + 4] >= 7,
@@ -35,8 +36,10 @@ struct TransportPackets {
         }
     }
 
-    /// Whether the multiplexer began again: the program table and the stream count their packets from 0, and the stream
-    /// should not have come to 0 by itself.
+    /// True if the multiplexer restarted.
+    ///
+    /// Then the program table and the stream count their packets from 0, although the stream's counter was not due to
+    /// wrap.
     func startsOver(pid wanted: Int) -> Bool {
         var table = false
         var counter: UInt8?

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 
-/// The worker's end of the pipe.
+/// Writes messages to the worker's end of the pipe.
 final class WorkerOutput {
     private let descriptor: Int32
 
@@ -36,7 +36,8 @@ final class WorkerOutput {
     }
 }
 
-/// Tells the parent that reading goes on where no frames come: at most ten times a second, and only while bytes are read.
+/// Reports reading progress to the parent while no frames come: at most ten times a second, and only if bytes were
+/// read.
 struct SignOfLife {
     private let output: WorkerOutput
     private var last = ContinuousClock.now

@@ -1,16 +1,17 @@
 internal import Media
 
-/// The hidden subcommand that every recording is decoded in: a process of its own with no rights.
+/// The hidden subcommand in which every recording is decoded: a separate process without rights.
 public enum DecodeWorkerProcess {
+    /// Name of the subcommand.
     public static let command = DecodeWorker.command
 
-    /// For a program that has this subcommand: recordings are decoded by itself, whatever its file is called.
+    /// Decodes recordings with this program, whatever its file name; for programs that have the subcommand.
     public static func useThisProgram() { DecodeWorker.useThisProgram() }
 
-    /// Whether LONGTAKE_NO_SECCOMP allows to decode without a system call filter, where the kernel refuses filters.
+    /// True if LONGTAKE_NO_SECCOMP allows decoding without a system call filter on kernels that refuse filters.
     public static var allowsNoFilter: Bool { DecodeWorker.allowsNoFilter }
 
-    /// The process' main function; returns its exit status.
+    /// Runs the worker process; returns its exit status.
     public static func main(request: String, parent: Int32) -> Int32 {
         DecodeWorker.main(request: request, parent: parent)
     }

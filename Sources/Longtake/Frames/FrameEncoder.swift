@@ -3,20 +3,20 @@ internal import Media
 internal import Models
 internal import Tensors
 
-/// What the model makes of a frame, all f32, valid until the encoder's next batch.
+/// The model's outputs for a frame, all f32, valid until the encoder's next batch.
 struct EncodedFrame {
-    /// Vision token rows [C2, H].
+    /// Vision tokens [C2, H].
     let token: MatrixView
-    /// [R, D]
+    /// Patches [R, D].
     let patches: MatrixView
-    /// [1, E], of length 1; nil where the model makes none.
+    /// Embedding [1, E] with norm 1; nil if the model has no embeddings.
     let embedding: MatrixView?
 }
 
-/// The compute half of the streaming stage: batches of frames become patches, vision tokens and embeddings.
+/// The compute half of the streaming stage: turns batches of frames into patches, vision tokens and embeddings.
 ///
-/// Frames are computed several at a time, so that each weight read from memory meets some two thousand rows. A frame with the
-/// same pixels as the one before it, as slides and still scenes have them, is not computed again.
+/// Frames are computed in batches, so that each weight read from memory is used for about two thousand rows. A frame
+/// with the same pixels as the one before it, common in slides and still scenes, is not computed again.
 final class FrameEncoder {
     let batchSize: Int
     private let model: LlavaMini
@@ -27,7 +27,7 @@ final class FrameEncoder {
     private let embeddingBuffer: Buffer<Float>
     private let lastEmbedding: Buffer<Float>
     private let tokenBuffer: Buffer<Float>
-    /// The pixels that `lastPatches`, `lastTokens` and `lastEmbedding` belong to; empty before the first frame.
+    /// The pixels of `lastPatches`, `lastTokens` and `lastEmbedding`; empty before the first frame.
     private var lastPixels: [UInt8] = []
 
     init(_ loaded: LoadedModel) {
@@ -42,22 +42,22 @@ final class FrameEncoder {
         tokenBuffer = Buffer(count: batchSize * model.fusion.tokensPerFrame * model.hiddenSize)
     }
 
-    /// Four frames of 576 patches; more of smaller ones, one at high resolution.
+    /// Returns the frames per batch: 4 of 576 patches, more of smaller frames, 1 at high resolution.
     static func batchSize(rows: Int) -> Int { max(1, min(32, 2304 / max(rows, 1))) }
 
-    /// Encodes the first `count` frames of `batch`, each holding parts · side · side RGB pixels.
+    /// Encodes the first `count` frames of `batch`, each with parts · side · side RGB pixels.
     ///
     /// - Parameters:
-    ///   - isFirst: whether a frame is computed whatever came before it. What is written from there on is then the same in a
-    ///     run that begins there.
-    ///   - each: gets each frame's place in the batch and what was made of it.
-    /// - Throws: `ModelError` `not_a_number` for a frame without an embedding, and what `each` throws.
+    ///   - isFirst: true for a frame to compute even if it equals the one before it, so that a run that starts there
+    ///     writes the same bytes.
+    ///   - each: gets each frame's index in the batch and its outputs.
+    /// - Throws: `ModelError` `not_a_number` for a frame without an embedding, and errors thrown by `each`.
     func encode(
         _ batch: [Frame], count: Int, isFirst: (Frame) -> Bool = { _ in false },
         each: (Int, EncodedFrame) throws -> Void
     ) throws {
         let (rows, width) = (model.patchRows, model.vision.hiddenSize)
-        // Per frame its place among the computed ones, -1 for the last one of the call before.
+        // For each frame its index among the computed frames, -1 for the last frame of the previous call.
         var places: [Int] = []
         var computed: [Int] = []
         for frame in 0..<count {
@@ -93,10 +93,10 @@ final class FrameEncoder {
         lastPixels = batch[count - 1].rgb
     }
 
-    /// Writes the frames' patches and embeddings; returns their vision tokens [frames · C2, H] f32, valid until the next call.
+    /// Computes the frames' patches and embeddings; returns their vision tokens [frames · C2, H] f32.
     ///
-    /// Where a product's rows depend on how many there are, frames are computed one by one: a run that goes on somewhere has other
-    /// batches than one that began there, and must write the same bytes.
+    /// The tokens are valid until the next call. If a product's rows depend on the number of rows, frames are computed
+    /// one by one: a resumed run has other batches than one that started at 0 and must write the same bytes.
     private func compute(_ frames: [Frame], into patches: MatrixView, embeddings: MatrixView?) throws -> MatrixView {
         guard !model.compute.rowsAreIndependent else {
             return try computeTogether(frames, into: patches, embeddings: embeddings)

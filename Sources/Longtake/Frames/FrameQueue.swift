@@ -2,10 +2,12 @@ internal import Foundation
 internal import Glibc
 internal import Media
 
-/// The bounded queue between decoding and encoding: a thread of its own pulls frames out of the decode worker while the
-/// compute thread encodes the ones before. Frames are swapped, never copied; their number is fixed at the start.
+/// The bounded queue between decoding and encoding.
+///
+/// A separate thread reads frames from the decode worker while the compute thread encodes earlier ones. Frames are
+/// swapped, never copied; their number is fixed at the start.
 final class FrameQueue: @unchecked Sendable {
-    // @unchecked: every field below is read and written under `condition`; the stream belongs to the decode thread.
+    // @unchecked: all fields below are accessed under `condition`; the stream belongs to the decode thread.
     private let condition = NSCondition()
     private var slots: [Frame]
     private var first = 0
@@ -22,12 +24,13 @@ final class FrameQueue: @unchecked Sendable {
         slots = (0..<max(capacity, 1)).map { _ in Frame() }
     }
 
-    /// Starts decoding. Call `stop()` before letting go of the queue.
+    /// Starts decoding; call `stop()` before releasing the queue.
     ///
-    /// - Throws: `MediaError` `process_limit` where there is no thread to be had.
+    /// - Throws: `MediaError` `process_limit` if no thread can be started.
     func start() throws {
         let own = Unmanaged.passRetained(self)
-        // Not Foundation's Thread: one that cannot be started says nothing, and its frames are waited for forever.
+        // Not Foundation's Thread: it does not report that it could not start, and its frames would be waited for
+        // forever.
         var thread = pthread_t()
         let failure = ResourceLimits.retry {
             pthread_create(&thread, nil, { FrameQueue.run($0) }, own.toOpaque())
@@ -73,15 +76,14 @@ final class FrameQueue: @unchecked Sendable {
         condition.unlock()
     }
 
-    /// Fills `batch` from its start with the next frames, `most` at most, in order, and returns how many came: fewer only
-    /// at the end.
+    /// Fills `batch` from its start with up to `most` frames, in order; returns how many, fewer only at the end.
     func take(into batch: inout [Frame], most: Int = .max) throws -> Int {
         condition.lock()
         defer { condition.unlock() }
         var taken = 0
         while taken < min(most, batch.count) {
             while filled == 0, !ended {
-                // A file may be read for minutes before its first wanted frame.
+                // A file may be read for minutes before its first requested frame.
                 _ = condition.wait(until: Date(timeIntervalSinceNow: 0.2))
                 try cancellation.check()
             }
@@ -92,12 +94,12 @@ final class FrameQueue: @unchecked Sendable {
             taken += 1
             condition.broadcast()
         }
-        // What was decoded before a failure is still good: the failure comes with the first empty batch.
+        // Frames decoded before an error are valid: the error is thrown with the first empty batch.
         if taken == 0, let failure { throw failure }
         return taken
     }
 
-    /// Ends decoding and waits until the thread has let go of the stream.
+    /// Ends decoding and waits until the thread no longer uses the stream.
     func stop() {
         condition.lock()
         stopped = true
@@ -107,6 +109,6 @@ final class FrameQueue: @unchecked Sendable {
         condition.unlock()
     }
 
-    /// What decoding found; complete once `take` has returned 0.
+    /// The result of decoding; complete once `take` has returned 0.
     var result: DecodeResult { stream.result }
 }

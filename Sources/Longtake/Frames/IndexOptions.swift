@@ -3,43 +3,56 @@ internal import Store
 
 /// How recordings are indexed.
 public struct IndexOptions: Sendable {
+    /// Sampling rate in frames per second.
     public var framesPerSecond = 1.0
+    /// Which frames are sampled.
     public var sampling = FrameRequest.Sampling.grid
+    /// Contents and precision of the frame records.
     public var record = RecordKind.standard
-    /// Whose patches stay. Not part of the key: an index with patches serves one without, and one without is made anew only
-    /// where patches are asked for. Nil: a new index has patches, what is there is taken as it is.
+    /// Which frames' patches to keep; nil keeps all in a new index and accepts an existing index as it is.
+    ///
+    /// Not part of the index key: an index with patches also serves requests without them, and one without is rebuilt
+    /// only if patches are requested.
     public var keep: Keep?
+    /// Index of a stream in the container; nil chooses the default video stream, then the largest.
     public var stream: Int?
-    /// Index again even where a complete index exists.
+    /// Index again even if a complete index exists.
     public var force = false
+    /// Number of codec threads.
     public var decodeThreads = 1
+    /// Maximum duration to index, in seconds.
     public var maxDuration = 24.0 * 3600
+    /// Maximum number of frames to index.
     public var maxFrames = 10_000_000
+    /// Also index frames that the decoder marks as damaged.
     public var keepCorrupt = false
-    /// A file changed within the last so many seconds counts as still being written.
+    /// A file changed within this many seconds is considered still being written.
     public var minimumAge = 0.0
+    /// Seconds without progress after which the decode worker is stopped.
     public var watchdog = 60.0
-    /// How long to wait, in seconds, where another process writes the same index.
+    /// How long to wait, in seconds, while another process writes the same index.
     public var lockWait = 0.0
-    /// From then on no segment is begun but the first of a run; nil: there is no end.
+    /// After this instant no segment except a run's first is started; nil means no limit.
     public var deadline: ContinuousClock.Instant?
 
-    /// Whether the run has used the time it was given.
+    /// True if the deadline has passed.
     var isOver: Bool { deadline.map { ContinuousClock.now >= $0 } ?? false }
 
-    /// What of a frame stays besides its vision token.
+    /// What is kept of a frame besides its vision token.
     public enum Keep: String, Sendable, Codable, CaseIterable {
-        /// The patches of every frame: 0.60 MB each at full size.
+        /// The patches of every frame: 0.60 MB per frame at full size.
         case patches
-        /// The patches of a sample of at most 128 frames: 8 KB a frame at full size, no second look at the others.
+        /// The patches of a sample of at most 128 frames: 8 KB per frame at full size, but no refinement of an answer
+        /// with other frames.
         case tokens
 
         var keeping: PatchKeeping { self == .patches ? .all : .sample }
     }
 
+    /// Creates the default options.
     public init() {}
 
-    /// What the decoder is told.
+    /// Returns the request for the decoder.
     func request(_ output: FrameRequest.Output) -> FrameRequest {
         var request = FrameRequest(output: output)
         request.framesPerSecond = framesPerSecond
@@ -53,13 +66,16 @@ public struct IndexOptions: Sendable {
         return request
     }
 
-    /// The words of `sampling` and of `record`.
+    /// The accepted values of `sampling`.
     public static let samplings = FrameRequest.Sampling.allCases.map(\.rawValue)
+    /// The accepted values of `record`.
     public static let records = RecordKind.allCases.map(\.rawValue)
-    /// The words of `keep`.
+    /// The accepted values of `keep`.
     public static let keeps = Keep.allCases.map(\.rawValue)
 
-    /// - Throws: `LongtakeError` `bad_request` naming what is known.
+    /// Sets options from text.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` naming the known values.
     public mutating func set(
         sampling: String, record: String = RecordKind.standard.rawValue, keep: String? = nil
     ) throws {
@@ -79,10 +95,12 @@ public struct IndexOptions: Sendable {
         self.record = knownRecord
     }
 
-    /// The most frames a second; no video has more pictures than that.
+    /// Maximum frames per second; no video has a higher frame rate.
     public static let maxFramesPerSecond = 1000.0
 
-    /// - Throws: `LongtakeError` `bad_request` for a number that means nothing, with the limits.
+    /// Checks all values.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` for a value out of range, with the limits.
     func validate() throws {
         func check(_ fits: Bool, _ name: String, _ value: some Any, _ limits: String) throws {
             guard !fits else { return }

@@ -3,18 +3,18 @@ internal import Models
 internal import Store
 internal import Tensors
 
-/// What of a frame is kept, and how finely (part of the index key).
+/// The contents and precision of frame records (part of the index key).
 public enum RecordKind: String, Sendable, Codable, CaseIterable {
     /// Vision token in bf16, patches in int8 with one scale per row: 0.60 MB at full size.
     case standard = "default"
-    /// Both in f32: four times the bytes, answers equal to a cold run token for token.
+    /// Both in f32: four times the bytes, answers equal to a cold run's token for token.
     case f32
 }
 
-/// How frame records are laid out for one model, and the conversion between records and blocks.
+/// The layout of frame records for one model.
 ///
-/// The token and the embedding are in the frame stream, the rest in the patch stream, which may go.
-/// Parts, in order: `token` [C2, H]; `patches` [R, D]; for int8 `scales` [R] f32; where the model makes embeddings
+/// The token and the embedding are in the frame stream, the other parts in the patch stream, which can be removed.
+/// Parts, in order: `token` [C2, H]; `patches` [R, D]; for int8 `scales` [R] f32; if the model has embeddings
 /// `embedding` [E], for int8 with `embedding_scale` [1] f32. R = parts · P rows.
 struct RecordCodec {
     let kind: RecordKind
@@ -22,7 +22,7 @@ struct RecordCodec {
     let tokenWidth: Int
     let patchRows: Int
     let patchWidth: Int
-    /// E; nil for a model without embeddings.
+    /// Embedding size E; nil for a model without embeddings.
     let embeddingSize: Int?
 
     init(kind: RecordKind, model: LlavaMini) {
@@ -38,7 +38,7 @@ struct RecordCodec {
         case token, patches, scales
     }
 
-    /// The record's name in an index key: "default:f32", "default:bf16:embedding=768".
+    /// Returns the record's name in an index key, such as "default:f32" or "default:bf16:embedding=768".
     static func name(_ kind: RecordKind, precision: DType, embeddingSize: Int?) -> String {
         "\(kind.rawValue):\(precision.rawValue)" + (embeddingSize.map { ":embedding=\($0)" } ?? "")
     }
@@ -69,7 +69,7 @@ struct RecordCodec {
 /// The parts of a record that hold a frame's embedding, at the end of the frame stream.
 struct EmbeddingParts {
     let kind: RecordKind
-    /// E
+    /// Embedding size E.
     let size: Int
 
     /// `embedding` i8[E] and `embedding_scale` f32[1], or `embedding` f32[E].
@@ -84,7 +84,7 @@ struct EmbeddingParts {
         }
     }
 
-    /// The parts of a layout that hold embeddings of `size` numbers; nil where it has none such.
+    /// Finds the parts of a layout that hold embeddings of `size` values; nil if it has none.
     init?(in layout: RecordLayout, size: Int) {
         let found = layout.parts.filter { $0.name.hasPrefix("embedding") }
         guard let kind = RecordKind.allCases.first(where: { EmbeddingParts(kind: $0, size: size).parts == found })
@@ -98,7 +98,7 @@ struct EmbeddingParts {
     }
 }
 
-/// Turns a batch of frames into record parts, and record parts back into blocks; its buffers are allocated once.
+/// Converts between frames' outputs and record parts; its buffers are allocated once.
 final class RecordBuffers {
     let codec: RecordCodec
     private let compute: Compute
@@ -121,7 +121,7 @@ final class RecordBuffers {
         embeddingScale = Buffer(count: 1)
     }
 
-    /// The parts of one frame, valid until the next call.
+    /// Returns the record parts of one frame, valid until the next call.
     func encode(_ frame: EncodedFrame) -> [UnsafeRawBufferPointer] {
         encode(token: frame.token, patches: frame.patches) + (frame.embedding.map(encode(embedding:)) ?? [])
     }
@@ -157,7 +157,7 @@ final class RecordBuffers {
         ]
     }
 
-    /// Frame `index`'s vision token rows from an index into `out` [C2, H] f32.
+    /// Reads the vision tokens of frame `index` into `out` [C2, H] f32.
     func readToken(_ reader: IndexReader, frame: Int, into out: MatrixView) throws {
         let raw = UnsafeMutableRawBufferPointer(start: token.pointer, count: token.count)
         try reader.read(part: RecordCodec.Part.token.rawValue, frame: frame, into: raw)
@@ -167,7 +167,7 @@ final class RecordBuffers {
         compute.convert(stored, into: out)
     }
 
-    /// Frame `index`'s patches from an index into `out` [R, D] f32; `reader.patchFrames` says which frames have some.
+    /// Reads the patches of frame `index` into `out` [R, D] f32; only frames in `reader.patchFrames` have patches.
     func readPatches(_ reader: IndexReader, frame: Int, into out: MatrixView) throws {
         if codec.kind == .f32 {
             try reader.read(

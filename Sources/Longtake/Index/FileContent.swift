@@ -2,20 +2,20 @@ internal import Foundation
 internal import Media
 internal import Store
 
-/// A file and the content that was read from it, for as long as the path names that content.
+/// A file and the hash of its content, checked while the path refers to that content.
 final class FileContent {
     let file: RecordingFile
     /// SHA-256 in hex.
     let hash: String
-    /// What the file was when its content was last known to be this one.
+    /// The file's fingerprint when its content was last verified.
     private(set) var fingerprint: FileFingerprint
     /// When that was, in nanoseconds since 1970.
     private(set) var checked: Int64
     private let cancellation: Cancellation
 
-    /// Reads the content, or takes it from the catalog where the fingerprint proves it.
+    /// Hashes the content, or takes the hash from the catalog if the fingerprint proves it.
     ///
-    /// - Throws: `MediaError` `cannot_read`; `LongtakeError` `unstable` when the file changes meanwhile.
+    /// - Throws: `MediaError` `cannot_read`; `LongtakeError` `unstable` if the file changes meanwhile.
     init(_ file: RecordingFile, _ catalog: Catalog, force: Bool, _ cancellation: Cancellation) throws {
         self.file = file
         self.cancellation = cancellation
@@ -31,9 +31,9 @@ final class FileContent {
         try check()
     }
 
-    /// Makes sure that the path still names the content; where only a time is another, it is read again.
+    /// Verifies that the path still has this content; if only a time changed, the content is read again.
     ///
-    /// - Throws: `LongtakeError` `unstable` where it names another one.
+    /// - Throws: `LongtakeError` `unstable` if the content changed.
     func check() throws {
         guard !file.path.isEmpty else { return }
         guard let now = FileFingerprint(path: file.path), now.size == fingerprint.size, now.inode == fingerprint.inode
@@ -56,27 +56,27 @@ final class FileContent {
 }
 
 extension RecordingFile {
-    /// What it was when it was opened.
+    /// The file's fingerprint when it was opened.
     var fingerprint: FileFingerprint {
         FileFingerprint(size: size, modified: modified, changed: changed, inode: inode, device: device)
     }
 
-    /// The path in base64 where it is no UTF-8; nil elsewhere.
+    /// The path in base64 if it is not UTF-8, else nil.
     var pathBase64: String? { InputPath(bytes: path).base64 }
 }
 
 extension InputPath {
-    /// In base64 where it is no UTF-8; nil elsewhere.
+    /// The path in base64 if it is not UTF-8, else nil.
     var base64: String? {
         String(validating: bytes, as: UTF8.self) == nil ? Data(bytes).base64EncodedString() : nil
     }
 }
 
 extension Library {
-    /// The state of a row whose index is being written.
+    /// The state of a catalog row whose index is being written.
     static let indexing = "indexing"
 
-    /// Enters under a file's path that it has this index; the row becomes the newest.
+    /// Adds the index to the catalog under the file's path; the row becomes the newest.
     func register(_ content: FileContent, indexID: String, state: String) throws {
         let file = content.file
         var row = Catalog.RecordingRow(

@@ -1,8 +1,8 @@
 internal import Store
 
-/// What a run says of an index without opening it; kept in the catalog beside the manifest file it was taken from.
+/// Facts about an index that a run reports without opening it; stored in the catalog with its manifest's stamp.
 struct IndexFacts: Codable {
-    /// Of the settings; see `IndexSettings`.
+    /// Signature of the settings; see `IndexSettings`.
     let settings: String
     let frames: Int
     let bytes: Int64
@@ -23,6 +23,6 @@ struct IndexFacts: Codable {
         hasAllPatches = manifest.hasAllPatches
     }
 
-    /// Whether the numbers can be those of an index: they are added up.
+    /// True if the values are plausible for an index, so that sums over many indexes do not overflow.
     var isPossible: Bool { Manifest.isPossible(frames: frames, bytes: bytes, duration: duration) }
 }

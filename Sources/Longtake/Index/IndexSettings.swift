@@ -1,10 +1,10 @@
 internal import Media
 internal import Store
 
-/// All of an index key but the content.
+/// All fields of an index key except the content.
 struct IndexSettings {
     private let settings: IndexKey
-    /// Another one for all other settings.
+    /// ID of these settings, different for all other settings.
     let signature: String
 
     init(_ options: IndexOptions, _ model: ModelIdentity) {
@@ -23,7 +23,7 @@ struct IndexSettings {
         return key
     }
 
-    /// The signature of the settings an index was made with.
+    /// Returns the signature of the settings an index was made with.
     static func signature(of key: IndexKey) -> String {
         var settings = key
         settings.content = ""

@@ -5,9 +5,9 @@ internal import Models
 public import Store
 internal import Tensors
 
-/// Indexes recordings: decode → encode → compress → pre-fuse → append, memory the same whatever the length.
+/// Indexes recordings: decode → encode → compress → pre-fuse → append, in memory independent of the length.
 ///
-/// Belongs to the thread that computes; decoding has a process and a thread of its own.
+/// Belongs to the compute thread; decoding has its own process and thread.
 public final class Indexer {
     private let loaded: LoadedModel
     private let library: Library
@@ -20,13 +20,18 @@ public final class Indexer {
     private let layout: RecordLayout
     private let probes: ProbeMemory
 
+    /// Creates an indexer for one model and one set of options.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` for invalid options.
     public convenience init(
         _ model: LoadedModel, library: Library, options: IndexOptions, cancellation: Cancellation = Cancellation()
     ) throws {
         try self.init(model, library: library, options: options, probes: ProbeMemory(), cancellation: cancellation)
     }
 
-    /// - Parameter probes: what earlier plans have found out about files.
+    /// Creates an indexer.
+    ///
+    /// - Parameter probes: results of earlier probes of files.
     init(
         _ model: LoadedModel, library: Library, options: IndexOptions, probes: ProbeMemory, cancellation: Cancellation
     ) throws {
@@ -43,7 +48,7 @@ public final class Indexer {
         buffers = RecordBuffers(codec: codec, layout: layout, compute: model.compute)
     }
 
-    /// The index key of content indexed as the options say.
+    /// Returns the index key of content indexed with these options.
     public func key(content: String) -> IndexKey { settings.key(content: content) }
 
     func request() -> FrameRequest {
@@ -52,10 +57,11 @@ public final class Indexer {
             .model(loaded.preprocessing, resolutionRatio: fusion.partCount > 1 ? fusion.resolutionRatio : 1))
     }
 
+    /// Returns what indexing a file would cost.
     ///
     /// - Parameters:
-    ///   - sizes: whether to say how much the cache holds, which means to look at every file in it.
-    ///   - strict: refuse what `index` would refuse.
+    ///   - sizes: measure the cache's size, which visits every file in it.
+    ///   - strict: throw the errors that `index` would throw.
     public func plan(_ file: RecordingFile, sizes: Bool = true, strict: Bool = false) throws -> IndexPlan {
         let known = try index(of: file, forSure: false)
         if strict, known == nil {
@@ -86,7 +92,7 @@ public final class Indexer {
         }
     }
 
-    /// By the length the container says; nil where it says none.
+    /// Returns the number of frames for the container's duration; nil if it has none.
     private func frames(_ info: RecordingInfo) -> Int? {
         info.duration.map {
             min(
@@ -95,12 +101,12 @@ public final class Indexer {
         }
     }
 
-    /// Whether the catalogue knows an index of this very file, as the options ask for it.
+    /// Returns true if the catalog has an index of this exact file with these options.
     func isIndexed(_ file: RecordingFile) throws -> Bool { try index(of: file, forSure: true) != nil }
 
-    /// The index of this very file, as the options ask for it.
+    /// Returns the index of this exact file with these options.
     ///
-    /// - Parameter forSure: false for a plan, which does not read files that were indexed within 2 s after they changed.
+    /// - Parameter forSure: false for a plan, which does not read files indexed within 2 s of their last change.
     private func index(of file: RecordingFile, forSure: Bool) throws -> IndexReader? {
         guard !options.force else { return nil }
         let rows = try library.catalog.rows(path: file.path)
@@ -114,38 +120,38 @@ public final class Indexer {
         }
     }
 
-    /// Whether an index has what the options ask for.
+    /// Returns true if an index has everything the options require.
     private func serves(_ reader: IndexReader) -> Bool { options.keep != .patches || reader.hasAllPatches }
 
     private var keeping: PatchKeeping { options.keep?.keeping ?? .all }
 
-    /// Another process finished the index between the look at it and the lock.
+    /// Another process finished the index between the check for it and taking the lock.
     private struct FinishedMeanwhile: Error {}
 
-    /// What an index of so many frames takes in the end.
+    /// Returns the final size in bytes of an index with this many frames.
     private func finalBytes(frames: Int) -> Int64 {
         guard keeping == .sample else { return Int64(frames) * Int64(layout.recordBytes) }
         let sample = frames > 0 ? PatchSample.indices(frames: frames).count : 0
         return Int64(frames) * Int64(layout.frameBytes) + Int64(sample) * Int64(layout.patchBytes)
     }
 
-    /// Decoding and encoding overlap: the slower one counts.
+    /// Returns the estimated seconds; decoding and encoding overlap, so the slower one counts.
     private func estimate(frames: Int, info: RecordingInfo) -> Double {
         let cost = loaded.cost.frame?.indexTotal ?? 0
-        // Ten milliseconds of everything else per frame, which is much for a small model and little for a large one.
+        // 10 ms per frame for everything else: much for a small model, little for a large one.
         let encode = Double(frames) * (cost / max(0.85 * loaded.peak, 1) + 0.01)
         let rate = info.framesPerSecond.map { min(max($0, 1), 240) } ?? 25
         let pixels = Double(max(info.width, 1)) * Double(max(info.height, 1))
         return max(encode, (info.duration ?? 0) * rate * pixels / 150e6)
     }
 
-    /// Bytes per second of a recording; one that says it is longer than it has bytes for is not believed.
+    /// Minimum bytes per second of a recording; a longer claimed duration is ignored.
     private static let leastBytesPerSecond = 100.0
 
-    /// The frames there will be, nil where nobody knows.
+    /// Checks disk space; returns the expected number of frames, nil if unknown.
     private func checkSpace(_ file: RecordingFile, framesDone: Int, keep: PatchKeeping) throws -> Int? {
         let info = try probe(file).info
-        // A length that comes from the file's times, or that so few bytes cannot fill, refuses nothing: room is taken
+        // A duration derived from timestamps, or too long for the file's size, refuses nothing: room is then made
         // segment by segment.
         let holds = Double(file.size) / Self.leastBytesPerSecond
         let total = info.durationIsGuessed == true || (info.duration ?? 0) > holds ? nil : frames(info)
@@ -163,7 +169,7 @@ public final class Indexer {
                 message: "indexing needs \(bytes) bytes for \(counted(left, "frame")), \(cache.path) may hold \(limit) "
                     + "(--cache-max); raise it, or \(advice)")
         }
-        // What the limit makes others give up is free by then.
+        // Space that the limit forces other indexes to free is available by then.
         let used = bytes <= free ? 0 : try library.usage.used()
         let given = max(0, min(used, used + bytes - limit))
         guard bytes <= free + given else {
@@ -176,15 +182,15 @@ public final class Indexer {
         return total
     }
 
-    /// Indexes one recording, or finds it indexed already.
+    /// Indexes one recording, or returns its existing index.
     ///
-    /// - Throws: `MediaError` for a bad input, `StoreError` for the cache, `LongtakeError` when the file keeps changing,
-    ///   space is short, or on cancellation.
+    /// - Throws: `MediaError` for bad input, `StoreError` for the cache, `LongtakeError` if the file keeps changing,
+    ///   there is too little space, or the run is cancelled.
     public func index(_ file: RecordingFile, progress: (IndexProgress) -> Void = { _ in }) throws -> IndexOutcome {
         do {
             return try attempt(file, progress: progress)
         } catch let error as LongtakeError where error.code == .unstable {
-            // Once more: it may have been replaced just now by a finished file.
+            // Try once more: the file may just have been replaced by a finished one.
             guard let again = try? RecordingFile(path: file.path) else { throw error }
             return try attempt(again, progress: progress)
         } catch let error as MediaError where error.code == .decoderCrashed {
@@ -212,7 +218,7 @@ public final class Indexer {
             } catch is FinishedMeanwhile {
                 continue
             } catch let error as StoreError where error.code == .locked && clock.now < end {
-                // Another process has it: perhaps it is done when the lock is free.
+                // Another process has the lock; its index may be complete when the lock is released.
                 Thread.sleep(forTimeInterval: 0.1)
                 try cancellation.check()
             }
@@ -235,10 +241,10 @@ public final class Indexer {
                     seconds: (clock.now - start).seconds, framesNow: 0)
             }
             lacksPatches = !serves(reader)
-            // One that was ended early goes on as it began.
+            // An index that ended early continues with the patches it started with.
             if options.keep == nil, reader.manifest.patches.kept == .sample { keep = .sample }
         }
-        // The old index stays until the new one is complete.
+        // The old index is kept until the new one is complete.
         let previous = options.force || lacksPatches ? try library.cache.setAside(indexID: key.id) : nil
         let made: (manifest: Manifest, result: DecodeResult, resumed: Int)
         do {
@@ -261,7 +267,9 @@ public final class Indexer {
         .init(id: Library.id(content: key.content), index: key.id, frames: frames)
     }
 
-    /// - Parameter replaces: the frames of the index that stays until the new one is complete; nil where there is none.
+    /// Writes the index.
+    ///
+    /// - Parameter replaces: number of frames of the old index, kept until the new one is complete; nil without one.
     private func write(
         _ content: FileContent, _ key: IndexKey, _ keep: PatchKeeping, start: ContinuousClock.Instant, replaces: Int?,
         progress: (IndexProgress) -> Void
@@ -275,7 +283,7 @@ public final class Indexer {
             throw FinishedMeanwhile()
         }
         let resumed = writer.framesDone
-        // An index under way has no manifest: the catalog knows its path.
+        // An unfinished index has no manifest, so the catalog stores its path.
         try library.register(content, indexID: key.id, state: Library.indexing)
         var result: DecodeResult
         do {
@@ -287,15 +295,15 @@ public final class Indexer {
                 try budget.makeRoom(
                     for: IndexWriter.bytes(first: first, frames: count, layout: layout, keep: keep), indexID: key.id)
             }
-            // What is sealed under a content's name was read from that content.
+            // What is sealed under a content hash must have been read from that content.
             writer.beforeSeal = { try content.check() }
             result = try encode(file, into: writer, start: start, progress: progress)
             if result.endedByWorker, !cancellation.isCancelled {
-                // Killed from outside, perhaps, or storage that hung: once more, from where it ended.
+                // The worker may have been killed or storage may have hung: retry once from there.
                 do {
                     result = try encode(file, into: writer, start: start, progress: progress)
                 } catch is MediaError {
-                    // Not a frame more: what there is stays, as partial.
+                    // No further frame was decoded: what exists is kept as partial.
                 }
             }
             try content.check()
@@ -334,9 +342,9 @@ public final class Indexer {
         return (manifest, result, resumed)
     }
 
-    /// The index there is; nil where none can be read.
+    /// Returns the existing index; nil if there is none that can be read.
     ///
-    /// - Throws: `StoreError` `newer_format`: what a newer program made is never written over.
+    /// - Throws: `StoreError` `newer_format`: an index of a newer program is never overwritten.
     private func readable(_ key: IndexKey) throws -> IndexReader? {
         do {
             return try IndexReader(cache: library.cache, key: key)
@@ -362,9 +370,9 @@ public final class Indexer {
         var done = first
         while true {
             try cancellation.check()
-            // Batches begin where segments do: a run that goes on from a sealed segment computes the same ones.
+            // Batches start where segments do: a run that resumes after a sealed segment computes the same batches.
             let place = done % IndexWriter.framesPerSegment
-            // A run seals a segment at least, or one with too little time would never get anywhere.
+            // Every run seals at least one segment; otherwise a run with too little time would never make progress.
             if place == 0, done > first, options.isOver { throw LongtakeError.timeIsOver(file.displayPath, "") }
             let room = min(
                 encoder.batchSize - place % encoder.batchSize, IndexWriter.framesPerSegment - place)
@@ -417,14 +425,14 @@ public final class Indexer {
 }
 
 extension DecodeResult {
-    /// What ended the reading before its end without the recording being to blame for sure.
+    /// Codes of events that ended reading early without proving a fault of the recording.
     static let workerCodes: Set<String> = ["decoder_crashed", "decoder_stuck", "worker", "read_error"]
 
     var endedByWorker: Bool { notes.contains { Self.workerCodes.contains($0.code) } }
 }
 
 extension Manifest {
-    /// Such an index is gone on with, not left alone.
+    /// True for an index that the next run continues instead of leaving it unchanged.
     var isToBeContinued: Bool { Self.isToBeContinued(state: state, warnings: warnings) }
 
     static func isToBeContinued(state: String, warnings: [String]) -> Bool {

@@ -2,25 +2,27 @@ internal import Foundation
 internal import Glibc
 internal import Store
 
-/// Finds the files whose index is known to be there, from the catalog alone.
+/// Finds files with an existing index from the catalog alone.
 ///
-/// A file costs one look at it and one at its index's manifest, however many indexes there are; no index is opened, no model
-/// needed.
+/// Cost: one `stat` of the file and one of its index's manifest, however many indexes there are; no index is opened and
+/// no model is needed.
 public final class KnownFiles {
     private let library: Library
     private let options: IndexOptions
     private let settings: IndexSettings
     private let folder: InputPath
     private let decoder = JSONDecoder()
-    /// The newest row of each path; nil where the catalog is asked for each path.
+    /// The newest row of each path; nil if the catalog is queried per path.
     private let rows: [InputPath: Catalog.RecordingRow]?
-    /// The prefix cache of each index.
+    /// Size in bytes of the prefix cache by index ID.
     private lazy var prefixCache = library.cache.derivedBytesByIndex()
-    /// Files beyond which reading the whole catalog at once takes less time.
+    /// Number of files from which reading the whole catalog at once is faster.
     private static let many = 20
 
-    /// - Parameter files: how many files will be asked about.
-    /// - Throws: `LongtakeError` `bad_request` for an option that means nothing; `StoreError`.
+    /// Creates a lookup for one model and one set of options.
+    ///
+    /// - Parameter files: number of files that will be looked up.
+    /// - Throws: `LongtakeError` `bad_request` for an invalid option; `StoreError`.
     public init(_ library: Library, model: ModelIdentity, options: IndexOptions, files: Int = 1) throws {
         try options.validate()
         self.library = library
@@ -34,7 +36,7 @@ public final class KnownFiles {
                 try library.catalog.history().map { (InputPath(bytes: $0.pathBytes), $0) }, uniquingKeysWith: { $1 })
     }
 
-    /// The index of a file that has not changed since, as the options ask for it; nil where a look into the file is needed.
+    /// Returns the index of an unchanged file with these options; nil if the file must be opened to know.
     public func unchanged(_ path: InputPath) -> IndexedRecording? {
         let start = ContinuousClock.now
         guard !options.force, !path.isStandardInput else { return nil }
@@ -58,7 +60,7 @@ public final class KnownFiles {
             notes: facts.warnings, counters: facts.counters, seconds: (ContinuousClock.now - start).seconds)
     }
 
-    /// The files that are known, by their paths.
+    /// Returns the indexes of the unchanged files, by path.
     public func unchanged(_ files: [InputPath]) -> [InputPath: IndexedRecording] {
         var found: [InputPath: IndexedRecording] = [:]
         for file in files { found[file] = unchanged(file) }

@@ -1,6 +1,6 @@
 internal import Media
 
-/// What probing files gave, so that a plan and the run that follows it start one worker between them.
+/// Results of probing files, so that a plan and the run after it start only one worker per file.
 final class ProbeMemory {
     private struct Key: Hashable {
         let path: String
@@ -8,11 +8,11 @@ final class ProbeMemory {
         let stream: Int?
     }
 
-    /// The most files; those of a run over more are probed again.
+    /// Maximum number of files; further files are probed again.
     private static let limit = 10_000
     private var results: [Key: DecodeResult] = [:]
 
-    /// The earlier result for the same unchanged file, else that of `probe`.
+    /// Returns the earlier result for the same unchanged file, or else that of `probe`.
     func result(
         of file: RecordingFile, _ request: FrameRequest, probe: (FrameRequest) throws -> DecodeResult
     ) rethrows -> DecodeResult {

@@ -3,24 +3,28 @@ internal import Models
 internal import Store
 internal import Tensors
 
-/// Fills an index with random records: sizes and speeds of long recordings can be measured without encoding any.
+/// Fills an index with random records, to measure sizes and speeds of long recordings without encoding.
 ///
 /// Answers about it are noise.
 public enum RandomRecords {
-    /// What was made.
+    /// The index that was filled.
     public struct Filled: Sendable {
+        /// Recording ID.
         public let id: String
+        /// Index ID.
         public let index: String
+        /// Number of frames.
         public let frames: Int
+        /// Size of the index in bytes.
         public let bytes: Int64
     }
 
-    /// Makes the index of a recording that never was; one that is there already stays.
+    /// Creates the index of a recording that does not exist; an existing complete one is kept.
     ///
     /// - Parameters:
-    ///   - frames: one per second.
-    ///   - progress: frames written so far.
-    /// - Throws: `LongtakeError` for no frames; `StoreError`.
+    ///   - frames: number of frames, one per second.
+    ///   - progress: gets the number of frames written so far.
+    /// - Throws: `LongtakeError` for an invalid number of frames; `StoreError`.
     public static func fill(
         _ model: LoadedModel, _ library: Library, frames: Int, seed: UInt64 = 1, options: IndexOptions = IndexOptions(),
         cancellation: Cancellation = Cancellation(), progress: (Int) -> Void = { _ in }
@@ -85,7 +89,7 @@ public enum RandomRecords {
         try first.withUnsafeBytes { try withPointers(to: parts.dropFirst(), done + [$0], body) }
     }
 
-    /// Numbers between -1 and 1 in the part's format; a quarter of that as scales of int8.
+    /// Returns random values between -1 and 1 in the part's format; scales of int8 are all 1/128.
     private static func bytes(of part: RecordPart, _ generator: inout SplitMix64) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: part.bytes) { target, count in
             let raw = UnsafeMutableRawBufferPointer(target)

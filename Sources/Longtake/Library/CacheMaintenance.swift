@@ -1,15 +1,17 @@
 internal import Glibc
 internal import Store
 
-/// Looks after a cache folder and its catalogue: statistics, checks, pruning, repair.
+/// Maintains a cache folder and its catalog: statistics, checks, pruning and repair.
 public struct CacheMaintenance {
     private let cache: CacheDirectory
     private let dataPath: String
     private let limit: CacheSize?
     private let cancellation: Cancellation
 
-    /// - Parameter cacheMax: how large the cache may be, as `CacheSize` reads it; else what it remembers.
-    /// - Throws: `Failure` with exit status 10 where there is no cache; `LongtakeError` for a size that is none.
+    /// Opens an existing cache.
+    ///
+    /// - Parameter cacheMax: size limit of the cache, in the syntax of `CacheSize`; nil uses the stored limit.
+    /// - Throws: `Failure` with exit status 10 if there is no cache; `LongtakeError` for an invalid size.
     public init(
         cachePath: String, dataPath: String, cacheMax: String? = nil, cancellation: Cancellation = Cancellation()
     ) throws {
@@ -27,6 +29,7 @@ public struct CacheMaintenance {
 
     private var cataloguePath: String { dataPath + "/catalog.sqlite" }
 
+    /// Returns statistics of the cache.
     public func stats() throws -> CacheStats {
         let contents = try cache.contents()
         func those(_ fits: (CachedIndex.State) -> Bool) -> [CachedIndex] { contents.filter { fits($0.state) } }
@@ -47,9 +50,10 @@ public struct CacheMaintenance {
             beingWritten: contents.count { $0.isBeingWritten })
     }
 
-    /// Checks structure, with `readData` every frame; `subset` ("2/7") reads only that part of the files.
+    /// Checks the structure of all indexes, with `readData` also every frame; `subset` ("2/7") reads only part of the
+    /// files.
     ///
-    /// - Parameter progress: gets the bytes read so far.
+    /// - Parameter progress: gets the number of bytes read so far.
     public func verify(
         readData: Bool, subset: String? = nil, progress: (Int64) -> Void = { _ in }
     ) throws -> CacheVerification {
@@ -75,10 +79,11 @@ public struct CacheMaintenance {
             files: check.files, frames: check.frames, bytesRead: check.bytesRead, damage: damage)
     }
 
-    /// Removes what no run will use again, then, until the cache has at most what it may, what was asked longest ago.
+    /// Removes data that no run will use again, then the least recently asked data until the size limit is met.
     ///
-    /// - Parameter incomplete: also segments of runs that did not come to their end.
-    /// - Parameter missingFor: also indexes whose files are known to be gone or replaced for so many seconds.
+    /// - Parameter incomplete: also remove segments of runs that did not finish.
+    /// - Parameter missingFor: also remove indexes whose files have been known to be gone or replaced for this many
+    ///   seconds.
     public func prune(
         incomplete: Bool = false, missingFor: Double? = nil, dryRun: Bool = false
     ) throws -> CachePruning {
@@ -86,7 +91,7 @@ public struct CacheMaintenance {
         try cancellation.check()
         let max = try cache.limit(limit, remember: !dryRun)
         let leftovers = try cache.removeLeftovers(unfinished: incomplete, dryRun: dryRun)
-        // A dry run has removed nothing yet: what it would remove counts as gone.
+        // A dry run has removed nothing yet, so what it would remove is treated as removed.
         let gone = dryRun ? leftovers.removed : []
         try cancellation.check()
         let going = Set(gone.compactMap { $0.kind == .leftover ? nil : $0.indexID })
@@ -104,11 +109,11 @@ public struct CacheMaintenance {
         }
         if !dryRun {
             let gone = report.removed.filter { $0.kind == .index }.compactMap(\.indexID)
-            // A damaged one is made anew by the next command that opens the library, which says so.
+            // A damaged catalog is rebuilt by the next command that opens the library, which reports it.
             if !gone.isEmpty, Catalog.damage(path: cataloguePath) == nil,
                 let catalog = try? Catalog(path: cataloguePath)
             {
-                // What the disk has no room to forget is as good as forgotten: its index is gone.
+                // A full disk may prevent removing the row; that is harmless, since its index is gone.
                 for id in gone { try? catalog.remove(indexID: id) }
             }
         }
@@ -123,7 +128,7 @@ public struct CacheMaintenance {
             isDryRun: dryRun)
     }
 
-    /// The newest path of each index that a sound catalog has.
+    /// Returns the newest path of each index in the catalog; empty if the catalog is missing or damaged.
     private func recordingPaths() -> [String: String] {
         guard access(cataloguePath, F_OK) == 0, Catalog.damage(path: cataloguePath) == nil,
             let rows = try? Catalog(path: cataloguePath).history()
@@ -131,16 +136,17 @@ public struct CacheMaintenance {
         return Dictionary(rows.map { ($0.indexID, $0.path) }, uniquingKeysWith: { $1 })
     }
 
-    /// What `pruneMissing` did.
+    /// The result of `pruneMissing`.
     private struct Lost {
         var removed: [CachePruning.Item] = []
         var pinned: [CachePruning.Pinned] = []
-        /// Recordings that cannot be reached now, which stay.
+        /// Number of recordings that cannot be reached now; they are kept.
         var unreachable = 0
         var bytes: Int64 { removed.reduce(0) { $0 + $1.bytes } }
     }
 
-    /// A file counts as gone from when a run first found that it was: here, by `ls` or by `rm --missing`.
+    /// Removes indexes whose files have been missing for `seconds`, counted from when `ls`, `rm --missing` or this
+    /// first noticed.
     private func pruneMissing(_ seconds: Double, dryRun: Bool) throws -> Lost {
         let library = try Library(cachePath: cache.path, dataPath: dataPath)
         if !dryRun { try library.noteMissing() }
@@ -168,9 +174,9 @@ public struct CacheMaintenance {
         return lost
     }
 
-    /// Reads everything, drops what is damaged and what dead runs left, and makes the catalogue's recordings anew.
+    /// Reads all data, removes damaged data and leftovers of dead processes, and rebuilds the catalog's recordings.
     ///
-    /// - Parameter progress: gets the bytes read so far.
+    /// - Parameter progress: gets the number of bytes read so far.
     public func repair(progress: (Int64) -> Void = { _ in }) throws -> CacheRepairs {
         var read: Int64 = 0
         let repairs = try cache.repair {

@@ -1,7 +1,7 @@
 internal import Foundation
 internal import Store
 
-/// One index under all its paths.
+/// One index with all its paths.
 private struct Listed {
     let index: String
     let content: String
@@ -10,9 +10,9 @@ private struct Listed {
 }
 
 extension Library {
-    /// All indexes under each path where their file is, those under way too; by name, path and id.
+    /// Returns all indexes, including unfinished ones, once per path where their file is; sorted by name, path and ID.
     ///
-    /// Files that are found to be gone for the first time are noted in the catalog, where that can be written.
+    /// Files found missing for the first time are recorded in the catalog, if it can be written.
     public func recordings() throws -> [RecordingSummary] {
         try? noteMissing()
         func order(_ one: RecordingSummary, _ other: RecordingSummary) -> Bool {
@@ -56,17 +56,20 @@ extension Library {
         return all.sorted { $0.index < $1.index }
     }
 
-    /// The indexes of one recording: by id, the start of one, a path it was indexed from, or the end of such a path.
+    /// Returns the indexes of a recording by its ID, an ID prefix, a path it was indexed from, or the end of such a
+    /// path.
     ///
-    /// A path means what was indexed from it last; what that replaced comes after it.
-    /// - Parameter newest: without what was replaced.
-    /// - Throws: `LongtakeError` `unknown_recording`; `bad_request` for a name that fits several recordings, naming them.
+    /// A path refers to the content indexed from it last; replaced content comes after it.
+    ///
+    /// - Parameter newest: leave out replaced content.
+    /// - Throws: `LongtakeError` `unknown_recording`; `bad_request` for a name that matches several recordings, naming
+    ///   them.
     public func recordings(matching name: String, newest: Bool = false) throws -> [RecordingSummary] {
         let all = try listed()
         let ids = Set(try indexes(matching: name).map(\.key.id))
         func isMeant(_ id: String) -> Bool { id == name || name.utf8.count >= 8 && id.hasPrefix(name) }
         let byID = all.filter { one in
-            // Those under way have no manifest yet.
+            // Unfinished indexes have no manifest yet.
             ids.contains(one.index) || ids.isEmpty && (isMeant(one.index) || isMeant(Self.id(content: one.content)))
         }
         if !byID.isEmpty { return byID.flatMap(\.summaries) }
@@ -74,7 +77,7 @@ extension Library {
         let path = InputPath(name).absolute
         let found = try recordings(at: path, all, newest: newest)
         if !found.isEmpty { return found }
-        // The end of a path, whole names of it.
+        // Matches the end of a path, in whole names.
         let end = [UInt8(ascii: "/")] + Array(name.utf8)
         let fitting = all.filter { one in
             one.summaries.contains { !$0.path.isEmpty && Self.path(of: $0).bytes.suffix(end.count).elementsEqual(end) }
@@ -86,7 +89,7 @@ extension Library {
         return fitting.flatMap(\.summaries)
     }
 
-    /// Short names that tell all paths of the catalog apart.
+    /// Returns the shortest names that distinguish all paths in the catalog.
     public func labels() -> PathLabels { PathLabels(((try? catalog.history()) ?? []).map(\.path)) }
 
     private static func path(of summary: RecordingSummary) -> InputPath {
@@ -94,7 +97,7 @@ extension Library {
         return bytes.map { InputPath(bytes: $0) } ?? InputPath(summary.path)
     }
 
-    /// What was indexed from a path, the newest first.
+    /// Returns what was indexed from a path, newest first.
     private func recordings(at path: InputPath, _ all: [Listed], newest: Bool) throws -> [RecordingSummary] {
         let order = try catalog.rows(path: path.bytes).map(\.indexID)
         func age(_ one: Listed) -> Int { order.firstIndex(of: one.index) ?? order.count }
@@ -104,7 +107,7 @@ extension Library {
             one.summaries.first { Self.path(of: $0) == path } ?? one.summaries.first
         }
         let current = here.filter { $0.content == content }.compactMap(summary)
-        // A recording that is somewhere else now does not belong to this path any more.
+        // A recording that is at another path now no longer belongs to this path.
         let replaced = here.filter { $0.content != content }.compactMap(summary).filter {
             $0.file == .replaced && Self.path(of: $0) == path
         }
@@ -118,26 +121,26 @@ extension Library {
             code: .badRequest, message: "\(name) fits several recordings: \(shown)\(more); give an id or a longer path")
     }
 
-    /// What leads nowhere any more: recordings whose files are gone or were replaced, and those that cannot be reached now.
+    /// Returns recordings whose files are gone or were replaced, and those that cannot be reached now.
     public func missingRecordings() throws -> (missing: [RecordingSummary], unreachable: [RecordingSummary]) {
         try? noteMissing()
         let all = try listed().flatMap(\.summaries).filter(\.isFinished)
         return (all.filter(\.file.isMissing), all.filter { $0.file == .unreachable })
     }
 
-    /// Removes one index, and what the catalog knows of it.
+    /// Removes one index and its rows in the catalog.
     ///
     /// - Throws: `StoreError` `not_found`, `locked` while it is being written.
     public func remove(index: String) throws {
-        // The index goes first: one that is being written stays, with its name, and on a full disk SQLite can write nothing
-        // before there is room. A row without an index is like one of a recording that was never indexed.
+        // Remove the index first: an index being written is kept together with its row, and on a full disk SQLite
+        // cannot write before space is freed. A row without an index is like one of a recording that was never indexed.
         try cache.remove(indexID: index)
         if try !forget(index, in: catalog), let again = try? Catalog(path: cataloguePath) {
             _ = try forget(index, in: again)
         }
     }
 
-    /// False where the catalogue cannot be written for want of room, or is not to be had in this run.
+    /// Removes an index's rows; returns false if the catalog cannot be written or this run has none on disk.
     private func forget(_ indexID: String, in catalog: Catalog) throws -> Bool {
         do {
             try catalog.remove(indexID: indexID)
@@ -147,7 +150,7 @@ extension Library {
         }
     }
 
-    /// Removes the indexes of a recording and what the catalog knows of them; returns what was removed.
+    /// Removes the indexes of a recording and their rows in the catalog; returns what was removed.
     public func remove(_ name: String) throws -> [RecordingSummary] {
         let found = try recordings(matching: name, newest: true)
         for index in Set(found.map(\.index)).sorted() { try remove(index: index) }

@@ -3,25 +3,28 @@ internal import Glibc
 internal import Media
 public import Store
 
-/// Where recordings' indexes and the catalog are kept.
+/// The folders with the recordings' indexes and the catalog.
 public final class Library {
+    /// The cache with the indexes.
     public let cache: CacheDirectory
+    /// The catalog of recordings.
     public let catalog: Catalog
-    /// What was made again, or done without, when the library was opened, one sentence each: whoever opens it says so.
+    /// What was rebuilt or is missing since the library was opened, one sentence each, to be shown to the user.
     public let notes: [String]
-    /// How much the cache holds.
+    /// Current size of the cache.
     let usage: CacheUsage
     private let cacheMax: CacheSize?
-    /// What the cache may hold, and whether that was to be remembered.
+    /// The cache's size limit, and whether it was requested with `remember`.
     private var knownLimit: (bytes: Int64, isRemembered: Bool)?
+    /// Path of the catalog file.
     let cataloguePath: String
 
-    /// Opens both folders, created where missing; the catalog is rebuilt from the indexes when it is new or was damaged.
+    /// Opens both folders, creating them if missing; rebuilds the catalog if it is new or damaged.
     ///
-    /// - Parameter cacheMax: how large the cache may be, as `CacheSize` reads it; else what it remembers.
-    /// - Parameter forQuestions: where the catalogue can be neither made nor written, do without: the indexes say themselves
-    ///   what they are of.
-    /// - Throws: `StoreError` when a folder cannot be made or others may write to it.
+    /// - Parameter cacheMax: size limit of the cache, in the syntax of `CacheSize`; nil uses the stored limit.
+    /// - Parameter forQuestions: work without a catalog if it cannot be created or written; manifests name their
+    ///   recordings.
+    /// - Throws: `StoreError` if a folder cannot be created or other users can write to it.
     public init(cachePath: String, dataPath: String, cacheMax: String? = nil, forQuestions: Bool = false) throws {
         self.cacheMax = try cacheMax.map(Self.size)
         cataloguePath = dataPath + "/catalog.sqlite"
@@ -58,13 +61,13 @@ public final class Library {
         do {
             catalog = try Catalog(path: file)
         } catch let error as StoreError where error.code == .io {
-            // SQLite does not say why it cannot open one of its files, three at most.
+            // SQLite does not report why it cannot open one of its files, of which there are at most three.
             throw ResourceLimits.lacksDescriptors(4) ? MediaError.limit("\(file): cannot be opened", EMFILE) : error
         }
         return (catalog, try refill(catalog, from: cache))
     }
 
-    /// Enters the cache's recordings in a catalogue that is new or has lost some; what there is to say about that.
+    /// Adds the cache's recordings to a catalog that is new or has lost rows; returns notes about that.
     private static func refill(_ catalog: Catalog, from cache: CacheDirectory) throws -> [String] {
         let changed = try catalog.changedRows()
         let isEmpty = try catalog.isEmpty()
@@ -83,19 +86,20 @@ public final class Library {
         return isLost ? ["there was no catalogue \(catalog.path); \(entered)"] : []
     }
 
-    /// A library that can only be read answers questions all the same; the catalogue of a newer program is never passed over.
+    /// Returns true if the library can work without its catalog, as a read-only one can; a newer program's catalog
+    /// always throws.
     private static func canDoWithout(
         _ path: String, _ cache: CacheDirectory, _ error: any Error, forQuestions: Bool
     ) -> Bool {
         guard ["io", "no_space"].contains(Failure(error).code) else { return false }
         if access(path, F_OK) == 0, access(path, W_OK) != 0 { return true }
-        // Where nothing is indexed there is nothing to answer from: the trouble is told instead.
+        // Without any index there is nothing to answer from, so the error is reported instead.
         return forQuestions && (try? cache.indexes().isEmpty) == false
     }
 
-    /// "200G", "80%": see `CacheSize`.
+    /// Parses a size such as "200G" or "80%": see `CacheSize`.
     ///
-    /// - Throws: `LongtakeError` `bad_request` for what is none.
+    /// - Throws: `LongtakeError` `bad_request` for an invalid size.
     static func size(_ text: String) throws -> CacheSize {
         guard let size = CacheSize(text) else {
             throw LongtakeError(
@@ -104,7 +108,7 @@ public final class Library {
         return size
     }
 
-    /// The bytes the cache may hold.
+    /// Returns the cache's size limit in bytes.
     func cacheLimit(remember: Bool = true) throws -> Int64 {
         if let knownLimit, knownLimit.isRemembered || !remember { return knownLimit.bytes }
         let bytes = try cache.limit(cacheMax, remember: remember) { [usage] in try usage.used() }
@@ -112,12 +116,13 @@ public final class Library {
         return bytes
     }
 
-    /// "vid_" and the first 16 digits of the content's hash.
+    /// Returns the recording ID: "vid_" and the first 16 digits of the content hash.
     public static func id(content: String) -> String { "vid_" + content.prefix(16) }
 
     /// Opens an index.
     ///
-    /// - Throws: `StoreError`; `LongtakeError` `unknown_recording` where it is removed at this moment: no damage, then.
+    /// - Throws: `StoreError`; `LongtakeError` `unknown_recording` if it is being removed, which would look like
+    ///   damage.
     func reader(_ indexID: String) throws -> IndexReader {
         let directory = cache.path(indexID: indexID)
         do {
@@ -127,7 +132,7 @@ public final class Library {
         }
     }
 
-    /// The indexes of a recording named by its id, the start of one (at least 8 characters), or an index's own id.
+    /// Returns the indexes of a recording, by its ID, an ID prefix of at least 8 characters, or an index ID.
     public func indexes(matching name: String) throws -> [Manifest] {
         let all = try cache.indexes()
         let found = all.filter {

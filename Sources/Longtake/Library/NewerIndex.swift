@@ -1,24 +1,24 @@
 internal import Foundation
 internal import Store
 
-/// An index that a newer program made: it is left alone, and named where somebody asks for it.
+/// An index of a newer format version, which is left alone and named in an error if it is requested.
 struct NewerIndex: CustomStringConvertible {
     let path: String
     let indexID: String
     let version: Int
-    /// "vid_…", where the manifest still says it as this version's do.
+    /// Recording ID "vid_…", if the manifest has it in the same place as this version's.
     let recording: String?
 
     var description: String {
         "\(path) has format version \(version), this program knows version \(IndexKey.currentFormatVersion): use a newer one"
     }
 
-    /// Whether it is meant by an id or the start of one.
+    /// Returns true if `name` is one of its IDs or a prefix of one.
     func matches(_ name: String) -> Bool {
         [recording, indexID].contains { $0 == name || name.count >= 8 && $0?.hasPrefix(name) == true }
     }
 
-    /// What of a manifest can be read whatever its version.
+    /// The fields of a manifest that may be readable in any version.
     private struct Head: Decodable {
         struct Manifest: Decodable {
             struct Key: Decodable { var content: String? }
@@ -28,7 +28,7 @@ struct NewerIndex: CustomStringConvertible {
         var manifest: Manifest?
     }
 
-    /// Nil for a folder without a manifest of a newer version.
+    /// Reads the manifest in a folder; nil if it is missing or not of a newer version.
     init?(folder: String) {
         let url = URL(filePath: folder, directoryHint: .isDirectory)
         guard let data = CacheDirectory.contents(folder + "/manifest.json").map({ Data($0) }),
@@ -47,7 +47,7 @@ struct NewerIndex: CustomStringConvertible {
 }
 
 extension Library {
-    /// The indexes of newer versions; `known` are those that can be read.
+    /// Returns the indexes of newer versions; `known` are those that can be read.
     func newerIndexes(beside known: [Manifest]) -> [NewerIndex] {
         let readable = Set(known.map(\.key.id))
         let folder = URL(filePath: cache.path(indexID: "x")).deletingLastPathComponent().path

@@ -2,29 +2,30 @@ internal import Glibc
 internal import Media
 internal import Store
 
-/// What is known of the file that an index was made from, without reading it.
+/// The state of the file an index was made from, mostly determined without reading it.
 public enum FileState: String, Sendable, Codable {
-    /// It is there, and size, inode and times are those that were noted when its content was read, or the content is.
+    /// It exists, with the size, inode and times recorded when its content was read, or with the same content.
     case present
-    /// It is there, too large to be read on the way, with the size and modification time that were noted and another inode or
-    /// change time: a new mode, owner, name or link, or another content under old times. Indexing it again tells.
+    /// It exists with the recorded size and modification time, but another inode or change time, and is too large to
+    /// hash.
+    ///
+    /// It may have a new mode, owner, name or link, or other content under old times. Indexing it again tells.
     case touched
-    /// It is there with another size, modification time or content.
+    /// It exists with another size, modification time or content.
     case changed
-    /// It is not there, and neither is its folder, or that is empty and on another file system: perhaps a disk that is not
-    /// mounted.
+    /// It is missing, and so is its folder, or the folder is empty on another file system: perhaps an unmounted disk.
     case unreachable
-    /// It is not there.
+    /// It is missing.
     case gone
     /// Another recording was indexed under its path later.
     case replaced
     /// The recording came from a pipe.
     case pipe
 
-    /// Whether this path no longer leads to the recording.
+    /// True if this path no longer leads to the recording.
     var isMissing: Bool { self == .gone || self == .replaced }
 
-    /// The better one of two paths to the same recording has the lower rank.
+    /// Sort order of a recording's paths; lower is better.
     fileprivate var rank: Int {
         switch self {
         case .present: 0
@@ -42,36 +43,38 @@ public enum FileState: String, Sendable, Codable {
 struct RecordingPlace {
     let path: InputPath
     let state: FileState
-    /// nil where the catalog has none, and only the manifest says the path.
+    /// The catalog's row; nil if only the manifest has the path.
     let row: Catalog.RecordingRow?
 }
 
-/// Where the files of indexed recordings are now: what the catalog says, and one look at each path.
+/// The current state of the files of indexed recordings, from the catalog and one `stat` per path.
 struct RecordingPlaces {
-    /// The newest first.
+    /// Rows by index ID, newest first.
     private var rowsOfIndex: [String: [Catalog.RecordingRow]] = [:]
     private var newestOfPath: [InputPath: Catalog.RecordingRow] = [:]
     private var states: [InputPath: PathState] = [:]
     private var contents: [InputPath: Content] = [:]
-    /// Bytes that may still be read to see whether a file has its content.
+    /// Bytes that may still be read to compare files with their recorded content.
     private var bytesLeft: Int64 = 256 << 20
     private static let mostBytesOfFile: Int64 = 64 << 20
-    /// Rows whose file was touched and has the row's content, with what it is now and when it was read.
+    /// Rows whose touched file still has the row's content, with its current fingerprint and when it was read.
     private(set) var confirmed: [(row: Catalog.RecordingRow, fingerprint: FileFingerprint, checked: Int64)] = []
 
-    /// What was read from a path; the hash is nil where that was not possible.
+    /// The content read from a path; the hash is nil if it could not be read.
     private struct Content {
         let hash: String?
         let checked: Int64
     }
 
-    /// What a path led to when it was looked at.
+    /// The state of a path when it was checked.
     private enum PathState {
         case file(FileFingerprint)
         case nothing
     }
 
-    /// - Parameter rows: the oldest first.
+    /// Creates the places from catalog rows.
+    ///
+    /// - Parameter rows: rows, oldest first.
     init(_ rows: [Catalog.RecordingRow]) {
         for row in rows.reversed() {
             rowsOfIndex[row.indexID, default: []].append(row)
@@ -80,10 +83,10 @@ struct RecordingPlaces {
         }
     }
 
-    /// The newest row of a path; nil where nothing was indexed from it.
+    /// Returns the newest row of a path; nil if nothing was indexed from it.
     func newest(of path: InputPath) -> Catalog.RecordingRow? { newestOfPath[path] }
 
-    /// All paths of an index, the best first, of equal ones the newest: at least one.
+    /// Returns all paths of an index, best first, then newest first; empty only if there is neither row nor manifest.
     mutating func all(of index: String, or manifest: Manifest?) -> [RecordingPlace] {
         var places = (rowsOfIndex[index] ?? []).map { row in
             let path = InputPath(bytes: row.pathBytes)
@@ -102,7 +105,7 @@ struct RecordingPlaces {
             .map(\.element)
     }
 
-    /// The paths to show of an index: those where its file is, or the best one.
+    /// Returns the paths of an index to display: those where its file exists, or else the best one.
     mutating func shown(of index: String, or manifest: Manifest?) -> [RecordingPlace] {
         let all = all(of: index, or: manifest)
         let present = all.filter { $0.state == .present }
@@ -130,7 +133,7 @@ struct RecordingPlaces {
         return Self.isReachable(path, device: row.device) ? .gone : .unreachable
     }
 
-    /// Reads a file that is not large, as long as not too much was read before.
+    /// Hashes a file's content unless it is large or too much has been read already.
     private mutating func content(of path: InputPath, _ now: FileFingerprint) -> Content {
         if let known = contents[path] { return known }
         let checked = FileFingerprint.now
@@ -149,7 +152,7 @@ struct RecordingPlaces {
         FileFingerprint(path: path.bytes).map { .file($0) } ?? .nothing
     }
 
-    /// Whether a path that leads to nothing would lead to the file if that still were where it was.
+    /// Returns true if the file would be reachable at this path if it still existed.
     private static func isReachable(_ path: InputPath, device: UInt64?) -> Bool {
         var status = stat()
         if path.withCString({ lstat($0, &status) }) != 0, errno != ENOENT, errno != ENOTDIR { return false }
@@ -166,36 +169,36 @@ struct RecordingPlaces {
 }
 
 extension InputPath {
-    /// The folder it is in; of the root, and of a name alone, the root.
+    /// The parent folder; of the root, and of a single name, the root.
     var parent: InputPath {
         let end = bytes.lastIndex(of: UInt8(ascii: "/")) ?? 0
         return InputPath(bytes: end == 0 ? [UInt8(ascii: "/")] : Array(bytes[..<end]))
     }
 
-    /// What is behind the last slash.
+    /// The name after the last slash.
     var name: [UInt8] { bytes.lastIndex(of: UInt8(ascii: "/")).map { Array(bytes[($0 + 1)...]) } ?? bytes }
 }
 
 extension Library {
-    /// Where all recordings are.
+    /// Returns the places of all recordings.
     func places() throws -> RecordingPlaces { RecordingPlaces(try catalog.history()) }
 
-    /// Where one recording is now.
+    /// Returns the current place of one recording.
     func place(of manifest: Manifest) throws -> RecordingPlace {
         let own = try catalog.rows(indexID: manifest.key.id)
-        // Of each path only the newest row counts beside these.
+        // Of each path, only the newest row matters in addition to these.
         let newest = try own.compactMap { try catalog.rows(path: $0.pathBytes).first }
         let rest = own.filter { !newest.contains($0) }
         var places = RecordingPlaces(rest.reversed() + newest.reversed())
         return places.shown(of: manifest.key.id, or: manifest)[0]
     }
 
-    /// The path of a recording as it is now.
+    /// Returns the current path of a recording.
     func currentPath(of manifest: Manifest) -> InputPath {
         (try? place(of: manifest).path) ?? InputPath(bytes: manifest.pathBytes)
     }
 
-    /// Notes in the catalog which files were found to be gone, which are there again, and which were touched only.
+    /// Records in the catalog which files are now missing, which exist again, and which were only touched.
     func noteMissing() throws {
         var places = try places()
         let now = FileFingerprint.now / 1_000_000_000

@@ -1,38 +1,52 @@
 internal import Foundation
 internal import Store
 
-/// An indexed recording under one of its paths, as `longtake ls` and `show` print it.
+/// An indexed recording under one of its paths, as printed by `longtake ls` and `show`.
 public struct RecordingSummary: Sendable, Codable {
+    /// Recording ID.
     public let id: String
+    /// Index ID.
     public let index: String
+    /// The file's name.
     public let name: String
-    /// Where the file is now, as far as the catalog knows.
+    /// The file's current path, as far as the catalog knows.
     public let path: String
+    /// The path's bytes in base64 if they are not UTF-8, else nil.
     public let pathBase64: String?
+    /// The state of the file.
     public let file: FileState
+    /// Number of frames.
     public let frames: Int
+    /// Duration of the indexed part in seconds; nil if unknown.
     public let duration: Double?
-    /// Seconds from the start of the file's time line to the first picture; nil where the index does not know it.
+    /// Seconds from the start of the file's timeline to the first frame; nil if unknown.
     public let start: Double?
-    /// Of the index's own files.
+    /// Size of the index's own files in bytes.
     public let bytes: Int64
-    /// What is kept of what questions about it share.
+    /// Size of its prefix cache in bytes.
     public internal(set) var prefixCacheBytes: Int64 = 0
-    /// `complete`, `partial`, `indexing` (a process is at it) or `interrupted` (the next run goes on).
+    /// `complete`, `partial`, `indexing` (a process is writing it) or `interrupted` (the next run continues it).
     public let state: String
+    /// Name of the model.
     public let model: String
+    /// How frames were sampled, as in the index key.
     public let sampling: String
+    /// The record's name, as in the index key.
     public let record: String
+    /// When the index was created, in RFC 3339.
     public let created: String
+    /// Number of segments.
     public let segments: Int
     /// Which frames' patches are kept: `all` or `sample`.
     public let patches: String
+    /// Warnings of the runs that wrote the index.
     public let warnings: [String]
+    /// Counts of what happened while indexing, by name.
     public let counters: [String: Int]
-    /// The file's time of the end of what is indexed, where its length is known.
+    /// End of the indexed part in file time; nil if the duration is unknown.
     public var end: Double? { duration.map(clock.fileTime) }
     var clock: RecordingClock { RecordingClock(start: start ?? 0) }
-    /// "grid 1.0": how and how many frames per second.
+    /// Sampling method and frames per second, such as "grid 1.0".
     public var samplingName: String { sampling.split(separator: ":").prefix(2).joined(separator: " ") }
 
     private enum CodingKeys: String, CodingKey {
@@ -65,7 +79,9 @@ public struct RecordingSummary: Sendable, Codable {
         counters = manifest.counters
     }
 
-    /// - Parameter manifest: of an index that is being extended.
+    /// Creates the summary of an unfinished index.
+    ///
+    /// - Parameter manifest: the manifest of an index that is being extended, else nil.
     init(_ underway: UnderwayIndex, _ manifest: Manifest?, _ place: RecordingPlace?) {
         let content = underway.key?.content ?? place?.row?.content ?? manifest?.key.content
         id = content.map { Library.id(content: $0) } ?? ""
@@ -90,14 +106,14 @@ public struct RecordingSummary: Sendable, Codable {
         counters = [:]
     }
 
-    /// What goes when it is removed.
+    /// Number of bytes freed if it is removed.
     public var allBytes: Int64 { bytes + prefixCacheBytes }
 
-    /// Whether there is an index that can be asked.
+    /// True if there is an index that can be asked.
     public var isFinished: Bool { state == "complete" || state == "partial" }
 }
 
 extension RecordingSummary {
-    /// Short names that tell the paths of these apart.
+    /// Returns the shortest names that distinguish the paths of these recordings.
     public static func labels(_ all: [RecordingSummary]) -> PathLabels { PathLabels(all.map(\.path)) }
 }

@@ -6,41 +6,55 @@ internal import Store
 public import Tensors
 public import Tokenizers
 
-/// A model ready to index and to answer: weights mapped, tokenizer and preprocessing read from its folder.
+/// A model ready to index and answer: weights mapped, tokenizer and preprocessing loaded from its folder.
 ///
-/// Belongs to one thread, the one that computes.
+/// Belongs to the thread that computes.
 public final class LoadedModel {
+    /// Path of the model's folder.
     public let path: String
-    /// The folder's name, for people.
+    /// The folder's name, for display.
     public let name: String
+    /// The checkpoint in the folder.
     public let checkpoint: CheckpointFolder
+    /// The network with its weights.
     public let llava: LlavaMini
+    /// The tokenizer of the language model.
     public let tokenizer: any Tokenizer
+    /// The conversation template of prompts.
     public let template: ConversationTemplate
+    /// How frames are converted to the vision tower's input.
     public let preprocessing: ImagePreprocessing
-    /// SHA-256 of what identifies the weights and everything that changes what they compute.
+    /// SHA-256 of the data that identifies the weights and of everything that changes the computed values.
     public let hash: String
+    /// Token IDs that end an answer.
     public let stopIDs: Set<Int32>
+    /// The model's size and number of operations.
     public let cost: ModelCost
-    /// Operations per second of large products, measured once.
+    /// Peak speed of large matrix products in operations per second, measured on first use.
     lazy var peak = compute.measurePeak(products: 4)
-    /// What its folder says of it, e.g. that its weights are random.
+    /// Notes about the checkpoint, for example that its weights are random.
     public var notes: [String] { checkpoint.notes }
+    /// The compute backend the model runs on.
     public var compute: Compute { llava.compute }
-    /// A sample is fused no further at this relative standard error, unless a question says otherwise; 0: all of it.
+    /// The relative standard error at which fusing a sample of frames stops; 0 fuses the whole sample. A question can
+    /// override it.
     var fusionError: Double { checkpoint.fusionError ?? 0 }
     private let memory: Int64?
     private let warmUp: WarmUp
-    /// Seconds from opening the folder to being ready.
+    /// Seconds from opening the folder until the model was ready.
     public let loadSeconds: Double
 
-    /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `ImageError`, `ComputeError`, each naming the file
-    ///   and the fault; `LongtakeError` when the folder is no LLaVA-Mini model or memory is short.
+    /// Loads a model.
+    ///
+    /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `ImageError`, `ComputeError`, each naming the file and
+    ///   the problem; `LongtakeError` if the folder is not a LLaVA-Mini model or there is too little memory.
     public convenience init(path: String, settings: ModelSettings) throws {
         try self.init(path: path, settings: settings, budget: MemoryBudget.read())
     }
 
-    /// - Parameter budget: the memory there is for the weights; nil where nobody knows.
+    /// Loads a model.
+    ///
+    /// - Parameter budget: the memory available for the weights; nil if unknown.
     package init(path: String, settings: ModelSettings, budget: MemoryBudget?) throws {
         let start = ContinuousClock.now
         self.path = path
@@ -71,9 +85,9 @@ public final class LoadedModel {
         let widens = Compute.widens(
             precision: precision, backend: settings.backend, instructionSet: settings.instructionSet)
         let isWide = precision == .f32 && !(widens && checkpoint.storesBFloats)
-        // Weights computed with as they are stored stay in the mapping; they must fit all the same, or every frame reads the disk.
+        // Weights used as stored stay in the mapping. They must still fit in memory, or every frame reads the disk.
         try budget?.check("the weights of \(name)", needed: isWide ? cost.loadBytes.f32 : cost.loadBytes.bf16)
-        // What starting needs was looked at before the files took their address space.
+        // The limits at start were checked before the weight files took address space.
         if checkpoint.weights.dataBytes >= 1 << 30 {
             try StartingLimits.checkMemory(threads: settings.threads, beside: isWide ? cost.loadBytes.f32 : 0)
         }
@@ -103,9 +117,9 @@ public final class LoadedModel {
         loadSeconds = took.seconds
     }
 
-    /// Whether work may take so many bytes beside the weights.
+    /// Checks that work may use `needed` bytes in addition to the weights.
     ///
-    /// - Throws: `CheckpointError` `not_enough_memory` with both numbers.
+    /// - Throws: `CheckpointError` `not_enough_memory` with both sizes.
     func checkMemory(_ what: String, needed: Int64) throws {
         if let memory, needed > memory {
             throw CheckpointError(
@@ -114,7 +128,7 @@ public final class LoadedModel {
         try MemoryBudget.read()?.check(what, needed: needed)
     }
 
-    /// How the model in `path` gets its frames, and its resolution ratio (1 for one picture per frame).
+    /// Returns the frame preprocessing of the model in `path` and its resolution ratio (1 for one image per frame).
     static func preprocessing(path: String) throws -> (ImagePreprocessing, ratio: Int) {
         let checkpoint = try CheckpointFolder(path: path)
         guard let vision = checkpoint.vision else {
@@ -124,7 +138,7 @@ public final class LoadedModel {
         return (try preprocessing(checkpoint, side: vision.imageSize), ratio)
     }
 
-    /// The preprocessing for a tower that takes squares of `side`.
+    /// Returns the preprocessing for a vision tower whose input is `side` × `side` pixels.
     static func preprocessing(_ checkpoint: CheckpointFolder, side: Int) throws -> ImagePreprocessing {
         guard let config = checkpoint.preprocessorConfigBytes else {
             return ImagePreprocessing.clip(side: side, imageAspectRatio: checkpoint.imageAspectRatio)
@@ -140,7 +154,7 @@ public final class LoadedModel {
         return preprocessing
     }
 
-    /// The prompt's ids for a question about a recording (or, without one, plain text), behind what was said before.
+    /// Builds the prompt for a question about a recording (or, without one, plain text), after the earlier turns.
     public func prompt(_ question: String, history: [PromptTurn] = [], withRecording: Bool = true) throws -> Prompt {
         try PromptBuilder(tokenizer: tokenizer, template: template).build(
             question: question, history: history, withImage: withRecording)
@@ -148,13 +162,13 @@ public final class LoadedModel {
 }
 
 extension CheckpointFolder {
-    /// What the language model's large weights are stored in.
+    /// The type in which the language model's large weights are stored.
     private var storage: ElementType? { weights.tensors["model.layers.0.mlp.gate_proj.weight"]?.type }
 
-    /// Whether they take 16 bits.
+    /// True if they are stored in 16 bits.
     var storesHalves: Bool { storage == .bf16 || storage == .f16 }
 
-    /// Whether they are bf16, which some instruction sets compute with in f32 as it is stored.
+    /// True if they are stored as bf16, which some instruction sets upcast on use in f32 computation.
     var storesBFloats: Bool { storage == .bf16 }
 }
 

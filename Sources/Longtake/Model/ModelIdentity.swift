@@ -5,13 +5,13 @@ internal import Models
 internal import Store
 internal import Tensors
 
-/// What of a model an index depends on: read from its folder without loading a weight.
+/// The parts of a model that an index depends on, read from its folder without loading weights.
 public struct ModelIdentity: Sendable {
-    /// The folder's name, for people.
+    /// The folder's name, for display.
     public let name: String
-    /// What its folder says of it, e.g. that its weights are random.
+    /// Notes about the checkpoint, for example that its weights are random.
     public let notes: [String]
-    /// SHA-256 of what identifies the weights and everything that changes what they compute.
+    /// SHA-256 of the data that identifies the weights and of everything that changes the computed values.
     let hash: String
     let precision: DType
     let embeddingSize: Int?
@@ -28,9 +28,10 @@ public struct ModelIdentity: Sendable {
         preprocessing = model.preprocessing.identity
     }
 
-    /// Nil for a folder that holds no LLaVA-Mini model with a vision tower: loading it says why.
+    /// Reads the identity of a model; nil if the folder is not a LLaVA-Mini model with a vision tower.
     ///
-    /// - Throws: `WeightsError`, `ModelError`, `ImageError`, each naming the file and the fault.
+    /// `LoadedModel` reports the reason. Throws `WeightsError`, `ModelError`, `ImageError`, each naming the file and
+    /// the problem.
     public init?(path: String, settings: ModelSettings) throws {
         try settings.validate()
         let checkpoint = try CheckpointFolder(path: path)

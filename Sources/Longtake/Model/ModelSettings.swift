@@ -2,18 +2,21 @@ public import Tensors
 internal import Foundation
 internal import Store
 
-/// How a model is loaded and computed with.
+/// How a model is loaded and computed.
 public struct ModelSettings: Sendable {
-    /// nil: f32 where the weights then stay small (exactness costs nothing there), bf16 beyond, where they are stored in 16 bits.
+    /// The compute precision; nil chooses f32 for small models (below 2 GiB in f32), else bf16 if weights are stored in
+    /// 16 bits.
     public var precision: DType?
-    /// nil: oneDNN where the build has it.
+    /// The matrix product library; nil chooses oneDNN if the build has it.
     public var backend: Backend?
+    /// Number of compute threads.
     public var threads: Int
-    /// Name of a kernel table; nil: the best this CPU runs.
+    /// Name of a kernel table; nil chooses the best one this CPU supports.
     public var instructionSet: String?
-    /// Bytes that may be taken outside the weights; nil: what the machine has left.
+    /// Bytes that may be used in addition to the weights; nil means what the machine has free.
     public var memory: Int64?
 
+    /// Creates settings; without `threads`, one thread per CPU is used.
     public init(
         precision: DType? = nil, backend: Backend? = nil, threads: Int? = nil, instructionSet: String? = nil
     ) {
@@ -23,9 +26,9 @@ public struct ModelSettings: Sendable {
         self.instructionSet = instructionSet
     }
 
-    /// The same from words, as a command line or a file has them.
+    /// Parses settings from the text of a command line or a file; "auto" means nil.
     ///
-    /// - Throws: `LongtakeError` `bad_request` naming what is known.
+    /// - Throws: `LongtakeError` `bad_request` naming the known values.
     public init(precision: String?, backend: String?, threads: Int?, instructionSet: String? = nil) throws {
         func parse<Value: RawRepresentable & CaseIterable>(_ text: String?, _ what: String) throws -> Value?
         where Value.RawValue == String {
@@ -43,9 +46,9 @@ public struct ModelSettings: Sendable {
             instructionSet: instructionSet)
     }
 
-    /// Sets what may be taken outside the weights: "6G", "500MB".
+    /// Sets the memory that may be used in addition to the weights, for example "6G" or "500MB".
     ///
-    /// - Throws: `LongtakeError` `bad_request` for what is no size in bytes.
+    /// - Throws: `LongtakeError` `bad_request` for text that is not a size in bytes.
     public mutating func set(memory text: String) throws {
         let size = try Library.size(text)
         guard case .bytes(let bytes) = size, bytes > 0 else {
@@ -54,14 +57,16 @@ public struct ModelSettings: Sendable {
         memory = bytes
     }
 
-    /// Sets the precision where none was chosen.
+    /// Sets the precision if none was chosen.
     public mutating func setDefault(precision word: String) throws {
         if precision == nil { precision = try ModelSettings(precision: word, backend: nil, threads: threads).precision }
     }
 
     static let possibleThreads = 1...1024
 
-    /// - Throws: `LongtakeError` `bad_request` for a number of threads that cannot be.
+    /// Checks the settings.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` for an invalid number of threads.
     func validate() throws {
         guard Self.possibleThreads.contains(threads) else {
             throw LongtakeError(
@@ -71,10 +76,10 @@ public struct ModelSettings: Sendable {
         }
     }
 
-    /// Weights that take less than this in f32 are computed in f32.
+    /// Weights smaller than this in f32 are computed in f32.
     static let smallModelBytes = 2 << 30
 
-    /// The precision for a checkpoint of so many parameters, stored in so many bits each.
+    /// Returns the precision for a checkpoint with this many parameters; `storedInHalves` if they take 16 bits each.
     func resolvedPrecision(parameters: Int, storedInHalves: Bool) -> DType {
         if let precision { return precision }
         return storedInHalves && parameters * 4 >= Self.smallModelBytes ? .bf16 : .f32

@@ -4,23 +4,37 @@ internal import Models
 internal import Tensors
 internal import Tokenizers
 
-/// What a model folder is, and what it will cost.
+/// The shape and cost of the model in a folder.
 public struct ModelInspection: Sendable, Codable {
+    /// Path of the folder.
     public let path: String
+    /// Kind of checkpoint.
     public let kind: String
+    /// `model_type` in config.json.
     public let modelType: String
+    /// Where the vision tower's weights come from; nil without a vision tower.
     public let tower: String?
+    /// Size and number of operations.
     public let cost: ModelCost
+    /// Hidden size H of the language model.
     public let hiddenSize: Int?
+    /// Number of layers of the language model.
     public let layers: Int?
+    /// Vocabulary size of the language model.
     public let vocabulary: Int?
+    /// Context length in tokens.
     public let maxPositions: Int?
+    /// Side of the vision tower's input in pixels.
     public let pictureSize: Int?
+    /// Patches per image.
     public let patches: Int?
+    /// Vision tokens per frame.
     public let tokensPerFrame: Int?
+    /// Number of pre-fusion layers.
     public let prefusionLayers: Int?
+    /// Notes about the checkpoint.
     public let notes: [String]
-    /// Tensors with values that are no numbers; nil where it was not asked for.
+    /// Tensors with values that are not finite; nil if not checked.
     public let nonFinite: [NonFiniteTensor]?
 
     private enum CodingKeys: String, CodingKey {
@@ -34,7 +48,9 @@ public struct ModelInspection: Sendable, Codable {
         case nonFinite = "non_finite"
     }
 
-    /// - Throws: `CheckpointError` or `WeightsError` for a folder that is no sound checkpoint.
+    /// Inspects a folder.
+    ///
+    /// - Throws: `CheckpointError` or `WeightsError` if the folder is not a valid checkpoint.
     public init(path: String, checkTensors: Bool = false) throws {
         let checkpoint = try CheckpointFolder(path: path)
         try checkpoint.validate()
@@ -55,9 +71,10 @@ public struct ModelInspection: Sendable, Codable {
         nonFinite = checkTensors ? try checkpoint.scanNonFinite() : nil
     }
 
+    /// True if a tensor with values that are not finite was found.
     public var hasNonFinite: Bool { !(nonFinite ?? []).isEmpty }
 
-    /// Two columns for people; `bytes` and `operations` write the numbers.
+    /// Returns a table of two columns for display; `bytes` and `operations` format the values.
     public func rows(bytes: (Int64) -> String, operations: (Double) -> String) -> [[String]] {
         func optional(_ name: String, _ value: Int?) -> [[String]] { value.map { [[name, "\($0)"]] } ?? [] }
         var rows = [["kind", "\(kind) (\(modelType))"]]
@@ -98,12 +115,13 @@ public struct ModelInspection: Sendable, Codable {
     }
 }
 
-/// Text to ids and back, as a model's tokenizer does it.
+/// Converts between text and token IDs with a model's tokenizer.
 public struct TokenizerTool {
     /// The names of the conversation templates.
     public static let templates = ConversationTemplate.allCases.map(\.rawValue)
     private let tokenizer: any Tokenizer
 
+    /// Loads the tokenizer in a folder: a language model's, else CLIP's.
     public init(folder: String) throws {
         let url = URL(fileURLWithPath: folder, isDirectory: true)
         do {
@@ -113,15 +131,17 @@ public struct TokenizerTool {
         }
     }
 
+    /// Returns the token IDs of `text`.
+    ///
     /// - Parameters:
-    ///   - bos: with the begin token in front, where the tokenizer has one.
-    ///   - parseSpecial: names of special tokens become their ids; otherwise text is only text.
+    ///   - bos: prepend the begin-of-text token, if the tokenizer has one.
+    ///   - parseSpecial: convert names of special tokens to their IDs instead of treating them as text.
     public func encode(_ text: String, bos: Bool, parseSpecial: Bool) -> [Int32] {
         let ids = tokenizer.encode(text, parseSpecial: parseSpecial)
         return bos ? (tokenizer.beginID.map { [$0] } ?? []) + ids : ids
     }
 
-    /// The ids of `text` as a question in a conversation template, the picture as -200.
+    /// Returns the token IDs of `text` as a question in a conversation template, with -200 for the image.
     public func encode(_ text: String, chat template: String, withImage: Bool) throws -> [Int32] {
         guard let template = ConversationTemplate(name: template) else {
             throw LongtakeError(
@@ -133,7 +153,9 @@ public struct TokenizerTool {
             .ids
     }
 
-    /// - Throws: `LongtakeError` for an id that the tokenizer does not have.
+    /// Returns the text of token IDs.
+    ///
+    /// - Throws: `LongtakeError` for an ID that the tokenizer does not have.
     public func decode(_ ids: [Int32], skipSpecial: Bool) throws -> String {
         if let unknown = ids.first(where: { $0 < 0 || Int($0) >= tokenizer.vocabularySize }) {
             throw LongtakeError(
@@ -144,16 +166,20 @@ public struct TokenizerTool {
     }
 }
 
-/// Random checkpoints: real shapes for measuring speed and memory, no meaning.
+/// Writes checkpoints with random weights: real shapes for measuring speed and memory, meaningless output.
 public enum RandomModel {
+    /// The names of the known shapes.
     public static let shapes = RandomCheckpoint.Shape.allCases.map(\.rawValue)
+    /// The names of the known data types.
     public static let types = RandomCheckpoint.DataType.allCases.map(\.rawValue)
 
+    /// Returns the size of the weights in bytes.
     public static func plannedBytes(shape: String, type: String) throws -> Int64 {
         let (shape, type) = try parse(shape, type)
         return RandomCheckpoint.plannedBytes(shape, type: type)
     }
 
+    /// Writes a checkpoint to `folder`; `progress` gets bytes of tensor data written and in total.
     public static func make(
         shape: String, type: String, folder: String, seed: UInt64, progress: (Int64, Int64) throws -> Void
     ) throws {

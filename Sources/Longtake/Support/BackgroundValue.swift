@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import Tensors
 
-/// A value that is made on a thread of its own, beside what its owner does meanwhile.
+/// A value computed on a background thread.
 final class BackgroundValue<Value: Sendable> {
     private let make: @Sendable () throws -> Value
     private let made: Made
@@ -21,7 +21,7 @@ final class BackgroundValue<Value: Sendable> {
         }
     }
 
-    /// Waits for it, and throws what making it threw; where no thread could be started it is made here.
+    /// Waits for the value and rethrows its error; computes it on this thread if none could be started.
     func value() throws -> Value {
         thread?.join()
         return try made.result.withLock(\.self)?.get() ?? make()

@@ -1,12 +1,17 @@
 internal import Synchronization
 
-/// Set from a signal handler or another thread; long work looks at it between frames.
+/// A flag set from a signal handler or another thread; long work checks it between frames.
 public final class Cancellation: Sendable {
     private let flag = Atomic<Bool>(false)
+    /// Creates a flag that is not set.
     public init() {}
+    /// True after `cancel`.
     public var isCancelled: Bool { flag.load(ordering: .relaxed) }
+    /// Sets the flag; may be called from a signal handler.
     public func cancel() { flag.store(true, ordering: .relaxed) }
 
+    /// Throws if the flag is set.
+    ///
     /// - Throws: `LongtakeError` `interrupted`.
     func check() throws {
         if isCancelled {

@@ -5,15 +5,15 @@ internal import Store
 internal import Tensors
 internal import Tokenizers
 
-/// An error with a stable code and the exit status of a run that it ends: what `Failure` is made of.
+/// An error with a stable code and an exit status; `Failure` is built from it.
 ///
-/// The layers below know no exit status and do not know each other, so their conformances are here.
+/// The lower layers do not know exit statuses or each other, so their conformances are here.
 protocol CodedError: Error {
-    /// The `code` of the JSON output, the same in every version.
+    /// The `code` in the JSON output, stable across versions.
     var failureCode: String { get }
-    /// What is wrong, which limit, what to do next.
+    /// What is wrong, which limit applies, and the next step.
     var failureMessage: String { get }
-    /// See `Exit`.
+    /// The exit status, see `Exit`.
     var exitStatus: Int32 { get }
 }
 

@@ -1,8 +1,9 @@
-/// A number as people write it: decimal digits, a point, an exponent; neither hexadecimal nor a word such as `inf` or `nan`.
+/// A decimal number: digits, a point, an exponent; hexadecimal and names such as `inf` or `nan` are rejected.
 public struct DecimalNumber: Sendable, LosslessStringConvertible {
+    /// The parsed value.
     public let value: Double
 
-    /// nil for anything else and for what is too large for a `Double`.
+    /// Parses a number; nil for other text and for values too large for a `Double`.
     public init?(_ text: String) {
         let isDecimal = text.utf8.allSatisfy {
             (48...57).contains($0) || [0x2B, 0x2D, 0x2E, 0x45, 0x65].contains($0)
@@ -11,5 +12,6 @@ public struct DecimalNumber: Sendable, LosslessStringConvertible {
         self.value = value
     }
 
+    /// The value as text.
     public var description: String { "\(value)" }
 }

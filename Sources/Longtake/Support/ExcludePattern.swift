@@ -1,14 +1,15 @@
 internal import Glibc
 
-/// A pattern as in .gitignore: a name, or with a slash a path below the folder that was given; `**` between slashes stands
-/// for any folders, and for none.
+/// A pattern as in .gitignore: a name, or with a slash a path below the given folder.
+///
+/// `**` between slashes matches any number of folders, including zero.
 struct ExcludePattern {
-    /// Between the slashes; nil for `**`.
+    /// The parts between slashes; nil for `**`.
     private let parts: [[CChar]?]
     private let isPath: Bool
     private let onlyFolders: Bool
 
-    /// nil for an empty pattern.
+    /// Parses a pattern; nil if it is empty.
     init?(_ bytes: [UInt8]) {
         let slash = UInt8(ascii: "/")
         let stars = [UInt8](repeating: UInt8(ascii: "*"), count: 2)
@@ -24,12 +25,12 @@ struct ExcludePattern {
                 parts.append(nil)
             }
         }
-        // At the end it stands for what is inside a folder, not for the folder.
+        // A trailing `**` matches the contents of a folder, not the folder.
         if parts.last == .some(nil) { parts.insert(Self.terminated([UInt8(ascii: "*")]), at: parts.count - 1) }
         self.parts = parts
     }
 
-    /// What is between slashes, without "./".
+    /// Returns the parts between slashes, without ".".
     private static func names(_ path: some Collection<UInt8>) -> [ArraySlice<UInt8>] {
         Array(path).split(separator: UInt8(ascii: "/")).filter { !$0.elementsEqual([UInt8(ascii: ".")]) }
     }
@@ -38,14 +39,16 @@ struct ExcludePattern {
         bytes.map { CChar(bitPattern: $0) } + [0]
     }
 
-    /// - Parameter path: below the folder that was given, or as it was given.
+    /// Returns true if the pattern matches.
+    ///
+    /// - Parameter path: a path below the given folder, or the path as it was given.
     func matches(_ path: some Collection<UInt8>, isFolder: Bool) -> Bool {
         guard isFolder || !onlyFolders else { return false }
         let names = Self.names(path)
         return fits((isPath ? names[...] : names.suffix(1)).map(Self.terminated))
     }
 
-    /// Only the last `**` is tried again where a name does not fit: the time is that of names × parts at most.
+    /// Backtracks only to the last `**`, so the cost is at most names × parts.
     private func fits(_ names: [[CChar]]) -> Bool {
         var (part, name) = (0, 0)
         var again: (part: Int, name: Int)?

@@ -1,20 +1,27 @@
 internal import Foundation
 
-/// Any error of the layers below, as one code, one message and one exit status.
+/// Any error of the lower layers as a code, a message and an exit status.
 public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
+    /// Stable code for programs.
     public let code: String
+    /// The error in one sentence.
     public let message: String
-    /// The exit status of a run that this ended.
+    /// The exit status of a run that ends with this error.
     public let exitCode: Int32
-    /// What a run that was stopped has sealed; the next one goes on from there.
+    /// The frames a stopped run has sealed; the next run continues from there.
     public var kept: Kept?
 
+    /// The index a stopped run left.
     public struct Kept: Sendable, Codable {
+        /// Recording ID.
         public let id: String
+        /// Index ID.
         public let index: String
+        /// Number of sealed frames.
         public let frames: Int
     }
 
+    /// The message.
     public var description: String { message }
 
     private enum CodingKeys: String, CodingKey {
@@ -22,16 +29,17 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
         case exitCode = "exit_code"
     }
 
+    /// Creates a failure; a message longer than `messageLimit` is shortened.
     public init(code: String, message: String, exitCode: Int32) {
         self.code = code
         self.message = Self.shortened(message)
         self.exitCode = exitCode
     }
 
-    /// The longest message in bytes.
+    /// The longest message, in bytes.
     static let messageLimit = 1800
 
-    /// A message with its middle left out where it quotes more than anybody reads.
+    /// Returns the message with its middle removed if it is longer than `messageLimit`.
     package static func shortened(_ message: String) -> String {
         guard message.utf8.count > messageLimit else { return message }
         let half = messageLimit / 2 - 50
@@ -41,11 +49,11 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
             + String(decoding: end, as: UTF8.self)
     }
 
-    /// `subject` is put in front of messages that do not name the file themselves.
+    /// Converts any error; `subject` is prepended to messages that do not name the file themselves.
     public init(_ error: any Error, subject: String? = nil) {
         let coded = error as? any CodedError
         var message = coded?.failureMessage ?? (error as NSError).localizedDescription
-        // A failure has its subject already, and so has what names the path from the root.
+        // A `Failure` has its subject already, and so does a message with the absolute path.
         if let subject, !(error is Failure), !message.contains(subject),
             !message.contains(InputPath(subject).absolute.description)
         {
@@ -56,17 +64,28 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     }
 }
 
-/// Exit statuses; an unknown one that is not 0 is a failure, new ones may be added.
+/// The exit statuses; treat an unknown nonzero status as a failure, since new ones may be added.
 public enum Exit {
+    /// Some of the work failed or was left undone.
     public static let partial: Int32 = 3
+    /// There is no cache, index or recording of that name.
     public static let noCache: Int32 = 10
+    /// Another process holds a lock.
     public static let locked: Int32 = 11
+    /// The model or a file format cannot be used.
     public static let model: Int32 = 12
+    /// Too little disk space, memory or another resource.
     public static let space: Int32 = 13
+    /// The input cannot be used.
     public static let input: Int32 = 14
+    /// The question does not fit the model's context.
     public static let refused: Int32 = 15
+    /// The cache is damaged.
     public static let damaged: Int32 = 17
+    /// The command line or a setting is invalid.
     public static let usage: Int32 = 64
+    /// Interrupted by SIGINT.
     public static let interrupted: Int32 = 130
+    /// Ended by SIGTERM.
     public static let terminated: Int32 = 143
 }

@@ -1,26 +1,26 @@
 internal import Foundation
 internal import Glibc
 
-/// The bytes of a file or a pipe, read in pieces; an interruption ends every wait.
+/// Reads a file or a pipe in pieces; a cancellation ends every wait.
 final class FileBytes {
     let name: String
     private let descriptor: Int32
     private let isOwn: Bool
     private let cancellation: Cancellation
 
-    /// "-" is standard input. A named pipe is waited for, as long as nobody interrupts.
+    /// Opens a file; "-" is standard input. Reading a named pipe waits for its writer until cancelled.
     ///
-    /// - Throws: `LongtakeError` `bad_request` for what cannot be opened.
+    /// - Throws: `LongtakeError` `bad_request` if the file cannot be opened.
     init(path: String, cancellation: Cancellation) throws {
         name = path == "-" ? "standard input" : path
         self.cancellation = cancellation
-        // Opening a named pipe would wait for its writer and hear nothing meanwhile.
+        // Without O_NONBLOCK, opening a named pipe would wait for its writer and could not be cancelled.
         descriptor = path == "-" ? 0 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         isOwn = path != "-"
         guard descriptor >= 0 else { throw unreadable(errno) }
     }
 
-    /// Reads an open file from where it is; its owner closes it.
+    /// Reads an open file from its current offset; the owner of the descriptor closes it.
     init(descriptor: Int32, name: String, cancellation: Cancellation) {
         (self.descriptor, self.name, self.cancellation) = (descriptor, name, cancellation)
         isOwn = false
@@ -28,9 +28,9 @@ final class FileBytes {
 
     deinit { if isOwn, descriptor >= 0 { close(descriptor) } }
 
-    /// The next bytes; empty at the end.
+    /// Returns the next bytes, at most 64 KiB; empty at the end.
     ///
-    /// - Throws: `LongtakeError` `interrupted`, `bad_request` for what cannot be read.
+    /// - Throws: `LongtakeError` `interrupted`, `bad_request` if the file cannot be read.
     func next() throws -> [UInt8] {
         while true {
             try Self.waitUntilReadable(descriptor, cancellation)
@@ -45,7 +45,7 @@ final class FileBytes {
         }
     }
 
-    /// All bytes, nil where there are more than `limit`.
+    /// Returns all bytes; nil if there are more than `limit`.
     func all(limit: Int) throws -> [UInt8]? {
         var bytes: [UInt8] = []
         while true {
@@ -58,12 +58,12 @@ final class FileBytes {
 
     /// Waits until a read would not block.
     ///
-    /// A signal between the look at the cancellation and the call would be lost: the wait is cut into parts of a fifth of a second.
+    /// Polls in steps of 200 ms: a signal between the check for cancellation and poll(2) would otherwise be lost.
     static func waitUntilReadable(_ descriptor: Int32, _ cancellation: Cancellation) throws {
         while true {
             try cancellation.check()
             var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            // What cannot be waited for (a bad descriptor) is the read's error.
+            // A descriptor that cannot be polled is reported by the read.
             if poll(&waiting, 1, 200) > 0 { return }
         }
     }
@@ -74,26 +74,26 @@ final class FileBytes {
     }
 }
 
-/// The lines of a file; what is longer than `limit` is passed over and counted.
+/// The lines of a file; lines longer than `limit` bytes are skipped and counted.
 struct FileLines {
     private let source: FileBytes
     private let limit: Int
     private var buffer: [UInt8] = []
     private var start = 0
-    /// Up to here there is no line break.
+    /// There is no line break before this index.
     private var looked = 0
     private var isOver = false
-    /// The line is longer than the limit: its bytes are dropped until its end.
+    /// True while skipping the rest of a line longer than the limit.
     private var isDropping = false
     private(set) var tooLong = 0
-    /// Whether the last line that was given ended with a line break.
+    /// True if the last returned line ended with a line break.
     private(set) var isWhole = true
 
     init(_ source: FileBytes, limit: Int) {
         (self.source, self.limit) = (source, limit)
     }
 
-    /// The next line without its line break; nil after the last one.
+    /// Returns the next line without its line break; nil after the last one.
     mutating func next() throws -> ArraySlice<UInt8>? {
         while true {
             if let end = lineBreak() {

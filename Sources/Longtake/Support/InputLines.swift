@@ -1,9 +1,9 @@
 internal import Glibc
 internal import Media
 
-/// The lines of a file, a pipe or standard input, each as soon as it is there; blank ones are left out.
+/// The lines of a file, a pipe or standard input, each as soon as it is available; blank lines are skipped.
 public final class InputLines {
-    /// The longest line, in bytes.
+    /// Maximum line length in bytes.
     static let limit = 1 << 20
 
     private let name: String
@@ -16,7 +16,9 @@ public final class InputLines {
     private let separator: UInt8
     private let mayBeEmpty: Bool
 
-    /// - Parameter separator: what ends a line; lines that end in NUL are taken byte by byte.
+    /// Opens the file.
+    ///
+    /// - Parameter separator: the byte that ends a line; lines ending in NUL are returned unchanged.
     /// - Throws: `Failure` `cannot_read`.
     public init(
         _ path: InputPath, separator: UInt8 = 0x0A, mayBeEmpty: Bool = false,
@@ -26,16 +28,16 @@ public final class InputLines {
         self.mayBeEmpty = mayBeEmpty
         name = path.isStandardInput ? "standard input" : path.description
         self.cancellation = cancellation
-        // Opening a named pipe would wait for its writer and hear nothing meanwhile.
+        // Without O_NONBLOCK, opening a named pipe would wait for its writer and could not be cancelled.
         descriptor = path.isStandardInput ? 0 : path.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) } ?? -1
         guard descriptor >= 0 else { throw unreadable() }
     }
 
     deinit { if descriptor > 0 { close(descriptor) } }
 
-    /// The next line as bytes, without its end; nil behind the last one.
+    /// Returns the next line as bytes, without its separator; nil after the last one.
     ///
-    /// - Throws: `Failure` naming the file: `empty_file` where there was no line at all.
+    /// - Throws: `Failure` naming the file: `empty_file` if there was no line at all.
     public func next() throws -> [UInt8]? {
         while let line = try nextOfAny() {
             let isBlank =
@@ -50,7 +52,7 @@ public final class InputLines {
         return nil
     }
 
-    /// The next line as text.
+    /// Returns the next line as text.
     ///
     /// - Throws: `LongtakeError` `bad_request` for a line that is not UTF-8.
     public func nextText() throws -> String? {
@@ -80,7 +82,7 @@ public final class InputLines {
         }
     }
 
-    /// Without a carriage return and, on the first line, a byte order mark.
+    /// Removes a carriage return at the end and, on the first line, a byte order mark.
     private func finished(_ line: ArraySlice<UInt8>) -> [UInt8] {
         number += 1
         guard separator == 0x0A else { return Array(line) }

@@ -1,26 +1,29 @@
 internal import Foundation
 internal import Glibc
 
-/// A path as the file system has it: bytes, which need not be UTF-8.
+/// A path as bytes, which need not be UTF-8.
 public struct InputPath: Sendable, Hashable, CustomStringConvertible {
+    /// The path's bytes.
     public let bytes: [UInt8]
 
+    /// Creates a path from bytes.
     public init(bytes: [UInt8]) { self.bytes = bytes }
+    /// Creates a path from text.
     public init(_ text: String) { bytes = Array(text.utf8) }
 
-    /// For people: invalid UTF-8 replaced.
+    /// The path for display, with invalid UTF-8 replaced.
     public var description: String { String(decoding: bytes, as: UTF8.self) }
-    /// "-".
+    /// True for "-".
     public var isStandardInput: Bool { bytes == [UInt8(ascii: "-")] }
 
-    /// From the root, without "." and doubled slashes; ".." stays, for links may stand before it.
+    /// The absolute path without "." and doubled slashes; ".." is kept, since a symbolic link may precede it.
     public var absolute: InputPath {
         guard !isStandardInput else { return self }
         let isRelative = bytes.first != UInt8(ascii: "/")
         return absolute(in: InputPath(isRelative ? FileManager.default.currentDirectoryPath : "/"))
     }
 
-    /// The same, where the working folder is known.
+    /// Returns the absolute path, given the working folder.
     func absolute(in folder: InputPath) -> InputPath {
         guard !isStandardInput else { return self }
         let isRelative = bytes.first != UInt8(ascii: "/")
@@ -29,9 +32,9 @@ public struct InputPath: Sendable, Hashable, CustomStringConvertible {
         return InputPath(bytes: [UInt8(ascii: "/")] + parts.joined(separator: [UInt8(ascii: "/")]))
     }
 
-    /// Whether there is something of this name.
+    /// True if a file or folder exists at this path.
     public var exists: Bool { withCString { access($0, F_OK) } == 0 }
-    /// Whether it is a folder, or a link to one.
+    /// True if the path is a folder or a link to one.
     public var isFolder: Bool {
         var status = stat()
         return withCString { stat($0, &status) } == 0 && status.st_mode & S_IFMT == S_IFDIR
@@ -41,7 +44,7 @@ public struct InputPath: Sendable, Hashable, CustomStringConvertible {
         InputPath(bytes: bytes.last == UInt8(ascii: "/") ? bytes + name : bytes + [UInt8(ascii: "/")] + name)
     }
 
-    /// Calls `body` with the path as C has it; nil for a path that C cannot say.
+    /// Calls `body` with the path as a C string; returns nil if the path contains a NUL byte.
     func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result? {
         guard !bytes.contains(0) else { return nil }
         return (bytes.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { buffer in

@@ -2,32 +2,35 @@ internal import Glibc
 
 /// Finds the recordings among files and folders.
 public struct InputWalker {
-    /// What a folder's files are taken by; a file given by name is tried whatever it is called.
+    /// File name extensions that are used inside folders; a file given by name is used with any extension.
     package static let suffixes: Set<String> = [
         "3g2", "3gp", "asf", "avi", "flv", "m2ts", "m4v", "mj2", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf",
         "ogv",
         "ts", "vob", "webm", "wmv",
     ]
-    /// Folders deeper than this are left out; a file system that loops through mounts ends here.
+    /// Deeper folders are skipped, which also ends loops made by mounts.
     static let maximumDepth = 64
 
+    /// The files found, in order.
     public private(set) var files: [InputPath] = []
     /// Folders that could not be read, with the reason.
     public private(set) var unreadable: [(path: InputPath, reason: String)] = []
-    /// Symbolic links met inside folders; they are not followed.
+    /// Number of symbolic links found inside folders; they are not followed.
     public private(set) var linksSkipped = 0
-    /// Folders that were given and have no recording.
+    /// Given folders that contain no recording.
     public private(set) var emptyFolders: [InputPath] = []
-    /// Files and folders that a pattern left out.
+    /// Number of files and folders excluded by a pattern.
     public private(set) var excluded = 0
     private var seen: Set<InputPath> = []
     private let exclude: [ExcludePattern]
-    /// The bytes of the given folder's path, which patterns do not see.
+    /// Length in bytes of the given folder's path, which patterns do not match.
     private var rootLength = 0
 
-    /// Folders give their videos, sorted by name; hidden files and symbolic links inside them are left out.
+    /// Lists the files, and the videos in the folders sorted by name; hidden files and symbolic links in folders are
+    /// skipped.
     ///
-    /// - Parameter exclude: patterns as in .gitignore, as bytes: of names, or with a slash of paths below the given folder.
+    /// - Parameter exclude: patterns as in .gitignore, as bytes: of names, or with a slash of paths below the given
+    ///   folder.
     public init(_ inputs: [InputPath], recursive: Bool = true, exclude: [[UInt8]] = []) {
         self.exclude = exclude.compactMap { ExcludePattern($0) }
         for input in inputs {
@@ -45,7 +48,7 @@ public struct InputWalker {
         }
     }
 
-    /// Recordings of the present folder, those that were given before among them.
+    /// Number of recordings in the current folder, including those found before.
     private var found = 0
 
     private mutating func isExcluded(_ path: InputPath, isFolder: Bool, from start: Int) -> Bool {
@@ -96,7 +99,7 @@ public struct InputWalker {
         if recursive { for path in folders { walk(path, recursive: true, depth: depth + 1) } }
     }
 
-    /// What is in a folder, "." and ".." too; nil with `errno` where it cannot be read.
+    /// Returns the names in a folder, including "." and ".."; nil with `errno` set if it cannot be read.
     static func names(_ folder: InputPath) -> [[UInt8]]? {
         guard let directory = folder.withCString({ opendir($0) }) ?? nil else { return nil }
         defer { closedir(directory) }

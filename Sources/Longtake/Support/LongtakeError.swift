@@ -1,26 +1,38 @@
-/// A request that the pieces below could each serve, but not together.
+/// An error of this target: the request does not fit the recording, the model or the library.
 public struct LongtakeError: Error, CustomStringConvertible, Sendable {
+    /// The kinds of error.
     public enum Code: String, Sendable {
+        /// The folder is not a usable LLaVA-Mini model.
         case unsupportedModel = "unsupported_model"
+        /// No recording or index has this name.
         case unknownRecording = "unknown_recording"
+        /// No model was given.
         case noModel = "no_model"
+        /// A value in the request is invalid.
         case badRequest = "bad_request"
+        /// The pipeline file is invalid.
         case badPipeline = "bad_pipeline"
-        /// Still being written.
+        /// The file is still being written.
         case growing = "still_growing"
-        /// Changed while it was read, twice.
+        /// The file changed while it was read, twice.
         case unstable
+        /// The index does not fit on the disk or in the cache.
         case notEnoughDisk = "not_enough_disk"
+        /// The run was cancelled.
         case interrupted
-        /// The run has used the time it was given.
+        /// The run has used its time limit.
         case timeIsOver = "max_runtime"
     }
+    /// The kind of error.
     public let code: Code
+    /// The error in one sentence.
     public let message: String
-    /// What a run that was stopped has sealed.
+    /// The frames a stopped run has sealed.
     var kept: Failure.Kept?
+    /// The message.
     public var description: String { message }
 
+    /// Creates an error with this code and message.
     public init(code: Code, message: String) {
         self.code = code
         self.message = message

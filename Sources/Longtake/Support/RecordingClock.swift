@@ -1,20 +1,22 @@
 internal import Store
 
-/// Converts between the two times of a recording: from its first picture, as indexes keep them, and on the file's time
-/// line, as players show them and as people and programs get and give them.
+/// Converts between seconds since a recording's first frame and seconds on the file's timeline.
+///
+/// Indexes store the first; players, output and input use the second.
 public struct RecordingClock: Sendable, Equatable {
-    /// Seconds from the start of the file's time line to the first picture.
+    /// Seconds from the start of the file's timeline to the first frame.
     public let start: Double
 
+    /// Creates a clock; a start that is not finite is treated as 0.
     public init(start: Double = 0) { self.start = start.isFinite ? start : 0 }
 
-    /// The file's time of a time from the first picture, to a millionth of a second.
+    /// Converts seconds since the first frame to file time, rounded to 1 µs.
     public func fileTime(_ time: Double) -> Double { Self.rounded(time + start) }
 
-    /// The time from the first picture; below 0 before it.
+    /// Converts file time to seconds since the first frame, rounded to 1 µs; negative before it.
     public func fromFirstFrame(_ fileTime: Double) -> Double { Self.rounded(fileTime - start) }
 
-    /// 25.04 + 0.1 is 25.14.
+    /// Rounds to 1 µs, so that 25.04 + 0.1 is 25.14.
     private static func rounded(_ seconds: Double) -> Double {
         let millionths = (seconds * 1e6).rounded()
         return abs(millionths) < 1e15 ? millionths / 1e6 : seconds
@@ -22,6 +24,6 @@ public struct RecordingClock: Sendable, Equatable {
 }
 
 extension Manifest {
-    /// An index that does not know where its first picture lies counts from it.
+    /// Converts this index's times; without a known start, the file's timeline starts at the first frame.
     var clock: RecordingClock { RecordingClock(start: start ?? 0) }
 }

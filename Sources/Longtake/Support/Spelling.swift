@@ -1,17 +1,17 @@
-/// The word that was probably meant, for messages about unknown ones.
+/// Suggests the name that was probably meant, for messages about unknown names.
 public enum Spelling {
-    /// The nearest of `known`, and how many letters it is away; nil where nothing is known.
+    /// Returns the closest of `known` and its edit distance; nil if `known` is empty.
     public static func nearest(to word: String, among known: [String]) -> (word: String, distance: Int)? {
         known.map { (word: $0, distance: distance($0, word)) }.min { $0.distance < $1.distance }
     }
 
-    /// The known word within two letters of `word`; nil where none is that near.
+    /// Returns the closest known name within an edit distance of 2 from `word`; nil if there is none.
     public static func suggestion(for word: String, among known: [String]) -> String? {
         guard word.count <= 100 else { return nil }
         return nearest(to: word, among: known).flatMap { $0.distance <= 2 ? $0.word : nil }
     }
 
-    /// Levenshtein's: letters to insert, remove or replace.
+    /// Levenshtein distance: letters to insert, remove or replace.
     private static func distance(_ a: String, _ b: String) -> Int {
         let (a, b) = (Array(a), Array(b))
         var row = Array(0...b.count)

@@ -3,7 +3,7 @@ internal import Glibc
 internal import Media
 
 extension InputPath {
-    /// The recording it names; standard input is spooled first.
+    /// Opens the recording at this path; standard input is copied to a temporary file first.
     func open(cancellation: Cancellation) throws -> RecordingFile {
         try isStandardInput
             ? StandardInputFile.standardInput(limit: StandardInputFile.defaultLimit, cancellation: cancellation)
@@ -11,7 +11,7 @@ extension InputPath {
     }
 }
 
-/// A recording from a pipe: written to an unnamed temporary file first, for containers are read back and forth.
+/// A recording from a pipe, copied to an unnamed temporary file because containers need seeking.
 enum StandardInputFile {
     static let defaultLimit: Int64 = 64 << 30
 

@@ -3,21 +3,25 @@ internal import Glibc
 internal import Media
 internal import Tensors
 
-/// Limits of the process that are too low to compute under, found before a library meets them: oneDNN, OpenBLAS and GNU's OpenMP
-/// end the process, or crash it, where they get no memory or no thread.
+/// Checks process limits before a library runs into them.
+///
+/// oneDNN, OpenBLAS and GNU OpenMP end or crash the process if they get no memory or no thread.
 public enum StartingLimits {
-    /// Bytes of address space (`ulimit -v`) and of data (`ulimit -d`) beside what the loaded program has, and per thread.
+    /// Bytes of address space (`ulimit -v`) and of data (`ulimit -d`) needed on top of the loaded program.
     static let memory = 768 << 20
+    /// The same for each thread, without its stack.
     static let memoryPerThread = 32 << 20
-    /// Bytes of a thread's stack: code that oneDNN generates takes most of it.
+    /// Minimum stack size in bytes: most of it is for code that oneDNN generates.
     static let stack = 1 << 20
-    /// Bytes of the stack of commands that neither compute nor decode.
+    /// Minimum stack size in bytes of commands that neither compute nor decode.
     static let lightStack = 128 << 10
-    /// Files that can be opened beside those that are open.
+    /// Number of files that must still be possible to open.
     static let files = 16
 
-    /// - Parameter threads: that compute; there are some more, which wait, read and decode.
-    /// - Throws: `Failure` with exit status 13 that says what is missing and what raises it.
+    /// Checks memory, open files and threads.
+    ///
+    /// - Parameter threads: number of compute threads; some more wait, read and decode.
+    /// - Throws: `Failure` with exit status 13 that names the limit and how to raise it.
     public static func check(threads: Int) throws {
         let all = all(threads)
         try checkMemory(threads: all)
@@ -31,19 +35,19 @@ public enum StartingLimits {
         try checkThreads(all)
     }
 
-    /// What is left for computing once a model's files are mapped, and `bytes` more are taken.
+    /// Checks that enough memory is left for computing after a model's files were mapped and `bytes` more are used.
     ///
     /// - Throws: `Failure` with exit status 13.
     static func checkMemory(threads: Int, beside bytes: Int64) throws {
         try checkMemory(threads: all(threads), more: Int(clamping: bytes))
     }
 
-    /// OpenMP's threads beside the first, those of OpenMPThreads, the reader's, the tokenizer's, the checksum's and the worker.
+    /// All threads: OpenMP's beyond the first, `OpenMPThreads`', the reader, tokenizer, checksum and worker threads.
     private static func all(_ threads: Int) -> Int {
         min(max(threads, 1), 4096) - 1 + max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) + 1 + 4
     }
 
-    /// A stack that is too small, which only a check at the very start survives.
+    /// Checks the stack size; must run at the very start, since a small stack fails soon after.
     public static func checkStack(light: Bool) throws {
         let (limit, stack) = (soft(RLIMIT_STACK), light ? lightStack : stack)
         guard limit < stack else { return }
@@ -58,7 +62,7 @@ public enum StartingLimits {
         let pages = text.split(separator: " ").map { Int($0.filter(\.isNumber)) ?? 0 }
         guard pages.count >= 6 else { return }
         let page = Int(getpagesize())
-        // A stack without a limit is 2 MiB for each thread.
+        // With an unlimited stack, each thread gets 2 MiB.
         let stack = soft(RLIMIT_STACK) == Int.max ? 2 << 20 : soft(RLIMIT_STACK)
         let (each, overflow) = threads.multipliedReportingOverflow(by: stack + memoryPerThread)
         let own = overflow ? Int.max >> 2 : memory + each
@@ -77,7 +81,7 @@ public enum StartingLimits {
         }
     }
 
-    /// Starts as many threads as there will be, and ends them again.
+    /// Starts as many threads as will be needed, then ends them.
     private static func checkThreads(_ count: Int) throws {
         let gate = DispatchSemaphore(value: 0)
         var started: [BackgroundThread] = []

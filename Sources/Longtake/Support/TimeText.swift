@@ -1,6 +1,6 @@
-/// Times as people write them: 90, 1.5, 10m, 2h, 1h30m, 01:30, 01:30:00.250.
+/// Parses and formats times such as 90, 1.5, 10m, 2h, 1h30m, 01:30 or 01:30:00.250.
 public enum TimeText {
-    /// Seconds, or nil for anything else and for negative times.
+    /// Returns the time in seconds; nil for other text and for negative times.
     public static func seconds(_ text: String) -> Double? {
         if text.contains(":") {
             let parts = text.split(separator: ":", omittingEmptySubsequences: false)
@@ -28,7 +28,7 @@ public enum TimeText {
         return compound(text, units)
     }
 
-    /// 1h30m, 11m30s: whole parts with units, the larger first.
+    /// Parses 1h30m or 11m30s: whole values with units, the largest unit first.
     private static func compound(_ text: String, _ units: [Character: Double]) -> Double? {
         var (total, digits, last) = (0.0, "", Double.infinity)
         for character in text {
@@ -45,12 +45,12 @@ public enum TimeText {
         return digits.isEmpty && total.isFinite && !text.isEmpty ? total : nil
     }
 
-    /// Seconds as JSON has them: 7 and 9.5.
+    /// Formats seconds for JSON, such as 7 or 9.5.
     static func number(_ seconds: Double) -> String {
         Int(exactly: seconds).map { "\($0)" } ?? "\(seconds)"
     }
 
-    /// hh:mm:ss, hours as many digits as they need.
+    /// Formats seconds as hh:mm:ss; hours have as many digits as needed.
     public static func clock(_ seconds: Double) -> String {
         let whole = Int(saturating: max(0, min(seconds, 1e12)))
         func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }

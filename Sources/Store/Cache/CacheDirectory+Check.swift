@@ -1,37 +1,47 @@
 import Glibc
 
-/// Damage that was found in one file of the cache.
+/// Damage found in one file of the cache.
 public struct CacheDamage: Sendable, Equatable {
+    /// The ID of the index the file belongs to; empty for a file that belongs to no index.
     public let indexID: String
-    /// The recording's file name, where it is known.
+    /// The recording's file name, if known.
     public let name: String?
+    /// Path of the damaged file.
     public let file: String
-    /// Nil where the whole file is meant.
+    /// The damaged frame; nil if the whole file is damaged.
     public let frame: Int?
+    /// What is wrong with the file.
     public let reason: String
-    /// The system could not read it: that says nothing about it, and no repair touches it.
+    /// True if the system could not read the file; that does not prove damage, so repair leaves the file alone.
     public let isUnreadable: Bool
 }
 
-/// What checking the cache found.
+/// The result of checking the cache.
 public struct CacheCheck: Sendable {
+    /// Number of indexes with a readable manifest.
     public var indexes = 0
+    /// Number of indexes without a manifest.
     public var unfinished = 0
-    /// Indexes of other format versions, which are left alone.
+    /// Number of indexes of other format versions, which are not checked.
     public var otherVersions = 0
+    /// Number of segment and patch files checked.
     public var files = 0
+    /// Number of frames in the checked segments.
     public var frames = 0
-    /// Bytes whose checksums were computed.
+    /// Number of bytes whose checksums were computed.
     public var bytesRead: Int64 = 0
+    /// All damage found.
     public var damage: [CacheDamage] = []
 }
 
-/// One part of m that a check reads, 1 to `of`.
+/// The part of the cache's files whose data one check reads.
 public struct CheckSubset: Sendable, Equatable {
+    /// Number of this part, 1 to `of`.
     public let part: Int
+    /// Total number of parts.
     public let of: Int
 
-    /// "2/7"; nil for what is none.
+    /// Parses text such as "2/7"; nil if the text is invalid.
     public init?(_ text: String) {
         let words = text.split(separator: "/", omittingEmptySubsequences: false)
         guard words.count == 2, let part = Int(words[0]), let of = Int(words[1]), (1...1_000_000).contains(of),
@@ -44,10 +54,10 @@ public struct CheckSubset: Sendable, Equatable {
 }
 
 extension CacheDirectory {
-    /// Checks every index: manifests, headers, record heads, footers; with `readData` the frames themselves.
+    /// Checks every index: manifests, headers, record heads and footers; with `readData` also the frames' data.
     ///
-    /// With a subset only that part of the files' data is read, another for each part; all parts together are all files.
-    /// `progress` gets the bytes of each record read; what it throws ends the check. Indexes that are removed meanwhile
+    /// With `subset` only the data of that part of the files is read; all parts together cover all files. `progress`
+    /// gets the size in bytes of each record read; an error it throws ends the check. Indexes removed during the check
     /// are left out.
     public func check(
         readData: Bool, subset: CheckSubset? = nil, progress: (Int) throws -> Void = { _ in }
@@ -58,7 +68,7 @@ extension CacheDirectory {
         for index in try contents() {
             let directory = indexesPath + "/" + index.name
             if index.state.isKnown { check.damage += try strays(in: directory, index) }
-            // While it is checked, nothing of it is evicted.
+            // The lock keeps the index from being evicted during the check.
             guard let lock = try? ReaderLock.shared(directory: directory) else {
                 if Posix.linkStatus(directory) != nil, access(path, W_OK) != 0 {
                     try checkIndex(index, directory, readData, subset, &number, &check, progress)
@@ -92,7 +102,7 @@ extension CacheDirectory {
         case .complete, .partial, .setAside: check.indexes += 1
         }
         let manifest = index.manifest
-        // What a writer changes at this moment does not fit the manifest from before.
+        // A file that its writer is replacing right now may not match the manifest read earlier.
         let isSettled = manifest != nil && !index.isBeingWritten
         for file in CacheDirectory.sealedFiles(directory, manifest: isSettled ? manifest : nil) {
             check.files += 1
@@ -114,10 +124,10 @@ extension CacheDirectory {
                     note(file.name, fault.frame, fault.reason)
                 }
             } catch let error as StoreError where Posix.otherKind(directory + "/" + file.name) != nil {
-                // It is among the strays.
+                // Already reported as not a regular file.
                 _ = error
             } catch let error as StoreError {
-                // Gone with its index, or replaced by its writer.
+                // The file was removed with its index or replaced by its writer.
                 let isGone = Posix.linkStatus(directory) == nil || !isSettled && error.code == .notFound
                 let reason = error.code == .notFound ? "missing" : error.message
                 let isKnown = [.damaged, .notFound, .newerFormat, .olderFormat].contains(error.code)
@@ -126,7 +136,7 @@ extension CacheDirectory {
         }
     }
 
-    /// The files of an index that should be whole: those of its manifest, or those that are there.
+    /// Returns the files of an index that must be intact: those in its manifest, or else those in its folder.
     static func sealedFiles(
         _ directory: String, manifest: Manifest?
     ) -> [(name: String, number: Int, stream: RecordStream, summary: SegmentSummary?)] {
@@ -147,31 +157,37 @@ extension CacheDirectory {
     }
 }
 
-/// What repairing one index did.
+/// The result of repairing one index.
 public struct CacheRepair: Sendable, Equatable {
+    /// What was done to the index.
     public enum Action: String, Sendable {
-        /// It ends before the damage now; the next `index` goes on from there.
+        /// The index now ends before the damage; the next `index` continues from there.
         case shortened
-        /// Its manifest was dropped; the next `index` makes one.
+        /// The manifest was removed; the next `index` writes a new one.
         case reopened
-        /// Nothing of it was left.
+        /// Nothing was left to keep, so the index was removed.
         case removed
-        /// Another process writes or reads it, or the system could not read it.
+        /// Left alone because another process is using the index or the system could not read it.
         case skipped
     }
 
+    /// The ID of the repaired index.
     public let indexID: String
+    /// The recording's file name, if known.
     public let name: String?
+    /// What was done to the index.
     public let action: Action
-    /// The frames that are left.
+    /// Number of frames left in the index.
     public let frames: Int
+    /// The damage that was repaired, or left if the index was skipped.
     public let damage: [CacheDamage]
 }
 
 extension CacheDirectory {
-    /// Drops what is damaged: an index ends before its first damaged segment and is partial from then on.
+    /// Removes damaged data: each index is cut before its first damaged segment and becomes partial.
     ///
-    /// All data is read. What dead runs left goes too. `progress` gets the bytes of each record read.
+    /// Reads all data, and also removes the leftovers of dead processes. `progress` gets the size in bytes of each
+    /// record read.
     public func repair(progress: (Int) throws -> Void = { _ in }) throws -> [CacheRepair] {
         let damage = Dictionary(grouping: try check(readData: true, progress: progress).damage, by: \.indexID)
         var repairs: [CacheRepair] = []
@@ -210,12 +226,12 @@ extension CacheDirectory {
         return repairs
     }
 
-    /// Keeps the segments before the first damaged one; the frames that are left, nil where nothing is.
+    /// Keeps the segments before the first damaged one; returns the number of frames left, nil if no segment is left.
     private func shorten(_ directory: String, damaged: Set<String>) throws -> Int? {
         func isDamaged(_ name: String) -> Bool { damaged.contains(directory + "/" + name) }
         let sample = SegmentFormat.fileName(SegmentFormat.sampleNumber)
         let manifest = try? ManifestFile.load(directory: directory)
-        // Without its sample nothing can be asked of such an index, and it cannot be made again from the rest.
+        // An index without its patch sample cannot be asked anything, and the sample cannot be rebuilt from the rest.
         if manifest?.patches.kept == .sample, isDamaged(sample) { return nil }
         var kept = 0
         while true {
@@ -242,7 +258,7 @@ extension CacheDirectory {
         if manifest.patches.kept == .all {
             manifest.patches = PatchFiles(kept: .all, files: Array(manifest.patches.files.prefix(kept)))
         } else if manifest.patches.kept == .sample {
-            // Its sample speaks of frames that are gone: the next run makes another.
+            // The sample includes frames that are gone; the next run makes a new one.
             return frames
         }
         manifest.state = "partial"
@@ -255,7 +271,7 @@ extension CacheDirectory {
 }
 
 extension Manifest {
-    /// Begins the note of an index that was shortened: it is gone on with, like one whose run ended early.
+    /// Prefix of the warning in a shortened index; such an index is continued like one whose run ended early.
     public static let repaired = "repaired"
 }
 
@@ -268,9 +284,9 @@ extension CachedIndex.State {
     }
 }
 
-// What is not a regular file where one should be.
+// Files that are not regular files where a regular file is expected.
 extension CacheDirectory {
-    /// The files of one index that are something else.
+    /// Returns the entries of one index's folder that are not regular files.
     private func strays(in directory: String, _ index: CachedIndex) throws -> [CacheDamage] {
         ((try? Posix.names(in: directory)) ?? []).compactMap { name in
             Posix.otherKind(directory + "/" + name).map {
@@ -279,7 +295,8 @@ extension CacheDirectory {
         }
     }
 
-    /// What is beside the indexes: the cache's own files, what is not a folder in `indexes/`, what is not a file in `derived/`.
+    /// Returns stray entries outside the indexes: special files among the cache's own files and in `derived/`, and
+    /// non-folders in `indexes/`.
     private func strays() throws -> [CacheDamage] {
         var found: [CacheDamage] = []
         for name in [Self.tag, Self.limitsName, Self.budgetName] {
@@ -297,7 +314,7 @@ extension CacheDirectory {
             for name in (try? Posix.names(in: folder)) ?? [] {
                 let file = folder + "/" + name
                 guard let status = Posix.linkStatus(file) else { continue }
-                // A folder of `derived/` that has a file's name is found when the file is wanted.
+                // A folder in `derived/` that has a prefix cache's name is found when that file is opened.
                 if Posix.isDirectory(status) {
                     walk(file)
                 } else if let kind = Posix.otherKind(file) {
@@ -317,12 +334,12 @@ extension CacheDirectory {
             isUnreadable: false)
     }
 
-    /// Removes what is beside the indexes, or in place of one, and files of an index without content; false for the others.
+    /// Removes a stray outside an index, in place of one, or a hidden file inside one; returns false for other files.
     private func removeStray(_ file: String, indexID: String) throws -> Bool {
         let folder = Posix.parent(of: file)
         let isHidden = file.split(separator: "/").last?.hasPrefix(".") == true
         guard indexID.isEmpty || folder == indexesPath || isHidden else { return false }
-        // Whoever took a lock meanwhile has put a file there.
+        // A process that took a lock meanwhile has created the regular file.
         guard let status = Posix.linkStatus(file) else { return true }
         if folder != indexesPath, Posix.isRegular(status) { return true }
         if folder == indexesPath, Posix.isDirectory(status) { return true }

@@ -1,37 +1,46 @@
 import Foundation
 import Glibc
 
-/// One folder of `indexes/`, whatever is in it.
+/// One folder in `indexes/`, in any state.
 public struct CachedIndex: Sendable {
+    /// The state of an index.
     public enum State: Sendable, Equatable {
+        /// All frames are indexed.
         case complete
+        /// Indexed up to a point, with a manifest.
         case partial
-        /// Sealed segments without a manifest: the next `index` goes on from there.
+        /// Sealed segments without a manifest; the next `index` continues from there.
         case unfinished
-        /// The old index while a new one is being made.
+        /// The old index while its replacement is being written.
         case setAside
-        /// Made by a program of another time.
+        /// Written by a program with an older format version.
         case older(version: Int)
+        /// Written by a program with a newer format version.
         case newer(version: Int)
+        /// The manifest is damaged.
         case damaged(reason: String)
-        /// The system could not read it now, which says nothing about it.
+        /// The system could not read the index now, which does not prove damage.
         case unreadable(reason: String)
     }
 
     /// The folder's name.
     public let name: String
+    /// The state of the index.
     public let state: State
+    /// The manifest; nil if it could not be read.
     public let manifest: Manifest?
-    /// The sizes of all its files; those of its patches alone.
+    /// Size of all files of the index in bytes.
     public let bytes: Int64
+    /// Size of the patch files alone in bytes.
     public let patchBytes: Int64
-    /// Seconds since 1970; when it was made, where nothing was asked of it yet.
+    /// When the index was last asked, in seconds since 1970; its creation time if it has not been asked yet.
     public let asked: Double
+    /// True while a process is writing the index.
     public let isBeingWritten: Bool
 }
 
 extension CacheDirectory {
-    /// Everything in `indexes/`, by name.
+    /// Returns all folders in `indexes/`, sorted by name.
     public func contents() throws -> [CachedIndex] {
         try Posix.names(in: indexesPath).compactMap { name in
             let directory = indexesPath + "/" + name
@@ -64,11 +73,11 @@ extension CacheDirectory {
             isBeingWritten: IndexLock.isHeld(directory: directory))
     }
 
-    /// What a folder without a readable manifest of this version is.
+    /// Returns the state of a folder that has no readable manifest of this format version.
     private func state(_ directory: String, _ error: StoreError?) -> CachedIndex.State {
         switch error?.code {
         case .notFound?:
-            // A killed run of another version left segments only.
+            // A killed run of another version may have left segments without a manifest.
             let first = directory + "/" + SegmentFormat.fileName(0)
             switch (try? SegmentReader(directory: directory, number: 0), Self.version(ofFile: first)) {
             case (nil, let version?) where version < SegmentFormat.version: return .older(version: version)
@@ -82,7 +91,7 @@ extension CacheDirectory {
         }
     }
 
-    /// The format version a segment claims; nil where it is none.
+    /// Returns the format version in a segment's header; nil if the file is not a segment.
     private static func version(ofFile path: String) -> Int? {
         guard let descriptor = try? SegmentReader.open(path) else { return nil }
         defer { close(descriptor) }
@@ -94,7 +103,8 @@ extension CacheDirectory {
 
     static func seconds(_ time: timespec) -> Double { Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9 }
 
-    /// Finishes what a crash just behind the manifest left undone; nothing where another process writes.
+    /// Removes files that a crash just after the manifest was written left over; does nothing if another process is
+    /// writing.
     public func tidy(indexID: String) {
         let directory = path(indexID: indexID)
         guard let manifest = try? ManifestFile.load(directory: directory),
@@ -103,7 +113,7 @@ extension CacheDirectory {
             let lock = try? IndexLock(directory: directory)
         else { return }
         defer { lock.release() }
-        // Once more under the lock: it may have grown.
+        // Load it again under the lock: the index may have grown meanwhile.
         guard let manifest = try? ManifestFile.load(directory: directory) else { return }
         try? ManifestFile.removeOtherFiles(directory: directory, manifest: manifest)
     }

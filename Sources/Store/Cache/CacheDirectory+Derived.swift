@@ -2,9 +2,9 @@ import Foundation
 import Glibc
 
 extension CacheDirectory {
-    /// Makes room for `bytes` more in `derived/`, where all files together may have `limit`: those not read for longest go.
+    /// Makes room for `bytes` more in `derived/` within `limit` bytes, removing the least recently read files first.
     ///
-    /// False where they do not fit at all, or the file system has not twice as much free.
+    /// Returns false if `bytes` is more than `limit` or more than half the free space of the file system.
     public func makeDerivedRoom(for bytes: Int64, limit: Int64) throws -> Bool {
         guard bytes <= limit, try freeBytes() / 2 >= bytes else { return false }
         try removeDeadDerived()
@@ -16,10 +16,10 @@ extension CacheDirectory {
         return true
     }
 
-    /// Where a file of `derived/` lies that belongs to an index.
+    /// Returns the path of a file in `derived/` that belongs to an index.
     public func derivedPath(indexID: String, name: String) -> String { "\(derivedPath)/\(indexID).\(name)" }
 
-    /// The bytes of what was derived from an index.
+    /// Returns the size in bytes of the files derived from an index.
     public func derivedBytes(indexID: String) -> Int64 {
         ((try? Posix.names(in: derivedPath)) ?? []).filter { $0.hasPrefix(indexID + ".") }.reduce(0) {
             var status = stat()
@@ -27,7 +27,7 @@ extension CacheDirectory {
         }
     }
 
-    /// The bytes of what was derived, by index.
+    /// Returns the size in bytes of derived files by index ID.
     public func derivedBytesByIndex() -> [String: Int64] {
         ((try? Posix.names(in: derivedPath)) ?? []).reduce(into: [:]) { sizes, name in
             var status = stat()
@@ -36,7 +36,7 @@ extension CacheDirectory {
         }
     }
 
-    /// Removes what was derived from an index that goes.
+    /// Removes the derived files of an index that is being removed.
     func removeDerived(indexID: String) {
         for name in (try? Posix.names(in: derivedPath)) ?? [] where name.hasPrefix(indexID + ".") {
             unlink(derivedPath + "/" + name)

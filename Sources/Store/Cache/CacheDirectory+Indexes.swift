@@ -1,4 +1,4 @@
-// The indexes of a cache: each is opened and written in the folder that its key or id names.
+// Opens and writes the indexes of a cache; the index key or ID gives the folder name.
 
 extension IndexReader {
     /// Opens the index for `key`; throws `StoreError` `.notFound`, `.damaged`, `.newerFormat` or `.io`.
@@ -12,14 +12,14 @@ extension IndexReader {
         }
     }
 
-    /// True when there is a readable manifest of this key; the segments are not looked at.
+    /// Returns true if a readable manifest with this key exists; the segments are not checked.
     public static func exists(cache: CacheDirectory, key: IndexKey) -> Bool {
         (try? ManifestFile.load(directory: cache.indexPath(key)))?.key == key
     }
 }
 
 extension IndexScan {
-    /// Opens the index with this id; throws `StoreError` `.notFound`, `.damaged`, `.newerFormat`, `.badKey` or `.io`.
+    /// Opens the index with this ID; throws `StoreError` `.notFound`, `.damaged`, `.newerFormat`, `.badKey` or `.io`.
     public convenience init(cache: CacheDirectory, indexID: String) throws {
         guard IndexKey.isID(indexID) else { throw StoreError.badIndexID(indexID) }
         try self.init(directory: cache.path(indexID: indexID))
@@ -27,10 +27,10 @@ extension IndexScan {
 }
 
 extension IndexWriter {
-    /// Takes the lock, clears what dead runs left, and keeps every sealed segment before the first gap.
+    /// Takes the lock, removes leftovers of dead processes and keeps the sealed segments before the first gap.
     ///
-    /// With `keep` `.sample` only an evenly spaced sample of the frames' patches stays. SIGXFSZ is ignored from here on if
-    /// nobody handles it, so that a file size limit is an error and not the end of the process. Throws `StoreError`:
+    /// With `keep` `.sample` only an evenly spaced sample of the frames' patches is kept. Ignores SIGXFSZ if it has no
+    /// handler, so that exceeding the file size limit is an error instead of killing the process. Throws `StoreError`:
     /// `.locked`, `.newerFormat`, `.badKey`, `.noSpace`, `.io`.
     public convenience init(
         cache: CacheDirectory, key: IndexKey, layout: RecordLayout, keep: PatchKeeping = .all,

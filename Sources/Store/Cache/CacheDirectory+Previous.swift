@@ -1,9 +1,9 @@
 import Glibc
 
-/// An index that is being made anew: the old one stands aside, in `indexes/<id>.previous`, until the new one is complete.
+/// The old version of an index that is being rebuilt, kept in `indexes/<id>.previous` until the new one is complete.
 ///
-/// Its lock is held meanwhile: whoever opens the cache and finds one without a lock puts it back, or drops it where its
-/// successor was finished.
+/// Its lock is held for that time. A process that opens the cache and finds a previous index without a lock restores
+/// it, or removes it if the new index was finished.
 public final class PreviousIndex {
     private let cache: CacheDirectory
     private let indexID: String
@@ -15,13 +15,13 @@ public final class PreviousIndex {
         self.lock = lock
     }
 
-    /// The new index is complete: the old one goes.
+    /// Removes the old index, after the new one is complete.
     public func drop() throws {
         defer { lock.release() }
         try cache.dropPrevious(indexID)
     }
 
-    /// The new index did not come about: the old one takes its place again, what there is of the new one goes.
+    /// Restores the old index and removes the unfinished new one.
     public func restore() throws {
         defer { lock.release() }
         try cache.restorePrevious(indexID)
@@ -32,14 +32,14 @@ extension CacheDirectory {
     static let previousSuffix = ".previous"
     private func previousPath(_ indexID: String) -> String { path(indexID: indexID) + Self.previousSuffix }
 
-    /// Moves an index aside; nil when there is none.
+    /// Moves an index aside; returns nil if there is no such index.
     ///
     /// Throws `StoreError`: `.locked` while it is being written, `.badKey`.
     public func setAside(indexID: String) throws -> PreviousIndex? {
         guard IndexKey.isID(indexID) else { throw StoreError.badIndexID(indexID) }
         let directory = path(indexID: indexID)
         guard Posix.linkStatus(directory) != nil else { return nil }
-        // The lock is on the file, which moves with its directory.
+        // The lock is on the file, so it moves with the directory.
         let lock = try IndexLock(directory: directory)
         try bury(previousPath(indexID))
         try Posix.rename(directory, to: previousPath(indexID), "set aside")
@@ -61,12 +61,12 @@ extension CacheDirectory {
         try emptyTrash()
     }
 
-    /// What a run that was killed left aside.
+    /// Restores or removes the previous indexes that killed runs left.
     func settlePrevious() throws {
         let folder = Posix.parent(of: path(indexID: "x"))
         for name in try Posix.names(in: folder) where name.hasSuffix(Self.previousSuffix) {
             let id = String(name.dropLast(Self.previousSuffix.count))
-            // A lock that is taken means that its run is alive.
+            // If the lock is taken, the run is still alive.
             guard IndexKey.isID(id), let lock = try? IndexLock(directory: folder + "/" + name) else { continue }
             defer { lock.release() }
             do {
@@ -75,7 +75,7 @@ extension CacheDirectory {
                 try restorePrevious(id)
                 continue
             } catch {
-                // What cannot be read now may be whole all the same.
+                // An index that cannot be read now may still be intact.
                 continue
             }
             try dropPrevious(id)

@@ -1,55 +1,68 @@
 import Glibc
 
-/// Something that left the cache, or would.
+/// Something that was removed from the cache, or would be in a dry run.
 public struct CacheRemoval: Sendable, Equatable {
+    /// What was removed.
     public enum Kind: String, Sendable {
-        /// What dead runs left: temporary files, the trash.
+        /// Leftovers of dead processes: temporary files and the trash.
         case leftover
-        /// A file of `derived/`.
+        /// A file in `derived/`.
         case derived
-        /// The patches of an index; its sample stays.
+        /// The patches of an index; its sample is kept.
         case patches
+        /// A whole index.
         case index
-        /// An index of an older format version, which no program of this version reads.
+        /// An index of an older format version, which this program cannot read.
         case olderIndex = "older_index"
-        /// Segments of a run that never finished.
+        /// Segments of a run that did not finish.
         case unfinished
     }
 
+    /// What was removed.
     public let kind: Kind
     /// The path of the file or folder.
     public let path: String
-    /// Nil for what belongs to no index.
+    /// The index it belonged to; nil if none.
     public let indexID: String?
-    /// The recording's file name, where it is known.
+    /// The recording's file name, if known.
     public let name: String?
+    /// Size in bytes.
     public let bytes: Int64
 }
 
-/// Something that had to stay.
+/// An index that could not be removed.
 public struct PinnedIndex: Sendable, Equatable {
+    /// The ID of the index.
     public let indexID: String
+    /// The recording's file name, if known.
     public let name: String?
+    /// Size in bytes.
     public let bytes: Int64
-    /// "being written" or "open".
+    /// Why it was kept: "being written", "open" or "kept until its successor is complete".
     public let reason: String
 }
 
-/// What making room did.
+/// The result of removing data from the cache.
 public struct RemovalReport: Sendable {
+    /// What was removed.
     public var removed: [CacheRemoval] = []
+    /// The indexes that could not be removed.
     public var pinned: [PinnedIndex] = []
+    /// Size of the cache before, in bytes.
     public var bytesBefore: Int64 = 0
+    /// Size of the cache afterwards, in bytes.
     public var bytesAfter: Int64 = 0
 }
 
 extension CacheDirectory {
-    /// Removes until the cache has at most `limit` bytes, in this order: derived files, oldest access first; patches of
-    /// whole indexes; whole indexes, each not asked for longest first. What is open or being written stays.
+    /// Removes data until the cache has at most `limit` bytes; indexes that are open or being written are kept.
     ///
-    /// - Parameter keep: indexes that are not touched.
-    /// - Parameter dryRun: only say what would be done.
-    /// Throws `StoreError`: `.locked` when another process makes room for more than a minute, `.io`.
+    /// Order: derived files, least recently read first; then patches of whole indexes; then whole indexes, the least
+    /// recently asked first in both cases. Throws `StoreError`: `.locked` when another process is making room for more
+    /// than a minute, `.io`.
+    ///
+    /// - Parameter keep: IDs of indexes to leave alone.
+    /// - Parameter dryRun: report what would be removed, without removing it.
     public func shrink(to limit: Int64, keep: Set<String> = [], dryRun: Bool = false) throws -> RemovalReport {
         try exclusively {
             var report = RemovalReport()
@@ -71,7 +84,7 @@ extension CacheDirectory {
             var slimmed: [String: Int64] = [:]
             for index in indexes where report.bytesAfter > limit {
                 guard let bytes = removablePatches(index) else { continue }
-                // What cannot go now may go whole, or is told as pinned below.
+                // An index whose patches cannot be removed now may be removed whole or reported as pinned below.
                 let freed = try dryRun ? (whyNot(index) == nil ? bytes : nil) : evictPatches(index)
                 guard let freed else { continue }
                 slimmed[index.name] = freed
@@ -101,8 +114,9 @@ extension CacheDirectory {
         }
     }
 
-    /// Removes what no run will use again: the trash, temporary files, indexes of older versions; with `unfinished` also
-    /// the segments of runs that never came to their end.
+    /// Removes data that no run will use again: the trash, temporary files and indexes of older format versions.
+    ///
+    /// With `unfinished` also the segments of runs that did not finish.
     public func removeLeftovers(unfinished: Bool, dryRun: Bool = false) throws -> RemovalReport {
         try exclusively {
             var report = RemovalReport()
@@ -147,7 +161,7 @@ extension CacheDirectory {
         guard Posix.linkStatus(directory) != nil else { return }
         for name in try Posix.names(in: directory) where name.hasSuffix(".tmp") {
             let file = directory + "/" + name
-            // Outside of an index there is no lock.
+            // Files outside an index have no lock.
             if indexID == nil, Self.isBeingWritten(name) { continue }
             let bytes = Posix.linkStatus(file).map { Int64($0.st_size) } ?? 0
             if !dryRun { try Posix.remove(file) }
@@ -155,7 +169,7 @@ extension CacheDirectory {
         }
     }
 
-    /// Whether a temporary file is of a live process: its number is in the name.
+    /// Returns true if the process that writes a temporary file is alive; its process ID is in the file name.
     private static func isBeingWritten(_ name: String) -> Bool {
         guard name.hasSuffix(".tmp"), let owner = name.split(separator: ".").dropLast().last.flatMap({ pid_t($0) }),
             owner > 0
@@ -163,7 +177,7 @@ extension CacheDirectory {
         return kill(owner, 0) == 0 || errno == EPERM
     }
 
-    /// Removes the temporary files of dead processes in `derived/`.
+    /// Removes temporary files of dead processes from `derived/`.
     func removeDeadDerived() throws {
         var report = RemovalReport()
         try removeTemporaryFiles(in: derivedPath, indexID: nil, false, &report)
@@ -171,7 +185,7 @@ extension CacheDirectory {
 
     static let budgetName = ".budget"
 
-    /// Runs `body` while no other process makes room.
+    /// Runs `body` while no other process is making room.
     private func exclusively<Value>(_ body: () throws -> Value) throws -> Value {
         let file = path + "/" + Self.budgetName
         let descriptor = try Posix.openOwn(file, O_RDWR | O_CREAT)
@@ -194,7 +208,7 @@ extension CacheDirectory {
         }
     }
 
-    /// All files below `derived/` but those being written, the one not read for longest first.
+    /// Returns all files in `derived/` except those being written, the least recently read first.
     func derivedFiles() throws -> [CacheRemoval] {
         var found: [(CacheRemoval, Double)] = []
         func walk(_ folder: String) throws {
@@ -206,7 +220,7 @@ extension CacheDirectory {
                     continue
                 }
                 if Self.isBeingWritten(name) { continue }
-                // Where the file system notes no access times, the time of writing counts.
+                // Without access times in the file system, the modification time is used.
                 let used = max(Self.seconds(status.st_atim), Self.seconds(status.st_mtim))
                 let file = CacheRemoval(
                     kind: .derived, path: child, indexID: nil, name: nil, bytes: Int64(status.st_size))
@@ -217,7 +231,7 @@ extension CacheDirectory {
         return found.sorted { $0.1 < $1.1 }.map(\.0)
     }
 
-    /// The bytes that evicting an index's patches would free; nil where it would free none.
+    /// Returns the number of bytes that evicting an index's patches would free; nil if nothing would be freed.
     private func removablePatches(_ index: CachedIndex) -> Int64? {
         guard let manifest = index.manifest, index.state == .complete || index.state == .partial,
             manifest.patches.kept == .all, manifest.frames > PatchSample.most
@@ -229,7 +243,7 @@ extension CacheDirectory {
         return freed > 0 ? freed : nil
     }
 
-    /// Why an index has to stay; nil where it can go.
+    /// Returns the reason why an index cannot be removed; nil if it can.
     private func whyNot(_ index: CachedIndex) throws -> String? {
         let directory = indexesPath + "/" + index.name
         guard let lock = try? IndexLock(directory: directory) else { return "being written" }
@@ -237,7 +251,7 @@ extension CacheDirectory {
         return (try? ReaderLock.alone(directory: directory)) == nil ? "open" : nil
     }
 
-    /// Removes a whole index; why it stays, where it does.
+    /// Removes a whole index; returns the reason if it could not be removed.
     private func evict(_ index: CachedIndex) throws -> String? {
         let directory = indexesPath + "/" + index.name
         guard let lock = try? IndexLock(directory: directory) else { return "being written" }
@@ -253,7 +267,7 @@ extension CacheDirectory {
         return nil
     }
 
-    /// Removes the patches of an index but for its sample; the bytes that are free now, nil where they have to stay.
+    /// Removes the patches of an index except its sample; returns the bytes freed, nil if the patches must be kept.
     private func evictPatches(_ index: CachedIndex) throws -> Int64? {
         do {
             return try evictPatches(indexID: index.name)
@@ -262,9 +276,10 @@ extension CacheDirectory {
         }
     }
 
-    /// Removes the patches of an index but for an evenly spaced sample; returns the bytes that are free now.
+    /// Removes the patches of an index except an evenly spaced sample; returns the number of bytes freed.
     ///
-    /// Throws `StoreError`: `.locked` while it is written or open, `.notFound`, `.noSpace` for the sample, `.damaged`.
+    /// Throws `StoreError`: `.locked` while it is being written or read, `.notFound`, `.noSpace` for the sample,
+    /// `.damaged`.
     @discardableResult
     public func evictPatches(indexID: String) throws -> Int64 {
         let directory = path(indexID: indexID)
@@ -281,7 +296,7 @@ extension CacheDirectory {
             let header = SegmentFormat.Header(
                 identity: SegmentFormat.Identity(key: manifest.key, layout: manifest.layout), stream: .patch,
                 framesPerSegment: PatchSample.most, number: SegmentFormat.sampleNumber)
-            // Written before readers are kept out, so that they are kept out for a moment only.
+            // Written before readers are locked out, to keep the time they are locked out short.
             new = PatchFiles(
                 kept: .sample,
                 files: [
@@ -296,7 +311,7 @@ extension CacheDirectory {
             readers = try ReaderLock.alone(directory: directory)
             try ManifestFile.save(manifest, directory: directory)
         } catch {
-            // The new manifest may have its name already, though that was not flushed.
+            // The rename of the new manifest may have succeeded even if the flush after it failed.
             if try ManifestFile.load(directory: directory).patches.kept == .all {
                 for file in new.files { try Posix.remove(directory + "/" + file.file) }
             }
@@ -315,13 +330,17 @@ extension RemovalReport {
     }
 }
 
-/// What a cache may hold, enforced before each segment.
+/// The size limit of a cache, enforced before each segment is written.
 public struct CacheBudget: Sendable {
+    /// The cache to limit.
     public let cache: CacheDirectory
+    /// Size limit in bytes.
     public let limit: Int64
     private let usage: CacheUsage
 
-    /// - Parameter usage: what the cache holds, where this process keeps up with it.
+    /// Limits `cache` to `limit` bytes.
+    ///
+    /// - Parameter usage: the cache's current usage, if this process already tracks it.
     public init(cache: CacheDirectory, limit: Int64, usage: CacheUsage? = nil) {
         self.cache = cache
         self.limit = limit
@@ -330,7 +349,7 @@ public struct CacheBudget: Sendable {
 
     /// Makes room for `bytes` more, which index `indexID` needs; see `CacheDirectory.shrink`.
     ///
-    /// Throws `StoreError` `.cacheFull` naming what has to stay, when that is too much.
+    /// Throws `StoreError` `.cacheFull`, naming the pinned indexes, if there is still too little room.
     @discardableResult
     public func makeRoom(for bytes: Int64, indexID: String) throws -> RemovalReport {
         let fits = try usage.hasRoom(for: bytes, limit: limit)

@@ -1,22 +1,25 @@
 import Glibc
 
-/// An index that is being written, or whose writer ended before it had a manifest.
+/// An index that is being written, or whose writer ended before it wrote a manifest.
 public struct UnderwayIndex: Sendable {
+    /// The ID of the index.
     public let indexID: String
-    /// Frames in sealed segments and, while it is being written, in the open one.
+    /// Number of frames in sealed segments and, while it is being written, in the open segment.
     public let frames: Int
+    /// Number of sealed segments.
     public let segments: Int
+    /// Size of all files in bytes.
     public let bytes: Int64
-    /// What it is an index of; nil before the first segment is begun.
+    /// The index key; nil until the first segment has been started.
     public let key: IndexKey?
-    /// Whether its writer is alive.
+    /// True while its writer is alive.
     public let isBeingWritten: Bool
 }
 
 extension CacheDirectory {
-    /// The indexes under way, by id; the folders of dead writers that sealed no frame are left out.
+    /// Returns the unfinished indexes, by ID; folders of dead writers that sealed no frame are left out.
     ///
-    /// Only looks: no lock is held and no file touched.
+    /// Read-only: takes no lock and changes no file.
     public func underway() throws -> [UnderwayIndex] {
         try Posix.names(in: indexesPath).filter(IndexKey.isID).compactMap { name in
             let directory = indexesPath + "/" + name

@@ -1,8 +1,8 @@
 import Glibc
 
-/// The directory of all indexes.
+/// The cache directory, which holds all indexes.
 ///
-/// Inside are `CACHEDIR.TAG`, `limits.json`, `indexes/<index id>/`, `derived/` and `trash/`.
+/// It contains `CACHEDIR.TAG`, `limits.json`, `indexes/<index id>/`, `derived/` and `trash/`.
 public final class CacheDirectory: Sendable {
     static let tag = "CACHEDIR.TAG"
     static let tagText = """
@@ -11,12 +11,13 @@ public final class CacheDirectory: Sendable {
 
         """
 
+    /// Path of the directory, without a trailing slash.
     public let path: String
 
-    /// Opens the cache, making it with mode 0700 when it is not there.
+    /// Opens the cache, creating it with mode 0700 if it does not exist.
     ///
-    /// Throws `StoreError`: `.unsafeDirectory` when it belongs to another user, other users can write it or the folders in it,
-    /// or it is no directory.
+    /// Throws `StoreError`: `.unsafeDirectory` if the path is not a directory, the directory belongs to another user,
+    /// or other users can write to it or to the folders in it.
     public init(path: String) throws {
         var path = path
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
@@ -33,26 +34,28 @@ public final class CacheDirectory: Sendable {
         } catch let error as StoreError where error.code == .unsafeDirectory {
             throw error
         } catch {
-            // A cache that can only be read answers questions all the same.
+            // A read-only cache can still answer questions.
             guard access(path, W_OK) != 0, Posix.linkStatus(indexesPath) != nil else {
                 throw access(path, W_OK) == 0 ? error : StoreError.system(errno, "write to", path)
             }
         }
     }
 
-    /// Where the index for `key` lies or would lie.
+    /// Returns the path of the index for `key`, whether or not it exists.
     public func indexPath(_ key: IndexKey) -> String { path(indexID: key.id) }
 
-    /// Where an index's files are, by its id.
+    /// Returns the folder of an index, by its ID.
     public func path(indexID: String) -> String { indexesPath + "/" + indexID }
 
-    /// The manifest of one index; throws `.notFound`, `.damaged`, `.newerFormat`, `.olderFormat` or `.badKey`.
+    /// Returns the manifest of one index; throws `.notFound`, `.damaged`, `.newerFormat`, `.olderFormat` or `.badKey`.
     public func manifest(indexID: String) throws -> Manifest {
         guard IndexKey.isID(indexID) else { throw StoreError.badIndexID(indexID) }
         return try ManifestFile.load(directory: path(indexID: indexID))
     }
 
-    /// What tells an index's manifest file from any later one, by one look at the file system; nil where there is none.
+    /// Returns a stamp that identifies the current manifest file of an index; nil if there is no manifest.
+    ///
+    /// Cost: one `lstat`.
     public func manifestStamp(indexID: String) -> String? {
         guard let status = Posix.linkStatus(path(indexID: indexID) + "/" + ManifestFile.name),
             Posix.isRegular(status)
@@ -61,7 +64,7 @@ public final class CacheDirectory: Sendable {
         return "\(known.inode):\(known.size):\(known.modified):\(known.changed ?? 0)"
     }
 
-    /// The manifests of all readable indexes, sorted by name, then path, then id; damaged ones are left out.
+    /// Returns the manifests of all readable indexes, sorted by name, path and ID; damaged ones are left out.
     public func indexes() throws -> [Manifest] {
         let found = try Posix.names(in: indexesPath).filter(IndexKey.isID).compactMap { name in
             try? ManifestFile.load(directory: indexesPath + "/" + name)
@@ -69,9 +72,9 @@ public final class CacheDirectory: Sendable {
         return found.sorted { ($0.name, $0.path, $0.key.id) < ($1.name, $1.path, $1.key.id) }
     }
 
-    /// Removes one index: it vanishes by one rename, then its files are unlinked.
+    /// Removes one index: one rename hides it, then its files are unlinked.
     ///
-    /// Throws `StoreError`: `.notFound`, `.locked` while it is being written, `.badKey` for what is no index id.
+    /// Throws `StoreError`: `.notFound`, `.locked` while it is being written, `.badKey` for an invalid index ID.
     public func remove(indexID: String) throws {
         guard IndexKey.isID(indexID) else { throw StoreError.badIndexID(indexID) }
         let directory = indexesPath + "/" + indexID
@@ -82,11 +85,11 @@ public final class CacheDirectory: Sendable {
         try emptyTrash()
     }
 
-    /// Notes that something was asked of this index: what was not asked for longest goes first.
+    /// Records that this index was asked a question; the least recently asked index is evicted first.
     public func touchAsked(indexID: String) {
         guard IndexKey.isID(indexID) else { return }
         let file = path(indexID: indexID) + "/" + CacheDirectory.askedName
-        // In a cache that can only be read nothing is evicted either.
+        // Ignored in a read-only cache: nothing is evicted there either.
         guard let descriptor = try? Posix.openOwn(file, O_WRONLY | O_CREAT) else { return }
         futimens(descriptor, nil)
         close(descriptor)
@@ -94,10 +97,11 @@ public final class CacheDirectory: Sendable {
 
     static let askedName = ".asked"
 
-    /// Throws `StoreError` `.unsafeDirectory` for a folder that belongs to another user or that others can write.
+    /// Throws `StoreError` `.unsafeDirectory` for a folder that belongs to another user or that other users can write
+    /// to.
     package static func requirePrivate(_ path: String) throws { try Posix.requirePrivate(path) }
 
-    /// Moves a directory to the trash, by one rename; nothing when it is not there.
+    /// Moves a directory to the trash by one rename; does nothing if it does not exist.
     func bury(_ directory: String) throws {
         guard Posix.linkStatus(directory) != nil else { return }
         var moment = timespec()
@@ -110,28 +114,29 @@ public final class CacheDirectory: Sendable {
         try Posix.syncDirectory(indexesPath)
     }
 
-    /// What an earlier run left in the trash goes too.
+    /// Deletes everything in the trash, including what earlier runs left there.
     func emptyTrash() throws {
         for name in try Posix.names(in: trashPath) { try CacheDirectory.unlinkTree(trashPath + "/" + name) }
     }
 
-    /// The bytes this user can still write on the cache's file system.
+    /// Returns the number of bytes this user can still write on the cache's file system.
     public func freeBytes() throws -> Int64 { try Posix.freeBytes(at: path) }
 
-    /// The sizes of all indexes, of derived files and of the trash, in bytes; not of the few small files beside them.
+    /// Returns the size in bytes of all indexes, derived files and the trash, without the few small files beside them.
     public func usedBytes() throws -> Int64 {
         try CacheDirectory.size(of: indexesPath) + derivedBytes() + trashBytes()
     }
 
-    /// The sizes of what lies in `derived/` and in the trash.
+    /// Returns the size in bytes of the files in `derived/`.
     public func derivedBytes() throws -> Int64 {
         Posix.linkStatus(derivedPath) == nil ? 0 : try CacheDirectory.size(of: derivedPath)
     }
+    /// Returns the size in bytes of the files in the trash.
     public func trashBytes() throws -> Int64 {
         Posix.linkStatus(trashPath) == nil ? 0 : try CacheDirectory.size(of: trashPath)
     }
 
-    /// Where what can be made again from the indexes lies: each file may vanish at any time.
+    /// Folder of data that can be rebuilt from the indexes; each file may disappear at any time.
     public var derivedPath: String { path + "/derived" }
 
     var indexesPath: String { path + "/indexes" }
@@ -169,7 +174,7 @@ public final class CacheDirectory: Sendable {
             let child = path + "/" + name
             guard let status = Posix.linkStatus(child) else { continue }
             if Posix.isDirectory(status) {
-                // A directory that another process removes meanwhile takes no room.
+                // A directory that another process removes meanwhile counts as empty.
                 total += (try? size(of: child)) ?? 0
             } else {
                 total += Int64(status.st_size)
@@ -178,7 +183,7 @@ public final class CacheDirectory: Sendable {
         return total
     }
 
-    /// The bytes of a small file of the cache; nil where there is none, or something that is not a regular file.
+    /// Returns the contents of a small file in the cache; nil if it does not exist or is not a regular file.
     package static func contents(_ path: String, limit: Int = 64 << 20) -> [UInt8]? {
         Posix.contents(path, limit: limit)
     }

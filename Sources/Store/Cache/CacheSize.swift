@@ -1,14 +1,16 @@
 import Foundation
 
-/// How large a cache may be: bytes, or a part of its file system.
+/// The size limit of a cache: bytes or a percentage of its file system.
 public enum CacheSize: Sendable, Equatable {
+    /// A number of bytes.
     case bytes(Int64)
-    /// Of all bytes of the file system, used or not.
+    /// A percentage of the file system's total size, used or not.
     case percent(Double)
 
-    /// "200G", "1.5TiB", "500MB", "80%", "1000000". K, M, G, T and KiB … count in 1024s, KB … in 1000s.
+    /// Parses text such as "200G", "1.5TiB", "500MB", "80%" or "1000000"; nil if invalid.
     ///
-    /// Nil for what is none, for a percentage beyond 100, and for more bytes than there can be.
+    /// K, M, G, T and KiB … use base 1024, KB … base 1000. A percentage above 100 or a size that does not fit is
+    /// invalid.
     public init?(_ text: String) {
         let word = text.trimmingCharacters(in: .whitespaces).uppercased()
         let digits = word.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
@@ -32,7 +34,7 @@ public enum CacheSize: Sendable, Equatable {
         self = .bytes(Int64(saturating: bytes))
     }
 
-    /// Throws `StoreError` `.io` when the file system cannot be measured.
+    /// Returns the limit in bytes; throws `StoreError` `.io` if the size of the file system cannot be read.
     func bytes(at path: String) throws -> Int64 {
         switch self {
         case .bytes(let bytes): bytes
@@ -49,11 +51,13 @@ extension CacheDirectory {
         private enum CodingKeys: String, CodingKey { case maxBytes = "max_bytes" }
     }
 
-    /// The bytes this cache may have: `wanted`, else what `limits.json` remembers, else 80 % of what is free now and what
-    /// is in the cache already, remembered from then on unless `remember` is false or less than a twentieth of the disk is free:
-    /// one that happened to be full would be remembered for good.
+    /// Returns the size limit of this cache in bytes: `wanted`, else the limit stored in `limits.json`, else a default.
     ///
-    /// - Parameter used: says what the cache holds, where somebody knows; else it is added up.
+    /// The default is the cache's current size plus 80 % of the free space. It is stored in `limits.json` unless
+    /// `remember` is false or less than a twentieth of the disk is free: the limit for a disk that happens to be full
+    /// would otherwise be permanent.
+    ///
+    /// - Parameter used: returns the cache's current size in bytes, if known; otherwise it is computed.
     public func limit(
         _ wanted: CacheSize? = nil, remember: Bool = true, used: (() throws -> Int64)? = nil
     ) throws -> Int64 {

@@ -1,9 +1,9 @@
 internal import Synchronization
 
-/// How much a cache holds: added up once, then kept up with by what this process writes.
+/// The size of a cache: measured once, then updated with what this process writes.
 ///
-/// Adding up looks at every file. Other processes write too: it is done again once this one has written a quarter of the room
-/// that there was.
+/// Measuring visits every file. Other processes write too, so it is repeated after this one has written a quarter of
+/// the room that was left.
 public final class CacheUsage: Sendable {
     private struct State {
         var measured: Int64?
@@ -13,15 +13,16 @@ public final class CacheUsage: Sendable {
     private let cache: CacheDirectory
     private let state = Mutex(State())
 
+    /// Tracks the size of `cache`; nothing is measured until the size is needed.
     public init(_ cache: CacheDirectory) { self.cache = cache }
 
-    /// The bytes in the cache, as far as this process knows.
+    /// Returns the size of the cache in bytes, as far as this process knows.
     public func used() throws -> Int64 {
         if let known = state.withLock({ state in state.measured.map { $0 + state.written } }) { return known }
         return try measure()
     }
 
-    /// Adds up again.
+    /// Measures the cache again; returns its size in bytes.
     @discardableResult
     public func measure() throws -> Int64 {
         let used = try cache.usedBytes()
@@ -29,12 +30,12 @@ public final class CacheUsage: Sendable {
         return used
     }
 
-    /// Notes that `bytes` are about to be written.
+    /// Records that `bytes` are about to be written.
     public func add(_ bytes: Int64) { state.withLock { $0.written += bytes } }
 
-    /// Whether `bytes` more fit below `limit` for sure.
+    /// Returns true if `bytes` more are certain to fit below `limit`.
     func hasRoom(for bytes: Int64, limit: Int64) throws -> Bool {
-        // What the file system holds is the most the cache can hold, but for one that compresses.
+        // The used space of the file system is an upper bound of the cache's size, except on a compressing file system.
         if let all = try? Posix.totalBytes(at: cache.path) - Posix.freeBytes(at: cache.path),
             all >= 0, all <= (limit - bytes) / 2
         {

@@ -1,18 +1,27 @@
 import GRDB
 
 extension Catalog {
-    /// Something that was to be done, and what became of it.
+    /// One job and its outcome.
     ///
-    /// `kind` is `index` or what the caller calls it, `state` `running`, `done`, `partial` or `failed`; times in RFC 3339.
+    /// `kind` is `index` or a name chosen by the caller; `state` is `running`, `done`, `partial` or `failed`; times are
+    /// in RFC 3339.
     public struct JobRow: Sendable, Equatable, Codable {
+        /// Unique ID of the job.
         public var id: String
+        /// What the job does.
         public var kind: String
+        /// Path of the file the job works on.
         public var path: String
+        /// Current state.
         public var state: String
+        /// Start time.
         public var started: String
+        /// End time; nil while the job is running.
         public var ended: String?
+        /// Why the job failed; nil if it did not.
         public var error: String?
 
+        /// Creates a job row with these fields.
         public init(
             id: String, kind: String, path: String, state: String, started: String, ended: String? = nil,
             error: String? = nil
@@ -30,19 +39,29 @@ extension Catalog {
         static let columns = ["id", "kind", "path", "state", "started", "ended", "error"]
     }
 
-    /// An answer that was given; `evidence` and `segment` are JSON, `created` in RFC 3339.
+    /// A given answer; `evidence` and `segment` are JSON, `created` is in RFC 3339.
     public struct AnswerRow: Sendable, Equatable, Codable {
+        /// Unique ID of the answer.
         public var id: String
+        /// The index the answer was generated from.
         public var indexID: String
+        /// When the answer was generated.
         public var created: String
+        /// The question's text.
         public var question: String
+        /// The answer's text.
         public var answer: String
+        /// False if what was asked for was not found in the recording.
         public var found: Bool
+        /// The moments the answer was read from, as JSON.
         public var evidence: String
-        /// What was asked about, as JSON: a window's start and end, or an object with what else the caller keeps.
+        /// What the question was about, as JSON: a window's start and end, or an object with further fields of the
+        /// caller.
         public var segment: String?
+        /// The name of the model that answered.
         public var model: String
 
+        /// Creates an answer row with these fields.
         public init(
             id: String, indexID: String, created: String, question: String, answer: String, found: Bool,
             evidence: String = "[]", segment: String? = nil, model: String
@@ -64,7 +83,7 @@ extension Catalog {
         ]
     }
 
-    /// Adds a job, or replaces the one with its id.
+    /// Adds a job, or replaces the one with the same ID.
     public func record(job: JobRow) throws {
         try write {
             try $0.execute(
@@ -73,7 +92,9 @@ extension Catalog {
         }
     }
 
-    /// The newest jobs, the last one started first.
+    /// Returns the newest jobs, the last started first.
+    ///
+    /// - Parameter limit: the largest number of jobs to return.
     public func jobs(limit: Int = 100) throws -> [JobRow] {
         try read { database in
             try Row.fetchAll(
@@ -88,7 +109,7 @@ extension Catalog {
         }
     }
 
-    /// Adds an answer, or replaces the one with its id.
+    /// Adds an answer, or replaces the one with the same ID.
     public func record(answer: AnswerRow) throws {
         try write {
             try $0.execute(
@@ -100,7 +121,7 @@ extension Catalog {
         }
     }
 
-    /// What was answered from an index, the oldest first.
+    /// Returns the answers generated from an index, oldest first.
     public func answers(indexID: String) throws -> [AnswerRow] {
         try read { database in
             try Row.fetchAll(
@@ -120,7 +141,7 @@ extension Catalog.RecordingRow {
             ])
     }
 
-    /// The one of version 2.
+    /// The checksum as format version 2 computed it.
     package var checksumOfVersion2: String { CatalogFields.checksum(fields2) }
 
     private var fields2: [String?] {
@@ -134,7 +155,7 @@ extension Catalog.AnswerRow {
         CatalogFields.checksum([id, indexID, created, question, answer, found ? "1" : "0", evidence, segment, model])
     }
 
-    /// Nil for a row in which a bit has changed.
+    /// Decodes a row; nil if its checksum does not match.
     fileprivate init?(fields: CatalogFields) throws {
         self.init(
             id: try fields.required("id"), indexID: try fields.required("indexID"),
@@ -146,13 +167,14 @@ extension Catalog.AnswerRow {
     }
 }
 
-/// A row's columns without the traps that GRDB's typed subscripts have for a value of another type.
+/// Reads a row's columns; a value of another type throws, where GRDB's typed subscripts would trap.
 struct CatalogFields {
     private let row: Row
 
     init(_ row: Row) { self.row = row }
 
-    /// Over each field with its length before it; nil is told from an empty text.
+    /// Returns the XXH3-64 of the fields in hex, each preceded by its length; nil has length -1, so it differs from an
+    /// empty text.
     static func checksum(_ fields: [String?]) -> String {
         var bytes: [UInt8] = []
         for field in fields {

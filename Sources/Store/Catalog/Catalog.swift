@@ -3,43 +3,54 @@ import GRDB
 import Glibc
 import Synchronization
 
-/// The list of known recordings, of jobs and of answers, an SQLite file in WAL mode.
+/// The list of known recordings, jobs and answers, an SQLite file in WAL mode.
 ///
-/// Recordings only save looking things up: `rebuild` makes them anew from the manifests, and a damaged file is put aside. Safe
+/// Recordings are only a lookup cache: `rebuild` restores them from the manifests, and a damaged file is renamed. Safe
 /// to use from several threads and processes. All methods throw `StoreError`: `.locked` when another process holds the
-/// file for longer than five seconds, `.damaged`, `.noSpace`, `.io`.
+/// file for more than five seconds, `.damaged`, `.noSpace`, `.io`.
 public final class Catalog: Sendable {
-    /// One recording under one path with one index.
+    /// One recording, identified by its path and index.
     ///
-    /// `size` in bytes, `modified`, `changed` and `checked` in nanoseconds since 1970, `content` the SHA-256 in hex, `id` is
-    /// `vid_` and its first 16 digits, `added` in RFC 3339, `state` `complete` or `partial` or what the caller calls it,
-    /// `error` why the last attempt failed.
+    /// `size` is in bytes; `modified`, `changed` and `checked` are in nanoseconds since 1970; `content` is the SHA-256
+    /// in hex; `id` is `vid_` and its first 16 digits; `added` is in RFC 3339; `state` is `complete`, `partial` or a
+    /// name chosen by the caller; `error` says why the last attempt failed.
     public struct RecordingRow: Codable, Sendable, Equatable {
+        /// The path as text.
         public var path: String
+        /// The path's bytes in base64 if they are not UTF-8, else nil.
         public var pathBase64: String?
+        /// File size.
         public var size: Int64
+        /// Modification time (mtime).
         public var modified: Int64
+        /// Inode of the file.
         public var inode: UInt64
+        /// Hash of the file's content.
         public var content: String
+        /// The recording's index.
         public var indexID: String
+        /// Recording ID.
         public var id: String
+        /// When the row was added.
         public var added: String
+        /// State of the index.
         public var state: String
+        /// Why the last attempt failed; nil if it did not.
         public var error: String?
-        /// The change time (ctime); nil where it is not known.
+        /// The change time (ctime); nil if unknown.
         public var changed: Int64?
-        /// The file system the file was on; nil where it is not known.
+        /// The device number of the file system the file was on; nil if unknown.
         public var device: UInt64?
-        /// When the content was read.
+        /// When the content was read; nil if unknown.
         public var checked: Int64?
-        /// Seconds since 1970 when the file was first found to be gone; nil while it is there.
+        /// When the file was first found missing, in seconds since 1970; nil while it exists.
         public var missing: Int64?
-        /// The manifest file that `facts` was taken from, as `CacheDirectory.manifestStamp` says it.
+        /// Stamp of the manifest file that `facts` was taken from, see `CacheDirectory.manifestStamp`.
         public var stamp: String?
-        /// What a run says of the index without opening it, as JSON.
+        /// Facts about the index that a run reports without opening it, as JSON.
         public var facts: String?
 
-        /// `id` is made from `content`.
+        /// Creates a row; `id` is derived from `content`.
         public init(
             path: String, pathBase64: String? = nil, size: Int64, modified: Int64, inode: UInt64, content: String,
             indexID: String, added: String, state: String, error: String? = nil
@@ -57,10 +68,10 @@ public final class Catalog: Sendable {
             self.error = error
         }
 
-        /// The path as the file system has it.
+        /// The path's bytes as the file system has them.
         public var pathBytes: [UInt8] { PathText.bytes(path, base64: pathBase64) }
 
-        /// What the file was when its content was read.
+        /// The file's fingerprint when its content was read.
         public var fingerprint: FileFingerprint {
             get {
                 FileFingerprint(size: size, modified: modified, changed: changed, inode: inode, device: device)
@@ -71,24 +82,25 @@ public final class Catalog: Sendable {
             }
         }
 
-        /// Whether a file with this fingerprint has the content for sure.
+        /// Returns true if a file with this fingerprint is certain to have the row's content.
         public func proves(_ now: FileFingerprint) -> Bool {
             fingerprint.equals(now) && now.proves(readAt: checked)
         }
     }
 
+    /// Path of the SQLite file, or ":memory:".
     public let path: String
-    /// Whether there was no file before.
+    /// True if the file did not exist before.
     public let isNew: Bool
-    /// Where a file that was damaged lies now; nil where there was none.
+    /// The new path of a damaged file that was renamed; nil if there was none.
     public let aside: String?
     private let database: DatabaseQueue
 
     static let version = 3
 
-    /// Opens or makes the catalogue; a file that is no intact database is renamed to `<path>.damaged-<time>` first.
+    /// Opens or creates the catalog; a damaged database is first renamed to `<path>.damaged-<time>`.
     ///
-    /// Throws `.newerFormat` for the catalogue of a newer program, which is left alone.
+    /// Throws `.newerFormat` for the catalog of a newer program, which is left unchanged.
     public init(path: String) throws {
         self.path = path
         isNew = Posix.linkStatus(path) == nil
@@ -110,17 +122,17 @@ public final class Catalog: Sendable {
 
     deinit {
         try? database.close()
-        // GRDB's queue is disposed of by a thread of libdispatch, and where there is no thread to be had that waits for one
-        // without end: the little that is left of a closed connection stays.
+        // A libdispatch thread disposes of GRDB's queue; if no thread can be created, that waits forever. The small
+        // remainder of the closed connection is leaked instead.
         _ = Unmanaged.passRetained(database)
     }
 
-    /// A catalogue that is forgotten with the process, for libraries that can only be read.
+    /// Creates a catalog in memory, for libraries that can only be read.
     public static func inMemory() throws -> Catalog {
         try translated(":memory:") { Catalog(try open(":memory:")) }
     }
 
-    /// The rows of the file at `path`, compared byte by byte; the newest first.
+    /// Returns the rows of the file at `path`, compared byte by byte; newest first.
     public func rows(path: [UInt8]) throws -> [RecordingRow] {
         let text = String(validating: path, as: UTF8.self)
         return try rows(
@@ -128,17 +140,17 @@ public final class Catalog: Sendable {
             [text ?? String(decoding: path, as: UTF8.self), text == nil ? Data(path).base64EncodedString() : ""])
     }
 
-    /// The rows of an index, the newest first.
+    /// Returns the rows of an index, newest first.
     public func rows(indexID: String) throws -> [RecordingRow] {
         try rows("WHERE indexID = ? ORDER BY rowid DESC", [indexID])
     }
 
-    /// The newest row of the file at `path` whose content a file with this fingerprint has for sure.
+    /// Returns the newest row of the file at `path` whose content a file with this fingerprint is certain to have.
     public func find(path: [UInt8], _ fingerprint: FileFingerprint) throws -> RecordingRow? {
         try rows(path: path).first { $0.proves(fingerprint) }
     }
 
-    /// Adds a row, in place of the one with the same path and index if there is one.
+    /// Adds a row, replacing the one with the same path and index, if any.
     public func upsert(_ row: RecordingRow) throws { try write { try Catalog.insert(row, $0) } }
 
     /// Removes all rows of one index.
@@ -146,7 +158,8 @@ public final class Catalog: Sendable {
         try write { try $0.execute(sql: "DELETE FROM recording WHERE indexID = ?", arguments: [indexID]) }
     }
 
-    /// Sets when files were first found to be gone, by path and index; nil: they are there again.
+    /// Sets, by path and index, when files were first found missing, in seconds since 1970; nil marks them as present
+    /// again.
     public func set(missing: [(row: RecordingRow, seconds: Int64?)]) throws {
         guard !missing.isEmpty else { return }
         try write { database in
@@ -163,12 +176,12 @@ public final class Catalog: Sendable {
         }
     }
 
-    /// Sets by path and index what files are that were found to have their row's content, and when that was read.
+    /// Updates, by path and index, the fingerprint and read time of files found to have their row's content.
     public func set(confirmed: [(row: RecordingRow, fingerprint: FileFingerprint, checked: Int64)]) throws {
         guard !confirmed.isEmpty else { return }
         try write { database in
             for (known, fingerprint, checked) in confirmed {
-                // Who indexed it meanwhile knows better.
+                // A process that indexed the file meanwhile has newer information.
                 let now = try Row.fetchOne(
                     database,
                     sql: """
@@ -192,23 +205,24 @@ public final class Catalog: Sendable {
         }
     }
 
-    /// All rows by path.
+    /// Returns all intact rows, sorted by path.
     public func all() throws -> [RecordingRow] { try rows("ORDER BY path, pathBase64, indexID", []) }
 
-    /// All rows, the oldest first: a row that is replaced becomes the newest.
+    /// Returns all intact rows, oldest first; replacing a row makes it the newest.
     public func history() throws -> [RecordingRow] { try rows("ORDER BY rowid", []) }
 
-    /// Whether there are no recordings.
+    /// Returns true if the catalog has no recordings.
     public func isEmpty() throws -> Bool {
         try read { try Int.fetchOne($0, sql: "SELECT 1 FROM recording LIMIT 1") == nil }
     }
 
-    /// How many rows are left out of `all` because they are not what was written.
+    /// Returns the number of rows that `all` leaves out because their checksum does not match.
     public func changedRows() throws -> Int {
         try read { try Int.fetchOne($0, sql: "SELECT count(*) FROM recording") ?? 0 } - all().count
     }
 
-    /// Drops the rows that are damaged or of other indexes, and adds one for each manifest that has none; one transaction.
+    /// Drops rows that are damaged or belong to other indexes, and adds one per manifest without a row; one
+    /// transaction.
     public func rebuild(from manifests: [Manifest]) throws {
         let known = Set(manifests.map(\.key.id))
         let kept = try history().filter { known.contains($0.indexID) }
@@ -242,14 +256,14 @@ public final class Catalog: Sendable {
         configuration.busyMode = waiting.mode
         configuration.prepareDatabase { database in
             try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-            // 16 MB: what the check of the whole file has read need not be read again.
+            // 16 MB, so that pages read by the integrity check below are not read again.
             try database.execute(sql: "PRAGMA cache_size = -16384")
         }
         let queue = try DatabaseQueue(path: path, configuration: configuration)
         try queue.writeWithoutTransaction { database in
             let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
             if found > version { throw StoreError.newer(path, found: found, known: version) }
-            // The quick check looks at no index: the row it does not lead to cannot be replaced later.
+            // quick_check skips SQL indexes; a row that its index does not lead to could not be replaced later.
             if try String.fetchOne(database, sql: "PRAGMA integrity_check(1)") != "ok" {
                 throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "integrity_check failed")
             }
@@ -257,7 +271,7 @@ public final class Catalog: Sendable {
                 throw DatabaseError(resultCode: .SQLITE_NOTADB, message: "its header claims another format")
             }
             if found < version { try migrate(database) }
-            // A table of the same name with other columns is not ours.
+            // A table of the same name with other columns was not created by this program.
             for (table, names) in [
                 ("recording", columns), (JobRow.table, JobRow.columns), (AnswerRow.table, AnswerRow.columns),
             ] {
@@ -269,14 +283,14 @@ public final class Catalog: Sendable {
         return queue
     }
 
-    /// Brings the tables of any older version up to this one's, in one transaction.
+    /// Migrates the tables of any older version to this one, in one transaction.
     private static func migrate(_ database: Database) throws {
         try database.inTransaction(.immediate) {
-            // Another process may have been here first.
+            // Another process may have migrated the file already.
             let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
             if found < 2 {
-                // Version 1 had recordings only, without checksums: they are made again from the manifests.
-                // An inode has 64 bits: it is stored as the signed number with the same bits.
+                // Version 1 had only recordings, without checksums: they are rebuilt from the manifests. An inode has
+                // 64 bits and is stored as the signed integer with the same bits.
                 try database.execute(
                     sql: """
                         DROP TABLE IF EXISTS recording;
@@ -307,7 +321,7 @@ public final class Catalog: Sendable {
         CREATE INDEX recording_index ON recording (indexID);
         """
 
-    /// From version 2, which knew no change time: its rows stay, and their files are read once more.
+    /// Migrates from version 2, which had no change time: rows are kept, and their files will be read once more.
     private static func addFingerprints(_ database: Database) throws {
         let old = "path, pathBase64, size, modified, inode, content, indexID, id, added, state, error, checksum"
         try database.execute(
@@ -320,7 +334,7 @@ public final class Catalog: Sendable {
                 DROP TABLE recording2;
                 """)
         for row in try Row.fetchAll(database, sql: "SELECT *, rowid AS number FROM recording") {
-            // A row that was damaged before stays so.
+            // A row that was damaged before stays damaged.
             guard let known = try? decoded(row), try CatalogFields(row).required("checksum") == known.checksumOfVersion2
             else {
                 continue
@@ -331,22 +345,23 @@ public final class Catalog: Sendable {
         }
     }
 
-    /// Whether a statement of ours fails because the file is no intact catalogue, and not because the system is in the way.
+    /// Returns true if an SQL statement failed because the file is damaged, not because of a system error.
     private static func isDamage(_ error: DatabaseError) -> Bool {
         [.SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_ERROR].contains(error.resultCode)
     }
 
-    /// Whether the file can be written and SQLite will not: it opens one whose header claims a later format for reading only.
+    /// Returns true if the file is writable but SQLite opened it read-only because its header has a later format
+    /// number.
     ///
-    /// The header is not looked at, for closing a file drops the locks that SQLite has on it.
+    /// The header is not read directly: closing the file would drop SQLite's locks on it.
     private static func refusesWriting(
         _ database: Database, _ path: String, _ waiting: BusyWait
     ) throws -> Bool {
-        // Where another process writes at this moment, it can be written.
+        // If another process is writing at this moment, the file can be written.
         waiting.isOff = true
         defer { waiting.isOff = false }
         do {
-            // A change that is taken back reaches no file; without one, SQLite makes do with reading.
+            // A change that is rolled back writes nothing to the file; without a change SQLite only reads.
             try database.execute(sql: "BEGIN IMMEDIATE; PRAGMA user_version = \(version); ROLLBACK")
         } catch let error as DatabaseError where error.resultCode == .SQLITE_READONLY {
             if database.isInsideTransaction { try database.execute(sql: "ROLLBACK") }
@@ -355,10 +370,10 @@ public final class Catalog: Sendable {
         return false
     }
 
-    /// How long another process is waited for, in seconds.
+    /// How long to wait for another process, in seconds.
     fileprivate static let patience = 5.0
 
-    /// Puts a damaged file aside; of several processes that met it the first one does, the others open the new one.
+    /// Renames a damaged file; the first process to find it does so, the others open the new file.
     private static func replaceDamaged(_ path: String) throws -> (DatabaseQueue, String?) {
         let folder = Posix.parent(of: path)
         let descriptor = try Posix.open(folder, O_RDONLY | O_DIRECTORY)
@@ -372,7 +387,7 @@ public final class Catalog: Sendable {
         }
     }
 
-    /// What is not a regular file of the three that SQLite makes; one that is a link would be written through.
+    /// Returns those of SQLite's files that are not regular files; SQLite would write through a symbolic link.
     private static func strays(_ path: String) -> [String] {
         path == ":memory:"
             ? [] : ["", "-wal", "-shm", "-journal"].map { path + $0 }.filter { Posix.otherKind($0) != nil }
@@ -382,7 +397,7 @@ public final class Catalog: Sendable {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         let aside = "\(path).damaged-\(now.tv_sec).\(now.tv_nsec)"
-        // What is not a file beside a catalogue that is one goes alone: its answers stay.
+        // If the catalog itself is a regular file, only the strays are renamed, so that its answers are kept.
         let companions = strays(path)
         if !companions.isEmpty, Posix.otherKind(path) == nil {
             for companion in companions {
@@ -392,7 +407,7 @@ public final class Catalog: Sendable {
             return aside + (companions.first ?? path).dropFirst(path.count)
         }
         if rename(path, aside) != 0 { throw StoreError.system(errno, "rename", path) }
-        // The log belongs to the damaged file; left behind it would be replayed into the new one.
+        // The WAL belongs to the damaged file; if left in place, it would be replayed into the new one.
         for suffix in ["-wal", "-shm"] where Posix.linkStatus(path + suffix) != nil {
             if rename(path + suffix, aside + suffix) != 0 { throw StoreError.system(errno, "rename", path + suffix) }
         }
@@ -411,7 +426,7 @@ public final class Catalog: Sendable {
         try read { database in
             let names = Catalog.columns.joined(separator: ", ")
             let sql = "SELECT \(names) FROM recording \(condition)"
-            // SQLite keeps no checksums: a row in which a bit has changed is as good as absent.
+            // SQLite keeps no checksums: a row whose checksum does not match is treated as absent.
             return try Row.fetchAll(database, sql: sql, arguments: arguments).compactMap { try? Catalog.row($0) }
         }
     }
@@ -435,9 +450,9 @@ public final class Catalog: Sendable {
         return try CatalogFields(row).required(columns.count - 1) == known.checksum ? known : nil
     }
 
-    /// Decodes a row of `columns` without the traps that GRDB's typed subscripts have for a value of another type.
+    /// Decodes a row of `columns`; a value of another type throws, where GRDB's typed subscripts would trap.
     ///
-    /// By position: looking columns up by name takes longer than all the rest.
+    /// Columns are read by position: looking them up by name takes longer than everything else.
     private static func decoded(_ row: Row) throws -> RecordingRow {
         let fields = CatalogFields(row)
         var result = RecordingRow(
@@ -455,7 +470,7 @@ public final class Catalog: Sendable {
         return result
     }
 
-    /// What is wrong with the file at `path`; nil where it is whole or is not there. Nothing is changed.
+    /// Returns what is wrong with the file at `path`; nil if it is intact or missing. Changes nothing.
     public static func damage(path: String) -> String? {
         if let stray = strays(path).first {
             return "\(stray) is \(Posix.otherKind(stray) ?? "gone"), not a regular file"
@@ -471,19 +486,19 @@ public final class Catalog: Sendable {
         } catch let error as DatabaseError where isDamage(error) {
             return error.message ?? error.description
         } catch {
-            // A catalogue that cannot be read now is not known to be damaged.
+            // An error while reading does not prove that the catalog is damaged.
             return nil
         }
     }
 
-    /// SQLite calls it an I/O error when its log's index (32 KiB) cannot be made.
+    /// Returns true if the file system is full; SQLite reports an I/O error if it cannot create the WAL index (32 KiB).
     private static func hasNoRoom(_ path: String) -> Bool {
         let folder = Posix.parent(of: path)
         guard path != ":memory:", let free = try? Posix.freeBytes(at: folder) else { return false }
         return free < 64 << 10 || Posix.lacksInodes(at: folder)
     }
 
-    /// Runs `body` and turns SQLite's errors into the store's.
+    /// Runs `body` and converts SQLite's errors to `StoreError`.
     private static func translated<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
         do {
             return try body()
@@ -506,11 +521,11 @@ public final class Catalog: Sendable {
     }
 }
 
-/// Waits while another process holds the file: SQLite's own wait would hear no signal.
+/// Waits while another process holds the file; SQLite's own wait could not be ended by a signal.
 private final class BusyWait: Sendable {
     private let state = Mutex<(wait: Patience.Wait, isOff: Bool)>((.init(seconds: 0), false))
 
-    /// While true nobody is waited for.
+    /// If true, waits for nobody.
     var isOff: Bool {
         get { state.withLock { $0.isOff } }
         set { state.withLock { $0.isOff = newValue } }

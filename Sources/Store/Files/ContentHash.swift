@@ -1,14 +1,14 @@
 import CCrypto
 import Glibc
 
-/// SHA-256, the name of a recording's content.
+/// SHA-256, which identifies a recording's content.
 public enum ContentHash {
-    /// The SHA-256 of `bytes` as 64 lower-case hexadecimal digits.
+    /// Returns the SHA-256 of `bytes` as 64 lowercase hexadecimal digits.
     public static func sha256(_ bytes: [UInt8]) -> String {
         sha256 { piece in bytes.withUnsafeBytes { piece($0) } }
     }
 
-    /// The SHA-256 of bytes that come piece by piece.
+    /// Returns the SHA-256 of bytes that arrive in pieces.
     public static func sha256(pieces: ((UnsafeRawBufferPointer) -> Void) -> Void) -> String {
         let context = EVP_MD_CTX_new()
         defer { EVP_MD_CTX_free(context) }
@@ -16,15 +16,15 @@ public enum ContentHash {
         var isDone = EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1
         pieces { isDone = isDone && EVP_DigestUpdate(context, $0.baseAddress, $0.count) == 1 }
         isDone = isDone && EVP_DigestFinal_ex(context, &digest, nil) == 1
-        // Only memory or a libcrypto without SHA-256 can be missing; no input can fail here.
+        // Fails only without memory or with a libcrypto without SHA-256, never because of the input.
         precondition(isDone, "libcrypto has no SHA-256")
         return hex(digest)
     }
 
-    /// The SHA-256 of an open file from its first byte to its end, as 64 hexadecimal digits.
+    /// Returns the SHA-256 of an open file, from its first byte to its end, as 64 hexadecimal digits.
     ///
-    /// The file offset is left alone. `progress` gets the bytes hashed so far, once per MiB; what it throws ends the
-    /// hashing. Throws `StoreError` `.io` when the file cannot be read.
+    /// The file offset is not changed. `progress` gets the number of bytes hashed so far, once per MiB; an error it
+    /// throws ends the hashing. Throws `StoreError` `.io` if the file cannot be read.
     public static func sha256(fileDescriptor: Int32, progress: (Int64) throws -> Void) throws -> String {
         guard let context = EVP_MD_CTX_new() else { throw StoreError.hashing("out of memory") }
         defer { EVP_MD_CTX_free(context) }

@@ -1,22 +1,28 @@
 import Glibc
 import Synchronization
 
-/// System calls that are made to fail, below one folder: how the tests see a disk that is full, broken or read-only.
+/// Makes system calls below one folder fail: tests use it to simulate a full, broken or read-only disk.
 ///
-/// Or that are written down, which is how they see what a power cut would leave.
+/// It can also record the calls, so that tests can check what a power failure would leave.
 package final class FaultPlan: Sendable {
+    /// The system calls that can be made to fail.
     package enum Operation: String, Sendable, CaseIterable { case open, write, sync, rename, link, unlink, mkdir }
 
-    /// A call that changed the disk or flushed a part of it; directories are synced like files.
+    /// A call that changed the disk or flushed part of it; directories are synced like files.
     package enum Event: Sendable, Equatable {
+        /// A new file.
         case create(String)
-        /// Behind what was written before.
+        /// Bytes appended to what was written before.
         case write(String, [UInt8])
+        /// An fsync of a file or directory.
         case sync(String)
+        /// A rename from the first path to the second.
         case rename(String, String)
+        /// A hard link from the first path to the second.
         case link(String, String)
-        /// A file, or a directory that was empty.
+        /// Removal of a file or of an empty directory.
         case unlink(String)
+        /// A new directory.
         case mkdir(String)
 
         var path: String {
@@ -28,10 +34,11 @@ package final class FaultPlan: Sendable {
         }
     }
 
+    /// What happens to a call.
     package enum Effect: Sendable, Equatable {
         /// The call fails with this errno.
         case error(Int32)
-        /// The call transfers half of what it was given.
+        /// The call transfers half of the bytes it was given.
         case short
     }
 
@@ -51,14 +58,15 @@ package final class FaultPlan: Sendable {
     private static let plans = Mutex<[FaultPlan]>([])
     private static let isArmed = Atomic<Bool>(false)
 
-    /// Whether a plan wants to know what happens.
+    /// True if a plan is recording events.
     static var isRecording: Bool {
         isArmed.load(ordering: .relaxed) && plans.withLock { $0.contains { $0.records } }
     }
 
-    /// From the call `number` on (0 is the first) of `operation` below `folder`: once, or `sticky` for ever after.
+    /// Affects call `number` (0 is the first) of `operation` below `folder`, or with `sticky` that call and all later
+    /// ones.
     ///
-    /// Without an operation it only counts.
+    /// Without an operation the plan only counts calls.
     package init(
         below folder: String, operation: Operation? = nil, number: Int = 0, effect: Effect = .short,
         sticky: Bool = false
@@ -71,13 +79,13 @@ package final class FaultPlan: Sendable {
         records = false
     }
 
-    /// Writes down what is done below `folder`.
+    /// Records the calls below `folder`.
     package init(recording folder: String) {
         self.folder = folder
         (operation, number, effect, isSticky, records) = (nil, 0, .short, false, true)
     }
 
-    /// What was done so far.
+    /// The events recorded so far.
     package var trace: [Event] { state.withLock { $0.trace } }
 
     static func note(_ event: @autoclosure () -> Event) {
@@ -88,10 +96,10 @@ package final class FaultPlan: Sendable {
         }
     }
 
-    /// How often each operation was called so far.
+    /// Returns how often `operation` has been called so far.
     package func count(_ operation: Operation) -> Int { state.withLock { $0.counts[operation] ?? 0 } }
 
-    /// Runs `body` with the plan in force, in all threads of the process.
+    /// Runs `body` with the plan active in all threads of the process.
     package func during<Value>(_ body: () throws -> Value) rethrows -> Value {
         FaultPlan.plans.withLock { $0.append(self) }
         FaultPlan.isArmed.store(true, ordering: .sequentiallyConsistent)
@@ -104,7 +112,7 @@ package final class FaultPlan: Sendable {
         return try body()
     }
 
-    /// What is to happen to this call; nil where no plan says anything.
+    /// Returns what should happen to this call; nil if no plan applies.
     static func effect(_ operation: Operation, _ path: String) -> Effect? {
         guard isArmed.load(ordering: .relaxed) else { return nil }
         let found = plans.withLock { $0.filter { path.hasPrefix($0.folder) } }
@@ -122,7 +130,9 @@ package final class FaultPlan: Sendable {
     }
 }
 
-/// Places where a test wants the process gone: LONGTAKE_CRASH_AT=<point> or <point>:<n> ends it by SIGKILL at the n-th time.
+/// Points at which a test can kill the process.
+///
+/// LONGTAKE_CRASH_AT=<point> or <point>:<n> kills it with SIGKILL the n-th time the point is reached.
 enum CrashPoint: String, CaseIterable {
     case recordWritten = "record-written"
     case footerWritten = "footer-written"

@@ -1,19 +1,19 @@
 import Glibc
 
-/// The writer's lock on one index directory: it ends with the process, so there is no stale lock to break.
+/// The writer's lock on one index directory; it ends with the process, so no lock can become stale.
 final class IndexLock {
     private var descriptor: Int32
 
-    /// Takes `<directory>/.lock` without waiting; throws `.locked` when another writer has it.
+    /// Takes `<directory>/.lock` without waiting; throws `.locked` if another writer has it.
     init(directory: String) throws {
         let path = directory + "/.lock"
         let descriptor = try Posix.openOwn(path, O_RDWR | O_CREAT)
         do {
-            // Patience: `isHeld` of another process takes it for a moment, which is longer on a busy machine.
+            // Wait up to 1 s: `isHeld` in another process holds it briefly, longer on a busy machine.
             guard try Posix.lock(descriptor, LOCK_EX, for: 1, path: path) else {
                 throw StoreError.locked(directory)
             }
-            // The directory may have been moved to the trash between open and lock: then this lock guards nothing.
+            // The directory may have been moved to the trash between open and lock; the lock would then guard nothing.
             guard Posix.isNamed(descriptor, path) else { throw StoreError.locked(directory) }
         } catch {
             Posix.unlock(descriptor)
@@ -29,7 +29,7 @@ final class IndexLock {
 
     deinit { release() }
 
-    /// Whether another process or object has it now.
+    /// Returns true if another process or object holds the lock.
     static func isHeld(directory: String) -> Bool {
         guard let descriptor = try? Posix.openRegular(directory + "/.lock", O_RDONLY) else { return false }
         defer { Posix.unlock(descriptor) }
@@ -37,16 +37,16 @@ final class IndexLock {
     }
 }
 
-/// The readers' lock on one index directory: whoever removes what is read takes it alone.
+/// The readers' lock on one index directory; removing an index that may be open takes it exclusively.
 ///
-/// Writers do not look at it. It is held alone only for the renames and unlinks of a removal, so nobody waits long.
+/// Writers ignore it. It is held exclusively only for the renames and unlinks of a removal, so waits are short.
 final class ReaderLock: Sendable {
     private static let name = ".readers"
     private let descriptor: Int32
 
-    /// Shares the lock; nil where there is no file and none can be made, as in a cache that can only be read.
+    /// Takes the lock shared; nil if there is no lock file and none can be created, as in a read-only cache.
     ///
-    /// Throws `.notFound` when the index was removed meanwhile, `.locked` when a removal takes longer than five seconds.
+    /// Throws `.notFound` if the index was removed meanwhile, `.locked` if a removal takes longer than five seconds.
     static func shared(directory: String) throws -> ReaderLock? {
         let path = directory + "/" + name
         for _ in 0..<3 {
@@ -64,7 +64,7 @@ final class ReaderLock: Sendable {
         throw StoreError.noIndex(directory)
     }
 
-    /// Takes the lock alone, without waiting; throws `.locked` when the index is open.
+    /// Takes the lock exclusively, without waiting; throws `.locked` if the index is open.
     static func alone(directory: String) throws -> ReaderLock {
         try makeFile(directory: directory)
         let path = directory + "/" + name
@@ -85,16 +85,16 @@ final class ReaderLock: Sendable {
 }
 
 extension Posix {
-    /// Gives a lock back and closes its file.
+    /// Releases a lock and closes its file.
     ///
-    /// Closing alone would not do: a process being started on another thread has a copy of the descriptor between fork and
-    /// exec, and the lock belongs to the open file (flock(2)), not to the descriptor.
+    /// Closing alone would not release it: a process being started on another thread has a copy of the descriptor
+    /// between fork and exec, and the lock belongs to the open file (flock(2)), not to the descriptor.
     static func unlock(_ descriptor: Int32) {
         _ = flock(descriptor, LOCK_UN)
         close(descriptor)
     }
 
-    /// Whether an open file is still the one at `path`.
+    /// Returns true if an open file is still the one at `path`.
     static func isNamed(_ descriptor: Int32, _ path: String) -> Bool {
         guard let held = try? status(descriptor, path: path), let named = linkStatus(path) else { return false }
         return held.st_ino == named.st_ino && held.st_dev == named.st_dev

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Paths as text, which they need not be.
+/// Paths stored as text, although a path's bytes need not be UTF-8.
 enum PathText {
-    /// The bytes of a path that is kept as text and, where it is no UTF-8, in base64.
+    /// Returns the bytes of a path stored as text and, if it is not UTF-8, in base64.
     static func bytes(_ path: String, base64: String?) -> [UInt8] {
         base64.flatMap { Data(base64Encoded: $0) }.map { Array($0) } ?? Array(path.utf8)
     }

@@ -1,24 +1,24 @@
 import Glibc
 import Synchronization
 
-/// Whether this process still waits for others: whoever is asked to end gives its waits up.
+/// Whether this process still waits for other processes; a process asked to exit stops waiting.
 public enum Patience {
-    /// When waits end, in nanoseconds of the monotonic clock; 0 as long as they do not.
+    /// When waits end, in nanoseconds of the monotonic clock; 0 while they are unlimited.
     private static let end = Atomic<Int64>(0)
-    /// What is nearly through gets this long after the end was wished for: a lock is mostly held for a moment.
+    /// Time in nanoseconds that a wait still gets after `giveUp`: most locks are held only briefly.
     private static let grace: Int64 = 500_000_000
     /// The longest wait, in seconds: a century.
     private static let most = 3.2e9
 
-    /// Ends all waits, those to come too. May be called from a signal handler once `prepare` has been.
+    /// Ends all current and future waits; may be called from a signal handler after `prepare`.
     public static func giveUp() {
         end.store(now + grace, ordering: .relaxed)
     }
 
-    /// Makes what `giveUp` touches.
+    /// Initializes the state that `giveUp` uses.
     public static func prepare() { _ = isOver }
 
-    /// Whether nobody is waited for any more, or only for the moment that is left.
+    /// True after `giveUp`, even during the grace period.
     static var isOver: Bool { end.load(ordering: .relaxed) != 0 }
 
     private static var now: Int64 {
@@ -27,7 +27,7 @@ public enum Patience {
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 
-    /// One wait: says how long it may go on.
+    /// One wait of limited duration.
     struct Wait {
         private let last: Int64
 
@@ -35,7 +35,7 @@ public enum Patience {
             last = Patience.now + Int64(saturating: min(max(seconds, 0), Patience.most) * 1e9)
         }
 
-        /// Whether the time has not come yet; sleeps a little if so.
+        /// Returns true if time is left, after sleeping 2 ms.
         func goesOn() -> Bool {
             let end = Patience.end.load(ordering: .relaxed)
             guard Patience.now < (end == 0 ? last : min(last, end)) else { return false }

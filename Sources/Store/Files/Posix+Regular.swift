@@ -1,8 +1,8 @@
 import Glibc
 
-// What is not a regular file in the cache is damage: it is not waited for, not followed and not written through.
+// A file in the cache that is not a regular file is damage: it is not waited for, not followed and not written through.
 extension Posix {
-    /// Opens a file that must be a regular one; never waits for what has taken its place.
+    /// Opens a file that must be a regular file; never blocks on a pipe or device in its place.
     ///
     /// Throws `StoreError` `.damaged` for a named pipe, socket, device, symbolic link or folder.
     static func openRegular(_ path: String, _ flags: Int32, mode: mode_t = 0o600) throws -> Int32 {
@@ -10,7 +10,7 @@ extension Posix {
         do {
             descriptor = try open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode: mode)
         } catch let error as StoreError {
-            // ELOOP, ENXIO, EISDIR and ENODEV say the same in other words.
+            // ELOOP, ENXIO, EISDIR and ENODEV mean that it is not a regular file.
             if let kind = otherKind(path) { throw StoreError.notRegular(path, kind) }
             throw error
         }
@@ -24,7 +24,7 @@ extension Posix {
         return descriptor
     }
 
-    /// Opens a lock or another file without content; what is in its place and not a regular file is removed.
+    /// Opens a lock file or another file without content; anything in its place that is not a regular file is removed.
     static func openOwn(_ path: String, _ flags: Int32) throws -> Int32 {
         do {
             return try openRegular(path, flags)
@@ -34,7 +34,7 @@ extension Posix {
         }
     }
 
-    /// The bytes of a small file; nil where there is none that can be read.
+    /// Returns the contents of a small file; nil if there is none or it cannot be read.
     static func contents(_ path: String, limit: Int) -> [UInt8]? {
         guard let descriptor = try? openRegular(path, O_RDONLY) else { return nil }
         defer { close(descriptor) }
@@ -44,7 +44,7 @@ extension Posix {
         return got == bytes.count ? bytes : nil
     }
 
-    /// What is at `path` and is not a regular file; nil for one, and where there is nothing.
+    /// Describes what is at `path` if it is not a regular file; nil for a regular file or if nothing is there.
     static func otherKind(_ path: String) -> String? {
         linkStatus(path).flatMap { isRegular($0) ? nil : kind($0) }
     }
@@ -60,7 +60,7 @@ extension Posix {
         }
     }
 
-    /// Removes a folder with all that is in it; links are not followed.
+    /// Removes a folder with everything in it; links are not followed.
     static func removeTree(_ path: String) throws {
         for name in try names(in: path) {
             let child = path + "/" + name

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The few system calls the store makes, with EINTR and short transfers taken care of.
+/// The system calls the store makes; they handle EINTR and short transfers.
 enum Posix {
     /// Opens `path` close-on-exec; throws `StoreError` on failure.
     static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o600) throws -> Int32 {
@@ -17,7 +17,7 @@ enum Posix {
                 number = errno
             }
             if number == EINTR { continue }
-            // Other threads may be about to close theirs.
+            // Other threads may be about to close descriptors.
             if [EMFILE, ENFILE].contains(number), patience > 0 {
                 patience -= 1
                 usleep(5000)
@@ -27,12 +27,12 @@ enum Posix {
         }
     }
 
-    /// The errno that a test wants this call to fail with, else 0.
+    /// Returns the errno a test wants this call to fail with, else 0.
     private static func failure(_ operation: FaultPlan.Operation, _ path: String) -> Int32 {
         if case .error(let number) = FaultPlan.effect(operation, path) { number } else { 0 }
     }
 
-    /// Writes all of `bytes`; throws `.noSpace` with the bytes that did not fit.
+    /// Writes all of `bytes`; throws `.noSpace` with the number of bytes that did not fit.
     static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, path: String) throws {
         guard let base = bytes.baseAddress else { return }
         var done = 0
@@ -56,7 +56,7 @@ enum Posix {
         }
     }
 
-    /// Fills `buffer` from `offset` on; returns how many bytes there were before the end of the file.
+    /// Fills `buffer` starting at `offset`; returns how many bytes were read before the end of the file.
     static func pread(
         _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, offset: Int, path: String
     ) throws -> Int {
@@ -82,13 +82,13 @@ enum Posix {
         FaultPlan.note(.sync(path))
     }
 
-    /// Renames, in place of what is there.
+    /// Renames a file or folder, replacing what is there.
     static func rename(_ old: String, to new: String, _ action: String = "rename") throws {
         let number = failure(.rename, old)
         if number != 0 { throw StoreError.system(number, action, old) }
         var done = Glibc.rename(old, new) == 0
         if !done, errno == EISDIR {
-            // A folder has taken a file's place.
+            // A folder is in the place of a file.
             try removeTree(new)
             done = Glibc.rename(old, new) == 0
         }
@@ -96,7 +96,7 @@ enum Posix {
         FaultPlan.note(.rename(old, new))
     }
 
-    /// A second name for a file: false where `new` exists already, or nil where the file system has no links.
+    /// Creates a hard link; returns false if `new` exists, nil if the file system does not support links.
     static func link(_ old: String, to new: String) throws -> Bool? {
         var number = failure(.link, new)
         if number == 0 {
@@ -113,9 +113,9 @@ enum Posix {
         }
     }
 
-    /// Takes a lock on an open file, trying for `seconds`; false when somebody else has it all that time.
+    /// Takes a lock on an open file, trying for `seconds`; returns false if it stays held by others.
     ///
-    /// Throws `.interrupted` where the wait was given up for the end of this process.
+    /// Throws `.interrupted` if the wait ended because this process was asked to exit.
     static func lock(_ descriptor: Int32, _ kind: Int32, for seconds: Double = 0, path: String) throws -> Bool {
         let wait = Patience.Wait(seconds: seconds)
         while flock(descriptor, kind | LOCK_NB) != 0 {
@@ -130,7 +130,7 @@ enum Posix {
         return true
     }
 
-    /// Writes a small file whole: temporary file, flush, rename, flush of the folder.
+    /// Writes a small file atomically: temporary file, flush, rename, flush of the folder.
     static func replace(_ path: String, with bytes: [UInt8], mode: mode_t = 0o600) throws {
         let temporary = path + ".\(getpid()).tmp"
         try remove(temporary)
@@ -159,7 +159,7 @@ enum Posix {
     /// Flushes the name of a new directory.
     static func syncName(of path: String) throws {
         let parent = parent(of: path)
-        // A folder that can be searched and not listed cannot be flushed either.
+        // A folder that can be searched but not listed cannot be flushed.
         if access(parent, R_OK) != 0, errno == EACCES { return }
         try syncDirectory(parent)
     }
@@ -170,7 +170,7 @@ enum Posix {
         return status
     }
 
-    /// The status of `path` itself (links are not followed), nil when there is no such file.
+    /// Returns the status of `path` itself (links are not followed); nil if it does not exist.
     static func linkStatus(_ path: String) -> stat? {
         var status = stat()
         return lstat(path, &status) == 0 ? status : nil
@@ -179,7 +179,7 @@ enum Posix {
     static func isDirectory(_ status: stat) -> Bool { status.st_mode & S_IFMT == S_IFDIR }
     static func isRegular(_ status: stat) -> Bool { status.st_mode & S_IFMT == S_IFREG }
 
-    /// Makes one directory for this user only; true when it was not there before.
+    /// Creates one directory for this user only; returns true if it did not exist before.
     @discardableResult
     static func makeDirectory(_ path: String) throws -> Bool {
         var number = failure(.mkdir, path)
@@ -198,7 +198,7 @@ enum Posix {
         throw StoreError.system(number, "create", path)
     }
 
-    /// Removes a file, or the folder that has taken its place; one that is gone already is no error.
+    /// Removes a file, or a folder in its place; a missing file is not an error.
     static func remove(_ path: String) throws {
         let number = failure(.unlink, path)
         if number != 0 { throw StoreError.system(number, "remove", path) }
@@ -208,18 +208,19 @@ enum Posix {
         if reason != ENOENT { throw StoreError.system(reason, "remove", path) }
     }
 
-    /// Removes a temporary file after a failure, as well as that goes.
+    /// Removes a temporary file after a failure, ignoring errors.
     static func discard(_ path: String) {
         if unlink(path) == 0 { FaultPlan.note(.unlink(path)) }
     }
 
-    /// Removes an empty directory; one that is gone already is no error.
+    /// Removes an empty directory; a missing directory is not an error.
     static func removeDirectory(_ path: String) throws {
         if rmdir(path) == 0 { return FaultPlan.note(.unlink(path)) }
         if errno != ENOENT { throw StoreError.system(errno, "remove", path) }
     }
 
-    /// Refuses a directory that somebody else could change: of another user (root is none), or with such a mode.
+    /// Throws for a directory that other users could change: owned by another user (except root), or group- or
+    /// world-writable.
     static func requirePrivate(_ path: String) throws {
         var status = stat()
         if stat(path, &status) != 0 { throw StoreError.system(errno, "stat", path) }
@@ -232,7 +233,7 @@ enum Posix {
         }
     }
 
-    /// The names in a directory without `.` and `..`, sorted; names that are not UTF-8 are left out.
+    /// Returns the names in a directory except `.` and `..`, sorted; names that are not UTF-8 are left out.
     static func names(in path: String) throws -> [String] {
         guard let directory = opendir(path) else { throw StoreError.system(errno, "list", path) }
         defer { closedir(directory) }
@@ -246,7 +247,7 @@ enum Posix {
         return names.sorted()
     }
 
-    /// The bytes an ordinary user can still write on the file system of `path`.
+    /// Returns the number of bytes an unprivileged user can still write on the file system of `path`.
     static func freeBytes(at path: String) throws -> Int64 {
         var status = statvfs()
         if statvfs(path, &status) != 0 { throw StoreError.system(errno, "measure", path) }
@@ -254,13 +255,13 @@ enum Posix {
         return overflow ? Int64.max : Int64(clamping: bytes)
     }
 
-    /// Whether the file system of `path` has room for bytes and none for another file.
+    /// Returns true if the file system of `path` has free bytes but no inode for another file.
     static func lacksInodes(at path: String) -> Bool {
         var status = statvfs()
         return statvfs(path, &status) == 0 && status.f_files > 0 && status.f_favail == 0 && status.f_bavail > 0
     }
 
-    /// All bytes of the file system of `path`.
+    /// Returns the size in bytes of the file system of `path`.
     static func totalBytes(at path: String) throws -> Int64 {
         var status = statvfs()
         if statvfs(path, &status) != 0 { throw StoreError.system(errno, "measure", path) }

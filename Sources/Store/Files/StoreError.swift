@@ -1,31 +1,43 @@
 import Glibc
 
-/// A failure of the frame cache.
+/// An error of the frame cache.
 ///
-/// `code` is stable and meant for programs; `message` is one sentence for people and names the file it is about.
+/// `code` is stable and meant for programs; `message` is one sentence for people and names the file concerned.
 public struct StoreError: Error, CustomStringConvertible, Sendable {
-    /// The kinds of failure.
+    /// The kinds of error.
     public enum Code: String, Sendable {
+        /// A file's content is not what was written.
         case damaged
+        /// The file has a newer format version than this program reads.
         case newerFormat = "newer_format"
+        /// The file has an older format version than this program reads.
         case olderFormat = "older_format"
+        /// The file or index does not exist.
         case notFound = "not_found"
+        /// Another process is using it.
         case locked
+        /// The disk is full, or a file size limit was reached.
         case noSpace = "no_space"
-        /// The cache holds what it may, and nothing of it can go.
+        /// The cache has reached its size limit and nothing in it can be removed.
         case cacheFull = "cache_full"
         /// The patches of this frame were not kept.
         case notKept = "not_kept"
+        /// Another input or output error.
         case io
+        /// The call's arguments are invalid, for example a key, layout or size.
         case badKey = "bad_key"
+        /// The directory is not safe to use because of its owner, its mode or its type.
         case unsafeDirectory = "unsafe_directory"
-        /// This process is to end and waits for nobody.
+        /// This process was asked to exit, so it stopped waiting.
         case interrupted
     }
 
+    /// The kind of error.
     public let code: Code
+    /// The error as one sentence.
     public let message: String
 
+    /// The code and the message.
     public var description: String { "\(code.rawValue): \(message)" }
 
     init(_ code: Code, _ message: String) {
@@ -34,13 +46,14 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
     }
 }
 
-// Every text of the store, in one place.
+// Every error text of the store, in one place.
 extension StoreError {
     private static let again = "index the recording again with --force"
 
-    // What the operating system said.
+    // Errors of the operating system.
 
-    /// The error for `number` (an errno) while doing `action` on `path`; `bytes` is what was to be written.
+    /// Returns the error for `number` (an errno) while doing `action` on `path`; `bytes` is the size of the failed
+    /// write.
     static func system(_ number: Int32, _ action: String, _ path: String, bytes: Int = 0) -> StoreError {
         let reason = String(cString: strerror(number))
         switch number {
@@ -123,7 +136,7 @@ extension StoreError {
             .io, "\(path) could not be read back as it was written (\(reason)) and was thrown away: check the disk")
     }
 
-    // Keys, layouts and calls that do not fit them.
+    // Keys, layouts and calls that do not match them.
 
     static func newer(_ path: String, found: Int, known: Int) -> StoreError {
         StoreError(
@@ -201,7 +214,7 @@ extension StoreError {
         StoreError(.damaged, "segment \(path), frame \(frame) is damaged (\(reason)): \(again)")
     }
 
-    // The catalogue.
+    // The catalog.
 
     static func catalog(_ path: String, _ reason: String, code: Code) -> StoreError {
         StoreError(code, "the catalogue \(path) failed: \(reason)")

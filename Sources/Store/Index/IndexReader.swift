@@ -2,16 +2,19 @@ import Glibc
 
 /// Reads a finished index.
 ///
-/// Every read opens its file, so an index of any length costs two descriptors, and one that is removed meanwhile gives
-/// `.notFound`. While it is open nothing of the index is evicted. It can be used from several threads at once.
+/// Every read opens its file, so an index of any length costs two descriptors; reading an index removed meanwhile
+/// throws `.notFound`. While the reader exists nothing of the index is evicted. It can be used from several threads at
+/// once.
 public final class IndexReader: Sendable {
+    /// The manifest of the index.
     public let manifest: Manifest
-    /// All frames in their order, `entries[i].index == i`.
+    /// All frames in order, `entries[i].index == i`.
     public let entries: [FrameEntry]
-    /// The frames whose patches can be read, rising: all of them, or an evenly spaced sample.
+    /// Indices of the frames whose patches can be read, ascending: all frames or an evenly spaced sample.
     public let patchFrames: [Int]
+    /// The layout of the index's records.
     public var layout: RecordLayout { manifest.layout }
-    /// Whether the patches of every frame can be read.
+    /// True if the patches of every frame can be read.
     public var hasAllPatches: Bool { patchFrames.count == entries.count }
 
     private let directory: String
@@ -20,7 +23,7 @@ public final class IndexReader: Sendable {
     private let sample: OpenFile?
     private let lock: ReaderLock?
 
-    /// The sample stays open: its file is replaced when the index grows.
+    /// The patch sample, kept open: its file is replaced when the index grows.
     private final class OpenFile: Sendable {
         let file: SegmentReader
         let descriptor: Int32
@@ -102,10 +105,11 @@ public final class IndexReader: Sendable {
         self.lock = lock
     }
 
-    /// Reads one part of one frame and checks it; `buffer` must have the part's size.
+    /// Reads one part of one frame and verifies its checksum; `buffer` must have the part's size.
     ///
-    /// Throws `StoreError`: `.badKey` for a part, frame or size that does not exist, `.notKept` for patches of a frame
-    /// that is not in `patchFrames`, `.damaged` naming file and frame, `.notFound` when the index was removed, `.io`.
+    /// Throws `StoreError`: `.badKey` for a part or frame that does not exist or a buffer of another size, `.notKept`
+    /// for patches of a frame not in `patchFrames`, `.damaged` naming file and frame, `.notFound` if the index was
+    /// removed, `.io`.
     public func read(part: Int, frame: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
         guard layout.parts.indices.contains(part), entries.indices.contains(frame) else {
             throw StoreError.noSuchPart(part: part, frame: frame, parts: layout.parts.count, frames: entries.count)
@@ -125,7 +129,7 @@ public final class IndexReader: Sendable {
             descriptor, record: frame - file.summary.first, frame: frame, part: part, into: buffer)
     }
 
-    /// The last segment that begins at or before `frame`.
+    /// Returns the last segment that starts at or before `frame`.
     private func segment(of frame: Int) -> Int {
         var (low, high) = (0, segments.count)
         while high - low > 1 {

@@ -1,15 +1,16 @@
 import Glibc
 
-/// Reads some parts of every record of an index, each segment from its start to its end.
+/// Reads selected parts of every record of an index, each segment sequentially.
 ///
-/// Opening one reads the manifest alone, and a segment is one file opened and read in large pieces: for looking at all frames
-/// of many recordings. While it is open nothing of the index is evicted. It can be used from several threads at once, each with a
-/// buffer of its own. For single frames there is `IndexReader`.
+/// Opening an index reads only its manifest; each segment file is opened once and read in large pieces. Made for
+/// visiting all frames of many recordings; `IndexReader` reads single frames. While the scan exists nothing of the
+/// index is evicted. It can be used from several threads at once, each with its own buffer.
 public final class IndexScan: Sendable {
+    /// The manifest of the index.
     public let manifest: Manifest
     private let directory: String
     private let lock: ReaderLock?
-    /// What the segments' headers probably say: reading their JSON takes longer than their records.
+    /// The expected JSON of the segment headers; decoding it takes longer than reading a segment's records.
     private let known: SegmentFormat.KnownIdentity
     private let headBytes: Int
 
@@ -23,7 +24,7 @@ public final class IndexScan: Sendable {
         known = try SegmentFormat.KnownIdentity(.init(key: manifest.key, layout: layout))
         var next = 0
         for summary in manifest.segments {
-            // A frame's number has 32 bits.
+            // A frame index has 32 bits.
             guard summary.first == next, (1...SegmentFormat.maxFrames).contains(summary.count),
                 next <= Int(UInt32.max) - summary.count,
                 IndexScan.fileBytes(summary.count, layout) == summary.bytes
@@ -41,35 +42,37 @@ public final class IndexScan: Sendable {
         return overflow || tooMuch ? nil : all
     }
 
-    /// Records that lie one behind the other in memory; their heads and the parts that were asked for are checked.
+    /// Records that are contiguous in memory, with verified heads and requested parts.
     ///
-    /// Valid during the call that gets them.
+    /// Valid only during the call they are passed to.
     public struct Records {
-        /// The number of the first record's frame.
+        /// Frame index of the first record.
         public let first: Int
+        /// Number of records.
         public let count: Int
+        /// Address of the first record.
         public let base: UnsafeRawPointer
-        /// Bytes from record to record.
+        /// Bytes from one record to the next.
         public let stride: Int
 
-        /// Seconds from the first presented frame.
+        /// Returns the sampling time of a record in seconds since the first displayed frame.
         public func gridTime(_ record: Int) -> Double {
             let bits = base.loadUnaligned(fromByteOffset: record * stride + 8, as: UInt64.self)
             return Double(bitPattern: UInt64(littleEndian: bits))
         }
     }
 
-    /// A buffer for `read`: some records, a mebibyte where that holds one.
+    /// The buffer size to use for `read`, in bytes: as many records as fit in 1 MiB, at least one.
     public var bufferBytes: Int {
         max(1, min((1 << 20) / max(manifest.layout.frameBytes, 1), IndexWriter.framesPerSegment))
             * manifest.layout.frameBytes
     }
 
-    /// Reads segment `number` whole; `body` gets its records in their order, as many at a time as the buffer holds.
+    /// Reads all of segment `number`; `body` gets its records in order, as many at a time as fit in the buffer.
     ///
-    /// - Parameter parts: places in the layout, all of the frame stream.
-    /// - Throws: `StoreError` `.damaged` naming file and frame, `.notFound` when the index was removed, `.badKey` for a part
-    ///   that is not there or a buffer that holds no record, `.io`; and what `body` throws.
+    /// - Parameter parts: indices in the layout's parts, all of the frame stream.
+    /// - Throws: `StoreError` `.damaged` naming file and frame, `.notFound` if the index was removed, `.badKey` for a
+    /// part that does not exist or a buffer smaller than one record, `.io`; and errors thrown by `body`.
     public func read(
         segment number: Int, parts: [Int], buffer: UnsafeMutableRawBufferPointer, _ body: (Records) throws -> Void
     ) throws {
@@ -122,7 +125,7 @@ public final class IndexScan: Sendable {
         }
     }
 
-    /// When a frame is shown, from its record's head.
+    /// Reads a frame's index and times from its record's head.
     public func entry(of frame: Int) throws -> FrameEntry {
         guard (0..<manifest.frames).contains(frame) else {
             throw StoreError.noSuchPart(
@@ -148,14 +151,14 @@ public final class IndexScan: Sendable {
         return entry
     }
 
-    /// The same tests as `SegmentFormat.decodeHead`, which makes an array of the sums.
+    /// The same checks as `SegmentFormat.decodeHead`, without its array of checksums.
     private func isHead(_ record: UnsafeRawBufferPointer, of frame: Int) -> Bool {
         let end = headBytes - 8
         return Int(record.u32(0)) == frame && record.u32(4) == 0
             && Checksum.of(UnsafeRawBufferPointer(rebasing: record.prefix(end))) == record.u64(end)
     }
 
-    /// The file is the one in the manifest: its size, its header and its footer.
+    /// Verifies that the file is the one in the manifest, by its size, header and footer.
     private func checkEnds(_ descriptor: Int32, _ path: String, _ number: Int) throws {
         func damaged(_ reason: String) -> StoreError { .damagedSegment(path, reason) }
         let summary = manifest.segments[number]

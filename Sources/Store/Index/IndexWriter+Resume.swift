@@ -1,6 +1,6 @@
 import Glibc
 
-// What an earlier run left, and what of it stays.
+// Resuming after an earlier run: which of its files are kept.
 extension IndexWriter {
     func keepSealedSegments() throws {
         let names = try Posix.names(in: directory)
@@ -18,21 +18,21 @@ extension IndexWriter {
         let stale = names.filter { ($0.hasSuffix(".seg") || $0.hasSuffix(".pat")) && !kept.contains($0) }
         if stale.isEmpty { return }
         try dropManifest()
-        // Frames first: a segment without them was never sealed.
+        // Frame files first: a segment without its frame file was never sealed.
         for name in stale.filter({ $0.hasSuffix(".seg") }) + stale.filter({ $0.hasSuffix(".pat") }) {
             try Posix.remove(directory + "/" + name)
         }
         try Posix.syncDirectory(directory)
     }
 
-    /// Segment `number` when it is whole and continues this index, nil when it is absent or has to go.
+    /// Returns segment `number` if it is intact and continues this index; nil if it is missing or must be removed.
     private func sealedSegment(_ number: Int) throws -> (SegmentSummary, SegmentSummary?)? {
         guard let frames = try file(number, .frame, .all), frames.summary.first == framesDone else { return nil }
         let end = framesDone + frames.summary.count
         switch keeping {
         case .none: return (frames.summary, nil)
         case .all:
-            // A crash between the two names of a segment that grew leaves more patches than frames.
+            // A crash between publishing the two files of a grown segment leaves more patches than frames.
             guard let patches = try file(number, .patch, .ends), patches.isDense,
                 patches.summary.first == framesDone, patches.last >= end - 1
             else { return nil }
@@ -48,7 +48,7 @@ extension IndexWriter {
         }
     }
 
-    /// A file of this index; nil when it is absent, damaged or of another one.
+    /// Returns a file of this index; nil if it is missing, damaged or belongs to another index.
     private func file(_ number: Int, _ stream: RecordStream, _ heads: SegmentReader.Heads) throws -> SegmentReader? {
         do {
             let found = try SegmentReader(directory: directory, number: number, stream: stream, heads: heads)
@@ -58,7 +58,7 @@ extension IndexWriter {
         }
     }
 
-    /// The sample of an earlier finish: the multiples of a power of two from 0 on.
+    /// Returns the sample of an earlier `finish`: the multiples of a power of two, starting at 0.
     private func validSample() throws -> SegmentReader? {
         guard let found = try file(SegmentFormat.sampleNumber, .patch, .all) else { return nil }
         let indices = found.entries.map { Int($0.index) }
@@ -67,16 +67,17 @@ extension IndexWriter {
         return found
     }
 
-    /// The distance of the frames in `earlierSample`; 1 where there is none.
+    /// Distance between the frames in `earlierSample`; 1 if it has fewer than two frames.
     private var sampleStep: Int {
         guard let entries = earlierSample?.entries, entries.count > 1 else { return 1 }
         return Int(entries[1].index)
     }
 
-    /// Below this frame `earlierSample` has every multiple of its step.
+    /// `earlierSample` holds every multiple of its step below this frame.
     private var sampleEnd: Int { (earlierSample?.entries.count ?? 0) * sampleStep }
 
-    /// A short last segment is written anew when it grows: what is damaged of it must go now, not then.
+    /// Removes a damaged short last segment now; otherwise the damage would be found only when the segment is
+    /// rewritten.
     func checkShortSegment() throws {
         guard let last = segments.last, last.count < framesPerSegment,
             Posix.linkStatus(directory + "/" + ManifestFile.name) == nil
@@ -96,7 +97,7 @@ extension IndexWriter {
         }
     }
 
-    /// The patch files that the manifest is to name; a sample is made of what there is.
+    /// Returns the patch files for the manifest; a sample is built from the patches on disk.
     func sealedPatches() throws -> PatchFiles {
         switch keeping {
         case .none: return PatchFiles(kept: .none)
@@ -104,7 +105,7 @@ extension IndexWriter {
         case .sample: break
         }
         guard framesDone > 0 else { return PatchFiles(kept: .sample) }
-        // A run that ends earlier than the one before it has no frames between those of its sample.
+        // A run that ends earlier than the previous one lacks the frames between those of the previous sample.
         let step = max(PatchSample.stride(frames: framesDone), sampleStep)
         let indices = Array(stride(from: 0, to: framesDone, by: step))
         if let earlierSample, earlierSample.entries.map({ Int($0.index) }) == indices {
@@ -113,7 +114,7 @@ extension IndexWriter {
         let sources = try patchFiles.enumerated().compactMap { number, summary in
             try summary.map { _ in try SegmentReader(directory: directory, number: number, stream: .patch) }
         }
-        // The manifest that names the old sample must not meet the new one.
+        // The manifest that names the old sample must never exist together with the new one.
         if earlierSample != nil { try dropManifest() }
         let summary = try SampleWriter.write(
             indices, from: [earlierSample].compactMap { $0 } + sources, directory: directory,
@@ -122,9 +123,9 @@ extension IndexWriter {
     }
 }
 
-/// Makes `sample.pat` of records that lie in other patch files.
+/// Builds `sample.pat` from records in other patch files.
 enum SampleWriter {
-    /// Throws `StoreError`: `.damaged` when a record is damaged or in none of the files, `.noSpace`, `.io`.
+    /// Throws `StoreError`: `.damaged` if a record is damaged or in none of the files, `.noSpace`, `.io`.
     static func write(
         _ indices: [Int], from sources: [SegmentReader], directory: String, header: SegmentFormat.Header
     ) throws -> SegmentSummary {
@@ -135,7 +136,7 @@ enum SampleWriter {
         var opened: (source: Int, descriptor: Int32)?
         defer { if let opened { close(opened.descriptor) } }
         for index in indices {
-            // The sources rise as the indices do; the earlier sample overlaps with the others, at the front.
+            // Sources and indices are both ascending; the earlier sample comes first and overlaps the other sources.
             while place < sources.count, sources[place].last < index { place += 1 }
             var found: (source: Int, record: Int)?
             for source in place..<sources.count where found == nil && sources[source].summary.first <= index {
@@ -160,7 +161,8 @@ enum SampleWriter {
 }
 
 extension SegmentReader {
-    /// The record of a frame; nil when it has none, or when only the ends' heads were read and there are gaps.
+    /// Returns the record of a frame; nil if it has none, or if only the first and last heads were read and frames are
+    /// missing.
     func record(of frame: Int) -> Int? {
         if entries.isEmpty {
             return isDense && (summary.first...last).contains(frame) ? frame - summary.first : nil

@@ -1,12 +1,12 @@
 import Glibc
 
-/// Writes one index, frame after frame, and goes on where an earlier run stopped.
+/// Writes one index frame by frame, continuing where an earlier run stopped.
 ///
-/// Sealed segments survive every crash; at most the open one is lost. After an error the open segment is gone and the
-/// next frame is `framesDone` again. The writer holds one record in memory and the index's lock until `finish`,
-/// `discard` or its end.
+/// Sealed segments survive every crash; at most the open one is lost. After an error the open segment is discarded and
+/// the next frame is `framesDone` again. The writer holds one record in memory and the index's lock until `finish`,
+/// `discard` or its deinit.
 public final class IndexWriter {
-    /// The usual number of frames in a segment.
+    /// Default number of frames in a segment.
     public static let framesPerSegment = 600
 
     let key: IndexKey
@@ -17,23 +17,24 @@ public final class IndexWriter {
     private var lock: IndexLock?
     private var open: OpenSegment?
     var segments: [SegmentSummary] = []
-    /// One for each segment; nil where it has no patch file.
+    /// One entry per segment; nil if the segment has no patch file.
     var patchFiles: [SegmentSummary?] = []
-    /// The sample of an earlier finish that this run continues.
+    /// The patch sample of an earlier `finish` that this run continues.
     var earlierSample: SegmentReader?
 
-    /// The frames in sealed segments: the index of the first frame that is still to be appended.
+    /// Number of frames in sealed segments, which is the index of the first frame to append.
     public internal(set) var framesDone = 0
 
-    /// Called before a segment is begun, with its first frame and the frames it may get; what it throws ends the run there.
+    /// Called before a segment is started, with its first frame and maximum number of frames; an error it throws ends
+    /// `append`.
     public var beforeSegment: ((_ first: Int, _ frames: Int) throws -> Void)?
-    /// Called before a segment is sealed; what it throws throws the segment away.
+    /// Called before a segment is sealed; if it throws, the segment is discarded.
     public var beforeSeal: (() throws -> Void)?
 
-    /// The files of the segment that is being written.
+    /// The files of the segment being written.
     private struct OpenSegment {
         let frames: SegmentWriter
-        /// Nil until a frame's patches are kept.
+        /// Nil until the first frame whose patches are kept.
         var patches: SegmentWriter?
         let number: Int
         let first: Int
@@ -44,9 +45,9 @@ public final class IndexWriter {
         }
     }
 
-    /// Takes the lock, clears what dead runs left, and keeps every sealed segment before the first gap.
+    /// Takes the lock, removes leftovers of dead processes and keeps the sealed segments before the first gap.
     ///
-    /// - Parameter folders: the folders above `directory` whose names must be on disk, the nearest first.
+    /// - Parameter folders: the folders above `directory` whose names must be on disk, innermost first.
     init(
         directory: String, in folders: [String], key: IndexKey, layout: RecordLayout, keep: PatchKeeping,
         framesPerSegment: Int
@@ -64,7 +65,8 @@ public final class IndexWriter {
         // A link to a folder would be written through.
         if let status = Posix.linkStatus(directory), !Posix.isDirectory(status) { try Posix.remove(directory) }
         try Posix.makeDirectory(directory)
-        // Its name, and that of the folder it is in: a process that was killed may have made them and not flushed them.
+        // Flush the names of the index's folder and its parent: a killed process may have created them without
+        // flushing.
         for folder in folders { try Posix.syncDirectory(folder) }
         lock = try IndexLock(directory: directory)
         IndexWriter.ignoreFileSizeSignal()
@@ -73,10 +75,10 @@ public final class IndexWriter {
         try checkShortSegment()
     }
 
-    /// Adds the next frame; `parts` are the record's parts in the layout's order.
+    /// Appends the next frame; `parts` are the record's parts in the layout's order.
     ///
-    /// Throws `StoreError`: `.badKey` for a frame out of order or parts of another size, `.noSpace` with the bytes,
-    /// `.io`; and what `beforeSegment` and `beforeSeal` throw.
+    /// Throws `StoreError`: `.badKey` for a frame out of order or parts of another size, `.noSpace` with the number of
+    /// bytes, `.io`; and errors thrown by `beforeSegment` and `beforeSeal`.
     public func append(_ entry: FrameEntry, parts: [UnsafeRawBufferPointer]) throws {
         guard lock != nil else { throw StoreError.writerFinished() }
         let next = nextFrame
@@ -93,7 +95,7 @@ public final class IndexWriter {
         }
     }
 
-    /// The bytes that `frames` frames from `first` on take while they are written as one segment.
+    /// Returns the bytes needed while writing `frames` frames from `first` on as one segment.
     public static func bytes(first: Int, frames: Int, layout: RecordLayout, keep: PatchKeeping) -> Int64 {
         // Two headers, two footers and a manifest.
         let own = Int64(frames) * Int64(layout.frameBytes) + 16384
@@ -101,14 +103,14 @@ public final class IndexWriter {
         case .none: return own
         case .all: return own + Int64(frames) * Int64(layout.patchBytes)
         case .sample:
-            // The multiples of a power of two, and the sample that is made of them at the end.
+            // The multiples of a power of two, plus the sample made of them at the end.
             let held = (first..<first + max(frames, 0)).count { PatchSample.holds($0) }
             let sample = PatchSample.indices(frames: first + max(frames, 0)).count
             return own + Int64(held + sample) * Int64(layout.patchBytes)
         }
     }
 
-    /// Whether the patches of the frame at `index` will be kept, for now at least.
+    /// Returns true if the patches of the frame at `index` are kept, at least for now.
     public func keepsPatches(of index: Int) -> Bool {
         switch keeping {
         case .all: true
@@ -117,10 +119,10 @@ public final class IndexWriter {
         }
     }
 
-    /// Seals the last segment and writes the manifest that `manifest` makes of what there is.
+    /// Seals the last segment and writes the manifest that `manifest` makes from the sealed contents.
     ///
-    /// Throws `StoreError`: `.badKey` when the manifest names another key, layout, count or other files, else
-    /// `.noSpace` or `.io`. The lock is given back when it succeeds.
+    /// Throws `StoreError`: `.badKey` if the manifest names another key, layout, frame count or other files, else
+    /// `.noSpace` or `.io`. Releases the lock on success.
     public func finish(_ manifest: (IndexContents) -> Manifest) throws {
         guard lock != nil else { throw StoreError.writerFinished() }
         do {
@@ -141,7 +143,8 @@ public final class IndexWriter {
         lock = nil
     }
 
-    /// Seals what there is and gives the lock back: a later writer goes on from there. Returns the frames kept.
+    /// Seals the open segment and releases the lock so that a later writer can continue; returns the number of frames
+    /// kept.
     public func suspend() throws -> Int {
         guard lock != nil else { return framesDone }
         defer { discard() }
@@ -149,7 +152,7 @@ public final class IndexWriter {
         return framesDone
     }
 
-    /// Removes the open segment and gives the lock back; sealed segments stay.
+    /// Removes the open segment and releases the lock; sealed segments are kept.
     public func discard() {
         discardOpenSegment()
         lock = nil
@@ -160,7 +163,7 @@ public final class IndexWriter {
         open = nil
     }
 
-    /// The index of the frame that `append` takes next, those of the open segment counted.
+    /// Index of the next frame to append, counting those in the open segment.
     public var nextFrame: Int { open.map { $0.first + $0.frames.count } ?? framesDone }
 
     func header(_ number: Int, _ stream: RecordStream) -> SegmentFormat.Header {
@@ -178,7 +181,8 @@ public final class IndexWriter {
         open = OpenSegment(
             frames: try SegmentWriter(directory: directory, header: header(number, .frame)), number: number,
             first: short?.first ?? framesDone)
-        // A short last segment grows by being written anew: its records come first, and it stays until the seal.
+        // A short last segment grows by being rewritten: its records are copied first, and the old file is kept until
+        // the seal.
         if let short { try copy(short) }
     }
 
@@ -214,11 +218,11 @@ public final class IndexWriter {
         try segment.frames.seal()
         try beforeSeal?()
         let replacing = segment.first < framesDone
-        // The manifest names the short segment's checksum, which is about to change: without a manifest in between,
-        // a crash leaves an index to be resumed and never one that contradicts itself.
+        // The manifest contains the short segment's checksum, which is about to change. Without a manifest, a crash in
+        // between leaves an index that can be resumed, never one that contradicts itself.
         let previous = replacing ? try? ManifestFile.load(directory: directory) : nil
         if replacing { try dropManifest() }
-        // The patches first: a segment counts as sealed when its frames are there.
+        // Patches first: a segment counts as sealed once its frame file exists.
         let patches = try segment.patches?.publish(replacing: replacing)
         let frames = try segment.frames.publish(replacing: replacing)
         open = nil
@@ -266,7 +270,7 @@ final class RecordBuffer {
 
     deinit { for buffer in buffers { buffer.deallocate() } }
 
-    /// The records of the frames below `end`; the parts of the other file are what was in the buffer before.
+    /// Reads the records of frames below `end`; parts of the other file keep the buffer's previous content.
     func each(
         _ source: SegmentReader, below end: Int, _ body: (FrameEntry, [UnsafeRawBufferPointer]) throws -> Void
     ) throws {

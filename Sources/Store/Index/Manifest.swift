@@ -3,23 +3,30 @@ import Glibc
 
 /// Which frames' patches an index has, and in which files.
 ///
-/// `all`: one `NNNNNN.pat` for each segment, in their order. `sample`: `sample.pat`, or none in an index without frames.
+/// `all`: one `NNNNNN.pat` per segment, in order. `sample`: `sample.pat`, or no file in an index without frames.
 public struct PatchFiles: Sendable, Codable, Equatable {
+    /// Which frames' patches are kept.
     public let kept: PatchKeeping
+    /// The patch files.
     public let files: [SegmentSummary]
 
+    /// Creates a list of patch files.
     public init(kept: PatchKeeping, files: [SegmentSummary] = []) {
         self.kept = kept
         self.files = files
     }
 }
 
-/// What a writer has sealed: the manifest names exactly this.
+/// The files a writer has sealed; the manifest lists exactly these.
 public struct IndexContents: Sendable, Equatable {
+    /// Number of frames.
     public let frames: Int
+    /// The frame files.
     public let segments: [SegmentSummary]
+    /// The patch files.
     public let patches: PatchFiles
 
+    /// Creates the contents from these files.
     public init(frames: Int, segments: [SegmentSummary], patches: PatchFiles) {
         self.frames = frames
         self.segments = segments
@@ -27,35 +34,54 @@ public struct IndexContents: Sendable, Equatable {
     }
 }
 
-/// What is known about one index besides its frames.
+/// The description of one index: everything except its frames.
 ///
-/// `name` is the recording's file name, `pathBase64` its path's bytes when they are no UTF-8, `modified` in
-/// nanoseconds since 1970, `timeBase` numerator and denominator, `state` `complete` or `partial`, `duration` in
-/// seconds, `created` in RFC 3339.
+/// `name` is the recording's file name, `pathBase64` its path's bytes if they are not UTF-8, `modified` in nanoseconds
+/// since 1970, `timeBase` numerator and denominator, `state` `complete` or `partial`, `duration` in seconds, `created`
+/// in RFC 3339.
 public struct Manifest: Sendable, Codable, Equatable {
+    /// The key of the index.
     public var key: IndexKey
+    /// The layout of its records.
     public var layout: RecordLayout
+    /// The recording's file name.
     public var name: String
+    /// The path it was indexed from, as text.
     public var path: String
+    /// The path's bytes in base64 if they are not UTF-8, else nil.
     public var pathBase64: String?
+    /// Size of the recording's file in bytes.
     public var fileSize: Int64
+    /// Modification time (mtime) of the file.
     public var modified: Int64
+    /// Inode of the file.
     public var inode: UInt64
+    /// Time base of the video stream: numerator, denominator.
     public var timeBase: [Int]
+    /// Number of frames.
     public var frames: Int
+    /// The frame files.
     public var segments: [SegmentSummary]
+    /// The patch files.
     public var patches: PatchFiles
+    /// `complete` or `partial`.
     public var state: String
+    /// Warnings of the runs that wrote the index.
     public var warnings: [String]
+    /// Counts of what happened while indexing, by name.
     public var counters: [String: Int]
+    /// Duration of the recording in seconds; nil if unknown.
     public var duration: Double?
-    /// Seconds from the start of the file's time line to its first picture; nil in indexes that do not know it.
+    /// Seconds from the start of the file's timeline to its first frame; nil if unknown.
     public var start: Double?
-    /// The file's change time (ctime), nanoseconds since 1970; nil in indexes that do not know it.
+    /// The file's change time (ctime) in nanoseconds since 1970; nil if unknown.
     public var changed: Int64?
+    /// When the index was created.
     public var created: String
+    /// Name of the model.
     public var modelName: String
 
+    /// Creates a manifest with these values for the given contents.
     public init(
         key: IndexKey, layout: RecordLayout, name: String, path: String, pathBase64: String? = nil, fileSize: Int64,
         modified: Int64, inode: UInt64, timeBase: [Int], contents: IndexContents,
@@ -84,13 +110,13 @@ public struct Manifest: Sendable, Codable, Equatable {
         self.modelName = modelName
     }
 
-    /// The path it was indexed from, as the file system has it.
+    /// The path it was indexed from, as bytes of the file system.
     public var pathBytes: [UInt8] { PathText.bytes(path, base64: pathBase64) }
 
-    /// The bytes of all files with frames.
+    /// Total size of the frame and patch files in bytes.
     public var bytes: Int64 { (segments + patches.files).reduce(0) { $0 + Int64($1.bytes) } }
 
-    /// Whether each frame's patches are there: in a sample too, when the recording is short.
+    /// True if every frame's patches are kept; a sample of a short recording has all of them too.
     public var hasAllPatches: Bool {
         switch patches.kept {
         case .all, .none: true
@@ -98,7 +124,7 @@ public struct Manifest: Sendable, Codable, Equatable {
         }
     }
 
-    /// The names of all files the manifest speaks of.
+    /// The names of all files of the index, including the manifest.
     var fileNames: Set<String> { Set((segments + patches.files).map(\.file) + [ManifestFile.name]) }
 }
 
@@ -118,7 +144,7 @@ package enum ManifestFile {
         var manifest: Manifest
     }
 
-    /// Reads and checks `<directory>/manifest.json`; throws `.notFound`, `.damaged` or `.newerFormat`.
+    /// Reads and verifies `<directory>/manifest.json`; throws `.notFound`, `.damaged` or `.newerFormat`.
     static func load(directory: String) throws -> Manifest {
         let path = directory + "/" + name
         let descriptor: Int32
@@ -169,18 +195,18 @@ package enum ManifestFile {
 }
 
 extension Manifest {
-    /// More bytes than an index has, in one whole or in one frame: sums over all indexes of a cache stay within an `Int64`.
+    /// Upper bounds on the bytes of an index and of one frame, so that sums over all indexes of a cache fit an `Int64`.
     private static let (mostBytes, mostRecordBytes) = (1 << 46, 1 << 32)
-    /// More seconds than a recording has.
+    /// Upper bound on the length of a recording, in seconds.
     private static let mostSeconds = 1e12
 
-    /// Whether such numbers can be an index's.
+    /// Returns true if these values are plausible for an index.
     public static func isPossible(frames: Int, bytes: Int64, duration: Double?) -> Bool {
         (0...Int(UInt32.max)).contains(frames) && (0...Int64(mostBytes)).contains(bytes)
             && (0...mostSeconds).contains(duration ?? 0)
     }
 
-    /// False for a manifest whose numbers cannot be an index's, or whose lists do not fit each other.
+    /// False for a manifest with implausible values or lists that do not match each other.
     fileprivate var isConsistent: Bool {
         let files = segments + patches.files
         guard

@@ -2,14 +2,14 @@ import Foundation
 import Glibc
 
 extension ManifestFile {
-    /// The format version that a manifest claims.
+    /// Returns the format version in a manifest file; nil if it cannot be read.
     static func version(directory: String) -> Int? {
         struct Version: Decodable { var format: Int }
         guard let bytes = Posix.contents(directory + "/" + name, limit: 64 << 20) else { return nil }
         return try? JSONDecoder().decode(Version.self, from: Data(bytes)).format
     }
 
-    /// Unlinks the frame files that a manifest does not speak of, and what dead runs left; the lock must be held.
+    /// Removes frame files not listed in the manifest and leftovers of dead processes; the lock must be held.
     static func removeOtherFiles(directory: String, manifest: Manifest) throws {
         let known = manifest.fileNames
         var removed = false

@@ -1,10 +1,11 @@
 import Glibc
 
-/// A file of what can be made again: sections of bytes, each with its checksum, under a text that says what they are of.
+/// A file of data that can be recomputed: sections of bytes with checksums, and an identity that says what they belong
+/// to.
 ///
-/// It is written once and may vanish at any time. Layout, all numbers little endian: `LTDRV` 00 00 01, u32 format version,
-/// u32 length n of the identity, u32 number of sections, 4 zeros, per section u64 offset, u64 bytes, u64 XXH3-64; n bytes of
-/// identity; u64 XXH3-64 of all that. Sections begin at multiples of 4096.
+/// It is written once and may disappear at any time. Layout, all integers little endian: `LTDRV` 00 00 01, u32 format
+/// version, u32 length n of the identity, u32 number of sections, 4 zeros, per section u64 offset, u64 bytes, u64
+/// XXH3-64; n bytes of identity; u64 XXH3-64 of all of this. Sections start at multiples of 4096.
 public final class DerivedFile: Sendable {
     static let magic: [UInt8] = Array("LTDRV".utf8) + [0, 0, 1]
     static let version: UInt32 = 1
@@ -12,7 +13,7 @@ public final class DerivedFile: Sendable {
     private static let hugePage = 2 << 20
     private static let largestHeader = 1 << 20
     private static let mostSections = 4096
-    /// MADV_POPULATE_READ of Linux 5.14: reads pages in without a fault for each, and reports what cannot be read.
+    /// MADV_POPULATE_READ of Linux 5.14: reads pages in without one fault each, and reports pages that cannot be read.
     private static let populateRead: Int32 = 22
 
     private struct Section: Sendable {
@@ -21,14 +22,15 @@ public final class DerivedFile: Sendable {
         let checksum: UInt64
     }
 
+    /// What the sections belong to.
     public let identity: [UInt8]
     private let path: String
     private let descriptor: Int32
     private let sections: [Section]
 
-    /// Opens a file and checks its head; nil where there is none of this identity that can be used.
+    /// Opens a file and verifies its header; nil if there is no usable file with this identity.
     ///
-    /// A damaged one is removed: it will be made again.
+    /// A damaged file is removed, since it can be recomputed.
     public init?(path: String, identity: [UInt8]) {
         guard let descriptor = try? Posix.openRegular(path, O_RDONLY) else {
             if Posix.otherKind(path) != nil { try? Posix.remove(path) }
@@ -43,24 +45,26 @@ public final class DerivedFile: Sendable {
             return nil
         }
         sections = found
-        // What is read now is not what goes first.
+        // Marks the file as recently used: the least recently used files are removed first.
         futimens(descriptor, nil)
     }
 
     deinit { close(descriptor) }
 
+    /// Number of sections.
     public var sectionCount: Int { sections.count }
+    /// Returns the size of a section in bytes.
     public func byteCount(_ section: Int) -> Int { sections[section].count }
 
-    /// Maps a section privately, with room for `room` bytes behind it: writing changes nothing in the file.
+    /// Maps a section privately, with `room` more bytes after it; writes do not change the file.
     ///
-    /// Nil, and the file is removed, where its bytes are not what was written.
+    /// Returns nil if mapping fails; if the checksum does not match, the file is removed too.
     public func map(_ section: Int, room: Int = 0) -> Mapping? {
         let section = sections[section]
         guard let mapping = Mapping(descriptor, offset: section.offset, count: section.count, room: room) else {
             return nil
         }
-        // What another cut off, or the disk no longer gives, is an error here and would end the process below.
+        // Reports a truncated file or a failing disk as an error; reading the mapping would raise SIGBUS.
         guard mapping.isReadable(section.count), Checksum.of(mapping.written(section.count)) == section.checksum else {
             unlink(path)
             return nil
@@ -68,9 +72,9 @@ public final class DerivedFile: Sendable {
         return mapping
     }
 
-    /// Memory that begins as a section of a file.
+    /// Memory that starts with the content of a section.
     public final class Mapping: Sendable {
-        /// The section, then the room.
+        /// The section's bytes followed by the extra room.
         public nonisolated(unsafe) let bytes: UnsafeMutableRawBufferPointer
         private nonisolated(unsafe) let reserved: UnsafeMutableRawPointer
         private let length: Int
@@ -84,7 +88,7 @@ public final class DerivedFile: Sendable {
                 return nil
             }
             self.reserved = reserved
-            // As far into a huge page as in the file: only then can the file's huge pages be mapped as such.
+            // At the same offset within a huge page as in the file: only then can the file's huge pages be mapped.
             let base = reserved + (offset - Int(bitPattern: reserved)) & (DerivedFile.hugePage - 1)
             bytes = UnsafeMutableRawBufferPointer(start: base, count: wanted)
             if count > 0 {
@@ -97,10 +101,10 @@ public final class DerivedFile: Sendable {
             }
         }
 
-        /// Fetches the first `count` bytes; false where the file cannot give them.
+        /// Reads in the first `count` bytes; returns false if the file cannot provide them.
         func isReadable(_ count: Int) -> Bool {
             guard count > 0 else { return true }
-            // Older kernels do not know it (EINVAL): there the first touch fetches a page.
+            // Older kernels return EINVAL: there each page is read at its first access.
             return madvise(bytes.baseAddress, count, DerivedFile.populateRead) == 0 || errno == EINVAL
         }
 
@@ -129,7 +133,7 @@ public final class DerivedFile: Sendable {
         for place in 0..<count {
             let at = 24 + 24 * place
             let (offset, bytes) = (number(head, at: at, 8), number(head, at: at + 8, 8))
-            // Past its end a mapped file does not read as zeros: it ends the process.
+            // Reading a mapping past the end of its file raises SIGBUS.
             guard offset % UInt64(page) == 0, offset <= UInt64(size), bytes <= UInt64(size) - offset else { return nil }
             sections.append(
                 Section(offset: Int(offset), count: Int(bytes), checksum: number(head, at: at + 16, 8)))
@@ -147,15 +151,14 @@ public final class DerivedFile: Sendable {
 
     private static func rounded(_ count: Int) -> Int { (count + page - 1) / page * page }
 
-    /// The bytes that a file of such sections takes.
+    /// Returns the size in bytes of a file with such sections.
     public static func size(identity: [UInt8], sections: [Int]) -> Int {
         sections.reduce(rounded(32 + 24 * sections.count + identity.count)) { $0 + rounded($1) }
     }
 
-    /// Writes a file whole, under a temporary name first. That it is on the disk is not made sure: a lost one is made again, and a torn
-    /// one is found by its checksums.
+    /// Writes a file under a temporary name and renames it, without guaranteeing that it reaches the disk.
     ///
-    /// Throws `StoreError` `.noSpace`, `.io`.
+    /// A lost file is recomputed, and a torn one is detected by its checksums. Throws `StoreError` `.noSpace`, `.io`.
     public static func write(path: String, identity: [UInt8], sections: [UnsafeRawBufferPointer]) throws {
         precondition(sections.count <= mostSections && identity.count <= largestHeader / 2, "too long a head")
         var head =
@@ -182,7 +185,8 @@ public final class DerivedFile: Sendable {
             }
             try head.withUnsafeBytes { try write($0) }
             for section in sections { try write(section) }
-            // Else the kernel writes it half a minute later, when the next question wants the machine. What fails here it tries then.
+            // Otherwise the kernel writes it half a minute later, during the next question. Errors are ignored: the
+            // kernel retries.
             fdatasync(descriptor)
             try Posix.rename(temporary, to: path)
         } catch {

@@ -1,19 +1,27 @@
-/// Everything that changes the bytes of an index.
+/// Everything that determines the bytes of an index; indexes with equal keys are interchangeable.
 ///
-/// `content` is the recording's SHA-256 in hex; the other texts are the caller's own canonical spelling of sampling,
-/// preprocessing, model and record. Two equal keys mean exchangeable indexes.
+/// `content` is the recording's SHA-256 in hex; the other strings are the caller's canonical text for sampling,
+/// preprocessing, model and record.
 public struct IndexKey: Sendable, Codable, Equatable {
-    /// The version of the segment and manifest files that this program writes, and the newest it reads.
+    /// Version of the segment and manifest files that this program writes, and the newest it reads.
     public static let currentFormatVersion = 2
 
+    /// SHA-256 of the recording's file, in hex.
     public var content: String
+    /// Index of the video stream in the container; the caller uses -1 for the default stream.
     public var stream: Int
+    /// How frames are sampled.
     public var sampling: String
+    /// How frames are preprocessed.
     public var preprocessing: String
+    /// Which model computed the records.
     public var model: String
+    /// What a record contains.
     public var record: String
+    /// Format version of the files.
     public var formatVersion: Int
 
+    /// Creates a key with these fields.
     public init(
         content: String, stream: Int, sampling: String, preprocessing: String, model: String, record: String,
         formatVersion: Int = IndexKey.currentFormatVersion
@@ -29,7 +37,7 @@ public struct IndexKey: Sendable, Codable, Equatable {
 
     /// 32 hexadecimal digits: the first half of the SHA-256 over all fields, each preceded by its length.
     ///
-    /// The order is the one of the declaration; a length is a little-endian u64, a number is its decimal text.
+    /// Fields are in the order of their declaration; a length is a little-endian u64, an integer is its decimal text.
     public var id: String {
         var bytes: [UInt8] = []
         let fields = [content, String(stream), sampling, preprocessing, model, record, String(formatVersion)]
@@ -41,6 +49,7 @@ public struct IndexKey: Sendable, Codable, Equatable {
         return String(ContentHash.sha256(bytes).prefix(32))
     }
 
+    /// Returns true if `text` is an index ID: 32 lowercase hexadecimal digits.
     package static func isID(_ text: String) -> Bool {
         text.utf8.count == 32 && text.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
     }

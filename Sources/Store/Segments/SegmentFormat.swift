@@ -1,36 +1,37 @@
 import Foundation
 
-/// The layout of a segment's two files, format version 2: `NNNNNN.seg`, the frame stream, and `NNNNNN.pat`, the patches.
+/// The layout of a segment's two files, format version 2.
 ///
-/// All numbers are little endian, all checksums XXH3-64 with seed 0.
+/// `NNNNNN.seg` is the frame stream, `NNNNNN.pat` holds the patches. All values are little endian, all checksums
+/// are XXH3-64 with seed 0.
 ///
 ///     header, 4096 bytes
 ///       0     8  magic "LTSEG" 00 00 01, "LTPAT" 00 00 01 for patches
 ///       8     4  u32 format version
 ///       12    4  u32 byte order mark 0x01020304
 ///       16    4  u32 header length, 4096
-///       20    4  u32 the most records this file may have
-///       24    4  u32 segment number N, the one in the file name; 2^32 - 1 for sample.pat
+///       20    4  u32 maximum number of records in this file
+///       24    4  u32 segment number N, as in the file name; 2^32 - 1 for sample.pat
 ///       28    4  u32 length of the JSON
 ///       32    n  JSON {"key": IndexKey, "layout": RecordLayout}, keys sorted, then zeros
 ///       4088  8  u64 checksum of bytes 0..<4088
 ///     then `count` records of layout.frameBytes or layout.patchBytes each, P = number of parts in this file
-///       0     4  u32 frame index, rising; in a frame stream by one from record to record and segment to segment
+///       0     4  u32 frame index, ascending; in a frame stream by 1 across records and segments
 ///       4     4  u32 flags, zero
 ///       8     8  f64 grid time, seconds
 ///       16    8  i64 pts, in the stream's time base
 ///       24    8  f64 pts, seconds
 ///       32   8P  u64 checksum of each part
-///       32+8P 8  u64 checksum of the record's bytes 0..<32+8P; with it the record head ends
-///       40+8P    the parts without gaps, then zeros up to a multiple of 64 bytes
-///     footer, 24 bytes, which end the file
+///       32+8P 8  u64 checksum of the record's bytes 0..<32+8P, the end of the record head
+///       40+8P    the parts without gaps, then zeros to a multiple of 64 bytes
+///     footer, 24 bytes, at the end of the file
 ///       0     4  u32 count, 1 or more
 ///       4     4  zeros
-///       8     8  u64 checksum of the header's checksum followed by all record heads in their order
+///       8     8  u64 checksum of the header's checksum followed by all record heads in order
 ///       16    8  magic "LTSEGEND"
 ///
-/// A file without its footer was never sealed and counts as absent. Every version keeps the first 20 bytes and the
-/// checksum at 4088 where they are, so that a program can tell a newer file from a damaged one.
+/// A file without a footer was never sealed and is treated as missing. Every version keeps the first 20 bytes and the
+/// checksum at 4088 in place, so that a program can tell a newer file from a damaged one.
 enum SegmentFormat {
     static let version = IndexKey.currentFormatVersion
     static let magic: [UInt8] = Array("LTSEG".utf8) + [0, 0, 1]
@@ -43,13 +44,13 @@ enum SegmentFormat {
     static let footerBytes = 24
     static let maxFrames = 1 << 20
 
-    /// What a segment is about: the JSON of its header.
+    /// What a segment belongs to: the JSON in its header.
     struct Identity: Codable, Equatable {
         var key: IndexKey
         var layout: RecordLayout
     }
 
-    /// An identity and the text it is written as: what a whole index's headers have in common is read once.
+    /// An identity and its JSON, which all segment headers of an index share, so that it is decoded only once.
     struct KnownIdentity {
         let identity: Identity
         let text: [UInt8]
@@ -67,7 +68,7 @@ enum SegmentFormat {
         var number: Int
     }
 
-    /// The number of `sample.pat`, which is of no segment.
+    /// The number in the header of `sample.pat`, which belongs to no segment.
     static let sampleNumber = Int(UInt32.max)
 
     static func fileName(_ number: Int, _ stream: RecordStream = .frame) -> String {
@@ -96,7 +97,7 @@ enum SegmentFormat {
         return bytes
     }
 
-    /// Throws `.newerFormat` or `.damaged`, naming `path`; `bytes` must have `headerBytes` bytes.
+    /// Decodes a header of `headerBytes` bytes; throws `.newerFormat` or `.damaged`, naming `path`.
     static func decodeHeader(
         _ bytes: UnsafeRawBufferPointer, path: String, known: KnownIdentity? = nil
     ) throws -> Header {
@@ -127,7 +128,7 @@ enum SegmentFormat {
             identity: identity, stream: isFrames ? .frame : .patch, framesPerSegment: frames, number: number)
     }
 
-    /// The head of a record: the entry and the checksums of its parts.
+    /// Encodes the head of a record: the entry and the checksums of its parts.
     static func encodeHead(_ entry: FrameEntry, checksums: [UInt64]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(fixedHeadBytes + 8 * checksums.count)
@@ -141,13 +142,13 @@ enum SegmentFormat {
         return bytes
     }
 
-    /// Nil when the head's own checksum or its flags are wrong.
+    /// Decodes the head of a record; nil if its checksum or flags are wrong.
     static func decodeHead(_ bytes: UnsafeRawBufferPointer, parts: Int) -> (FrameEntry, [UInt64])? {
         var checksums: [UInt64] = []
         return decodeHead(bytes, parts: parts, checksums: &checksums).map { ($0, checksums) }
     }
 
-    /// As above; the checksums are appended.
+    /// Decodes the head of a record, appending the parts' checksums; nil if its checksum or flags are wrong.
     static func decodeHead(
         _ bytes: UnsafeRawBufferPointer, parts: Int, checksums: inout [UInt64]
     ) -> FrameEntry? {
@@ -169,14 +170,14 @@ enum SegmentFormat {
         return bytes + commit
     }
 
-    /// Nil when this is no footer.
+    /// Decodes a footer; nil if the bytes are not a footer.
     static func decodeFooter(_ bytes: UnsafeRawBufferPointer) -> (count: Int, checksum: UInt64)? {
         guard bytes.count == footerBytes, bytes.suffix(8).elementsEqual(commit), bytes.u32(4) == 0 else { return nil }
         return (Int(bytes.u32(0)), bytes.u64(8))
     }
 }
 
-/// JSON with sorted keys: the same value always gives the same bytes.
+/// Encodes JSON with sorted keys, so that equal values always give the same bytes.
 func canonicalJSON(_ value: some Encodable) throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -188,13 +189,14 @@ func canonicalJSON(_ value: some Encodable) throws -> [UInt8] {
 }
 
 extension [UInt8] {
+    /// Appends an integer in little-endian byte order.
     package mutating func put(_ value: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
     }
 }
 
 extension UnsafeRawBufferPointer {
-    // The callers know that the bytes are there.
+    /// Reads a little-endian u32; the caller guarantees that the bytes are in range.
     package func u32(_ offset: Int) -> UInt32 {
         UInt32(littleEndian: loadUnaligned(fromByteOffset: offset, as: UInt32.self))
     }

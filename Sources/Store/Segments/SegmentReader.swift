@@ -1,35 +1,35 @@
 import Glibc
 
-/// A sealed file of a segment, opened and checked except for the parts' bytes.
+/// A sealed file of a segment, opened and verified except for the parts' bytes.
 struct SegmentReader {
-    /// How much of the record heads is read when the file is opened.
+    /// Which record heads are read when the file is opened.
     enum Heads {
-        /// All of them, against the footer's checksum.
+        /// All heads, verified against the footer's checksum.
         case all
-        /// The first and the last one: each record lies half a megabyte from the next.
+        /// Only the first and last, since records may be half a megabyte apart.
         case ends
     }
 
     let path: String
     let header: SegmentFormat.Header
     let summary: SegmentSummary
-    /// One for each record; empty without all heads.
+    /// One entry per record; empty unless all heads were read.
     let entries: [FrameEntry]
-    /// One checksum for each part of each record, record by record; empty without all heads.
+    /// One checksum per part and record, record by record; empty unless all heads were read.
     let checksums: [UInt64]
-    /// The index of the last record's frame.
+    /// Frame index of the last record.
     let last: Int
     private let parts: [Int]
 
     var layout: RecordLayout { header.identity.layout }
     var stream: RecordStream { header.stream }
-    /// Whether there is a record for each frame from the first to the last.
+    /// True if every frame from the first to the last has a record.
     var isDense: Bool { last - summary.first + 1 == summary.count }
 
-    /// Reads header, record heads and footer of segment `number` in `directory`; `path` where the file still has another
-    /// name, `known` what its header probably says.
+    /// Reads header, record heads and footer of segment `number` in `directory`.
     ///
-    /// Throws `StoreError`: `.notFound`, `.damaged`, `.newerFormat`, or `.io` when the disk fails.
+    /// `path` is the file's path if it has another name so far, `known` the expected header JSON. Throws `StoreError`:
+    /// `.notFound`, `.damaged`, `.newerFormat`, or `.io` if the disk fails.
     init(
         directory: String, number: Int, stream: RecordStream = .frame, heads: Heads = .all, path other: String? = nil,
         known: SegmentFormat.KnownIdentity? = nil
@@ -74,8 +74,8 @@ struct SegmentReader {
         let headBytes = layout.headBytes(of: stream)
         let running = RunningChecksum()
         headerBytes.withUnsafeBytes { running.add(UnsafeRawBufferPointer(rebasing: $0.suffix(8))) }
-        // Small records are read whole, many at once: that is cheaper than a call for each head. So few bytes that malloc does not
-        // fetch fresh pages for them each time.
+        // Small records are read whole, many at once: cheaper than one call per head. 64 KiB at a time, so that malloc
+        // does not fetch fresh pages for each read.
         let step = heads == .all && recordBytes <= 4096 ? (64 << 10) / recordBytes : 1
         var (read, firstRead): ([UInt8], Int) = ([], 0)
         for record in heads == .all ? Array(0..<count) : [0, count - 1] {
@@ -110,12 +110,12 @@ struct SegmentReader {
             file: name, first: Int(first.index), count: count, bytes: size, checksum: Checksum.hex(footer.checksum))
     }
 
-    /// Opens a segment for reading; what has taken its place is neither followed nor waited for.
+    /// Opens a segment for reading; does not follow a link or wait for a pipe in its place.
     static func open(_ path: String) throws -> Int32 { try Posix.openRegular(path, O_RDONLY) }
 
-    /// Reads one part of one record and checks it; `part` counts in the whole layout.
+    /// Reads one part of one record and verifies its checksum; `part` is an index in the whole layout.
     ///
-    /// `frame` is the frame whose record this is to be. Throws `.damaged` naming the frame, `.badKey` for a buffer of
+    /// `frame` is the frame the record must belong to. Throws `.damaged` naming the frame, `.badKey` for a buffer of
     /// another size, `.io`.
     func read(
         _ descriptor: Int32, record: Int, frame: Int, part: Int, into buffer: UnsafeMutableRawBufferPointer
@@ -139,7 +139,7 @@ struct SegmentReader {
         }
     }
 
-    /// When the frame of a record is shown.
+    /// Returns the index and times of a record's frame.
     func entry(_ descriptor: Int32, record: Int, frame: Int) throws -> FrameEntry {
         entries.isEmpty ? try head(descriptor, record: record, frame: frame).entry : entries[record]
     }
@@ -153,13 +153,14 @@ struct SegmentReader {
         return (entry, sums)
     }
 
-    /// Reads every record whole; gives the frames that are not what their checksums say, with the reason.
+    /// Reads every record; returns the frames that do not match their checksums, with the reason.
     ///
-    /// All heads must have been read. `progress` gets the bytes of each record; what it throws ends the reading.
+    /// All heads must have been read. `progress` gets the size in bytes of each record; an error it throws ends the
+    /// reading.
     func damagedRecords(progress: (Int) throws -> Void = { _ in }) throws -> [(frame: Int, reason: String)] {
         let descriptor = try SegmentReader.open(path)
         defer { close(descriptor) }
-        // What is still in the page cache says nothing about the disk.
+        // Drop the page cache: cached pages prove nothing about the disk.
         posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
         let size = layout.recordBytes(of: stream)
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)

@@ -1,14 +1,20 @@
 /// One sealed file of an index.
 ///
-/// `first` is the index of its first frame, `count` its frames, `bytes` the size of the file, `checksum` the footer's
-/// XXH3-64 in hex.
+/// `first` is the index of its first frame, `count` its number of frames, `bytes` the size of the file, `checksum` the
+/// footer's XXH3-64 in hex.
 public struct SegmentSummary: Sendable, Codable, Equatable {
+    /// Name of the file.
     public let file: String
+    /// Index of the first frame.
     public let first: Int
+    /// Number of records.
     public let count: Int
+    /// Size of the file in bytes.
     public let bytes: Int
+    /// The footer's checksum in hex.
     public let checksum: String
 
+    /// Creates a summary with these values.
     public init(file: String, first: Int, count: Int, bytes: Int, checksum: String) {
         self.file = file
         self.first = first

@@ -1,9 +1,9 @@
 import Glibc
 
-/// An open file of a segment: temporary until it is sealed.
+/// An open file of a segment, under a temporary name until it is sealed.
 ///
-/// The order is: exclusive temporary file in the same directory, write, flush, read back and check, link to the final
-/// name, unlink the temporary one, flush the directory. It holds one record in memory.
+/// Steps: exclusive temporary file in the same directory, write, flush, read back and verify, link to the final name,
+/// unlink the temporary name, flush the directory. It holds one record in memory.
 final class SegmentWriter {
     private let directory: String
     private let header: SegmentFormat.Header
@@ -44,7 +44,7 @@ final class SegmentWriter {
         record.deallocate()
     }
 
-    /// Writes one record; `all` are the parts of the whole layout, of which this file's are taken.
+    /// Writes one record; `all` are the parts of the whole layout, of which only this file's parts are written.
     func append(_ entry: FrameEntry, parts all: [UnsafeRawBufferPointer]) throws {
         let own = parts.map { all[$0] }
         let head = SegmentFormat.encodeHead(entry, checksums: own.map { Checksum.of($0) })
@@ -62,9 +62,9 @@ final class SegmentWriter {
         CrashPoint.reach(.recordWritten)
     }
 
-    /// Writes the footer, flushes, and reads all of it back: what gets a name is known to be whole.
+    /// Writes the footer, flushes, and reads everything back, so that only intact files are published.
     ///
-    /// After an error the temporary file is gone: a failed flush is never tried again.
+    /// After an error the temporary file is removed: a failed flush is never retried.
     func seal() throws {
         do {
             let footer = SegmentFormat.encodeFooter(count: count, checksum: heads.value)
@@ -84,7 +84,7 @@ final class SegmentWriter {
             CrashPoint.reach(.fileVerified)
         } catch {
             discard()
-            // A disk that gives back other bytes than it got is no damage of the cache: nothing was published.
+            // A disk that returns other bytes than were written is not damage in the cache: nothing was published.
             if let error = error as? StoreError, error.code == .damaged {
                 throw StoreError.notWritten(temporary, error.message)
             }
@@ -92,9 +92,9 @@ final class SegmentWriter {
         }
     }
 
-    /// Gives the sealed file its name, in place of a shorter one of that number if `replacing`, and flushes the folder.
+    /// Gives the sealed file its final name and flushes the folder; with `replacing` it replaces a shorter file.
     ///
-    /// Throws `.locked` when another file of that name is there that is not the same.
+    /// Throws `.locked` if a different file with that name exists.
     func publish(replacing: Bool) throws -> SegmentSummary {
         defer { discard() }
         guard let sealed else { throw StoreError.writerFinished() }
@@ -106,11 +106,11 @@ final class SegmentWriter {
             switch try Posix.link(temporary, to: path) {
             case true?: break
             case false?:
-                // The first writer wins; the second one goes on when it has the same.
+                // The first writer wins; the second continues if its file is the same.
                 let there = try? SegmentReader(directory: directory, number: header.number, stream: header.stream)
                 guard there?.summary == sealed else { throw StoreError.locked(directory) }
             case nil:
-                // Some file systems have no hard links; under the lock a rename is as good.
+                // Some file systems have no hard links; under the lock a rename is equivalent.
                 try Posix.rename(temporary, to: path)
             }
         }

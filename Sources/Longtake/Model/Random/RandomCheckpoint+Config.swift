@@ -2,7 +2,7 @@ package import Checkpoints
 import Tensors
 
 extension RandomCheckpoint.Shape {
-    /// The shapes of the parts; configuration files and tensors both come from here.
+    /// The configuration of the parts, used for both configuration files and tensors.
     package var parts: (language: LanguageConfig, fusion: FusionConfig, vision: VisionConfig) {
         let rope = RopeConfig(
             theta: 500_000,
@@ -39,7 +39,7 @@ extension RandomCheckpoint.Shape {
         }
     }
 
-    /// Tokens before the special ones.
+    /// Number of tokens before the special ones.
     package var regularTokens: Int {
         switch self {
         case .llavaMini8B: 128_000
@@ -47,17 +47,17 @@ extension RandomCheckpoint.Shape {
         }
     }
 
-    /// `<|end_of_text|>`, `<|eom_id|>` and `<|eot_id|>`.
+    /// Token IDs of `<|end_of_text|>`, `<|eom_id|>` and `<|eot_id|>`.
     var stopTokens: [Int] { [1, 8, 9].map { regularTokens + $0 } }
 }
 
 extension RandomCheckpoint {
-    /// tokenizer.json, tokenizer_config.json and special_tokens_map.json.
+    /// Returns tokenizer.json, tokenizer_config.json and special_tokens_map.json.
     package static func tokenizerFiles(of shape: Shape) -> [(name: String, text: String)] {
         RandomVocabulary(shape).files()
     }
 
-    /// config.json and its companions, and those of the tower.
+    /// Returns config.json and generation_config.json, and the vision tower's config.json and preprocessor_config.json.
     static func configFiles(of shape: Shape, type: DataType) -> [(name: String, text: String)] {
         let dataType = ["bf16": "bfloat16", "f16": "float16"][type.rawValue] ?? "float32"
         let parts = shape.parts

@@ -2,11 +2,12 @@ public import Checkpoints
 import Glibc
 import Tensors
 
-/// Writes model folders with random weights, in the layout and at the size of real ones: for measuring and for tests.
+/// Writes model folders with random weights, in the layout and size of real ones, for measurements and tests.
 ///
-/// The answers of such a model are noise. The same seed gives the same bytes, and the same values in every data type
-/// up to its rounding.
+/// Such a model's answers are noise. The same seed gives the same bytes, and the same values in every data type up to
+/// its rounding.
 public enum RandomCheckpoint {
+    /// The known model shapes.
     public enum Shape: String, Sendable, CaseIterable {
         /// LLaVA-Mini on Llama 3.1 8B with CLIP-L/14-336.
         case llavaMini8B = "llava-mini-8b"
@@ -14,6 +15,7 @@ public enum RandomCheckpoint {
         case nano
     }
 
+    /// The type of the weights.
     public enum DataType: String, Sendable, CaseIterable {
         case bf16, f16, f32
 
@@ -26,13 +28,13 @@ public enum RandomCheckpoint {
         }
     }
 
-    /// Bytes of tensor data of the model and its vision tower together.
+    /// Returns the bytes of tensor data of the model and its vision tower together.
     public static func plannedBytes(_ shape: Shape, type: DataType) -> Int64 {
         let parts = tensors(of: shape)
         return (parts.model + parts.tower).reduce(0) { $0 + Int64($1.count * type.element.size) }
     }
 
-    /// What a model of the shape costs, as if it were written.
+    /// Returns the cost of a model with this shape, without writing it.
     public static func cost(of shape: Shape, type: DataType) -> ModelCost {
         let parts = shape.parts, lists = tensors(of: shape)
         return ModelCost(
@@ -40,10 +42,10 @@ public enum RandomCheckpoint {
         ) { $0.count * type.element.size }
     }
 
-    /// Writes the folder; it has the name `folder` only when it is complete, until then `<folder>.partial`.
+    /// Writes the folder, which is named `<folder>.partial` until it is complete.
     ///
-    /// `progress` gets bytes of tensor data written and in all, every few megabytes; what it throws stops the writing.
-    /// Throws `folder_not_empty`, `not_enough_disk` or `write_failed`, and leaves nothing behind.
+    /// `progress` gets bytes of tensor data written and in total, every few megabytes; an error it throws ends the
+    /// writing. Throws `folder_not_empty`, `not_enough_disk` or `write_failed`, and then leaves no files.
     public static func write(
         _ shape: Shape, type: DataType, to folder: String, seed: UInt64,
         progress: (_ done: Int64, _ total: Int64) throws -> Void = { _, _ in }
@@ -51,7 +53,7 @@ public enum RandomCheckpoint {
         try write(shape, type: type, to: folder, seed: seed, shardLimit: 4_000_000_000, free: nil, progress: progress)
     }
 
-    /// The same with another limit for a shard (bytes of tensor data and header), and `free` bytes taken to be on the disk.
+    /// Writes the folder with another shard limit (bytes of tensor data and header) and an assumed free disk space.
     package static func write(
         _ shape: Shape, type: DataType, to folder: String, seed: UInt64, shardLimit: Int, free: Int64?,
         progress: (Int64, Int64) throws -> Void
@@ -78,22 +80,22 @@ public enum RandomCheckpoint {
         }
     }
 
-    /// Room for headers, configuration and tokenizer.
+    /// Bytes reserved for headers, configuration and tokenizer.
     private static let smallFiles: Int64 = 32 << 20
     static let towerName = "vision_tower"
 
-    /// Everything the configuration calls for, in the order of the model.
+    /// Returns all tensors the configuration requires, in the order of the model.
     package static func tensors(of shape: Shape) -> (model: [ExpectedTensor], tower: [ExpectedTensor]) {
         let parts = shape.parts
         let model =
             TensorCatalog.language(parts.language) + TensorCatalog.projector(parts.language, parts.fusion)
             + TensorCatalog.prefusion(parts.language, parts.fusion) + TensorCatalog.compressor(parts.fusion)
-        // Also the layers after the selected one, as the published tower has them.
+        // Includes the layers after the selected one, as in the published vision tower.
         return (model, TensorCatalog.vision(parts.vision, selectLayer: parts.fusion.visionSelectLayer))
     }
 }
 
-/// One writing of a model's weights.
+/// Writes the weights of one model.
 private struct Run {
     let type: RandomCheckpoint.DataType
     let seed: UInt64
@@ -108,14 +110,14 @@ private struct Run {
         self.total = total
     }
 
-    /// `model.safetensors`, or numbered shards and their index where one file would be too large.
+    /// Writes `model.safetensors`, or numbered shards and their index if one file would exceed the limit.
     mutating func shards(
         _ tensors: [ExpectedTensor], in folder: String, progress: (Int64, Int64) throws -> Void
     ) throws {
         var shards: [[ExpectedTensor]] = [[]]
         var bytes = 0
         for tensor in tensors {
-            // A header entry is its name and at most some 200 bytes of numbers.
+            // A header entry is the tensor's name and at most about 200 bytes.
             let size = tensor.count * type.element.size + tensor.name.utf8.count + 200
             if bytes + size + 4096 > shardLimit, shards.last?.isEmpty == false {
                 shards.append([])

@@ -1,16 +1,16 @@
 internal import Checkpoints
 import Tensors
 
-/// The values of one random tensor, in pieces so large that a file written of them lies in the page cache in huge pages.
+/// The values of one random tensor, in pieces large enough that the page cache holds the file in huge pages.
 ///
-/// Value i is 16 bits of draw i/4 of a SplitMix64 that begins at a place of its own for each seed and name: uniform around
-/// its centre. Source: Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014.
+/// Value i is 16 bits of output i/4 of a SplitMix64 generator seeded from the seed and the tensor's name, uniform
+/// around the center. Source: Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014.
 struct RandomValues {
     private static let pieceCount = 8 << 20  // values
     private let type: RandomCheckpoint.DataType
     private let start: UInt64
     private let centre: Float
-    /// A step of the 16-bit numbers.
+    /// Distance between values of consecutive 16-bit integers.
     private let step: Float
     private let count: Int
     private var place = 0
@@ -25,7 +25,7 @@ struct RandomValues {
         count = tensor.count
         let deviation: Float
         if tensor.shape.count < 2 {
-            // Weights of one dimension are norms'; biases and the class embedding are small.
+            // One-dimensional weights are norms'; biases and the class embedding are small.
             let isNorm = tensor.name.hasSuffix(".weight")
             centre = isNorm ? 1 : 0
             deviation = isNorm ? 0.05 : 0.02
@@ -33,14 +33,14 @@ struct RandomValues {
             centre = 0
             deviation = 1 / Float(max(1, tensor.shape.dropFirst().reduce(1, *))).squareRoot()
         }
-        // A uniform distribution's deviation is its half width by the root of three.
+        // A uniform distribution's standard deviation is half its width divided by √3.
         step = deviation * Float(3).squareRoot() / 32_768
         let room = min(Self.pieceCount, (count + 3) / 4 * 4)
         floats = Storage(room * 4)
         bytes = Storage(room * type.element.size)
     }
 
-    /// The next piece, little-endian; valid until the call after. nil at the end.
+    /// Returns the next piece, little endian, valid until the next call; nil at the end.
     mutating func next() -> UnsafeRawBufferPointer? {
         let wanted = min(Self.pieceCount, count - place)
         guard wanted > 0 else { return nil }
@@ -57,7 +57,7 @@ struct RandomValues {
             let out = raw.assumingMemoryBound(to: UInt16.self)
             for index in 0..<wanted {
                 let bits = values[index].bitPattern
-                // To nearest, ties to even.
+                // Round to nearest, ties to even.
                 out[index] = UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ (bits >> 16 & 1)) >> 16).littleEndian
             }
         }

@@ -2,8 +2,10 @@ internal import Checkpoints
 import Tensors
 internal import Tokenizers
 
-/// A byte-level vocabulary in Llama 3's layout: 256 bytes, merges of common words and of the template's, invented words up to the
-/// wanted size, and the 256 special tokens of Llama 3.1 behind them.
+/// A byte-level vocabulary in Llama 3's layout.
+///
+/// 256 bytes, merges of common words and of the template's words, invented words up to the requested size, then Llama
+/// 3.1's 256 special tokens.
 struct RandomVocabulary {
     static let specialCount = 256
 
@@ -30,14 +32,14 @@ struct RandomVocabulary {
 
     private var isFull: Bool { tokens.count >= shape.regularTokens }
 
-    /// Adds `left + right`, if there is room and it is new; both are tokens already.
+    /// Adds the token `left + right` if there is room and it is new; both parts are tokens already.
     private mutating func join(_ left: String, _ right: String) {
         guard !isFull, known.insert(left + right).inserted else { return }
         tokens.append(left + right)
         merges.append(left + " " + right)
     }
 
-    /// Every beginning of a word, so that the word grows letter by letter.
+    /// Adds every prefix of a word, so that merges build it letter by letter.
     private mutating func chain(_ word: String) {
         var left = ""
         for letter in word {
@@ -46,7 +48,7 @@ struct RandomVocabulary {
         }
     }
 
-    /// Words of one, two and three syllables until the vocabulary is full.
+    /// Adds words of one, two and three syllables until the vocabulary is full.
     private mutating func invent() {
         let syllables = "bdfghjklmnprstvwyz".flatMap { first in "aeiou".map { "\(first)\($0)" } }
         for syllable in syllables { chain(syllable) }
@@ -59,7 +61,7 @@ struct RandomVocabulary {
         }
     }
 
-    /// The names of Llama 3.1's special tokens, in the order of their ids.
+    /// The names of Llama 3.1's special tokens, in order of their IDs.
     static let specials: [String] = {
         var names = [
             "begin_of_text", "end_of_text", "reserved_special_token_0", "reserved_special_token_1",
@@ -70,7 +72,7 @@ struct RandomVocabulary {
         return names.map { "<|\($0)|>" }
     }()
 
-    /// tokenizer.json, tokenizer_config.json and special_tokens_map.json.
+    /// Returns tokenizer.json, tokenizer_config.json and special_tokens_map.json.
     func files() -> [(name: String, text: String)] {
         let ends: [String: JSONValue] = [
             "bos_token": .string(Self.specials[0]), "eos_token": .string(Self.specials[9]),
@@ -94,7 +96,7 @@ struct RandomVocabulary {
         for (place, name) in Self.specials.enumerated() {
             decoder[String(shape.regularTokens + place)] = .object(Self.added(name))
         }
-        // The chat template of the first Llama 3.1, which the checkpoint was trained with.
+        // The chat template of the first Llama 3.1 release, which the checkpoint was trained with.
         let template =
             "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = "
             + "'<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim + "
@@ -136,7 +138,7 @@ struct RandomVocabulary {
                 ])
             ]),
         ]
-        // By hand where the order counts: the writer sorts keys, and a vocabulary is read best by id.
+        // Built by hand where the order matters: the JSON writer sorts keys, but a vocabulary is easiest to read by ID.
         var text = "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"normalizer\":null,\n\"added_tokens\":"
         text += JSONValue.array(special).text(indented: true)
         text += ",\n\"pre_tokenizer\":"

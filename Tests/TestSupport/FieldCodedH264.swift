@@ -41,7 +41,7 @@ public enum FieldCodedH264 {
         for _ in 0..<3 { bits.exp(0) }
         bits.put(0, 3)
         for _ in 0..<3 { bits.exp(0) }
-        bits.put(0b100, 3)  // the slices say how they are deblocked
+        bits.put(0b100, 3)  // deblocking is set per slice
         return bits
     }
 

@@ -2,10 +2,10 @@ import CSeccomp
 import Glibc
 import Media
 
-/// What hostile code in the decode worker would try: a process that goes into the same sandbox and then makes each call itself.
+/// Tries what hostile code in the decode worker would try: enters the same sandbox and then makes each system call.
 ///
-/// `SandboxProbe VICTIM THREADS`: VICTIM is a process of the same user, THREADS how many codec threads were asked for. Each line
-/// of the output is a call, its result and its error number.
+/// `SandboxProbe VICTIM THREADS`: VICTIM is a process of the same user, THREADS the requested number of codec threads.
+/// Each output line is a call, its result and its error number.
 @main
 enum SandboxProbe {
     static func main() throws {
@@ -21,11 +21,11 @@ enum SandboxProbe {
         say("sandbox", state.isFiltered ? 1 : 0, Int32(state.landlock))
         Attack(victim: Int(arguments[0])).run()
         needs()
-        // It sends the signal to itself.
+        // abort() sends SIGABRT to its own thread, which the filter must allow.
         abort()
     }
 
-    /// What decoding cannot do without.
+    /// The calls that decoding needs.
     private static func needs() {
         var thread = pthread_t()
         let failure = pthread_create(&thread, nil, { $0 }, nil)
@@ -48,7 +48,7 @@ enum SandboxProbe {
     }
 }
 
-/// Each call that gets more than what a decoder needs.
+/// Every system call that grants more than a decoder needs.
 struct Attack {
     let victim: Int
 
@@ -59,7 +59,7 @@ struct Attack {
         errno = 0
         let result = lt_syscall(number, a, b, c, d, e, f)
         let error = result == -1 ? errno : 0
-        // A copy of the process would go on writing.
+        // A forked copy would write the rest of the output a second time.
         if result == 0, name.hasPrefix("fork") || name.hasPrefix("vfork") || name.hasPrefix("clone-process") {
             _exit(0)
         }
@@ -67,7 +67,7 @@ struct Attack {
     }
 
     func run() {
-        // Memory that every pointer may point into: a path, and zeros after it.
+        // Memory for all pointer arguments: a path, followed by zeros.
         let memory = UnsafeMutableRawPointer.allocate(byteCount: 1 << 16, alignment: 4096)
         memset(memory, 0, 1 << 16)
         let path = Int(bitPattern: memory)
@@ -128,7 +128,7 @@ struct Attack {
         call("kill-group", 62, -1, 0)
         call("tkill", 200, victim, Int(SIGKILL))
         call("tgkill", 234, victim, victim, Int(SIGKILL))
-        // The kernel takes 32 bits of a process number, the filter compares 64.
+        // The kernel uses 32 bits of a process number, the filter compares 64.
         call("tgkill-high-bits", 234, victim | 1 << 32, victim, Int(SIGKILL))
         call("rt_sigqueueinfo", 129, victim, Int(SIGKILL), zeros)
         call("rt_tgsigqueueinfo", 297, victim, victim, Int(SIGKILL), zeros)

@@ -1,8 +1,8 @@
-/// H.264 whose pictures are coded as two fields each (PAFF), which no free encoder makes: 16×32, one gray per picture.
+/// Encodes H.264 with two fields per frame (PAFF), which no free encoder can: 16×32, one gray level per frame.
 public enum FieldCodedH264 {
-    /// Images of the gray `luma[i]` (1 to 254), as an Annex B byte stream.
+    /// An Annex B byte stream of frames with the gray levels `luma[i]`, 1 to 254.
     ///
-    /// - Parameter whole: pictures that are coded as one frame, not as two fields.
+    /// - Parameter whole: true for a frame to be coded as one picture instead of two fields.
     public static func bytes(luma: [UInt8], whole: (Int) -> Bool = { _ in false }) -> [UInt8] {
         var stream: [UInt8] = []
         for (number, gray) in luma.enumerated() {
@@ -24,7 +24,7 @@ public enum FieldCodedH264 {
         bits.put(77, 8)  // main profile
         bits.put(0, 8)
         bits.put(10, 8)
-        // Identifier, bits of frame_num, picture order of type 2, one reference, no gaps, one macroblock by one per field.
+        // Identifier, bits of frame_num, picture order count type 2, one reference, no gaps, 1×1 macroblocks per field.
         for value in [0, 0, 2, 1] { bits.exp(value) }
         bits.put(0, 1)
         bits.exp(0)
@@ -41,7 +41,7 @@ public enum FieldCodedH264 {
         for _ in 0..<3 { bits.exp(0) }
         bits.put(0, 3)
         for _ in 0..<3 { bits.exp(0) }
-        bits.put(0b100, 3)  // the slices say how they are deblocked
+        bits.put(0b100, 3)  // deblocking is set per slice
         return bits
     }
 
@@ -95,7 +95,7 @@ public enum FieldCodedH264 {
             }
         }
 
-        /// Exponential Golomb code.
+        /// Appends an Exp-Golomb code, ue(v).
         mutating func exp(_ value: Int) {
             let length = (value + 1).bitWidth - (value + 1).leadingZeroBitCount
             put(0, length - 1)

@@ -1,12 +1,12 @@
 import Foundation
 
-/// Numbered pictures: picture i shows i as 16 light and dark areas, so that a frame of it tells which one it is.
+/// Numbered images: image i shows i as 16 light and dark areas, so that a decoded frame tells which image it is.
 ///
-/// Bit b of the number is area b of two rows of eight, light where it is set.
+/// The areas are two rows of eight; area b is light if bit b of the number is set.
 public enum NumberedImages {
     private static let (dark, light, middle) = (UInt8(30), UInt8(220), 125)
 
-    /// One gray picture, `width * height` bytes.
+    /// One gray image of `width * height` bytes.
     public static func gray(_ number: Int, width: Int, height: Int) -> [UInt8] {
         var pixels = [UInt8](repeating: dark, count: width * height)
         for bit in 0..<16 where number >> bit & 1 == 1 {
@@ -18,7 +18,7 @@ public enum NumberedImages {
         return pixels
     }
 
-    /// The number that an RGB picture (`width * height * 3` bytes) shows; every picture shows some number.
+    /// The number shown by an RGB image of `width * height * 3` bytes; any image decodes to some number.
     public static func number(rgb: [UInt8], width: Int, height: Int) -> Int {
         var number = 0
         for bit in 0..<16 {
@@ -33,12 +33,12 @@ public enum NumberedImages {
         return number
     }
 
-    /// Encodes pictures `numbers` with ffmpeg.
+    /// Encodes the images `numbers` with ffmpeg.
     ///
     /// - Parameters:
-    ///   - rate: pictures per second, as ffmpeg's `-r` takes it.
-    ///   - options: ffmpeg's output options, the codec's among them.
-    ///   - path: the file to write; its suffix chooses the container.
+    ///   - rate: frames per second, as ffmpeg's `-r` takes it.
+    ///   - options: ffmpeg's output options, including the codec's.
+    ///   - path: the file to write; its suffix selects the container.
     public static func encode(
         _ numbers: some Sequence<Int>, width: Int = 256, height: Int = 144, rate: String = "10",
         options: [String] = ["-c:v", "libx264", "-preset", "superfast", "-pix_fmt", "yuv420p", "-bf", "2", "-g", "20"],

@@ -1,9 +1,9 @@
 /// Rewrites the time stamps of an MPEG-2 program stream, as damaged recorders do.
 public enum ProgramStream {
-    /// Changes the presentation time of every PES packet of video; its decoding time and the clock of the packs before it are
-    /// shifted by the same amount.
+    /// Changes the presentation time of each video PES packet.
     ///
-    /// - Parameter change: gets the picture's number in the order of the file and its time in ticks of 90 kHz.
+    /// Its decoding time and the system clock of the packs before it are shifted by the same amount.
+    /// - Parameter change: gets the frame's number in file order and its time in ticks of 90 kHz; returns the new time.
     public static func retime(_ bytes: [UInt8], _ change: (Int, Int64) -> Int64) -> [UInt8] {
         var bytes = bytes
         var number = 0
@@ -28,7 +28,7 @@ public enum ProgramStream {
         return bytes
     }
 
-    /// ISO/IEC 13818-1, 2.5.3.3: 33 bits with marks between them.
+    /// Shifts a pack header's clock (ISO/IEC 13818-1, 2.5.3.3): 33 bits with marker bits between them.
     private static func setClock(_ bytes: inout [UInt8], _ at: Int, by shift: Int64) {
         let b = bytes[at..<at + 5].map { Int64($0) }
         let high = (b[0] >> 3 & 7) << 30 | (b[0] & 3) << 28 | b[1] << 20

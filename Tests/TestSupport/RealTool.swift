@@ -1,19 +1,22 @@
 public import Foundation
 
-/// Tools that users have, run as they run them.
+/// Runs installed programs as users do.
 public enum RealTool {
+    /// A program that failed.
     public struct Failure: Error, CustomStringConvertible {
+        /// The command, its exit status and its standard error.
         public let description: String
+        /// A failure with this text.
         public init(description: String) { self.description = description }
     }
 
     /// Runs a program for at most two minutes.
     ///
     /// - Returns: its standard output.
-    /// - Throws: `Failure` with what it wrote to standard error when its exit status is not 0.
+    /// - Throws: `Failure` with its standard error if the exit status is not 0.
     @discardableResult
     public static func run(_ tool: String, _ arguments: [String], in folder: String? = nil) throws -> Data {
-        // Files, not pipes: no output is too long for them.
+        // Files, not pipes: a pipe blocks when it is full.
         let name = FileManager.default.temporaryDirectory.appending(path: "longtake-tool-\(UUID().uuidString)").path
         let (out, err) = (name + ".out", name + ".err")
         guard FileManager.default.createFile(atPath: out, contents: nil),
@@ -41,10 +44,12 @@ public enum RealTool {
         return try Data(contentsOf: URL(fileURLWithPath: out))
     }
 
+    /// Runs ffmpeg, overwriting outputs and reporting only errors.
     public static func ffmpeg(_ arguments: [String], in folder: String? = nil) throws {
         try run("ffmpeg", ["-nostdin", "-y", "-v", "error"] + arguments, in: folder)
     }
 
+    /// Runs ffprobe and returns its standard output as text.
     public static func ffprobe(_ arguments: [String], in folder: String? = nil) throws -> String {
         String(decoding: try run("ffprobe", ["-v", "error"] + arguments, in: folder), as: UTF8.self)
     }

@@ -1,9 +1,11 @@
-/// Numbers that a seed decides, the same everywhere. Source: Steele, Lea and Flood 2014, SplitMix64.
+/// A random number generator whose sequence depends only on its seed. Source: Steele, Lea and Flood 2014, SplitMix64.
 public struct SeededNumbers: RandomNumberGenerator {
     private var state: UInt64
 
+    /// A generator with this seed.
     public init(state: UInt64) { self.state = state }
 
+    /// The next 64 bits.
     public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state

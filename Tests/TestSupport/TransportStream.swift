@@ -2,11 +2,11 @@
 public enum TransportStream {
     private static let packetBytes = 188
 
-    /// Changes the presentation time of every PES packet of one PID; its decoding time is shifted by the same amount.
+    /// Changes the presentation time of each PES packet of one PID; its decoding time is shifted by the same amount.
     ///
     /// - Parameters:
-    ///   - pid: the video of a stream that ffmpeg wrote has 0x100.
-    ///   - change: gets the picture's number in the order of the file and its time in ticks of 90 kHz.
+    ///   - pid: the packet identifier; ffmpeg gives its first stream, usually the video, 0x100.
+    ///   - change: gets the frame's number in file order and its time in ticks of 90 kHz; returns the new time.
     public static func retime(_ bytes: [UInt8], pid: Int = 0x100, _ change: (Int, Int64) -> Int64) -> [UInt8] {
         var bytes = bytes
         var number = 0

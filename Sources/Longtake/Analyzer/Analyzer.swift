@@ -4,19 +4,22 @@ internal import Media
 internal import Models
 internal import Store
 
-/// A model and a library together: what the command line, the pipelines and the server talk to. Paths and text in, values
-/// that can be printed out.
+/// A loaded model with a library: indexes recordings and answers questions, for the command line and pipelines.
 ///
-/// Belongs to the thread that computes.
+/// Takes paths and text, returns values that can be printed. Not thread-safe: belongs to the thread that computes.
 public final class Analyzer {
+    /// The model that indexes and answers.
     public let model: LoadedModel
+    /// The indexes and the catalog.
     public let library: Library
     private let cancellation: Cancellation
     private let derive: PrefixCache.Policy
     private let asker: Asker
     private let probes = ProbeMemory()
 
-    /// - Parameter derive: when what questions share is made and kept; see `PrefixCache.Policy`.
+    /// An analyzer for one model and one cache.
+    ///
+    /// - Parameter derive: when prefix caches are computed and kept.
     public init(
         model: LoadedModel, library: Library, derive: PrefixCache.Policy = .auto,
         cancellation: Cancellation = Cancellation()
@@ -25,7 +28,7 @@ public final class Analyzer {
         self.library = library
         self.derive = derive
         self.cancellation = cancellation
-        // A quarter of what the cache may hold: more would push out indexes, which take far longer to make.
+        // A quarter of the cache's limit: more would evict indexes, which take far longer to compute.
         let limit = ((try? library.cacheLimit(remember: false)) ?? 0) / 4
         asker = Asker(
             model, derived: derive == .never ? nil : PrefixCache(library.cache, limit: limit),
@@ -33,17 +36,19 @@ public final class Analyzer {
         if derive == .auto || derive == .autoLazy { asker.leastSaving = Self.leastSaving }
     }
 
-    /// Operations: about 0.2 s of two cores.
+    /// Operations a prefix cache must save each question under `auto`: about 0.2 s of two cores.
     static let leastSaving = 20e9
 
-    /// Indexes the file at `path`, or finds it indexed.
+    /// Indexes a file, or finds its existing index.
+    ///
+    /// - Throws: `Failure` that names the file.
     public func index(
         _ path: InputPath, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
     ) throws -> IndexedRecording {
         try index(open(path), path.description, options: options, progress: progress)
     }
 
-    /// Indexes the file at `path`, or finds it indexed.
+    /// Indexes the file at `path`; see the other `index`.
     public func index(
         _ path: String, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
     ) throws -> IndexedRecording {
@@ -84,7 +89,7 @@ public final class Analyzer {
         }
     }
 
-    /// Notes in the catalogue what became of a recording; one that cannot be written to has no such notes.
+    /// Records the outcome of indexing in the catalog; ignored if the catalog cannot be written.
     private func note(_ path: String, _ state: String, _ started: String, error: String? = nil) {
         try? library.catalog.record(
             job: Catalog.JobRow(
@@ -93,7 +98,7 @@ public final class Analyzer {
                 error: error))
     }
 
-    /// What questions about the whole recording share; one that is too long for the model has none.
+    /// Computes the prefix cache over the whole recording; does nothing if that exceeds the model's context.
     private func makeDerivedState(_ indexID: String, progress: (Double) -> Void) throws {
         try cancellation.check()
         let reader = try library.reader(indexID)
@@ -106,11 +111,12 @@ public final class Analyzer {
         }
     }
 
-    /// What indexing the file would take.
+    /// Estimates what indexing the file would take.
     ///
     /// - Parameters:
-    ///   - sizes: whether to say how much the cache holds, which means to look at every file in it.
-    ///   - strict: refuse what indexing would refuse: too little space, a file that is still growing.
+    ///   - sizes: whether to report the cache's size, which requires a stat of every file in it.
+    ///   - strict: throw the errors that indexing would throw: too little space, a file that is still growing.
+    /// - Throws: `Failure` that names the file.
     public func plan(
         _ path: InputPath, options: IndexOptions, sizes: Bool = true, strict: Bool = false
     ) throws -> IndexPlan {
@@ -125,13 +131,14 @@ public final class Analyzer {
         }
     }
 
+    /// Estimates what indexing the file at `path` would take; see the other `plan`.
     public func plan(_ path: String, options: IndexOptions) throws -> IndexPlan {
         try plan(InputPath(path), options: options)
     }
 
-    /// Asks several things about a recording that was just indexed, over the range of the first question.
+    /// Asks several questions about a recording just indexed, over the range of the first question.
     ///
-    /// What the prompts share is computed once; `onAnswer` gets each answer when it is complete.
+    /// The prompts' common part is computed once; `onAnswer` gets each answer when it is complete.
     public func ask(
         _ questions: [Question], index: IndexedRecording, onAnswer: (_ place: Int, Answer) throws -> Void
     ) throws {
@@ -147,17 +154,17 @@ public final class Analyzer {
         }
     }
 
-    /// The index a question goes to.
+    /// The index that a question is asked about.
     private struct Opened {
         var reader: IndexReader
-        /// What indexing it just now was like; nil where the recording was named by its id.
+        /// The result of indexing the recording for this question; nil if it was named by its ID.
         var indexed: IndexedRecording?
-        /// That the index was made with other settings than asked for.
+        /// A note if the index was made with other settings than requested.
         var otherwise: String?
         let seconds: Double
     }
 
-    /// Finds the index of a file, which is made where there is none, or of an indexed recording by its id.
+    /// Opens the index for a file (creating it if missing) or for a recording ID.
     private func open(
         _ recording: InputPath, options: IndexOptions, indexing: (IndexProgress) -> Void,
         beforeIndexing: () throws -> Void
@@ -175,7 +182,7 @@ public final class Analyzer {
         }
         if isFile || known.isEmpty {
             guard isFile || !name.hasPrefix("vid_") else { throw LongtakeError.unknown(name) }
-            // What is indexed has been found to fit; looking into the file again takes longer than an answer.
+            // An existing index has already been checked; probing the file again would take longer than an answer.
             let indexer = try indexer(options)
             if try recording.isStandardInput || !indexer.isIndexed(open(recording)) { try beforeIndexing() }
             let made = try index(recording, options: options, progress: indexing)
@@ -185,7 +192,7 @@ public final class Analyzer {
         }
         let indexer = try indexer(options)
         let own = known.filter { $0.key.model == model.hash }
-        // Of several the one the options ask for; any other answers as well, at its own rate.
+        // Prefer the index with the requested options; any other can answer too, at its own frame rate.
         guard let fitting = own.first(where: { $0.key == indexer.key(content: $0.key.content) }) ?? own.first else {
             throw LongtakeError(
                 code: .unknownRecording,
@@ -204,28 +211,30 @@ public final class Analyzer {
         return opened
     }
 
-    /// Asks about a file, which is indexed first where it is not, or about an indexed recording by its id.
+    /// Asks about a file, which is indexed first if necessary, or about an indexed recording by its ID.
     ///
-    /// Several questions have the range and the fusion mode of the first; what their prompts share is computed once.
+    /// Several questions use the range and fusion mode of the first; their prompts' common part is computed once. A
+    /// damaged index is rebuilt, once, if no answer was given from it.
     /// - Parameters:
-    ///   - segment: seconds; the questions are asked about each stretch of this length in turn, from the range's start to
-    ///     its end. nil: about the whole range.
-    ///   - onText: gets a question's place and its answer's text as it comes; returning false ends that answer.
+    ///   - segment: length in seconds; the questions are asked about each window of this length in turn, from the start
+    ///     of the range to its end. nil: about the whole range.
+    ///   - onText: gets a question's index and each piece of its answer; returning false ends that answer.
     ///   - onAnswer: gets each answer when it is complete.
+    /// - Throws: as `Asker.ask`, and `Failure` if the file cannot be indexed.
     public func ask(
         _ questions: [Question], about recording: InputPath, options: IndexOptions, every segment: Double? = nil,
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
         onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
     ) throws {
-        // Before anything is opened: the questions themselves.
+        // Reject invalid questions before anything is opened.
         for question in questions { _ = try model.prompt(question.text) }
         var opened = try open(recording, options: options, indexing: indexing) {
             try checkFit(questions, recording, options: options, every: segment)
         }
         library.cache.touchAsked(indexID: opened.reader.manifest.key.id)
-        // By its id, it may have moved since it was indexed.
+        // The file of a recording named by its ID may have moved since it was indexed.
         let path = library.currentPath(of: opened.reader.manifest).description
-        // What is said of every answer, whichever index it came from.
+        // A note for every answer if a damaged index had to be rebuilt.
         var damage: String?
         var said = 0
         let finish = { (place: Int, answer: Answer) in
@@ -248,7 +257,7 @@ public final class Analyzer {
         do {
             try ask(questions, opened.reader, every: segment, progress: progress, onText: onText, onAnswer: finish)
         } catch let error as StoreError where error.code == .damaged && opened.indexed != nil && said == 0 {
-            // All records are read before the first word is said: nothing of the answer is out yet.
+            // All records are read before the first token is generated, so no part of the answer has been shown.
             var again = options
             again.force = true
             let made = try index(recording, options: again, progress: indexing)
@@ -259,7 +268,7 @@ public final class Analyzer {
         }
     }
 
-    /// About the whole range of the first question, or about one stretch of it after the other.
+    /// Asks about the whole range of the first question, or about one window of it after the other.
     private func ask(
         _ questions: [Question], _ reader: IndexReader, every segment: Double?, progress: (Double) -> Void,
         onText: (Int, String) -> Bool, onAnswer: (Int, Answer) throws -> Void
@@ -270,16 +279,16 @@ public final class Analyzer {
         let frame = reader.manifest.key.frameSeconds
         let clock = reader.manifest.clock
         guard segment.isFinite, segment >= frame else { throw Self.badSegment(segment, frame) }
-        // From a multiple of the length, however late in the file the first picture comes.
+        // By default, windows start at multiples of their length on the file's timeline, wherever the first frame is.
         let start = first.from ?? (clock.start / segment).rounded(.down) * segment
         let end = min(first.to ?? .infinity, clock.fileTime((reader.entries.last?.gridTime ?? 0) + frame))
         guard (end - start) / segment <= Double(Self.maxSegments) else { throw Self.badSegment(segment, frame) }
-        // No frame in the range is said once.
+        // An empty range gives one answer that says so, not one per window.
         guard start < end else {
             return try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: onAnswer)
         }
         var number = 0
-        // Counted, not added up: the thousandth segment begins where it should.
+        // Multiplied, not summed up, so that rounding errors do not add up.
         while start + Double(number) * segment < end {
             let from = start + Double(number) * segment
             let to = min(start + Double(number + 1) * segment, end)
@@ -306,19 +315,19 @@ public final class Analyzer {
                 + "\(maxSegments) segments in the range")
     }
 
-    /// The most stretches that a range is asked about one by one.
+    /// Most windows that a range is asked about in turn.
     static let maxSegments = 100_000
 
-    /// How far the mean over a sample of frames is off the mean over all, for each question, beside what the sample says of it.
+    /// For each question, the deviation of the mean over sampled frames from that over all, and its estimate.
     public func fusionDeviations(
         of questions: [Question], about recording: InputPath, options: IndexOptions
     ) throws -> [FusionDeviation] {
         try asker.deviations(questions, open(recording, options: options, indexing: { _ in }) {}.reader)
     }
 
-    /// Begins a conversation about a file, which is indexed first where it is not, or an indexed recording by its id.
+    /// Starts a conversation about a file, which is indexed first if necessary, or about a recording's ID.
     ///
-    /// - Parameter settings: everything but the text holds for each turn.
+    /// - Parameter settings: all properties but the text apply to each turn.
     public func converse(
         about recording: InputPath, settings: Question, options: IndexOptions,
         indexing: (IndexProgress) -> Void = { _ in }
@@ -332,7 +341,7 @@ public final class Analyzer {
             asker, opened.reader, settings: settings, path: path, onAnswer: { [library] in library.remember($0) })
     }
 
-    /// Asks one thing about a file or an indexed recording; see the other `ask`.
+    /// Asks one question about a file or an indexed recording; see the other `ask`.
     public func ask(
         _ question: Question, about recording: InputPath, options: IndexOptions,
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
@@ -346,7 +355,7 @@ public final class Analyzer {
         return answer
     }
 
-    /// Asks about a file or an indexed recording by its id.
+    /// Asks one question about a file's path or a recording's ID; see the other `ask`.
     public func ask(
         _ question: Question, about recording: String, options: IndexOptions = IndexOptions(),
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
@@ -357,7 +366,9 @@ public final class Analyzer {
             onText: onText)
     }
 
-    /// Asks about a still picture (PNG, JPEG, WebP).
+    /// Asks about a still image (PNG, JPEG, WebP).
+    ///
+    /// - Throws: `Failure` if the image cannot be read; as `Asker.ask`.
     public func ask(
         _ question: Question, aboutImage path: String, onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
@@ -370,12 +381,12 @@ public final class Analyzer {
         return try asker.ask(question, picture: picture, name: path, onText: onText)
     }
 
-    /// Before hours of indexing: whether the answers will fit the model's context at all. The file is probed once.
+    /// Checks, before hours of indexing, that the answers will fit the model's context; probes the file once.
     private func checkFit(
         _ questions: [Question], _ path: InputPath, options: IndexOptions, every segment: Double?
     ) throws {
         let plan = path.isStandardInput ? nil : try plan(path, options: options)
-        // What is indexed says itself how long it is.
+        // An existing index is checked later, with its exact number of frames.
         if let plan, plan.indexed { return }
         for question in questions {
             let clock = RecordingClock(start: plan?.info?.fileStart ?? 0)

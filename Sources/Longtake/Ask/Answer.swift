@@ -1,33 +1,40 @@
 public import Models
 
-/// A question about one recording.
+/// A question about one recording and how to answer it.
 public struct Question: Sendable {
+    /// The question as asked, without the prompt template around it.
     public var text: String
-    /// A pipeline's name for it.
+    /// The pipeline's ID for the question; nil outside pipelines.
     public var id: String?
-    /// Seconds on the file's time line, [from, to); nil: from the start, to the end.
+    /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
     public var from: Double?
+    /// End of the range, not included; nil: the recording's end.
     public var to: Double?
+    /// How each token is chosen.
     public var sampling: GenerationOptions
+    /// Most tokens of the answer, 1 or more.
     public var maxTokens: Int
+    /// Which frames of the range the text is fused with.
     public var fusion: FusionMode
-    /// The most frames the text is fused with, 1 or more; a longer range is sampled.
+    /// Most frames the text is fused with, 1 or more; a longer range is sampled.
     public var fusionFrames = FusionPlan.sampleSize
-    /// A sample is fused no further when the relative standard error of the question's own rows is at most this.
+    /// Fusion of a sample stops once the relative standard error of the question's own rows is at most this.
     ///
-    /// 0: always all of it; nil: what the model's folder says, else 0.
+    /// 0: always fuse the whole sample; nil: the value in the model's folder, else 0.
     public var fusionError: Double?
-    /// Whether the answer is given a second time, fused with the frames that the first was read from.
+    /// Whether to answer a second time, fused with the frames the first answer attended to most.
     public var focus = FocusMode.automatic
-    /// The most stretches of evidence in the answer.
+    /// Most evidence intervals in the answer.
     public var evidenceLimit = 3
-    /// An answer that was read from no frame is replaced by "not found", unless it says itself that there is nothing.
+    /// Replaces an answer without evidence by "not found", unless the answer is itself a denial.
     public var mustBeSeen = false
-    /// The answer ends after so many seconds of generation, whatever it has said by then.
+    /// Generation stops this many seconds after its prefill began, with the text produced so far.
     public var timeLimit: Double
 
+    /// Default of `maxTokens`.
     public static let defaultMaxTokens = 512
 
+    /// A question with the given generation settings; the other properties keep their defaults.
     public init(
         _ text: String, from: Double? = nil, to: Double? = nil, sampling: GenerationOptions = .greedy,
         maxTokens: Int = Question.defaultMaxTokens, fusion: FusionMode = .automatic, timeLimit: Double = 3600
@@ -41,32 +48,43 @@ public struct Question: Sendable {
         self.timeLimit = timeLimit
     }
 
-    /// Sampled answers: the same seed gives the same answer.
+    /// Switches to sampling; the same seed gives the same answer.
     public mutating func sample(temperature: Double, topP: Double, seed: UInt64) {
         sampling = GenerationOptions(temperature: temperature, topP: topP, seed: seed)
     }
 }
 
-/// What `longtake ask --json` prints.
+/// An answer with its evidence and timings: the JSON of `longtake ask --json`.
 public struct Answer: Sendable, Codable {
+    /// The recording an answer is about.
     public struct RecordingReference: Sendable, Codable {
+        /// "vid_…"; empty for a still image.
         public let id: String
+        /// Where the file was when asked about.
         public var path: String
-        /// The index that was asked; nil for a picture.
+        /// ID of the index that was asked; nil for a still image.
         public var index: String?
     }
 
     /// Seconds spent in each stage.
     public struct Timings: Sendable, Codable {
+        /// Loading the model.
         public var load: Double = 0
+        /// Indexing the recording, or opening its index.
         public var index: Double = 0
+        /// Fusing the text with frames.
         public var fuse: Double = 0
+        /// The language model's prefill, up to the first token.
         public var prefill: Double = 0
+        /// Generating the tokens after the first.
         public var decode: Double = 0
         /// From the start of the question (model loaded, recording indexed) to the first token.
         public var firstToken: Double = 0
+        /// Indexing time per newly encoded frame; nil if no frame was encoded.
         public var secondsPerFrame: Double?
+        /// Generation time per token after the first; nil for fewer than two tokens.
         public var secondsPerToken: Double?
+        /// Largest resident set of the process so far.
         public var peakMemoryBytes: Int = 0
 
         private enum CodingKeys: String, CodingKey {
@@ -78,45 +96,55 @@ public struct Answer: Sendable, Codable {
         }
     }
 
+    /// The question's text.
     public var question: String
+    /// The generated text, or "not found in this recording", or "no frames in range".
     public var answer: String
-    /// The model's own words, where `answer` is not them.
+    /// The model's own text, if `answer` was replaced.
     public var said: String?
+    /// Generated IDs, the stop token included.
     public var tokenIDs: [Int32]
-    /// False when there was nothing to look at, e.g. no frame in the range, or the answer was read from no frame.
+    /// False if the range has no frame, or attention on frames stayed below the model's threshold.
     public var found: Bool
-    /// The share of attention that was on frames, 0 to 1; nil where the model has no heads trained to show it.
+    /// Share of attention on frames, 0 to 1; nil for a model without evidence heads.
     public var foundScore: Double?
-    /// The probability of the likeliest next token where it was least, 0 to 1; nil where the model said nothing.
+    /// Lowest probability, over all steps, of the likeliest next token, 0 to 1; nil if nothing was generated.
     public var certainty: Double?
-    /// What the answer was read from, the strongest first; empty when it was read from no frame.
+    /// The intervals the answer was read from, strongest first; empty if it was read from no frame.
     public var evidence: [Evidence] = []
-    /// How much each frame looked at was looked at; not in the JSON.
+    /// Attention on each frame of the range; not in the JSON.
     public var attention: [Float] = []
+    /// The recording or image the answer is about.
     public var recording: RecordingReference
+    /// Frames in the range.
     public var frames: Int
-    /// Seconds on the file's time line of the frames looked at, first and last.
+    /// Times of the first and the last frame of the range, in seconds on the file's timeline.
     public var range: [Double]
-    /// The same from the first picture.
+    /// `range` in seconds from the first frame.
     public var rangeFromFirstFrame: [Double]
-    /// Of a question asked about one window after the other: this one's start and end in seconds on the file's time line.
+    /// Start and end of this window, in seconds on the file's timeline; nil unless asked window by window.
     public var segment: [Double]?
-    /// The same from the first picture.
+    /// `segment` in seconds from the first frame.
     public var segmentFromFirstFrame: [Double]?
+    /// How many frames the text was fused with.
     public var fusion: FusionSummary
-    /// Whether what questions about these frames share was there already, from an earlier question or from indexing.
+    /// True if the prefix cache over these frames already existed, from an earlier question or from indexing.
     public var reused = false
-    /// The first answer, where there was a second look.
+    /// The first answer, if there was a second pass.
     public var focus: FocusSummary?
+    /// A `StopReason`, "time_limit" or "no_frames_in_range".
     public var stop: String
+    /// Time per stage, and peak memory.
     public var timings: Timings
+    /// Name of the model's folder.
     public var model: String
-    /// Images that were written of the evidence.
+    /// Paths of the images written for the evidence.
     public var thumbnails: [String]?
-    /// When it was given, RFC 3339.
+    /// When the answer was given, RFC 3339.
     public var created = ""
+    /// Remarks about the model, the index and this answer, one sentence each.
     public var notes: [String]
-    /// What every answer must be read with.
+    /// The warning to show with every answer.
     public var caution = Self.caution
 
     static let caution = "model output, may be wrong"

@@ -4,21 +4,22 @@ internal import Store
 internal import Tensors
 internal import Tokenizers
 
-/// Whether an answer is given a second time, fused with the frames that the first one was read from.
+/// Whether a question is answered a second time, fused with the frames the first answer attended to most.
 public enum FocusMode: Sendable, Equatable {
-    /// Where the fusion frames of the first answer were a sample, and a word of it was not certain.
+    /// If the first answer's fusion frames were a sample and one of its tokens was uncertain.
     case automatic
+    /// Never.
     case off
-    /// Always, with at most so many frames.
+    /// Always, with at most this many frames.
     case frames(Int)
 
-    /// Few enough that at full size their patches are computed in seconds.
+    /// Most frames of an automatic second pass: at full size their patches take only seconds to compute.
     public static let defaultFrames = 16
 
-    /// A first answer each of whose words was at least so probable is not looked at again.
+    /// A first answer whose every token is at least this probable gets no automatic second pass.
     public static let certain = 0.9
 
-    /// The most frames that a second look takes; nil: there will be none, whatever the first answer is.
+    /// Most frames of a second pass; nil if no first answer can cause one.
     func count(after fusion: FusionSummary) -> Int? {
         switch self {
         case .automatic: fusion.frames < fusion.of ? Self.defaultFrames : nil
@@ -27,21 +28,27 @@ public enum FocusMode: Sendable, Equatable {
         }
     }
 
-    /// Whether the first answer is good enough.
+    /// True if the first answer is certain enough to skip an automatic second pass.
     func isContent(with first: Answer) -> Bool { self == .automatic && first.certainty ?? 0 >= Self.certain }
 }
 
-/// The first of two answers, and what the second look changed.
+/// The first of two answers, and what the second pass changed.
 public struct FocusSummary: Sendable, Codable, Equatable {
-    /// The numbers of the frames that the second answer was fused with.
+    /// Index frame numbers that the second answer was fused with.
     public let frames: [Int]
+    /// The first answer's text.
     public let answer: String
+    /// The first answer's token IDs.
     public let tokenIDs: [Int32]
+    /// Whether the first answer was found.
     public let found: Bool
+    /// The first answer's evidence.
     public let evidence: [Evidence]
+    /// The first answer's certainty, 0 to 1.
     public let certainty: Double?
+    /// The frames the first answer was fused with.
     public let fusion: FusionSummary
-    /// Which of `answer`, `evidence` and `found` are others now.
+    /// Which of "answer", "evidence" and "found" differ from the first answer.
     public var changed: [String] = []
 
     private enum CodingKeys: String, CodingKey {
@@ -51,10 +58,11 @@ public struct FocusSummary: Sendable, Codable, Equatable {
 }
 
 extension Asker {
-    /// Asks again with the frames that the first answer looked at most as fusion frames of the question.
+    /// Answers again, with the frames of highest attention in the first answer as the question's fusion frames.
     ///
-    /// What comes before the recording's place stays fused as it was, and so does what the language model knows of the frames.
-    /// Frames without patches are left out; where none has them, the first answer stays and a note says so: false then.
+    /// The fused text before the image placeholder and the language model's keys and values over the frames are reused.
+    /// Frames without patches are left out.
+    /// - Returns: false if no frame has patches: the first answer stays, with a note.
     func lookAgain(
         _ question: Question, _ prompt: Prompt, _ source: Source, _ reader: TokenReader, _ prefix: PrefixState,
         look: AttentionSummary,
@@ -94,9 +102,9 @@ extension Asker {
         return true
     }
 
-    /// The `count` frames that were looked at most and have their patches, ascending; and why one had none.
+    /// The `count` frames of highest attention whose patches can be read, ascending, and the first read error.
     ///
-    /// - Throws: `StoreError` `not_found` where the index was removed meanwhile: there is no answer then, not another one.
+    /// - Throws: `StoreError` `not_found` if the index was removed meanwhile: then the question fails.
     private func readable(_ mass: [Double], _ source: Source, count: Int) throws -> ([Int], String?) {
         let model = loaded.llava
         let buffer = Buffer<Float>(count: model.patchRows * model.vision.hiddenSize)

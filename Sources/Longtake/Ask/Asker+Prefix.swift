@@ -5,31 +5,32 @@ internal import Store
 internal import Tensors
 internal import Tokenizers
 
-/// What all questions about the same frames share: the prompt up to the recording, fused, and the language model's keys and values
-/// over it and the vision tokens.
+/// The prefix cache over a range: the prompt up to the image placeholder, fused, and the KV cache up to the question.
 ///
-/// Exact: the prompt's beginning and the tokens come before the question, and everything is causal.
+/// The KV cache covers the fused head and the vision tokens. Exact: both come before the question, and all attention is
+/// causal.
 struct PrefixState {
-    /// The fused sums of the prompt's rows before the recording's place.
+    /// Fused sums of the prompt's rows before the image placeholder.
     let head: TextFusion.Head
-    /// The fusion frames that were computed, each standing for `times` of them in a row; nil where they are too many to keep.
+    /// Pre-fusion keys and values of the computed fusion frames; nil if there are more than `mostFused`.
     let fused: PreFusionCache?
+    /// Per computed frame, how many consecutive equal fusion frames it stands for.
     let times: [Int]
-    /// Keys and values of the fused head and the vision tokens; questions go on behind them and are forgotten again.
+    /// Keys and values of the fused head and the vision tokens; a question appends to it, then truncates it again.
     let cache: KVCache
-    /// Whether it was read, not computed.
+    /// True if read from disk or reused from an earlier turn.
     var wasKept = false
     var fuseSeconds = 0.0
     var prefillSeconds = 0.0
 }
 
 extension Asker {
-    /// The most frames whose pre-fusion keys and values are kept: 0.6 GB of them at full size.
+    /// Most frames whose pre-fusion keys and values are kept: 0.6 GB at full size.
     static let mostFused = 64
 
-    /// Makes and keeps what questions about the whole of an index share, unless it is kept already.
+    /// Computes and saves the prefix cache over a whole index, unless it exists or saves too little.
     ///
-    /// - Parameter progress: how much of it is done, 0 to 1.
+    /// - Parameter progress: gets the fraction done, 0 to 1.
     /// - Throws: as `ask`.
     func derive(_ reader: IndexReader, progress: (Double) -> Void) throws {
         guard let derived, !reader.entries.isEmpty else { return }
@@ -45,14 +46,14 @@ extension Asker {
             group, source, tokens, prompt.ids, frames: frames, enough: 1, room: prompt.ids.count, progress: progress)
     }
 
-    /// Whether what questions share saves each of them enough to be kept.
+    /// Whether a prefix cache saves each question at least `leastSaving` operations.
     func isWorthKeeping(frames: Int, fused: Int) -> Bool {
         guard leastSaving > 0 else { return true }
         let each = (loaded.cost.frame?.promptHead ?? 0) + (loaded.cost.questionWorkPerFusionFrame ?? 0)
         return Double(fused) * each + Double(frames) * (loaded.cost.prefixWorkPerFrame ?? 0) >= leastSaving
     }
 
-    /// The bytes of what questions about so many frames share; 0 where it is not kept.
+    /// Bytes of the prefix cache over this many frames; 0 if it would not be kept.
     func prefixBytes(frames: Int) -> Int64 {
         let fused = min(frames, Self.mostFused)
         guard derived != nil, isWorthKeeping(frames: frames, fused: fused), let prompt = try? loaded.prompt("?"),
@@ -65,11 +66,11 @@ extension Asker {
         return Int64(rows) * Int64(token) + Int64(fused) * Int64(each) + Int64(sums)
     }
 
-    /// What the group's prompts share, from what was kept or made now; the group is fused with the frames afterwards.
+    /// Loads or computes the group's prefix cache; afterwards the group's texts are fused with the frames.
     ///
     /// - Parameters:
-    ///   - enough: the error at which a sample is fused no further.
-    ///   - room: rows and answers that follow the vision tokens.
+    ///   - enough: the relative standard error at which fusing a sample stops.
+    ///   - room: rows to reserve after the vision tokens, for questions and answers.
     func prefix(
         _ group: PromptGroup, _ source: Source, _ reader: TokenReader, _ ids: [Int32], frames: [Int], enough: Double,
         room: Int, progress: (Double) -> Void
@@ -90,7 +91,7 @@ extension Asker {
         let keep =
             frames.count <= Self.mostFused
             ? PreFusionCache(model, headRows: group.headRows, capacity: frames.count) : nil
-        // Fusing a frame takes as long as reading about 50 tokens, measured at full size.
+        // At full size, fusing a frame takes as long as prefilling about 50 tokens (measured).
         let fusing = 0.98 * Double(frames.count) / (Double(frames.count) + 0.02 * Double(reader.count))
         let times = try fuse(group, source, frames: frames, keep: keep) {
             try cancellation.check()
@@ -116,7 +117,7 @@ extension Asker {
         return prefix
     }
 
-    /// Before anything is computed: whether keys and values will fit the memory.
+    /// Checks, before anything is computed, that the keys and values fit in memory.
     private func checkMemory(_ source: Source, _ group: PromptGroup, fused: Int, rows: Int) throws {
         let (language, config) = (model.language, model.language.config)
         let perFrame = PreFusionCache(model, headRows: group.headRows, capacity: 0).bytesPerFrame
@@ -126,20 +127,20 @@ extension Asker {
             needed: Int64(bytes))
     }
 
-    /// Fuses what is behind the recording's place with frames whose beginnings were fused before.
+    /// Fuses the text after the image placeholder with frames whose prompt head was fused before.
     ///
     /// - Parameters:
-    ///   - population: how many frames the fused ones are to stand for.
-    ///   - enough: a text whose end has no larger relative standard error after a part of the sample is not fused with the rest.
+    ///   - population: frames that the fused ones are a sample of.
+    ///   - enough: a text's fusion stops after a part of the sample if its relative standard error is at most this.
     /// - Throws: `LongtakeError` `interrupted` between batches.
     func follow(
         _ group: PromptGroup, _ fused: PreFusionCache, times: [Int], of population: Int, enough: Double,
         progress: (Double) -> Void
     ) throws {
-        // A frame that stands for others like it would count in a part as more of the sample than was looked at.
+        // A partial sample would give a frame that stands for several equal ones more weight than was sampled.
         let mayEnd = enough > 0 && fused.count < population && times.allSatisfy { $0 == 1 }
         let steps = mayEnd ? FusionPlan.Steps(sampleOf: fused.count) : FusionPlan.Steps(whole: fused.count)
-        // Each text goes its own way, so that its answer is the same whatever is asked with it.
+        // Each text stops on its own, so that its answer does not depend on the questions asked with it.
         var parts = group.texts.indices.map { (place: $0, frames: 0..<(steps.sizes.first ?? 0)) }
         while let part = parts.first?.frames {
             let places = parts.filter { $0.frames == part }.map(\.place)
@@ -161,8 +162,8 @@ extension Asker {
         _ group: PromptGroup, _ fused: PreFusionCache, frames: [Int], places: [Int], times: [Int],
         progress: (Double) -> Void
     ) throws {
-        // Only the text's few rows are computed: with more frames at a time the weights are read less often. The frames'
-        // keys and values are copied for it: 128 MiB of them at a time, in batches as equal as can be.
+        // Only the text's few rows are computed: more frames per batch read the weights less often. A batch copies the
+        // frames' keys and values, so it is limited to 128 MiB; batches are as equal as possible.
         let most = max(1, (128 << 20) / max(1, fused.bytesPerLayer))
         let batches = max(1, (frames.count + most - 1) / most)
         let batch = max(1, (frames.count + batches - 1) / batches)
@@ -174,17 +175,17 @@ extension Asker {
         }
     }
 
-    /// Fuses the prompts with the given frames of the source, in the order of time; where `keep` is given, only what is before
-    /// the recording's place.
+    /// Fuses the prompts with frames of the source, in time order.
     ///
-    /// - Returns: for each frame that was computed how many it stands for: one like the frame before it, as in still scenes, is
-    ///   counted, not computed again.
+    /// If `keep` is given, only the head before the image placeholder is fused.
+    /// - Returns: for each computed frame, how many consecutive frames it stands for: a frame with the same patches as
+    ///   the one before it, as in still scenes, is counted and not computed again.
     func fuse(
         _ group: PromptGroup, _ source: Source, frames: [Int], keep: PreFusionCache?, progress: (Double) throws -> Void
     ) throws -> [Int] {
         let batch = FrameEncoder.batchSize(rows: model.patchRows)
         let (rows, width) = (model.patchRows, model.vision.hiddenSize)
-        // One slot more, for the frame that may be like the last one.
+        // One extra slot, for the frame that is compared with the last one of a full batch.
         let buffer = Buffer<Float>(count: (batch + 1) * rows * width)
         let slots = MatrixView(buffer.pointer, rows: (batch + 1) * rows, columns: width)
         func slot(_ place: Int) -> MatrixView { slots.rows(place * rows..<(place + 1) * rows) }
@@ -220,12 +221,12 @@ extension Asker {
         return all
     }
 
-    /// The language model's keys and values over the rows that all prompts begin with.
+    /// The language model's keys and values over the fused head and the vision tokens.
     private func prefill(
         _ group: PromptGroup, _ reader: TokenReader, room: Int, progress: (Double) throws -> Void
     ) throws -> KVCache {
         let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
-        // A prompt without a place for the recording shares nothing; the first word needs a row to be computed from.
+        // Without an image placeholder nothing is shared: the last row is needed to compute the first token.
         let count = fused.tail == 0 ? 0 : fused.head + fused.visionTokens
         let cache = model.language.makeCache(capacity: max(count, fused.count) + room)
         if count > 0 {

@@ -7,7 +7,8 @@ internal import Tensors
 extension Asker {
     /// Asks about an indexed recording.
     ///
-    /// Frames in [from, to) of the question, by the file's time line; none there is an answer too (`found` false).
+    /// Uses the frames in the question's [from, to) on the file's timeline. If there are none, the answer has `found`
+    /// false.
     public func ask(
         _ question: Question, index reader: IndexReader, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
@@ -18,7 +19,7 @@ extension Asker {
         return answer
     }
 
-    /// Asks several things about an indexed recording, over the range and with the fusion mode of the first question.
+    /// Asks several questions about an indexed recording, over the range and with the fusion mode of the first.
     func ask(
         _ questions: [Question], index reader: IndexReader, progress: (Double) -> Void = { _ in },
         onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
@@ -35,7 +36,7 @@ extension Asker {
         }
     }
 
-    /// Says where there are frames.
+    /// The note for an empty range, with the times at which the recording has frames.
     static func noFrames(_ reader: IndexReader) -> String {
         let clock = reader.manifest.clock
         let (first, last) = (clock.fileTime(0), clock.fileTime(reader.entries.last?.gridTime ?? 0))
@@ -43,9 +44,9 @@ extension Asker {
             "no frames in range: the recording's frames are at \(TimeText.number(first)) to \(TimeText.number(last)) s"
     }
 
-    /// The frames in [from, to) of an index, by the file's time line.
+    /// The frames of an index in [from, to) on the file's timeline.
     ///
-    /// - Throws: `LongtakeError` for an index of another model.
+    /// - Throws: `LongtakeError` `bad_request` for an index of another model or with an unknown record kind.
     package func source(_ reader: IndexReader, from: Double?, to: Double?) throws -> Source {
         let manifest = reader.manifest
         let kind = RecordKind(rawValue: manifest.key.record.split(separator: ":").first.map(String.init) ?? "")
@@ -62,7 +63,7 @@ extension Asker {
         let codec = RecordCodec(kind: kind, model: loaded.llava)
         let buffers = RecordBuffers(codec: codec, layout: try codec.layout(), compute: loaded.compute)
         let (from, to) = (from ?? -.infinity, to ?? .infinity)
-        // Grid times rise, so the frames of a range are one stretch.
+        // Grid times ascend, so the frames of a range are consecutive.
         let clock = manifest.clock
         let inside = reader.entries.indices.filter {
             let time = clock.fileTime(reader.entries[$0].gridTime)
@@ -85,7 +86,7 @@ extension Asker {
         )
     }
 
-    /// Asks about a still picture, laid out as the reference does for `image_aspect_ratio` and `resolution_ratio`.
+    /// Asks about a still image, laid out as in the reference for `image_aspect_ratio` and `resolution_ratio`.
     public func ask(
         _ question: Question, picture: RGBImage, name: String, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
@@ -114,7 +115,7 @@ extension Asker {
 }
 
 extension IndexKey {
-    /// How the recording was sampled, as `Indexer.key` spells it: "grid:1.0:corrupt:86400.0:10000000".
+    /// The options a recording was sampled with, parsed from `Indexer.key`'s "grid:1.0:corrupt:86400.0:10000000".
     var samplingOptions: IndexOptions {
         let parts = sampling.split(separator: ":").map(String.init)
         var options = IndexOptions()
@@ -125,6 +126,6 @@ extension IndexKey {
         return options
     }
 
-    /// Seconds that a frame stands for.
+    /// Seconds of video per frame.
     var frameSeconds: Double { 1 / samplingOptions.framesPerSecond }
 }

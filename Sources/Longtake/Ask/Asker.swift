@@ -6,45 +6,48 @@ internal import Store
 package import Tensors
 internal import Tokenizers
 
-/// Answers questions from an index: fuses the text with frames, lays the vision tokens between, lets the model speak.
+/// Answers questions from an index: fuses the text with frames, inserts the vision tokens and runs the language model.
 public final class Asker {
     let loaded: LoadedModel
     let derived: PrefixCache?
-    /// The least work, in operations, that keeping what questions share must save each of them.
+    /// Operations that a prefix cache must save each question to be kept; 0: always keep it.
     var leastSaving = 0.0
     let cancellation: Cancellation
     var model: LlavaMini { loaded.llava }
 
-    /// - Parameter derived: keeps what all questions about the same frames share; nil: it is computed for each.
+    /// An asker for one loaded model.
+    ///
+    /// - Parameter derived: the prefix caches on disk; nil: prefixes are computed for each call.
     public init(_ model: LoadedModel, derived: PrefixCache? = nil, cancellation: Cancellation = Cancellation()) {
         loaded = model
         self.derived = derived
         self.cancellation = cancellation
     }
 
-    /// Where the frames of a question come from: an index, or pictures encoded on the spot.
+    /// The frames of a question, from an index or from a still image encoded for it.
     package struct Source {
         let recording: Answer.RecordingReference
-        /// Grid times of the frames asked about, in order.
+        /// Grid times of the frames in the range, in seconds, ascending.
         package let times: [Double]
-        /// Their numbers in the index.
+        /// Their frame numbers in the index.
         let numbers: [Int]
-        /// Seconds that a frame stands for; 0 for a picture.
+        /// Seconds of video per frame; 0 for a still image.
         let frameSeconds: Double
-        /// Puts grid times on the file's time line.
+        /// Converts grid times to the file's timeline.
         let clock: RecordingClock
-        /// Places among the frames of those whose patches always stay.
+        /// Indices into `times` of the frames whose patches are never evicted.
         let sample: [Int]
-        /// Places of the frames whose patches can be read; nil for all.
+        /// Indices into `times` of the frames whose patches can be read; nil: all.
         let readable: [Int]?
-        /// When the index was made.
+        /// Creation time of the index, part of the prefix cache's key.
         let made: String
-        /// Writes frame i's patches [R, D] f32; throws for a frame that has none.
+        /// Writes frame i's patches [R, D] f32; throws if the frame has none.
         package let patches: (Int, MatrixView) throws -> Void
         /// Writes frame i's vision token rows [C2, H] f32.
         package let tokens: (Int, MatrixView) throws -> Void
         let notes: [String]
 
+        /// A source with these frames; `times` and `numbers` have the same count.
         package init(
             recording: Answer.RecordingReference, times: [Double], numbers: [Int], frameSeconds: Double,
             clock: RecordingClock = RecordingClock(), sample: [Int] = [], readable: [Int]? = nil, made: String = "",
@@ -64,7 +67,7 @@ public final class Asker {
             self.notes = notes
         }
 
-        /// The same frames, their patches read otherwise.
+        /// The same frames with another way to read their patches.
         package func readingPatches(_ patches: @escaping (Int, MatrixView) throws -> Void) -> Source {
             Source(
                 recording: recording, times: times, numbers: numbers, frameSeconds: frameSeconds, clock: clock,
@@ -72,7 +75,7 @@ public final class Asker {
         }
     }
 
-    /// One question; see the other `ask`.
+    /// Answers one question; see the other `ask`.
     package func ask(
         _ question: Question, of source: Source, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
@@ -82,16 +85,16 @@ public final class Asker {
         return answer
     }
 
-    /// Answers questions about the same frames. What their prompts begin with meets the frames once for all of them.
+    /// Answers questions about the same frames; the common start of their prompts is fused and prefilled once.
     ///
-    /// The time of what is shared counts as the first answer's.
+    /// The time of the common part counts as the first answer's.
     /// - Parameters:
-    ///   - questions: to be fused alike; the source has the frames of their range.
-    ///   - progress: fraction done of the work before the first token of the next answer.
-    ///   - onText: gets the question's place and the answer's text as it comes; returning false ends that answer.
+    ///   - questions: all with the first one's range and fusion settings; the source holds the frames of that range.
+    ///   - progress: gets the fraction done of the work before the next answer's first token.
+    ///   - onText: gets the question's index and each piece of its answer; returning false ends that answer.
     ///   - onAnswer: gets each answer when it is complete.
-    /// - Throws: `ModelError` when a prompt does not fit the context or a value is not a number; `StoreError` for a
-    ///   damaged record; `TokenizerError` for a question that breaks the rules.
+    /// - Throws: `ModelError` if a prompt does not fit the context or a value is not a number; `StoreError` for a
+    ///   damaged record; `TokenizerError` for a question that cannot be tokenized.
     func ask(
         _ questions: [Question], of source: Source, progress: (Double) -> Void = { _ in },
         onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void = { _, _ in }
@@ -132,7 +135,7 @@ public final class Asker {
         for (place, question) in questions.enumerated() {
             let focus = question.focus.count(after: answers[place].fusion)
             let fused = FusedPrompt(text: group.texts[place], visionTokens: reader.count, readTokens: reader.read)
-            // Words that may yet be replaced are not said before they are final: those of a first look, and what must be seen.
+            // Text that may still be replaced is held back: that of a first pass, and of an answer that must be seen.
             func say(_ words: String) -> Bool { question.mustBeSeen || onText(place, words) }
             var isSaid = focus == nil
             let look = try speak(question, fused, reader, shared: prefix.cache, answer: &answers[place], since: start) {
@@ -168,9 +171,9 @@ public final class Asker {
         return answer
     }
 
-    /// Lets the model speak: fills in the answer's words, ids and times, and returns where it looked meanwhile.
+    /// Generates the answer: sets its text, token IDs and timings, and returns the attention over frames.
     ///
-    /// - Parameter shared: the cache over the first rows of `fused`; nil for none.
+    /// - Parameter shared: the KV cache over the first rows of `fused`; nil: none.
     func speak(
         _ question: Question, _ fused: FusedPrompt, _ reader: TokenReader, shared: KVCache?,
         answer: inout Answer, since start: ContinuousClock.Instant, progress: (Double) -> Void = { _ in },
@@ -229,7 +232,7 @@ public final class Asker {
         guard maxTokens > 0 else {
             throw LongtakeError(code: .badRequest, message: "max_tokens is \(maxTokens); an answer has at least one")
         }
-        // More than any context holds, and little enough to add up.
+        // Clamped to more than any context, so that the sum cannot overflow.
         let other = prompt.ids.count - 1 + min(maxTokens, Int(Int32.max))
         let needed = frames * perFrame + other
         let limit = model.language.config.maxPositions
@@ -240,11 +243,11 @@ public final class Asker {
     }
 }
 
-/// The process's memory, from /proc/self/status.
+/// Memory use of this process and its children.
 public enum ProcessMemory {
-    /// Largest resident set so far, in bytes (VmHWM); 0 where the kernel does not say.
+    /// Largest resident set so far, in bytes (VmHWM of /proc/self/status); 0 if unavailable.
     public static var peakBytes: Int { field("VmHWM:") }
-    /// Largest resident set of any child that has ended, in bytes.
+    /// Largest resident set of any child that has exited, in bytes; 0 if unavailable.
     public static var peakOfChildren: Int {
         var usage = rusage()
         return getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &usage) == 0 ? usage.ru_maxrss * 1024 : 0

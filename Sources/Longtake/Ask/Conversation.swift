@@ -2,10 +2,10 @@ internal import Models
 internal import Store
 package import Tokenizers
 
-/// Several questions about one recording, each with what was said before; the work of earlier turns is kept.
+/// A conversation about one recording: each prompt contains the earlier turns and reuses their keys and values.
 ///
-/// A turn's prompt begins with that of the turn before, so the language model's keys and values over it stay as they are and
-/// only the rest is computed: the same answer as a cold run over the whole prompt. Belongs to the thread that computes.
+/// A prompt begins with that of the turn before, so only the new rows are computed; the answer is the same as a cold
+/// run over the whole prompt. Not thread-safe: belongs to the thread that computes.
 public final class Conversation {
     private let asker: Asker
     private let reader: IndexReader
@@ -16,9 +16,9 @@ public final class Conversation {
     private var turns: [PromptTurn] = []
     private var prefix: PrefixState?
     private var known: (ids: [Int32], cache: KVCache)?
-    /// The last answer.
+    /// The last answer; nil before the first question and after `restart`.
     public private(set) var last: Answer?
-    /// Rows of the last prompt that were there already.
+    /// Rows of the last prompt whose keys and values were reused.
     public private(set) var rowsReused = 0
 
     init(
@@ -32,34 +32,34 @@ public final class Conversation {
         source = try asker.source(reader, from: settings.from, to: settings.to)
     }
 
-    /// How many frames the present range has.
+    /// Frames in the current range.
     public var frames: Int { source.times.count }
     /// Seconds from the first frame of the whole recording to the end of its last one.
     public var duration: Double { (reader.entries.last?.gridTime ?? 0) + source.frameSeconds }
 
-    /// Looks at [from, to) from now on; what was said stays said.
+    /// Changes the range to [from, to) on the file's timeline, in seconds; the earlier turns stay in the prompt.
     public func look(from: Double?, to: Double?) throws {
         (settings.from, settings.to) = (from, to)
         source = try asker.source(reader, from: from, to: to)
         (prefix, known) = (nil, nil)
     }
 
-    /// Goes on from turns that were said elsewhere.
+    /// Continues from turns of an earlier conversation.
     package func recall(_ turns: [PromptTurn]) {
         restart()
         self.turns = turns
     }
 
-    /// Forgets what was said.
+    /// Removes all turns.
     public func restart() {
         turns = []
         known = nil
         last = nil
     }
 
-    /// The next question.
+    /// Asks the next question.
     ///
-    /// - Throws: as `Asker.ask`; the conversation then stands where it stood before.
+    /// - Throws: as `Asker.ask`; the turns then stay as they were.
     public func ask(
         _ text: String, progress: (Double) -> Void = { _ in }, onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
@@ -104,9 +104,9 @@ public final class Conversation {
         return answer
     }
 
-    /// What all turns share; from the second on only their text is fused.
+    /// The prefix cache of all turns; from the second turn on only their text is fused.
     ///
-    /// Always with the whole sample: turns go on behind what earlier ones left, so those must have been fused with the same frames.
+    /// Always fuses the whole sample: the reused rows of earlier turns must have been fused with the same frames.
     private func share(
         _ group: PromptGroup, _ ids: [Int32], _ tokens: TokenReader, _ question: Question, progress: (Double) -> Void
     ) throws -> PrefixState {
@@ -126,7 +126,7 @@ public final class Conversation {
         return made
     }
 
-    /// The cache over all rows of the prompt but its last one, from which the first word is computed.
+    /// The KV cache over all rows of the prompt but the last, which the first token is computed from.
     private func prefill(
         _ fused: FusedPrompt, _ ids: [Int32], _ tokens: TokenReader, maxTokens: Int, progress: (Double) -> Void
     ) throws -> KVCache {
@@ -136,18 +136,18 @@ public final class Conversation {
         var reused = 0
         if let known {
             let shared = zip(known.ids, ids).prefix { $0 == $1 }.count
-            // An id is a row, but the recording's place is as many as it has vision tokens.
+            // Each ID is one row, except the image placeholder, which is as many rows as there are vision tokens.
             let rows = ids[..<shared].contains(TextFusion.placeholder) ? shared - 1 + fused.visionTokens : shared
             reused = min(rows, known.cache.count, fused.count - 1)
             cache = known.cache
             cache.truncate(to: reused)
-            // Room for some turns more, so that not each of them moves it all.
+            // Reserves more than this turn needs, so that not every turn copies the cache.
             if cache.capacity < room { cache = cache.grown(to: room + room / 4) }
         } else {
             cache = language.makeCache(capacity: room)
         }
         rowsReused = reused
-        // Until it is whole again, it is nobody's.
+        // Unset while the cache is incomplete: an error must not leave a partial one for the next turn.
         self.known = nil
         let rest = fused.count - 1 - reused
         if rest > 0 {

@@ -1,20 +1,24 @@
 internal import Checkpoints
 internal import Models
 
-/// A stretch of a recording that an answer was read from.
+/// An interval of a recording that an answer was read from.
 public struct Evidence: Sendable, Codable, Equatable {
-    /// Seconds on the file's time line, as players show them, of its first frame and of the end of its last one.
+    /// Time of its first frame, in seconds on the file's timeline, as players show it.
     public let start: Double
+    /// End of its last frame, in seconds on the file's timeline.
     public let end: Double
-    /// The same from the first picture; nil in what earlier versions wrote.
+    /// `start` in seconds from the first frame; nil in files of earlier versions.
     public let startFromFirstFrame: Double?
+    /// `end` in seconds from the first frame.
     public let endFromFirstFrame: Double?
-    /// Its share of the attention that was on frames, 0 to 1.
+    /// Its share of the attention on frames, 0 to 1.
     public let score: Double
-    /// The number of its strongest frame in the index, from 0.
+    /// Index frame number of its frame with the most attention, from 0.
     public let frame: Int
 
-    /// - Parameter clock: nil: nothing is known of the time from the first picture.
+    /// An interval of a recording.
+    ///
+    /// - Parameter clock: converts to times from the first frame; nil leaves those unset.
     public init(start: Double, end: Double, score: Double, frame: Int, clock: RecordingClock? = RecordingClock()) {
         self.start = start
         self.end = end
@@ -30,27 +34,27 @@ public struct Evidence: Sendable, Codable, Equatable {
         case endFromFirstFrame = "end_from_first_frame"
     }
 
-    /// The same frames on a recording's clock.
+    /// The same frames with their times on another clock.
     ///
-    /// - Parameter fromFirst: take the times from the first picture, else those of the file.
+    /// - Parameter fromFirst: convert from the times from the first frame; false: keep `start` and `end`.
     func placed(on clock: RecordingClock, fromFirst: Bool) -> Evidence {
         Evidence(
             start: fromFirst ? clock.fileTime(startFromFirstFrame ?? start) : start,
             end: fromFirst ? clock.fileTime(endFromFirstFrame ?? end) : end, score: score, frame: frame, clock: clock)
     }
 
-    /// A frame belongs to a stretch from this share of the strongest frame's attention on.
+    /// A frame belongs to an interval from this fraction of the strongest frame's attention on.
     static let floor = 0.2
-    /// Stretches with at most so many weaker frames between them are one.
+    /// Intervals with at most this many weaker frames between them are merged.
     static let gap = 2
 
-    /// The stretches in `mass`, the strongest first.
+    /// The intervals of high attention in `mass`, strongest first.
     ///
     /// - Parameters:
-    ///   - mass: the attention on each frame, 0 or more.
-    ///   - times, numbers: each frame's grid time and its number in the index, ascending.
-    ///   - frameSeconds: seconds that a frame stands for.
-    ///   - clock: puts the times on the file's time line.
+    ///   - mass: attention on each frame, 0 or more.
+    ///   - times, numbers: each frame's grid time in seconds and its number in the index, ascending.
+    ///   - frameSeconds: seconds of video per frame.
+    ///   - clock: converts grid times to the file's timeline.
     package static func stretches(
         _ mass: [Double], times: [Double], numbers: [Int], frameSeconds: Double,
         clock: RecordingClock = RecordingClock()
@@ -79,17 +83,16 @@ public struct Evidence: Sendable, Codable, Equatable {
     static func rounded(_ share: Double) -> Double { (share * 10_000).rounded() / 10_000 }
 }
 
-/// Where a model looked while it answered.
+/// The attention over frames while an answer was generated.
 struct AttentionSummary {
-    /// Per frame: where what the answer names was seen.
+    /// Per frame, the attention of the last head group, which locates what the answer names.
     let shown: [Double]
-    /// Per frame: all that was looked at.
+    /// Per frame, the attention of all head groups together.
     let all: [Double]
-    /// The share of attention that was on frames at all; nil for a model that was not trained to look away from nothing.
+    /// Share of attention that was on frames, 0 to 1; nil for a model without evidence heads.
     let share: Double?
 
-    /// The groups of heads that are watched: those that were trained to look, one group each, else the upper half of the
-    /// layers as one.
+    /// The head groups to record: each trained evidence head alone, else all heads of the upper half of the layers.
     static func groups(_ config: EvidenceConfig?, language: LanguageConfig) -> [[AttentionHead]] {
         if let config { return config.heads.map { [$0] } }
         return [
@@ -108,12 +111,12 @@ struct AttentionSummary {
         }
         shown = last
         all = last.indices.map { frame in watch.frames.reduce(0) { $0 + $1[frame] } }
-        // Rows weighted by themselves: words that say nothing of the recording do not count against those that do.
+        // Rows are weighted by their own share, so that tokens unrelated to the recording do not lower the mean.
         let total = rows.reduce(0, +)
         share = total > 0 ? rows.reduce(0) { $0 + $1 * $1 } / total : 0
     }
 
-    /// A head that looks for nothing spreads evenly or rests on the text: what is above the even spread is what it looks at.
+    /// Untrained heads spread attention evenly or rest on the text, so only attention above the even spread counts.
     private static func withoutSink(_ frames: [Double]) -> [Double] {
         let even = frames.reduce(0, +) / Double(max(frames.count, 1))
         return frames.map { max(0, $0 - even) }
@@ -121,10 +124,10 @@ struct AttentionSummary {
 }
 
 extension Answer {
-    /// What stands for an answer that there is none to.
+    /// Replaces an empty answer, or one that must be seen and was not.
     static let notFound = "not found in this recording"
 
-    /// Says what the answer was read from; an answer without words, or one that must be seen and is not, is "not found".
+    /// Attaches the evidence; an answer that was not found and is empty, or must be seen, becomes "not found".
     mutating func judge(_ look: AttentionSummary, _ question: Question, threshold: Double?, source: Asker.Source) {
         attention = look.shown.map { Float($0) }
         foundScore = look.share.map(Evidence.rounded)
@@ -142,7 +145,7 @@ extension Answer {
         }
     }
 
-    /// Whether the words say that something is not so: a right answer with nothing to see.
+    /// True if the text denies something: a denial can be right without any frame to show.
     package static func denies(_ words: String) -> Bool {
         let denials: Set<String> = [
             "no", "not", "nothing", "none", "nobody", "never", "nowhere", "neither", "without", "cannot", "zero",

@@ -1,20 +1,23 @@
 /// Which frames of a range the question's text is fused with.
 public enum FusionMode: String, Sendable, Codable, CaseIterable {
-    /// All frames of a short range, a stratified sample of that many of a longer one.
+    /// All frames of a short range; of a longer one a stratified sample of `Question.fusionFrames`.
     case automatic = "auto"
-    /// All frames, however long it takes.
+    /// All frames, however long that takes.
     case exact
 }
 
-/// The fusion frames of one question, and how far the estimate from them may be off.
+/// How many frames a question's text was fused with, and the error of their mean.
 public struct FusionSummary: Sendable, Codable, Equatable {
+    /// Frames fused.
     public let frames: Int
+    /// Frames in the range.
     public let of: Int
-    /// Standard error of the estimated mean, relative to the mean's length; 0 only when all frames took part.
+    /// Standard error of the estimated mean, relative to the mean's length; 0 only if all frames were fused.
     ///
-    /// nil (JSON null) where it is unknown: one frame of several, or frames that were chosen and not drawn.
+    /// nil (JSON null) if unknown: one frame of several, or frames chosen by attention instead of sampled.
     public internal(set) var relativeStandardError: Double?
 
+    /// A summary of `frames` fused out of `of` in the range.
     package init(frames: Int, of: Int, relativeStandardError: Double?) {
         self.frames = frames
         self.of = of
@@ -26,47 +29,52 @@ public struct FusionSummary: Sendable, Codable, Equatable {
         case relativeStandardError = "relative_standard_error"
     }
 
+    /// Encodes an unknown error as null.
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(frames, forKey: .frames)
         try values.encode(of, forKey: .of)
-        // null and not absent: who reads it must not take "unknown" for 0.
+        // null and not absent: a reader must not take "unknown" for 0.
         try values.encode(relativeStandardError, forKey: .relativeStandardError)
     }
 }
 
+/// Which frames are fused, and in which order.
 package enum FusionPlan {
-    /// As many frames are fused unless the question says otherwise.
+    /// Default for the most frames fused.
     package static let sampleSize = 64
 
-    /// At least as many frames of a sample are looked at first.
+    /// Fewest frames of a sample fused before the error is first checked.
     private static let firstFrames = 8
 
-    /// The middle frame of each of `limit` equal stretches of 0..<count; all frames when they are no more than that.
+    /// The middle frame of each of `limit` equal parts of 0..<count; all frames if there are at most `limit`.
     ///
-    /// Depends on nothing but the two numbers, so the same question has the same fusion frames everywhere.
+    /// Depends only on its arguments, so the same question has the same fusion frames on every machine.
     package static func frames(count: Int, limit: Int) -> [Int] {
         guard count > limit else { return Array(0..<count) }
         return (0..<limit).map { (2 * $0 + 1) * count / (2 * limit) }
     }
 
-    /// An order in which a sample is fused, and after how many of its frames it may be large enough: those before are then evenly
-    /// spread over it.
+    /// The order in which a sample is fused, and the sizes at which it may stop.
+    ///
+    /// The frames up to each size are evenly spread over the sample.
     package struct Steps: Equatable {
+        /// Indices into the sample.
         package let order: [Int]
+        /// Numbers of frames fused at each step, ascending; the last is the whole sample.
         package let sizes: [Int]
 
-        /// All frames at once.
+        /// Fuses all frames in one step.
         package init(whole count: Int) {
             order = Array(0..<count)
             sizes = [count]
         }
 
-        /// A sample of `count`: each size about twice the one before it.
+        /// Steps through a sample of `count` frames, each size about twice the one before.
         package init(sampleOf count: Int) {
             var step = 1
             while count / (2 * step) >= firstFrames { step *= 2 }
-            // One of each `step` frames; those in the middle between them; those in the middle between all these, and so on.
+            // Every `step`-th frame first, then the midpoints between those, then the midpoints between all these, etc.
             var parts = [(from: step / 2, by: step)]
             if step > 1 { parts.append((0, step)) }
             while let last = parts.last, last.by > 2 { parts.append((last.by / 4, last.by / 2)) }
@@ -78,8 +86,9 @@ package enum FusionPlan {
             (self.order, self.sizes) = (order, sizes)
         }
 
-        /// The size to go on to from `size`, at which the error is `error`: where it will have fallen to `enough`, if it falls
-        /// with the root of the frames.
+        /// The next size after `size` at which the error should be at most `enough`, else the whole sample.
+        ///
+        /// Extrapolates from `error` at `size`, with the error falling as 1/√frames.
         package func size(after size: Int, error: Double, enough: Double) -> Int {
             let wanted = Double(size) * (error / enough) * (error / enough)
             return sizes.first { $0 > size && Double($0) >= wanted } ?? order.count
@@ -88,10 +97,10 @@ package enum FusionPlan {
 }
 
 extension Asker {
-    /// The frames of the source that a first look fuses the text with.
+    /// Indices of the source's frames that the text is fused with in the first pass.
     ///
-    /// Of a long range they are taken from the sample whose patches always stay, where it has enough in the range: so the
-    /// answer does not change when other frames' patches go.
+    /// A long range uses the sample whose patches are never evicted, if the range has enough of them: the answer then
+    /// does not change when other frames' patches are evicted.
     package func fusionFrames(_ source: Source, _ mode: FusionMode, most limit: Int) -> [Int] {
         let count = source.times.count
         guard mode == .automatic else { return Array(0..<count) }
@@ -99,7 +108,7 @@ extension Asker {
             return FusionPlan.frames(count: source.sample.count, limit: limit).map { source.sample[$0] }
         }
         guard let readable = source.readable else { return FusionPlan.frames(count: count, limit: limit) }
-        // None at all: reading the first one says so.
+        // If no frame has patches, reading the first one throws the error that says so.
         guard !readable.isEmpty else { return FusionPlan.frames(count: count, limit: limit) }
         return FusionPlan.frames(count: readable.count, limit: limit).map { readable[$0] }
     }

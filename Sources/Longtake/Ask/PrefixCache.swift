@@ -5,46 +5,48 @@ public import Store
 internal import Synchronization
 internal import Tensors
 
-/// Keeps on disk what all questions about the same frames share, so that it is computed once for all of them and all processes.
+/// Keeps prefix caches on disk, so that the part all questions about the same frames share is computed once.
 ///
-/// Disposable: where a file is missing, damaged or of other settings, everything is computed again; where one cannot be written,
-/// nothing is lost but time.
+/// Disposable and shared by all processes: a missing or damaged file, or one with other settings, is computed again,
+/// and a failed write costs only time.
 public final class PrefixCache {
-    /// When it is made.
+    /// When a prefix cache is computed.
     public enum Policy: String, Sendable, CaseIterable {
-        /// As `now`, but only where making it again for each question would take long.
+        /// As `now`, but only if computing it again for each question would take long.
         case auto
-        /// At the end of indexing, and by the first question about another range.
+        /// At the end of indexing; for any other range, at the first question.
         case now
-        /// By the first question.
+        /// At the first question.
         case lazy
-        /// As `lazy`, but only where making it again for each question would take long.
+        /// As `lazy`, but only if computing it again for each question would take long.
         case autoLazy = "auto-lazy"
-        /// Never; nor is what is there used.
+        /// Never; existing files are not used either.
         case never
     }
 
     private let cache: CacheDirectory
     private let limit: Int64
-    /// What the derived files take, once this process has added them up.
+    /// Total bytes of the files in the cache, once this process has added them up.
     private var used: Int64?
 
-    /// - Parameter limit: bytes that all derived files together may have; those not read for longest go.
+    /// Prefix caches in the given cache folder.
+    ///
+    /// - Parameter limit: bytes for all files together; the least recently read are removed first.
     public init(_ cache: CacheDirectory, limit: Int64) {
         self.cache = cache
         self.limit = limit
     }
 
-    /// All that the kept bytes follow from.
+    /// Everything the cached bytes depend on.
     struct Key: Codable {
         var version = 1
         let index: String?
         let made: String
-        /// Numbers of the first and the last frame in the index.
+        /// Index frame numbers of the first and the last frame of the range.
         let first: Int
         let last: Int
         let head: [Int32]
-        /// Numbers of the fusion frames in the index.
+        /// Index frame numbers of the fusion frames.
         let frames: [Int]
         let precision: String
         let backend: String
@@ -72,13 +74,13 @@ public final class PrefixCache {
         key.index.map { cache.derivedPath(indexID: $0, name: String(ContentHash.sha256(identity).prefix(16))) }
     }
 
-    /// Whether there is a file for `key`; it may turn out to be damaged.
+    /// Whether a file for `key` exists; its contents are not checked.
     func has(_ key: Key) -> Bool {
         guard let identity = key.bytes, let path = path(key, identity) else { return false }
         return DerivedFile(path: path, identity: identity) != nil
     }
 
-    /// What was kept, with room for `room` rows behind the vision tokens; nil where there is none.
+    /// Loads the cache for `key` with `room` free rows after the vision tokens; nil if missing or damaged.
     func load(_ key: Key, model: LlavaMini, headRows: Int, room: Int) -> PrefixState? {
         guard let identity = key.bytes, let path = path(key, identity),
             let file = DerivedFile(path: path, identity: identity), file.sectionCount > Section.cache.rawValue,
@@ -107,9 +109,9 @@ public final class PrefixCache {
             head: .init(sums: sums, squares: squares, count: Int(count)), fused: fused, times: times, cache: cache)
     }
 
-    /// Maps sections by several threads: checking them takes as long as their memory is slow, and one thread is slower.
+    /// Maps sections on several threads: their checksums are bound by memory, which one thread cannot saturate.
     ///
-    /// - Returns: fewer where any is not what was written.
+    /// - Returns: fewer mappings than sections if any section is damaged.
     private func map(
         _ file: DerivedFile, _ sections: Range<Int>, room: Int, _ workers: ThreadPool
     ) -> [DerivedFile.Mapping] {
@@ -123,7 +125,7 @@ public final class PrefixCache {
         return found.withLock { $0.compactMap(\.self) }
     }
 
-    /// Keeps `prefix`; where that is not possible, nothing happens.
+    /// Saves `prefix`; does nothing if there is no space or the write fails.
     func save(_ prefix: PrefixState, _ key: Key) {
         guard let identity = key.bytes, let path = path(key, identity) else { return }
         let counts = [Int64(prefix.head.count)] + (prefix.fused == nil ? [] : prefix.times.map { Int64($0) })
@@ -140,7 +142,7 @@ public final class PrefixCache {
         }
     }
 
-    /// Adds up what there is once, and again where it may not fit.
+    /// Makes room for `bytes`; sums the file sizes on first use, and again whenever the limit may be reached.
     private func makeRoom(for bytes: Int64) -> Bool {
         if let used, used + bytes <= limit / 2, let free = try? cache.freeBytes(), free / 2 >= bytes {
             self.used = used + bytes
@@ -151,7 +153,7 @@ public final class PrefixCache {
         return true
     }
 
-    /// A file's sections, in their order; keys and values of each layer follow the last.
+    /// A file's sections in order; from `cache` on, one section for each layer's keys or values.
     private enum Section: Int {
         case sums, squares, counts, fused, cache
     }

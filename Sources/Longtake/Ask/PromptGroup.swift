@@ -2,22 +2,25 @@ internal import Checkpoints
 package import Models
 package import Tensors
 
-/// Prompts about the same frames: what they begin with is fused once per frame, their ends behind it.
+/// Prompts about the same frames: their common head is fused once per frame, their tails after it.
 ///
-/// They are divided at the recording's place. What is before it is the same for all questions to a model, so what was computed of
-/// it can be kept; the division is there for a single prompt too, so that its answer does not depend on what was kept.
+/// They are split at the image placeholder. The head is the same for all questions to a model, so its results can be
+/// cached. A single prompt is split too, so that its answer does not depend on what was cached.
 package final class PromptGroup {
+    /// Each prompt's text with the frames fused so far.
     package let texts: [TextFusion]
-    /// Ids that all prompts begin with, the recording's place the last of them; all ids of a prompt without one.
+    /// IDs common to all prompts, up to and including the image placeholder; all IDs of a prompt without one.
     package let sharedIDs: Int
-    /// Visible rows before the recording's place.
+    /// Prompt rows before the image placeholder that take part in pre-fusion.
     package var headRows: Int { head.rows }
     private let head: MatrixView
     private let tails: [MatrixView]
     private var passing: PreFusionCache?
 
-    /// - Throws: `ModelError` for two placeholders, an id outside the vocabulary, or several prompts that differ before
-    ///   the recording's place.
+    /// Splits the prompts at the image placeholder.
+    ///
+    /// - Throws: `ModelError` for two placeholders, an ID outside the vocabulary, or several prompts that differ before
+    ///   the placeholder or have none.
     package init(_ prompts: [[Int32]], model: LlavaMini) throws {
         texts = try prompts.map { try TextFusion(ids: $0, model: model) }
         guard let first = prompts.first, let place = first.firstIndex(of: TextFusion.placeholder) else {
@@ -40,14 +43,14 @@ package final class PromptGroup {
 
     /// Fuses every prompt with frames, whose patches are [frames · R, D].
     ///
-    /// - Parameter times: how many frames in a row each of them stands for; nil: one.
+    /// - Parameter times: how many consecutive equal frames each of them stands for; nil: one.
     package func add(_ patches: MatrixView, frames: Int, times: [Int]? = nil, model: LlavaMini) {
         let known = memory(frames, model)
         addHead(patches, frames: frames, times: times, keep: known, model: model)
         follow(known, frames: Array(0..<frames), times: times ?? Array(repeating: 1, count: frames), model: model)
     }
 
-    /// Fuses what is before the recording's place alone; `keep` gets what the rest needs to go on behind these frames.
+    /// Fuses only the head before the image placeholder; `keep` gets the keys and values the tails need.
     func addHead(_ patches: MatrixView, frames: Int, times: [Int]?, keep: PreFusionCache, model: LlavaMini) {
         let tokens = model.fusion.tokensPerFrame
         let fused = model.fuse(patches: patches, frames: frames, text: head.rows > 0 ? head : nil, keep: keep)
@@ -57,11 +60,11 @@ package final class PromptGroup {
         }
     }
 
-    /// Fuses what is behind the recording's place with known frames.
+    /// Fuses the tails after the image placeholder with frames whose head was fused before.
     ///
     /// - Parameters:
-    ///   - places: of the prompts that are fused; nil: all.
-    ///   - times: how many frames in a row each known one stands for.
+    ///   - places: indices of the prompts to fuse; nil: all.
+    ///   - times: how many consecutive equal frames each cached frame stands for.
     func follow(_ known: PreFusionCache, frames: [Int], places: [Int]? = nil, times: [Int], model: LlavaMini) {
         let places = places ?? Array(tails.indices)
         let fused = model.follow(places.map { tails[$0] }, behind: known, frames: frames)
@@ -73,7 +76,7 @@ package final class PromptGroup {
         }
     }
 
-    /// Puts what is before the recording's place where it was when `head` was taken; false where it is another prompt's.
+    /// Restores the head's sums; false if `head` belongs to a prompt of another length.
     func restore(_ head: TextFusion.Head) -> Bool {
         head.squares.count == headRows && texts.allSatisfy { $0.restore(head) }
     }
@@ -89,13 +92,13 @@ package final class PromptGroup {
     }
 }
 
-/// Reads a source's vision tokens for the language model.
+/// Reads a source's vision tokens as input rows for the language model.
 final class TokenReader {
     private let source: Asker.Source
     private let perFrame: Int
     private let width: Int
     private let buffer: Buffer<Float>
-    /// The first trouble there was; what was read since is worth nothing.
+    /// The first read error; rows read since then are invalid.
     private(set) var failure: (any Error)?
 
     init(_ source: Asker.Source, model: LlavaMini) {
@@ -105,10 +108,10 @@ final class TokenReader {
         buffer = Buffer(count: perFrame * width)
     }
 
-    /// Vision tokens in all: frames · C2.
+    /// Vision tokens in the range: frames · C2.
     var count: Int { source.times.count * perFrame }
 
-    /// Writes tokens into `block` [rows, H] f32.
+    /// Writes the vision tokens in `range` into `block` [rows, H] f32.
     func read(_ range: Range<Int>, into block: MatrixView) {
         let rows = MatrixView(buffer.pointer, rows: perFrame, columns: width)
         var frame = -1

@@ -1,39 +1,53 @@
 internal import Foundation
 
-/// What a run over many recordings did.
+/// The counts and times of a run over many recordings.
 public struct BatchSummary: Sendable, Codable {
+    /// Files indexed from the start.
     public var filesNew = 0
+    /// Files whose index was continued from an earlier run.
     public var filesResumed = 0
+    /// Files that were already indexed.
     public var filesUnmodified = 0
+    /// Indexed files whose frames do not cover the whole recording.
     public var filesPartial = 0
-    /// Still growing: they are taken next time.
+    /// Files that are still growing; the next run takes them.
     public var filesSkipped = 0
+    /// Files and folders that could not be read or indexed.
     public var filesFailed = 0
+    /// Frames in the indexes of the files that were not skipped and did not fail.
     public var frames = 0
+    /// Bytes added to the cache: prefix caches, and index bytes in proportion to the frames encoded by this run.
     public var bytesAdded: Int64 = 0
+    /// Answers given.
     public var answers = 0
+    /// Questions whose answer was already in the output.
     public var answersUnchanged = 0
+    /// Questions that could not be answered.
     public var answersFailed = 0
-    /// Why the run ended before it was through: `max_runtime`; nil where nothing stopped it.
+    /// Why the run ended early, e.g. `max_runtime`; nil if it was completed.
     public var stopped: String?
-    /// Recordings that a run which was stopped has not come to, or not to the end of.
+    /// Recordings that a stopped run did not reach or finish.
     public var filesLeft = 0
     /// Seconds by the monotonic clock.
     public var totalDuration = 0.0
+    /// A UUID that tells the runs in an output apart.
     public var runID = UUID().uuidString.lowercased()
+    /// When the run started, RFC 3339.
     public var start = Date().formatted(.iso8601)
+    /// When the run ended, RFC 3339; empty before `finish`.
     public var end = ""
-    /// Largest resident set of this process so far.
+    /// Largest resident set of this process so far, in bytes.
     public var peakMemoryBytes = 0
-    /// Largest resident set of any decode worker so far.
+    /// Largest resident set of any decode worker so far, in bytes.
     public var peakWorkerMemoryBytes = 0
 
-    /// Some inputs failed or are incomplete, the rest is done.
+    /// True if some inputs failed or are incomplete, or the run was stopped.
     public var isPartial: Bool { filesFailed > 0 || filesPartial > 0 || answersFailed > 0 || stopped != nil }
 
-    /// Whether this run has got anything done: one whose time is over goes on until then, or it would never get anywhere.
+    /// Whether the run has done anything: a run past its time limit continues until then, so that each makes progress.
     var hasWorked: Bool { filesNew + filesResumed + filesFailed + answers + answersFailed > 0 }
 
+    /// A summary of a run that starts now.
     public init() {}
 
     private enum CodingKeys: String, CodingKey {
@@ -58,43 +72,48 @@ public struct BatchSummary: Sendable, Codable {
     }
 }
 
-/// What happens in a batch, as it happens.
+/// An event of a batch, reported when it happens.
 public enum BatchEvent {
     case started(path: String, number: Int, of: Int)
     case progress(path: String, IndexProgress)
     case indexed(IndexedRecording)
     case skipped(path: String, Failure)
     case failed(path: String, Failure)
-    /// The run's time is over: what is sealed stays, the next run goes on.
+    /// The run's time limit was reached: sealed segments are kept, the next run continues.
     case stopped(path: String, Failure)
-    /// The answer is in the pipeline's output.
+    /// The answer has been appended to the pipeline's output.
     case answered(Answer, questionID: String)
     case answerFailed(path: String, questionID: String, Failure)
-    /// About the run itself, for a person.
+    /// A remark about the run itself, for people.
     case note(String)
 }
 
-/// Indexes recordings one after the other; a bad one fails alone.
+/// Indexes recordings one after the other; a bad file does not stop the others.
 public struct BatchIndexer {
     private let analyzer: Deferred<Analyzer>
     private let options: IndexOptions
     private let known: [InputPath: IndexedRecording]
 
+    /// A batch with an existing analyzer.
     public init(_ analyzer: Analyzer, options: IndexOptions) {
         self.init(Deferred { analyzer }, options: options, known: [:])
     }
 
+    /// A batch that loads its model only if needed.
+    ///
     /// - Parameters:
-    ///   - analyzer: made when a file has to be looked into.
-    ///   - known: the files that need not be, as `KnownFiles` finds them.
+    ///   - analyzer: created for the first file that is not in `known`.
+    ///   - known: the files whose index is up to date, from `KnownFiles`.
     public init(_ analyzer: Deferred<Analyzer>, options: IndexOptions, known: [InputPath: IndexedRecording]) {
         self.analyzer = analyzer
         self.options = options
         self.known = known
     }
 
-    /// - Returns: the recordings that are indexed now, in order.
-    /// - Throws: `Failure` only for what would meet every other file as well: no space, an interruption.
+    /// Indexes the files in order.
+    ///
+    /// - Returns: the recordings that are now indexed, in the order of the files.
+    /// - Throws: `Failure` only for an error that every other file would meet too: no space, an interruption.
     public func run(
         _ files: [InputPath], summary: inout BatchSummary, event: (BatchEvent) -> Void
     ) throws -> [IndexedRecording] {
@@ -121,7 +140,7 @@ public struct BatchIndexer {
                 event(.indexed(indexed))
             } catch {
                 let failure = Failure(error, subject: file.description)
-                // A plan that does not fit is that file's own trouble; a disk that is full is everyone's.
+                // A plan larger than the disk concerns only that file; a full disk concerns all of them.
                 let isPlan = failure.code == LongtakeError.Code.notEnoughDisk.rawValue && files.count > 1
                 if failure.exitCode == Exit.interrupted {
                     summary.stop(left: files.count - number, why: failure.code)
@@ -159,13 +178,13 @@ extension BatchSummary {
         if indexed.frames > 0 { bytesAdded += indexed.bytes * Int64(indexed.framesNow) / Int64(indexed.frames) }
     }
 
-    /// Notes that the run's time was over.
+    /// Records that the run ended early.
     mutating func stop(left: Int, why: String = LongtakeError.Code.timeIsOver.rawValue) {
         stopped = why
         filesLeft = left
     }
 
-    /// Stamps the end; `seconds` by the monotonic clock.
+    /// Sets the end time and the memory peaks; `seconds` by the monotonic clock.
     public mutating func finish(seconds: Double) {
         totalDuration = seconds
         end = Date().formatted(.iso8601)

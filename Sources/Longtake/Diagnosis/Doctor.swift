@@ -4,38 +4,59 @@ internal import Media
 internal import Store
 internal import Tensors
 
-/// What this machine has for Longtake, measured, and what is missing with the command that fixes it.
+/// The machine's measured capabilities, and what is missing with the command that fixes it.
 public struct DoctorReport: Sendable, Codable {
+    /// The measured speed of large matrix products.
     public struct Peak: Sendable, Codable {
+        /// "f32" or "bf16".
         public let precision: String
+        /// "onednn" or "openblas".
         public let backend: String
+        /// 10⁹ floating-point operations per second.
         public let gigaflops: Double
     }
 
+    /// A fault and its fix.
     public struct Problem: Sendable, Codable {
+        /// What is wrong, one sentence.
         public let what: String
+        /// A command, or an instruction.
         public let fix: String
     }
 
+    /// The program's version.
     public var version = Longtake.version
+    /// The processor's model name.
     public var cpu = ""
+    /// Active processor cores.
     public var cores = 0
+    /// Compute threads that are used.
     public var threads = 0
+    /// The processor's SIMD and matrix flags, as in /proc/cpuinfo.
     public var features: [String] = []
+    /// Name of the kernel table in use; "none" if the CPU runs none of them.
     public var kernels = ""
+    /// Names of the kernel tables that this CPU runs.
     public var kernelsAvailable: [String] = []
+    /// Versions of the libraries by name.
     public var libraries: [String: String] = [:]
+    /// Speed per backend and precision.
     public var peaks: [Peak] = []
+    /// MemTotal of /proc/meminfo, in bytes.
     public var memoryBytes: Int64 = 0
+    /// MemAvailable of /proc/meminfo, in bytes.
     public var availableMemoryBytes: Int64 = 0
+    /// Path of the cache folder.
     public var cacheFolder = ""
+    /// Free bytes of the cache folder's file system; nil if the folder cannot be used.
     public var cacheFreeBytes: Int64?
-    /// Whether the kernel takes the decode worker's system call filter; nil where no worker starts.
+    /// True if the kernel accepts the decode worker's system call filter; nil if no worker starts.
     public var workerIsFiltered: Bool?
-    /// The version of Landlock that the decode worker uses; 0 where the kernel has none.
+    /// Landlock version that the decode worker uses; 0 if the kernel has none.
     public var landlock: Int?
-    /// LONGTAKE_NO_SECCOMP is set: where the kernel refuses the filter, recordings are decoded without one.
+    /// True if LONGTAKE_NO_SECCOMP is set: then recordings are decoded even if the kernel refuses the filter.
     public var allowsNoFilter = false
+    /// What is missing, with fixes.
     public var problems: [Problem] = []
 
     private enum CodingKeys: String, CodingKey {
@@ -50,7 +71,7 @@ public struct DoctorReport: Sendable, Codable {
         case allowsNoFilter = "allows_no_filter"
     }
 
-    /// Looks and measures; takes about a second.
+    /// Inspects and measures the machine; takes about a second.
     public init(cacheFolder: String, threads: Int) {
         cores = ProcessInfo.processInfo.activeProcessorCount
         self.threads = threads
@@ -127,7 +148,7 @@ public struct DoctorReport: Sendable, Codable {
         }
     }
 
-    /// 512 × 1024 × 1024 products, the best of some.
+    /// Measures a 512 × 1024 × 1024 product in each backend and precision; keeps the best time.
     private mutating func measure() {
         for (backend, precision) in [
             (Backend.oneDNN, DType.f32), (.oneDNN, .bf16), (.openBLAS, .f32), (.openBLAS, .bf16),

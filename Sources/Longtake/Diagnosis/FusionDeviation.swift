@@ -2,14 +2,17 @@ internal import Models
 internal import Store
 internal import Tokenizers
 
-/// A question's text fused with a sample of frames, beside the same text fused with all of them.
+/// Compares a question's text fused with a sample of frames to the same text fused with all of them.
 public struct FusionDeviation: Sendable, Codable {
+    /// The question's text.
     public let question: String
+    /// Frames of the sample that were fused.
     public let frames: Int
+    /// Frames in the range.
     public let of: Int
-    /// Of the sample's mean from that of all frames, relative to its length.
+    /// Distance of the sample's mean from the mean over all frames, relative to the latter's length.
     public let deviation: Double
-    /// What the sample says of itself; nil for a sample of one frame.
+    /// The sample's own estimate of that distance; nil for a sample of one frame.
     public let relativeStandardError: Double?
 
     private enum CodingKeys: String, CodingKey {
@@ -19,6 +22,8 @@ public struct FusionDeviation: Sendable, Codable {
 }
 
 extension Asker {
+    /// The deviation for each question, over the range of the first.
+    ///
     /// - Throws: as `ask`.
     func deviations(_ questions: [Question], _ reader: IndexReader) throws -> [FusionDeviation] {
         guard let first = questions.first else { return [] }

@@ -2,18 +2,21 @@ internal import Foundation
 internal import Store
 internal import Tensors
 
-/// How long comparing a frame takes, over an index of random records that is made for it.
+/// Measures the time to score a frame, on a temporary index of random records.
 public struct SearchBenchmark: Sendable, Codable {
+    /// Frames in the index.
     public let frames: Int
-    /// Numbers in an embedding, int8.
+    /// Dimensions of an embedding, int8.
     public let embedding: Int
-    /// Bytes that are read per frame.
+    /// Bytes read per frame.
     public let frameBytes: Int
+    /// Compute threads.
     public let threads: Int
+    /// Name of the kernel table.
     public let kernels: String
-    /// Each run over all frames. The first one may read from the disk.
+    /// Time of each run over all frames; the first may read from the disk.
     public let nanosecondsPerFrame: [Double]
-    /// The dot product alone, on one thread.
+    /// Time of the dot product alone, on one thread.
     public let nanosecondsPerProduct: Double
 
     private enum CodingKeys: String, CodingKey {
@@ -23,9 +26,12 @@ public struct SearchBenchmark: Sendable, Codable {
         case nanosecondsPerProduct = "nanoseconds_per_product"
     }
 
+    /// Creates the index and runs the benchmark.
+    ///
     /// - Parameters:
-    ///   - tokenBytes: what a record holds besides, as the vision token.
-    ///   - folder: where the index is made; it is removed afterwards.
+    ///   - tokenBytes: size of the vision token stored beside each embedding.
+    ///   - folder: where the index is created; it is removed afterwards.
+    /// - Throws: `LongtakeError` `bad_request` for a size out of range.
     public init(
         frames: Int, embedding: Int, tokenBytes: Int, folder: String, settings: ModelSettings, runs: Int
     ) throws {
@@ -65,7 +71,7 @@ public struct SearchBenchmark: Sendable, Codable {
         kernels = compute.kernels.name
     }
 
-    /// A thousand rows that fit the cache, many times over; the best of some.
+    /// Best of 50 runs over 1000 rows, which fit in the CPU's cache.
     private static func product(_ query: [Float], _ kernels: Kernels) -> Double {
         let (vector, rows) = (ByteVector(query, kernels: kernels), 1000)
         let matrix = [Int8](repeating: 3, count: rows * query.count)

@@ -1,9 +1,9 @@
 internal import Foundation
 
-// What editors read: OpenTimelineIO and CMX 3600.
+// Formats for editing programs: OpenTimelineIO and CMX 3600.
 
 extension AnswerExport {
-    /// Times in OTIO are the medium's own: 0 is where the file's time line starts.
+    /// An OTIO timeline; its times are the medium's own: 0 is the start of the file's timeline.
     func otio(_ cues: [Cue], name: String, path: String, end: Double?) throws -> String {
         func time(_ seconds: Double) -> [String: Any] {
             ["OTIO_SCHEMA": "RationalTime.1", "rate": rate.value, "value": (seconds * rate.value).rounded()]
@@ -46,9 +46,9 @@ extension AnswerExport {
             + "\n"
     }
 
-    /// Each marker is an event of one frame; its length and text stand on the line behind it.
+    /// A CMX 3600 list: each marker is an event of one frame, with its length and text on the next line.
     ///
-    /// An editor takes one marker per frame: what begins at the same frame is one event.
+    /// An editor takes one marker per frame, so cues that begin at the same frame become one event.
     /// - Throws: `LongtakeError` `bad_request` for a rate, a start or a time that has no time code.
     func edl(_ cues: [Cue], name: String) throws -> String {
         let code = try Timecode(rate: rate)
@@ -73,7 +73,7 @@ extension AnswerExport {
         return text
     }
 
-    /// The frame number of the label that the recording's start has.
+    /// Frame number of the label given to the recording's start.
     private func firstFrame(_ code: Timecode) throws -> Int {
         let whole = startTimecode.rounded(.down)
         let frames = startFrames + Int(saturating: (startTimecode - whole) * Double(rate.nominal))
@@ -87,7 +87,7 @@ extension AnswerExport {
         return first
     }
 
-    /// Without what separates fields.
+    /// The text without field separators.
     private static func plain(_ text: String) -> String {
         text.split { $0.isNewline || $0 == "|" }.joined(separator: " ")
     }

@@ -1,39 +1,42 @@
 internal import Foundation
 
-/// Answers in the formats that video tools read.
+/// Writes answers in formats that video tools read.
 public struct AnswerExport: Sendable {
+    /// The file formats of an export.
     public enum Format: String, Sendable, CaseIterable {
         /// One `AnswerRecord` per line.
         case jsonl
-        /// RFC 4180: one row per stretch of evidence.
+        /// RFC 4180: one row per evidence interval.
         case csv
-        /// Subtitles: WebVTT, and SubRip.
+        /// Subtitles: WebVTT and SubRip.
         case vtt, srt
-        /// OpenTimelineIO: one clip with a marker per stretch.
+        /// OpenTimelineIO: one clip with a marker per evidence interval.
         case otio
-        /// CMX 3600, markers as DaVinci Resolve imports them.
+        /// CMX 3600, with markers as DaVinci Resolve imports them.
         case edl
         /// FFmetadata chapters.
         case chapters
     }
 
+    /// The format to write.
     public let format: Format
     /// Frames per second of `otio` and `edl`; 29.97 and 59.94 count in drop frame.
     public var rate: FrameRate = 25
-    /// The time code label of the recording's start, in seconds: one hour, as is usual.
+    /// Time code label of the recording's start, in seconds; by convention one hour.
     public var startTimecode = 3600.0
-    /// The frames of that label.
+    /// Frames of that label, added to its seconds.
     public var startFrames = 0
 
+    /// An export in the given format, at 25 frames per second and starting at 01:00:00:00.
     public init(_ format: Format) { self.format = format }
 
     /// The whole document.
     ///
     /// - Parameters:
-    ///   - name: the recording's.
-    ///   - path: its file.
-    ///   - end: its last second on the file's time line, where known.
-    /// - Throws: `LongtakeError` `bad_request` for a time that no recording has, or that the format has no place for.
+    ///   - name: the recording's name.
+    ///   - path: the recording's file.
+    ///   - end: the end of the recording in seconds on the file's timeline, if known.
+    /// - Throws: `LongtakeError` `bad_request` for a time that no recording has, or that the format cannot express.
     public func document(_ records: [AnswerRecord], name: String, path: String, end: Double?) throws -> String {
         for record in records { try record.validate() }
         switch format {
@@ -51,7 +54,7 @@ public struct AnswerExport: Sendable {
         }
     }
 
-    /// A stretch of the recording and what is said of it.
+    /// An interval of the recording with the question and answer about it.
     struct Cue {
         let start: Double
         let end: Double
@@ -65,13 +68,13 @@ public struct AnswerExport: Sendable {
             return lines.isEmpty ? ["-"] : lines
         }
 
-        /// One line without control characters; a blank one would end a cue.
+        /// The text as one line without control characters: a blank line would end a cue.
         private static func flat(_ text: String) -> String {
             let plain = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) }
             return String(plain).split { $0.isNewline }.joined(separator: " ").trimmingCharacters(in: .whitespaces)
         }
 
-        /// Start and end of a subtitle: it has to end after its start.
+        /// Start and end of a subtitle, which must end after it starts; `point` separates the thousandths.
         func times(_ point: String) -> String {
             let first = AnswerExport.thousandths(start)
             let last = max(AnswerExport.thousandths(end), first + 1)
@@ -79,23 +82,25 @@ public struct AnswerExport: Sendable {
         }
     }
 
-    /// In the order of time; answers without a place in the recording are left out.
+    /// All intervals in time order; answers without an interval are left out.
     static func cues(_ records: [AnswerRecord]) -> [Cue] {
         records.flatMap { record in
             record.places.map { Cue(start: $0.lowerBound, end: $0.upperBound, record: record) }
         }.sorted { $0.start != $1.start ? $0.start < $1.start : $0.end < $1.end }
     }
 
-    /// Cues that begin at the same place are one, with each of their titles once.
+    /// Cues that begin at the same frame or thousandth, merged, with each of their titles once.
     struct Span {
         let first: Int
-        /// After `first`.
+        /// Greater than `first`.
         var last: Int
         var titles: [String]
         var title: String { titles.joined(separator: " / ") }
     }
 
-    /// - Parameter place: the frame or the thousandth that a time falls on.
+    /// Merges cues that begin together.
+    ///
+    /// - Parameter place: converts seconds to a frame or a thousandth.
     static func spans(_ cues: [Cue], place: (Double) throws -> Int) rethrows -> [Span] {
         var spans: [Span] = []
         for cue in cues {
@@ -119,15 +124,15 @@ public struct AnswerExport: Sendable {
         return String(decoding: try encoder.encode(record), as: UTF8.self)
     }
 
-    /// The first line of CSV; lines end as RFC 4180 says.
+    /// The header row of CSV; rows end in CRLF (RFC 4180).
     public static let csvHead =
         "recording,path,question,answer,found,start,end,score,model,created,start_from_first_frame,end_from_first_frame\r\n"
 
-    /// The rows of one answer: one per stretch of evidence, or one with its window's times, or without.
+    /// The CSV rows of one answer: one per evidence interval, else one with its window's times or without times.
     public static func rows(_ record: AnswerRecord) -> String {
         let front = [record.recording, record.path, record.question, record.answer, "\(record.found)"]
         func cells(_ values: [Double?]) -> [String] { values.map { $0.map(number) ?? "" } }
-        /// Start, end, score, and start and end from the first picture.
+        // Start, end and score, then start and end from the first frame.
         var middle = record.evidence.map {
             cells([$0.start, $0.end, $0.score, $0.startFromFirstFrame, $0.endFromFirstFrame])
         }
@@ -147,17 +152,17 @@ public struct AnswerExport: Sendable {
     }
 
     private static func quoted(_ field: String) -> String {
-        // A cell that begins so is a formula to a spreadsheet, and answers are not to be run.
+        // Spreadsheets run a cell that begins like this as a formula; answers must not be executed.
         let field = field.first.map { "=+-@\t\r".contains($0) } == true && Double(field) == nil ? "'" + field : field
         guard field.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return field }
         return "\"" + field.replacingOccurrences(of: "\"", with: "\"\"") + "\""
     }
 
-    /// How WebVTT begins.
+    /// The header of a WebVTT file.
     public static let vttHead =
         "WEBVTT\n\nNOTE Times are those that a player of the recording shows. \(Answer.caution)\n\n"
 
-    /// One answer about a window as a cue.
+    /// The WebVTT cue of an answer about a window; without a window, one cue per evidence interval.
     public static func vttCue(window record: AnswerRecord) -> String {
         guard let segment = record.segment, segment.count == 2 else {
             return cues([record]).map { vttCue($0) }.joined()
@@ -175,14 +180,15 @@ public struct AnswerExport: Sendable {
         Int(saturating: (max(0, min(seconds, AnswerRecord.lastSecond)) * 1000).rounded())
     }
 
-    /// hh:mm:ss and thousandths behind `point`; hours as many digits as they need.
+    /// hh:mm:ss, `point` and thousandths; hours take as many digits as they need.
     static func stamp(_ thousandths: Int, _ point: String) -> String {
         let rest = "\(thousandths % 1000)"
         return TimeText.clock(Double(thousandths / 1000)) + point + String(repeating: "0", count: 3 - rest.count) + rest
     }
 
-    /// FFmetadata: =, ;, #, \ and line ends are escaped. A player shows one chapter at a time, so each ends where the next
-    /// begins.
+    /// FFmetadata chapters; =, ;, #, \ and line ends are escaped.
+    ///
+    /// A player shows one chapter at a time, so each ends where the next begins.
     private static func chapters(_ cues: [Cue], name: String) throws -> String {
         func escaped(_ text: String) -> String {
             text.reduce(into: "") { $0 += "=;#\\".contains($1) ? "\\\($1)" : "\($1)" }

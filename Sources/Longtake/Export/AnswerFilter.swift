@@ -1,19 +1,22 @@
 public import Foundation
 
-/// Which of a recording's answers are exported.
+/// Selects which of a recording's answers are exported.
 public struct AnswerFilter: Sendable {
-    /// Texts or ids of questions; empty: all.
+    /// Texts or IDs of the questions; empty: all.
     public var questions: [String] = []
     /// The model's name; nil: any.
     public var model: String?
-    /// Those given from this instant on; what does not say when it was given is then left out.
+    /// Only answers given at or after this time; answers without a time are then left out.
     public var since: Date?
-    /// Of answers of one model to the same question about the same range, the latest only.
+    /// Only the latest of several answers by one model to the same question about the same range.
     public var latest = true
 
+    /// A filter for the latest answers to all questions.
     public init() {}
 
-    /// - Throws: `LongtakeError` `bad_request` where nothing is left, with what there was.
+    /// The records that pass the filter.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` if none do, with the values that exist.
     public func apply(to records: [AnswerRecord]) throws -> [AnswerRecord] {
         let texts = Set(questions.map(Self.plain))
         let ofQuestions = records.filter {
@@ -36,7 +39,7 @@ public struct AnswerFilter: Sendable {
         return latest ? Self.latest(of: recent) : recent
     }
 
-    /// What makes two answers ones to the same thing.
+    /// Two answers with equal keys answer the same question about the same range.
     private struct Key: Hashable {
         let recording: String
         let question: String
@@ -67,7 +70,7 @@ public struct AnswerFilter: Sendable {
             code: .badRequest, message: "there is no answer \(what); \(there) \(known.joined(separator: ", "))")
     }
 
-    /// An instant: "2026-11-29", "2026-11-29T04:00:00Z", or a duration before `now` such as 2d or 90m; nil for anything else.
+    /// Parses "2026-11-29", "2026-11-29T04:00:00Z" or a duration before `now`, such as 2d or 90m; nil if invalid.
     public static func instant(_ text: String, now: Date = Date()) -> Date? {
         if let date = date(text) { return date }
         guard let seconds = TimeText.seconds(text), seconds <= AnswerRecord.lastSecond, text.last?.isLetter == true
@@ -77,9 +80,9 @@ public struct AnswerFilter: Sendable {
         return now.addingTimeInterval(-seconds)
     }
 
-    /// RFC 3339, also without seconds or offset (UTC); a date alone is its first moment in UTC. Days that no calendar has are nil.
+    /// Parses RFC 3339, also without seconds or offset (then UTC), or a date alone: its start in UTC; nil if invalid.
     static func date(_ text: String) -> Date? {
-        // Built for each call: a regex is not Sendable.
+        // Built on each call: a regex is not Sendable.
         let form = /(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?/
             .asciiOnlyDigits()
         guard let match = try? form.wholeMatch(in: text) else { return nil }
@@ -97,7 +100,7 @@ public struct AnswerFilter: Sendable {
             guard hours < 24, minutes < 60 else { return nil }
             ahead = (hours * 60 + minutes) * (offset.hasPrefix("-") ? -60 : 60)
         }
-        // A leap second is the first of the next minute.
+        // A leap second counts as the first second of the next minute.
         let leap = max(0, number(second) - 59)
         return date.addingTimeInterval(Double(leap - ahead) + (fraction.flatMap { Double("0" + $0) } ?? 0))
     }

@@ -1,32 +1,36 @@
 internal import Foundation
 internal import Store
 
-/// An answer that was given about a recording, as it is kept and exported.
+/// An answer about a recording as it is stored and exported.
 public struct AnswerRecord: Sendable, Codable, Equatable {
-    /// The recording's id.
+    /// The recording's ID.
     public var recording: String
-    /// Where the recording was when it was asked about.
+    /// Where the file was when asked about.
     public var path: String
+    /// The question's text.
     public var question: String
-    /// A pipeline's name for the question.
+    /// The pipeline's ID for the question.
     public var questionID: String?
+    /// The answer's text.
     public var answer: String
+    /// False if the answer was read from no frame.
     public var found: Bool
-    /// The strongest first.
+    /// The intervals the answer was read from, strongest first.
     public var evidence: [Evidence]
-    /// Start and end in seconds on the file's time line of the window that was asked about; nil: the whole recording or a
-    /// range of it.
+    /// Start and end of the window asked about, in seconds on the file's timeline; nil: all or a range of the file.
     public var segment: [Double]?
-    /// The same from the first picture, where known.
+    /// `segment` in seconds from the first frame, if known.
     public var segmentFromFirstFrame: [Double]?
-    /// The first and the last frame's time on the file's time line; nil where it was not kept.
+    /// Times of the first and the last frame in seconds on the file's timeline; nil if not stored.
     public var range: [Double]?
-    /// The same from the first picture.
+    /// `range` in seconds from the first frame.
     public var rangeFromFirstFrame: [Double]?
-    /// RFC 3339; empty where it was not kept.
+    /// When the answer was given, RFC 3339; empty if not stored.
     public var created: String
+    /// The model's name; empty if not stored.
     public var model: String
 
+    /// A record from its values; `segmentFromFirstFrame` defaults to `segment`.
     public init(
         recording: String, path: String, question: String, answer: String, found: Bool = true,
         evidence: [Evidence] = [],
@@ -44,6 +48,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         self.model = model
     }
 
+    /// The record of an answer just given.
     public init(_ answer: Answer) {
         self.init(
             recording: answer.recording.id, path: answer.recording.path, question: answer.question,
@@ -53,9 +58,9 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         (range, rangeFromFirstFrame) = (answer.range, answer.rangeFromFirstFrame)
     }
 
-    /// The same with all times on a recording's clock.
+    /// The same record with all times on another clock.
     ///
-    /// - Parameter fromFirst: take the times from the first picture, else those of the file.
+    /// - Parameter fromFirst: convert from the times from the first frame; false: keep the file's times.
     func placed(on clock: RecordingClock, fromFirst: Bool) -> AnswerRecord {
         var placed = self
         placed.evidence = evidence.map { $0.placed(on: clock, fromFirst: fromFirst) }
@@ -66,7 +71,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         return placed
     }
 
-    /// Where in the recording it belongs: its evidence in the order of time, or the window it is about; empty: nowhere.
+    /// The intervals the answer belongs to: its evidence in time order, else its window; empty if it has neither.
     public var places: [ClosedRange<Double>] {
         if let segment, segment.count == 2, segment[0] <= segment[1], evidence.isEmpty {
             return [segment[0]...segment[1]]
@@ -74,10 +79,13 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         return evidence.filter { $0.start <= $0.end }.sorted { $0.start < $1.start }.map { $0.start...$0.end }
     }
 
-    /// The largest time that is taken for one, in seconds: 31 years.
+    /// The largest time that is accepted, in seconds: 31 years.
     static let lastSecond = 1e9
 
-    /// - Throws: `LongtakeError` `bad_request` where a time is negative, beyond any recording's, or after its own end.
+    /// Checks the times and scores of a record that was read from a file.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` for a time that is negative, above `lastSecond` or after its interval's
+    ///   end, and for a score that is not finite.
     func validate(_ what: String = "an answer") throws {
         let spans = evidence.map { [$0.start, $0.end] } + (segment.map { [$0] } ?? [])
         for span in spans {
@@ -103,7 +111,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         case questionID = "question_id"
     }
 
-    /// Reads what `encode` writes, and what `ask --json` and `run` write.
+    /// Decodes what `encode`, `ask --json` and `run` write.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: Key.self)
         if let reference = try? values.nestedContainer(keyedBy: Key.self, forKey: .recording) {
@@ -128,6 +136,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
         model = try values.decodeIfPresent(String.self, forKey: .model) ?? ""
     }
 
+    /// Encodes the record with its recording as an ID.
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: Key.self)
         try values.encode(recording, forKey: .recording)
@@ -147,13 +156,13 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
 }
 
 extension AnswerRecord {
-    /// The longest line, and the longest document that is not written line by line.
+    /// Limit of one line, and of a document that is not written line by line.
     private static let maxBytes = 64 << 20
 
-    /// The answers in a file that `ask --json` or `run` wrote: one document, a list, or one object per line.
+    /// The answers in a file written by `ask --json` or `run`: one document, a list, or one object per line.
     ///
-    /// Lines that are no answers (status, summary, ranking) are left out. Lines are read one after the other: only what
-    /// `isWanted` accepts is held.
+    /// Lines with other objects (status, summary, ranking) are skipped. A file of lines is streamed: only the records
+    /// that `isWanted` accepts are kept in memory.
     /// - Throws: `LongtakeError` `bad_request` for a file that cannot be read or has no answer in it; `interrupted`.
     public static func read(
         _ path: String, cancellation: Cancellation = Cancellation(),
@@ -164,7 +173,7 @@ extension AnswerRecord {
         var found: [AnswerRecord] = []
         var (number, answers) = (0, 0)
         var bad: Int?
-        // What does not begin with a whole line of JSON may be one document on many lines.
+        // If the first line is not complete JSON, the file may be one document on many lines.
         var document: Data?
         var isFirst = true
         while let slice = try lines.next() {
@@ -208,19 +217,19 @@ extension AnswerRecord {
 }
 
 extension AnswerRecord {
-    /// Not what else `ask` and `run` write, and not half a line, which a run that was killed leaves.
+    /// False for other objects of `ask` and `run`, and for the half line that a killed run leaves.
     private static func looksLikeAnswer(_ line: Data) -> Bool {
         if let object = try? JSONSerialization.jsonObject(with: line) as? [String: Any] {
             return object["question"] != nil && object["answer"] != nil
         }
-        // NaN and Infinity, which are not JSON.
+        // Lines with NaN or Infinity, which are not JSON.
         let text = String(decoding: line, as: UTF8.self).trimmingCharacters(in: .whitespaces)
         return text.hasPrefix("{") && text.hasSuffix("}") && text.contains("\"question\"")
             && text.contains("\"answer\"") && !text.contains("\"message_type\"")
     }
 }
 
-/// What an answer in the catalog is about, in seconds from the first picture: the JSON in its `segment`.
+/// What a stored answer is about, in seconds from the first frame: the JSON in the catalog's `segment` column.
 struct AnswerScope: Codable {
     var segment: [Double]?
     var range: [Double]?
@@ -235,7 +244,7 @@ struct AnswerScope: Codable {
         (self.segment, self.range, self.questionID) = (segment, range, questionID)
     }
 
-    /// Earlier versions kept the segment's start and end alone.
+    /// Parses the column; earlier versions stored only the segment's start and end.
     init(_ text: String) {
         let decoder = JSONDecoder()
         self =
@@ -245,7 +254,7 @@ struct AnswerScope: Codable {
 }
 
 extension Library {
-    /// Keeps an answer; one that cannot be kept was given all the same.
+    /// Stores an answer in the catalog; a failure is ignored, since the answer has been given.
     func remember(_ answer: Answer, questionID: String? = nil) {
         guard let index = answer.recording.index, !answer.tokenIDs.isEmpty else { return }
         let encoder = JSONEncoder()
@@ -262,9 +271,9 @@ extension Library {
                 segment: text(scope), model: answer.model))
     }
 
-    /// What was answered about an indexed recording, the oldest first.
+    /// The stored answers about an indexed recording, oldest first.
     ///
-    /// The catalog's times from the first picture are put on the file's time line as the index knows it today.
+    /// The catalog's times are from the first frame; they are converted to the file's timeline with the index's clock.
     public func answers(about recording: RecordingSummary) throws -> [AnswerRecord] {
         let decoder = JSONDecoder()
         return try catalog.answers(indexID: recording.index).map { row in

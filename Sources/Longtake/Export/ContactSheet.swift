@@ -1,18 +1,20 @@
 package import Media
 
-/// Small pictures of a recording in rows, each with its time in a corner.
+/// A grid of thumbnails of a recording, each with its time in a corner.
 package struct ContactSheet {
-    /// Pixels between pictures.
+    /// Pixels between thumbnails.
     private static let gap = 4
-    /// Pixels of the screen per pixel of the digits.
+    /// Pixels of the sheet per dot of a digit.
     private static let dot = 2
 
     private let pictures: [(image: RGBImage, seconds: Double)]
 
-    /// - Parameter pictures: each no wider than it shall be; the cells are as large as the largest.
+    /// A sheet of images in this order.
+    ///
+    /// - Parameter pictures: already scaled; all cells are as large as the largest image.
     package init(_ pictures: [(image: RGBImage, seconds: Double)]) { self.pictures = pictures }
 
-    /// The sheet, as many columns as rows or one more; nil of no pictures.
+    /// The sheet with as many columns as rows, or up to one more; nil without images.
     package func image() -> RGBImage? {
         guard let width = pictures.map(\.image.width).max(), let height = pictures.map(\.image.height).max() else {
             return nil
@@ -37,20 +39,20 @@ package struct ContactSheet {
         return RGBImage(width: sheetWidth, height: sheetHeight, pixels: pixels)
     }
 
-    /// A picture no wider than `width`, its shape kept.
+    /// The image scaled down to at most `width`, keeping its aspect ratio.
     package static func scaled(_ image: RGBImage, width: Int) -> RGBImage {
         guard image.width > width else { return image }
         return PillowResize.bicubic(image, width: width, height: max(1, image.height * width / image.width))
     }
 
-    /// Digits of 3 × 5 dots, rows of three bits from the top: no font is needed for a time.
+    /// Digits of 3 × 5 dots, as rows of three bits from the top: times need no font.
     private static let digits: [Character: [UInt8]] = [
         "0": [7, 5, 5, 5, 7], "1": [2, 6, 2, 2, 7], "2": [7, 1, 7, 4, 7], "3": [7, 1, 7, 1, 7], "4": [5, 5, 7, 1, 1],
         "5": [7, 4, 7, 1, 7], "6": [7, 4, 7, 5, 7], "7": [7, 1, 1, 2, 2], "8": [7, 5, 7, 5, 7], "9": [7, 5, 7, 1, 7],
         ":": [0, 2, 0, 2, 0],
     ]
 
-    /// White digits on black, cut off at `limit`.
+    /// Draws white digits on black, clipped at `limit`.
     private static func write(
         _ text: String, left: Int, top: Int, into pixels: inout [UInt8], width: Int, limit: (x: Int, y: Int)
     ) {

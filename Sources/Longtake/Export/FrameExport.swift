@@ -1,20 +1,28 @@
 internal import Foundation
 public import Media
 
-/// What the model sees of a recording, as PNG files and `frames.json`.
+/// Writes the frames the model sees of a recording as PNG files and `frames.json`.
 public struct FrameExport {
+    /// The size of the images: the model's input or the recording's own.
     public enum Size: String, Sendable, CaseIterable { case model, native }
 
-    /// One line of frames.json.
+    /// One frame in frames.json.
     public struct Entry: Sendable, Codable {
+        /// Frame number in the sampling, from 0.
         public let index: Int
+        /// Name of the PNG file in the folder.
         public let file: String
+        /// Grid time in seconds from the first frame.
         public let gridTime: Double
-        /// The grid time on the file's time line, as players show it.
+        /// The grid time in seconds on the file's timeline, as players show it.
         public internal(set) var fileTime: Double
+        /// Presentation time stamp in the stream's time base.
         public let pts: Int64
+        /// `pts` in seconds.
         public let ptsSeconds: Double
+        /// Width of the PNG in pixels.
         public let width: Int
+        /// Height of the PNG in pixels, all parts of the frame below each other.
         public let height: Int
 
         private enum CodingKeys: String, CodingKey {
@@ -27,14 +35,23 @@ public struct FrameExport {
         }
     }
 
+    /// The contents of frames.json.
     public struct Summary: Sendable, Codable {
+        /// The recording as given.
         public let path: String
+        /// The file and its video stream, as probed.
         public let info: RecordingInfo
+        /// "complete" or "partial".
         public let status: String
+        /// What is unusual about the recording.
         public let notes: [MediaNote]
+        /// `DecodeCounters` by name, such as "frames_corrupt".
         public let counters: [String: Int]
+        /// Seconds covered, to the end of the last presented frame.
         public let coveredSeconds: Double
+        /// One entry per PNG file, in time order.
         public let frames: [Entry]
+        /// `notes` as text, one line each.
         public var noteLines: [String] { notes.map { "\($0.code): \($0.message)" } }
 
         private enum CodingKeys: String, CodingKey {
@@ -44,17 +61,23 @@ public struct FrameExport {
         }
     }
 
+    /// Whether images have the model's input size or the recording's own.
     public var size = Size.model
+    /// How the recording is sampled.
     public var options = IndexOptions()
-    /// Images of an earlier run in the folder are removed; otherwise they are an error.
+    /// Removes images of an earlier run from the folder; false: they are an error.
     public var overwrite = false
-    /// The model whose preprocessing is used; nil: CLIP's at 336 pixels.
+    /// Folder of the model whose preprocessing is used; nil: CLIP's at 336 pixels.
     public var modelPath: String?
     private let cancellation: Cancellation
 
+    /// An export with default settings.
     public init(cancellation: Cancellation = Cancellation()) { self.cancellation = cancellation }
 
-    /// Writes the frames of `path` into `folder`, which is made where missing.
+    /// Writes the frames of `input` into `folder`, which is created if missing.
+    ///
+    /// - Parameter progress: gets the number of frames written so far.
+    /// - Throws: `Failure` that names the recording; `LongtakeError` `interrupted`, without a frames.json.
     public func run(_ input: InputPath, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
         let path = input.description
         do {
@@ -97,7 +120,7 @@ public struct FrameExport {
         }
     }
 
-    /// Makes the folder; pictures of an earlier run are in the way, for they could be taken for this one's.
+    /// Creates the folder; images of an earlier run could be mistaken for this run's, so they are removed or an error.
     private func prepare(_ folder: String) throws {
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -121,6 +144,7 @@ public struct FrameExport {
         }
     }
 
+    /// Writes the frames of the file at `path`; see the other `run`.
     public func run(_ path: String, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
         try run(InputPath(path), into: folder, progress: progress)
     }

@@ -1,17 +1,18 @@
 internal import Foundation
 
-/// A frame rate as editors write it: 25, 23.976, 29.97, 30000/1001.
+/// A frame rate in an editor's notation: 25, 23.976, 29.97 or 30000/1001.
 ///
 /// 23.976, 23.98, 29.97, 47.95 and 59.94 stand for n * 1000 / 1001 (SMPTE ST 12-1).
 public struct FrameRate: Sendable, Equatable {
-    /// Frames per second: `numerator` / `denominator`.
+    /// Frames in `denominator` seconds.
     public let numerator: Int
+    /// Seconds, 1 for whole rates and 1001 for NTSC ones.
     public let denominator: Int
 
-    /// The rates that can be given, in frames per second.
+    /// The rates that are accepted, in frames per second.
     public static let possible = 1.0...1000
 
-    /// Nil for a text that is not a rate from 1 to 1000.
+    /// Parses a rate; nil for a text that is not a rate from 1 to 1000.
     public init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         if parts.count == 2 {
@@ -27,21 +28,22 @@ public struct FrameRate: Sendable, Equatable {
         guard Self.possible.contains(value) else { return nil }
     }
 
-    /// The nearest rate that can be given.
+    /// The nearest accepted rate.
     public init(_ value: Double) {
         let (low, high) = (Self.possible.lowerBound, Self.possible.upperBound)
         (numerator, denominator) = Self.ratio(value.isNaN ? low : min(max(value, low), high))
     }
 
+    /// Frames per second.
     public var value: Double { Double(numerator) / Double(denominator) }
 
-    /// What a second of time code counts: 24 at 23.976.
+    /// Frame labels per second of time code: 24 at 23.976.
     public var nominal: Int { (numerator + denominator - 1) / denominator }
 
     /// True for 1000 / 1001 of a whole rate.
     public var isNTSC: Bool { denominator == 1001 && numerator % 1000 == 0 }
 
-    /// Whether time code leaves numbers out to keep to the clock: at 29.97 and 59.94.
+    /// Whether time code skips labels to keep up with the clock: at 29.97 and 59.94.
     public var isDropFrame: Bool { isNTSC && (nominal == 30 || nominal == 60) }
 
     private static func whole(_ text: Substring) -> Int? {
@@ -49,9 +51,11 @@ public struct FrameRate: Sendable, Equatable {
         return Int(text)
     }
 
+    /// The rate as a reduced fraction.
+    ///
     /// - Parameter value: in `possible`.
     private static func ratio(_ value: Double) -> (Int, Int) {
-        // Two decimals are what editors write: 23.98 is 0.004 off 24000/1001.
+        // Editors write two decimals: 23.98 differs from 24000/1001 by 0.004.
         for whole in [24, 30, 48, 60, 96, 120, 240] where abs(value - Double(whole) * 1000 / 1001) < 0.006 {
             return (whole * 1000, 1001)
         }
@@ -64,6 +68,8 @@ public struct FrameRate: Sendable, Equatable {
 }
 
 extension FrameRate: ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral {
+    /// The nearest accepted rate, as `init(_:)`.
     public init(floatLiteral value: Double) { self.init(value) }
+    /// The nearest accepted rate, as `init(_:)`.
     public init(integerLiteral value: Int) { self.init(Double(value)) }
 }

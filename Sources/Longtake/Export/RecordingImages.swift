@@ -2,12 +2,12 @@ internal import Foundation
 internal import Media
 internal import Store
 
-/// Images out of the file that a recording was indexed from, where that is still there and the same.
+/// Extracts images from the file of an indexed recording, as long as the file is there and unchanged.
 public struct RecordingImages {
-    /// Widths in pixels: of a thumbnail, and of a picture on a contact sheet.
+    /// Width in pixels of a thumbnail, and of an image on a contact sheet.
     static let thumbnailWidth = 640
     static let sheetWidth = 240
-    /// Images on the contact sheet of a whole recording.
+    /// Default number of images on the contact sheet of a whole recording.
     public static let defaultCount = 24
 
     private let library: Library
@@ -15,17 +15,22 @@ public struct RecordingImages {
     private let path: InputPath
     private let cancellation: Cancellation
 
-    /// What was written, and why something was not.
+    /// The files written, and notes about images that could not be.
     public struct Written: Sendable, Codable {
+        /// Paths of the files.
         public var files: [String] = []
+        /// Why images are missing, one sentence each.
         public var notes: [String] = []
 
+        /// Nothing written yet.
         public init() {}
     }
 
+    /// Images of the recording with the given index.
+    ///
     /// - Parameters:
-    ///   - index: the index's id.
-    ///   - path: where the file is; nil: where the catalog knows it to be.
+    ///   - index: the index's ID.
+    ///   - path: the recording's file; nil: the path in the catalog.
     /// - Throws: `LongtakeError` `unknown_recording`.
     public init(library: Library, index: String, path: String? = nil, cancellation: Cancellation = Cancellation())
         throws
@@ -33,15 +38,15 @@ public struct RecordingImages {
         guard let manifest = try? library.cache.manifest(indexID: index) else { throw LongtakeError.unknown(index) }
         self.library = library
         self.manifest = manifest
-        // What was typed says the path, unless it cannot be said as text.
+        // The given path is used if it exists; one that is not UTF-8 is lost in text and comes from the catalog.
         self.path = path.map { InputPath($0) }.flatMap { $0.exists ? $0 : nil } ?? library.currentPath(of: manifest)
         self.cancellation = cancellation
     }
 
-    /// Writes one PNG per stretch of evidence, of its strongest frame, and a contact sheet of all of them.
+    /// Writes one PNG per evidence interval, of its strongest frame, and a contact sheet of all of them.
     ///
-    /// - Parameter prefix: what the files' names begin with.
-    /// - Throws: `Failure` when the folder cannot be written to; a file that is gone or changed is a note.
+    /// - Parameter prefix: prepended to the files' names.
+    /// - Throws: `Failure` if the folder cannot be written to; a missing or changed recording is a note.
     public func thumbnails(of evidence: [Evidence], into folder: String, prefix: String = "") throws -> Written {
         var written = Written()
         guard !evidence.isEmpty else { return written }
@@ -67,9 +72,9 @@ public struct RecordingImages {
         return written
     }
 
-    /// Writes one PNG with pictures from all over the recording.
+    /// Writes one PNG with `count` evenly spaced frames of the whole recording.
     ///
-    /// - Throws: `Failure` when it cannot be written; a file that is gone or changed is a note.
+    /// - Throws: `Failure` if it cannot be written; a missing or changed recording is a note.
     public func contactSheet(to file: String, count: Int = RecordingImages.defaultCount) throws -> Written {
         var written = Written()
         let frames = min(max(count, 1), max(manifest.frames, 1))
@@ -84,17 +89,17 @@ public struct RecordingImages {
         return written
     }
 
-    /// Frames by their numbers in the index, no wider than a thumbnail; what cannot be had is a note.
+    /// Frames by index frame number, no wider than a thumbnail; failures are notes.
     func pictures(_ numbers: [Int], into written: inout Written) throws -> [Int: (image: RGBImage, seconds: Double)] {
         let wanted = Set(numbers).filter { (0..<manifest.frames).contains($0) }
         guard !wanted.isEmpty else { return [:] }
         return try frames(wanted, into: &written) ?? [:]
     }
 
-    /// The wanted frames of the file, no wider than a thumbnail; nil with a note when it is not the recording any more.
+    /// The wanted frames, no wider than a thumbnail; nil with a note if the file is missing or has changed.
     ///
-    /// Each is decoded from the key frame before it. Those that cannot be found so for certain come from a pass over the file from
-    /// its start: containers that cannot seek, frames without times of their own, recordings whose times break off.
+    /// Each is decoded from the key frame before it. Frames that seeking cannot find reliably come from one pass over
+    /// the file: containers that cannot seek, frames without time stamps, recordings with time discontinuities.
     private func frames(
         _ wanted: Set<Int>, into written: inout Written
     ) throws -> [Int: (image: RGBImage, seconds: Double)]? {
@@ -113,7 +118,7 @@ public struct RecordingImages {
             for request in stills(wanted) {
                 let stream = try FrameStream(file, request: request) { [cancellation] in cancellation.isCancelled }
                 defer { stream.cancel() }
-                // What seeking does not find is read from the start.
+                // Frames that seeking does not find are read in the pass below.
                 while (try? stream.next(into: &frame)) == true {
                     try cancellation.check()
                     found[frame.index] = thumbnail(frame)
@@ -134,7 +139,7 @@ public struct RecordingImages {
         } catch let error as LongtakeError where error.code == .interrupted {
             throw error
         } catch {
-            // A worker that was waited for when the command was interrupted fails in its own words.
+            // An interruption while waiting for a worker surfaces as the worker's own error; report the interruption.
             try cancellation.check()
             written.notes.append("thumbnails: \(Failure(error, subject: path.description).message)")
             return nil
@@ -146,12 +151,12 @@ public struct RecordingImages {
         return (ContactSheet.scaled(image, width: Self.thumbnailWidth), manifest.clock.fileTime(frame.gridTime))
     }
 
-    /// Images that one worker is asked for: its request is a command line argument, which may have 128 KiB.
+    /// Images requested from one worker: the request is a command-line argument, limited to 128 KiB (MAX_ARG_STRLEN).
     private static let stillsAtOnce = 1000
 
-    /// Requests for the wanted pictures one by one; empty where the times in the index are not those in the file.
+    /// Requests that seek to the wanted frames; empty if the index's times are not the file's.
     private func stills(_ wanted: Set<Int>) -> [FrameRequest] {
-        // Such times are not the file's own, or stand there twice.
+        // Such time stamps were changed while indexing, or occur twice in the file.
         let doubtful = ["discontinuities", "frames_out_of_order"].contains { manifest.counters[$0] ?? 0 > 0 }
         let codes = ["stray_times", "discontinuity", "no_timestamps"]
         let retimed = manifest.warnings.contains { warning in codes.contains { warning.hasPrefix($0 + ": ") } }
@@ -168,7 +173,7 @@ public struct RecordingImages {
         }
     }
 
-    /// By what the catalog knows of the path, or, where that proves nothing, by content.
+    /// Compares with the catalog's entry for the path or, if it has none, with the content hash.
     private func isSame(_ file: RecordingFile) throws -> Bool {
         guard file.size == manifest.fileSize else { return false }
         if let known = try library.catalog.find(path: file.path, file.fingerprint) {

@@ -1,9 +1,9 @@
 internal import Foundation
 internal import Glibc
 
-/// The file a pipeline appends its answers to, a JSON object per line.
+/// The file a pipeline appends its answers to, one JSON object per line.
 final class AnswersFile {
-    /// A line that is longer is no answer of ours.
+    /// Bytes of the longest line that is read; a longer one is not an answer written here.
     private static let maxLine = 16 << 20
 
     let path: String
@@ -11,25 +11,25 @@ final class AnswersFile {
 
     private struct Known: Decodable { let key: String }
 
-    /// What reading it found.
+    /// The result of reading the file.
     struct Contents {
-        /// The wanted keys that are there.
+        /// The wanted keys that the file contains.
         var keys: Set<String> = []
-        /// What a person should know about the file.
+        /// Remarks about the file, one sentence each.
         var notes: [String] = []
     }
 
-    /// Opens it, or makes it and its folder.
+    /// Opens the file, or creates it and its folder.
     ///
-    /// It is read back, so it must be a regular file or a link to one: a pipe would wait for ever, a device keeps nothing.
-    /// - Throws: `LongtakeError` `bad_pipeline` for anything else, `Failure` `cannot_write`.
+    /// It is read back, so it must be a regular file or a link to one: a pipe would block and a device stores nothing.
+    /// - Throws: `LongtakeError` `bad_pipeline` for another kind of file, `Failure` `cannot_write`.
     init(path: String) throws {
         self.path = path
         var status = stat()
         if stat(path, &status) == 0 { try Self.requireRegular(status, path) }
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        // What takes its place in between is not waited for.
+        // O_NONBLOCK: a pipe that replaces the file between stat and open must not block the open.
         descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0o644)
         guard descriptor >= 0 else { throw Self.cannotWrite(path) }
         guard fstat(descriptor, &status) == 0 else { throw Self.cannotWrite(path) }
@@ -45,7 +45,7 @@ final class AnswersFile {
             message: "\(path): the output is \(kind); answers are appended and read back: name a regular file")
     }
 
-    /// Reads it line by line, however long it is, and gives a line that was cut off its end.
+    /// Reads the file line by line, in bounded memory, and terminates a last line that was cut off.
     ///
     /// - Throws: `LongtakeError` `interrupted`, `Failure` `cannot_write`.
     func contents(_ wanted: Set<String>, cancellation: Cancellation) throws -> Contents {
@@ -67,11 +67,13 @@ final class AnswersFile {
             let what = counted(broken, "line is not an answer and is", "lines are not answers and are")
             contents.notes.append("\(path): \(what) left as it is; a run that was cut off may have left half a line")
         }
-        // The next answer starts on a line of its own.
+        // The next answer must start on a line of its own.
         if !lines.isWhole { try append([UInt8(ascii: "\n")]) }
         return contents
     }
 
+    /// Appends all bytes.
+    ///
     /// - Throws: `Failure` `cannot_write`.
     func append(_ bytes: [UInt8]) throws {
         var done = 0
@@ -92,9 +94,9 @@ final class AnswersFile {
     }
 }
 
-/// What a file is that is not a regular one.
+/// Names of file types other than regular files.
 enum FileKind {
-    /// "a folder", "a named pipe (FIFO)" …; nil for a regular file.
+    /// "a folder", "a named pipe (FIFO)", …; nil for a regular file.
     static func name(ofOther mode: mode_t) -> String? {
         switch mode & S_IFMT {
         case S_IFREG: nil

@@ -2,16 +2,24 @@ internal import Foundation
 internal import Glibc
 internal import Yams
 
-/// A pipeline as its YAML file says: what to index, what to ask, where answers go.
+/// A pipeline read from its YAML file: the inputs to index, the questions to ask and the output file.
 ///
-/// Relative paths are relative to the file's folder. Unknown keys are errors, with the nearest known one.
+/// Relative paths are resolved against the file's folder. An unknown key is an error that suggests the nearest known
+/// one.
 public struct PipelineFile: Sendable {
+    /// One question of the pipeline.
     public struct Asked: Sendable {
+        /// Unique in the file; "q1", "q2", … by default.
         public let id: String
+        /// The question's text.
         public let question: String
+        /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
         public let from: Double?
+        /// End of the range, not included; nil: the recording's end.
         public let to: Double?
+        /// Most tokens of the answer; nil: `Question.defaultMaxTokens`.
         public let maxTokens: Int?
+        /// Which frames the text is fused with; nil: automatic.
         public let fusion: FusionMode?
 
         var request: Question {
@@ -25,19 +33,28 @@ public struct PipelineFile: Sendable {
 
     private static let maxBytes = 1 << 20
 
+    /// Path of the YAML file as given.
     public let path: String
+    /// Path of the model's folder; nil if the file does not name one.
     public let model: String?
+    /// Paths of files and folders, resolved.
     public let inputs: [String]
+    /// Whether subfolders of the inputs are searched too; true by default.
     public let recursive: Bool
-    /// Seconds; nil where the file leaves it to the command line and the environment, as the frames per second.
+    /// Seconds since its last change after which a file is taken; nil: as the command line or environment sets it.
     public let minimumAge: Double?
+    /// Frames sampled per second; nil: as the command line or environment sets it.
     public let framesPerSecond: Double?
-    /// Number of the video stream of each file.
+    /// Index of the video stream in each file.
     public let stream: Int?
+    /// The questions asked about each recording.
     public let questions: [Asked]
+    /// Path of the JSON lines file that answers are appended to; nil without questions.
     public let output: String?
 
-    /// - Throws: `LongtakeError` `bad_pipeline`, with the line where YAML has one; `interrupted`.
+    /// Reads and checks a pipeline file.
+    ///
+    /// - Throws: `LongtakeError` `bad_pipeline`, with the line number if YAML reports one; `interrupted`.
     public init(path: String, cancellation: Cancellation = Cancellation()) throws {
         self.path = path
         let url = URL(fileURLWithPath: path)
@@ -119,7 +136,7 @@ public struct PipelineFile: Sendable {
             maxTokens: try keys.integer("max_tokens"), fusion: fusion)
     }
 
-    /// "~/" is $HOME, as the shell has it.
+    /// Expands "~/" to $HOME, as the shell does.
     private static func withHome(_ name: String) -> String {
         guard name == "~" || name.hasPrefix("~/") else { return name }
         return (ProcessInfo.processInfo.environment["HOME"] ?? NSHomeDirectory()) + name.dropFirst()
@@ -132,7 +149,7 @@ public struct PipelineFile: Sendable {
     }
 }
 
-/// Typed reading of a mapping: YAML 1.1 makes booleans of `no` and numbers of `1:30`, so every value is read as what it must be.
+/// Reads a mapping by expected type: YAML 1.1 turns `no` into a boolean and `1:30` into a number.
 private struct Keys {
     let path: String
     let mapping: Node.Mapping

@@ -2,7 +2,7 @@ internal import Foundation
 internal import Glibc
 internal import Store
 
-/// Runs a pipeline: indexes what is new, asks every question of every recording, appends the answers to the output.
+/// Runs a pipeline: indexes new recordings, asks each question about each recording and appends the answers.
 public struct PipelineRunner {
     private let file: PipelineFile
     private let analyzer: Deferred<Analyzer>
@@ -10,17 +10,21 @@ public struct PipelineRunner {
     private let known: ([InputPath]) throws -> [InputPath: IndexedRecording]
     private let cancellation: Cancellation
 
-    /// - Parameter options: how to index, the file's own settings among them (`options(of:)`); after their deadline no
-    ///   segment is begun and no question asked, but for the first of a run.
+    /// A run with an existing analyzer.
+    ///
+    /// - Parameter options: include the file's own settings (`options(of:)`). After their deadline no segment is begun
+    ///   and no question asked, except for the first of a run.
     public init(
         _ file: PipelineFile, analyzer: Analyzer, options: IndexOptions, cancellation: Cancellation = Cancellation()
     ) {
         self.init(file, analyzer: Deferred { analyzer }, options: options, cancellation: cancellation) { _ in [:] }
     }
 
+    /// A run that loads its model only if needed.
+    ///
     /// - Parameters:
-    ///   - analyzer: made when a recording has to be looked into or asked about.
-    ///   - known: says which files need not be indexed.
+    ///   - analyzer: created for the first recording that must be indexed or asked about.
+    ///   - known: returns the files whose index is up to date.
     public init(
         _ file: PipelineFile, analyzer: Deferred<Analyzer>, options: IndexOptions,
         cancellation: Cancellation = Cancellation(),
@@ -33,7 +37,7 @@ public struct PipelineRunner {
         self.known = known
     }
 
-    /// The options of a pipeline whose settings nothing overrides.
+    /// The options of a pipeline whose settings are not overridden.
     public static func options(of file: PipelineFile) -> IndexOptions {
         var options = IndexOptions()
         options.framesPerSecond = file.framesPerSecond ?? options.framesPerSecond
@@ -42,7 +46,7 @@ public struct PipelineRunner {
         return options
     }
 
-    /// One line of the output.
+    /// One line of the output: the answer's own keys and these.
     private struct Line: Encodable {
         let key: String
         let run: String
@@ -66,14 +70,15 @@ public struct PipelineRunner {
         }
     }
 
-    /// - Throws: `Failure` when the output cannot be written or nothing more can be indexed; one recording's trouble is in
-    ///   the summary.
+    /// Indexes and asks; `event` gets each step when it happens.
     ///
-    /// - Parameter walker: the recordings; the file's own inputs where nothing else is given.
+    /// - Parameter walker: the recordings; nil: the file's own inputs.
+    /// - Throws: `Failure` if the output cannot be written or no file can be indexed any more; an error of one
+    ///   recording is in the summary.
     public func run(_ walker: InputWalker? = nil, event: (BatchEvent) -> Void) throws -> BatchSummary {
         let start = ContinuousClock.now
         var summary = BatchSummary()
-        // Before hours of indexing.
+        // Opened first, so that an unusable output is reported before hours of indexing.
         let output = file.questions.isEmpty ? nil : try file.output.map { try AnswersFile(path: $0) }
         let walker = walker ?? InputWalker(file.inputs.map { InputPath($0) }, recursive: file.recursive)
         for (path, reason) in walker.unreadable {
@@ -105,7 +110,7 @@ public struct PipelineRunner {
                 summary.answersUnchanged += 1
                 return false
             }
-            // Questions about the same range are asked together: they share most of the work.
+            // Questions about the same range are asked together, since they share most of the work.
             var ranges: [[PipelineFile.Asked]] = []
             for asked in open {
                 let place = ranges.firstIndex {
@@ -145,7 +150,7 @@ public struct PipelineRunner {
         }
     }
 
-    /// What an answer depends on: the index and the question as asked.
+    /// Identifies an answer by all it depends on: the index and the question as asked.
     private static func key(_ recording: IndexedRecording, _ asked: PipelineFile.Asked) -> String {
         let parts =
             [

@@ -1,21 +1,21 @@
 internal import CYaml
 
-/// Looks at a YAML text event by event, before anything is built from it.
+/// Rejects YAML that a pipeline does not need, event by event, before any nodes are built.
 ///
-/// An alias stands for a whole node: ten levels of ten aliases are 10¹⁰ nodes as soon as somebody hashes them, which Yams does
-/// with every key. So what a pipeline has no use for is refused: aliases, anchors, tags, keys that are not text, depth.
+/// An alias stands for a whole node: ten levels of ten aliases are 10¹⁰ nodes once hashed, and Yams hashes every key.
+/// So aliases, anchors, tags, keys that are not text and deep nesting are errors.
 enum YAMLCheck {
-    /// Levels of lists and mappings; a pipeline needs 4.
+    /// Most levels of lists and mappings; a pipeline needs 4.
     static let maxDepth = 16
     static let maxNodes = 100_000
 
     struct Fault {
-        /// From 1.
+        /// Line number, from 1.
         let line: Int
         let reason: String
     }
 
-    /// The first thing in `text` that is refused; nil where there is none or where the text is not YAML, which Yams says.
+    /// The first rejected construct in `text`; nil if all are accepted, or if Yams will report a syntax error.
     static func fault(in text: String) -> Fault? {
         let bytes = Array(text.utf8)
         return bytes.withUnsafeBufferPointer { buffer in
@@ -46,7 +46,7 @@ enum YAMLCheck {
         private var levels: [Level] = []
         private var nodes = 0
 
-        /// Why the event is refused.
+        /// Why the event is rejected; nil if it is accepted.
         mutating func reason(against event: yaml_event_t) -> String? {
             switch event.type {
             case YAML_ALIAS_EVENT: return "aliases (*name) are not supported; write the value out"

@@ -3,27 +3,30 @@ public import Media
 internal import Models
 internal import Tensors
 
-/// The two towers of a CLIP checkpoint: texts, pictures and frames as unit vectors of one space, where what belongs
-/// together is near.
+/// Embeds texts, images and frames as unit vectors in the shared space of a CLIP checkpoint's two towers.
 ///
-/// Belongs to one thread, the one that computes.
+/// Matching texts and images have a high cosine. Not thread-safe: belongs to the thread that computes.
 public final class Embedder {
-    /// The folder of the two towers.
+    /// The folder of the two towers' checkpoint.
     public let path: String
-    /// Numbers in an embedding.
+    /// Dimensions of an embedding.
     public let size: Int
-    /// The most tokens of a text, the begin and the end token among them; a longer text is cut before its end token.
+    /// Most tokens of a text, including the begin and end tokens; a longer text is truncated before its end token.
     public let maxTokens: Int
+    /// How an image is resized, cropped and normalized for the vision tower.
     public let preprocessing: ImagePreprocessing
-    /// What its folder says of it, e.g. that its weights are random.
+    /// Remarks about the checkpoint, e.g. that its weights are random.
     public let notes: [String]
     private let compute: Compute
     private let vision: VisionTower
     private let text: TextEmbedder
     private let batchSize: Int
 
+    /// Loads both towers.
+    ///
     /// - Parameter path: the folder of a CLIP checkpoint with both towers, or of a model whose vision tower is one.
-    /// - Throws: `LongtakeError` `unsupported_model` for a tower without its text half; what loading a checkpoint throws.
+    /// - Throws: `LongtakeError` `unsupported_model` for a tower without its text half; the errors of loading a
+    ///   checkpoint.
     public init(path: String, settings: ModelSettings) throws {
         try settings.validate()
         let given = try CheckpointFolder(path: path)
@@ -37,35 +40,35 @@ public final class Embedder {
             precision: precision, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
         self.compute = compute
-        // Checks both towers.
+        // The text embedder validates both towers.
         text = try TextEmbedder(pair, compute: compute)
         let tensors = pair.weights.tensors
         func reader(_ prefix: String) -> WeightReader { WeightReader(tensors, prefix: prefix, compute: compute) }
-        // All layers: the embedding is taken behind the last one, where the language model's patches are not.
+        // All layers: the embedding is taken after the last one, unlike the patches for the language model.
         vision = try VisionTower(
             reader("vision_model."), config: visionConfig, layerCount: visionConfig.layerCount,
             projection: reader("visual_projection."))
         self.path = pair.path
         size = text.size
         maxTokens = text.maxTokens
-        // The given folder's: a picture is laid out as the whole model would see it.
+        // The given folder's preprocessing: an image is laid out as the whole model would see it.
         preprocessing = try LoadedModel.preprocessing(given, side: visionConfig.imageSize)
         notes = pair.notes
         batchSize = FrameEncoder.batchSize(rows: visionConfig.patchCount)
     }
 
-    /// The embedding of a text, a longer one cut to `maxTokens`. Names of special tokens in it are text.
+    /// The embedding of a text, truncated to `maxTokens`; names of special tokens are treated as text.
     ///
-    /// - Throws: `LongtakeError` `bad_request` for a text without a word.
+    /// - Throws: `LongtakeError` `bad_request` for an empty or blank text.
     public func embed(text words: String) throws -> [Float] { try text.embed(words) }
 
-    /// The embedding of a still picture, laid out as `ask` lays it out.
+    /// The embedding of a still image, laid out as `ask` does.
     public func embed(picture: RGBImage) throws -> [Float] {
         let rows = try embed(pixels: [preprocessing.picture(picture).pixels])
         return rows.first ?? []
     }
 
-    /// The embedding of a picture file (PNG, JPEG, WebP), which is decoded in a process without rights.
+    /// The embedding of an image file (PNG, JPEG, WebP), decoded in the sandboxed worker process.
     ///
     /// - Throws: `Failure` that names the file.
     public func embed(picture path: InputPath) throws -> [Float] {
@@ -76,7 +79,7 @@ public final class Embedder {
         }
     }
 
-    /// The embeddings of frames as the decoder makes them for the model; of several parts the last counts, the whole.
+    /// The embeddings of frames as decoded for the model; of a frame in several parts only the last, the whole frame.
     public func embed(frames: some Collection<Frame>) throws -> [[Float]] { try embed(pixels: frames.map(\.rgb)) }
 
     private func embed(pixels: [[UInt8]]) throws -> [[Float]] {
@@ -108,26 +111,29 @@ public final class Embedder {
 }
 
 extension Embedder {
-    /// A frame of a recording.
+    /// The embedding of one frame of a recording.
     public struct FrameEmbedding: Sendable {
-        /// Position in the sampling, from 0.
+        /// Frame number in the sampling, from 0.
         public let index: Int
-        /// Grid time: seconds from the first presented frame.
+        /// Grid time in seconds from the first frame.
         public let time: Double
+        /// A unit vector of `size` values.
         public let embedding: [Float]
     }
 
-    /// What became of a recording.
+    /// What embedding a recording's frames found.
     public struct Summary: Sendable {
+        /// Frames embedded.
         public let frames: Int
+        /// True if the frames do not cover the whole recording.
         public let isPartial: Bool
-        /// What is odd about the recording, one sentence each.
+        /// What is unusual about the recording, one sentence each.
         public let notes: [String]
     }
 
-    /// Embeds the frames of a recording as `index` samples and lays them out, in order; `each` gets one at a time.
+    /// Embeds a recording's frames, sampled and laid out as by `index`; `each` gets them one at a time, in order.
     ///
-    /// - Throws: `Failure` that names the file, and what `each` throws in the same form.
+    /// - Throws: `Failure` that names the file, also for errors of `each`.
     public func embed(
         recording path: InputPath, options: IndexOptions = IndexOptions(),
         cancellation: Cancellation = Cancellation(), each: (FrameEmbedding) throws -> Void

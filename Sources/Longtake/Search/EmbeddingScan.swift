@@ -2,35 +2,38 @@ internal import Store
 internal import Synchronization
 internal import Tensors
 
-/// Compares a text's embedding with the embeddings of all frames of some indexes.
+/// Scores a text's embedding against the embeddings of all frames in some indexes.
 ///
-/// Segments are read by all compute threads at once, a mebibyte each at a time; what is kept is one score per frame.
+/// All compute threads read segments, 1 MiB per thread at a time; only one score per frame is kept.
 struct EmbeddingScan {
     let query: [Float]
     let cache: CacheDirectory
     let kernels: Kernels
     let workers: ThreadPool
-    /// Frames with `from` <= time < `to` on the file's time line.
+    /// Start of the range, in seconds on the file's timeline.
     var from = -Double.infinity
+    /// End of the range, not included.
     var to = Double.infinity
     var cancellation = Cancellation()
 
     /// One index's scores.
     struct Scored {
         let manifest: Manifest
-        /// Frame by frame; NaN outside the range.
+        /// One cosine per frame of the index; NaN outside the range.
         var scores: [Float] = []
-        /// Why there are no scores.
+        /// Why the index has no scores.
         var error: (any Error)?
     }
 
-    /// Indexes open at a time: each has a descriptor.
+    /// Most indexes open at a time: each holds a file descriptor.
     private static let openIndexes = 128
-    /// Segments between two looks at the cancellation, per thread.
+    /// Segments per thread between two checks for cancellation.
     private static let segmentsPerThread = 32
 
+    /// Scores every frame of the indexes.
+    ///
     /// - Parameter progress: gets the fraction done.
-    /// - Throws: `LongtakeError` `interrupted`; what is wrong with an index is in its `error`.
+    /// - Throws: `LongtakeError` `interrupted`; a fault of one index is in its `error`.
     func run(_ manifests: [Manifest], progress: (Double) -> Void = { _ in }) throws -> [Scored] {
         let total = max(1, manifests.reduce(0) { $0 + $1.segments.count })
         var done = 0
@@ -45,11 +48,11 @@ struct EmbeddingScan {
         return found
     }
 
-    /// An open index and where its embeddings are.
+    /// An open index and the location of its embeddings.
     private struct Opened {
         let scan: IndexScan
         let kind: RecordKind
-        /// Places in the layout: the embedding, and for bytes its scale.
+        /// Indices of the layout's embedding part and, for int8, its scale part.
         let parts: [Int]
     }
 
@@ -58,9 +61,9 @@ struct EmbeddingScan {
         let segment: Int
     }
 
-    /// Where a segment's scores go: each thread writes to its own places only.
+    /// The scores of all tasks, filled by several threads.
     private final class Slots: @unchecked Sendable {
-        // @unchecked: no two threads get the same task.
+        // @unchecked: each thread writes only the scores of the tasks it took, and each task is taken once.
         let scores: UnsafeMutableBufferPointer<[Float]>
         let next = Atomic<Int>(0)
         let errors = Mutex<[Int: (segment: Int, error: any Error)]>([:])
@@ -75,7 +78,7 @@ struct EmbeddingScan {
             scores.deallocate()
         }
 
-        /// Of several the one of the earliest segment, whichever thread was first.
+        /// Keeps the error of the earliest segment, so that the result does not depend on thread order.
         func note(_ error: any Error, _ task: Task) {
             errors.withLock { errors in
                 if let known = errors[task.place], known.segment <= task.segment { return }
@@ -127,7 +130,7 @@ struct EmbeddingScan {
                 code: .badRequest, message: "\(manifest.path): its index has no embeddings of \(query.count) numbers")
         }
         let parts = layout.parts.indices.filter { layout.parts[$0].name.hasPrefix("embedding") }
-        // Floats are read where they lie.
+        // f32 values are read in place, so they must be aligned.
         guard embedding.kind != .f32 || layout.offset(ofPart: parts[0]) % 4 == 0 else {
             throw LongtakeError(
                 code: .badRequest, message: "\(manifest.path): the embeddings of its index are misaligned")
@@ -135,7 +138,7 @@ struct EmbeddingScan {
         return Opened(scan: scan, kind: embedding.kind, parts: parts)
     }
 
-    /// One thread: takes segments until there are none left.
+    /// The work of one thread: takes tasks until all before `end` are taken.
     private func work(_ tasks: [Task], until end: Int, _ opened: [Opened?], _ slots: Slots) {
         var bytes = 0
         var buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
@@ -169,7 +172,7 @@ struct EmbeddingScan {
         }
     }
 
-    /// The scores of a segment's frames.
+    /// The scores of one segment's frames.
     private func scores(
         _ index: Opened, _ segment: Int, _ buffer: UnsafeMutableRawBufferPointer, _ query: Query
     ) throws -> [Float] {

@@ -1,15 +1,15 @@
 internal import Foundation
 internal import Store
 
-/// Chooses which indexes a search looks at: one per recording, made with the model, with embeddings.
+/// Chooses the indexes to search: one per recording, made with the model and containing embeddings.
 struct IndexChoice {
     let library: Library
-    /// The model's hash.
+    /// Hash of the model's files.
     let model: String
     let modelName: String
-    /// Numbers in an embedding.
+    /// Dimensions of an embedding.
     let size: Int
-    /// What was left out.
+    /// What was left out, one sentence each.
     private(set) var notes: [String] = []
 
     init(library: Library, model: String, modelName: String, size: Int) {
@@ -19,8 +19,10 @@ struct IndexChoice {
         self.size = size
     }
 
-    /// - Parameter names: files, folders, ids or starts of ids; none: everything.
-    /// - Throws: `LongtakeError` `unknown_recording` where there is nothing to search, saying why.
+    /// The indexes to search.
+    ///
+    /// - Parameter names: files, folders, IDs or prefixes of IDs; empty: everything.
+    /// - Throws: `LongtakeError` `unknown_recording` with the reason if there is nothing to search.
     mutating func choose(_ names: [InputPath]) throws -> [Manifest] {
         let all = try library.cache.indexes()
         let newer = library.newerIndexes(beside: all)
@@ -82,7 +84,7 @@ struct IndexChoice {
         return chosen.filter { seen.insert($0.key.id).inserted }
     }
 
-    /// Of each recording's indexes that can be searched the one with the most frames; in their order.
+    /// Per recording, the searchable index with the most frames, in the given order.
     private func best(of all: [Manifest]) -> [Manifest] {
         var best: [String: Manifest] = [:]
         let usable = all.filter {
@@ -98,7 +100,7 @@ struct IndexChoice {
         return usable.filter { best[$0.key.content]?.key.id == $0.key.id && seen.insert($0.key.id).inserted }
     }
 
-    /// Why none of these indexes can be searched.
+    /// Why these indexes cannot be searched.
     private func reason(_ indexes: [Manifest], _ what: String) -> String {
         let names = Set(indexes.filter { $0.key.model != model }.map(\.modelName)).sorted()
         guard names.isEmpty || indexes.contains(where: { $0.key.model == model }) else {
@@ -112,7 +114,7 @@ struct IndexChoice {
         LongtakeError(code: .unknownRecording, message: message)
     }
 
-    /// The indexes under each path they were made from or found again by: of each path those of the content indexed last.
+    /// The indexes by every path of their recording; a path that had several contents keeps the one indexed last.
     private func indexesByPath(_ all: [Manifest]) throws -> [InputPath: [Manifest]] {
         var paths: [InputPath: [Manifest]] = [:]
         let byID = Dictionary(all.map { ($0.key.id, $0) }, uniquingKeysWith: { first, _ in first })

@@ -1,16 +1,22 @@
-/// Finds the stretches of frames that score well.
+/// Finds the intervals of frames with high scores.
 package enum MomentFinder {
-    /// Stretches with at most so many weaker frames between them are one, as evidence's are.
+    /// Intervals with at most this many weaker frames between them are merged, as for evidence.
     static let gap = Evidence.gap
 
-    /// A run of frames of one recording.
+    /// Consecutive frames of one recording that form a moment.
     package struct Run: Equatable {
+        /// Index of the recording in the scores.
         package let recording: Int
+        /// Index of the first frame.
         package let first: Int
+        /// Index of the last frame, included.
         package let last: Int
+        /// Index of the frame with the highest score.
         package let best: Int
+        /// The cosine of the best frame.
         package let score: Float
 
+        /// A run with these frames.
         package init(recording: Int, first: Int, last: Int, best: Int, score: Float) {
             self.recording = recording
             self.first = first
@@ -20,22 +26,22 @@ package enum MomentFinder {
         }
     }
 
-    /// The least score of a frame worth showing where none was asked for: half way from the mean to the best, or nine tenths
-    /// of the best, whichever is lower.
+    /// The default minimum score: half way from the mean to the best, or 10 % below the best, whichever is lower.
     package static func threshold(best: Double, mean: Double) -> Double {
         min(mean + 0.5 * (best - mean), best - 0.1 * abs(best))
     }
 
-    /// The least score of a frame that belongs to the same moment as a frame of score `peak`: three quarters of the way.
+    /// The minimum score of frames around a peak: three quarters up from the mean, or 10 % below the peak if lower.
     package static func floor(peak: Float, mean: Float) -> Float {
         min(mean + 0.75 * (peak - mean), peak - 0.1 * abs(peak))
     }
 
-    /// The moments in the scores, the best first; of equal ones those of earlier recordings and frames.
+    /// The moments in the scores, best first; equal ones in the order of recordings and frames.
     ///
     /// - Parameters:
-    ///   - scores: frame by frame; NaN for one that was not looked at.
-    ///   - mean: of all scores, for moments around peaks; nil: each run of frames with `threshold` or more is one moment.
+    ///   - recordings: one score per frame; NaN for a frame outside the range.
+    ///   - mean: of all scores, to split runs around their peaks; nil: each run of frames with `threshold` or more is
+    ///     one moment.
     package static func runs(
         _ recordings: [[Float]], threshold: Float, mean: Float? = nil, limit: Int
     ) -> [Run] {
@@ -62,7 +68,7 @@ package enum MomentFinder {
         return Array(found.prefix(limit))
     }
 
-    /// Where frames reach the threshold, with at most `gap` weaker ones between them.
+    /// Intervals of frames at or above the threshold, with at most `gap` weaker ones between them.
     private static func stretches(_ scores: [Float], _ threshold: Float) -> [ClosedRange<Int>] {
         var ranges: [ClosedRange<Int>] = []
         for (frame, score) in scores.enumerated() where score >= threshold {
@@ -75,7 +81,7 @@ package enum MomentFinder {
         return ranges
     }
 
-    /// The peaks of a stretch with the frames that nearly reach them; what leads up to a higher peak is no moment of its own.
+    /// The peaks of an interval with the frames that nearly reach them; a slope up to a higher peak is not a moment.
     private static func peaks(
         _ scores: [Float], _ range: ClosedRange<Int>, _ frames: [Int], _ mean: Float
     ) -> [(first: Int, last: Int, best: Int)] {

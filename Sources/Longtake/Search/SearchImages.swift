@@ -1,9 +1,9 @@
 internal import Media
 
 extension Searcher {
-    /// Writes each moment's best frame as PNG, and a contact sheet of all of them in their order.
+    /// Writes each moment's best frame as PNG, and a contact sheet of all of them in the same order.
     ///
-    /// - Throws: `Failure` when the folder cannot be written to; a recording that is gone or changed is a note.
+    /// - Throws: `Failure` if the folder cannot be written to; a missing or changed recording is a note.
     public func addThumbnails(to result: inout SearchResult, folder: String) throws {
         guard !result.moments.isEmpty else { return }
         var pictures: [Int: (image: RGBImage, seconds: Double)] = [:]
@@ -41,7 +41,7 @@ extension Searcher {
 }
 
 extension [String] {
-    /// Each once, in the order of its first place.
+    /// The elements without duplicates, in the order of their first occurrence.
     fileprivate var uniqued: [String] {
         var seen: Set<String> = []
         return filter { seen.insert($0).inserted }

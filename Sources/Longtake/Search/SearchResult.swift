@@ -1,21 +1,27 @@
 internal import Foundation
 
-/// What to search, and how much of what was found to say.
+/// The range of a search and the limits of its result.
 public struct SearchOptions: Sendable {
-    /// Seconds on the file's time line: frames with `from` <= time < `to`.
+    /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
     public var from: Double?
+    /// End of the range, not included; nil: the recording's end.
     public var to: Double?
-    /// The most moments.
+    /// Most moments in the result.
     public var limit = SearchOptions.defaultLimit
-    /// The least cosine of a frame; nil: by the scores themselves (`Moment.threshold`).
+    /// Minimum cosine of a frame; nil: derived from the scores by `MomentFinder.threshold`.
     public var threshold: Double?
 
+    /// Default of `limit`.
     public static let defaultLimit = 20
+    /// Accepted values of `limit`.
     public static let possibleLimits = 1...100_000
 
+    /// A search over everything with the default limits.
     public init() {}
 
-    /// - Throws: `LongtakeError` `bad_request` for what means nothing, with the limits.
+    /// Checks the values.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` with the accepted values.
     func validate() throws {
         func fail(_ message: String) -> LongtakeError { LongtakeError(code: .badRequest, message: message) }
         guard Self.possibleLimits.contains(limit) else {
@@ -28,38 +34,48 @@ public struct SearchOptions: Sendable {
     }
 }
 
-/// A stretch of a recording that a text fits.
+/// An interval of a recording that matches a text.
 public struct Moment: Sendable, Codable, Equatable {
+    /// The recording a moment is in.
     public struct Recording: Sendable, Codable, Equatable {
         /// "vid_…"
         public let id: String
+        /// ID of the index that was searched.
         public let index: String
-        /// The file's name.
+        /// The file's name without its folder.
         public let name: String
-        /// Where it is now, as far as the catalog knows.
+        /// The file's current path, as far as the catalog knows.
         public let path: String
+        /// Whether the file is still the one that was indexed.
         public let file: FileState
     }
 
-    /// Seconds on the file's time line, as players show them, of its first frame and of the end of its last one.
+    /// Time of its first frame, in seconds on the file's timeline, as players show it.
     public let start: Double
+    /// End of its last frame, in seconds on the file's timeline.
     public let end: Double
-    /// The same from the first picture.
+    /// `start` in seconds from the first frame.
     public let startFromFirstFrame: Double
+    /// `end` in seconds from the first frame.
     public let endFromFirstFrame: Double
-    /// The cosine of the text and its best frame.
+    /// Cosine of the text and the best frame.
     public let score: Double
-    /// The best frame's time on both clocks, and its number in the index.
+    /// Time of the best frame, in seconds on the file's timeline.
     public let best: Double
+    /// `best` in seconds from the first frame.
     public let bestFromFirstFrame: Double
+    /// Index frame number of the best frame, from 0.
     public let frame: Int
+    /// The recording and its current path.
     public let recording: Recording
-    /// The best frame's picture, where one was written.
+    /// Path of the best frame's image, if one was written.
     public var thumbnail: String?
 
+    /// A moment from grid times.
+    ///
     /// - Parameters:
-    ///   - start, end, best: seconds from the first picture.
-    ///   - clock: puts them on the file's time line.
+    ///   - start, end, best: seconds from the first frame.
+    ///   - clock: converts them to the file's timeline.
     init(
         start: Double, end: Double, best: Double, clock: RecordingClock, score: Double, frame: Int, recording: Recording
     ) {
@@ -79,35 +95,47 @@ public struct Moment: Sendable, Codable, Equatable {
     }
 }
 
-/// What a search found.
+/// The result of a search.
 public struct SearchResult: Sendable, Codable {
     /// A recording that could not be searched.
     public struct Trouble: Sendable, Codable {
+        /// The recording.
         public let recording: Moment.Recording
+        /// Why it could not be searched.
         public let error: Failure
     }
 
+    /// Seconds spent in each stage.
     public struct Timings: Sendable, Codable {
-        /// Seconds: the text's embedding, and reading and comparing all frames.
+        /// Embedding the text.
         public var text = 0.0
+        /// Reading and scoring all frames.
         public var scan = 0.0
     }
 
+    /// The text searched for.
     public let query: String
-    /// The model folder's name.
+    /// Name of the model's folder.
     public let model: String
-    /// The best first.
+    /// Best first.
     public var moments: [Moment]
-    /// The least score of a frame in a moment.
+    /// Minimum score of a frame in a moment; nil if no frame was scored and none was given.
     public let threshold: Double?
-    /// Of all frames looked at; nil where there were none.
+    /// Highest cosine of all frames scored; nil if none were.
     public let best: Double?
+    /// Mean cosine of all frames scored; nil if none were.
     public let mean: Double?
+    /// Frames scored.
     public let frames: Int
+    /// Recordings searched, including failed ones.
     public let recordings: Int
+    /// Remarks about the model, the choice of indexes and the result, one sentence each.
     public var notes: [String]
+    /// The recordings that could not be searched.
     public let failed: [Trouble]
+    /// Path of the contact sheet, if one was written.
     public var contactSheet: String?
+    /// Time per stage.
     public var timings = Timings()
 
     private enum CodingKeys: String, CodingKey {

@@ -4,13 +4,13 @@ internal import Models
 internal import Store
 internal import Tensors
 
-/// Finds the moments of indexed recordings that a text describes, by the model's own embeddings of text and frames.
+/// Finds the moments of indexed recordings that a text describes, by the model's text and frame embeddings.
 ///
-/// Only the text half of the vision tower is loaded. Belongs to the thread that computes.
+/// Loads only the text half of the vision tower. Not thread-safe: belongs to the thread that computes.
 public final class Searcher {
-    /// The model folder's name.
+    /// Name of the model's folder.
     public let model: String
-    /// What its folder says of it, e.g. that its weights are random.
+    /// Remarks about the model, e.g. that its weights are random.
     public let notes: [String]
     let library: Library
     let cancellation: Cancellation
@@ -18,8 +18,11 @@ public final class Searcher {
     private let text: TextEmbedder
     private let compute: Compute
 
+    /// Loads the text tower of a model.
+    ///
     /// - Parameter path: the folder of the model that the recordings were indexed with.
-    /// - Throws: `LongtakeError` `unsupported_model` for a model that keeps no embeddings; what loading a checkpoint throws.
+    /// - Throws: `LongtakeError` `unsupported_model` for a model that stores no embeddings; the errors of loading a
+    ///   checkpoint.
     public init(
         model path: String, library: Library, settings: ModelSettings, cancellation: Cancellation = Cancellation()
     ) throws {
@@ -51,13 +54,14 @@ public final class Searcher {
         notes = checkpoint.notes
     }
 
-    /// The moments that a text describes, the best first, in all recordings indexed with this model or in some of them.
+    /// The moments that a text describes, best first, in all or some of the recordings indexed with this model.
     ///
     /// - Parameters:
-    ///   - recordings: files that were indexed, folders of such, ids or starts of ids; none: everything.
-    ///   - progress: gets the fraction of the frames compared.
-    /// - Throws: `LongtakeError`: `bad_request` for an empty text or an option that means nothing, `unknown_recording` where
-    ///   nothing of what was named can be searched. A damaged index is in the result's `failed`; if all are, it is thrown.
+    ///   - recordings: indexed files, folders of them, IDs or prefixes of IDs; empty: everything.
+    ///   - progress: gets the fraction of the frames scored.
+    /// - Throws: `LongtakeError`: `bad_request` for an empty text or an invalid option, `unknown_recording` if nothing
+    ///   that was named can be searched. A damaged index is in the result's `failed`; if all are damaged, the last
+    ///   error is thrown.
     public func search(
         _ words: String, in recordings: [InputPath] = [], options: SearchOptions = SearchOptions(),
         progress: (Double) -> Void = { _ in }
@@ -105,7 +109,7 @@ public final class Searcher {
                 mean: options.threshold == nil ? Float(mean) : nil, limit: options.limit) : []
         var moments = [Moment?](repeating: nil, count: runs.count)
         var files = try library.places()
-        // One index open at a time, however many moments there are.
+        // One index is open at a time, whatever the number of moments.
         for (recording, places) in Dictionary(grouping: runs.indices, by: { runs[$0].recording }) {
             let manifest = scored[recording].manifest
             let scan = try IndexScan(cache: library.cache, indexID: manifest.key.id)

@@ -4,19 +4,22 @@ internal import Models
 internal import Tensors
 internal import Tokenizers
 
-/// The text half of a two-tower CLIP checkpoint: a text as a unit vector in the space of the pictures.
+/// The text half of a two-tower CLIP checkpoint: embeds a text as a unit vector in the space of the images.
 ///
-/// Belongs to one thread, the one that computes.
+/// Not thread-safe: belongs to the thread that computes.
 final class TextEmbedder {
-    /// Numbers in an embedding.
+    /// Dimensions of an embedding.
     let size: Int
-    /// The most tokens of a text, the begin and the end token among them.
+    /// Most tokens of a text, including the begin and end tokens.
     let maxTokens: Int
     private let tower: TextTower
     private let tokenizer: CLIPTokenizer
 
-    /// - Parameter pair: a checkpoint with both towers, as `pair(of:)` finds it.
-    /// - Throws: `LongtakeError` `unsupported_model` for a tower without its text half; what loading a checkpoint throws.
+    /// Loads the text tower and its tokenizer.
+    ///
+    /// - Parameter pair: a checkpoint with both towers, from `pair(of:)`.
+    /// - Throws: `LongtakeError` `unsupported_model` for a tower without its text half; the errors of loading a
+    ///   checkpoint.
     init(_ pair: CheckpointFolder, compute: Compute) throws {
         let tensors = pair.weights.tensors
         let names = ["text_model.final_layer_norm.weight", "text_projection.weight", "visual_projection.weight"]
@@ -32,7 +35,7 @@ final class TextEmbedder {
         maxTokens = min(tokenizer.maximumLength, config.maxPositions)
     }
 
-    /// The two-tower checkpoint that a folder is or has.
+    /// The two-tower checkpoint: the given folder or the one of its vision tower.
     static func pair(of given: CheckpointFolder) throws -> CheckpointFolder {
         switch given.kind {
         case .clip, .clipVision: return given
@@ -58,7 +61,7 @@ final class TextEmbedder {
                 "the tokenizer has \(tokenizer.vocabularySize) ids, the text tower's vocab_size is "
                     + "\(config.vocabularySize)")
         }
-        // 2 is what old configurations say whatever the id is; the tower then looks for the largest id.
+        // Old configurations have 2 whatever the end token's ID; the tower then pools at the largest ID.
         guard let end = tokenizer.endID, config.endTokenID == 2 || Int(end) == config.endTokenID else {
             throw fail(
                 "the tokenizer's end token is \(tokenizer.endID.map { "\($0)" } ?? "none"), the text tower's "
@@ -66,23 +69,27 @@ final class TextEmbedder {
         }
     }
 
-    /// The embedding of a text, a longer one cut to `maxTokens`. Names of special tokens in it are text.
+    /// The embedding of a text, truncated to `maxTokens`; names of special tokens are treated as text.
     ///
-    /// - Throws: `LongtakeError` `bad_request` for a text without a word.
+    /// - Throws: `LongtakeError` `bad_request` for an empty or blank text.
     func embed(_ words: String) throws -> [Float] {
         try Self.check(words)
         let (ids, count) = tokenizer.encodeForTower(words, length: maxTokens)
         return try Self.unit(tower.embed(Array(ids.prefix(count))).projected)
     }
 
-    /// - Throws: `LongtakeError` `bad_request` for a text without a word.
+    /// Checks that a text is not empty or blank.
+    ///
+    /// - Throws: `LongtakeError` `bad_request`.
     static func check(_ words: String) throws {
         guard !words.allSatisfy(\.isWhitespace) else {
             throw LongtakeError(code: .badRequest, message: "an empty text has no embedding; give at least a word")
         }
     }
 
-    /// A row made as long as 1.
+    /// The row scaled to length 1.
+    ///
+    /// - Throws: `ModelError` if its length is 0 or not finite.
     static func unit(_ row: some Collection<Float>) throws -> [Float] {
         let length = row.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
         guard length.isFinite, length > 0 else { throw ModelError.notANumber }

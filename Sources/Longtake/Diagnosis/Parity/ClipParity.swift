@@ -3,7 +3,7 @@ internal import Foundation
 internal import Models
 internal import Tensors
 
-/// A case of CLIP towers: hidden states, pooled outputs, and for two-tower checkpoints embeddings and similarities.
+/// A golden case of CLIP towers: hidden states, pooled outputs and, for two towers, embeddings and similarities.
 struct ClipParity {
     let folder: String
     let compute: Compute
@@ -11,15 +11,17 @@ struct ClipParity {
     let expected: GoldenTensors
     let tolerance: ParityTolerance
 
+    /// Compares all towers of the case.
+    ///
     /// - Parameters:
-    ///   - towers: name → folder of single vision towers (`vision_models` of case.json).
-    ///   - pairs: names of two-tower checkpoint folders.
+    ///   - towers: single vision towers (`vision_models` of case.json), name to folder.
+    ///   - pairs: folders of two-tower checkpoints.
     func run(towers: [String: String], pairs: [String], into report: inout ParityReport) throws {
         for (name, path) in towers.sorted(by: { $0.key < $1.key }) {
             let checkpoint = try CheckpointFolder(path: folder + "/" + path)
             let hidden = try visionStates(name, checkpoint, named: "hidden_states", into: &report)
             let config = hidden.config
-            // "selected": hidden state −2 without the class row.
+            // "selected": hidden state −2 without the class token's row.
             let rows = hidden.states[config.layerCount - 1]
             let width = config.hiddenSize
             let length = 1 + config.patchCount
@@ -97,7 +99,7 @@ struct ClipParity {
             pooled += result.pooled
             projected += result.projected
         }
-        // A padded position sees padding without the mask; nothing reads it.
+        // Without a mask, a padded position attends to padding; nothing uses its state.
         let kept = mask.indices.filter { mask[$0] == 1 }
         for layer in 0...config.layerCount {
             let state = trace.values["hidden_\(layer)"] ?? []

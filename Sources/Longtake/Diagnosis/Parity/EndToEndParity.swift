@@ -5,9 +5,9 @@ internal import Models
 internal import Tensors
 internal import Tokenizers
 
-/// From a picture file, or the raw frames of a video, and a question to the reference's text.
+/// A golden case from an image file, or a video's raw frames, and a question to the reference's text.
 struct EndToEndParity {
-    /// A flow of case.json.
+    /// One flow of case.json.
     struct Flow: Decodable {
         let model: String
         let tokenizer: String
@@ -95,7 +95,7 @@ struct EndToEndParity {
         compare(prefix + "logits_last", first, first.count, &report)
         add(prefix + "greedy_ids", wanted, result.ids.map { Int($0) }, exact: false, &report)
         let tokenizer = try TokenizerLoader.load(folder: URL(fileURLWithPath: folder + "/" + flow.tokenizer))
-        // The reference strips the decoded text.
+        // The reference strips whitespace from the decoded text.
         let said = tokenizer.decode(result.ids, skipSpecial: true).trimmingCharacters(in: .whitespacesAndNewlines)
         add(
             prefix + "text", flow.expected_text.unicodeScalars.map { Int($0.value) },
@@ -124,7 +124,7 @@ struct EndToEndParity {
         return prompt
     }
 
-    /// Per frame, the pictures the tower sees.
+    /// Per frame, the images that the vision tower gets.
     private func pictures(
         _ flow: Flow, _ preprocessing: ImagePreprocessing, ratio: Int, _ report: inout ParityReport
     ) throws -> [[RGBImage]] {

@@ -1,7 +1,7 @@
 internal import Checkpoints
 internal import Tensors
 
-/// The tensors of a golden file by name, as floats or integers.
+/// The tensors of a golden file by name, converted to floats or integers.
 struct GoldenTensors {
     let tensors: [String: StoredTensor]
 
@@ -21,7 +21,7 @@ struct GoldenTensors {
     }
 }
 
-/// Rows collected from a model's trace, frame after frame.
+/// Collects f32 rows from a model's trace by name, appending frame after frame.
 final class TraceCollector {
     private(set) var values: [String: [Float]] = [:]
 

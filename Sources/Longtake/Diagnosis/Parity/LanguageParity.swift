@@ -2,7 +2,7 @@ internal import Checkpoints
 internal import Models
 internal import Tensors
 
-/// A case of plain Llama decoders: hidden states, logits and greedy ids of two prompts each.
+/// A golden case of plain Llama decoders: hidden states and logits of two prompts, greedy IDs of one.
 struct LanguageParity {
     let folder: String
     let compute: Compute
@@ -10,7 +10,7 @@ struct LanguageParity {
     let expected: GoldenTensors
     let tolerance: ParityTolerance
 
-    /// One model of case.json: its config's folder, its weights (possibly another model's), and rows kept of 200.
+    /// One model of case.json: paths of its config and weights, and the positions compared of the prompt of 200 IDs.
     struct Entry: Decodable {
         let config: String
         let weights: String
@@ -96,7 +96,7 @@ struct LanguageParity {
 }
 
 extension String {
-    /// The path without what follows its last slash; "." when it has none.
+    /// The path up to its last slash; "." if it has none.
     var dropLastPathComponent: String {
         guard let slash = lastIndex(of: "/") else { return "." }
         return String(self[..<slash])

@@ -2,13 +2,13 @@ internal import Checkpoints
 internal import Models
 internal import Tensors
 
-/// A case of the whole model: pictures and prompts in, every intermediate tensor and the greedy ids compared.
+/// A golden case of the whole model: compares every intermediate tensor and the greedy IDs for images and prompts.
 struct LlavaParity {
     let model: LlavaMini
     let inputs: GoldenTensors
     let expected: GoldenTensors
     let tolerance: ParityTolerance
-    /// `tokenizer_model_max_length`: where the reference cuts the sequence. Reproduced here only; `ask` refuses instead.
+    /// `tokenizer_model_max_length`: the reference truncates the sequence there; `ask` refuses such a prompt instead.
     let truncation: Int?
     let stopTest: [Int]?
 
@@ -17,7 +17,7 @@ struct LlavaParity {
         for name in names {
             guard let ids = inputs.integers(name) else { continue }
             let prefix = String(name.dropLast("input_ids".count))
-            // The golden set's name for a prompt asked without any picture.
+            // The golden set's prefix for a prompt without images.
             let withImages = prefix != "text_only."
             try runPrompt(ids.map { Int32($0) }, prefix: prefix, withImages: withImages, into: &report)
         }
@@ -45,7 +45,7 @@ struct LlavaParity {
         try compareLanguage(prompt, prefix, &report)
     }
 
-    /// Frame by frame, as the reference does.
+    /// Encodes and fuses one frame at a time, as the reference does.
     private func encode(
         _ images: [Float], text: TextFusion, trace: TraceCollector
     ) throws -> (frames: Int, tokens: [Float]) {
@@ -96,7 +96,7 @@ struct LlavaParity {
         for layer in 0..<model.fusion.prefusionLayerCount {
             let name = "prefusion_layer\(layer)_"
             compare(prefix + name + "compressed", trace.values[name + "compressed"], rowLength: width, into: &report)
-            // Rows that are padding to the reference hold nothing it uses; here they are left out altogether.
+            // The reference's padding rows hold nothing it uses; here they do not exist.
             compare(
                 prefix + name + "text", trace.values[name + "text"], rowLength: width, into: &report,
                 keeping: { visible.contains($0 % length) })
@@ -120,7 +120,7 @@ struct LlavaParity {
         comparePositions(prefix, ids: ids, visible: visible, visual: visual, into: &report)
     }
 
-    /// Positions and padding are implied by leaving padding out: visible rows count 0, 1, 2, …
+    /// Leaving padding out must give the reference's positions: visible rows count 0, 1, 2, …
     private func comparePositions(
         _ prefix: String, ids: [Int32], visible: [Int], visual: Int, into report: inout ParityReport
     ) {
@@ -203,7 +203,7 @@ struct LlavaParity {
                 required: tolerance.precision == .f32))
     }
 
-    /// Compares with the expected tensor of that name, if the case has it; `keeping` chooses rows of the expected one.
+    /// Compares with the expected tensor of that name, if the case has it; `keeping` selects rows of the expected one.
     private func compare(
         _ name: String, _ found: [Float]?, rowLength: Int?, into report: inout ParityReport,
         keeping: ((Int) -> Bool)? = nil
@@ -215,7 +215,7 @@ struct LlavaParity {
                 wanted[$0 * length..<($0 + 1) * length]
             }
         }
-        // Some large tensors of the golden set hold the first frame only.
+        // Some large tensors of the golden set contain only the first frame.
         var found = found ?? []
         if shape.first == 1, found.count > wanted.count, !wanted.isEmpty, found.count % wanted.count == 0 {
             found = Array(found[..<wanted.count])
@@ -226,7 +226,9 @@ struct LlavaParity {
 
 /// A case folder that cannot be run.
 public struct ParityError: Error, CustomStringConvertible, Sendable {
+    /// The folder and the reason.
     public let message: String
+    /// `message`.
     public var description: String { message }
 }
 

@@ -3,17 +3,20 @@ internal import Foundation
 internal import Models
 public import Tensors
 
-/// Runs golden case folders: a configuration, inputs, and what the reference computed from them.
+/// Runs golden cases: folders with a configuration, inputs and the reference's outputs.
 ///
-/// A folder holds case.json and inputs.safetensors and expected.safetensors as the golden set's README describes; the
-/// layout of case.json says which kind it is. Users export the same from their own fine-tuned checkpoint.
+/// A folder has inputs.safetensors, expected.safetensors and, unless it is a checkpoint of one's own, case.json, whose
+/// keys tell the kind of case (docs/parity.md).
 public enum ParityRunner {
+    /// Runs the case in `folder`, in f32 unless the settings name a precision.
     public static func run(folder: String, settings: ModelSettings) throws -> ParityReport {
         try run(
             folder: folder, precision: settings.precision ?? .f32, backend: settings.backend, threads: settings.threads)
     }
 
-    /// - Throws: `ParityError` for a folder that is no case; what loading a checkpoint throws.
+    /// Runs the case in `folder`.
+    ///
+    /// - Throws: `ParityError` for a folder that is not a case; the errors of loading a checkpoint.
     public static func run(folder: String, precision: DType, backend: Backend?, threads: Int) throws -> ParityReport {
         let compute = try Compute(precision: precision, backend: backend, threads: threads)
         let name = URL(fileURLWithPath: folder).lastPathComponent
@@ -52,7 +55,7 @@ public enum ParityRunner {
         return report
     }
 
-    /// The model of a checkpoint folder; `parts` overrides its resolution, as the golden inputs do.
+    /// Loads the model of a checkpoint folder; `parts` overrides its resolution, as the golden inputs do.
     static func loadModel(_ checkpoint: CheckpointFolder, compute: Compute, parts: Int?) throws -> LlavaMini {
         guard let language = checkpoint.language, var fusion = checkpoint.fusion, let vision = checkpoint.vision else {
             throw ParityError(
@@ -67,7 +70,7 @@ public enum ParityRunner {
     }
 }
 
-/// What of case.json the runner needs; every kind of case has other keys.
+/// The keys of case.json that the runner needs; each kind of case has others.
 private struct CaseDescription: Decodable {
     struct Tower: Decodable { let path: String }
     struct StopTest: Decodable { let eos_token_id: [Int] }
@@ -81,7 +84,7 @@ private struct CaseDescription: Decodable {
 
     init(folder: String) throws {
         let path = folder + "/case.json"
-        // A user's own export may have none: then the folder is a checkpoint with inputs and expectations.
+        // An exported case may have no case.json: then the folder is a checkpoint with inputs and expected outputs.
         guard FileManager.default.fileExists(atPath: path) else {
             (vision_models, models, flows) = (nil, nil, nil)
             (stop_test, video_fps, video_frame_indices) = (nil, nil, nil)
@@ -96,13 +99,13 @@ private struct CaseDescription: Decodable {
 }
 
 extension GoldenTensors {
-    /// `images` is [1, parts, 3, h, w] or [1, T, parts, 3, h, w].
+    /// Images per frame, from `images` [1, parts, 3, h, w] or [1, T, parts, 3, h, w].
     fileprivate var partCount: Int? {
         guard let shape = shape("images"), shape.count >= 5 else { return nil }
         return shape[shape.count - 4]
     }
 
-    /// Ids of the longest prompt, plus one vision token per frame at least.
+    /// Rows of the longest prompt, at least: its IDs and one vision token per frame.
     fileprivate var longestPrompt: Int {
         let frames = shape("images").map { $0.count == 6 ? $0[1] : 1 } ?? 0
         return frames + (tensors.filter { $0.key.hasSuffix("input_ids") }.map(\.value.count).max() ?? 0)

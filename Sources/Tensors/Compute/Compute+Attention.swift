@@ -1,6 +1,6 @@
 internal import CKernels
 
-// Letters: T query rows, S keys, H heads, K KV heads, d head size.
+// Letters: T query rows, S keys, h query heads, h_kv KV heads, d head size.
 
 /// The head layout of an attention layer.
 public struct AttentionShape: Sendable, Equatable {
@@ -24,12 +24,12 @@ extension Compute {
     /// Attention of T query rows over S keys: softmax(q · kᵀ / √d) · v, per head.
     ///
     /// - Parameters:
-    ///   - query: [T, H · d]; f32 if T is 1.
-    ///   - keys, values: [S, K · d].
+    ///   - query: [T, h · d]; f32 if T is 1.
+    ///   - keys, values: [S, h_kv · d].
     ///   - firstVisible: causal mask: row t attends to the first `firstVisible + t` keys; nil: every row attends to all
     ///     keys.
-    ///   - out: [T, H · d], of the query's type.
-    ///   - weights: f32 only: receives the attention weights [H, T, S].
+    ///   - out: [T, h · d], of the query's type.
+    ///   - weights: f32 only: receives the attention weights [h, T, S].
     public func attention(
         query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, firstVisible: Int? = nil,
         into out: MatrixView,
@@ -58,10 +58,10 @@ extension Compute {
     /// Attention of several sequences of T query rows, each over its own S keys.
     ///
     /// - Parameters:
-    ///   - query: [sequences · T, H · d]; f32 if T is 1.
-    ///   - keys, values: [sequences · S, K · d].
+    ///   - query: [sequences · T, h · d]; f32 if T is 1.
+    ///   - keys, values: [sequences · S, h_kv · d].
     ///   - firstVisible: causal mask: row t of a sequence attends to its first `firstVisible + t` keys.
-    ///   - out: [sequences · T, H · d], of the query's type.
+    ///   - out: [sequences · T, h · d], of the query's type.
     public func attention(
         sequences: Int, query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape,
         firstVisible: Int,
@@ -98,10 +98,10 @@ extension Compute {
 
     /// Scratch memory of one thread.
     final class HeadMemory {
-        let query = Scratch()  // [H / K · T, d] f32
-        let scores = Scratch()  // [H / K · T, S] f32; for one row [H, keyBlock]
+        let query = Scratch()  // [h / h_kv · T, d] f32
+        let scores = Scratch()  // [h / h_kv · T, S] f32; for one row [h, keyBlock]
         let panel = Scratch()  // [keyBlock, d] f32
-        let mixed = Scratch()  // [H / K · T, d] f32
+        let mixed = Scratch()  // [h / h_kv · T, d] f32
     }
 
     /// Attention of the heads that share KV head `group`, few rows, on one thread.
@@ -113,9 +113,9 @@ extension Compute {
         let (rows, size, count) = (query.rows, shape.headSize, keys.rows)
         let all = shape.queriesPerGroup * rows
         let own = group * size..<(group + 1) * size
-        let q = memory.query.block(.f32, rows: all, columns: size)  // [H / K · T, d]
-        let scores = memory.scores.block(.f32, rows: all, columns: count)  // [H / K · T, S]
-        let mixed = memory.mixed.block(.f32, rows: all, columns: size)  // [H / K · T, d]
+        let q = memory.query.block(.f32, rows: all, columns: size)  // [h / h_kv · T, d]
+        let scores = memory.scores.block(.f32, rows: all, columns: count)  // [h / h_kv · T, S]
+        let mixed = memory.mixed.block(.f32, rows: all, columns: size)  // [h / h_kv · T, d]
         func columns(_ head: Int) -> Range<Int> {
             (group * shape.queriesPerGroup + head) * size..<(group * shape.queriesPerGroup + head + 1) * size
         }
@@ -161,8 +161,8 @@ extension Compute {
     ///
     /// Does not touch the scratch memory of `attention`; costs one dot product per key and head.
     /// - Parameters:
-    ///   - query: [1, H · d], rotated.
-    ///   - keys: [S, K · d]; all are attended to.
+    ///   - query: [1, h · d], rotated.
+    ///   - keys: [S, h_kv · d]; all are attended to.
     ///   - heads: indices of the heads, from 0.
     /// - Returns: [heads.count, S] f32, valid until the next call.
     public func attentionWeights(query: MatrixView, keys: MatrixView, shape: AttentionShape, heads: [Int]) -> MatrixView
@@ -201,7 +201,7 @@ extension Compute {
         let (repeats, m) = together ? (1, shape.queriesPerGroup * rows) : (shape.queriesPerGroup, rows)
         let packed = packedRows.block(type, rows: together ? shape.heads * rows : 0, columns: shape.headSize)
         if together { pack(query, shape, into: packed) }
-        let scores = self.scores.block(.f32, rows: shape.heads * rows, columns: keyCount)  // [H · T, S]
+        let scores = self.scores.block(.f32, rows: shape.heads * rows, columns: keyCount)  // [h · T, S]
         let weighted = type == .f32 ? scores : probabilities.block(type, rows: scores.rows, columns: keyCount)
         products.grouped(
             BatchedGEMM(
@@ -245,7 +245,7 @@ extension Compute {
     /// Up to this many rows per head the heads that share keys are multiplied together.
     private static let fewRows = 128
 
-    /// Copies [T, H · d] to head-major order [H · T, d].
+    /// Copies [T, h · d] to head-major order [h · T, d].
     private func pack(_ rows: MatrixView, _ shape: AttentionShape, into packed: MatrixView) {
         let bytes = shape.headSize * rows.type.size
         for head in 0..<shape.heads {
@@ -255,7 +255,7 @@ extension Compute {
         }
     }
 
-    /// Copies [H · T, d] back to [T, H · d].
+    /// Copies [h · T, d] back to [T, h · d].
     private func unpack(_ packed: MatrixView, _ shape: AttentionShape, into rows: MatrixView) {
         let bytes = shape.headSize * rows.type.size
         for head in 0..<shape.heads {
@@ -274,9 +274,9 @@ extension Compute {
         let count = min(visible ?? keys.rows, keys.rows)
         let (heads, width) = (shape.heads, shape.heads * shape.headSize)
         let parts = max(1, (count + Self.keyBlock - 1) / Self.keyBlock)
-        let tops = partTops.block(.f32, rows: parts, columns: heads)  // [parts, H]
-        let sums = partSums.block(.f32, rows: parts, columns: heads)  // [parts, H]
-        let weighted = partValues.block(.f32, rows: parts, columns: width)  // [parts, H · d]
+        let tops = partTops.block(.f32, rows: parts, columns: heads)  // [parts, h]
+        let sums = partSums.block(.f32, rows: parts, columns: heads)  // [parts, h]
+        let weighted = partValues.block(.f32, rows: parts, columns: width)  // [parts, h · d]
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
         workers.split(parts, cost: 2 * min(count, Self.keyBlock) * width) { range in

@@ -62,13 +62,10 @@ extension CheckpointFolder {
         return TensorCatalog.vision(shape, selectLayer: fusion?.visionSelectLayer)
     }
 
-    /// Compares the stored tensors with the configuration and returns notes on harmless extras.
-    ///
-    /// Throws `tensor_missing`, `tensor_shape`, `tensor_type` or `tensor_unexpected`, each listing the first ten.
-    @discardableResult
     /// Compares the stored tensors with the configuration; returns `notes` plus a note on unused tensors.
     ///
     /// Throws `tensor_missing`, `tensor_shape`, `tensor_type` or `tensor_unexpected`, each listing the first ten.
+    @discardableResult
     public func validate() throws -> [String] {
         let main = expectedInCheckpoint, tower = expectedInTower
         let towerPath = towerFolder ?? path

@@ -50,8 +50,8 @@ typedef struct lt_kernels {
     void (*attention_part)(const float *q, const void *k, const void *v, lt_type type, ptrdiff_t kv_stride, size_t keys,
                            size_t kv_heads, size_t queries, size_t head_size, float scale, float *scores, float *tops,
                            float *sums, float *out);
-    /// out[heads*head_size] from the results of `parts` blocks: tops and sums are [parts, heads], values [parts,
-    /// heads*head_size].
+    /// out[heads*head_size] from the results of `parts` blocks: tops and sums are [parts, heads], values
+    /// [parts, heads*head_size].
     void (*attention_join)(size_t parts, size_t heads, size_t head_size, const float *tops, const float *sums,
                            const float *values, float *out);
     /// y[n] += x[n].

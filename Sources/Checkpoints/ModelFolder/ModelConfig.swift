@@ -11,7 +11,7 @@ public struct LanguageConfig: Sendable, Equatable {
     public var headSize: Int  // head_dim; hidden_size / num_attention_heads if absent
     public var vocabularySize: Int  // vocab_size, V
     public var rmsNormEpsilon: Float  // rms_norm_eps
-    public var rope: RopeConfig
+    public var rope: RopeConfig  // rope_theta, rope_scaling
     public var maxPositions: Int  // max_position_embeddings
     public var tiedEmbeddings: Bool  // tie_word_embeddings
 
@@ -36,8 +36,8 @@ public struct LanguageConfig: Sendable, Equatable {
 
 /// Rotary position embedding: `rope_theta` and, for Llama 3.1, `rope_scaling` of type `llama3`.
 public struct RopeConfig: Sendable, Equatable {
-    public var theta: Double
-    public var scaling: Llama3Scaling?
+    public var theta: Double  // rope_theta
+    public var scaling: Llama3Scaling?  // rope_scaling; nil for the type "default"
 
     public init(theta: Double, scaling: Llama3Scaling? = nil) {
         self.theta = theta
@@ -47,10 +47,10 @@ public struct RopeConfig: Sendable, Equatable {
 
 /// The parameters of `rope_scaling` with `rope_type` (or the older key `type`) `llama3`.
 public struct Llama3Scaling: Sendable, Equatable {
-    public var factor: Double
-    public var lowFrequencyFactor: Double
-    public var highFrequencyFactor: Double
-    public var originalMaxPositions: Double
+    public var factor: Double  // factor; divides the frequencies of long wavelengths
+    public var lowFrequencyFactor: Double  // low_freq_factor
+    public var highFrequencyFactor: Double  // high_freq_factor
+    public var originalMaxPositions: Double  // original_max_position_embeddings, in tokens
 
     public init(
         factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalMaxPositions: Double
@@ -67,12 +67,12 @@ public struct Llama3Scaling: Sendable, Equatable {
 /// Source: `config.json` of a `clip_vision_model`, or `vision_config` of a two-tower model.
 public struct VisionConfig: Sendable, Equatable {
     public var hiddenSize: Int  // D
-    public var intermediateSize: Int
-    public var layerCount: Int
-    public var headCount: Int
+    public var intermediateSize: Int  // intermediate_size
+    public var layerCount: Int  // num_hidden_layers
+    public var headCount: Int  // num_attention_heads
     public var imageSize: Int  // pixels per side
     public var patchSize: Int  // pixels per side D
-    public var layerNormEpsilon: Float
+    public var layerNormEpsilon: Float  // layer_norm_eps
     public var projectionSize: Int?  // projection_dim of a two-tower checkpoint
 
     /// Patches per image side (g).
@@ -97,15 +97,15 @@ public struct VisionConfig: Sendable, Equatable {
 
 /// The shape of a CLIP text tower (`text_config` of a two-tower checkpoint).
 public struct TextTowerConfig: Sendable, Equatable {
-    public var hiddenSize: Int
-    public var intermediateSize: Int
-    public var layerCount: Int
-    public var headCount: Int
-    public var vocabularySize: Int
-    public var maxPositions: Int
-    public var layerNormEpsilon: Float
+    public var hiddenSize: Int  // hidden_size
+    public var intermediateSize: Int  // intermediate_size
+    public var layerCount: Int  // num_hidden_layers
+    public var headCount: Int  // num_attention_heads
+    public var vocabularySize: Int  // vocab_size
+    public var maxPositions: Int  // max_position_embeddings
+    public var layerNormEpsilon: Float  // layer_norm_eps
     public var endTokenID: Int  // eos_token_id; 2 selects the legacy pooling at the largest ID
-    public var projectionSize: Int
+    public var projectionSize: Int  // projection_dim
 
     public init(
         hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int, vocabularySize: Int,

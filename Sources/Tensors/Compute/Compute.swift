@@ -23,9 +23,11 @@ public struct ComputeError: Error, CustomStringConvertible, Sendable {
 ///
 /// Not thread-safe: one instance belongs to one thread, and the models built on it share its scratch memory.
 public final class Compute {
+    /// The library in use.
     public let backend: Backend
-    /// The element type of activations with more than one row.
+    /// The element type of large products' operands; residual rows, norms and single rows stay f32.
     public let precision: DType
+    /// The kernels of the selected instruction set.
     public let kernels: Kernels
     /// The compute threads.
     public let workers: ThreadPool

@@ -3,6 +3,7 @@ public struct StoredTensor: @unchecked Sendable {
     // @unchecked: the bytes are a read-only mapping, kept alive by `owner`.
     public let name: String
     public let type: ElementType
+    /// Dimensions, outermost first; empty for a scalar.
     public let shape: [Int]
     /// Row-major little-endian elements, possibly misaligned.
     public let bytes: UnsafeRawBufferPointer

@@ -52,7 +52,8 @@ public struct WeightsError: Error, CustomStringConvertible, Sendable, Equatable 
     public var description: String { message }
 }
 
-/// Every message of this target's weights code and of the safetensors and JSON readers, in the order of the codes.
+/// One function per error, named after its code: every message of this target's weights code and of the safetensors and
+/// JSON readers.
 extension WeightsError {
     package static func fileMissing(_ file: String) -> Self {
         .init(.fileMissing, "\(file): no such file")

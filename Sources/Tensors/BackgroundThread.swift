@@ -1,6 +1,7 @@
 import Glibc
 
 /// A joinable POSIX thread that blocks all signals.
+///
 /// Threads started from it inherit the signal mask.
 package final class BackgroundThread {
     private let thread: pthread_t

@@ -18,6 +18,7 @@ public struct Kernels: @unchecked Sendable {
     public var name: String { String(cString: pointer.pointee.name) }
 
     /// True if the vectors have 512 bits.
+    ///
     /// oneDNN then has bf16 products, and both libraries sum a row in the same order regardless of the number of rows.
     var isAVX512: Bool { name.hasPrefix("avx512") }
 

@@ -15,6 +15,7 @@ public struct ThreadPool: Sendable {
     }
 
     /// The least work worth waking a thread for, in multiply-adds (about 0.1 ms).
+    ///
     /// On virtual CPUs, waking a sleeping thread takes longer than that.
     static let leastWork = 1 << 20
 

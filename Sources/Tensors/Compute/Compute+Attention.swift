@@ -105,6 +105,7 @@ extension Compute {
     }
 
     /// Attention of the heads that share KV head `group`, few rows, on one thread.
+    ///
     /// A block of keys (then of values) is widened to f32 and multiplied while it is in the core's cache.
     private func attention(
         ofGroup group: Int, _ query: MatrixView, _ keys: MatrixView, _ values: MatrixView, _ shape: AttentionShape,
@@ -266,6 +267,7 @@ extension Compute {
     }
 
     /// Attention of one row: blocks of keys are computed independently, then joined.
+    ///
     /// The blocks do not depend on the number of threads, so neither does the result.
     private func decodeAttention(
         query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, visible: Int?,

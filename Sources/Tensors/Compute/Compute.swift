@@ -89,6 +89,7 @@ public final class Compute {
     }
 
     /// True if a row of a product has the same bits regardless of the number of rows.
+    ///
     /// Without AVX-512 the libraries sum in a different order for few rows.
     public var rowsAreIndependent: Bool { kernels.isAVX512 }
 

@@ -1,5 +1,6 @@
 extension StoredTensor {
     /// True if the data can be read in place as its type.
+    ///
     /// A safetensors header of odd length leaves the data misaligned in the mapping.
     public var isAligned: Bool { Int(bitPattern: bytes.baseAddress) % type.size == 0 }
 

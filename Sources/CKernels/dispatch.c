@@ -6,7 +6,7 @@ extern const lt_kernels lt_kernels_portable;
 #if defined(__x86_64__)
 extern const lt_kernels lt_kernels_avx512vnni, lt_kernels_avx512, lt_kernels_avx2;
 
-// __builtin_cpu_supports asks XGETBV too: a CPU whose wide registers the system does not save is answered "no".
+// __builtin_cpu_supports also checks XGETBV: it returns 0 if the operating system does not save the wide registers.
 static int has_avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
@@ -16,7 +16,7 @@ static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_c
 #endif
 
 const lt_kernels *const *lt_kernels_available(void) {
-    // Filled on each call with the same values, so that concurrent first calls cannot disagree.
+    // Every call writes the same values, so concurrent first calls cannot disagree.
     static const lt_kernels *tables[5];
     size_t count = 0;
 #if defined(__x86_64__)

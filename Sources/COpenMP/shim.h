@@ -1,8 +1,9 @@
-// The OpenMP runtime oneDNN computes with (libgomp), called directly: one thread pool for its products and our kernels.
+// libgomp, the OpenMP runtime that oneDNN uses, called directly so that oneDNN's products and our kernels share one
+// thread pool.
 #ifndef LT_COPENMP_SHIM_H
 #define LT_COPENMP_SHIM_H
 
-// libgomp's stable entry point for a parallel region (GOMP_4.0 ABI, GCC 4.9 and later).
+// libgomp's stable entry point of a parallel region (GOMP_4.0 ABI, GCC 4.9 and later).
 void GOMP_parallel(void (*body)(void *), void *data, unsigned thread_count, unsigned flags);
 int omp_get_thread_num(void);
 int omp_get_num_threads(void);

@@ -1,21 +1,25 @@
 internal import Checkpoints
 public import Tensors
 
-/// The sequence the language model answers: fused text before, the vision tokens, fused text after.
+// Letters: R rows of the language model's input, B frames, C2 vision tokens per frame, H language width, V vocabulary.
+
+/// The input sequence of the language model: fused text, vision tokens, fused text.
 ///
-/// Positions are 0, 1, 2, … over the whole of it. Source: docs/model.md, section 8.
+/// R = head + B · C2 + tail rows at positions 0, 1, 2, … Source: docs/model.md, section 8.
 public struct FusedPrompt {
-    /// Rows before the vision tokens; all rows when the prompt has no place for them.
+    /// Rows before the vision tokens; all rows if the prompt has no image placeholder.
     public let head: Int
+    /// Vision tokens, B · C2.
     public let visionTokens: Int
+    /// Rows after the vision tokens.
     public let tail: Int
     private let text: TextFusion
     private let readTokens: (Range<Int>, MatrixView) -> Void
 
     /// - Parameters:
-    ///   - text: the ids, fused with the frames added to it (none: plain embeddings).
-    ///   - visionTokens: how many there are (frames · C2), 0 when there are no frames.
-    ///   - readTokens: writes the given vision tokens into a block [rows, H] f32.
+    ///   - text: the IDs, fused with the frames added to it; without frames, plain embeddings.
+    ///   - visionTokens: B · C2; 0 without frames.
+    ///   - readTokens: writes the given vision tokens into a matrix [rows, H] f32.
     public init(text: TextFusion, visionTokens: Int, readTokens: @escaping (Range<Int>, MatrixView) -> Void) {
         self.text = text
         self.readTokens = readTokens
@@ -24,20 +28,21 @@ public struct FusedPrompt {
             tail = text.ids.count - place - 1
             self.visionTokens = visionTokens
         } else {
-            // A prompt without a place gets no vision tokens, though its text is fused.
+            // Without a placeholder no vision tokens are inserted, although the text is fused.
             head = text.ids.count
             tail = 0
             self.visionTokens = 0
         }
     }
 
+    /// All rows, R.
     public var count: Int { head + visionTokens + tail }
 
-    /// Writes the input rows `range` into `block` [rows, H] f32.
+    /// Writes the input rows `range` into `block` [range.count, H] f32.
     public func write(_ range: Range<Int>, into block: MatrixView) {
         let vision = head..<head + visionTokens
         for index in range where !vision.contains(index) {
-            // Past the vision tokens, the text goes on after the placeholder.
+            // After the vision tokens, the text continues after the placeholder.
             let source = index < head ? index : index - visionTokens + 1
             text.write(source, into: block.rows(index - range.lowerBound..<index - range.lowerBound + 1).floats)
         }
@@ -49,7 +54,7 @@ public struct FusedPrompt {
     }
 }
 
-/// Why an answer ended.
+/// The reason why generation ended.
 public enum StopReason: String, Sendable, Codable {
     case stopToken = "stop"
     case length
@@ -57,16 +62,16 @@ public enum StopReason: String, Sendable, Codable {
 }
 
 extension LanguageModel {
-    /// Answers `prompt` token by token.
+    /// Generates the answer to `prompt`, token by token.
     ///
     /// - Parameters:
-    ///   - limit: rows of the prompt actually used; only for reproducing the reference's truncation.
-    ///   - shared: the cache of a run over the first rows of this prompt, which other prompts have too; it is put back to
-    ///     them afterwards, and must have room for the rest of the prompt and the answer.
-    ///   - watch: keeps where each row looked that an id of the answer was read from; the stop id is none.
-    ///   - progress: prompt rows done, after each slice.
-    ///   - onToken: sees each id (the stop id too) with its logits; returning false cancels.
-    /// - Throws: `ModelError` when prompt and answer do not fit the context, or a logit is not a number.
+    ///   - limit: the number of prompt rows to use; only to reproduce the reference's truncation.
+    ///   - shared: a cache that already holds the first rows of this prompt, which other prompts share. It must have
+    ///     room for the rest of the prompt and the answer, and is truncated to those rows afterwards.
+    ///   - watch: records the attention of each row from which an ID of the answer was sampled, the stop ID excluded.
+    ///   - progress: receives the prompt rows done, after each slice.
+    ///   - onToken: receives each ID (the stop ID too) with its logits [V]; returning false cancels.
+    /// - Throws: `ModelError` if prompt and answer do not fit the context, or a logit is not finite.
     public func answer(
         _ prompt: FusedPrompt, sampling: GenerationOptions, maxTokens: Int, stopIDs: Set<Int32>,
         truncatedTo limit: Int? = nil,
@@ -87,7 +92,7 @@ extension LanguageModel {
         var hidden = append(count: count - known, to: cache, watch: watch, progress: { progress(known + $0) }) {
             prompt.write($0.lowerBound + known..<$0.upperBound + known, into: $1)
         }
-        let logits = Buffer<Float>(count: config.vocabularySize)
+        let logits = Buffer<Float>(count: config.vocabularySize)  // [V]
         let view = UnsafeBufferPointer(start: logits.pointer, count: config.vocabularySize)
         var sampler = Sampler(sampling)
         var ids: [Int32] = []

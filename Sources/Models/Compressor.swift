@@ -2,31 +2,31 @@ internal import Checkpoints
 internal import Glibc
 internal import Tensors
 
-/// LLaVA-Mini's query-based compressor: the patches of a frame become C² tokens by one cross-attention.
+/// LLaVA-Mini's query-based compressor: one cross-attention turns the patches of a frame into C² vision tokens.
 ///
-/// Letters: C2 = C·C queries, N keys, E width. Always computed in f32: it is 0.2 % of a frame's work.
-/// Source: docs/model.md, section 3; tensors `model.compressor.*`.
+/// Letters: C2 = C·C queries, N keys, E width (equal to D), h heads. Always computed in f32: it is 0.2 % of a frame's
+/// work. Source: docs/model.md, section 3; tensors `model.compressor.*`.
 final class Compressor {
     private let compute: Compute
     private let size: Int  // C
     private let width: Int  // E
     private let shape: AttentionShape
-    private let normKeys: LayerNorm
+    private let normKeys: LayerNorm  // [E]
     private let positions: [Float]  // pos_embed [C2, E]
-    private let projectedQuery: [Float]  // the queries depend on weights only: projected once, [C2, E]
-    private let keyWeight: Matrix
-    private let valueWeight: Matrix
-    private let keyBias: [Float]
-    private let valueBias: [Float]
-    private let output: Linear
-    private var upsampled: (side: Int, values: [Float]) = (0, [])
-    private let keysIn = Scratch()
-    private let positioned = Scratch()
-    private let keys = Scratch()
-    private let values = Scratch()
-    private let mixed = Scratch()
-    private let result = Scratch()
-    private let averages = Scratch()
+    private let projectedQuery: [Float]  // [C2, E], projected once because queries depend on weights only
+    private let keyWeight: Matrix  // [E, E]
+    private let valueWeight: Matrix  // [E, E]
+    private let keyBias: [Float]  // [E]
+    private let valueBias: [Float]  // [E]
+    private let output: Linear  // [E, E]
+    private var upsampled: (side: Int, values: [Float]) = (0, [])  // positions interpolated to side², [side · side, E]
+    private let keysIn = Scratch()  // [N, E]
+    private let positioned = Scratch()  // [N, E]
+    private let keys = Scratch()  // [N, E]
+    private let values = Scratch()  // [N, E]
+    private let mixed = Scratch()  // [C2, E]
+    private let result = Scratch()  // [C2, E]
+    private let averages = Scratch()  // [C2, N]
 
     init(_ weights: WeightReader, config: FusionConfig) throws {
         compute = weights.compute
@@ -36,19 +36,19 @@ final class Compressor {
         shape = AttentionShape(
             heads: config.compressorHeadCount, keyValueHeads: config.compressorHeadCount,
             headSize: width / config.compressorHeadCount)
-        // torch's LayerNorm default, which the reference keeps.
+        // The reference uses torch's default epsilon for LayerNorm.
         normKeys = try LayerNorm(weights.under("ln_kv."), width, 1e-5)
         let normQuery = try LayerNorm(weights.under("ln_q."), width, 1e-5)
         positions = try weights.vector("pos_embed", [count, width])
-        let packed = try weights.matrix("attn.in_proj_weight", [3 * width, width], as: .f32)
-        let packedBias = try weights.vector("attn.in_proj_bias", [3 * width])
+        let packed = try weights.matrix("attn.in_proj_weight", [3 * width, width], as: .f32)  // [3E, E]: W_q, W_k, W_v
+        let packedBias = try weights.vector("attn.in_proj_bias", [3 * width])  // [3E]
         keyWeight = packed.slice(rows: width..<2 * width)
         valueWeight = packed.slice(rows: 2 * width..<3 * width)
         keyBias = Array(packedBias[width..<2 * width])
         valueBias = Array(packedBias[(2 * width)...])
         output = try Linear(weights.under("attn.out_proj."), width, width, as: .f32)
 
-        var query = try weights.vector("query", [count, width])
+        var query = try weights.vector("query", [count, width])  // [C2, E]
         var projected = [Float](repeating: 0, count: count * width)
         let (compute, positions) = (compute, positions)
         query.withUnsafeMutableBufferPointer { query in
@@ -65,20 +65,20 @@ final class Compressor {
         projectedQuery = projected
     }
 
-    /// The C² tokens of one frame from its keys [N, E] (the patches; for high resolution the crops' raster).
+    /// Compresses one frame's keys [N, E] f32: its patches, or at high resolution the crops' raster.
     ///
     /// - Returns: [C2, E] f32, valid until the next call.
     func compress(_ patches: MatrixView, trace: Trace? = nil) -> MatrixView {
         let (count, keyCount) = (size * size, patches.rows)
-        let normed = keysIn.block(.f32, rows: keyCount, columns: width)
+        let normed = keysIn.block(.f32, rows: keyCount, columns: width)  // [N, E]
         normKeys.apply(patches, into: normed, compute)
         let keyInput = addPositions(normed)
-        let k = keys.block(.f32, rows: keyCount, columns: width)
-        let v = values.block(.f32, rows: keyCount, columns: width)
+        let k = keys.block(.f32, rows: keyCount, columns: width)  // [N, E]
+        let v = values.block(.f32, rows: keyCount, columns: width)  // [N, E]
         compute.linear(keyInput, keyWeight, bias: keyBias, into: k)
         compute.linear(normed, valueWeight, bias: valueBias, into: v)
-        let attended = mixed.block(.f32, rows: count, columns: width)
-        var weights = trace == nil ? [] : [Float](repeating: 0, count: shape.heads * count * keyCount)
+        let attended = mixed.block(.f32, rows: count, columns: width)  // [C2, E]
+        var weights = trace == nil ? [] : [Float](repeating: 0, count: shape.heads * count * keyCount)  // [h, C2, N]
         var query = projectedQuery
         query.withUnsafeMutableBufferPointer { query in
             guard let base = query.baseAddress else { return }
@@ -93,13 +93,15 @@ final class Compressor {
             }
         }
         trace?("compressor_attn", averagedOverHeads(&weights, rows: count, keys: keyCount))
-        let out = result.block(.f32, rows: count, columns: width)
+        let out = result.block(.f32, rows: count, columns: width)  // [C2, E]
         output.apply(attended, into: out, compute)
         trace?("compressor_out", out)
         return out
     }
 
-    /// Keys see pos_embed interpolated to their grid. For C = 1 it is one vector everywhere, to which softmax is blind.
+    /// Adds pos_embed, interpolated to the keys' grid.
+    ///
+    /// For C = 1 it is the same vector for all keys, which does not change the softmax, so it is skipped.
     private func addPositions(_ normed: MatrixView) -> MatrixView {
         guard size > 1 else { return normed }
         let side = Int(saturating: Double(normed.rows).squareRoot())
@@ -116,6 +118,7 @@ final class Compressor {
         return out
     }
 
+    /// The mean over heads of the weights [h, C2, N]: [C2, N].
     private func averagedOverHeads(_ weights: inout [Float], rows: Int, keys: Int) -> MatrixView {
         let count = rows * keys
         let average = averages.block(.f32, rows: rows, columns: keys)
@@ -128,10 +131,12 @@ final class Compressor {
     }
 }
 
-/// torch's bicubic interpolation of a square grid of vectors: half-pixel centres, a = −0.75, no antialias, border replicated.
+/// torch's bicubic interpolation of a square grid of vectors.
 ///
-/// Not the bicubic pictures are resized with (docs/model.md, sections 3 and 10).
+/// Half-pixel centers, a = −0.75, no antialiasing, border replicated. Images are resized with a different bicubic
+/// filter (docs/model.md, sections 3 and 10).
 enum BicubicTable {
+    /// Interpolates `grid` [size · size, width] to [side · side, width].
     static func interpolate(_ grid: [Float], from size: Int, to side: Int, width: Int) -> [Float] {
         let taps = (0..<side).map { weights(at: $0, size: size, side: side) }
         var out = [Float](repeating: 0, count: side * side * width)

@@ -1,30 +1,37 @@
 public import Checkpoints
 public import Tensors
 
-/// LLaVA-Mini: frames become patches, patches one vision token each, and the prompt's text is fused with them.
+/// LLaVA-Mini: turns frames into patches, patches into vision tokens, and fuses the prompt's text with them.
 ///
-/// Letters: B frames, parts pictures per frame (1, or n·n crops and the whole), P patches per picture, D vision width,
-/// H language width, C2 vision tokens per frame, A visible text rows.
-/// Source: arXiv 2501.03895; docs/model.md, sections 1 to 8.
+/// Letters: B frames, parts images per frame (1, or n·n crops and the whole), P patches per image, D vision width, H
+/// language width, C2 vision tokens per frame, A text rows, T rows of a prompt's rest, E embedding size. Source: arXiv
+/// 2501.03895; docs/model.md, sections 1 to 8.
 public final class LlavaMini {
+    /// The vision tower's shape.
     public let vision: VisionConfig
+    /// The shape of the compressor, projector and pre-fusion.
     public let fusion: FusionConfig
+    /// The language model, which answers the fused prompt.
     public let language: LanguageModel
+    /// The compute context that all parts share.
     public let compute: Compute
     private let tower: VisionTower
     private let compressor: Compressor
     private let projector: Projector
     private let prefusion: PreFusion
-    private let rasterOrder: [Int]
-    private let raster = Scratch()
-    private let projected = Scratch()
-    private let sequence = Scratch()
-    private let tailRows = Scratch()
+    private let rasterOrder: [Int]  // raster position → row in part order; empty for n = 1
+    private let raster = Scratch()  // [n²·P, D]
+    private let projected = Scratch()  // [parts · P, H]
+    private let sequence = Scratch()  // [B · (parts · P + C2 + A), H]
+    private let tailRows = Scratch()  // [B · T of all tails, H]
 
+    /// Loads all parts of the model.
+    ///
     /// - Parameters:
     ///   - weights: a reader at the checkpoint's root.
-    ///   - tower: a reader under the tower's `vision_model.`.
-    ///   - embedding: a reader under its `visual_projection.`, where frames are to be embedded too.
+    ///   - tower: a reader below the tower's `vision_model.`.
+    ///   - embedding: a reader below its `visual_projection.`, to compute frame embeddings too.
+    /// - Throws: `ModelError` for a missing tensor, a wrong shape or an unsupported configuration.
     public init(
         _ weights: WeightReader, tower: WeightReader, embedding: WeightReader? = nil, language: LanguageConfig,
         vision: VisionConfig, fusion: FusionConfig
@@ -32,7 +39,7 @@ public final class LlavaMini {
         compute = weights.compute
         self.vision = vision
         self.fusion = fusion
-        // hidden_states[select]: 0 is the embeddings, so −2 is what comes out of the last layer but one.
+        // hidden_states[0] is the embeddings, so −2 is the output of the last layer but one.
         let layerCount = vision.layerCount + 1 + fusion.visionSelectLayer
         guard fusion.visionSelectLayer < 0, layerCount >= 0 else {
             throw ModelError(
@@ -51,13 +58,14 @@ public final class LlavaMini {
         rasterOrder = Self.rasterOrder(ratio: fusion.resolutionRatio, grid: vision.gridSize)
     }
 
-    /// Rows of a frame's patches: parts · P.
+    /// Patch rows per frame: parts · P.
     public var patchRows: Int { fusion.partCount * vision.patchCount }
+    /// The language width, H.
     public var hiddenSize: Int { language.config.hiddenSize }
-    /// Numbers in a frame's embedding, E; nil where the model makes none.
+    /// Elements of a frame's embedding, E; nil if the model has none.
     public var embeddingSize: Int? { tower.embeddingSize }
 
-    /// Where crop features in part order [crop row, crop column, row, column] go in the raster of n·g × n·g.
+    /// For each row of the raster n·g × n·g, its index in part order [crop row, crop column, row, column].
     private static func rasterOrder(ratio n: Int, grid g: Int) -> [Int] {
         guard n > 1 else { return [] }
         var order: [Int] = []
@@ -69,10 +77,11 @@ public final class LlavaMini {
         return order
     }
 
-    /// The patches of B frames: hidden state −2 without the class row, written to `out` [B · parts · P, D] f32.
+    /// Computes the patches of B frames into `out` [B · parts · P, D] f32: hidden state −2 without class rows.
     ///
-    /// - Parameter patchify: writes the patch matrix [P, 3·p·p] of picture i (frame-major, then part; the whole last).
-    /// - Returns: the encoder's own rows, classes included, valid until the next call.
+    /// - Parameter patchify: writes the patch matrix [P, 3·p·p] of image i (frame-major, then part; the whole image
+    ///   last).
+    /// - Returns: the encoder's rows with class rows [B · parts · (1+P), D], valid until the next call.
     @discardableResult
     public func patches(frames: Int, into out: MatrixView, patchify: (_ picture: Int, _ patches: MatrixView) -> Void)
         -> MatrixView
@@ -81,16 +90,16 @@ public final class LlavaMini {
         let hidden = tower.forward(pictures: pictures, patchify: patchify)
         for picture in 0..<pictures {
             let first = picture * (1 + vision.patchCount) + 1
-            let source = hidden.rows(first..<first + vision.patchCount)
+            let source = hidden.rows(first..<first + vision.patchCount)  // [P, D]
             let target = out.rows(picture * vision.patchCount..<(picture + 1) * vision.patchCount)
             target.floats.update(from: source.floats, count: vision.patchCount * vision.hiddenSize)
         }
         return hidden
     }
 
-    /// The patches of B frames, and the embeddings of the whole pictures [B, E] from the same pass of the encoder.
+    /// Computes the patches of B frames and, in the same encoder pass, the whole images' embeddings [B, E].
     ///
-    /// - Throws: `ModelError` `not_a_number` for a picture without an embedding.
+    /// - Throws: `ModelError` `not_a_number` for an image without an embedding.
     public func patches(
         frames: Int, into out: MatrixView, embeddings: MatrixView,
         patchify: (_ picture: Int, _ patches: MatrixView) -> Void
@@ -100,26 +109,26 @@ public final class LlavaMini {
         try tower.embed(hidden, pictures: frames * parts, every: parts, into: embeddings)
     }
 
-    /// The vision tokens of B frames, and the text's beginning fused with each of them, from their patches.
+    /// Computes the vision tokens of B frames from their patches, and the text's beginning fused with each frame.
     ///
-    /// The tokens do not depend on the text (it comes after them under a causal mask).
+    /// The tokens do not depend on the text, which follows them under a causal mask.
     /// - Parameters:
     ///   - patches: [B · parts · P, D] f32.
-    ///   - text: embeddings of visible prompt rows [A, H], or nil when only tokens are wanted.
-    ///   - keep: gets what `follow` needs to go on behind these frames; its head has A rows.
-    /// - Returns: tokens [B · C2, H] and fused text [B · A, H] interleaved per frame: rows [B · (C2 + A), H], each
-    ///   frame's tokens first. Valid until the next call.
+    ///   - text: embeddings of text rows [A, H]; nil to compute only tokens.
+    ///   - keep: receives what `follow` needs to continue after these frames; its beginning has A rows.
+    /// - Returns: [B · (C2 + A), H] f32, per frame its tokens [C2, H], then its fused text [A, H]. Valid until the next
+    ///   call.
     public func fuse(
         patches: MatrixView, frames: Int, text: MatrixView?, keep: PreFusionCache? = nil, trace: Trace? = nil
     ) -> MatrixView {
         let (width, tokens) = (hiddenSize, fusion.tokensPerFrame)
         let active = tokens + (text?.rows ?? 0)
         let length = patchRows + active
-        let x = sequence.block(.f32, rows: frames * length, columns: width)
+        let x = sequence.block(.f32, rows: frames * length, columns: width)  // [B · (parts · P + C2 + A), H]
         for frame in 0..<frames {
             let own = patches.rows(frame * patchRows..<(frame + 1) * patchRows)
             let rows = x.rows(frame * length..<(frame + 1) * length)
-            let visual = rows.rows(0..<patchRows)
+            let visual = rows.rows(0..<patchRows)  // [parts · P, H]
             if rasterOrder.isEmpty {
                 projector.project(own, into: visual)
                 trace?("projected_global", visual)
@@ -127,7 +136,7 @@ public final class LlavaMini {
                 projectParts(own, into: visual, trace: trace)
             }
             let compressed = compressor.compress(rasterOrder.isEmpty ? own : rasterised(own), trace: trace)
-            let slot = rows.rows(patchRows..<patchRows + tokens)
+            let slot = rows.rows(patchRows..<patchRows + tokens)  // [C2, H]
             projector.project(compressed, into: slot)
             trace?("projected_compressed", slot)
             if let text {
@@ -148,18 +157,20 @@ public final class LlavaMini {
         return prefusion.forward(x, frames: frames, active: active, keep: keep, trace: layerTrace)
     }
 
-    /// Fuses texts with known frames, behind what is known of them.
+    /// Fuses the rest of several prompts with known frames.
     ///
-    /// - Parameter tails: how prompts go on, each [T, H].
-    ///   - frames: which of the known ones, B.
-    /// - Returns: each tail's fused rows [B · T, H]; valid until the next call.
+    /// - Parameters:
+    ///   - tails: the rest of each prompt, [T, H] f32.
+    ///   - known: the cache of the frames and the prompt's beginning.
+    ///   - frames: indices of B frames in the cache.
+    /// - Returns: the fused rows of each tail, [B · T, H]; valid until the next call.
     public func follow(_ tails: [MatrixView], behind known: PreFusionCache, frames: [Int]) -> [MatrixView] {
         let copies = spread(tails, frames: frames.count)
         prefusion.follow(copies, behind: known, frames: frames)
         return copies
     }
 
-    /// Each tail [T, H] once per frame: [B · T, H].
+    /// Copies each tail [T, H] once per frame: [B · T, H].
     private func spread(_ tails: [MatrixView], frames: Int) -> [MatrixView] {
         let all = tailRows.block(.f32, rows: frames * tails.reduce(0) { $0 + $1.rows }, columns: hiddenSize)
         var first = 0
@@ -174,9 +185,10 @@ public final class LlavaMini {
         }
     }
 
-    /// High resolution: the crops' projected patches in raster order, then the whole picture's.
+    /// High resolution: projects the crops' patches in raster order, then those of the whole image, into `visual`
+    /// [parts · P, H].
     private func projectParts(_ patches: MatrixView, into visual: MatrixView, trace: Trace?) {
-        let rows = projected.block(.f32, rows: patchRows, columns: hiddenSize)
+        let rows = projected.block(.f32, rows: patchRows, columns: hiddenSize)  // [parts · P, H]
         projector.project(patches, into: rows)
         let crops = rasterOrder.count
         trace?("projected_parts_in_part_order", rows.rows(0..<crops))
@@ -189,9 +201,9 @@ public final class LlavaMini {
         }
     }
 
-    /// High resolution: the compressor sees the crops only, as one raster.
+    /// High resolution: the crops' patches as one raster [n²·P, D], the compressor's input.
     private func rasterised(_ patches: MatrixView) -> MatrixView {
-        let out = raster.block(.f32, rows: rasterOrder.count, columns: vision.hiddenSize)
+        let out = raster.block(.f32, rows: rasterOrder.count, columns: vision.hiddenSize)  // [n²·P, D]
         for (target, source) in rasterOrder.enumerated() {
             out.row(target).copyMemory(from: patches.row(source), byteCount: vision.hiddenSize * 4)
         }

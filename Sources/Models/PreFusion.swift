@@ -1,25 +1,28 @@
 internal import Checkpoints
 internal import Tensors
 
-/// The pre-fusion layers: ordinary decoder layers over [patches | compressed | text] of each frame, from position 0.
+// Letters: B frames, S rows per frame, A rows of them that are returned, T rows of a text, H language width, h query
+// heads, h_kv KV heads, d head size.
+
+/// The pre-fusion layers: decoder layers over [patches | compressed | text] of each frame, from position 0.
 ///
-/// The last layer computes only what is read off afterwards: its patches need keys and values, nothing else.
-/// Source: docs/model.md, section 6; tensors `model.prefusion_layers.*`.
+/// The last layer computes only the rows that are returned; the patches contribute keys and values. Source:
+/// docs/model.md, section 6; tensors `model.prefusion_layers.*`.
 final class PreFusion {
     private let layers: [DecoderLayer]
     private let compute: Compute
     private let rope: RotaryEmbedding
-    private let pairs: Int
+    private let pairs: Int  // h_kv · d
     private let scratch = DecoderScratch()
-    private let keys = Scratch()
-    private let values = Scratch()
-    private let wideKeys = Scratch()
-    private let wideValues = Scratch()
-    private let tailKeys = Scratch()
-    private let tailValues = Scratch()
-    private let tailQueries = Scratch()
-    private let activeRows = Scratch()
-    private let activeNormed = Scratch()
+    private let keys = Scratch()  // [B · S, h_kv · d]
+    private let values = Scratch()  // [B · S, h_kv · d]
+    private let wideKeys = Scratch()  // [B · (S + T), h_kv · d]
+    private let wideValues = Scratch()  // [B · (S + T), h_kv · d]
+    private let tailKeys = Scratch()  // [B · T, h_kv · d]
+    private let tailValues = Scratch()  // [B · T, h_kv · d]
+    private let tailQueries = Scratch()  // [B · T, h · d]
+    private let activeRows = Scratch()  // [B · A, H]
+    private let activeNormed = Scratch()  // [B · A, H]
 
     init(_ weights: WeightReader, config: LanguageConfig, layerCount: Int) throws {
         compute = weights.compute
@@ -30,9 +33,10 @@ final class PreFusion {
         pairs = config.keyValueHeadCount * config.headSize
     }
 
-    /// Runs on `x` [frames · S, H] (overwritten) and returns the last `active` rows of each frame: [frames · A, H].
+    /// Runs the layers on `x` [B · S, H] f32 (overwritten) and returns the last `active` rows of each frame:
+    /// [B · A, H].
     ///
-    /// - Parameter keep: gets every layer's keys and values.
+    /// - Parameter keep: receives every layer's keys and values.
     func forward(
         _ x: MatrixView, frames: Int, active: Int, keep: PreFusionCache? = nil,
         trace: ((Int, MatrixView) -> Void)? = nil
@@ -52,8 +56,8 @@ final class PreFusion {
         guard let last = layers.last else { return gather(x, frames: frames, active: active, into: activeRows) }
         let (k, v, normed) = project(x, last, frames: frames)
         keep?.store(layer: layers.count - 1, frames: frames, keys: k, values: v)
-        let rows = gather(x, frames: frames, active: active, into: activeRows)
-        let gathered = gather(normed, frames: frames, active: active, into: activeNormed)
+        let rows = gather(x, frames: frames, active: active, into: activeRows)  // [B · A, H]
+        let gathered = gather(normed, frames: frames, active: active, into: activeNormed)  // [B · A, H]
         let queries = last.queries(
             gathered, sequences: frames, start: length - active, rope: rope, compute: compute, scratch: scratch)
         last.attend(
@@ -63,9 +67,9 @@ final class PreFusion {
         return rows
     }
 
-    /// Runs texts [T, H] behind known frames, each without seeing the others.
+    /// Runs several texts [T, H] after known frames; the texts do not attend to each other.
     ///
-    /// - Parameter tails: of each text one copy per frame, [frames · T, H], computed in place.
+    /// - Parameter tails: of each text one copy per frame, [B · T, H] f32, computed in place.
     func follow(_ tails: [MatrixView], behind known: PreFusionCache, frames: [Int]) {
         let room = tails.map { $0.rows / frames.count }.max() ?? 0
         guard room > 0 else { return }
@@ -73,7 +77,8 @@ final class PreFusion {
             let k = spread(known.rows, room, into: wideKeys, frames) { known.keys(frame: $0, layer: index) }
             let v = spread(known.rows, room, into: wideValues, frames) { known.values(frame: $0, layer: index) }
             for tail in tails where tail.rows > 0 {
-                // Before the first layer a text is the same behind every frame: what it asks and shows is computed once.
+                // Before the first layer a text is the same after every frame, so its queries, keys and values are
+                // computed once.
                 let isOne = index == 0 && tail.rows > frames.count
                 follow(
                     tail, layer, frames: frames.count, start: known.rows, keys: k, values: v,
@@ -82,18 +87,20 @@ final class PreFusion {
         }
     }
 
-    /// Keys and values of `x`, and its normed rows.
+    /// The keys and values [B · S, h_kv · d] of `x` and its normalized rows [B · S, H].
     private func project(
         _ x: MatrixView, _ layer: DecoderLayer, frames: Int
     ) -> (keys: MatrixView, values: MatrixView, normed: MatrixView) {
-        let k = keys.block(compute.precision, rows: x.rows, columns: pairs)
-        let v = values.block(compute.precision, rows: x.rows, columns: pairs)
+        let k = keys.block(compute.precision, rows: x.rows, columns: pairs)  // [B · S, h_kv·d]
+        let v = values.block(compute.precision, rows: x.rows, columns: pairs)  // [B · S, h_kv·d]
         let normed = layer.project(
             x, sequences: frames, start: 0, keys: k, values: v, rope: rope, compute: compute, scratch: scratch)
         return (k, v, normed)
     }
 
-    /// Each frame's rows with `room` rows of zeros behind them: what nobody may see yet must still be numbers.
+    /// Each frame's S rows followed by `room` rows of zeros: [B · (S + room), h_kv · d].
+    ///
+    /// Masked rows are still read, so they must hold finite values.
     private func spread(
         _ length: Int, _ room: Int, into scratch: Scratch, _ frames: [Int], of: (Int) -> MatrixView
     ) -> MatrixView {
@@ -107,17 +114,17 @@ final class PreFusion {
         return out
     }
 
-    /// One layer of a tail [frames · T, H] whose rows come behind the first `start` rows of each frame.
+    /// One layer of a text `tail` [B · T, H] after the first `start` rows of each frame.
     ///
-    /// - Parameter sequences: how many of the frames have rows of their own: all, or one for all of them.
+    /// - Parameter sequences: the number of frames with rows of their own: all, or one for all of them.
     private func follow(
         _ tail: MatrixView, _ layer: DecoderLayer, frames: Int, start: Int, keys: MatrixView, values: MatrixView,
         sequences: Int
     ) {
         let count = tail.rows / frames
-        let own = tail.rows(0..<sequences * count)
-        let k = tailKeys.block(compute.precision, rows: own.rows, columns: pairs)
-        let v = tailValues.block(compute.precision, rows: own.rows, columns: pairs)
+        let own = tail.rows(0..<sequences * count)  // [sequences · T, H]
+        let k = tailKeys.block(compute.precision, rows: own.rows, columns: pairs)  // [sequences · T, h_kv·d]
+        let v = tailValues.block(compute.precision, rows: own.rows, columns: pairs)  // [sequences · T, h_kv·d]
         let normed = layer.project(
             own, sequences: sequences, start: start, keys: k, values: v, rope: rope, compute: compute, scratch: scratch)
         let (length, bytes) = (keys.rows / frames, count * pairs * k.type.size)
@@ -129,7 +136,7 @@ final class PreFusion {
         var q = layer.queries(
             normed, sequences: sequences, start: start, rope: rope, compute: compute, scratch: scratch)
         if sequences < frames {
-            let all = tailQueries.block(q.type, rows: tail.rows, columns: q.columns)
+            let all = tailQueries.block(q.type, rows: tail.rows, columns: q.columns)  // [B · T, h·d]
             for frame in 0..<frames {
                 all.row(frame * count).copyMemory(from: q.base, byteCount: count * q.columns * q.type.size)
             }
@@ -140,6 +147,7 @@ final class PreFusion {
             scratch: scratch)
     }
 
+    /// The last `active` rows of each frame: [B · A, columns].
     private func gather(_ x: MatrixView, frames: Int, active: Int, into scratch: Scratch) -> MatrixView {
         let length = x.rows / frames
         let out = scratch.block(x.type, rows: frames * active, columns: x.columns)

@@ -1,20 +1,22 @@
 internal import Checkpoints
 internal import Tensors
 
-/// The pre-fusion layers' keys and values over [patches | tokens | head of the prompt] of frames: all that a text going on
-/// behind them has to know of them.
+// Letters: S rows per frame, h_kv KV heads, d head size.
+
+/// The pre-fusion layers' keys and values of frames over [patches | tokens | beginning of the prompt].
 ///
-/// They do not depend on how the text goes on, for the layers are causal (docs/model.md, section 6). Laid out by frame,
-/// then layer, keys before values, each [S, keyValueHeads · headSize]. Bytes per frame: layers · 2 · S · keyValueHeads ·
-/// headSize · the type's size; at full size 4 · 2 · 600 · 1024 · 2, about 9.8 MB in bf16.
+/// The layers are causal, so these do not depend on the rest of the prompt, which only needs them (docs/model.md,
+/// section 6). Layout: by frame, then layer, keys before values, each [S, h_kv · d]. Bytes per frame: layers · 2 · S ·
+/// h_kv · d · element size; at full size 4 · 2 · 600 · 1024 · 2, about 9.8 MB in bf16.
 public final class PreFusionCache {
     /// Rows per frame, S.
     public let rows: Int
+    /// Frames that fit.
     public let capacity: Int
-    /// Frames kept so far.
+    /// Frames stored so far.
     public private(set) var count: Int
     private let layerCount: Int
-    private let width: Int
+    private let width: Int  // h_kv · d
     private let type: DType
     private let base: UnsafeMutableRawPointer
     private let owner: AnyObject
@@ -24,7 +26,7 @@ public final class PreFusionCache {
         init(_ count: Int) { buffer = Buffer(count: count) }
     }
 
-    /// Room for `capacity` frames whose head has `headRows` rows.
+    /// Allocates room for `capacity` frames whose prompt beginning has `headRows` rows.
     public init(_ model: LlavaMini, headRows: Int, capacity: Int) {
         (rows, layerCount, width, type) = Self.shape(model, headRows: headRows)
         self.capacity = capacity
@@ -34,7 +36,7 @@ public final class PreFusionCache {
         owner = memory
     }
 
-    /// Frames kept earlier; nil where `memory` is not as large as `count` frames of this model are.
+    /// Uses frames stored earlier; nil unless `memory` has exactly the size of `count` frames of this model.
     ///
     /// - Parameter owner: keeps the memory alive.
     public init?(
@@ -58,19 +60,21 @@ public final class PreFusionCache {
         )
     }
 
-    /// Of one frame.
+    /// Bytes of one frame in all layers.
     public var bytesPerFrame: Int { layerCount * 2 * rows * width * type.size }
 
-    /// Of one frame's keys and values in one layer.
+    /// Bytes of one frame's keys and values in one layer.
     public var bytesPerLayer: Int { 2 * rows * width * type.size }
 
-    /// All that is kept, frame by frame.
+    /// The stored contents, frame by frame.
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count * bytesPerFrame) }
 
-    /// Forgets the frames, not the memory.
+    /// Removes all frames and keeps the memory.
     public func removeAll() { count = 0 }
 
+    /// Keys of one frame in one layer: [S, h_kv · d].
     func keys(frame: Int, layer: Int) -> MatrixView { block(frame, 2 * layer) }
+    /// Values of one frame in one layer: [S, h_kv · d].
     func values(frame: Int, layer: Int) -> MatrixView { block(frame, 2 * layer + 1) }
 
     private func block(_ frame: Int, _ index: Int) -> MatrixView {
@@ -79,7 +83,7 @@ public final class PreFusionCache {
         return MatrixView(base + (frame * 2 * layerCount + index) * size, type: type, rows: rows, columns: width)
     }
 
-    /// Keys and values [frames · S, ·] of one layer of the frames that are being added.
+    /// Stores one layer's keys and values [frames · S, h_kv · d] of the frames being added; `added` completes them.
     func store(layer: Int, frames: Int, keys: MatrixView, values: MatrixView) {
         precondition(keys.rows == frames * rows && keys.type == type, "keys of \(keys.rows) rows")
         let size = rows * width * type.size
@@ -91,5 +95,6 @@ public final class PreFusionCache {
         }
     }
 
+    /// Counts `frames` frames as stored, once all layers are.
     func added(_ frames: Int) { count += frames }
 }

@@ -1,31 +1,34 @@
 internal import Checkpoints
 internal import Tensors
 
-/// The shared MLP from the vision width to the language width (`mlpKx_gelu`: K linears with exact GELU between; or `linear`).
+// Letters: T rows, D vision width, H language width.
+
+/// The MLP from the vision width to the language width, shared by patches and compressed tokens.
 ///
-/// Source: docs/model.md, section 4; tensors `model.mm_projector.*`.
+/// `mlpKx_gelu` has K linear layers with exact GELU between them, `linear` one. Source: docs/model.md, section 4;
+/// tensors `model.mm_projector.*`.
 final class Projector {
-    private let layers: [Linear]
+    private let layers: [Linear]  // [H, D], then [H, H]
     private let compute: Compute
-    private let input = Scratch()
-    private let hidden = Scratch()
-    private let other = Scratch()
+    private let input = Scratch()  // [T, D]
+    private let hidden = Scratch()  // [T, H]
+    private let other = Scratch()  // [T, H]
 
     init(_ weights: WeightReader, config: FusionConfig, visionWidth: Int, languageWidth: Int) throws {
         compute = weights.compute
         layers = try (0..<config.projectorDepth).map { index in
-            // nn.Sequential numbers the GELUs too: linears are 0, 2, 4 …; a lone Linear has no number.
+            // nn.Sequential numbers the GELUs too, so linears are 0, 2, 4 …; a single Linear has no number.
             let name = config.projectorDepth == 1 && weights.has("weight") ? "" : "\(2 * index)."
             return try Linear(weights.under(name), index == 0 ? visionWidth : languageWidth, languageWidth)
         }
     }
 
-    /// out[T, H] f32 from x[T, D] f32.
+    /// Projects x [T, D] f32 to out [T, H] f32.
     func project(_ x: MatrixView, into out: MatrixView) {
         let type = x.rows == 1 ? DType.f32 : compute.precision
         var current = x
         if type != .f32 {
-            current = input.block(type, rows: x.rows, columns: x.columns)
+            current = input.block(type, rows: x.rows, columns: x.columns)  // [T, D]
             compute.workers.split(x.rows, cost: x.columns) { compute.convert(x.rows($0), into: current.rows($0)) }
         }
         for (index, layer) in layers.enumerated() {

@@ -1,27 +1,30 @@
 internal import Checkpoints
 public import Tensors
 
-/// The prompt's text on its way through pre-fusion: which rows take part, and their mean over the frames.
+// Letters: B frames, A text rows (IDs above 0), H language width.
+
+/// The prompt's text in pre-fusion: the rows that take part, and their mean over the frames.
 ///
-/// A row whose id is 0 or the placeholder is padding to the reference: no frame sees it, it keeps its raw embedding, and
-/// it counts no position, which is the same as leaving it out (docs/model.md, sections 6 and 8).
+/// A row whose ID is 0 or the placeholder is padding in the reference: it is masked, keeps its raw embedding and takes
+/// no position. Leaving it out is equivalent. Source: docs/model.md, sections 6 and 8.
 public final class TextFusion {
-    /// The id that stands where the vision tokens go.
+    /// The image token index of LLaVA, which stands for the vision tokens.
     public static let placeholder: Int32 = -200
 
+    /// The prompt's token IDs, at most one of them the placeholder.
     public let ids: [Int32]
-    private let visible: [Int]
+    private let visible: [Int]  // [A], indices into ids
     private let width: Int
     private let raw: Buffer<Float>  // [A, H]
     private let sum: Buffer<Float>  // [A, H]
-    private var squares: [Double]  // per row: the sum over frames of the squared length
-    private var counts: [Int]  // per row: the frames added
-    /// Frames added so far; the text's beginning may know more of them than its end.
+    private var squares: [Double]  // [A], sum over frames of the row's squared length
+    private var counts: [Int]  // [A], frames added
+    /// Frames added so far; the text's beginning may have had more frames added than its end.
     public var frameCount: Int { counts.last ?? 0 }
     private let language: LanguageModel
     private let compute: Compute
 
-    /// - Throws: `ModelError` for two placeholders, or an id outside the vocabulary.
+    /// - Throws: `ModelError` for two placeholders or an ID outside the vocabulary.
     public init(ids: [Int32], model: LlavaMini) throws {
         guard ids.filter({ $0 == Self.placeholder }).count <= 1 else {
             throw ModelError(code: .badPrompt, message: "a prompt with two places for the recording: one is possible")
@@ -47,15 +50,18 @@ public final class TextFusion {
         sum.pointer.update(repeating: 0, count: visible.count * width)
     }
 
-    /// Embeddings of the visible rows [A, H]: what pre-fusion gets.
+    /// Embeddings of the text rows [A, H] f32, the input of pre-fusion.
     public var embeddings: MatrixView { MatrixView(raw.pointer, rows: visible.count, columns: width) }
 
-    /// How many visible rows the first `count` ids have.
+    /// The number of text rows among the first `count` IDs.
     public func visibleRows(before count: Int) -> Int { visible.count { $0 < count } }
 
-    /// Adds one frame's fused rows, from visible row `first` on; frames are added in the order of time.
+    /// Adds the fused rows of one frame, starting at text row `first`; add frames in time order.
     ///
-    /// - Parameter times: how many frames in a row have these rows. The sum is that of so many additions, bit for bit.
+    /// - Parameters:
+    ///   - fused: [rows, H] f32.
+    ///   - times: the number of consecutive frames with these rows; the sum equals that many separate additions bit for
+    ///     bit.
     public func add(_ fused: MatrixView, at first: Int = 0, times: Int = 1) {
         precondition(fused.columns == width && first + fused.rows <= visible.count, "fused rows \(fused.rows)")
         for row in 0..<fused.rows {
@@ -70,7 +76,7 @@ public final class TextFusion {
 
     /// The sums over frames of a prompt's first rows.
     public struct Head: Sendable, Equatable {
-        /// [A, H].
+        /// [rows, H]
         public let sums: [Float]
         /// Per row: the sum over frames of the squared length.
         public let squares: [Double]
@@ -84,14 +90,14 @@ public final class TextFusion {
         }
     }
 
-    /// What was added to the first `rows` visible rows.
+    /// The sums of the first `rows` text rows.
     public func head(rows: Int) -> Head {
         Head(
             sums: Array(UnsafeBufferPointer(start: sum.pointer, count: rows * width)),
             squares: Array(squares[..<rows]), count: counts.first ?? 0)
     }
 
-    /// Puts the first rows in the place they were in when `head` was taken; false where its size is another.
+    /// Restores the first rows from `head`; returns false if its size does not fit.
     public func restore(_ head: Head) -> Bool {
         let rows = head.squares.count
         guard rows <= visible.count, head.sums.count == rows * width else { return false }
@@ -102,14 +108,14 @@ public final class TextFusion {
         return true
     }
 
-    /// Standard error of the mean as an estimate for `population` frames, relative to the mean's length.
+    /// The standard error of the mean as an estimate for `population` frames, relative to the mean's length.
     ///
-    /// That of a simple random sample with finite-population correction; the sample taken is stratified. One standard error:
-    /// the real one is usually, not always, below it.
+    /// Computed as for a simple random sample with finite-population correction, although the sample is stratified. It
+    /// is one standard error: the true error is usually, but not always, smaller.
     /// - Parameters:
-    ///   - population: how many frames the mean is to stand for.
-    ///   - first: the visible row from which on they count.
-    /// - Returns: 0 only where all frames took part; nil where one frame stands for several, which says nothing of itself.
+    ///   - population: the number of frames that the mean stands for.
+    ///   - first: the text row from which rows count.
+    /// - Returns: 0 only if all frames took part; nil if one frame stands for several, which gives no estimate.
     public func relativeStandardError(population: Int, from first: Int = 0) -> Double? {
         var (variance, length) = (0.0, 0.0)
         for row in visible.indices where row >= first {
@@ -124,7 +130,7 @@ public final class TextFusion {
         return length > 0 ? (variance / length).squareRoot() : 0
     }
 
-    /// How far the means are from those of the same text over other frames, relative to their length.
+    /// The distance of the means from those of the same text over other frames, relative to the latter's length.
     public func deviation(from other: TextFusion) -> Double {
         precondition(visible.count == other.visible.count && width == other.width, "texts that differ")
         var (off, length) = (0.0, 0.0)
@@ -140,10 +146,10 @@ public final class TextFusion {
 
     private func pow2(_ x: Double) -> Double { x * x }
 
-    /// The input rows of the language model around the vision tokens.
+    /// The index of the placeholder in `ids`; nil if there is none.
     public var placeholderIndex: Int? { ids.firstIndex(of: Self.placeholder) }
 
-    /// Row `index` of the fused text: the mean over frames, or the raw embedding where there is none. [H] f32.
+    /// Writes row `index` of the fused text [H] f32: the mean over frames, or the raw embedding if no frame was added.
     public func write(_ index: Int, into row: UnsafeMutablePointer<Float>) {
         guard let position = visible.firstIndex(of: index), counts[position] > 0 else {
             language.embed(max(ids[index], 0), into: row)

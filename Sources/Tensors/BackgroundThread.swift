@@ -1,6 +1,8 @@
 import Glibc
 
-/// A thread beside the one that computes; it gets no signals, and neither do the threads that it makes.
+/// A joinable POSIX thread that blocks all signals.
+///
+/// Threads started from it inherit the signal mask.
 package final class BackgroundThread {
     private let thread: pthread_t
     private var isOwned = true
@@ -10,9 +12,9 @@ package final class BackgroundThread {
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    /// Nil where no thread can be started.
+    /// Starts a thread that runs `body`; nil if no thread can be started.
     package init?(_ body: @escaping @Sendable () -> Void) {
-        // Signals are the other threads': one that is made now inherits the mask.
+        // A new thread inherits its creator's signal mask, so block all signals while it is created.
         var (all, before) = (sigset_t(), sigset_t())
         sigfillset(&all)
         pthread_sigmask(SIG_SETMASK, &all, &before)
@@ -33,13 +35,13 @@ package final class BackgroundThread {
         }
     }
 
-    /// Waits for its end, once.
+    /// Waits until the thread ends; later calls return at once.
     package func join() {
         if isOwned { pthread_join(thread, nil) }
         isOwned = false
     }
 
-    /// Lets it run for itself.
+    /// Gives up ownership: the thread keeps running and is never joined.
     func detach() {
         if isOwned { pthread_detach(thread) }
         isOwned = false

@@ -1,12 +1,15 @@
 import Glibc
 
-/// A block of numbers in memory aligned to 64 bytes, owned once and freed with its owner.
+/// Uninitialized memory for `count` elements, aligned to 64 bytes and freed with its owner.
 ///
-/// Contents are not initialised. For buffers that live as long as a stage does: nothing allocates in the frame loop.
+/// Allocate one per stage and reuse it: nothing allocates in the frame loop.
 public struct Buffer<Element: BitwiseCopyable>: ~Copyable {
+    /// The first element; changes when `reserve` allocates.
     public private(set) var pointer: UnsafeMutablePointer<Element>
+    /// Capacity in elements.
     public private(set) var count: Int
 
+    /// Allocates `count` elements; traps if memory is exhausted.
     public init(count: Int) {
         precondition(count >= 0, "a buffer cannot hold \(count) elements")
         self.count = count
@@ -17,7 +20,7 @@ public struct Buffer<Element: BitwiseCopyable>: ~Copyable {
 
     private static var hugePage: Int { 2 << 20 }
 
-    /// Makes room for `wanted` elements; the contents are lost when the buffer moves.
+    /// Grows the buffer to at least `wanted` elements; if it has to grow, the contents are lost.
     public mutating func reserve(_ wanted: Int) {
         guard wanted > count else { return }
         free(pointer)
@@ -30,10 +33,11 @@ public struct Buffer<Element: BitwiseCopyable>: ~Copyable {
         let bytes = max(count, 1) * MemoryLayout<Element>.stride
         let isLarge = bytes >= hugePage
         guard posix_memalign(&raw, isLarge ? hugePage : 64, (bytes + 63) & ~63) == 0, let raw else {
-            // Preflight refuses what cannot fit; past it the kernel kills before malloc fails.
+            // The preflight check refuses work that cannot fit; beyond it, Linux overcommits and kills the process
+            // before malloc fails.
             preconditionFailure("out of memory: \(bytes) bytes")
         }
-        // One fault instead of 512; a kernel without huge pages refuses, which changes nothing else.
+        // One page fault instead of 512. A kernel without huge pages returns an error, which is harmless.
         if isLarge { madvise(raw, bytes & ~(hugePage - 1), MADV_HUGEPAGE) }
         return raw.assumingMemoryBound(to: Element.self)
     }

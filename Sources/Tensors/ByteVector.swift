@@ -1,14 +1,16 @@
 internal import CKernels
 
-/// A vector in int8 with one scale, to be compared with many rows: value = byte · scale.
+/// A vector quantized to int8 with one scale, for dot products with many rows: value = byte · scale.
 public struct ByteVector: Sendable {
+    /// The quantized values, -127...127.
     public let bytes: [Int8]
+    /// The factor from a byte to its value.
     public let scale: Float
 
-    /// The most numbers of a vector: beyond, a sum of products would not fit 32 bits.
+    /// The largest vector length: a longer int8 dot product could overflow 32 bits.
     public static let most = 65_536
 
-    /// Rounds `values` to 127 steps of the largest magnitude; an error of half a step at most.
+    /// Quantizes `values` to 127 steps of the largest magnitude; the error is at most half a step.
     public init(_ values: [Float], kernels: Kernels) {
         precondition(values.count <= Self.most, "a byte vector of \(values.count)")
         var bytes = [Int8](repeating: 0, count: values.count)
@@ -19,12 +21,12 @@ public struct ByteVector: Sendable {
     }
 }
 
-/// Dot products of one vector with many rows, for the thread that calls: rows are split by the caller.
+/// Dot products of one vector with many rows, on the calling thread; the caller splits the rows over threads.
 extension Kernels {
-    /// out[i] = row i · query, exactly, without either scale.
+    /// out[i] = row i · query over the int8 values, exact; neither scale is applied.
     ///
     /// - Parameters:
-    ///   - rows: `count` rows of `query.bytes.count` bytes.
+    ///   - rows: [count, query.bytes.count].
     ///   - stride: bytes from row to row.
     public func dots(
         _ query: ByteVector, rows: UnsafePointer<Int8>, stride: Int, count: Int, into out: UnsafeMutablePointer<Int32>
@@ -32,11 +34,11 @@ extension Kernels {
         table.dot_i8(rows, stride, count, query.bytes.count, query.bytes, out)
     }
 
-    /// out[i] = row i · query.
+    /// out[i] = row i · query in f32.
     ///
     /// - Parameters:
-    ///   - rows: `count` rows of `query.count` numbers.
-    ///   - stride: numbers from row to row.
+    ///   - rows: [count, query.count].
+    ///   - stride: elements from row to row.
     public func dots(
         _ query: [Float], rows: UnsafePointer<Float>, stride: Int, count: Int, into out: UnsafeMutablePointer<Float>
     ) {

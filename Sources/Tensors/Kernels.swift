@@ -6,19 +6,23 @@ public struct Kernels: @unchecked Sendable {
     private let pointer: UnsafePointer<lt_kernels>
     var table: lt_kernels { pointer.pointee }
 
-    /// The best table this CPU runs, or the one named (`avx512vnni`, `avx512`, `avx2`, `portable`); nil when it does not run here.
+    /// Selects the table `name` (`avx512vnni`, `avx512`, `avx2`, `portable`), or the best one for nil.
+    ///
+    /// Returns nil if this CPU cannot run it.
     public init?(named name: String? = nil) {
         guard let found = lt_kernels_named(name) else { return nil }
         pointer = found
     }
 
-    /// The name of the instruction set.
+    /// The name of the instruction set, as in `available`.
     public var name: String { String(cString: pointer.pointee.name) }
 
-    /// Whether it has vectors of 512 bits: the libraries then have bf16 products, and sum a row alike however many rows there are.
+    /// True if the vectors have 512 bits.
+    ///
+    /// oneDNN then has bf16 products, and both libraries sum a row in the same order regardless of the number of rows.
     var isAVX512: Bool { name.hasPrefix("avx512") }
 
-    /// Names of every table this CPU runs, best first.
+    /// Names of the tables that this CPU can run, best first.
     public static var available: [String] {
         var names: [String] = []
         var table = lt_kernels_available()

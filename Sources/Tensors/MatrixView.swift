@@ -1,25 +1,28 @@
 internal import CKernels
 
-/// The number types computed in: f32 for parity with the reference, bf16 where the weights are stored so.
+/// The element type of a computation: f32 for parity with the reference, bf16 if the weights are stored in bf16.
 public enum DType: String, Sendable, Codable, CaseIterable {
     case f32
     case bf16
 
-    /// Bytes per number.
+    /// Bytes per element.
     public var size: Int { self == .f32 ? 4 : 2 }
     var kernel: lt_type { self == .f32 ? LT_F32 : LT_BF16 }
 }
 
-/// A row-major view of `rows` × `columns` numbers, `stride` numbers from row to row, that someone else owns.
+/// An unowned row-major view of `rows` × `columns` elements, with `stride` elements from row to row.
 ///
 /// A view into a `Buffer` or a `Scratch` is valid until its owner is freed or grows.
 public struct MatrixView {
+    /// Address of element [0, 0].
     public let base: UnsafeMutableRawPointer
     public let type: DType
     public let rows: Int
     public let columns: Int
+    /// Elements from one row to the next, at least `columns`.
     public let stride: Int
 
+    /// A view of [rows, columns] elements at `base`; rows are contiguous if `stride` is nil.
     public init(_ base: UnsafeMutableRawPointer, type: DType, rows: Int, columns: Int, stride: Int? = nil) {
         self.base = base
         self.type = type
@@ -28,23 +31,27 @@ public struct MatrixView {
         self.stride = stride ?? columns
     }
 
+    /// A contiguous f32 view [rows, columns].
     public init(_ floats: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
         self.init(UnsafeMutableRawPointer(floats), type: .f32, rows: rows, columns: columns)
     }
 
-    /// The numbers of an f32 block.
+    /// The elements of an f32 view; traps if the view is bf16.
     public var floats: UnsafeMutablePointer<Float> {
         precondition(type == .f32, "a bf16 block read as f32")
         return base.assumingMemoryBound(to: Float.self)
     }
 
+    /// The address of row `index`; not bounds-checked.
     public func row(_ index: Int) -> UnsafeMutableRawPointer { base + index * stride * type.size }
 
+    /// The view of the rows `range`; traps if it is out of bounds.
     public func rows(_ range: Range<Int>) -> MatrixView {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
         return MatrixView(row(range.lowerBound), type: type, rows: range.count, columns: columns, stride: stride)
     }
 
+    /// The view of the columns `range` of every row; traps if it is out of bounds.
     public func columns(_ range: Range<Int>) -> MatrixView {
         precondition(range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(columns)")
         return MatrixView(
@@ -52,17 +59,18 @@ public struct MatrixView {
     }
 }
 
-/// Memory that grows to the largest block asked of it and is reused from call to call.
+/// Memory that grows to the largest matrix requested and is reused from call to call.
 public final class Scratch {
     private var storage = Buffer<UInt8>(count: 0)
 
     public init() {}
 
-    /// A block whose contents are undefined; it replaces the block of the call before.
+    /// An uninitialized [rows, columns] matrix; it invalidates the one returned by the previous call.
     public func block(_ type: DType, rows: Int, columns: Int) -> MatrixView {
         storage.reserve(rows * columns * type.size)
         return MatrixView(UnsafeMutableRawPointer(storage.pointer), type: type, rows: rows, columns: columns)
     }
 
+    /// Bytes allocated so far.
     public var byteCount: Int { storage.count }
 }

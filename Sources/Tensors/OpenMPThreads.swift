@@ -1,14 +1,15 @@
 internal import COpenMP
 import Glibc
 
-/// How the threads of the products library wait for each other.
+/// How libgomp's threads wait between parallel regions.
 ///
-/// GNU's OpenMP lets a waiting thread spin for milliseconds, on cores that the decoder, or any other program, could use: three
-/// hours in 480×360 on 2 cores are indexed in 40 s so, in 30 s without; beside another busy program it is worse by far. It reads
-/// `OMP_WAIT_POLICY` before `main`, too early to be set here. But it spins a hundred times only while it has more threads than
-/// there are CPUs (libgomp's manual, GOMP_SPINCOUNT), so it is given some more, which sleep for good.
+/// By default a waiting libgomp thread spins for milliseconds, on cores that the decoder or another program could use:
+/// on 2 cores, indexing three hours of 480×360 video takes 40 s with spinning and 30 s without; with another busy
+/// program the difference is far larger. libgomp reads `OMP_WAIT_POLICY` before `main`, too early to set it here. But
+/// it spins only about a hundred times while it manages more threads than there are CPUs (libgomp manual,
+/// GOMP_SPINCOUNT), so this adds threads that sleep forever.
 enum OpenMPThreads {
-    /// Has the threads sleep early from here on, unless the environment says how they wait.
+    /// Makes waiting threads sleep early from now on, unless the environment sets a wait policy.
     static func waitAsleep() { _ = once }
 
     private static let once: Void = {
@@ -16,7 +17,7 @@ enum OpenMPThreads {
         let thread = BackgroundThread {
             let count = UInt32(clamping: sysconf(Int32(_SC_NPROCESSORS_ONLN)) + 1)
             GOMP_parallel({ _ in }, nil, count, 0)
-            // Its threads stay as long as it does.
+            // libgomp keeps this thread's pool as long as the thread lives.
             while true { pause() }
         }
         thread?.detach()

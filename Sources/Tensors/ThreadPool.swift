@@ -1,24 +1,28 @@
 internal import COpenMP
 
-/// The compute threads: libgomp's pool, the one oneDNN uses, so that products and kernels never compete for cores.
+/// The compute threads: libgomp's pool, shared with oneDNN so that products and kernels never compete for cores.
 ///
-/// libgomp keeps one pool per calling thread: all computing is done from one thread.
+/// libgomp keeps one pool per calling thread, so all computation must start from the same thread.
 public struct ThreadPool: Sendable {
+    /// The number of threads, at least 1.
     public let threadCount: Int
 
+    /// Sets libgomp's thread count for the calling thread; values below 1 become 1.
     public init(threadCount: Int) {
         self.threadCount = max(1, threadCount)
         OpenMPThreads.waitAsleep()
         omp_set_num_threads(Int32(self.threadCount))
     }
 
-    /// What a thread must have to do, in multiplications and additions, to be worth waking: 0.1 ms. Where the CPUs are virtual it
-    /// takes longer than that until one that slept computes.
+    /// The least work worth waking a thread for, in multiply-adds (about 0.1 ms).
+    ///
+    /// On virtual CPUs, waking a sleeping thread takes longer than that.
     static let leastWork = 1 << 20
 
-    /// Runs `body` over 0..<count cut into one contiguous range per thread, none too short to be worth a thread.
+    /// Runs `body` over 0..<count, split into one contiguous range per thread; returns when all are done.
     ///
-    /// - Parameter cost: of one of `count`, as `leastWork` counts; nil: each is worth a thread.
+    /// - Parameter cost: multiply-adds per item; ranges with less than `leastWork` are merged. Nil: each item is worth
+    ///   a thread.
     public func split(_ count: Int, cost: Int? = nil, _ body: (Range<Int>) -> Void) {
         let grain = cost.map { (Self.leastWork + $0 - 1) / max($0, 1) } ?? 1
         let parts = min(threadCount, count / grain)
@@ -42,7 +46,7 @@ public struct ThreadPool: Sendable {
         }
     }
 
-    /// Which of the threads runs the body of a `split`, from 0.
+    /// The index of the current thread inside the body of `split`, from 0.
     static var index: Int { Int(omp_get_thread_num()) }
 
     private struct Job {

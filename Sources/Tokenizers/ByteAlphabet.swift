@@ -1,6 +1,6 @@
-/// GPT-2's alphabet: each byte as a printable character, so that a vocabulary file can hold any bytes as text.
+/// GPT-2's byte alphabet: each byte as a printable character, so that a vocabulary file can hold any bytes as text.
 package enum ByteAlphabet {
-    /// byte → code point.
+    /// The code point of each byte; 256 entries.
     package static let scalars: [UInt32] = {
         var table = [UInt32](repeating: 0, count: 256)
         var spare: UInt32 = 0x100
@@ -15,25 +15,26 @@ package enum ByteAlphabet {
         return table
     }()
 
-    /// code point → byte; -1 where the character is not in the alphabet. 324 entries.
+    /// The byte of each code point; -1 if the character is not in the alphabet. 324 entries.
     private static let bytes: [Int16] = {
         var table = [Int16](repeating: -1, count: 0x144)
         for (byte, scalar) in scalars.enumerated() { table[Int(scalar)] = Int16(byte) }
         return table
     }()
 
-    /// The byte a character stands for, or nil.
+    /// The byte that a code point represents; nil if it is not in the alphabet.
     static func byte(_ scalar: UInt32) -> UInt8? {
         guard scalar < 0x144, bytes[Int(scalar)] >= 0 else { return nil }
         return UInt8(bytes[Int(scalar)])
     }
 
-    /// Appends the bytes that alphabet text stands for; false, and nothing appended, when a character is not in it.
+    /// Appends the bytes that alphabet text represents; returns false and appends nothing if a character is not in the
+    /// alphabet.
     static func decode(_ text: some Collection<UInt8>, into result: inout [UInt8]) -> Bool {
         let start = result.count
         var high: UInt32 = 0
         for byte in text {
-            // The alphabet ends at U+0143: one or two bytes of UTF-8 each.
+            // The alphabet ends at U+0143, so each character has one or two bytes of UTF-8.
             if byte < 0x80, high == 0, let value = self.byte(UInt32(byte)) {
                 result.append(value)
             } else if byte >= 0xC2, byte <= 0xC5, high == 0 {

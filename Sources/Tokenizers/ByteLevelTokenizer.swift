@@ -1,4 +1,4 @@
-/// Llama-3's tokenizer: text is split by a fixed expression, and each piece's bytes are merged pair by pair.
+/// Llama 3's tokenizer: a fixed regular expression splits the text, then byte pairs are merged within each piece.
 ///
 /// Lossless: `decode(encode(x)) == x` for every text. Source: tokenizer.json of Llama 3 and 3.1.
 public struct ByteLevelTokenizer: Tokenizer {
@@ -11,7 +11,7 @@ public struct ByteLevelTokenizer: Tokenizer {
     private let merges: MergeTable
     private let ignoreMerges: Bool
     private let special: SpecialTokens
-    private let byteIDs: [Int32]  // 256: the id of each byte
+    private let byteIDs: [Int32]  // 256: the ID of each byte
 
     public var family: TokenizerFamily { .llama3 }
     public var vocabularySize: Int { table.count }
@@ -22,7 +22,7 @@ public struct ByteLevelTokenizer: Tokenizer {
                 json.path, "a byte-level tokenizer with another splitting expression than Llama-3's")
         }
         var table = TokenTable()
-        var literal: Set<Int> = []  // tokens that no bytes of text become
+        var literal: Set<Int> = []  // tokens that encoding text never produces
         var bytes: [UInt8] = []
         try json.forEachToken { token, id in
             bytes.removeAll(keepingCapacity: true)

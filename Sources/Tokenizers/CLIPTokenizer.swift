@@ -1,22 +1,22 @@
 import Foundation
 
-/// CLIP's tokenizer: lower-cased words, merged bytes, a mark at the end of each word. Not lossless.
+/// CLIP's tokenizer: lowercased text, byte pair merges, a suffix at the end of each word. Not lossless.
 ///
 /// Equal to transformers' CLIPTokenizerFast. Source: tokenizer.json, or vocab.json and merges.txt, of openai/clip-*.
 public struct CLIPTokenizer: Tokenizer {
     public let beginID: Int32?
     public let endID: Int32?
-    /// What the reference fills short texts with.
+    /// The ID that the reference pads short texts with.
     public let paddingID: Int32
-    /// `model_max_length`, 77 where absent or absurd.
+    /// `model_max_length`; 77 if it is absent or outside 2...4096.
     public let maximumLength: Int
     public let cleansUpSpaces: Bool
 
     private let table: TokenTable  // keys as in the file: GPT-2's alphabet, with the suffix
     private let merges: MergeTable
     private let special: SpecialTokens
-    private let innerIDs: [Int32]  // 256
-    private let lastIDs: [Int32]  // 256, with the suffix
+    private let innerIDs: [Int32]  // 256: the ID of each byte inside a word
+    private let lastIDs: [Int32]  // 256: the ID of each byte at the end of a word, with the suffix
 
     static let wordEnd = Array("</w>".utf8)
 
@@ -24,7 +24,7 @@ public struct CLIPTokenizer: Tokenizer {
     public var vocabularySize: Int { table.count }
     public var addsBegin: Bool { true }
 
-    /// From a tokenizer.json.
+    /// Reads a tokenizer.json.
     init(_ json: TokenizerJSON, settings: TokenizerSettings) throws {
         guard json.splitPatterns == [PretokenSplitter.clipPattern], json.wordEnd == "</w>" else {
             throw TokenizerError.unsupported(
@@ -35,7 +35,7 @@ public struct CLIPTokenizer: Tokenizer {
         )
     }
 
-    /// From vocab.json and merges.txt.
+    /// Reads vocab.json and merges.txt.
     init(vocabulary: [UInt8], merges: [UInt8], folder: String, settings: TokenizerSettings) throws {
         let path = folder + "/vocab.json"
         try self.init(
@@ -97,7 +97,7 @@ public struct CLIPTokenizer: Tokenizer {
             guard let rightID = table.id(of: right) else { throw ByteLevelTokenizer.unknownMerge(right, rank, path) }
             let joint = left + right
             guard let id = table.id(of: joint) else { throw ByteLevelTokenizer.unknownMerge(joint, rank, path) }
-            // Text never becomes a special token, whatever a file's merges say.
+            // Text must never become a special token, whatever merges a file has.
             if !reserved.contains(id) { merges.insert(leftID, rightID, rank: UInt32(rank), id: id) }
         }
         beginID = named[beginText]
@@ -110,7 +110,7 @@ public struct CLIPTokenizer: Tokenizer {
         self.merges = merges
     }
 
-    /// merges.txt: a "#version" line, then a merge per line.
+    /// merges.txt: a "#version" line, then one merge per line.
     private static func forEachLine(
         of text: [UInt8], path: String, _ body: (ArraySlice<UInt8>, ArraySlice<UInt8>, Int) throws -> Void
     ) throws {
@@ -134,7 +134,7 @@ public struct CLIPTokenizer: Tokenizer {
     public func splitSpecial(_ text: String) -> [PromptPiece] { special.split(text) }
     public func makeAssembler(skipSpecial: Bool) -> TokenAssembler { TokenAssembler(self, skipSpecial: skipSpecial) }
 
-    /// The bytes of a token; a word's end is a space.
+    /// The bytes of a token; the end of a word becomes a space.
     public func tokenBytes(_ id: Int32) -> [UInt8] {
         var token = table.bytes(Int(id))
         if isSpecial(id) { return Array(token) }
@@ -157,10 +157,11 @@ public struct CLIPTokenizer: Tokenizer {
         return ids
     }
 
-    /// A text as the text tower takes it: begin token, text, end token, then padding up to `length` positions.
+    /// Encodes a text for the text tower: begin token, text, end token, then padding up to `length` positions.
     ///
-    /// `ids` has exactly `length` entries, of which the first `count` are not padding. A longer text is cut before its
-    /// end token. `length` nil takes `maximumLength`; less than 2 counts as 2. The reference always parses specials.
+    /// `ids` has exactly `length` entries, of which the first `count` are not padding. A longer text is truncated
+    /// before the end token. `length`: nil uses `maximumLength`; less than 2 counts as 2. The reference always parses
+    /// special tokens.
     public func encodeForTower(
         _ text: String, length: Int? = nil, parseSpecial: Bool = false
     ) -> (ids: [Int32], count: Int) {
@@ -186,7 +187,7 @@ public struct CLIPTokenizer: Tokenizer {
         }
     }
 
-    /// NFC, then lower case character by character, as the reference's normaliser. UTF-8.
+    /// Applies NFC, then lowercases character by character, as the reference's normalizer does; returns UTF-8.
     private static func normalized(_ text: String) -> [UInt8] {
         // The reference also folds white space; the splitter drops all of it anyway.
         var bytes: [UInt8] = []
@@ -200,8 +201,9 @@ public struct CLIPTokenizer: Tokenizer {
         return bytes
     }
 
-    /// Letters, Roman numerals and circled letters of Unicode 14: the standard library knows later capitals too (Garay,
-    /// Unicode 16), which the reference leaves alone.
+    /// True for letters, Roman numerals and circled letters of Unicode 14.
+    ///
+    /// The standard library also lowercases later capitals (Garay, Unicode 16), which the reference leaves unchanged.
     private static func hasCase(_ scalar: UInt32) -> Bool {
         UnicodeClass.of(scalar) != .other || (0x24B6...0x24CF).contains(scalar)
     }

@@ -1,10 +1,10 @@
 public import Foundation
 
-/// How a question is put to a model: the reference's conversation modes, by their names there.
+/// The prompt format of a model: the reference's conversation modes under their names there.
 public enum ConversationTemplate: String, Sendable, CaseIterable {
-    /// Llama-3.1 as LLaVA-Mini was trained: the early chat template, with the begin token twice and trimmed texts.
+    /// Llama 3.1 as LLaVA-Mini was trained: the early chat template, with two begin tokens and trimmed texts.
     case llavaLlama31 = "llava_llama_3_1"
-    /// The same built by hand in the reference: texts are not trimmed.
+    /// The same, assembled by hand in the reference: texts are not trimmed.
     case llavaLlama3 = "llava_llama_3"
     case vicunaV1 = "vicuna_v1"
     case llavaV1 = "llava_v1"
@@ -12,7 +12,7 @@ public enum ConversationTemplate: String, Sendable, CaseIterable {
     /// The question and a line break, nothing else.
     case plain
 
-    /// The template of a name in the reference, aliases included, or nil.
+    /// The template with this name in the reference, aliases included; nil if unknown.
     public init?(name: String) {
         switch name {
         case "v1": self = .vicunaV1
@@ -23,7 +23,7 @@ public enum ConversationTemplate: String, Sendable, CaseIterable {
         }
     }
 
-    /// The system text the reference puts first.
+    /// The system text that the reference puts first.
     public var defaultSystem: String {
         switch self {
         case .llavaLlama31, .llavaLlama3:
@@ -40,15 +40,18 @@ public enum ConversationTemplate: String, Sendable, CaseIterable {
     }
 }
 
-/// Which template a model's folder asks for, and what its chat template is like.
+/// The template that a model's folder asks for, and the kind of its chat template.
 public struct TemplateChoice: Sendable, Equatable {
-    /// The Jinja text in tokenizer_config.json. It is never run.
+    /// The kind of the Jinja chat template in tokenizer_config.json, which is never executed.
     public enum ChatTemplateKind: String, Sendable {
         case none
-        /// Llama-3's and the first Llama-3.1's: the assistant header is always appended. The checkpoint was trained so.
+        /// Llama 3's and the first Llama 3.1's: always ends with the assistant header. The checkpoint was trained with
+        /// it.
         case early
-        /// The later Llama-3.1's: date lines before the system text, an assistant header only on request. The prompt is
-        /// built as for `early` all the same: without the header the model would first write it into its answer.
+        /// The later Llama 3.1's: date lines before the system text, and the assistant header only on request.
+        ///
+        /// The prompt is built as for `early`: without the header the model would first generate it as part of its
+        /// answer.
         case late
         case other
     }
@@ -63,8 +66,8 @@ public struct TemplateChoice: Sendable, Equatable {
 
     /// Chooses by `conv_mode` in tokenizer_config.json or config.json, else by the tokenizer.
     ///
-    /// Llama-3's headers among the special tokens: `llava_llama_3_1`; sentencepiece: `vicuna_v1`; otherwise `plain`.
-    /// Throws `TokenizerError` when a file is malformed or names a template that is not known.
+    /// With Llama 3's header tokens: `llava_llama_3_1`; sentencepiece: `vicuna_v1`; otherwise `plain`. Throws
+    /// `TokenizerError` if a file is malformed or names an unknown template.
     public static func choose(folder: URL, tokenizer: any Tokenizer) throws -> TemplateChoice {
         let settings = try TokenizerSettings(folder: folder.path)
         let kind = kind(of: settings.chatTemplate)
@@ -80,7 +83,7 @@ public struct TemplateChoice: Sendable, Equatable {
         return TemplateChoice(template: template, chatTemplate: kind)
     }
 
-    /// Judged by what the published templates contain; their spacing differs from one upload to the next.
+    /// Classifies by substrings of the published templates, because their spacing differs between uploads.
     private static func kind(of jinja: String?) -> ChatTemplateKind {
         guard let jinja, !jinja.isEmpty else { return .none }
         guard jinja.contains("<|start_header_id|>") else { return .other }

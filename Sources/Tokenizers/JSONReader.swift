@@ -1,6 +1,6 @@
-/// A pull reader of JSON text: a 128,000-entry vocabulary goes straight into the token table, without a tree in between.
+/// A pull parser for JSON text: reads a vocabulary of 128,000 entries directly into the token table, without a tree.
 ///
-/// Strict: UTF-8, paired surrogates, no trailing commas, nesting of at most 64. Every fault throws with its byte offset.
+/// Strict: UTF-8, paired surrogates, no trailing commas, at most 64 levels of nesting. Errors name the byte offset.
 struct JSONReader {
     let bytes: [UInt8]
     let file: String
@@ -8,18 +8,18 @@ struct JSONReader {
 
     private static let maximumDepth = 64
 
-    /// Throws when the bytes are not UTF-8.
+    /// Throws if the bytes are not UTF-8.
     init(_ bytes: [UInt8], file: String) throws {
         guard String(validating: bytes, as: UTF8.self) != nil else {
             throw TokenizerError.malformed(file, "the text is not UTF-8")
         }
         self.bytes = bytes
         self.file = file
-        // Some editors leave a byte order mark.
+        // Some editors write a byte order mark.
         offset = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
     }
 
-    /// The same text from another place: for values whose reading must wait for a later key.
+    /// A reader of the same text at `offset`, for values that can be read only after a later key.
     func moved(to offset: Int) -> JSONReader {
         var copy = self
         copy.offset = offset
@@ -28,7 +28,7 @@ struct JSONReader {
 
     func fault(_ what: String) -> TokenizerError { .json(file, what, at: offset) }
 
-    /// The first byte of the next value or punctuation, white space skipped.
+    /// Skips white space and returns the first byte of the next value or punctuation.
     mutating func peek() throws -> UInt8 {
         while offset < bytes.count {
             switch bytes[offset] {
@@ -44,7 +44,7 @@ struct JSONReader {
         offset += 1
     }
 
-    /// Throws when anything but white space is left.
+    /// Throws unless only white space is left.
     mutating func expectEnd() throws {
         while offset < bytes.count {
             switch bytes[offset] {
@@ -54,7 +54,7 @@ struct JSONReader {
         }
     }
 
-    /// Reads an object; `body` gets each key's UTF-8 in `key` and must read exactly the value.
+    /// Reads an object; `body` receives each key as UTF-8 and must read exactly its value.
     mutating func object(_ body: (inout JSONReader, _ key: [UInt8]) throws -> Void) throws {
         try expect(UInt8(ascii: "{"), "an object")
         if try peek() == UInt8(ascii: "}") {
@@ -158,7 +158,7 @@ struct JSONReader {
         return value
     }
 
-    /// Reads a number that is an integer from 0 up to `limit`.
+    /// Reads an integer in 0...limit.
     mutating func index(limit: Int) throws -> Int {
         let start = offset
         guard try peek() >= 0x30, bytes[offset] <= 0x39 else { throw fault("expected an integer of at least 0") }
@@ -184,7 +184,7 @@ struct JSONReader {
         }
     }
 
-    /// Passes over one value of any kind.
+    /// Skips one value of any kind.
     mutating func skip(depth: Int = 0) throws {
         guard depth < Self.maximumDepth else { throw fault("nesting deeper than \(Self.maximumDepth)") }
         switch try peek() {
@@ -197,7 +197,7 @@ struct JSONReader {
         }
     }
 
-    /// Reads one value of any kind as a tree; for small values only.
+    /// Reads one value of any kind as a tree; only for small values.
     mutating func value(depth: Int = 0) throws -> TokenizerValue {
         guard depth < Self.maximumDepth else { throw fault("nesting deeper than \(Self.maximumDepth)") }
         switch try peek() {
@@ -283,7 +283,7 @@ enum TokenizerValue: Equatable, Sendable {
         guard case .object(let members) = self else { return nil }
         return members
     }
-    /// An integer of at least 0 that fits an id.
+    /// The value if it is an integer in 0...Int32.max.
     var index: Int? {
         guard case .number(let number) = self, number >= 0, number <= Double(Int32.max) else { return nil }
         return Int(exactly: number)

@@ -1,17 +1,17 @@
-/// Byte pair merges: which neighbouring symbols join, in which order, into which id.
+/// Byte pair merges: for each pair of adjacent symbols, its rank and the ID it becomes.
 ///
-/// A symbol is an id, or a negative number for a character outside the vocabulary. Merging n symbols costs O(n log n).
+/// A symbol is an ID, or a negative value for a character outside the vocabulary. Merging n symbols costs O(n log n).
 struct MergeTable: Sendable {
-    /// 4,194,304: fifteen times Llama-3's 280,147.
+    /// The maximum number of merges, 4,194,304: fifteen times Llama 3's 280,147.
     static let maximumCount = 1 << 22
 
-    private var keys: [UInt64]  // left << 32 | right; `free` where empty
+    private var keys: [UInt64]  // left << 32 | right; `free` if empty
     private var values: [UInt64]  // rank << 32 | id
     private var mask: Int
     private var used = 0
     private let seed = UInt64.random(in: .min ... .max) | 1
 
-    // No key equals it: the left symbol would be -1, which no symbol is.
+    // Never a valid key: its left symbol would be -1, which is not used.
     private static let free = UInt64.max
 
     init(expecting count: Int) {
@@ -22,9 +22,9 @@ struct MergeTable: Sendable {
         mask = capacity - 1
     }
 
-    /// The symbol that stands for a character outside the vocabulary.
+    /// The symbol of a character outside the vocabulary.
     static func symbol(ofUnknown scalar: UInt32) -> Int32 { -2 - Int32(bitPattern: scalar) }
-    /// The character that a negative symbol stands for.
+    /// The character of a negative symbol.
     static func scalar(ofUnknown symbol: Int32) -> UInt32 { UInt32(bitPattern: -2 - symbol) }
 
     @inline(__always)
@@ -40,7 +40,7 @@ struct MergeTable: Sendable {
         return Int(truncatingIfNeeded: mixed >> 20) & mask
     }
 
-    /// Adds a merge; a later one of the same pair replaces the earlier, as the reference does.
+    /// Adds a merge; a later one of the same pair replaces the earlier one, as in the reference.
     mutating func insert(_ left: Int32, _ right: Int32, rank: UInt32, id: Int32) {
         if (used + 1) * 2 > keys.count { grow() }
         let key = Self.key(left, right)
@@ -64,7 +64,7 @@ struct MergeTable: Sendable {
         }
     }
 
-    /// rank << 32 | id of a pair, or nil.
+    /// rank << 32 | ID of a pair; nil if it has no merge.
     @inline(__always)
     private func find(_ left: Int32, _ right: Int32) -> UInt64? {
         let key = Self.key(left, right)
@@ -76,7 +76,7 @@ struct MergeTable: Sendable {
         }
     }
 
-    /// Merges until no pair is left: always the lowest rank, at equal rank the leftmost.
+    /// Merges until no pair is left: the lowest rank first, at equal rank the leftmost.
     func merge(_ symbols: inout [Int32]) {
         let count = symbols.count
         guard count > 1, count < Int(Int32.max) else { return }
@@ -88,7 +88,7 @@ struct MergeTable: Sendable {
             for index in 0..<count { buffer[index] = Int32(index) - 1 }
             initialized = count
         }
-        // rank << 32 | position of the left symbol: the order of merging is the order of the numbers.
+        // rank << 32 | position of the left symbol, so that the smallest value is the next merge.
         var queue = MinimumHeap()
         for index in 0..<count - 1 {
             if let found = find(symbols[index], symbols[index + 1]) {
@@ -102,7 +102,7 @@ struct MergeTable: Sendable {
             let left = Int(entry & 0xFFFF_FFFF)
             guard symbols[left] != dead, next[left] >= 0 else { continue }
             let right = Int(next[left])
-            // An entry outlives the symbols it was made for; a grown pair has another rank.
+            // An entry may be stale: if either symbol has changed since, the pair has another rank.
             guard let found = find(symbols[left], symbols[right]), found >> 32 == entry >> 32 else { continue }
             symbols[left] = Int32(truncatingIfNeeded: found & 0xFFFF_FFFF)
             symbols[right] = dead
@@ -121,7 +121,7 @@ struct MergeTable: Sendable {
     }
 }
 
-/// A binary heap of numbers, smallest first.
+/// A binary heap of values, smallest first.
 private struct MinimumHeap {
     private var items: [UInt64] = []
 

@@ -1,14 +1,14 @@
-/// Cuts text into the pieces that byte pair merging never crosses; hand-written equivalents of two regular expressions.
+/// Splits text into the pieces that byte pair merging never crosses: two regular expressions, implemented by hand.
 ///
 /// All functions take valid UTF-8 and call `body` with the byte range of each piece, in order. Linear time.
 package enum PretokenSplitter {
-    /// The expression `splitLlama3` stands for, as Llama-3's tokenizer.json writes it.
+    /// The regular expression that `splitLlama3` implements, as in Llama 3's tokenizer.json.
     package static let llama3Pattern =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
-    /// The expression `splitCLIP` stands for, as CLIP's tokenizer.json writes it.
+    /// The regular expression that `splitCLIP` implements, as in CLIP's tokenizer.json.
     static let clipPattern = #"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"#
 
-    /// Splits as `llama3Pattern`, isolated: every byte of the text is in exactly one piece.
+    /// Splits by `llama3Pattern`; every byte of the text is in exactly one piece.
     package static func splitLlama3(_ text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>) -> Void) {
         var index = 0
         while index < text.count {
@@ -50,8 +50,8 @@ package enum PretokenSplitter {
             return end
         }
 
-        // White space is left. \s*[\r\n]+ ends after the run's last line break; \s+(?!\S) leaves the last character of
-        // the run to what follows, unless it is the only one or the text ends.
+        // Only white space is left. \s*[\r\n]+ ends after the last line break of the run; \s+(?!\S) leaves the last
+        // character of the run to the next piece, unless it is the only one or the text ends.
         var end = start
         var afterBreak: Int?
         var lastStart = start
@@ -67,7 +67,7 @@ package enum PretokenSplitter {
         return lastStart
     }
 
-    /// Calls `body` with each match of `clipPattern`; what it does not match is white space and is dropped.
+    /// Calls `body` with each match of `clipPattern`; only white space is unmatched, and it is dropped.
     package static func splitCLIP(_ text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>) -> Void) {
         var index = 0
         while index < text.count {
@@ -92,9 +92,9 @@ package enum PretokenSplitter {
         }
     }
 
-    /// The end of `'s 't 're 've 'm 'll 'd` whose apostrophe ends at `index`, or nil.
+    /// The end of `'s 't 're 've 'm 'll 'd` if its apostrophe ends at `index`; nil if none matches.
     ///
-    /// With `foldCase`, U+017F (long s) counts as s: that is what Unicode case folding in the original engine does.
+    /// With `foldCase`, U+017F (long s) counts as s, as with Unicode case folding in the original engine.
     private static func contractionEnd(
         _ text: UnsafeBufferPointer<UInt8>, after index: Int, foldCase: Bool
     ) -> Int? {

@@ -1,24 +1,25 @@
-/// A question as the language model takes it.
+/// A question as input of the language model.
 public struct Prompt: Sendable, Equatable {
-    /// A stretch of the prompt for display.
+    /// A part of the prompt for display.
     public enum Part: Sendable, Equatable {
-        /// Written by the template; special tokens by their names.
+        /// Text of the template; special tokens by name.
         case template(String)
-        /// Written by the user, or an earlier answer.
+        /// Text of the user, or an earlier answer.
         case user(String)
         case image
     }
 
-    /// Where the vision tokens go, among the ids.
+    /// The placeholder ID of the vision tokens, as in LLaVA.
     public static let imageID: Int32 = -200
 
-    /// Token ids; `imageID` stands where the picture does, at most once.
+    /// Token IDs; `imageID` occurs at most once.
     public var ids: [Int32]
+    /// The prompt in parts, for display.
     public var parts: [Part]
 
-    /// The index of `imageID`, or nil.
+    /// The index of `imageID`; nil if there is no image.
     public var imageIndex: Int? { ids.firstIndex(of: Self.imageID) }
-    /// The prompt as text, the picture as `<image>`.
+    /// The prompt as text, with the image as `<image>`.
     public var text: String {
         parts.map { part in
             switch part {
@@ -40,18 +41,20 @@ public struct PromptTurn: Sendable, Equatable {
     }
 }
 
-/// Builds prompts segment by segment: special tokens come from the template's code, user text is only ever text.
+/// Builds prompts from segments: special tokens come only from the template's code, user text is always plain text.
 ///
-/// The ids equal those of the reference's `tokenizer_image_token` over its prompt string, the Llama templates' double
-/// begin token included, with one departure: text of the user that reads like a special token or like `<image>` stays
-/// text, where the reference would obey it. Every prompt ends so that the assistant's text follows.
+/// The IDs equal those of the reference's `tokenizer_image_token` over its prompt string, including the Llama
+/// templates' double begin token. One difference: user text that looks like a special token or `<image>` stays text,
+/// while the reference would interpret it. Every prompt ends where the assistant's text begins.
 public struct PromptBuilder: Sendable {
+    /// The prompt format.
     public let template: ConversationTemplate
     private let tokenizer: any Tokenizer
     private let system: String
     private let specials: [String: Int32]
 
-    /// `system`: nil takes the template's own. Throws when the tokenizer lacks a special token that the template needs.
+    /// Throws if the tokenizer lacks a special token that the template needs; `system`: nil uses the template's
+    /// default.
     public init(tokenizer: any Tokenizer, template: ConversationTemplate, system: String? = nil) throws {
         self.tokenizer = tokenizer
         self.template = template
@@ -88,9 +91,9 @@ public struct PromptBuilder: Sendable {
         case image
     }
 
-    /// Builds a prompt; the picture, if any, belongs to the first turn.
+    /// Builds a prompt; the image, if any, belongs to the first turn.
     ///
-    /// The questions must have passed `QuestionRules`; it is applied to `question` again here, and throws.
+    /// Throws if `question` violates `QuestionRules`; the history's questions must have been validated before.
     public func build(question: String, history: [PromptTurn] = [], withImage: Bool) throws -> Prompt {
         try QuestionRules.validate(question)
         let segments =
@@ -104,7 +107,7 @@ public struct PromptBuilder: Sendable {
         return Prompt(ids: ids(of: segments), parts: parts(of: segments))
     }
 
-    /// Every chunk between pictures is encoded alone, as the reference does: sentencepiece gives each its dummy space.
+    /// Encodes every chunk between images separately, as the reference does: sentencepiece adds a dummy space to each.
     private func ids(of segments: [Segment]) -> [Int32] {
         var ids: [Int32] = []
         if tokenizer.addsBegin, let begin = tokenizer.beginID { ids.append(begin) }
@@ -147,11 +150,11 @@ public struct PromptBuilder: Sendable {
 
     // MARK: The templates
 
-    /// The first message carries the picture and a line break before its text.
+    /// The first message contains the image and a line break before its text.
     private func message(_ text: String, image: Bool, trimmed: Bool = false) -> [Segment] {
         guard image else { return [.user(trimmed ? PythonSpace.strip(text) : text)] }
-        // The template trims the whole content, picture included: only the end of the text can lose anything, and a
-        // text of nothing but white space takes the line break with it.
+        // The template trims the whole content including the image, so only the end of the text is trimmed; if the text
+        // is all white space, the line break is trimmed too.
         let text = trimmed ? Self.trimmedEnd(text) : text
         return trimmed && text.isEmpty ? [.image] : [.image, .fixed("\n"), .user(text)]
     }

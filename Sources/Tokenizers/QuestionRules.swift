@@ -1,9 +1,9 @@
-/// What a question must be before it is encoded. Nothing is normalised.
+/// Validates questions before they are encoded; nothing is normalized.
 public enum QuestionRules {
-    /// 64 KiB of UTF-8: more than any context holds, little enough to be encoded at once.
+    /// 64 KiB of UTF-8: more than any context holds, little enough to encode at once.
     public static let maximumBytes = 65_536
 
-    /// Throws `TokenizerError` when the question is empty, only white space, too long, or has a NUL.
+    /// Throws `TokenizerError` if the question is empty, only white space, too long, or contains a NUL.
     public static func validate(_ text: String) throws {
         let bytes = text.utf8
         guard bytes.count <= maximumBytes else {
@@ -15,7 +15,7 @@ public enum QuestionRules {
         guard !PythonSpace.strip(text).isEmpty else { throw TokenizerError.questionEmpty() }
     }
 
-    /// The question that raw bytes are, validated. Throws `TokenizerError`, also when they are not UTF-8.
+    /// Decodes and validates a question; throws `TokenizerError`, also if the bytes are not UTF-8.
     public static func question(fromUTF8 bytes: some Collection<UInt8>) throws -> String {
         guard bytes.count <= maximumBytes else {
             throw TokenizerError.questionTooLong(bytes: bytes.count, limit: maximumBytes)

@@ -1,6 +1,7 @@
-/// A sentencepiece model file (tokenizer.model): the pieces with their scores and types, and the settings that matter.
+/// A sentencepiece model file (tokenizer.model): the pieces with scores and types, and the settings that affect
+/// encoding.
 ///
-/// Source: sentencepiece_model.proto; a protocol buffer read by hand, since three messages are all there is.
+/// Source: sentencepiece_model.proto. The protocol buffer is read by hand, because only three messages are needed.
 struct SentencePieceModel {
     enum PieceType: UInt64 {
         case normal = 1
@@ -96,7 +97,7 @@ struct SentencePieceModel {
     }
 }
 
-/// Reads a protocol buffer's fields in order.
+/// Reads the fields of a protocol buffer message in order.
 struct ProtobufReader {
     enum Value {
         case integer(UInt64)
@@ -115,7 +116,7 @@ struct ProtobufReader {
 
     private var cut: TokenizerError { .json(file, "a field is cut off or malformed", at: rest.startIndex) }
 
-    /// The next field, or nil at the end.
+    /// The next field; nil at the end.
     mutating func next() throws -> (number: UInt64, value: Value)? {
         if rest.isEmpty { return nil }
         let tag = try integer()

@@ -1,27 +1,29 @@
-/// The Llama-2 and Vicuna tokenizer: sentencepiece BPE over characters, bytes where a character is not in the vocabulary.
+/// The Llama 2 and Vicuna tokenizer: sentencepiece BPE over characters, with bytes for characters outside the
+/// vocabulary.
 ///
-/// Equal to transformers' slow LlamaTokenizer, the reference's choice. A text begins with a dummy space; spaces are U+2581.
+/// Equal to transformers' slow LlamaTokenizer, which the reference uses. A text begins with a dummy space; spaces are
+/// encoded as U+2581.
 public struct SentencePieceTokenizer: Tokenizer {
     public let beginID: Int32?
     public let endID: Int32?
     public let addsBegin: Bool
     public let cleansUpSpaces: Bool
-    /// `legacy` of tokenizer_config.json: whether text after a special token also gets the dummy space.
+    /// `legacy` of tokenizer_config.json: if true, text after a special token also gets the dummy space.
     public private(set) var legacy: Bool
 
     private let table: TokenTable
     private let merges: MergeTable
     private let special: SpecialTokens
-    private let byteIDs: [Int32]  // 256: <0x00> … <0xFF>
+    private let byteIDs: [Int32]  // 256: the IDs of <0x00> … <0xFF>
     private let byteOf: [Int32: UInt8]
 
-    /// U+2581, the visible space.
+    /// UTF-8 of U+2581, which represents a space.
     static let spaceMark: [UInt8] = [0xE2, 0x96, 0x81]
 
     public var family: TokenizerFamily { .sentencePiece }
     public var vocabularySize: Int { table.count }
 
-    /// From a tokenizer.model.
+    /// Builds the tokenizer from a tokenizer.model.
     init(_ model: SentencePieceModel, path: String, added: [TokenizerJSON.AddedToken], settings: TokenizerSettings)
         throws
     {
@@ -36,7 +38,8 @@ public struct SentencePieceTokenizer: Tokenizer {
         let parts = try Self.finish(
             table, path: path, reserved: reserved, hidden: hidden, added: added, settings: settings)
 
-        // All pairs of symbols that join into a piece; the highest score first, equal scores by position alone.
+        // All pairs of symbols that join into a piece, the highest score first; equal scores share a rank, so position
+        // decides.
         let order = model.pieces.indices.filter { model.pieces[$0].type == .normal }
             .sorted { model.pieces[$0].score > model.pieces[$1].score }
         var merges = MergeTable(expecting: order.count * 2)
@@ -56,7 +59,7 @@ public struct SentencePieceTokenizer: Tokenizer {
         self.init(parts, merges: merges, settings: settings)
     }
 
-    /// From a tokenizer.json; where both files exist the reference takes tokenizer.model.
+    /// Builds the tokenizer from a tokenizer.json; if both files exist, the reference uses tokenizer.model.
     init(_ json: TokenizerJSON, settings: TokenizerSettings) throws {
         let prepends =
             (json.normalizer["normalizers"]?.array ?? [json.normalizer]).contains { $0["type"]?.string == "Prepend" }
@@ -83,7 +86,7 @@ public struct SentencePieceTokenizer: Tokenizer {
             for token in [left, right, left + right] where parts.all.id(of: token) == nil {
                 throw ByteLevelTokenizer.unknownMerge(token, rank, json.path)
             }
-            // Text never becomes a special or a byte token, whatever a file's merges say.
+            // Text must never become a special or a byte token, whatever merges a file has.
             guard let leftID = parts.table.id(of: left), let rightID = parts.table.id(of: right),
                 let id = parts.table.id(of: left + right)
             else { return }
@@ -93,8 +96,8 @@ public struct SentencePieceTokenizer: Tokenizer {
     }
 
     private struct Parts {
-        var table: TokenTable  // finds only pieces that text may become
-        var all: TokenTable  // finds every piece
+        var table: TokenTable  // only pieces that text may become
+        var all: TokenTable  // every piece
         var named: [String: Int32]
         var hidden: Set<Int32>
         var byteIDs: [Int32]
@@ -121,7 +124,7 @@ public struct SentencePieceTokenizer: Tokenizer {
         }
         var all = table
         if let fault = all.finish(isIndexed: { _ in true }) { throw TokenizerError.malformed(path, fault) }
-        // The reference's all_special_tokens: those that the configuration names, or else the usual three.
+        // The reference's all_special_tokens: those named by the configuration, or the usual three.
         for text in [settings.begin ?? "<s>", settings.end ?? "</s>", settings.unknown ?? "<unk>", settings.padding] {
             guard let text, let id = all.id(of: Array(text.utf8)) else { continue }
             named[text] = id
@@ -150,25 +153,25 @@ public struct SentencePieceTokenizer: Tokenizer {
         beginID = parts.named[settings.begin ?? "<s>"]
         endID = parts.named[settings.end ?? "</s>"]
         addsBegin = settings.addBegin ?? true
-        cleansUpSpaces = settings.cleanUpSpaces ?? false  // LlamaTokenizer's own default
-        legacy = settings.legacy ?? true  // where it is absent, transformers keeps the old behaviour
+        cleansUpSpaces = settings.cleanUpSpaces ?? false  // LlamaTokenizer's default
+        legacy = settings.legacy ?? true  // if absent, transformers keeps the old behavior
         self.merges = merges
     }
 
-    /// The same tokenizer with `legacy` set.
+    /// A copy with `legacy` set.
     public func with(legacy: Bool) -> SentencePieceTokenizer {
         var copy = self
         copy.legacy = legacy
         return copy
     }
 
-    /// The byte that a piece named `<0x0A>` stands for.
+    /// The byte of a piece such as `<0x0A>`; nil for other pieces.
     private static func byte(named piece: ArraySlice<UInt8>) -> UInt8? {
         guard piece.count == 6, piece.starts(with: "<0x".utf8), piece.last == UInt8(ascii: ">") else { return nil }
         return UInt8(String(decoding: piece.dropFirst(3).dropLast(), as: UTF8.self), radix: 16)
     }
 
-    /// The symbol of a piece: its id, or what stands for a single character outside the vocabulary.
+    /// The symbol of a piece: its ID, or a negative value for a single character outside the vocabulary.
     private static func symbol(_ piece: ArraySlice<UInt8>, _ table: TokenTable) -> Int32? {
         if let id = table.id(of: piece) { return id }
         return piece.withUnsafeBufferPointer { bytes in
@@ -193,7 +196,7 @@ public struct SentencePieceTokenizer: Tokenizer {
     func rawPiece(_ id: Int32) -> ArraySlice<UInt8> { table.bytes(Int(id)) }
     func normalPiece(_ piece: ArraySlice<UInt8>) -> Int32? { table.id(of: piece) }
 
-    /// Appends a piece with its marks turned into spaces.
+    /// Appends a piece with each U+2581 replaced by a space.
     static func appendSurface(_ piece: ArraySlice<UInt8>, to text: inout [UInt8]) {
         var index = piece.startIndex
         while index < piece.endIndex {

@@ -1,17 +1,18 @@
-/// `clean_up_tokenization_spaces`: removes the space before punctuation and English contractions, as the reference does.
+/// `clean_up_tokenization_spaces`: removes the space before punctuation and English contractions, as the reference
+/// does.
 enum SpaceCleanup {
-    // In this order, each over the whole text.
+    // Applied in this order, each to the whole text.
     private static let rules: [(pattern: [UInt8], keep: Range<Int>)] = [
         (" .", 1..<2), (" ?", 1..<2), (" !", 1..<2), (" ,", 1..<2), (" ' ", 1..<2), (" n't", 1..<4), (" 'm", 1..<3),
         (" 's", 1..<3), (" 've", 1..<4), (" 're", 1..<4),
     ].map { (Array($0.0.utf8), $0.1) }
 
-    // Every byte that a pattern has.
+    // Every byte that occurs in a pattern.
     private static let patternBytes = Set(rules.flatMap(\.pattern))
 
     private static let beforeSpace = Array(" 'n".utf8)
 
-    /// The cleaned text.
+    /// Applies all rules to the text.
     static func clean(_ text: [UInt8]) -> [UInt8] {
         var text = text
         for rule in rules { text = replace(rule.pattern, keep: rule.keep, in: text) }
@@ -34,10 +35,12 @@ enum SpaceCleanup {
         return result
     }
 
-    /// How much of a growing text can be cleaned for good: no match can cross the end of that prefix, whatever follows.
+    /// The length of the prefix of a growing text that can be cleaned now: no match can cross its end, whatever
+    /// follows.
     ///
-    /// That is so after a byte that no pattern has, and before a space that follows neither a space nor what a pattern
-    /// can have before an apostrophe or a space: an apostrophe, or the n of "n't" (" n ' t" becomes " n't", then "n't").
+    /// The prefix can end after a byte that occurs in no pattern. It can also end before a space, unless the byte
+    /// before is one that a pattern can have before an apostrophe or a space: a space, an apostrophe, or the n of "n't"
+    /// (" n ' t" becomes " n't", then "n't").
     static func settledCount(_ text: [UInt8]) -> Int {
         var index = text.count
         while index > 0 {
@@ -64,7 +67,7 @@ enum PythonSpace {
         return String(scalars[first...last])
     }
 
-    /// How many bytes of white space valid UTF-8 begins with.
+    /// The number of bytes of white space at the start of valid UTF-8.
     static func leadingCount(_ text: ArraySlice<UInt8>) -> Int {
         text.withUnsafeBufferPointer { bytes in
             var index = 0
@@ -77,7 +80,7 @@ enum PythonSpace {
         }
     }
 
-    /// How many bytes of white space valid UTF-8 ends with.
+    /// The number of bytes of white space at the end of valid UTF-8.
     static func trailingCount(_ text: ArraySlice<UInt8>) -> Int {
         text.withUnsafeBufferPointer { bytes in
             var end = bytes.count

@@ -1,16 +1,16 @@
-/// Decodes an answer as it is generated; the pieces it returns add up to the whole answer, decoded and stripped.
+/// Decodes an answer while it is generated; the returned texts add up to the whole answer, decoded and stripped.
 ///
-/// It holds back what later ids can still change: bytes of an incomplete character, white space that may turn out to be
-/// the end, and, where the tokenizer cleans up spaces, a space whose word may still lose it.
+/// It holds back text that later IDs can still change: bytes of an incomplete character, white space that may be the
+/// end, and, if the tokenizer cleans up spaces, a space that may still be removed.
 public struct StreamingDecoder: Sendable {
     private var assembler: TokenAssembler
     private let cleanUp: Bool
     private let strip: Bool
     private var unsettled: [UInt8] = []  // decoded, not cleaned
-    private var spaces: [UInt8] = []  // cleaned white space, not returned
+    private var spaces: [UInt8] = []  // cleaned white space, not yet returned
     private var begun = false
 
-    /// `cleanUp`: nil takes the tokenizer's setting. `strip`: whether white space at both ends goes, as in the reference.
+    /// `cleanUp`: nil uses the tokenizer's setting. `strip`: remove white space at both ends, as the reference does.
     public init(
         tokenizer: any Tokenizer, skipSpecial: Bool = true, cleanUp: Bool? = nil, strip: Bool = true
     ) {
@@ -19,14 +19,14 @@ public struct StreamingDecoder: Sendable {
         self.strip = strip
     }
 
-    /// Takes the next id and returns the text that is now certain; often empty.
+    /// Adds the next ID and returns the text that is now final; often empty.
     public mutating func append(_ id: Int32) -> String {
         assembler.append(id, to: &unsettled)
         guard cleanUp else { return settle(unsettled.count) }
         return settle(SpaceCleanup.settledCount(unsettled))
     }
 
-    /// Returns the rest. The decoder is then at its end.
+    /// Returns the remaining text; do not append afterwards.
     public mutating func finish() -> String {
         assembler.finish(into: &unsettled)
         let text = settle(unsettled.count)

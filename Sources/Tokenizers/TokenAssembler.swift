@@ -1,18 +1,18 @@
-/// Turns ids into bytes of valid UTF-8, one id at a time: what is appended never changes later.
+/// Converts IDs to valid UTF-8, one ID at a time; text once appended never changes.
 ///
-/// Bytes of an incomplete character wait for the next id; what cannot become a character turns into U+FFFD, counted as
-/// the reference counts it: byte-level decoders replace each maximal broken stretch, sentencepiece each byte.
+/// Bytes of an incomplete character wait for the next ID. Invalid bytes become U+FFFD, as many as in the reference:
+/// byte-level decoders replace each maximal invalid sequence, sentencepiece each byte.
 public struct TokenAssembler: Sendable {
     private let tokenizer: any Tokenizer
     private let skipSpecial: Bool
     private let sentencePiece: SentencePieceTokenizer?
     private var pending: [UInt8] = []
 
-    // Sentencepiece: where the reference is in its list of tokens.
+    // Sentencepiece: the state of the reference's loop over its tokens.
     private var tokenIndex = 0
     private var previousIsSpecial = false
     private var decodedNothing = true  // since the last special token
-    private var held: [UInt8] = []  // legacy with specials kept: the stretch since the last special token
+    private var held: [UInt8] = []  // legacy with specials kept: the text since the last special token
 
     init(_ tokenizer: any Tokenizer, skipSpecial: Bool) {
         self.tokenizer = tokenizer
@@ -20,7 +20,7 @@ public struct TokenAssembler: Sendable {
         sentencePiece = tokenizer as? SentencePieceTokenizer
     }
 
-    /// Appends the text that an id completes.
+    /// Appends the text that an ID completes.
     mutating func append(_ id: Int32, to text: inout [UInt8]) {
         guard id >= 0, Int(id) < tokenizer.vocabularySize else { return }
         let special = tokenizer.isSpecial(id)
@@ -33,7 +33,7 @@ public struct TokenAssembler: Sendable {
         }
     }
 
-    /// Appends what was held back.
+    /// Appends the text held back.
     mutating func finish(into text: inout [UInt8]) {
         text.append(contentsOf: held)
         held.removeAll()
@@ -47,7 +47,7 @@ public struct TokenAssembler: Sendable {
         if special {
             var stretch = takeHeld()
             drain(final: true, perByte: true, into: &stretch)
-            // The reference puts this space before the stretch that the special token ends, not after it.
+            // The reference puts this space before the text that the special token ends, not after it.
             if !previousIsSpecial, tokenIndex > 0, tokenizer.legacy { text.append(0x20) }
             text.append(contentsOf: stretch)
             text.append(contentsOf: tokenizer.rawPiece(id))
@@ -63,7 +63,7 @@ public struct TokenAssembler: Sendable {
         tokenIndex += 1
     }
 
-    // Out of self and back: `drain` changes self too.
+    // Moves the buffer out of self, because `drain` mutates self too.
     private mutating func takeHeld() -> [UInt8] {
         defer { held = [] }
         return held
@@ -89,15 +89,15 @@ public struct TokenAssembler: Sendable {
         previousIsSpecial = false
         if tokenIndex == 0, piece.starts(with: mark) {
             piece = piece.dropFirst(mark.count)
-            // The reference hands the rest to sentencepiece as a piece; one that is not in the vocabulary comes back
-            // as it is, marks and all.
+            // The reference passes the rest to sentencepiece as a piece; one that is not in the vocabulary is returned
+            // unchanged, with its U+2581.
             if !piece.isEmpty, tokenizer.normalPiece(piece) == nil {
                 text.append(contentsOf: piece)
                 decodedNothing = false
                 return
             }
         }
-        // With its dummy prefix, sentencepiece drops one mark at the start; legacy=false turns the prefix off.
+        // With its dummy prefix, sentencepiece drops one U+2581 at the start; legacy=false turns the prefix off.
         if decodedNothing, tokenizer.legacy, piece.starts(with: mark) {
             piece = piece.dropFirst(mark.count)
             decodedNothing = false
@@ -127,14 +127,14 @@ public struct TokenAssembler: Sendable {
     }
 }
 
-/// What a stretch of bytes begins with, by table 3-7 of the Unicode standard.
+/// Classifies the start of a byte sequence by table 3-7 of the Unicode standard.
 enum UTF8Check {
     enum Prefix: Equatable {
-        /// A character of so many bytes.
+        /// A character of this many bytes.
         case scalar(Int)
-        /// All the bytes there are begin a character that more bytes could complete.
+        /// All remaining bytes; more bytes could complete a character.
         case incomplete(Int)
-        /// So many bytes that cannot begin a character: a maximal subpart, or a single byte.
+        /// This many bytes that cannot begin a character: a maximal subpart, or a single byte.
         case broken(Int)
     }
 

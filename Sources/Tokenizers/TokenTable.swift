@@ -1,24 +1,24 @@
-/// The vocabulary: id → bytes and bytes → id, in one arena of bytes.
+/// The vocabulary, from ID to bytes and from bytes to ID, in one byte arena.
 ///
-/// Filled in any order by `set`, then checked for density and indexed by `finish`.
+/// `set` fills it in any order; `finish` checks that the IDs are dense and builds the index.
 struct TokenTable: Sendable {
-    /// 1,048,576 entries: four times the largest vocabulary in circulation.
+    /// 1,048,576 entries: four times the largest vocabulary in use.
     static let maximumCount = 1 << 20
-    /// 4096 bytes: Llama-3's longest token has 128.
+    /// 4096 bytes: Llama 3's longest token has 128.
     static let maximumTokenBytes = 4096
 
     private var arena: [UInt8] = []
     private var starts: [Int32] = []
-    private var lengths: [Int32] = []  // -1: no such id
-    private var slots: [Int32] = []  // open addressing over ids, -1: free
+    private var lengths: [Int32] = []  // -1: no such ID
+    private var slots: [Int32] = []  // open addressing over IDs, -1: free
     private var mask = 0
 
     var count: Int { lengths.count }
 
-    /// Whether the id has been set.
+    /// True if the ID has been set.
     func has(_ id: Int) -> Bool { lengths.indices.contains(id) && lengths[id] >= 0 }
 
-    /// Sets an id's bytes. Returns what is wrong with them, or nil.
+    /// Sets an ID's bytes; returns the reason if they are rejected, else nil.
     mutating func set(_ id: Int, _ bytes: some Collection<UInt8>) -> String? {
         guard id >= 0, id < Self.maximumCount else { return "id \(id) is above the limit of \(Self.maximumCount - 1)" }
         let length = bytes.count
@@ -37,7 +37,8 @@ struct TokenTable: Sendable {
         return nil
     }
 
-    /// Checks that the ids are dense and indexes those that `isIndexed` wants. Returns what is wrong, or nil.
+    /// Checks that the IDs are dense and indexes those for which `isIndexed` is true; returns the reason if it fails,
+    /// else nil.
     mutating func finish(isIndexed: (Int) -> Bool) -> String? {
         if let missing = lengths.firstIndex(of: -1) {
             return "ids are not dense: \(missing) is missing below \(lengths.count - 1)"
@@ -62,13 +63,13 @@ struct TokenTable: Sendable {
         }
     }
 
-    /// The bytes of an id; empty for an id that does not exist.
+    /// The bytes of an ID; empty if it does not exist.
     func bytes(_ id: Int) -> ArraySlice<UInt8> {
         guard has(id) else { return [] }
         return arena[Int(starts[id])..<Int(starts[id]) + Int(lengths[id])]
     }
 
-    /// The id of a token, or nil.
+    /// The ID of a token; nil if it is not indexed.
     func id(of token: UnsafeRawBufferPointer) -> Int32? {
         guard !slots.isEmpty else { return nil }
         return arena.withUnsafeBytes { bytes -> Int32? in
@@ -90,7 +91,7 @@ struct TokenTable: Sendable {
             .elementsEqual(token)
     }
 
-    /// Seeded per process, so that no file can choose its collisions.
+    /// Seeded per process, so that a file cannot choose its collisions.
     private static func hash(_ token: UnsafeRawBufferPointer) -> Int {
         var hasher = Hasher()
         hasher.combine(bytes: token)

@@ -1,58 +1,59 @@
-/// Text to token ids and back.
+/// Converts text to token IDs and back.
 ///
-/// Special tokens (`<|eot_id|>`, `</s>`, …) come only from code: text is text unless `parseSpecial` says otherwise, so
-/// nothing that a user types can close his turn or open another.
+/// Special tokens (`<|eot_id|>`, `</s>`, …) come only from code, because text is encoded literally unless
+/// `parseSpecial` is set: user text cannot end its turn or start another.
 public protocol Tokenizer: Sendable {
-    /// Which of the three kinds this is.
+    /// The kind of this tokenizer.
     var family: TokenizerFamily { get }
-    /// Ids are 0 ..< vocabularySize.
+    /// IDs are in 0..<vocabularySize.
     var vocabularySize: Int { get }
     /// The token that begins a sequence.
     var beginID: Int32? { get }
-    /// The token that ends a turn or a sequence, as the tokenizer's configuration names it.
+    /// The token that ends a turn or a sequence, as named by the tokenizer's configuration.
     var endID: Int32? { get }
-    /// Whether the reference puts `beginID` before everything it encodes.
+    /// True if the reference puts `beginID` before everything it encodes.
     var addsBegin: Bool { get }
-    /// `clean_up_tokenization_spaces`: whether decoded text loses the space before punctuation.
+    /// `clean_up_tokenization_spaces`: if true, decoding removes the space before punctuation.
     var cleansUpSpaces: Bool { get }
 
-    /// The id of a special token by its text, or nil.
+    /// The ID of a special token by its text; nil if there is none.
     func id(ofSpecial token: String) -> Int32?
-    /// Whether an id is a special token (also true for sentencepiece's unknown token).
+    /// True if an ID is a special token, sentencepiece's unknown token included.
     func isSpecial(_ id: Int32) -> Bool
-    /// The bytes an id stands for, without regard to its neighbours; empty for an unknown id.
+    /// The bytes of a token without regard to its neighbors; empty for an unknown ID.
     func tokenBytes(_ id: Int32) -> [UInt8]
 
-    /// Encodes pieces as one text: neighbouring `.text` is joined first, ids are taken as they are. No begin token is added.
+    /// Encodes pieces as one text: adjacent `.text` pieces are joined first, `.special` IDs are copied. Adds no begin
+    /// token.
     func encode(_ pieces: [PromptPiece]) -> [Int32]
     /// Splits text at special tokens, leftmost and longest first.
     func splitSpecial(_ text: String) -> [PromptPiece]
-    /// What turns ids into text one by one.
+    /// Makes a decoder that converts IDs to text one by one.
     func makeAssembler(skipSpecial: Bool) -> TokenAssembler
 }
 
-/// The kinds of tokenizer, by the model that made them known.
+/// The kinds of tokenizer.
 public enum TokenizerFamily: String, Sendable {
     case llama3 = "byte_level_bpe"
     case sentencePiece = "sentencepiece_bpe"
     case clip = "clip_bpe"
 }
 
-/// A stretch of a prompt: plain text, or one token that code chose.
+/// A piece of a prompt: plain text, or one token chosen by code.
 public enum PromptPiece: Equatable, Sendable {
     case text(String)
     case special(Int32)
 }
 
 extension Tokenizer {
-    /// Encodes text; special tokens in it are recognised only with `parseSpecial`. No begin token is added.
+    /// Encodes text; special tokens in it are recognized only with `parseSpecial`. Adds no begin token.
     public func encode(_ text: String, parseSpecial: Bool = false) -> [Int32] {
         encode(parseSpecial ? splitSpecial(text) : [.text(text)])
     }
 
-    /// Decodes ids; ids outside the vocabulary give nothing, bytes that are no UTF-8 give U+FFFD.
+    /// Decodes IDs; skips IDs outside the vocabulary, and replaces bytes that are not UTF-8 with U+FFFD.
     ///
-    /// `cleanUp` removes the spaces before punctuation; nil takes the tokenizer's own setting.
+    /// `cleanUp` removes the spaces before punctuation; nil uses the tokenizer's setting.
     public func decode(_ ids: [Int32], skipSpecial: Bool = true, cleanUp: Bool? = nil) -> String {
         var assembler = makeAssembler(skipSpecial: skipSpecial)
         var bytes: [UInt8] = []
@@ -69,7 +70,7 @@ struct SpecialTokens: Sendable {
     private let longestFirst: [(text: [UInt8], id: Int32)]
     private let set: Set<Int32>
 
-    /// `hidden`: ids that decoding skips; `named`: every token that text may name.
+    /// `hidden`: IDs that decoding skips; `named`: every token that text may name.
     init(named: [String: Int32], hidden: Set<Int32>) {
         ids = named
         longestFirst = named.filter { !$0.key.isEmpty }
@@ -103,7 +104,7 @@ struct SpecialTokens: Sendable {
 }
 
 extension [PromptPiece] {
-    /// The same with neighbouring texts joined and empty texts dropped.
+    /// The pieces with adjacent texts joined and empty texts removed.
     var joined: [PromptPiece] {
         var result: [PromptPiece] = []
         for piece in self {

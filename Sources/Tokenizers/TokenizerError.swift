@@ -1,6 +1,6 @@
-/// What is wrong with a tokenizer's files, with a question, or with a template.
+/// An error in a tokenizer's files, in a question, or in the choice of a template.
 public struct TokenizerError: Error, CustomStringConvertible, Equatable, Sendable {
-    /// Stable names for programs; the message is for people.
+    /// Stable identifiers for programs; `message` is for users.
     public enum Code: String, Sendable {
         case fileUnreadable = "tokenizer_file_unreadable"
         case fileTooLarge = "tokenizer_file_too_large"
@@ -26,7 +26,7 @@ public struct TokenizerError: Error, CustomStringConvertible, Equatable, Sendabl
     }
 }
 
-// Every text of this folder's errors.
+// Every error message of this folder.
 extension TokenizerError {
     private static let fetchAgain = "Fetch the model again, or take the file from the model's publisher."
 
@@ -80,7 +80,7 @@ extension TokenizerError {
         TokenizerError(.questionNotUTF8, "The question is not valid UTF-8. Send it encoded as UTF-8.")
     }
 
-    /// A name from a file made fit for a message: control characters escaped, cut at 80 characters.
+    /// Quotes a name from a file for a message: control characters escaped, at most 80 characters.
     static func quoted(_ name: String) -> String {
         var text = "\""
         for scalar in name.unicodeScalars.prefix(80) {

@@ -1,11 +1,11 @@
 import Glibc
 
-/// Reads a tokenizer's file whole, bounded in size.
+/// Reads a tokenizer file completely, up to a size limit.
 enum TokenizerFile {
-    /// 64 MiB: the largest tokenizer.json in circulation has about 35.
+    /// 64 MiB: the largest tokenizer.json in use has about 35.
     static let maximumBytes = 64 << 20
 
-    /// The file's bytes, or nil where there is no such file. Throws when it is no regular file, too large or unreadable.
+    /// The file's bytes; nil if it does not exist. Throws if it is not a regular file, too large or unreadable.
     static func read(_ path: String, limit: Int = maximumBytes) throws -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {

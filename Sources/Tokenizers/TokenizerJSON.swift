@@ -1,6 +1,6 @@
-/// What a tokenizer.json says, checked; the three kinds are built from it.
+/// The validated contents of a tokenizer.json, from which the three kinds of tokenizer are built.
 ///
-/// Of the large members only the places are kept: vocabulary and merges are read straight into their tables.
+/// For the vocabulary and the merges only the offsets are kept; they are read directly into their tables.
 struct TokenizerJSON {
     struct AddedToken {
         var id: Int
@@ -81,7 +81,7 @@ struct TokenizerJSON {
         self.mergesAt = mergesAt
     }
 
-    /// `added_tokens`: an array of {id, content, special, …}. The content is literal text, whatever it looks like.
+    /// `added_tokens`: an array of {id, content, special, …}; the content is always literal text.
     private static func added(_ value: TokenizerValue, path: String) throws -> [AddedToken] {
         if value == .null { return [] }
         guard let elements = value.array else { throw TokenizerError.malformed(path, "added_tokens is not an array") }
@@ -89,7 +89,7 @@ struct TokenizerJSON {
             guard let id = element["id"]?.index, let content = element["content"]?.string, !content.isEmpty else {
                 throw TokenizerError.malformed(path, "an added token without an id of at least 0 and a content")
             }
-            // They would change which text around the token belongs to it; no supported model sets them.
+            // These flags would change how text around the token is split; no supported model sets them.
             for flag in ["single_word", "lstrip", "rstrip"] where element[flag]?.bool == true {
                 throw TokenizerError.unsupported(path, "the added token \(TokenizerError.quoted(content)) with \(flag)")
             }
@@ -97,7 +97,7 @@ struct TokenizerJSON {
         }
     }
 
-    /// Calls `body` with each entry of the vocabulary, in the file's order.
+    /// Calls `body` with each vocabulary entry, in file order.
     func forEachToken(_ body: (_ token: [UInt8], _ id: Int) throws -> Void) throws {
         var reader = reader.moved(to: vocabularyAt)
         try reader.object { reader, key in
@@ -140,7 +140,7 @@ struct TokenizerJSON {
         }
     }
 
-    /// The token that the post processor puts first, by its text.
+    /// The text of the token that the post processor puts first; nil if it adds none.
     var beginToken: String? {
         let processors = postProcessor["processors"]?.array ?? [postProcessor]
         let template = processors.first { $0["type"]?.string == "TemplateProcessing" }
@@ -153,7 +153,7 @@ struct TokenizerJSON {
         return steps.compactMap { $0["type"]?.string == "Split" ? $0["pattern"]?["Regex"]?.string : nil }
     }
 
-    /// Whether a step of the pre-tokenizer is of the type.
+    /// True if a step of the pre-tokenizer has this type.
     func hasPreTokenizer(_ type: String) -> Bool {
         (preTokenizer["pretokenizers"]?.array ?? [preTokenizer]).contains { $0["type"]?.string == type }
     }

@@ -1,13 +1,13 @@
 public import Foundation
 
-/// Loads the tokenizer of a model's folder.
+/// Loads the tokenizer of a model folder.
 public enum TokenizerLoader {
-    /// Loads whichever of the three kinds the folder's files are.
+    /// Loads the tokenizer of the kind that the folder's files contain.
     ///
-    /// 1. tokenizer.json with a byte-level pre-tokenizer: Llama-3; with the word suffix `</w>`: CLIP.
-    /// 2. otherwise tokenizer.model: Llama-2 and Vicuna. The reference prefers it to tokenizer.json (its loader asks for
-    ///    the slow tokenizer). Llama-3's file of that name is another format: rule 1 comes first.
-    /// 3. tokenizer.json with byte fallback alone: Llama-2 and Vicuna.
+    /// 1. tokenizer.json with a byte-level pre-tokenizer: Llama 3; with the word suffix `</w>`: CLIP.
+    /// 2. Otherwise tokenizer.model: Llama 2 and Vicuna. The reference prefers it to tokenizer.json (its loader
+    ///    requests the slow tokenizer). Llama 3's file of that name has a different format, so rule 1 comes first.
+    /// 3. tokenizer.json with byte fallback alone: Llama 2 and Vicuna.
     /// 4. vocab.json and merges.txt: CLIP.
     ///
     /// Throws `TokenizerError` naming the file and the fault.
@@ -39,7 +39,7 @@ public enum TokenizerLoader {
         throw TokenizerError.notFound(path)
     }
 
-    /// Loads a CLIP model's tokenizer; throws when the folder holds another kind.
+    /// Loads a CLIP model's tokenizer; throws if the folder holds another kind.
     public static func loadCLIP(folder: URL) throws -> CLIPTokenizer {
         let tokenizer = try load(folder: folder)
         guard let clip = tokenizer as? CLIPTokenizer else {

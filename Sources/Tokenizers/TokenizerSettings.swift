@@ -1,4 +1,4 @@
-/// What a folder's tokenizer_config.json and special_tokens_map.json say; every member may be absent.
+/// The settings in a folder's tokenizer_config.json and special_tokens_map.json; every member may be absent.
 struct TokenizerSettings: Sendable {
     var begin: String?
     var end: String?
@@ -8,7 +8,7 @@ struct TokenizerSettings: Sendable {
     var legacy: Bool?
     var cleanUpSpaces: Bool?
     var maximumLength: Int?
-    var conversation: String?  // conv_mode: this project's way of naming a template in a model's folder
+    var conversation: String?  // conv_mode: this project's key for naming a template in a model folder
     var chatTemplate: String?
     var added: [TokenizerJSON.AddedToken] = []  // added_tokens_decoder
 

@@ -1,4 +1,4 @@
-/// The class of a code point as the splitters' regular expressions see it: letter, number, white space, or none of them.
+/// The class of a code point in the splitters' regular expressions: letter, number, white space or other.
 enum UnicodeClass: UInt8, Sendable {
     case other = 0
     case letter = 1
@@ -14,13 +14,13 @@ enum UnicodeClass: UInt8, Sendable {
     private static let pages = UnicodePages()
 }
 
-/// Two-level class table: 256-code-point pages; those of one class are stored once.
+/// A two-level class table of 256-code-point pages; uniform pages of the same class are stored once.
 private struct UnicodePages: Sendable {
     private var pageOf: [UInt16]  // 0x1100 entries
     private var classes: [UInt8]  // 256 per distinct page
 
     init() {
-        // The first pages are whole ones of each class, by its raw value.
+        // The first four pages are uniform, one per class, indexed by its raw value.
         pageOf = [UInt16](repeating: UInt16(UnicodeClass.other.rawValue), count: 0x1100)
         classes = (0...UnicodeClass.space.rawValue).flatMap { [UInt8](repeating: $0, count: 256) }
         let whole = UInt16(classes.count / 256)
@@ -63,13 +63,13 @@ private struct UnicodePages: Sendable {
     }
 }
 
-/// A code point of valid UTF-8 and the bytes it takes.
+/// A code point and its length in bytes of UTF-8.
 struct DecodedScalar {
     var value: UInt32
     var length: Int
 }
 
-/// Reads the code point that starts at `index` of valid UTF-8; beyond the end it has length 0.
+/// Decodes the code point at `index` of valid UTF-8; at the end its length is 0.
 @inline(__always)
 func decodeScalar(_ bytes: UnsafeBufferPointer<UInt8>, at index: Int) -> DecodedScalar {
     guard index < bytes.count else { return DecodedScalar(value: 0x11_0000, length: 0) }

@@ -1,8 +1,8 @@
-/// Ranges of the Unicode classes that the tokenizers' regular expressions name, frozen at Unicode 14.0.0.
+/// The Unicode classes in the tokenizers' regular expressions as code point ranges, frozen at Unicode 14.0.0.
 ///
-/// The tokenizers' authors matched with Oniguruma 6.9.8, whose tables are Unicode 14; a newer table would split new
-/// letters otherwise than the vocabulary was trained. Made from Python 3.11's `unicodedata` (14.0.0) by general category.
-/// Hexadecimal code points, `first-last` or a single one, ascending.
+/// The original tokenizers match with Oniguruma 6.9.8, whose tables are Unicode 14; a newer table would split later
+/// letters differently from the training of the vocabulary. Generated from Python 3.11's `unicodedata` (14.0.0) by
+/// general category. Hexadecimal code points, `first-last` or single, ascending.
 enum UnicodeTables {
     /// `\p{L}`: 648 ranges.
     static let letters: StaticString = """

@@ -1,4 +1,4 @@
-// The kernels for avx2; chosen at run time by dispatch.c, so the rest of the build needs no target flag.
+// The kernels compiled for AVX2, FMA and F16C; dispatch.c selects them at run time, so the build needs no target flag.
 #if defined(__x86_64__)
 #define LT_TABLE lt_kernels_avx2
 #define LT_TABLE_NAME "avx2"

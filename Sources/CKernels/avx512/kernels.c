@@ -1,4 +1,5 @@
-// The kernels for avx512; chosen at run time by dispatch.c, so the rest of the build needs no target flag.
+// The kernels compiled for AVX-512 F, BW, VL and DQ; dispatch.c selects them at run time, so the build needs no target
+// flag.
 #if defined(__x86_64__)
 #define LT_TABLE lt_kernels_avx512
 #define LT_TABLE_NAME "avx512"

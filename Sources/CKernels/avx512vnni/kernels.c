@@ -1,4 +1,4 @@
-// The kernels for avx512 with VNNI, byte products included; chosen at run time by dispatch.c.
+// The kernels compiled for AVX-512 with VNNI, which adds int8 dot products; dispatch.c selects them at run time.
 #if defined(__x86_64__)
 #define LT_TABLE lt_kernels_avx512vnni
 #define LT_TABLE_NAME "avx512vnni"

@@ -1,4 +1,4 @@
-// The kernels for whatever the compiler targets by default (SSE2 on x86-64, NEON on aarch64).
+// The kernels for the compiler's default target (SSE2 on x86-64, NEON on aarch64).
 #define LT_TABLE lt_kernels_portable
 #define LT_TABLE_NAME "portable"
 #include "../kernels.inc"

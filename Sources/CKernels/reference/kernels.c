@@ -1,4 +1,5 @@
-// The definitions: plain loops, double accumulation, library exp. Slow on purpose; every table is tested against it.
+// Reference kernels: plain loops, double accumulation and the C library's exp. Slow on purpose; the tests compare every
+// table with them.
 #include "CKernels.h"
 #include <math.h>
 #include <string.h>

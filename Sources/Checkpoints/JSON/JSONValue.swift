@@ -1,4 +1,4 @@
-/// A value of a JSON document that was read strictly (see `StrictJSON`).
+/// A value of a JSON document read by `StrictJSON`.
 package enum JSONValue: Sendable, Equatable {
     case null
     case bool(Bool)
@@ -8,14 +8,15 @@ package enum JSONValue: Sendable, Equatable {
     case array([JSONValue])
     case object([String: JSONValue])
 
+    /// The value if it is true or false.
     package var boolValue: Bool? {
         if case .bool(let value) = self { value } else { nil }
     }
-    /// A whole number written as one: `3`, not `3.0`.
+    /// The value if it is an integer literal that fits Int: `3`, not `3.0`.
     package var intValue: Int? {
         if case .integer(let value) = self { Int(exactly: value) } else { nil }
     }
-    /// Any number, whole or not.
+    /// The value of any number.
     package var doubleValue: Double? {
         switch self {
         case .integer(let value): Double(value)
@@ -23,23 +24,28 @@ package enum JSONValue: Sendable, Equatable {
         default: nil
         }
     }
+    /// The value if it is a string.
     package var stringValue: String? {
         if case .string(let value) = self { value } else { nil }
     }
+    /// The elements if it is an array.
     package var arrayValue: [JSONValue]? {
         if case .array(let value) = self { value } else { nil }
     }
+    /// The members if it is an object.
     package var objectValue: [String: JSONValue]? {
         if case .object(let value) = self { value } else { nil }
     }
+    /// True for null.
     package var isNull: Bool { self == .null }
 
-    /// The member of an object; nil where there is none or this is no object.
+    /// The member `key` of an object; nil if it is absent or this is not an object.
     package subscript(key: String) -> JSONValue? { objectValue?[key] }
 }
 
 extension JSONValue {
-    /// The document as text: keys sorted, one space per level when `indented`, so that equal values give equal bytes.
+    /// Serializes the value with sorted keys, so that equal values give equal bytes; `indented` adds one space per
+    /// level.
     package func text(indented: Bool = false) -> String {
         var out = ""
         write(to: &out, level: indented ? 0 : nil)
@@ -55,7 +61,7 @@ extension JSONValue {
         case .null: out += "null"
         case .bool(let value): out += value ? "true" : "false"
         case .integer(let value): out += String(value)
-        // JSON has no words for these; null is what other writers fall back to.
+        // JSON cannot represent NaN and infinity; other writers also fall back to null.
         case .number(let value): out += value.isFinite ? String(value) : "null"
         case .string(let value): out += Self.quoted(value)
         case .array(let values):
@@ -80,7 +86,7 @@ extension JSONValue {
         }
     }
 
-    /// A JSON string literal.
+    /// `text` as a JSON string literal.
     package static func quoted(_ text: String) -> String {
         var out = "\""
         for scalar in text.unicodeScalars {

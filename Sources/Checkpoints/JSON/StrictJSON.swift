@@ -1,7 +1,8 @@
 internal import Tensors
 
-/// What is wrong with a JSON document, and at which byte.
+/// A parse error of a JSON document, with its byte offset.
 package struct JSONFault: Error, CustomStringConvertible, Sendable, Equatable {
+    /// The category of a fault, for the caller's error code.
     package enum Kind: Sendable, Equatable { case utf8, syntax, duplicateKey, depth, size }
     package let kind: Kind
     package let offset: Int
@@ -10,11 +11,12 @@ package struct JSONFault: Error, CustomStringConvertible, Sendable, Equatable {
     package var description: String { "not valid JSON at byte \(offset): \(reason)" }
 }
 
-/// A JSON reader that refuses what others silently repair: duplicate keys, lone surrogates, NaN, trailing commas, endless nesting.
+/// A JSON parser that rejects what others silently repair.
 ///
-/// Source: RFC 8259; the safetensors format forbids duplicate keys, and Foundation's decoder keeps one of them silently.
+/// It rejects duplicate keys, lone surrogates, NaN, trailing commas and unlimited nesting. Source: RFC 8259; the
+/// safetensors format forbids duplicate keys, and Foundation's decoder silently keeps one of them.
 package struct StrictJSON {
-    /// What a document may cost: bytes read, values held, levels of nesting.
+    /// The limits of a document: bytes, values, levels of nesting.
     package struct Limits: Sendable {
         package var bytes: Int
         package var values: Int
@@ -24,7 +26,7 @@ package struct StrictJSON {
             self.values = values
             self.depth = depth
         }
-        /// A config file.
+        /// Limits for a config file.
         package static let config = Limits(bytes: 8 << 20, values: 200_000, depth: 32)
     }
 
@@ -38,9 +40,9 @@ package struct StrictJSON {
         self.limits = limits
     }
 
-    /// The document in `bytes`, which may have white space around it and nothing else; throws `JSONFault`.
+    /// Parses one document, which may be surrounded by white space; throws `JSONFault`.
     ///
-    /// Two keys of one object are the same when Swift calls the strings equal (canonical equivalence).
+    /// Two keys are duplicates if Swift considers the strings equal (canonical equivalence).
     package static func parse(_ bytes: UnsafeRawBufferPointer, limits: Limits = .config) throws(JSONFault) -> JSONValue
     {
         guard bytes.count <= limits.bytes else {
@@ -55,7 +57,7 @@ package struct StrictJSON {
         return value
     }
 
-    /// The document in an array of bytes.
+    /// Parses one document; throws `JSONFault`.
     package static func parse(_ bytes: [UInt8], limits: Limits = .config) throws(JSONFault) -> JSONValue {
         let result: Result<JSONValue, JSONFault> = bytes.withUnsafeBytes { raw in
             do throws(JSONFault) { return .success(try parse(raw, limits: limits)) } catch { return .failure(error) }

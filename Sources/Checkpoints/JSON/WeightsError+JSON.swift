@@ -1,6 +1,7 @@
 internal import Tensors
 
 extension WeightsError {
+    /// A JSON fault in the header or index `file`.
     static func json(_ file: String, _ fault: JSONFault) -> Self {
         let code: Code =
             switch fault.kind {

@@ -1,4 +1,4 @@
-/// A head of the language model: layer and head, both from 0.
+/// An attention head of the language model; layer and head count from 0.
 public struct AttentionHead: Sendable, Equatable, Hashable {
     public let layer: Int
     public let head: Int

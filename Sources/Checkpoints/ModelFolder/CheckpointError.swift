@@ -1,5 +1,8 @@
-/// Why a model folder cannot be used: a stable code, and a sentence that names the thing, the limit and the next step.
+/// An error that makes a model folder unusable.
+///
+/// `code` is stable; `message` names the cause, the limit and the next step.
 public struct CheckpointError: Error, CustomStringConvertible, Sendable, Equatable {
+    /// Stable identifiers for programs.
     public enum Code: String, Sendable, CaseIterable {
         case folderMissing = "folder_missing"
         case configMissing = "config_missing"
@@ -30,9 +33,8 @@ public struct CheckpointError: Error, CustomStringConvertible, Sendable, Equatab
     public var description: String { message }
 }
 
+/// Every message of this folder, in the order of the codes.
 extension CheckpointError {
-    // Every text of this folder, in the order of the codes.
-
     static func folderMissing(_ path: String) -> Self {
         .init(.folderMissing, "\(path): no such model folder")
     }
@@ -65,7 +67,7 @@ extension CheckpointError {
             "\(folder): its vision tower \"\(tower)\" is not on this machine (looked at "
                 + tried.joined(separator: ", ") + "); fetch it, or put it into the folder as vision_tower")
     }
-    /// `one` and `many`: what is said of one tensor, and of several.
+    /// `one` and `many` are the predicates for one tensor and for several.
     static func tensors(_ code: Code, _ folder: String, _ one: String, _ many: String, _ list: [String]) -> Self {
         let shown = list.prefix(10).joined(separator: ", ")
         let more = list.count > 10 ? " and \(list.count - 10) more" : ""
@@ -77,6 +79,7 @@ extension CheckpointError {
             "\(what) needs about \(gigabytes(needed)) of memory, \(gigabytes(available)) are available (\(limit)); "
                 + "choose a smaller precision or free memory")
     }
+    /// The file system of `folder` has `free` bytes; the model needs `needed`.
     package static func notEnoughDisk(_ folder: String, needed: Int64, free: Int64) -> Self {
         .init(
             .notEnoughDisk,
@@ -89,7 +92,7 @@ extension CheckpointError {
         .init(.writeFailed, "\(file): \(step) failed: \(reason)")
     }
 
-    /// Bytes as people read them: two digits after the point, powers of 1000.
+    /// Formats bytes as MB or GB (powers of 1000), rounded to two decimals.
     static func gigabytes(_ bytes: Int64) -> String {
         let (size, unit) = abs(bytes) < 1_000_000_000 ? (1e6, "MB") : (1e9, "GB")
         let hundredths = (Double(bytes) / size * 100).rounded() / 100

@@ -1,15 +1,16 @@
 public import Tensors
 
-/// A tensor with values that are no finite numbers.
+/// A tensor that has NaN or infinite values, and how many.
 public struct NonFiniteTensor: Sendable, Equatable, Codable {
     public let name: String
     public let count: NonFiniteCount
 }
 
 extension CheckpointFolder {
-    /// Reads every weight once and lists the tensors with NaN or infinite values, by name; none in a sound checkpoint.
+    /// Reads every weight once and lists the tensors with NaN or infinite values, sorted by name; empty for a valid
+    /// checkpoint.
     ///
-    /// `progress` gets bytes read and bytes in all. Throws `file_changed` if a file is being written to.
+    /// `progress` receives the bytes read and the total. Throws `file_changed` if a file's size changed.
     public func scanNonFinite(progress: (Int64, Int64) throws -> Void = { _, _ in }) throws -> [NonFiniteTensor] {
         let folders = [weights] + (towerWeights.map { [$0] } ?? [])
         let total = folders.reduce(0) { $0 + Int64($1.dataBytes) }
@@ -27,20 +28,21 @@ extension CheckpointFolder {
         return found.sorted { $0.name < $1.name }
     }
 
-    /// A canonical description of this checkpoint, cheap to make and different for different weights; hash it for a model's identity.
+    /// A canonical description of this checkpoint: cheap to compute, different for different weights. Hash it to
+    /// identify a model.
     ///
-    /// It has the configuration files that change what is computed, and of each weight file its name, size, header, ends (64 KiB
-    /// each) and the first KiB of every tensor: some megabytes at full size. Up to 64 MiB of weights are in it whole. Paths and
-    /// tokenizers are not in it.
+    /// It contains the configuration files that affect the computation and, of each weight file, its name, size,
+    /// header, both ends (64 KiB each) and the first KiB of every tensor: a few megabytes at full size. Weights up to
+    /// 64 MiB are included completely. Paths and tokenizers are not included.
     ///
-    /// - Parameter body: gets them piece by piece, in their order.
+    /// - Parameter body: receives the description in pieces, in order.
     public func identityBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
         func number(_ value: Int) { withUnsafeBytes(of: UInt64(value).littleEndian, body) }
         func add(_ label: String, _ bytes: [UInt8]) {
             bytes.withUnsafeBytes { add(label, [$0]) }
         }
         func add(_ label: String, _ pieces: [UnsafeRawBufferPointer]) {
-            // Lengths before contents: no two lists of parts give the same bytes.
+            // Lengths precede contents, so different lists of parts never give the same bytes.
             let name = Array(label.utf8)
             number(name.count)
             name.withUnsafeBytes(body)
@@ -49,7 +51,7 @@ extension CheckpointFolder {
         }
         add("format", Array("longtake checkpoint identity 1".utf8))
         let folders = [weights] + (towerWeights.map { [$0] } ?? [])
-        // A small model is taken whole; a large one would be read from end to end at every start.
+        // A small model is included completely; a large one would be read from end to end at every start.
         let isSmall = folders.reduce(0) { $0 + $1.dataBytes } <= 64 << 20
         add("tower source", Array((towerSource?.rawValue ?? "none").utf8))
         add("config.json", configBytes)

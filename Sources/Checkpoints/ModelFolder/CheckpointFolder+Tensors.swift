@@ -1,7 +1,9 @@
 public import Tensors
 
 extension CheckpointFolder {
-    /// The vision tower's tensors under their names in a CLIP folder (`vision_model.…`), wherever they are stored; empty for Llama.
+    /// The vision tower's tensors by their names in a CLIP folder (`vision_model.…`), wherever they are stored.
+    ///
+    /// Empty for Llama.
     public var towerTensors: [String: StoredTensor] {
         switch towerSource {
         case nil: return [:]
@@ -19,12 +21,13 @@ extension CheckpointFolder {
         }
     }
 
-    /// The tensors this checkpoint must have, in the order of the model; tower tensors without the prefix of an inside tower.
+    /// The tensors this checkpoint must have, in model order; tower tensors are named without the inside tower's
+    /// prefix.
     public var expectedTensors: [ExpectedTensor] { expectedInCheckpoint + expectedInTower }
 
-    /// Numbers in a frame's embedding, where a LLaVA-Mini's vision tower is half of a whole CLIP checkpoint; nil elsewhere.
+    /// Elements of a frame's embedding; nil unless a LLaVA-Mini's vision tower belongs to a complete CLIP checkpoint.
     ///
-    /// A tower inside the checkpoint was trained on: its last layer and the projection no longer belong together.
+    /// A tower inside the checkpoint was fine-tuned, so its last layer no longer matches the projection.
     public var embeddingSize: Int? {
         guard kind == .llavaMini, towerSource == .folder, let vision, let size = vision.projectionSize,
             let tower = towerWeights?.tensors,
@@ -53,13 +56,13 @@ extension CheckpointFolder {
 
     private var expectedInTower: [ExpectedTensor] {
         guard let vision else { return [] }
-        // LLaVA-Mini takes a hidden state and never the projection, even out of a two-tower folder.
+        // LLaVA-Mini uses a hidden state and never the projection, even if the tower comes from a two-tower folder.
         var shape = vision
         if fusion != nil { shape.projectionSize = nil }
         return TensorCatalog.vision(shape, selectLayer: fusion?.visionSelectLayer)
     }
 
-    /// Compares the stored tensors with the configuration and returns notes on harmless extras.
+    /// Compares the stored tensors with the configuration; returns `notes` plus a note on unused tensors.
     ///
     /// Throws `tensor_missing`, `tensor_shape`, `tensor_type` or `tensor_unexpected`, each listing the first ten.
     @discardableResult
@@ -97,7 +100,7 @@ extension CheckpointFolder {
         ]
     }
 
-    /// Tables that old transformers versions saved and every version recomputes.
+    /// Buffers that old transformers versions saved and every version recomputes.
     private static func mayBeIgnored(_ name: String) -> Bool {
         name.hasSuffix(".rotary_emb.inv_freq") || name.hasSuffix(".position_ids")
     }
@@ -113,7 +116,7 @@ extension CheckpointFolder {
                 if !tensor.isOptional { missing.append(tensor.name) }
                 continue
             }
-            // A scalar is stored with rank 0 by some writers and as one element by others.
+            // Some writers store a scalar with rank 0, others as one element.
             if found.shape != tensor.shape, !(tensor.shape.isEmpty && found.shape == [1]) {
                 shapes.append("\(tensor.name) is \(found.shape), the configuration says \(tensor.shape)")
             }

@@ -1,7 +1,7 @@
 import Foundation
 internal import Tensors
 
-/// What a model folder holds.
+/// The kind of model in a folder, from `model_type` of config.json.
 public enum CheckpointKind: String, Sendable, Codable {
     case llavaMini = "llava_mini"
     case llama
@@ -9,68 +9,79 @@ public enum CheckpointKind: String, Sendable, Codable {
     case clipVision = "clip_vision"
 }
 
-/// Where the vision tower's tensors are taken from.
+/// The source of the vision tower's tensors.
 public enum TowerSource: String, Sendable, Codable {
-    /// The folder that `mm_vision_tower` names, or the CLIP folder itself.
+    /// The folder named by `mm_vision_tower`, or the CLIP folder itself.
     case folder
-    /// `model.vision_tower.vision_tower.*` of the checkpoint.
+    /// The checkpoint's `model.vision_tower.vision_tower.*` tensors.
     case insideCheckpoint = "inside_checkpoint"
 }
 
-/// A model folder in the Hugging Face layout: its configuration, checked, and its weights, mapped.
+/// A model folder in Hugging Face layout: its validated configuration and its mapped weights.
 ///
-/// Opening reads the small files and the headers only. It throws `CheckpointError` (configuration) or `WeightsError` (files);
-/// `validate()` then compares the tensors with the configuration.
+/// Opening reads only the small files and the tensor headers. It throws `CheckpointError` (configuration) or
+/// `WeightsError` (files); `validate()` then compares the tensors with the configuration.
 public struct CheckpointFolder: Sendable {
+    /// The folder's path as given to `init`.
     public let path: String
     public let kind: CheckpointKind
     /// `model_type` of config.json.
     public let modelType: String
-    /// LLaVA-Mini and Llama.
+    /// Set for LLaVA-Mini and Llama.
     public let language: LanguageConfig?
-    /// LLaVA-Mini only.
+    /// Set for LLaVA-Mini.
     public let fusion: FusionConfig?
-    /// Which heads say where an answer was seen; LLaVA-Mini only, nil where config.json names none.
+    /// The attention heads that locate evidence; set for LLaVA-Mini if config.json names them.
     public let evidence: EvidenceConfig?
-    /// Everything but Llama.
+    /// Set for every kind but Llama.
     public let vision: VisionConfig?
-    /// Two-tower CLIP only.
+    /// Set for two-tower CLIP.
     public let textTower: TextTowerConfig?
-    /// The folder of the vision tower; nil for Llama, and where no folder was found but the checkpoint holds a tower.
+    /// The vision tower's folder; nil for Llama, and if only the checkpoint itself holds a tower.
     public let towerFolder: String?
+    /// Where `towerTensors` come from; nil for Llama.
     public let towerSource: TowerSource?
-    /// `image_aspect_ratio`; "square" where absent.
+    /// `image_aspect_ratio`; "square" if absent.
     public let imageAspectRatio: String
-    /// Ids that end an answer: `eos_token_id` of generation_config.json, else of config.json.
+    /// Token IDs that end an answer: `eos_token_id` of generation_config.json, else of config.json.
     public let stopTokenIDs: [Int]
+    /// `bos_token_id` of config.json (the first of a list).
     public let beginTokenID: Int?
-    /// `tokenizer_model_max_length`: the reference cuts the assembled sequence off there.
+    /// `tokenizer_model_max_length`; the reference truncates the assembled sequence to this length.
     public let tokenizerModelMaxLength: Int?
-    /// Defaults of generation_config.json; nil where it has none.
+    /// `temperature` of generation_config.json; nil if absent.
     public let temperature: Double?
+    /// `top_p` of generation_config.json; nil if absent.
     public let topP: Double?
-    /// The relative standard error that was measured to be small enough for this model; nil where nobody measured.
+    /// The relative standard error measured to be small enough for this model; nil if it was not measured.
     ///
     /// Source: `longtake_fusion_error` of generation_config.json.
     public let fusionError: Double?
-    /// config.json as it is on disk.
+    /// The contents of config.json.
     public let configBytes: [UInt8]
+    /// The contents of generation_config.json; nil if absent.
     public let generationConfigBytes: [UInt8]?
-    /// preprocessor_config.json of the tower's folder, else of this one.
+    /// The contents of preprocessor_config.json, from the tower's folder, else from this one; nil if absent.
     public let preprocessorConfigBytes: [UInt8]?
+    /// The paths of the tokenizer files.
     public let tokenizer: TokenizerFiles
+    /// The weights in this folder, or in `weightsFrom` if given.
     public let weights: SafetensorsFolder
-    /// The weights in `towerFolder`, where `towerSource` is `.folder` and the tower is not this folder.
+    /// The weights in `towerFolder`; set if `towerSource` is `.folder` and the tower is not this folder.
     public let towerWeights: SafetensorsFolder?
-    /// The tower folder's config.json, where there is one.
+    /// The contents of the tower folder's config.json; nil if there is no such folder.
     public let towerConfigBytes: [UInt8]?
-    /// What is odd but harmless, one sentence each.
+    /// Unusual but harmless findings, one sentence each.
     public let notes: [String]
 
     static let smallFileLimit = 8 << 20
 
-    /// Opens `path`; `weightsFrom` names another folder whose weights to use, `environment` (nil: the
-    /// process's own) says where the hub cache is.
+    /// Opens the model folder `path`.
+    ///
+    /// - Parameters:
+    ///   - weightsFrom: another folder whose weights to use.
+    ///   - environment: locates the Hugging Face hub cache; nil: the process's environment.
+    /// - Throws: `CheckpointError` or `WeightsError`.
     public init(
         path: String, weightsFrom: String? = nil, environment: [String: String]? = nil
     ) throws {
@@ -86,7 +97,7 @@ public struct CheckpointFolder: Sendable {
         let kind = try Self.kind(of: type, file: file)
         let weights = try SafetensorsFolder(path: weightsFrom ?? path)
         var notes = weights.notes
-        // Written by `RandomCheckpoint`.
+        // `_longtake` is written by `RandomCheckpoint`.
         if let note = try config.string("_longtake") { notes.append(note) }
 
         self.path = path
@@ -157,13 +168,13 @@ public struct CheckpointFolder: Sendable {
         }
     }
 
-    /// The vision tower's shape, and the text tower's where there is one.
+    /// The vision config, and the text config of a two-tower model.
     static func towers(
         _ config: ConfigReader, kind: CheckpointKind
     ) throws -> (vision: VisionConfig, text: TextTowerConfig?) {
         guard kind == .clip else { return (try VisionConfig(config, projectionSize: nil), nil) }
         let projection = try config.integer("projection_dim", in: 1...65_536, default: 512)
-        // Old OpenAI configs have the same values a second time under "…_dict", and transformers lets those win.
+        // Old OpenAI configs repeat the values under "…_dict", and transformers gives those precedence.
         func part(_ key: String) throws -> ConfigReader {
             let plain = try config.object(key), override = try config.object(key + "_dict")
             return ConfigReader(
@@ -182,7 +193,7 @@ public struct CheckpointFolder: Sendable {
     }
 
     private static func maxLength(_ config: ConfigReader) throws -> Int? {
-        // Tokenizers without a limit say 1e30, which the reference then never reaches.
+        // Tokenizers without a limit store 1e30, which no sequence reaches.
         guard let value = config.value("tokenizer_model_max_length") else { return nil }
         if case .number(let number) = value, number >= 1e9 { return nil }
         return try config.integer("tokenizer_model_max_length", in: 1...Int.max)
@@ -195,7 +206,7 @@ public struct CheckpointFolder: Sendable {
     }
 }
 
-/// The real paths of a folder's tokenizer files; nil where it has none of that name.
+/// The resolved paths of a folder's tokenizer files; nil if there is no such file.
 public struct TokenizerFiles: Sendable, Equatable {
     public let tokenizerJSON: String?  // tokenizer.json
     public let sentencePiece: String?  // tokenizer.model
@@ -204,7 +215,7 @@ public struct TokenizerFiles: Sendable, Equatable {
     public let vocabulary: String?  // vocab.json
     public let merges: String?  // merges.txt
 
-    /// Looks the names up in `folder`; throws `path_refused` for a link that leads out of it.
+    /// Resolves the names in `folder`; throws `path_refused` for a link that leads out of it.
     public init(folder: String) throws {
         tokenizerJSON = try FolderPath.resolve("tokenizer.json", in: folder)
         sentencePiece = try FolderPath.resolve("tokenizer.model", in: folder)

@@ -6,7 +6,7 @@ internal import Tensors
 // hostile config before anything is allocated from it.
 
 extension LanguageConfig {
-    /// From a Llama or LLaVA-Mini `config.json`.
+    /// Reads a Llama or LLaVA-Mini `config.json`.
     init(_ config: ConfigReader) throws {
         try config.requireFalse("attention_bias")
         try config.requireFalse("mlp_bias")
@@ -19,7 +19,7 @@ extension LanguageConfig {
             try config.require("hidden_size", width, isDividedBy: heads, "num_attention_heads")
         }
         let headSize = try config.integer("head_dim", in: 1...4096, default: width / heads)
-        // Rotary embedding turns pairs of components.
+        // Rotary embedding rotates pairs of elements.
         try config.require("head_dim", headSize, isDividedBy: 2, "the rotary pair")
         self.init(
             hiddenSize: width,
@@ -35,10 +35,11 @@ extension LanguageConfig {
 }
 
 extension RopeConfig {
+    /// Reads `rope_theta` and `rope_scaling` of a Llama `config.json`.
     init(_ config: ConfigReader) throws {
         self.init(theta: try config.double("rope_theta", in: 1...1e12, default: 10_000))
         guard let scaling = try config.object("rope_scaling") else { return }
-        // Configs from before 4.43 call the key "type".
+        // transformers before 4.43 named the key "type".
         guard let type = try scaling.string("rope_type") ?? scaling.string("type") else {
             throw CheckpointError.keyMissing(scaling.file, "rope_type")
         }
@@ -60,7 +61,7 @@ extension RopeConfig {
 }
 
 extension VisionConfig {
-    /// From the config of a `clip_vision_model`, or `vision_config` of a two-tower one.
+    /// Reads the config of a `clip_vision_model`, or `vision_config` of a two-tower model.
     init(_ config: ConfigReader, projectionSize: Int?) throws {
         try config.require("hidden_act", isOneOf: ["quick_gelu"])
         guard try config.integer("num_channels", in: 1...64, default: 3) == 3 else {
@@ -83,7 +84,7 @@ extension VisionConfig {
 }
 
 extension TextTowerConfig {
-    /// From `text_config` of a two-tower CLIP model.
+    /// Reads `text_config` of a two-tower CLIP model.
     init(_ config: ConfigReader, projectionSize: Int) throws {
         try config.require("hidden_act", isOneOf: ["quick_gelu"])
         let width = try config.integer("hidden_size", in: 1...65_536, default: 512)
@@ -103,9 +104,9 @@ extension TextTowerConfig {
 }
 
 extension FusionConfig {
-    /// From a LLaVA-Mini `config.json`; the vision width is checked by the caller, who knows the tower.
+    /// Reads the fusion keys of a LLaVA-Mini `config.json`; `Tower` checks the vision width.
     init(_ config: ConfigReader) throws {
-        // Without the key the reference builds no compressor, and its forward path then fails.
+        // Without this key the reference builds no compressor, and its forward pass then fails.
         let size = try config.integer("compressor_size", in: 1...32)
         let width = try config.integer("compressor_embed_dim", in: 4...65_536, default: 1024)
         let heads = try config.integer("compressor_num_heads", in: 1...1024, default: 8)
@@ -135,7 +136,7 @@ extension FusionConfig {
 }
 
 extension EvidenceConfig {
-    /// From `longtake_evidence` of a LLaVA-Mini `config.json`; nil where there is none.
+    /// Reads `longtake_evidence` of a LLaVA-Mini `config.json`; nil if absent.
     init?(_ config: ConfigReader, language: LanguageConfig) throws {
         guard let evidence = try config.object("longtake_evidence") else { return nil }
         let wanted = "a list of 1 to 16 pairs [layer, head], layers counted from 1, heads from 0"

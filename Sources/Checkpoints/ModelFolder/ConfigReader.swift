@@ -1,8 +1,10 @@
 import Tensors
 
-/// Reads typed, range-checked values out of one JSON config object; an explicit null counts as absent.
+/// Reads typed, range-checked values from one JSON config object; an explicit null counts as absent.
+///
+/// Throws `config_invalid` for a missing key or a wrong type, `config_out_of_range` for a value outside the range.
 struct ConfigReader {
-    /// For messages: the file, and the object inside it.
+    /// The file, and the object inside it, for messages.
     let file: String
     let members: [String: JSONValue]
 
@@ -11,7 +13,7 @@ struct ConfigReader {
         self.members = members
     }
 
-    /// The object in `bytes`; throws `config_invalid`.
+    /// Parses `bytes` as a JSON object; throws `config_invalid`.
     init(file: String, bytes: [UInt8]) throws {
         let document: JSONValue
         do throws(JSONFault) {
@@ -25,6 +27,7 @@ struct ConfigReader {
         self.init(file: file, members: members)
     }
 
+    /// The value of `key`; nil if absent or null.
     func value(_ key: String) -> JSONValue? {
         guard let value = members[key], !value.isNull else { return nil }
         return value
@@ -66,13 +69,14 @@ struct ConfigReader {
         return text
     }
 
+    /// The nested object `key`; nil if absent.
     func object(_ key: String) throws -> ConfigReader? {
         guard let value = value(key) else { return nil }
         guard let members = value.objectValue else { throw CheckpointError.keyType(file, key, "an object") }
         return ConfigReader(file: "\(file): \(key)", members: members)
     }
 
-    /// One whole number or a list of them, as `eos_token_id` may be; nil where absent.
+    /// One integer or a list of up to 64, as `eos_token_id` may be; nil if absent.
     func integers(_ key: String, in range: ClosedRange<Int>) throws -> [Int]? {
         guard let value = value(key) else { return nil }
         let list = value.arrayValue ?? [value]
@@ -94,13 +98,13 @@ struct ConfigReader {
         throw CheckpointError.unsupported(file, key, "\"\(text)\"", supported.joined(separator: " or "))
     }
 
-    /// Throws `unsupported` where `key` is true.
+    /// Throws `unsupported` if `key` is true.
     func requireFalse(_ key: String) throws {
         guard try flag(key) else { return }
         throw CheckpointError.unsupported(file, key, "true", "false")
     }
 
-    /// Throws `config_out_of_range` unless `divisor` divides `value`.
+    /// Throws `config_out_of_range` unless `value` is a multiple of `divisor`.
     func require(_ key: String, _ value: Int, isDividedBy divisor: Int, _ what: String) throws {
         guard divisor > 0, value % divisor == 0 else {
             throw CheckpointError.outOfRange(file, key, "\(value)", "a multiple of \(what), \(divisor)")

@@ -1,13 +1,13 @@
 import Glibc
 import Tensors
 
-/// Says what a path is that is not a model folder in the Hugging Face layout, and what to do about it.
+/// Identifies common kinds of wrong paths and folders and says how to fix each.
 enum FolderDiagnosis {
-    /// What every text ends with that asks for another download.
+    /// The ending of every message that asks for a different download.
     private static let wanted =
         "give a folder with config.json, *.safetensors and the tokenizer, as LLaVA-Mini is published"
 
-    /// `path` is not a folder.
+    /// The error for a `path` that is not a folder.
     static func notAFolder(_ path: String, environment: [String: String]) -> CheckpointError {
         var info = stat()
         if stat(path, &info) == 0 {
@@ -22,7 +22,7 @@ enum FolderDiagnosis {
                 return .init(.folderMissing, "\(path): \(name) is a file, not a model folder; \(wanted)")
             }
         }
-        // A relative path of two parts whose first part is not there either.
+        // A hub ID is a relative path of two parts whose first part does not exist as a folder.
         let first = path.split(separator: "/").first.map(String.init) ?? ""
         guard TowerFolder.isHubID(path), path.contains("/"), !FolderPath.isFolder(first) else {
             return .folderMissing(path)
@@ -37,9 +37,9 @@ enum FolderDiagnosis {
                 + "as with `hf download \(path) --local-dir DIR`, and give DIR")
     }
 
-    /// What is wrong with a folder as a whole; nil where it looks like a model with its weights.
+    /// The error for a folder that cannot be a model with weights; nil if it may be one.
     ///
-    /// - Parameter weights: the folder whose weights are used, where it is another one.
+    /// - Parameter weights: the folder whose weights are used, if it is a different one.
     static func fault(of folder: String, weights other: String?) -> CheckpointError? {
         let names = listing(folder)
         if names.isEmpty { return .init(.configMissing, "\(folder): the folder is empty; \(wanted)") }
@@ -58,7 +58,7 @@ enum FolderDiagnosis {
         return hasWeights ? nil : withoutWeights(other ?? folder, held)
     }
 
-    /// A model of another kind.
+    /// The error for an unknown `model_type`; names the family if it is known.
     static func otherModel(_ file: String, _ type: String) -> CheckpointError {
         let known: String? =
             switch type {
@@ -109,7 +109,7 @@ enum FolderDiagnosis {
                 "\(folder): shards without \(SafetensorsFolder.indexName), which says what is in them: fetch that file too"
             )
         }
-        // Pickles have a text of their own.
+        // `SafetensorsFolder` reports pickles.
         if names.contains(where: { $0.hasPrefix("pytorch_model") }) { return nil }
         if names.contains(where: { $0.hasPrefix("mm_projector.") }) { return projector(folder) }
         if names.contains(where: { $0.hasSuffix(".gguf") }) {
@@ -144,7 +144,7 @@ enum FolderDiagnosis {
                 + "it again")
     }
 
-    /// The one folder below that has a config.json: a snapshot of a hub cache, or what an archive was unpacked to.
+    /// The single subfolder with a config.json: a hub cache's snapshot, or the result of unpacking an archive.
     private static func innerFolder(_ folder: String, _ names: [String]) -> String? {
         let snapshots = folder + "/snapshots"
         let below =
@@ -194,7 +194,7 @@ enum FolderDiagnosis {
         return (String(path[path.index(after: slash)...]), slash == path.startIndex ? "/" : String(path[..<slash]))
     }
 
-    /// The names in a folder but hidden ones, sorted.
+    /// The names in a folder without hidden ones, sorted.
     private static func listing(_ folder: String) -> [String] {
         guard let directory = opendir(folder) else { return [] }
         defer { closedir(directory) }

@@ -1,12 +1,12 @@
 import Glibc
 internal import Tensors
 
-/// Where a file of a model folder really lies, refusing names and links that lead out of the folder.
+/// Resolves file names in a model folder; refuses names and links that lead out of it.
 ///
-/// The one place outside that is allowed is the blob store of a Hugging Face hub cache, where every snapshot file is a
-/// link to `../../blobs/<etag>` (or, with newer clients, to `<cache>/blobs/…`).
+/// The only exception is the blob store of a Hugging Face hub cache: every snapshot file there is a link to
+/// `../../blobs/<etag>` (newer clients: `<cache>/blobs/…`).
 package enum FolderPath {
-    /// The real path of `name` in `folder`; nil if there is no such file; throws `path_refused`.
+    /// The real path of `name` in `folder`; nil if the file does not exist; throws `path_refused`.
     package static func resolve(_ name: String, in folder: String) throws -> String? {
         if let reason = refusal(of: name) { throw WeightsError.pathRefused(folder, name, reason) }
         guard let root = real(folder) else { return nil }
@@ -16,7 +16,7 @@ package enum FolderPath {
         throw WeightsError.pathRefused(folder, name, "it is a link that leads out of the folder, to \(path)")
     }
 
-    /// Why a file name from an index may not be used; nil if it may.
+    /// The reason why a file name from an index is refused; nil if it is allowed.
     static func refusal(of name: String) -> String? {
         if name.isEmpty { return "it is empty" }
         if name.utf8.contains(0) { return "it has a NUL in it" }
@@ -28,14 +28,15 @@ package enum FolderPath {
         return nil
     }
 
-    /// The path without links, `.` and `..`; nil if nothing is there.
+    /// The path with links, `.` and `..` resolved; nil if it does not exist.
     package static func real(_ path: String) -> String? {
         guard let resolved = realpath(path, nil) else { return nil }
         defer { free(resolved) }
         return String(cString: resolved)
     }
 
-    /// For `<cache>/models--org--name/snapshots/<commit>[/…]`: the two folders its links may lead to.
+    /// The two folders that links in `<cache>/models--org--name/snapshots/<commit>[/…]` may lead to; empty for other
+    /// folders.
     private static func hubBlobFolders(of root: String) -> [String] {
         var parts = root.split(separator: "/", omittingEmptySubsequences: false)
         while parts.count >= 4 {
@@ -49,12 +50,16 @@ package enum FolderPath {
         return []
     }
 
+    /// True if `path` is a folder or a link to one.
     package static func isFolder(_ path: String) -> Bool {
         var info = stat()
         return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
     }
 
-    /// A small file of a folder, whole; nil if there is none; throws `path_refused`, `too_large`, `file_unreadable`.
+    /// Reads a small file completely; nil if it does not exist.
+    ///
+    /// - Parameter limit: the largest size accepted, in bytes.
+    /// - Throws: `path_refused`, `too_large` or `file_unreadable`.
     package static func read(_ name: String, in folder: String, limit: Int) throws -> [UInt8]? {
         guard let path = try resolve(name, in: folder) else { return nil }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)

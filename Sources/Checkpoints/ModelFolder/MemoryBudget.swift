@@ -1,13 +1,13 @@
 import Glibc
 import Tensors
 
-/// How much memory this process may still take: what the machine has left, and what its control group allows.
+/// The memory this process may still use: limited by the machine, its control groups and its address space.
 public struct MemoryBudget: Sendable, Equatable, Codable {
     /// MemAvailable of /proc/meminfo, in bytes.
     public let machine: Int64
-    /// What the tightest control group around this process leaves, in bytes; nil without a limit.
+    /// Bytes left in the tightest control group around this process; nil without a limit.
     public let group: Int64?
-    /// What this process's own limit of address space (RLIMIT_AS) leaves, in bytes; nil without a limit.
+    /// Bytes left of this process's address space limit (RLIMIT_AS); nil without a limit.
     public let process: Int64?
 
     public init(machine: Int64, group: Int64? = nil, process: Int64? = nil) {
@@ -16,9 +16,10 @@ public struct MemoryBudget: Sendable, Equatable, Codable {
         self.process = process
     }
 
+    /// The smallest of the three, in bytes.
     public var usable: Int64 { min(machine, group ?? .max, process ?? .max) }
 
-    /// Reads the budget below `root` ("/"); nil where /proc/meminfo does not say.
+    /// Reads the budget from files below `root` ("/"); nil if /proc/meminfo has no MemAvailable.
     public static func read(root: String = "/") -> MemoryBudget? {
         let lines = text("proc/meminfo", root: root)?.split(separator: "\n") ?? []
         guard let line = lines.first(where: { $0.hasPrefix("MemAvailable:") }),
@@ -29,7 +30,7 @@ public struct MemoryBudget: Sendable, Equatable, Codable {
             machine: kibibytes << 10, group: group(root: root), process: root == "/" ? addressSpace() : nil)
     }
 
-    /// Throws `not_enough_memory`, with both numbers, if `needed` bytes do not fit.
+    /// Throws `not_enough_memory`, with both sizes, if `needed` bytes exceed `usable`.
     public func check(_ what: String, needed: Int64) throws {
         guard needed > usable else { return }
         let limit =
@@ -50,6 +51,7 @@ public struct MemoryBudget: Sendable, Equatable, Codable {
         return overflow ? 0 : max(0, Int64(clamping: limits.rlim_cur) - max(0, used))
     }
 
+    /// The tightest limit of all memory control groups (version 1 and 2), in bytes left.
     private static func group(root: String) -> Int64? {
         var tightest: Int64?
         for line in text("proc/self/cgroup", root: root)?.split(separator: "\n") ?? [] {
@@ -59,7 +61,7 @@ public struct MemoryBudget: Sendable, Equatable, Codable {
             guard second || fields[1].split(separator: ",").contains("memory") else { continue }
             let base = second ? "sys/fs/cgroup" : "sys/fs/cgroup/memory"
             var path = fields[2].split(separator: "/").filter { $0 != ".." }
-            // A limit on any group above holds as well.
+            // A limit on any parent group applies as well.
             while true {
                 let folder = ([base] + path.map(String.init)).joined(separator: "/")
                 if let left = second ? left(version2: folder, root: root) : left(version1: folder, root: root) {
@@ -78,13 +80,13 @@ public struct MemoryBudget: Sendable, Equatable, Codable {
     }
 
     private static func left(version1 folder: String, root: String) -> Int64? {
-        // Version 1 says "no limit" with the largest page-aligned number.
+        // Version 1 reports "no limit" as the largest page-aligned value.
         guard let limit = number("\(folder)/memory.limit_in_bytes", root: root), limit < 1 << 60 else { return nil }
         let used = number("\(folder)/memory.usage_in_bytes", root: root) ?? 0
         return left(limit: limit, used: used, cache: statistic("total_inactive_file", of: folder, root: root))
     }
 
-    /// Cached file pages count as used but are given up on demand.
+    /// Cached file pages count as used, but the kernel reclaims them on demand.
     private static func left(limit: Int64, used: Int64, cache: Int64) -> Int64 {
         max(0, limit - max(0, used - min(used, cache)))
     }
@@ -105,7 +107,7 @@ public struct MemoryBudget: Sendable, Equatable, Codable {
     }
 
     private static func text(_ name: String, root: String) -> String? {
-        // Files of /proc and /sys say a size of zero or a page, whatever they hold.
+        // Files in /proc and /sys report a size of zero or one page regardless of their contents.
         guard let bytes = try? FolderPath.read(name, in: root, limit: 1 << 20) else { return nil }
         return String(decoding: bytes, as: UTF8.self)
     }

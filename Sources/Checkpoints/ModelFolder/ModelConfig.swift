@@ -1,16 +1,17 @@
-/// The shape of a Llama decoder: the language model itself, and each pre-fusion layer.
+/// The shape of a Llama decoder, which is also the shape of each pre-fusion layer.
 ///
-/// Source: `config.json` of a Llama or LLaVA-Mini checkpoint (Hugging Face key names in the comments).
+/// Source: `config.json` of a Llama or LLaVA-Mini checkpoint; trailing comments name the keys.
+/// hidden_size, H
 public struct LanguageConfig: Sendable, Equatable {
     public var hiddenSize: Int  // hidden_size, H
     public var intermediateSize: Int  // intermediate_size
     public var layerCount: Int  // num_hidden_layers
     public var headCount: Int  // num_attention_heads
-    public var keyValueHeadCount: Int  // num_key_value_heads (absent: = headCount)
-    public var headSize: Int  // head_dim (absent: hidden_size / num_attention_heads)
+    public var keyValueHeadCount: Int  // num_key_value_heads; headCount if absent
+    public var headSize: Int  // head_dim; hidden_size / num_attention_heads if absent
     public var vocabularySize: Int  // vocab_size, V
     public var rmsNormEpsilon: Float  // rms_norm_eps
-    public var rope: RopeConfig
+    public var rope: RopeConfig  // rope_theta, rope_scaling
     public var maxPositions: Int  // max_position_embeddings
     public var tiedEmbeddings: Bool  // tie_word_embeddings
 
@@ -35,8 +36,8 @@ public struct LanguageConfig: Sendable, Equatable {
 
 /// Rotary position embedding: `rope_theta` and, for Llama 3.1, `rope_scaling` of type `llama3`.
 public struct RopeConfig: Sendable, Equatable {
-    public var theta: Double
-    public var scaling: Llama3Scaling?
+    public var theta: Double  // rope_theta
+    public var scaling: Llama3Scaling?  // rope_scaling; nil for the type "default"
 
     public init(theta: Double, scaling: Llama3Scaling? = nil) {
         self.theta = theta
@@ -44,12 +45,12 @@ public struct RopeConfig: Sendable, Equatable {
     }
 }
 
-/// `rope_scaling` with `rope_type` (or the older key `type`) `llama3`.
+/// The parameters of `rope_scaling` with `rope_type` (or the older key `type`) `llama3`.
 public struct Llama3Scaling: Sendable, Equatable {
-    public var factor: Double
-    public var lowFrequencyFactor: Double
-    public var highFrequencyFactor: Double
-    public var originalMaxPositions: Double
+    public var factor: Double  // factor; divides the frequencies of long wavelengths
+    public var lowFrequencyFactor: Double  // low_freq_factor
+    public var highFrequencyFactor: Double  // high_freq_factor
+    public var originalMaxPositions: Double  // original_max_position_embeddings, in tokens
 
     public init(
         factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalMaxPositions: Double
@@ -61,19 +62,22 @@ public struct Llama3Scaling: Sendable, Equatable {
     }
 }
 
-/// The shape of a CLIP vision tower (`config.json` of a `clip_vision_model`, or `vision_config` of a two-tower one).
+/// The shape of a CLIP vision tower.
+///
+/// Source: `config.json` of a `clip_vision_model`, or `vision_config` of a two-tower model.
 public struct VisionConfig: Sendable, Equatable {
     public var hiddenSize: Int  // D
-    public var intermediateSize: Int
-    public var layerCount: Int
-    public var headCount: Int
-    public var imageSize: Int
-    public var patchSize: Int
-    public var layerNormEpsilon: Float
+    public var intermediateSize: Int  // intermediate_size
+    public var layerCount: Int  // num_hidden_layers
+    public var headCount: Int  // num_attention_heads
+    public var imageSize: Int  // pixels per side
+    public var patchSize: Int  // pixels per side D
+    public var layerNormEpsilon: Float  // layer_norm_eps
     public var projectionSize: Int?  // projection_dim of a two-tower checkpoint
 
-    /// Patches per side (g) and per picture (P = g·g).
+    /// Patches per image side (g).
     public var gridSize: Int { imageSize / patchSize }
+    /// Patches per image (P = g·g).
     public var patchCount: Int { gridSize * gridSize }
 
     public init(
@@ -93,15 +97,15 @@ public struct VisionConfig: Sendable, Equatable {
 
 /// The shape of a CLIP text tower (`text_config` of a two-tower checkpoint).
 public struct TextTowerConfig: Sendable, Equatable {
-    public var hiddenSize: Int
-    public var intermediateSize: Int
-    public var layerCount: Int
-    public var headCount: Int
-    public var vocabularySize: Int
-    public var maxPositions: Int
-    public var layerNormEpsilon: Float
-    public var endTokenID: Int  // eos_token_id; 2 selects the legacy pooling at the largest id
-    public var projectionSize: Int
+    public var hiddenSize: Int  // hidden_size
+    public var intermediateSize: Int  // intermediate_size
+    public var layerCount: Int  // num_hidden_layers
+    public var headCount: Int  // num_attention_heads
+    public var vocabularySize: Int  // vocab_size
+    public var maxPositions: Int  // max_position_embeddings
+    public var layerNormEpsilon: Float  // layer_norm_eps
+    public var endTokenID: Int  // eos_token_id; 2 selects the legacy pooling at the largest ID
+    public var projectionSize: Int  // projection_dim
 
     public init(
         hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int, vocabularySize: Int,
@@ -119,20 +123,20 @@ public struct TextTowerConfig: Sendable, Equatable {
     }
 }
 
-/// What LLaVA-Mini adds between the tower and the language model.
+/// The modules that LLaVA-Mini adds between the vision tower and the language model.
 public struct FusionConfig: Sendable, Equatable {
     public var compressorSize: Int  // compressor_size, C: a frame becomes C·C vision tokens
-    public var compressorWidth: Int  // compressor_embed_dim, 1024 where absent (hard-coded in the reference)
-    public var compressorHeadCount: Int  // compressor_num_heads, 8 where absent
+    public var compressorWidth: Int  // compressor_embed_dim; 1024 if absent (hard-coded in the reference)
+    public var compressorHeadCount: Int  // compressor_num_heads; 8 if absent
     public var projectorDepth: Int  // K of mlpKx_gelu; 1 for "linear"
-    public var prefusionLayerCount: Int  // prefusion_layer_num, 4 where absent
-    public var visionSelectLayer: Int  // mm_vision_select_layer, -2
-    public var resolutionRatio: Int  // resolution_ratio, n: n·n crops beside the whole picture when n > 1
+    public var prefusionLayerCount: Int  // prefusion_layer_num; 4 if absent
+    public var visionSelectLayer: Int  // mm_vision_select_layer; -2 if absent
+    public var resolutionRatio: Int  // resolution_ratio, n: n·n crops besides the whole image if n > 1
     public var plainProjector: Bool  // "linear": the tensors are mm_projector.weight and .bias, without an index
 
     /// Vision tokens per frame (C2 = C·C).
     public var tokensPerFrame: Int { compressorSize * compressorSize }
-    /// Images per frame: 1, or n·n crops and the whole.
+    /// Images per frame: 1, or n·n crops and the whole image.
     public var partCount: Int { resolutionRatio > 1 ? resolutionRatio * resolutionRatio + 1 : 1 }
 
     public init(
@@ -150,10 +154,11 @@ public struct FusionConfig: Sendable, Equatable {
     }
 }
 
-/// Which heads look at the frames that an answer is read from (`longtake_evidence`), in a model that was trained for it.
+/// The heads whose attention locates an answer's evidence (`longtake_evidence`), in a model trained for it.
 public struct EvidenceConfig: Sendable, Equatable {
-    /// The last one looks where what an answer names is to be seen; those before it count when a question is fused again.
+    /// The last head attends to the frames that show what the answer names; the others are used when a question is
+    /// refined.
     public var heads: [AttentionHead]
-    /// The least share of attention on all frames for something to be found.
+    /// The smallest share of attention on all frames that counts as evidence found.
     public var found: Double
 }

@@ -1,28 +1,30 @@
 import Tensors
 
-/// What a model costs: parameters, bytes and floating-point operations, from its configuration alone.
+/// The cost of a model in parameters, bytes and floating-point operations, computed from its configuration.
 ///
-/// A product of an [m, k] with a [k, n] matrix counts 2·m·k·n operations; a causal attention counts half of its square.
-/// Normalisation, activation functions and the rotary embedding are left out: together they are below one percent.
+/// A product of an [m, k] and a [k, n] matrix counts as 2·m·k·n operations; causal attention counts as half of its
+/// square. Norms, activations and the rotary embedding are omitted: together they are below one percent.
 public struct ModelCost: Sendable, Equatable, Codable {
+    /// The size of one part of the model.
     public struct Part: Sendable, Equatable, Codable {
         public let part: ModelPart
         public let parameters: Int
-        /// As stored in the checkpoint.
+        /// Bytes as stored in the checkpoint.
         public let bytes: Int
     }
 
-    /// Operations of one frame at index time.
+    /// Operations per frame at index time.
     public struct FrameWork: Sendable, Equatable, Codable {
         public let encoder: Double
         public let compressor: Double
         public let projector: Double
-        /// [patches | compressed] through all layers, the last one's patches as K and V only.
+        /// [patches | compressed] through all layers; in the last one the patches give only K and V.
         public let prefusion: Double
-        /// The prompt's fixed head through the pre-fusion layers, without its attention.
+        /// The prompt's fixed beginning through the pre-fusion layers, without its attention.
         public let promptHead: Double
-        /// What indexing computes: the prompt head waits for the question.
+        /// The operations of indexing: the prompt's beginning is computed with the first question.
         public var indexTotal: Double { encoder + compressor + projector + prefusion }
+        /// All operations, the prompt's beginning included.
         public var total: Double { encoder + compressor + projector + prefusion + promptHead }
 
         enum CodingKeys: String, CodingKey {
@@ -31,7 +33,8 @@ public struct ModelCost: Sendable, Equatable, Codable {
         }
     }
 
-    /// Memory for the weights by compute precision; the embedding table stays in the mapping and is not counted.
+    /// Bytes of memory for the weights by compute precision; the embedding table stays in the mapping and is not
+    /// counted.
     public struct LoadBytes: Sendable, Equatable, Codable {
         public let f32: Int64
         public let bf16: Int64
@@ -40,29 +43,34 @@ public struct ModelCost: Sendable, Equatable, Codable {
         public let int4: Int64
     }
 
+    /// The parts that the checkpoint has.
     public let parts: [Part]
+    /// Parameters in all parts.
     public let parameters: Int
+    /// Bytes of all parts as stored.
     public let bytes: Int
+    /// Memory for the weights.
     public let loadBytes: LoadBytes
-    /// nil unless the model is a LLaVA-Mini.
+    /// Operations per frame; nil unless the model is a LLaVA-Mini, like all values below but `keyValueBytesPerToken`.
     public let frame: FrameWork?
-    /// Vision tokens of a frame in bf16.
+    /// Bytes of a frame's vision tokens in bf16.
     public let frameTokenBytes: Int?
-    /// Patches of a frame in int8, with a 4-byte scale per row.
+    /// Bytes of a frame's patches in int8, with a 4-byte scale per row.
     public let framePatchBytes: Int?
-    /// The whole picture's embedding in int8, with a 4-byte scale; nil for a model that makes none.
+    /// Bytes of the whole image's embedding in int8, with a 4-byte scale; nil if the model has no embedding.
     public private(set) var frameEmbeddingBytes: Int?
+    /// Bytes of a frame record: tokens, patches and embedding.
     public var frameRecordBytes: Int? {
         guard let frameTokenBytes, let framePatchBytes else { return nil }
         return frameTokenBytes + framePatchBytes + (frameEmbeddingBytes ?? 0)
     }
-    /// K and V of one position in all layers of the language model, bf16.
+    /// Bytes of K and V of one position in all layers of the language model, in bf16; nil without a language model.
     public let keyValueBytesPerToken: Int?
-    /// K and V of a frame's [patches | compressed] in all pre-fusion layers, bf16.
+    /// Bytes of K and V of a frame's [patches | compressed] in all pre-fusion layers, in bf16.
     public let prefusionKeyValueBytesPerFrame: Int?
-    /// A question's own tokens through the pre-fusion layers for one frame, without attention.
+    /// Operations of a question's own tokens through the pre-fusion layers for one frame, without attention.
     public let questionWorkPerFusionFrame: Double?
-    /// A frame's vision tokens through the language model's layers, without attention.
+    /// Operations of a frame's vision tokens through the language model's layers, without attention.
     public let prefixWorkPerFrame: Double?
 
     enum CodingKeys: String, CodingKey {
@@ -77,7 +85,9 @@ public struct ModelCost: Sendable, Equatable, Codable {
         case prefixWorkPerFrame = "prefix_flop_per_frame"
     }
 
-    /// The cost of a checkpoint as it is stored; `promptHeadTokens` and `questionTokens` are typical lengths at full size.
+    /// The cost of a checkpoint as stored.
+    ///
+    /// `promptHeadTokens` and `questionTokens` default to typical lengths at full size.
     public init(_ checkpoint: CheckpointFolder, promptHeadTokens: Int = 45, questionTokens: Int = 30) {
         let stored = checkpoint.weights.tensors, tower = checkpoint.towerTensors
         let tensors = checkpoint.expectedTensors.filter { stored[$0.name] != nil || tower[$0.name] != nil }
@@ -88,7 +98,7 @@ public struct ModelCost: Sendable, Equatable, Codable {
         frameEmbeddingBytes = checkpoint.embeddingSize.map { $0 + 4 }
     }
 
-    /// The cost of the tensors a configuration calls for; `bytesOf` says how large each is stored.
+    /// The cost of the tensors that a configuration calls for; `bytesOf` returns each one's stored size.
     package init(
         tensors: [ExpectedTensor], language: LanguageConfig?, fusion: FusionConfig?, vision: VisionConfig?,
         promptHeadTokens: Int = 45, questionTokens: Int = 30, bytesOf: (ExpectedTensor) -> Int
@@ -143,7 +153,7 @@ public struct ModelCost: Sendable, Equatable, Codable {
 
     private static func compressor(_ vision: VisionConfig, _ fusion: FusionConfig) -> Double {
         let width = Double(fusion.compressorWidth), queries = Double(fusion.tokensPerFrame)
-        // The whole picture is not among the keys when there are crops. Queries are projected once, not per frame.
+        // With crops, the whole image is not among the keys. Queries are projected once, not per frame.
         let keys = Double(vision.patchCount * fusion.resolutionRatio * fusion.resolutionRatio)
         return 2 * keys * 2 * width * width + 4 * queries * keys * width + 2 * queries * width * width
     }
@@ -163,7 +173,7 @@ public struct ModelCost: Sendable, Equatable, Codable {
     }
 }
 
-/// Operations of one decoder layer.
+/// Operations of one decoder layer per token and per query-key pair.
 private struct DecoderLayerWork {
     let perToken: Double
     let keysAndValues: Double

@@ -2,16 +2,17 @@ import Foundation
 import Glibc
 import Tensors
 
-/// A folder that is written under the name `<folder>.partial` and gets its own name when it is complete.
+/// A new folder, written as `<folder>.partial` and renamed when it is complete.
 ///
-/// A lock file in it tells a run that goes on from one that was killed, whose remains the next run removes.
+/// A lock file in it distinguishes a running writer from a killed one, whose remains the next run removes.
 package final class PartialFolder {
     private static let lockName = ".longtake-writing"
     let folder: String
+    /// The path to write to until `finish()`: `<folder>.partial`.
     package let path: String
     private let lock: Int32
 
-    /// Creates the folder; throws `folder_not_empty` or `write_failed`.
+    /// Creates and locks the partial folder; throws `folder_not_empty` or `write_failed`.
     package init(for folder: String) throws {
         var folder = folder
         while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
@@ -42,7 +43,7 @@ package final class PartialFolder {
         return overflow ? .max : bytes
     }
 
-    /// Writes a small file; the folders in its name are created.
+    /// Writes and syncs a small file; creates one level of subfolder if `name` has it.
     package func write(_ name: String, _ text: String) throws {
         if let slash = name.lastIndex(of: "/") {
             let inner = path + "/" + name[..<slash]
@@ -53,7 +54,7 @@ package final class PartialFolder {
         try Self.writeFile(path + "/" + name, text)
     }
 
-    /// Gives the folder its name; throws `folder_not_empty` if another one has got it meanwhile.
+    /// Renames the folder to its final name; throws `folder_not_empty` if the name was taken meanwhile.
     package func finish() throws {
         try Self.sync(path)
         guard rename(path, folder) == 0 else {
@@ -67,7 +68,7 @@ package final class PartialFolder {
         try Self.sync(parent.isEmpty ? "/" : parent)
     }
 
-    /// Removes what was written.
+    /// Removes everything written; ignores errors.
     package func remove() {
         try? FileManager.default.removeItem(atPath: path)
     }
@@ -78,6 +79,7 @@ package final class PartialFolder {
         close(lock)
     }
 
+    /// Creates `path` with `text` and syncs it; throws `write_failed`, also if it exists.
     package static func writeFile(_ path: String, _ text: String) throws {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw CheckpointError.writeFailed(path, "creating it", systemText(errno)) }
@@ -103,7 +105,7 @@ package final class PartialFolder {
         guard fsync(descriptor) == 0 else { throw CheckpointError.writeFailed(folder, "fsync", systemText(errno)) }
     }
 
-    /// Throws unless nothing, or an empty folder, has the name.
+    /// Throws `folder_not_empty` unless `folder` does not exist or is an empty folder.
     private static func checkEmpty(_ folder: String) throws {
         var info = stat()
         guard lstat(folder, &info) == 0 else { return }
@@ -115,7 +117,7 @@ package final class PartialFolder {
         }
     }
 
-    /// Removes a partial folder whose writer is gone; refuses one that is being written to or that is not ours.
+    /// Removes the partial folder of a killed writer; throws if its writer still runs or if it is not ours.
     private static func removeRemains(_ path: String) throws {
         var info = stat()
         guard lstat(path, &info) == 0 else { return }

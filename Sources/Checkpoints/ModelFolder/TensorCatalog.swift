@@ -1,4 +1,4 @@
-/// Which part of a model a tensor belongs to.
+/// The part of a model that a tensor belongs to.
 public enum ModelPart: String, Sendable, Codable, CaseIterable {
     case language
     case prefusion
@@ -13,22 +13,24 @@ public struct ExpectedTensor: Sendable, Equatable {
     public let name: String
     public let shape: [Int]
     public let part: ModelPart
-    /// Whether the model runs without it: the vision tower beyond the selected layer.
+    /// True if the model runs without it: vision layers after the selected one.
     public let isOptional: Bool
 
-    /// Number of elements; shapes come from range-checked configurations and cannot overflow.
+    /// Number of elements; cannot overflow, because shapes come from range-checked configurations.
     public var count: Int { shape.reduce(1, *) }
 }
 
-/// The tensors of each part of a model, by Hugging Face name. Letters: H language width, I inner width, V vocabulary,
-/// D vision width, E compressor width, P patches, C2 tokens per frame.
+/// The tensors of each part of a model, by Hugging Face name.
+///
+/// Letters: H language width, I inner width, V vocabulary, D vision width, E compressor width, P patches, C2 tokens per
+/// frame.
 public enum TensorCatalog {
-    /// `model.embed_tokens`, `model.layers.*`, `model.norm`, `lm_head` (not where embeddings are tied).
+    /// `model.embed_tokens`, `model.layers.*`, `model.norm`, and `lm_head` unless the embeddings are tied.
     public static func language(_ config: LanguageConfig) -> [ExpectedTensor] {
         var list = List(part: .language)
-        list.add("model.embed_tokens.weight", [config.vocabularySize, config.hiddenSize])
+        list.add("model.embed_tokens.weight", [config.vocabularySize, config.hiddenSize])  // [V, H]
         for layer in 0..<config.layerCount { decoderLayer("model.layers.\(layer).", config, into: &list) }
-        list.add("model.norm.weight", [config.hiddenSize])
+        list.add("model.norm.weight", [config.hiddenSize])  // [H]
         if !config.tiedEmbeddings { list.add("lm_head.weight", [config.vocabularySize, config.hiddenSize]) }
         return list.tensors
     }
@@ -46,8 +48,8 @@ public enum TensorCatalog {
     public static func compressor(_ fusion: FusionConfig) -> [ExpectedTensor] {
         var list = List(part: .compressor)
         let width = fusion.compressorWidth
-        list.add("model.compressor.pos_embed", [fusion.tokensPerFrame, width])
-        list.add("model.compressor.query", [fusion.tokensPerFrame, width])
+        list.add("model.compressor.pos_embed", [fusion.tokensPerFrame, width])  // [C2, E]
+        list.add("model.compressor.query", [fusion.tokensPerFrame, width])  // [C2, E]
         list.add("model.compressor.attn.in_proj_weight", [3 * width, width])
         list.add("model.compressor.attn.in_proj_bias", [3 * width])
         list.add("model.compressor.attn.out_proj.weight", [width, width])
@@ -59,29 +61,29 @@ public enum TensorCatalog {
         return list.tensors
     }
 
-    /// `model.mm_projector.*`: K linears at indices 0, 2, 4 … with GELU between them, or one without an index.
+    /// `model.mm_projector.*`: K linear layers at indices 0, 2, 4 … with GELU between them, or one without an index.
     public static func projector(_ config: LanguageConfig, _ fusion: FusionConfig) -> [ExpectedTensor] {
         var list = List(part: .projector)
         for step in 0..<fusion.projectorDepth {
             let name = fusion.plainProjector ? "model.mm_projector." : "model.mm_projector.\(2 * step)."
             let input = step == 0 ? fusion.compressorWidth : config.hiddenSize
-            list.add(name + "weight", [config.hiddenSize, input])
+            list.add(name + "weight", [config.hiddenSize, input])  // [H, E], then [H, H]
             list.add(name + "bias", [config.hiddenSize])
         }
         return list.tensors
     }
 
-    /// `vision_model.*` behind `prefix`; with a `selectLayer` (-2) what comes after that hidden state is optional.
+    /// `vision_model.*` after `prefix`; with a `selectLayer` (-2) the tensors after that hidden state are optional.
     public static func vision(_ config: VisionConfig, prefix: String = "", selectLayer: Int? = nil) -> [ExpectedTensor]
     {
         var list = List(part: .vision)
         let width = config.hiddenSize
         let base = prefix + "vision_model."
-        list.add(base + "embeddings.class_embedding", [width])
+        list.add(base + "embeddings.class_embedding", [width])  // [D]
         list.add(base + "embeddings.patch_embedding.weight", [width, 3, config.patchSize, config.patchSize])
-        list.add(base + "embeddings.position_embedding.weight", [config.patchCount + 1, width])
+        list.add(base + "embeddings.position_embedding.weight", [config.patchCount + 1, width])  // [P + 1, D]
         list.norm(base + "pre_layrnorm", width)
-        // Hidden state -1 comes after the last layer, -2 after the one before it.
+        // Hidden state -1 follows the last layer, -2 the layer before it.
         let used = selectLayer.map { config.layerCount + 1 + $0 } ?? config.layerCount
         for layer in 0..<config.layerCount {
             list.isOptional = layer >= used
@@ -118,9 +120,9 @@ public enum TensorCatalog {
         list.add(base + "self_attn.k_proj.weight", [keys, width])
         list.add(base + "self_attn.v_proj.weight", [keys, width])
         list.add(base + "self_attn.o_proj.weight", [width, queries])
-        list.add(base + "mlp.gate_proj.weight", [config.intermediateSize, width])
-        list.add(base + "mlp.up_proj.weight", [config.intermediateSize, width])
-        list.add(base + "mlp.down_proj.weight", [width, config.intermediateSize])
+        list.add(base + "mlp.gate_proj.weight", [config.intermediateSize, width])  // [I, H]
+        list.add(base + "mlp.up_proj.weight", [config.intermediateSize, width])  // [I, H]
+        list.add(base + "mlp.down_proj.weight", [width, config.intermediateSize])  // [H, I]
         list.add(base + "input_layernorm.weight", [width])
         list.add(base + "post_attention_layernorm.weight", [width])
     }

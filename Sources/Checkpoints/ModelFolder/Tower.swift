@@ -1,6 +1,6 @@
 import Tensors
 
-/// The vision tower of a LLaVA-Mini checkpoint: where it is, what shape it has, and which of two copies counts.
+/// The vision tower of a LLaVA-Mini checkpoint: its location, its shape, and which of two copies is used.
 struct Tower {
     static let insidePrefix = "model.vision_tower.vision_tower."
 
@@ -13,7 +13,9 @@ struct Tower {
 
     init() {}
 
-    /// Follows the reference: the tower folder's tensors count, unless `unfreeze_mm_vision_tower` says the checkpoint's own do.
+    /// Locates the tower as the reference does.
+    ///
+    /// The tower folder's tensors are used, unless `unfreeze_mm_vision_tower` is set and the checkpoint has its own.
     init(
         of config: ConfigReader, fusion: FusionConfig, folder checkpoint: String, weights: SafetensorsFolder,
         environment: [String: String]
@@ -47,7 +49,7 @@ struct Tower {
         try check(config, fusion: fusion)
     }
 
-    /// What the compressor, the projector and the select layer need of the tower.
+    /// Checks the tower against the compressor, the projector and the select layer.
     private func check(_ config: ConfigReader, fusion: FusionConfig) throws {
         guard let vision else { return }
         guard fusion.compressorWidth == vision.hiddenSize else {
@@ -81,7 +83,8 @@ struct Tower {
         }
     }
 
-    /// The tower's shape from its tensors; CLIP's heads are 64 wide in every published size, which the tensors do not show.
+    /// The tower's config from tensor shapes. They do not show the head count: CLIP's heads are 64 wide in every
+    /// published size.
     private static func vision(fromShapesOf weights: SafetensorsFolder, checkpoint: String) throws -> VisionConfig {
         func shape(_ name: String, rank: Int) throws -> [Int] {
             let name = insidePrefix + "vision_model." + name

@@ -1,13 +1,14 @@
 import Tensors
 
-/// Finds the folder that `mm_vision_tower` names, on this machine only; nothing is fetched.
+/// Finds the folder that `mm_vision_tower` names, on this machine only; nothing is downloaded.
 struct TowerFolder {
-    /// The folder, nil if none of the places has it.
+    /// The folder; nil if it was not found.
     let path: String?
-    /// The places looked at, for the message.
+    /// The paths tried, for the message.
     let tried: [String]
 
-    /// Looks at, in order: the path itself (absolute, or relative to the checkpoint), `<checkpoint>/vision_tower`, the hub cache.
+    /// Tries, in order: the path itself (absolute, or relative to the checkpoint), `<checkpoint>/vision_tower`, the hub
+    /// cache.
     init(tower: String, checkpoint: String, environment: [String: String]) throws {
         var tried: [String] = []
         func folder(_ path: String) -> String? {
@@ -40,7 +41,7 @@ struct TowerFolder {
         self.tried = tried
     }
 
-    /// `name` or `org/name` of letters, digits, `-`, `_` and `.`, as the hub allows.
+    /// True for `name` or `org/name` of letters, digits, `-`, `_` and `.`, as the hub allows.
     static func isHubID(_ text: String) -> Bool {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         return (1...2).contains(parts.count)
@@ -55,7 +56,9 @@ struct TowerFolder {
             }
     }
 
-    /// The hub cache: HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub or ~/.cache/huggingface/hub.
+    /// The hub cache folder, from the first of these that is set.
+    ///
+    /// HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub.
     static func hubCache(_ environment: [String: String]) -> String? {
         func set(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         if let path = set("HF_HUB_CACHE") ?? set("HUGGINGFACE_HUB_CACHE") { return path }
@@ -65,7 +68,7 @@ struct TowerFolder {
         return set("HOME").map { $0 + "/.cache/huggingface/hub" }
     }
 
-    /// The snapshot that `refs/main` of a cached model names.
+    /// The snapshot that `refs/main` of a cached model names; nil if it is not there.
     private static func snapshot(of model: String) throws -> String? {
         guard FolderPath.isFolder(model), let bytes = try FolderPath.read("refs/main", in: model, limit: 4096) else {
             return nil

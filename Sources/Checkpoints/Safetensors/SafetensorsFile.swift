@@ -1,10 +1,12 @@
 public import Tensors
 
-/// One safetensors file, mapped read-only; its tensors point into the mapping and keep it alive.
+/// A safetensors file, mapped read-only; its tensors point into the mapping and keep it alive.
 ///
-/// Nothing is copied: a file larger than memory opens at once. Values are not looked at (`StoredTensor.countNonFinite()` does).
+/// Nothing is copied, so a file larger than memory opens at once. Values are not checked
+/// (`StoredTensor.countNonFinite()` does that).
 public final class SafetensorsFile: Sendable {
     public let path: String
+    /// The tensors by name.
     public let tensors: [String: StoredTensor]
     /// `__metadata__` of the header.
     public let metadata: [String: String]
@@ -17,7 +19,7 @@ public final class SafetensorsFile: Sendable {
     private let headerBytes: Int
     private let file: MappedFile
 
-    /// Maps and checks the file at `path`; throws `WeightsError`.
+    /// Maps and validates the file at `path`; throws `WeightsError`.
     public init(path: String) throws {
         let file = try MappedFile(path: path)
         let fileBytes = file.bytes.count
@@ -47,12 +49,14 @@ public final class SafetensorsFile: Sendable {
         headerBytes = length
     }
 
-    /// Throws `file_changed` if the file's size changed since it was opened: touching a lost page would end the process.
+    /// Throws `file_changed` if the file's size changed since it was opened: touching a lost page would end the
+    /// process.
     public func checkUnchanged() throws { try file.checkUnchanged() }
 
-    /// What tells this file from another one cheaply: its header, its ends (`edge` bytes each) and each tensor's first `perTensor` bytes.
+    /// Bytes that cheaply distinguish this file from others; they point into the mapping and are valid as long as this
+    /// object.
     ///
-    /// The pieces point into the mapping and are valid while the file is.
+    /// These are the header, both ends (`edge` bytes each) and the first `perTensor` bytes of each tensor.
     package func sample(edge: Int, perTensor: Int) -> [UnsafeRawBufferPointer] {
         let bytes = file.bytes
         let data = bytes[(8 + headerBytes)...]

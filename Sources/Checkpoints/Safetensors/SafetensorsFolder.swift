@@ -1,18 +1,22 @@
 public import Tensors
 
-/// The weights of a model folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+/// The weights of a model folder: `model.safetensors`, or the shards named by `model.safetensors.index.json`.
 public final class SafetensorsFolder: Sendable {
+    /// The name of an unsharded weight file.
     public static let singleName = "model.safetensors"
+    /// The name of the shard index.
     public static let indexName = "model.safetensors.index.json"
 
     public let path: String
+    /// The tensors of all files, by name.
     public let tensors: [String: StoredTensor]
-    /// The mapped files with their names inside the folder, in the order of the names.
+    /// The mapped files and their names in the folder, sorted by name.
     public let files: [(name: String, file: SafetensorsFile)]
-    /// What is odd but harmless, one sentence each.
+    /// Unusual but harmless findings, one sentence each.
     public let notes: [String]
 
-    /// Maps all weights of `path`; throws `WeightsError`. A lone file takes precedence over an index, as in transformers.
+    /// Maps all weights in `path`; throws `WeightsError`. A single file takes precedence over an index, as in
+    /// transformers.
     public init(path: String) throws {
         self.path = path
         if let single = try FolderPath.resolve(Self.singleName, in: path) {
@@ -50,7 +54,8 @@ public final class SafetensorsFolder: Sendable {
                 counted(unnamed, "tensor in the shards is", "tensors in the shards are")
                     + " not in \(Self.indexName) and left out"
             ]
-        // Writers count tied tensors twice, or the size before a conversion; each shard is checked against its own header.
+        // total_size is often wrong: writers count tied tensors twice or store the size before a conversion. Each shard
+        // is checked against its own header.
         if let total = map.totalSize, total != held {
             notes.append(
                 "\(Self.indexName) says the tensors are \(counted(total, "byte")), the shards hold \(held); that is harmless"
@@ -69,7 +74,7 @@ public final class SafetensorsFolder: Sendable {
         for (_, file) in files { try file.checkUnchanged() }
     }
 
-    /// The index's `weight_map` and `metadata.total_size`.
+    /// Reads `weight_map` and `metadata.total_size` of the index.
     private static func weightMap(_ bytes: [UInt8], file: String) throws -> (places: [String: String], totalSize: Int?)
     {
         let limits = StrictJSON.Limits(bytes: 64 << 20, values: 400_000, depth: 8)
@@ -91,7 +96,7 @@ public final class SafetensorsFolder: Sendable {
             }
             return shard
         }
-        // Some writers put the size as 1.6e10.
+        // Some writers store the size as 1.6e10.
         guard let size = document["metadata"]?["total_size"], !size.isNull else { return (places, nil) }
         guard let total = size.doubleValue.flatMap(Int.init(exactly:)), total >= 0 else {
             throw WeightsError.indexInvalid(file, "metadata.total_size is not a whole number")

@@ -1,9 +1,10 @@
 internal import Tensors
 
-/// The header of a safetensors file, checked: every tensor lies inside the data, without holes or overlaps.
+/// A validated safetensors header: every tensor lies inside the data, without gaps or overlaps.
 ///
-/// Source: the safetensors format as its Rust crate enforces it, and stricter limits on counts, ranks, names and nesting.
+/// Source: the checks of the format's Rust crate, with stricter limits on counts, ranks, names and nesting.
 struct SafetensorsHeader {
+    /// A tensor's header entry; begin and end are byte offsets into the data.
     struct Entry {
         let name: String
         let type: ElementType
@@ -18,13 +19,13 @@ struct SafetensorsHeader {
     static let nameLimit = 1024
     static let depthLimit = 8
 
-    /// In the order of their data.
+    /// The tensors in the order of their data.
     let entries: [Entry]
     let metadata: [String: String]
     /// Bytes of tensor data.
     let dataBytes: Int
 
-    /// Header length from the file's first eight bytes, checked against the limit and the file; throws `WeightsError`.
+    /// Decodes the header length from the file's first eight bytes and checks it against the limit and the file size.
     static func length(firstBytes: [UInt8], fileBytes: Int, file: String) throws -> Int {
         guard firstBytes.count == 8, fileBytes >= 8 else { throw WeightsError.fileTooShort(file, bytes: fileBytes) }
         var length: UInt64 = 0
@@ -38,10 +39,10 @@ struct SafetensorsHeader {
         return Int(length)
     }
 
-    /// The header's JSON text, read and checked; throws `WeightsError` that names the file and the tensor.
+    /// Parses and validates the header's JSON; throws a `WeightsError` that names the file and the tensor.
     init(json: [UInt8], file: String) throws {
         guard json.first == UInt8(ascii: "{") else { throw WeightsError.headerNotObject(file) }
-        // A tensor is at most 3 + 8 + 2 values and its own object; metadata is small.
+        // A tensor has at most 3 + 8 + 2 values and its own object; metadata is small.
         let limits = StrictJSON.Limits(bytes: Self.lengthLimit, values: 20 * Self.tensorLimit, depth: Self.depthLimit)
         let document: JSONValue
         do throws(JSONFault) {
@@ -107,7 +108,7 @@ struct SafetensorsHeader {
         return Entry(name: name, type: type, shape: shape, begin: begin, end: end)
     }
 
-    /// Bytes of a tensor; nil where the product, taken from the left, overflows.
+    /// Bytes of a tensor; nil if the product, computed from the left, overflows.
     static func byteCount(shape: [Int], type: ElementType) -> Int? {
         var total = 1
         for size in shape {

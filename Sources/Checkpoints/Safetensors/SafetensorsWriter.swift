@@ -1,10 +1,11 @@
 import Glibc
 public import Tensors
 
-/// Writes a safetensors file of any size in one pass: first the header, then the tensors' bytes in the declared order.
+/// Writes a safetensors file of any size in one pass: the header, then the tensors' bytes in the declared order.
 ///
-/// The file appears under its name only when `finish()` has synced it; a writer that failed or was dropped leaves nothing behind.
+/// The file gets its name only when `finish()` has synced it; a writer that failed or was released leaves no file.
 public final class SafetensorsWriter {
+    /// The name, element type and shape of a tensor to write.
     public struct Entry: Sendable, Equatable {
         public let name: String
         public let type: ElementType
@@ -16,15 +17,17 @@ public final class SafetensorsWriter {
         }
     }
 
+    /// The path of the finished file.
     public let path: String
-    /// Bytes of tensor data that the entries call for.
+    /// Bytes of tensor data that the entries declare.
     public let dataBytes: Int
+    /// Bytes of tensor data written so far.
     public private(set) var written = 0
     private let temporary: String
     private var descriptor: Int32
     private var failed = false
 
-    /// Creates the file beside its final place and writes the header; throws `write_misuse` or `write_failed`.
+    /// Creates a temporary file in the target folder and writes the header; throws `write_misuse` or `write_failed`.
     public init(path: String, entries: [Entry], metadata: [String: String] = [:]) throws {
         self.path = path
         var header = "{"
@@ -49,7 +52,7 @@ public final class SafetensorsWriter {
             total = end
         }
         header += "}"
-        // Padding keeps the data 8-byte aligned in a mapping.
+        // Padding aligns the data to 8 bytes in a mapping.
         while header.utf8.count % 8 != 0 { header += " " }
         dataBytes = total
         temporary = "\(path).\(getpid()).\(UInt32.random(in: 0 ... .max)).incomplete"
@@ -62,7 +65,9 @@ public final class SafetensorsWriter {
 
     deinit { abandon() }
 
-    /// Appends tensor bytes; they may end anywhere, tensor boundaries are the entries'. A writer that failed stays failed.
+    /// Appends tensor bytes, which need not end at tensor boundaries; a writer that failed stays failed.
+    ///
+    /// Throws `write_misuse` for more bytes than declared, or `write_failed`.
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
         guard bytes.count <= dataBytes - written else {
             throw WeightsError.writeMisuse(path, "more than the declared \(dataBytes) bytes were written")
@@ -71,7 +76,9 @@ public final class SafetensorsWriter {
         written += bytes.count
     }
 
-    /// Syncs the file, gives it its name and syncs the folder; throws `write_misuse` if bytes are missing.
+    /// Syncs the file, renames it and syncs the folder.
+    ///
+    /// Throws `write_misuse` if bytes are missing, or `write_failed`.
     public func finish() throws {
         guard !failed, descriptor >= 0 else {
             throw WeightsError.writeMisuse(path, "the writer has failed or has finished")

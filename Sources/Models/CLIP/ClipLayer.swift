@@ -1,17 +1,19 @@
 internal import Tensors
 
-/// One pre-norm layer of a CLIP tower: x += Attn(LN1(x)); x += MLP(LN2(x)), quick GELU, biases everywhere.
+// Letters: B sequences, T rows of each, D width, I inner width.
+
+/// A pre-norm layer of a CLIP tower: x += Attn(LN1(x)); x += MLP(LN2(x)), quick GELU, biases everywhere.
 ///
 /// Source: docs/model.md, section 2; tensors `encoder.layers.N.*`.
 final class ClipLayer {
-    private let norm1: LayerNorm
-    private let norm2: LayerNorm
-    private let query: Linear
-    private let key: Linear
-    private let value: Linear
-    private let output: Linear
-    private let up: Linear
-    private let down: Linear
+    private let norm1: LayerNorm  // [D]
+    private let norm2: LayerNorm  // [D]
+    private let query: Linear  // [D, D]
+    private let key: Linear  // [D, D]
+    private let value: Linear  // [D, D]
+    private let output: Linear  // [D, D]
+    private let up: Linear  // [I, D]
+    private let down: Linear  // [D, I]
     private let shape: AttentionShape
     private let causal: Bool
 
@@ -28,13 +30,13 @@ final class ClipLayer {
         self.causal = causal
     }
 
-    /// Runs on `residual` [sequences · T, D] in place; the sequences do not see each other.
+    /// Runs the layer on `residual` [B · T, D] f32 in place; sequences do not attend to each other.
     func forward(_ residual: MatrixView, sequences: Int, compute: Compute, scratch: ClipScratch) {
         let (rows, width, type) = (residual.rows, residual.columns, compute.precision)
-        let normed = scratch.normed.block(type, rows: rows, columns: width)
-        let q = scratch.query.block(type, rows: rows, columns: width)
-        let k = scratch.key.block(type, rows: rows, columns: width)
-        let v = scratch.value.block(type, rows: rows, columns: width)
+        let normed = scratch.normed.block(type, rows: rows, columns: width)  // [B · T, D]
+        let q = scratch.query.block(type, rows: rows, columns: width)  // [B · T, D]
+        let k = scratch.key.block(type, rows: rows, columns: width)  // [B · T, D]
+        let v = scratch.value.block(type, rows: rows, columns: width)  // [B · T, D]
         norm1.apply(residual, into: normed, compute)
         query.apply(normed, into: q, compute)
         key.apply(normed, into: k, compute)
@@ -42,36 +44,36 @@ final class ClipLayer {
         let length = rows / sequences
         for sequence in 0..<sequences {
             let range = sequence * length..<(sequence + 1) * length
-            // The attended rows replace the normed ones, which are no longer needed.
+            // The attention output replaces the normalized rows, which are no longer needed.
             compute.attention(
                 query: q.rows(range), keys: k.rows(range), values: v.rows(range), shape: shape,
                 firstVisible: causal ? 1 : nil, into: normed.rows(range))
         }
         output.apply(normed, accumulateInto: residual, compute)
         norm2.apply(residual, into: normed, compute)
-        let hidden = scratch.hidden.block(type, rows: rows, columns: up.outputs)
+        let hidden = scratch.hidden.block(type, rows: rows, columns: up.outputs)  // [B · T, I]
         up.apply(normed, activation: .quickGELU, into: hidden, compute)
         down.apply(hidden, accumulateInto: residual, compute)
     }
 
-    /// The first row of each sequence behind this layer, to `out` [sequences, D] f32; `residual` stays as it is.
+    /// Computes only the first row of each sequence into `out` [B, D] f32; `residual` [B · T, D] is unchanged.
     ///
-    /// The other rows are needed as keys and values only: a sixth of the layer's work at CLIP's shapes.
+    /// The other rows contribute only keys and values, which is a sixth of the layer's work at CLIP's shapes.
     func firstRows(
         of residual: MatrixView, sequences: Int, into out: MatrixView, compute: Compute, scratch: ClipScratch
     ) {
         let (rows, width, type) = (residual.rows, residual.columns, compute.precision)
         let length = rows / sequences
-        let normed = scratch.normed.block(type, rows: rows, columns: width)
-        let k = scratch.key.block(type, rows: rows, columns: width)
-        let v = scratch.value.block(type, rows: rows, columns: width)
+        let normed = scratch.normed.block(type, rows: rows, columns: width)  // [B · T, D]
+        let k = scratch.key.block(type, rows: rows, columns: width)  // [B · T, D]
+        let v = scratch.value.block(type, rows: rows, columns: width)  // [B · T, D]
         norm1.apply(residual, into: normed, compute)
         key.apply(normed, into: k, compute)
         value.apply(normed, into: v, compute)
-        // A row by itself is multiplied in f32.
+        // A single row is multiplied in f32.
         let narrow: DType = sequences == 1 ? .f32 : type
-        let first = scratch.first.block(narrow, rows: sequences, columns: width)
-        let q = scratch.query.block(narrow, rows: sequences, columns: width)
+        let first = scratch.first.block(narrow, rows: sequences, columns: width)  // [B, D]
+        let q = scratch.query.block(narrow, rows: sequences, columns: width)  // [B, D]
         for sequence in 0..<sequences {
             out.rows(sequence..<sequence + 1).floats.update(
                 from: residual.rows(sequence * length..<sequence * length + 1).floats, count: width)
@@ -86,18 +88,18 @@ final class ClipLayer {
         }
         output.apply(first, accumulateInto: out, compute)
         norm2.apply(out, into: first, compute)
-        let hidden = scratch.hidden.block(narrow, rows: sequences, columns: up.outputs)
+        let hidden = scratch.hidden.block(narrow, rows: sequences, columns: up.outputs)  // [B, I]
         up.apply(first, activation: .quickGELU, into: hidden, compute)
         down.apply(hidden, accumulateInto: out, compute)
     }
 }
 
-/// The working memory of a tower's layers, reused by every layer and every frame.
+/// Scratch memory of a tower's layers, reused by every layer and every frame.
 final class ClipScratch {
-    let normed = Scratch()
-    let query = Scratch()
-    let key = Scratch()
-    let value = Scratch()
-    let hidden = Scratch()
-    let first = Scratch()
+    let normed = Scratch()  // [B · T, D]
+    let query = Scratch()  // [B · T, D], or [B, D] for first rows
+    let key = Scratch()  // [B · T, D]
+    let value = Scratch()  // [B · T, D]
+    let hidden = Scratch()  // [B · T, I], or [B, I] for first rows
+    let first = Scratch()  // [B, D]
 }

@@ -1,21 +1,27 @@
 public import Checkpoints
 internal import Tensors
 
-/// The text tower of a two-tower CLIP checkpoint: a caption in, its embedding in the pictures' space out.
+// Letters: T tokens, D width, V vocabulary, E projection size.
+
+/// The text tower of a two-tower CLIP checkpoint: embeds a caption in the space of the image embeddings.
 ///
-/// Source: docs/model.md, section 2. Padding is left out: it comes after the pooled position, so it changes nothing.
+/// Padding is omitted: it follows the pooled position, so under the causal mask it changes nothing. Source:
+/// docs/model.md, section 2.
 public final class TextTower {
+    /// The tower's shape.
     public let config: TextTowerConfig
     private let compute: Compute
-    private let tokens: Matrix
-    private let positions: [Float]
+    private let tokens: Matrix  // [V, D]
+    private let positions: [Float]  // [max positions, D]
     private let layers: [ClipLayer]
-    private let finalNorm: LayerNorm
-    private let projection: Matrix
+    private let finalNorm: LayerNorm  // [D]
+    private let projection: Matrix  // [E, D]
     private let scratch = ClipScratch()
-    private let residual = Scratch()
+    private let residual = Scratch()  // [T, D]
 
-    /// - Parameters: readers under `text_model.` and `text_projection.`.
+    /// - Parameters:
+    ///   - weights: a reader below `text_model.`.
+    ///   - projection: a reader below `text_projection.`.
     public init(_ weights: WeightReader, projection: WeightReader, config: TextTowerConfig) throws {
         self.config = config
         compute = weights.compute
@@ -31,7 +37,8 @@ public final class TextTower {
         self.projection = try projection.matrix("weight", [config.projectionSize, width])
     }
 
-    /// The row pooled: the largest id's where the checkpoint is a legacy one (`eos_token_id` 2), else the first end token's.
+    /// The row to pool: that of the largest ID for legacy checkpoints (`eos_token_id` 2), else that of the first end
+    /// token.
     func pooledPosition(_ ids: [Int32]) -> Int {
         if config.endTokenID == 2 {
             return ids.indices.max { ids[$0] < ids[$1] || (ids[$0] == ids[$1] && $0 > $1) } ?? 0
@@ -39,9 +46,9 @@ public final class TextTower {
         return ids.firstIndex(of: Int32(config.endTokenID)) ?? 0
     }
 
-    /// The embedding of `ids` (at most `maxPositions`), not normalised: [projection].
+    /// The pooled row [D] and the embedding [E] of `ids` (T at most `maxPositions`), not normalized to length 1.
     ///
-    /// - Throws: `ModelError` when an id is outside the vocabulary or the row is empty or too long.
+    /// - Throws: `ModelError` if an ID is outside the vocabulary, or `ids` is empty or too long.
     public func embed(_ ids: [Int32], trace: Trace? = nil) throws -> (pooled: [Float], projected: [Float]) {
         guard !ids.isEmpty, ids.count <= config.maxPositions,
             ids.allSatisfy({ $0 >= 0 && Int($0) < config.vocabularySize })
@@ -53,7 +60,7 @@ public final class TextTower {
                     + "\(config.vocabularySize)")
         }
         let width = config.hiddenSize
-        let x = residual.block(.f32, rows: ids.count, columns: width)
+        let x = residual.block(.f32, rows: ids.count, columns: width)  // [T, D]
         for (row, id) in ids.enumerated() {
             tokens.copyRow(Int(id), into: x.rows(row..<row + 1).floats, kernels: compute.kernels)
         }
@@ -65,8 +72,8 @@ public final class TextTower {
         }
         finalNorm.apply(x, into: x, compute)
         let row = pooledPosition(ids)
-        let pooled = x.rows(row..<row + 1)
-        var projected = [Float](repeating: 0, count: projection.rows)
+        let pooled = x.rows(row..<row + 1)  // [1, D]
+        var projected = [Float](repeating: 0, count: projection.rows)  // [E]
         projected.withUnsafeMutableBufferPointer { out in
             guard let base = out.baseAddress else { return }
             compute.linear(pooled, projection, into: MatrixView(base, rows: 1, columns: projection.rows))

@@ -1,36 +1,39 @@
 public import Checkpoints
 public import Tensors
 
-/// A CLIP vision tower: pictures in, hidden states out.
+/// A CLIP vision tower, from images to hidden states.
 ///
-/// Letters: B pictures, P patches per picture, D width.
-/// Source: docs/model.md, section 2; checkpoint `openai/clip-vit-large-patch14-336`.
+/// Letters: B images, P patches per image, p patch side in pixels, D width, E embedding size. Source: docs/model.md,
+/// section 2; checkpoint `openai/clip-vit-large-patch14-336`.
 public final class VisionTower {
+    /// The tower's shape.
     public let config: VisionConfig
     private let compute: Compute
     private let patchEmbedding: Matrix  // [D, 3·p·p]
     private let classEmbedding: [Float]  // [D]
     private let positions: [Float]  // [1+P, D]
-    private let preNorm: LayerNorm
+    private let preNorm: LayerNorm  // [D]
     private let layers: [ClipLayer]
-    /// Those behind what `forward` gives, which only an embedding needs.
+    /// The layers after the hidden state that `forward` returns; only embeddings need them.
     private let rest: [ClipLayer]
     private let pooling: Pooling?
     private let scratch = ClipScratch()
-    private let patchMatrix = Scratch()
-    private let residual = Scratch()
-    private let classRows = Scratch()
-    private let pooledRow = Scratch()
+    private let patchMatrix = Scratch()  // [P, 3·p·p]
+    private let residual = Scratch()  // [B · (1+P), D]
+    private let classRows = Scratch()  // [B, D]
+    private let pooledRow = Scratch()  // [1, D]
 
     private struct Pooling {
-        let norm: LayerNorm
-        let projection: Matrix?
+        let norm: LayerNorm  // [D]
+        let projection: Matrix?  // [E, D]
     }
 
     /// - Parameters:
-    ///   - weights: a reader under `vision_model.`.
-    ///   - layerCount: how many layers `forward` runs; LLaVA-Mini's features come from layer −2.
-    ///   - projection: reader of `visual_projection.` for a two-tower checkpoint; loads the pooling norm and all layers too.
+    ///   - weights: a reader below `vision_model.`.
+    ///   - layerCount: the number of layers that `forward` runs; LLaVA-Mini's features are hidden state −2.
+    ///   - projection: a reader below `visual_projection.` of a two-tower checkpoint; also loads the pooling norm and
+    ///     all layers.
+    ///   - pooled: loads the pooling norm even without a projection.
     public init(
         _ weights: WeightReader, config: VisionConfig, layerCount: Int, projection: WeightReader? = nil,
         pooled: Bool = false
@@ -42,7 +45,7 @@ public final class VisionTower {
             "embeddings.patch_embedding.weight", [width, 3, config.patchSize, config.patchSize])
         classEmbedding = try weights.vector("embeddings.class_embedding", [width])
         positions = try weights.vector("embeddings.position_embedding.weight", [1 + config.patchCount, width])
-        // "layrnorm" is how the checkpoint spells it.
+        // The checkpoint's spelling is "layrnorm".
         preNorm = try LayerNorm(weights.under("pre_layrnorm."), width, config.layerNormEpsilon)
         let all = try (0..<(projection == nil ? layerCount : config.layerCount)).map { index in
             try ClipLayer(
@@ -59,16 +62,16 @@ public final class VisionTower {
         }
     }
 
-    /// Hidden states of `pictures` after the loaded layers: [B · (1+P), D], valid until the next call.
+    /// Computes the hidden states of B images after `layerCount` layers: [B · (1+P), D] f32, valid until the next call.
     ///
     /// - Parameters:
-    ///   - patchify: writes picture i's patch matrix [P, 3·p·p].
-    ///   - trace: sees `hidden_0` … `hidden_L`.
+    ///   - patchify: writes the patch matrix [P, 3·p·p] of image i.
+    ///   - trace: receives `hidden_0` … `hidden_L`.
     public func forward(
         pictures: Int, trace: Trace? = nil, patchify: (_ picture: Int, _ patches: MatrixView) -> Void
     ) -> MatrixView {
         let (count, width) = (config.patchCount, config.hiddenSize)
-        let x = residual.block(.f32, rows: pictures * (1 + count), columns: width)
+        let x = residual.block(.f32, rows: pictures * (1 + count), columns: width)  // [B · (1+P), D]
         for picture in 0..<pictures {
             let patches = patchMatrix.block(compute.precision, rows: count, columns: patchEmbedding.columns)
             patchify(picture, patches)
@@ -86,17 +89,17 @@ public final class VisionTower {
         return x
     }
 
-    /// Numbers in an embedding; nil without a projection.
+    /// Elements of an embedding, E; nil without a projection.
     public var embeddingSize: Int? { pooling?.projection?.rows }
 
-    /// The embeddings of pictures step − 1, 2 · step − 1 …, of length 1: out [pictures / step, projection] f32.
+    /// Embeds images step − 1, 2 · step − 1, …: out [B / step, E] f32, each row of length 1.
     ///
-    /// `hidden` is what `forward` gave; where more than one layer is left, it is overwritten.
-    /// - Throws: `ModelError` `not_a_number` for a row that has no direction.
+    /// `hidden` [B · (1+P), D] is the result of `forward`; it is overwritten if more than one layer remains.
+    /// - Throws: `ModelError` `not_a_number` for a row whose length is zero or not finite.
     public func embed(_ hidden: MatrixView, pictures: Int, every step: Int = 1, into out: MatrixView) throws {
         guard let pooling, let projection = pooling.projection else { return }
         let (width, length) = (config.hiddenSize, 1 + config.patchCount)
-        let x = classRows.block(.f32, rows: pictures / step, columns: width)
+        let x = classRows.block(.f32, rows: pictures / step, columns: width)  // [B / step, D]
         for layer in rest.dropLast() {
             layer.forward(hidden, sequences: pictures, compute: compute, scratch: scratch)
         }
@@ -113,7 +116,7 @@ public final class VisionTower {
                 }
             }
         }
-        let pooled = pooledRow.block(.f32, rows: 1, columns: width)
+        let pooled = pooledRow.block(.f32, rows: 1, columns: width)  // [1, D]
         for row in 0..<x.rows {
             let target = out.rows(row..<row + 1)
             pooling.norm.apply(x.rows(row..<row + 1), into: pooled, compute)
@@ -122,19 +125,19 @@ public final class VisionTower {
         }
     }
 
-    /// Makes `count` numbers a vector of length 1.
+    /// Scales `count` values to a vector of length 1.
     private static func normalise(_ values: UnsafeMutablePointer<Float>, count: Int) throws {
         let length = (0..<count).reduce(0.0) { $0 + Double(values[$1]) * Double(values[$1]) }.squareRoot()
         guard length.isFinite, length > 0 else { throw ModelError.notANumber }
         for place in 0..<count { values[place] = Float(Double(values[place]) / length) }
     }
 
-    /// post_layernorm of the class row of each picture, then the projection where there is one: [B, projection or D].
+    /// post_layernorm of each image's class row [B, D], and its projection [B, E] if there is one.
     public func pooled(_ hidden: MatrixView, pictures: Int) -> (pooled: [Float], projected: [Float]?) {
         guard let pooling else { return ([], nil) }
         let width = config.hiddenSize
-        var pooled = [Float](repeating: 0, count: pictures * width)
-        var projected = pooling.projection.map { [Float](repeating: 0, count: pictures * $0.rows) }
+        var pooled = [Float](repeating: 0, count: pictures * width)  // [B, D]
+        var projected = pooling.projection.map { [Float](repeating: 0, count: pictures * $0.rows) }  // [B, E]
         for picture in 0..<pictures {
             let row = hidden.rows(picture * (1 + config.patchCount)..<picture * (1 + config.patchCount) + 1)
             pooled.withUnsafeMutableBufferPointer { out in

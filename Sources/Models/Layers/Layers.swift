@@ -1,9 +1,9 @@
 internal import Tensors
 
-/// A linear layer with bias, y = x Wᵀ + b, W stored [out, in].
+/// A linear layer with bias: y = x Wᵀ + b.
 struct Linear {
-    let weight: Matrix
-    let bias: [Float]?
+    let weight: Matrix  // [out, in]
+    let bias: [Float]?  // [out]
     var outputs: Int { weight.rows }
 
     init(
@@ -14,10 +14,12 @@ struct Linear {
         self.bias = bias ? try weights.vector("bias", [outputs]) : nil
     }
 
+    /// out = act(x Wᵀ + b): x [T, in], out [T, out].
     func apply(_ x: MatrixView, activation: Activation = .none, into out: MatrixView, _ compute: Compute) {
         compute.linear(x, weight, bias: bias, activation: activation, into: out)
     }
 
+    /// out += x Wᵀ + b: x [T, in], out [T, out] f32.
     func apply(_ x: MatrixView, accumulateInto out: MatrixView, _ compute: Compute) {
         compute.linear(x, weight, bias: bias, accumulate: true, into: out)
     }
@@ -25,8 +27,8 @@ struct Linear {
 
 /// LayerNorm with weight and bias.
 struct LayerNorm {
-    let weight: [Float]
-    let bias: [Float]
+    let weight: [Float]  // [width]
+    let bias: [Float]  // [width]
     let epsilon: Float
 
     init(_ weights: WeightReader, _ width: Int, _ epsilon: Float) throws {
@@ -35,6 +37,7 @@ struct LayerNorm {
         self.epsilon = epsilon
     }
 
+    /// out = LayerNorm(x): both [T, width], x f32.
     func apply(_ x: MatrixView, into out: MatrixView, _ compute: Compute) {
         compute.layerNorm(x, weight, bias, epsilon: epsilon, into: out)
     }

@@ -1,5 +1,6 @@
-/// Why a model cannot be built or cannot answer.
+/// An error building a model or generating an answer.
 public struct ModelError: Error, CustomStringConvertible, Sendable {
+    /// Stable identifiers for programs.
     public enum Code: String, Sendable {
         case missingTensor = "missing_tensor"
         case wrongShape = "wrong_shape"
@@ -29,6 +30,11 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
         )
     }
 
+    /// The prompt and the answer need more positions than the model has.
+    ///
+    /// - Parameters:
+    ///   - needed, limit, other: positions.
+    ///   - frames: frames in the prompt; the message says how many would fit.
     package static func context(needed: Int, limit: Int, frames: Int, tokensPerFrame: Int, other: Int) -> ModelError {
         let fitting = max(0, (limit - other) / max(1, tokensPerFrame))
         let advice =
@@ -41,6 +47,7 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
                 + "\(tokensPerFrame) each and \(other) for text and answer. \(advice)")
     }
 
+    /// A value is NaN or infinite.
     package static let notANumber = ModelError(
         code: .notANumber,
         message: "the model produced values that are not numbers: run `longtake model inspect --check-tensors` on it")

@@ -1,21 +1,24 @@
 public import Tensors
 
-/// Takes tensors out of a checkpoint by name, checking their shapes against the configuration.
+/// Reads tensors from a checkpoint by name and checks their shapes against the configuration.
 public struct WeightReader {
     let tensors: [String: StoredTensor]
     let prefix: String
     let compute: Compute
 
+    /// - Parameter prefix: prepended to every name.
     public init(_ tensors: [String: StoredTensor], prefix: String = "", compute: Compute) {
         self.tensors = tensors
         self.prefix = prefix
         self.compute = compute
     }
 
+    /// A reader for the names below `name`.
     func under(_ name: String) -> WeightReader {
         WeightReader(tensors, prefix: prefix + name, compute: compute)
     }
 
+    /// True if the checkpoint has the tensor.
     func has(_ name: String) -> Bool { tensors[prefix + name] != nil }
 
     private func tensor(_ name: String, _ shape: [Int]) throws -> StoredTensor {
@@ -26,6 +29,8 @@ public struct WeightReader {
         return tensor
     }
 
+    /// The tensor as a matrix of `type` (nil: the compute precision); throws `ModelError` if it is missing or has
+    /// another shape.
     func matrix(
         _ name: String, _ shape: [Int], as type: DType? = nil
     ) throws -> Matrix {
@@ -37,10 +42,11 @@ public struct WeightReader {
         return matrix
     }
 
+    /// The tensor's values as f32; throws `ModelError` if it is missing or has another shape.
     func vector(_ name: String, _ shape: [Int]) throws -> [Float] {
         try tensor(name, shape).floats()
     }
 }
 
-/// Looks at intermediate values while a model runs: the name of the stage and its rows. For parity checks only.
+/// Receives intermediate values while a model runs, by stage name; only for parity checks.
 public typealias Trace = (_ name: String, _ rows: MatrixView) -> Void

@@ -1,23 +1,24 @@
 public import Checkpoints
 internal import Tensors
 
-/// Where the rows looked that an answer was read from: the attention of chosen heads over the vision tokens.
+/// Records the attention of selected heads over the vision tokens, for the rows from which an answer was sampled.
 ///
-/// Heads come in groups; a group's attention is the mean of its heads'. Bytes: 8 per group and frame.
+/// Heads form groups; a group's attention is the mean over its heads. Letters: B frames, C2 vision tokens per frame, S
+/// keys. Memory: 8 bytes per group and frame.
 public final class AttentionRecorder {
-    /// Per group and frame: the attention summed over the kept rows and the frame's tokens.
+    /// [groups][B]: attention summed over the recorded rows and the frame's tokens.
     public private(set) var frames: [[Double]]
-    /// Per group and kept row: the share of its attention that was on frames at all.
+    /// [groups][recorded rows]: the share of the row's attention that was on frames.
     public private(set) var rows: [[Double]]
 
-    private let layers: [Int: (heads: [Int], groups: [[Int]])]  // groups: per head, those it belongs to
+    private let layers: [Int: (heads: [Int], groups: [[Int]])]  // groups: of each head, the groups it belongs to
     private let sizes: [Int]
     private let tokens: Range<Int>
-    private let perFrame: Int
-    private var pending: [[Double]]
+    private let perFrame: Int  // C2
+    private var pending: [[Double]]  // [groups][B], of the current row
 
     /// - Parameters:
-    ///   - groups: the heads of each group; none is empty.
+    ///   - groups: the heads of each group; no group may be empty.
     ///   - tokens: positions of the vision tokens.
     ///   - perFrame: vision tokens per frame, C2.
     public init(groups: [[AttentionHead]], tokens: Range<Int>, perFrame: Int) {
@@ -44,13 +45,13 @@ public final class AttentionRecorder {
         rows = groups.map { _ in [] }
     }
 
-    /// What a layer is to show of its next row.
+    /// The heads of `layer` to record and the function that receives their weights; nil if there are none.
     func watched(layer: Int) -> (heads: [Int], look: (MatrixView) -> Void)? {
         guard let own = layers[layer] else { return nil }
         return (own.heads, { self.add($0, groups: own.groups) })
     }
 
-    /// Adds the attention weights [heads, S] of the present row.
+    /// Adds the attention weights [heads, S] of the current row.
     private func add(_ weights: MatrixView, groups: [[Int]]) {
         precondition(weights.columns >= tokens.upperBound, "a row before the vision tokens' end is watched")
         for (place, own) in groups.enumerated() {
@@ -61,14 +62,14 @@ public final class AttentionRecorder {
         }
     }
 
-    /// The next row comes; one that was not kept is forgotten.
+    /// Starts the next row; the previous one is discarded unless `keepRow` was called.
     func beginRow() {
         for group in pending.indices {
             for frame in pending[group].indices { pending[group][frame] = 0 }
         }
     }
 
-    /// An id of the answer was read from the present row.
+    /// Records the current row, because an ID of the answer was sampled from it.
     func keepRow() {
         for group in frames.indices {
             var total = 0.0

@@ -1,20 +1,23 @@
 internal import Checkpoints
 internal import Tensors
 
-/// One Llama decoder layer: x += Attn(RMSNorm(x)); x += W_down(silu(W_gate h) · W_up h), h = RMSNorm(x).
+// Letters: B sequences, T rows and S keys of each, A rows of them that are computed, H width, I inner width, h query
+// heads, h_kv KV heads, d head size.
+
+/// A Llama decoder layer: x += Attn(RMSNorm(x)); x += W_down(silu(W_gate n) · W_up n), n = RMSNorm(x).
 ///
-/// Both the language model's layers and the pre-fusion layers. Source: docs/model.md, section 7; tensors `layers.N.*`.
+/// Used by the language model and by pre-fusion. Source: docs/model.md, section 7; tensors `layers.N.*`.
 final class DecoderLayer {
     private let config: LanguageConfig
-    private let attentionNorm: [Float]
-    private let query: Matrix
-    private let key: Matrix
-    private let value: Matrix
-    private let output: Matrix
-    private let mlpNorm: [Float]
-    private let gate: Matrix
-    private let up: Matrix
-    private let down: Matrix
+    private let attentionNorm: [Float]  // [H]
+    private let query: Matrix  // [h·d, H]
+    private let key: Matrix  // [h_kv·d, H]
+    private let value: Matrix  // [h_kv·d, H]
+    private let output: Matrix  // [H, h·d]
+    private let mlpNorm: [Float]  // [H]
+    private let gate: Matrix  // [I, H]
+    private let up: Matrix  // [I, H]
+    private let down: Matrix  // [H, I]
     private let shape: AttentionShape
 
     init(_ weights: WeightReader, config: LanguageConfig) throws {
@@ -36,10 +39,11 @@ final class DecoderLayer {
         shape = AttentionShape(heads: config.headCount, keyValueHeads: config.keyValueHeadCount, headSize: head)
     }
 
-    /// Writes keys and values of `x` [sequences · T, H] at positions `start`... and returns the normed rows.
+    /// Writes the keys and values of `x` [B · T, H] f32 at positions `start`... and returns its normalized rows
+    /// [B · T, H].
     ///
     /// - Parameters:
-    ///   - keys, values: [sequences · T, keyValueHeads · headSize], the rows to be written.
+    ///   - keys, values: [B · T, h_kv · d], the rows to write.
     func project(
         _ x: MatrixView, sequences: Int, start: Int, keys: MatrixView, values: MatrixView, rope: RotaryEmbedding,
         compute: Compute,
@@ -47,9 +51,9 @@ final class DecoderLayer {
     ) -> MatrixView {
         let single = x.rows == 1
         let type = single ? DType.f32 : compute.precision
-        let normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)
+        let normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)  // [B · T, H]
         compute.rmsNorm(x, attentionNorm, epsilon: config.rmsNormEpsilon, into: normed)
-        // A single row is computed in f32 whatever the precision, and narrowed when it is stored.
+        // A single row is computed in f32 regardless of the precision, and rounded when it is stored.
         let k = single && keys.type != .f32 ? scratch.key.block(.f32, rows: 1, columns: keys.columns) : keys
         let v = single && keys.type != .f32 ? scratch.value.block(.f32, rows: 1, columns: keys.columns) : values
         compute.linear(normed, key, into: k)
@@ -68,9 +72,10 @@ final class DecoderLayer {
         return normed
     }
 
-    /// The queries of normed rows [sequences · A, H], the first of each sequence at position `start`.
+    /// The rotated queries [B · A, h · d] of normalized rows [B · A, H]; each sequence's first row is at position
+    /// `start`.
     ///
-    /// A single row is computed in f32, though it was normed for the products of many.
+    /// A single row is computed in f32, even if it was normalized with others in the precision.
     func queries(
         _ normed: MatrixView, sequences: Int, start: Int, rope: RotaryEmbedding, compute: Compute,
         scratch: DecoderScratch
@@ -81,7 +86,7 @@ final class DecoderLayer {
             compute.convert(normed, into: wide)
             normed = wide
         }
-        let q = scratch.query.block(normed.type, rows: normed.rows, columns: query.rows)
+        let q = scratch.query.block(normed.type, rows: normed.rows, columns: query.rows)  // [B · A, h·d]
         compute.linear(normed, query, into: q)
         let length = normed.rows / sequences
         let rotation = rope.rotation(from: start, count: length)
@@ -93,19 +98,21 @@ final class DecoderLayer {
         return q
     }
 
-    /// Attention and MLP of the rows `x` [sequences · A, H] in place, given their queries.
+    /// Computes attention and MLP of the rows `x` [B · A, H] f32 in place, given their queries.
     ///
     /// - Parameters:
-    ///   - start: position of a sequence's first row of `x`; it sees the keys up to itself.
-    ///   - keys, values: [sequences · S, ·], S keys of each sequence.
-    ///   - watched: heads to look at, and who gets their attention weights [heads, S] of the last row; of one sequence only.
+    ///   - q: [B · A, h · d].
+    ///   - start: position of each sequence's first row of `x`; row i attends to the first `start + i + 1` keys.
+    ///   - keys, values: [B · S, h_kv · d].
+    ///   - watched: heads to record, and the function that receives their attention weights [heads, S] of the last row;
+    ///     only for one sequence.
     func attend(
         _ x: MatrixView, queries q: MatrixView, sequences: Int, start: Int, keys: MatrixView, values: MatrixView,
         compute: Compute,
         scratch: DecoderScratch, watched: (heads: [Int], look: (MatrixView) -> Void)? = nil
     ) {
         let type = q.type
-        let mixed = scratch.mixed.block(type, rows: x.rows, columns: query.rows)
+        let mixed = scratch.mixed.block(type, rows: x.rows, columns: query.rows)  // [B · A, h·d]
         compute.attention(
             sequences: sequences, query: q, keys: keys, values: values, shape: shape, firstVisible: start + 1,
             into: mixed)
@@ -116,10 +123,10 @@ final class DecoderLayer {
                     query: q.rows(q.rows - 1..<q.rows), keys: keys, shape: shape, heads: watched.heads))
         }
         compute.linear(mixed, output, accumulate: true, into: x)
-        let normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)
+        let normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)  // [B · A, H]
         compute.rmsNorm(x, mlpNorm, epsilon: config.rmsNormEpsilon, into: normed)
-        let gated = scratch.gate.block(type, rows: x.rows, columns: gate.rows)
-        let upped = scratch.up.block(type, rows: x.rows, columns: gate.rows)
+        let gated = scratch.gate.block(type, rows: x.rows, columns: gate.rows)  // [B · A, I]
+        let upped = scratch.up.block(type, rows: x.rows, columns: gate.rows)  // [B · A, I]
         compute.linear(normed, gate, into: gated)
         compute.linear(normed, up, into: upped)
         compute.siluMultiply(gated, upped)
@@ -127,13 +134,13 @@ final class DecoderLayer {
     }
 }
 
-/// The working memory of decoder layers, reused by every layer and every call.
+/// Scratch memory of decoder layers, reused by every layer and every call.
 final class DecoderScratch {
-    let normed = Scratch()
-    let query = Scratch()
-    let key = Scratch()
-    let value = Scratch()
-    let mixed = Scratch()
-    let gate = Scratch()
-    let up = Scratch()
+    let normed = Scratch()  // [B · T, H]
+    let query = Scratch()  // [B · A, h·d]
+    let key = Scratch()  // [1, h_kv·d], or a normalized row [1, H]
+    let value = Scratch()  // [1, h_kv·d]
+    let mixed = Scratch()  // [B · A, h·d]
+    let gate = Scratch()  // [B · A, I]
+    let up = Scratch()  // [B · A, I]
 }

@@ -1,16 +1,18 @@
 public import Tensors
 
-/// The keys and values of every layer for the positions a decoder has seen.
+/// The keys and values of every layer for the positions that a decoder has processed.
 ///
-/// Bytes: layers × 2 × capacity × keyValueHeads·headSize × the size of the type.
+/// Bytes: layers · 2 · capacity · width · element size; width is h_kv · d, KV heads times head size.
 public final class KVCache {
+    /// Positions that fit.
     public let capacity: Int
+    /// Layers of the decoder.
     public let layerCount: Int
     /// Positions filled so far.
     public internal(set) var count = 0
-    private let width: Int
+    private let width: Int  // h_kv · d
     private let type: DType
-    private let bases: [UnsafeMutableRawPointer]  // per layer keys, then values
+    private let bases: [UnsafeMutableRawPointer]  // per layer keys, then values, each [capacity, width]
     private let owner: AnyObject
 
     private final class Memory {
@@ -18,6 +20,7 @@ public final class KVCache {
         init(_ count: Int) { buffer = Buffer(count: count) }
     }
 
+    /// Allocates an empty cache; `width` is h_kv · d.
     public init(layerCount: Int, width: Int, capacity: Int, type: DType) {
         self.layerCount = layerCount
         self.capacity = capacity
@@ -30,7 +33,8 @@ public final class KVCache {
         owner = memory
     }
 
-    /// What was computed earlier: `count` positions in each of `parts`, keys and values by turns, with room behind them.
+    /// Uses positions computed earlier: `count` of them in each of `parts`, alternating keys and values, with free room
+    /// after them.
     ///
     /// - Parameter owner: keeps the memory alive.
     init?(
@@ -51,15 +55,17 @@ public final class KVCache {
         self.count = count
     }
 
+    /// Bytes allocated.
     public var byteCount: Int { 2 * layerCount * capacity * width * type.size }
 
-    /// The filled positions' keys and values by turns, layer by layer, each [count, width].
+    /// The filled positions, layer by layer, alternating keys and values, each [count, width].
     public var parts: [UnsafeRawBufferPointer] {
         bases.map { UnsafeRawBufferPointer(start: $0, count: count * width * type.size) }
     }
 
     /// Keys of the first `rows` positions of a layer: [rows, width].
     func keys(layer: Int, rows: Int) -> MatrixView { block(2 * layer, rows) }
+    /// Values of the first `rows` positions of a layer: [rows, width].
     func values(layer: Int, rows: Int) -> MatrixView { block(2 * layer + 1, rows) }
 
     private func block(_ index: Int, _ rows: Int) -> MatrixView {
@@ -67,7 +73,7 @@ public final class KVCache {
         return MatrixView(bases[index], type: type, rows: rows, columns: width)
     }
 
-    /// A cache with room for `capacity` positions that begins with what this one holds.
+    /// A copy with room for `capacity` positions.
     public func grown(to capacity: Int) -> KVCache {
         precondition(capacity >= count, "KV cache: \(capacity) for \(count)")
         let other = KVCache(layerCount: layerCount, width: width, capacity: capacity, type: type)
@@ -79,7 +85,7 @@ public final class KVCache {
         return other
     }
 
-    /// Forgets the positions from `count` on, so that another question can follow the same prefix.
+    /// Removes the positions from `count` on, so that another question can extend the same prefix.
     public func truncate(to count: Int) {
         precondition(count <= self.count, "KV cache: \(count) of \(self.count)")
         self.count = count

@@ -1,22 +1,23 @@
 public import Checkpoints
 public import Tensors
 
-/// A Llama decoder with its embeddings and its head.
+/// A Llama decoder with its embeddings and its output head.
 ///
 /// Letters: T rows, H width, V vocabulary. Source: docs/model.md, section 7; checkpoints Llama-3.1-8B, Vicuna-1.5-7B.
 public final class LanguageModel {
+    /// The decoder's shape.
     public let config: LanguageConfig
     private let compute: Compute
     private let embeddings: Matrix  // [V, H]
     private let head: Matrix  // [V, H]
     private let layers: [DecoderLayer]
-    private let finalNorm: [Float]
+    private let finalNorm: [Float]  // [H]
     private let rope: RotaryEmbedding
     private let scratch = DecoderScratch()
-    private let residual = Scratch()
-    private let normedRow = Scratch()
+    private let residual = Scratch()  // [T, H]
+    private let normedRow = Scratch()  // [1, H]
 
-    /// Rows computed at a time: long enough for the products, short enough to bound memory.
+    /// Rows computed at a time: enough for efficient products, few enough to bound memory.
     public static let sliceLength = 512
 
     /// - Parameter weights: a reader at the checkpoint's root (`model.`, `lm_head.`).
@@ -34,16 +35,18 @@ public final class LanguageModel {
         rope = RotaryEmbedding(config.rope, headSize: config.headSize)
     }
 
+    /// An empty cache for `capacity` positions of this model.
     public func makeCache(capacity: Int) -> KVCache {
         KVCache(
             layerCount: config.layerCount, width: config.keyValueHeadCount * config.headSize, capacity: capacity,
             type: compute.precision)
     }
 
-    /// A cache whose first `count` positions were computed earlier, in the order of `KVCache.parts`, each with room
-    /// behind it; nil where the memory is not that of this model.
+    /// A cache over `count` positions computed earlier; nil if the memory does not fit this model.
     ///
-    /// - Parameter owner: keeps the memory alive.
+    /// - Parameters:
+    ///   - parts: in the order of `KVCache.parts`, each with free room after the positions.
+    ///   - owner: keeps the memory alive.
     public func cache(
         of parts: [UnsafeMutableRawBufferPointer], count: Int, owner: AnyObject
     ) -> KVCache? {
@@ -52,23 +55,24 @@ public final class LanguageModel {
             type: compute.precision, parts: parts, owner: owner)
     }
 
-    /// Bytes of a position's keys or values in one layer.
+    /// Bytes of one position's keys (or values) in one layer.
     public var keyBytes: Int { config.keyValueHeadCount * config.headSize * compute.precision.size }
 
-    /// The embedding of `id` into `row` [H] f32. The id must be in the vocabulary.
+    /// Copies the embedding of `id` into `row` [H] f32; traps if the ID is outside the vocabulary.
     public func embed(_ id: Int32, into row: UnsafeMutablePointer<Float>) {
         embeddings.copyRow(Int(id), into: row, kernels: compute.kernels)
     }
 
+    /// True if `id` is in 0..<V.
     public func isInVocabulary(_ id: Int32) -> Bool { id >= 0 && Int(id) < config.vocabularySize }
 
-    /// Runs `count` input rows after what `cache` holds, in slices, and returns the last row before the final norm.
+    /// Runs `count` input rows after those in `cache`, in slices, and returns the last row before the final norm.
     ///
     /// - Parameters:
-    ///   - rows: writes the input embeddings of the given rows into the block [rows, H] f32.
-    ///   - progress: called after each slice with the number of rows done; what it throws ends the work.
-    ///   - trace: sees `hidden_0` … of each slice, before the final norm.
-    ///   - watch: gets the attention weights of the last row.
+    ///   - rows: writes the input embeddings of the given rows into a matrix [rows, H] f32.
+    ///   - progress: called after each slice with the number of rows done; an error it throws ends the work.
+    ///   - trace: receives `hidden_0` … of each slice, before the final norm.
+    ///   - watch: records the attention weights of the last row.
     /// - Returns: [1, H] f32, valid until the next call.
     public func append(
         count: Int, to cache: KVCache, trace: Trace? = nil, watch: AttentionRecorder? = nil,
@@ -78,7 +82,7 @@ public final class LanguageModel {
         var last = residual.block(.f32, rows: 1, columns: config.hiddenSize)
         while done < count {
             let range = done..<min(count, done + Self.sliceLength)
-            let x = residual.block(.f32, rows: range.count, columns: config.hiddenSize)
+            let x = residual.block(.f32, rows: range.count, columns: config.hiddenSize)  // [T, H]
             rows(range, x)
             trace?("hidden_0", x)
             let start = cache.count
@@ -90,7 +94,7 @@ public final class LanguageModel {
                 let normed = layer.project(
                     x, sequences: 1, start: start, keys: keys.rows(start..<seen), values: values.rows(start..<seen),
                     rope: rope, compute: compute, scratch: scratch)
-                // Of the last layer's rows only the very last is read off; of the others keys and values.
+                // In the last layer only the very last row is needed; the other rows contribute keys and values.
                 let isRead = index < layers.count - 1 || trace != nil
                 let rows = (isRead ? 0 : range.upperBound == count ? range.count - 1 : range.count)..<range.count
                 if rows.isEmpty { continue }
@@ -110,7 +114,7 @@ public final class LanguageModel {
         return last
     }
 
-    /// As above, without being told how far it is.
+    /// The same without progress.
     public func append(
         count: Int, to cache: KVCache, trace: Trace? = nil, watch: AttentionRecorder? = nil,
         rows: (Range<Int>, MatrixView) -> Void
@@ -118,10 +122,10 @@ public final class LanguageModel {
         append(count: count, to: cache, trace: trace, watch: watch, progress: { _ in }, rows: rows)
     }
 
-    /// Final RMSNorm and head of rows before the final norm: logits [T, V] into `out`.
+    /// Applies the final norm and the output head to `hidden` [T, H]: logits [T, V] into `out`.
     public func logits(_ hidden: MatrixView, into out: UnsafeMutablePointer<Float>) {
         for row in 0..<hidden.rows {
-            let normed = normedRow.block(.f32, rows: 1, columns: config.hiddenSize)
+            let normed = normedRow.block(.f32, rows: 1, columns: config.hiddenSize)  // [1, H]
             finalNorm(hidden.rows(row..<row + 1), into: normed)
             compute.linear(
                 normed, head,
@@ -129,7 +133,7 @@ public final class LanguageModel {
         }
     }
 
-    /// The final norm alone, for looking at hidden states.
+    /// Applies only the final norm to `hidden` [T, H], to inspect hidden states.
     public func finalNorm(_ hidden: MatrixView, into out: MatrixView) {
         compute.rmsNorm(hidden, finalNorm, epsilon: config.rmsNormEpsilon, into: out)
     }

@@ -2,18 +2,19 @@ public import Checkpoints
 internal import Glibc
 public import Tensors
 
-/// Rotary position embedding: cosines and sines of position × frequency, computed when asked for.
+/// Rotary position embedding: the cosines and sines of position · frequency, computed on demand.
 ///
-/// Angles are computed in float32, as the reference does: at position 90,000 that matters more than any other rounding.
+/// Angles are computed in f32, as in the reference: at position 90,000 this matters more than any other rounding.
 /// Source: docs/model.md, section 7; `rope_theta`, `rope_scaling`.
 public final class RotaryEmbedding {
-    /// f_k for k in 0..<headSize/2.
+    /// ω_k for k in 0..<headSize / 2.
     public let frequencies: [Float]
-    private let half: Int
-    private var cosines = Buffer<Float>(count: 0)
-    private var sines = Buffer<Float>(count: 0)
-    private var known = 0..<0
+    private let half: Int  // head size / 2
+    private var cosines = Buffer<Float>(count: 0)  // [known.count, half]
+    private var sines = Buffer<Float>(count: 0)  // [known.count, half]
+    private var known = 0..<0  // positions computed
 
+    /// Computes the frequencies, with Llama 3.1's scaling if the configuration has it.
     public init(_ config: RopeConfig, headSize: Int) {
         half = headSize / 2
         frequencies = (0..<headSize / 2).map { index in
@@ -23,7 +24,8 @@ public final class RotaryEmbedding {
         }
     }
 
-    /// Llama 3.1's frequency scaling: long wavelengths divided by the factor, short ones kept, a ramp between.
+    /// Llama 3.1's frequency scaling: long wavelengths are divided by the factor, short ones kept, interpolated
+    /// between.
     private static func scaled(_ frequency: Float, _ s: Llama3Scaling) -> Float {
         let (factor, low, high) = (Float(s.factor), Float(s.lowFrequencyFactor), Float(s.highFrequencyFactor))
         let original = Float(s.originalMaxPositions)
@@ -34,10 +36,13 @@ public final class RotaryEmbedding {
         return (1 - t) * frequency / factor + t * frequency
     }
 
-    /// The angles of `count` rows from position `start` on; valid until a call asks for rows that are not among the last computed.
+    /// The angles of `count` rows from position `start` on, [count, headSize / 2].
+    ///
+    /// Valid until a call requests rows outside the last computed range.
     public func rotation(from start: Int, count: Int) -> Rotation {
         if !(known.lowerBound <= start && start + count <= known.upperBound) {
-            // The rows of the next tokens too. Behind hours of frames what comes before would cost more than the answer's prefill.
+            // Computes rows for the next tokens too, but not for earlier positions: after hours of frames those would
+            // cost more than the answer's prefill.
             known = start..<start + max(count, 256)
             cosines.reserve(known.count * half)
             sines.reserve(known.count * half)

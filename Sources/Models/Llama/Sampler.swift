@@ -1,13 +1,15 @@
 internal import Glibc
 
-/// How the next token is chosen from the logits.
+/// The settings that choose the next token from the logits.
 public struct GenerationOptions: Sendable, Equatable {
-    /// 0 is greedy: the largest logit, the smallest id among equals.
+    /// 0 is greedy: the largest logit, at equal logits the smallest ID.
     public var temperature: Double
-    /// Only the most probable tokens that together reach this mass take part.
+    /// Nucleus sampling: only the most probable tokens that together reach this probability are considered.
     public var topP: Double
+    /// Seed of the random generator.
     public var seed: UInt64
 
+    /// Always the most probable token.
     public static let greedy = GenerationOptions(temperature: 0, topP: 1, seed: 0)
 
     public init(temperature: Double, topP: Double = 1, seed: UInt64 = 0) {
@@ -17,23 +19,26 @@ public struct GenerationOptions: Sendable, Equatable {
     }
 }
 
-/// Chooses tokens; the same seed and logits give the same tokens.
+/// Chooses tokens from logits; the same seed and logits give the same tokens.
 public struct Sampler {
     private let sampling: GenerationOptions
     private var generator: SplitMix64
 
+    /// Starts a sampler with the options' seed.
     public init(_ sampling: GenerationOptions) {
         self.sampling = sampling
         generator = SplitMix64(state: sampling.seed)
     }
 
-    /// The probability of the likeliest token, whatever is chosen.
+    /// The probability of the most probable token at temperature 1; 0 for no logits.
     public static func certainty(_ logits: UnsafeBufferPointer<Float>) -> Double {
         guard let top = logits.max() else { return 0 }
         return 1 / logits.reduce(0) { $0 + exp(Double($1 - top)) }
     }
 
-    /// - Throws: `ModelError.notANumber` when a logit is not finite.
+    /// Chooses a token ID from `logits` [V].
+    ///
+    /// - Throws: `ModelError.notANumber` if a logit is not finite.
     public mutating func next(_ logits: UnsafeBufferPointer<Float>) throws -> Int32 {
         var best = 0
         var finite = true
@@ -64,12 +69,13 @@ public struct Sampler {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every platform.
+/// The SplitMix64 generator (Steele, Lea, Flood 2014): small, and the same on every platform.
 package struct SplitMix64 {
     private var state: UInt64
 
     package init(state: UInt64) { self.state = state }
 
+    /// The next 64 random bits.
     package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
@@ -78,6 +84,6 @@ package struct SplitMix64 {
         return z ^ (z >> 31)
     }
 
-    /// In [0, 1).
+    /// A value in [0, 1).
     mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 }

@@ -1,9 +1,14 @@
 internal import CKernels
 
-/// How the heads of an attention layer are laid out.
+// Letters: T query rows, S keys, h query heads, h_kv KV heads, d head size.
+
+/// The head layout of an attention layer.
 public struct AttentionShape: Sendable, Equatable {
+    /// Query heads.
     public let heads: Int
+    /// KV heads; each is shared by `heads / keyValueHeads` query heads.
     public let keyValueHeads: Int
+    /// Elements per head.
     public let headSize: Int
 
     public init(heads: Int, keyValueHeads: Int, headSize: Int) {
@@ -16,14 +21,15 @@ public struct AttentionShape: Sendable, Equatable {
 }
 
 extension Compute {
-    /// Attention of T query rows over S keys: softmax(q · kᵀ / √headSize) · v, head by head.
+    /// Attention of T query rows over S keys: softmax(q · kᵀ / √d) · v, per head.
     ///
     /// - Parameters:
-    ///   - query: [T, heads · headSize]; f32 when T is 1.
-    ///   - keys, values: [S, keyValueHeads · headSize].
-    ///   - firstVisible: row t sees the first `firstVisible + t` keys (causal); nil: every row sees all.
-    ///   - out: [T, heads · headSize], of the query's type.
-    ///   - weights: f32 only: receives the attention weights [heads, T, S].
+    ///   - query: [T, h · d]; f32 if T is 1.
+    ///   - keys, values: [S, h_kv · d].
+    ///   - firstVisible: causal mask: row t attends to the first `firstVisible + t` keys; nil: every row attends to all
+    ///     keys.
+    ///   - out: [T, h · d], of the query's type.
+    ///   - weights: f32 only: receives the attention weights [h, T, S].
     public func attention(
         query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, firstVisible: Int? = nil,
         into out: MatrixView,
@@ -37,7 +43,7 @@ extension Compute {
             return
         }
         precondition(query.type == keys.type && values.type == keys.type && values.stride == keys.stride, "attention")
-        // The scores of a slice of rows, all heads: at most 64 MiB however many keys there are.
+        // A slice of rows whose scores, all heads, take at most 64 MiB regardless of the number of keys.
         let rowsPerSlice = max(1, min(query.rows, (16 << 20) / max(1, shape.heads * keys.rows)))
         var start = 0
         while start < query.rows {
@@ -49,13 +55,13 @@ extension Compute {
         }
     }
 
-    /// Attention of some sequences of T query rows, each over its own S keys.
+    /// Attention of several sequences of T query rows, each over its own S keys.
     ///
     /// - Parameters:
-    ///   - query: [sequences · T, heads · headSize]; f32 when T is 1.
-    ///   - keys, values: [sequences · S, keyValueHeads · headSize].
-    ///   - firstVisible: row t of a sequence sees its first `firstVisible + t` keys.
-    ///   - out: [sequences · T, heads · headSize], of the query's type.
+    ///   - query: [sequences · T, h · d]; f32 if T is 1.
+    ///   - keys, values: [sequences · S, h_kv · d].
+    ///   - firstVisible: causal mask: row t of a sequence attends to its first `firstVisible + t` keys.
+    ///   - out: [sequences · T, h · d], of the query's type.
     public func attention(
         sequences: Int, query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape,
         firstVisible: Int,
@@ -66,7 +72,7 @@ extension Compute {
         func part(_ block: MatrixView, _ sequence: Int, _ rows: Int) -> MatrixView {
             block.rows(sequence * rows..<(sequence + 1) * rows)
         }
-        // The scores of a thread's heads: at most 32 MiB.
+        // The scores of one thread's heads: at most 32 MiB.
         let isSmall = rows <= Self.fewRows && shape.queriesPerGroup * rows * keyCount <= 8 << 20
         guard threadsMultiply, rows > 1, isSmall else {
             for sequence in 0..<sequences {
@@ -90,16 +96,17 @@ extension Compute {
         }
     }
 
-    /// What one thread computes attention in.
+    /// Scratch memory of one thread.
     final class HeadMemory {
-        let query = Scratch()
-        let scores = Scratch()
-        let panel = Scratch()
-        let mixed = Scratch()
+        let query = Scratch()  // [h / h_kv · T, d] f32
+        let scores = Scratch()  // [h / h_kv · T, S] f32; for one row [h, keyBlock]
+        let panel = Scratch()  // [keyBlock, d] f32
+        let mixed = Scratch()  // [h / h_kv · T, d] f32
     }
 
-    /// Few rows of the heads that share keys, by one thread: a block of keys, then of values, is widened and multiplied while it is
-    /// near the core.
+    /// Attention of the heads that share KV head `group`, few rows, on one thread.
+    ///
+    /// A block of keys (then of values) is widened to f32 and multiplied while it is in the core's cache.
     private func attention(
         ofGroup group: Int, _ query: MatrixView, _ keys: MatrixView, _ values: MatrixView, _ shape: AttentionShape,
         _ firstVisible: Int, into out: MatrixView, _ memory: HeadMemory
@@ -107,9 +114,9 @@ extension Compute {
         let (rows, size, count) = (query.rows, shape.headSize, keys.rows)
         let all = shape.queriesPerGroup * rows
         let own = group * size..<(group + 1) * size
-        let q = memory.query.block(.f32, rows: all, columns: size)
-        let scores = memory.scores.block(.f32, rows: all, columns: count)
-        let mixed = memory.mixed.block(.f32, rows: all, columns: size)
+        let q = memory.query.block(.f32, rows: all, columns: size)  // [h / h_kv · T, d]
+        let scores = memory.scores.block(.f32, rows: all, columns: count)  // [h / h_kv · T, S]
+        let mixed = memory.mixed.block(.f32, rows: all, columns: size)  // [h / h_kv · T, d]
         func columns(_ head: Int) -> Range<Int> {
             (group * shape.queriesPerGroup + head) * size..<(group * shape.queriesPerGroup + head + 1) * size
         }
@@ -148,16 +155,16 @@ extension Compute {
         }
     }
 
-    /// Keys or values of a head that are computed with at a time.
+    /// Keys or values processed at a time.
     private static let keyBlock = 512
 
-    /// The attention weights of one query row over S keys, for looking at: softmax(q · kᵀ / √headSize), head by head.
+    /// The attention weights of one query row over S keys, softmax(q · kᵀ / √d), for selected heads.
     ///
-    /// Touches nothing that `attention` computes with; costs one product per key and head.
+    /// Does not touch the scratch memory of `attention`; costs one dot product per key and head.
     /// - Parameters:
-    ///   - query: [1, heads · headSize], rotated.
-    ///   - keys: [S, keyValueHeads · headSize], all of them visible.
-    ///   - heads: which heads, from 0.
+    ///   - query: [1, h · d], rotated.
+    ///   - keys: [S, h_kv · d]; all are attended to.
+    ///   - heads: indices of the heads, from 0.
     /// - Returns: [heads.count, S] f32, valid until the next call.
     public func attentionWeights(query: MatrixView, keys: MatrixView, shape: AttentionShape, heads: [Int]) -> MatrixView
     {
@@ -183,18 +190,19 @@ extension Compute {
         return weights
     }
 
+    /// Attention of one slice of rows by batched products; all heads at once.
     private func attentionSlice(
         _ query: MatrixView, _ keys: MatrixView, _ values: MatrixView, _ shape: AttentionShape, _ firstVisible: Int?,
         into out: MatrixView, weights: (base: UnsafeMutablePointer<Float>, rows: Int, start: Int)?
     ) {
         let (rows, keyCount, type) = (query.rows, keys.rows, query.type)
-        // Few rows of one head are a thin product, for which its keys are laid out as often as heads share them: then all rows of
-        // the heads that share keys are one product.
+        // With few rows per head each product is thin, and a group's keys are laid out once per head that shares them.
+        // Then the rows of all heads that share keys are gathered into one product.
         let together = shape.queriesPerGroup > 1 && rows <= Self.fewRows
         let (repeats, m) = together ? (1, shape.queriesPerGroup * rows) : (shape.queriesPerGroup, rows)
         let packed = packedRows.block(type, rows: together ? shape.heads * rows : 0, columns: shape.headSize)
         if together { pack(query, shape, into: packed) }
-        let scores = self.scores.block(.f32, rows: shape.heads * rows, columns: keyCount)
+        let scores = self.scores.block(.f32, rows: shape.heads * rows, columns: keyCount)  // [h · T, S]
         let weighted = type == .f32 ? scores : probabilities.block(type, rows: scores.rows, columns: keyCount)
         products.grouped(
             BatchedGEMM(
@@ -206,7 +214,7 @@ extension Compute {
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
         workers.split(shape.heads * rows, cost: keyCount * Self.exponential) { range in
-            // A thread's share may begin and end inside a head, where the causal limit starts anew.
+            // A thread's range may begin and end inside a head, and the causal limit restarts at each head.
             var at = range.lowerBound
             while at < range.upperBound {
                 let row = at % rows
@@ -235,10 +243,10 @@ extension Compute {
         if together { unpack(packed, shape, into: out) }
     }
 
-    /// As many rows of a head are few.
+    /// Up to this many rows per head the heads that share keys are multiplied together.
     private static let fewRows = 128
 
-    /// Rows [T, heads · headSize] head by head: [heads · T, headSize].
+    /// Copies [T, h · d] to head-major order [h · T, d].
     private func pack(_ rows: MatrixView, _ shape: AttentionShape, into packed: MatrixView) {
         let bytes = shape.headSize * rows.type.size
         for head in 0..<shape.heads {
@@ -248,6 +256,7 @@ extension Compute {
         }
     }
 
+    /// Copies [h · T, d] back to [T, h · d].
     private func unpack(_ packed: MatrixView, _ shape: AttentionShape, into rows: MatrixView) {
         let bytes = shape.headSize * rows.type.size
         for head in 0..<shape.heads {
@@ -257,7 +266,9 @@ extension Compute {
         }
     }
 
-    /// One row: parts of the keys by themselves, whatever the number of threads, then all parts together.
+    /// Attention of one row: blocks of keys are computed independently, then joined.
+    ///
+    /// The blocks do not depend on the number of threads, so neither does the result.
     private func decodeAttention(
         query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, visible: Int?,
         into out: MatrixView
@@ -265,9 +276,9 @@ extension Compute {
         let count = min(visible ?? keys.rows, keys.rows)
         let (heads, width) = (shape.heads, shape.heads * shape.headSize)
         let parts = max(1, (count + Self.keyBlock - 1) / Self.keyBlock)
-        let tops = partTops.block(.f32, rows: parts, columns: heads)
-        let sums = partSums.block(.f32, rows: parts, columns: heads)
-        let weighted = partValues.block(.f32, rows: parts, columns: width)
+        let tops = partTops.block(.f32, rows: parts, columns: heads)  // [parts, h]
+        let sums = partSums.block(.f32, rows: parts, columns: heads)  // [parts, h]
+        let weighted = partValues.block(.f32, rows: parts, columns: width)  // [parts, h · d]
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
         workers.split(parts, cost: 2 * min(count, Self.keyBlock) * width) { range in

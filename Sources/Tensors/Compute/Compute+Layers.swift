@@ -1,18 +1,20 @@
 internal import CKernels
 
-/// The parts of a transformer layer, each over all rows at once, split over the threads.
+/// The operations of a transformer layer, each over all rows at once and split over the threads.
 extension Compute {
-    /// What a number costs in a normalisation or rotation, and where its exponential is taken, as `ThreadPool.leastWork` counts.
+    /// Cost per element in multiply-adds (see `ThreadPool.leastWork`): of a norm or a rotation, and of an exponential.
     static let (simple, exponential) = (8, 16)
 
-    /// Name and version of the product library in use.
+    /// Name and version of the matrix library in use.
     public var libraryVersion: String { products.version }
 
     /// out = act(x · Wᵀ + bias), or out += x · Wᵀ + bias (then without activation).
     ///
     /// - Parameters:
-    ///   - x: [T, in] in the precision, or f32 when T is 1.
-    ///   - out: [T, out]; f32 when T is 1 or `accumulate`.
+    ///   - x: [T, in] in the precision, or f32 if T is 1.
+    ///   - weight: [out, in].
+    ///   - bias: [out].
+    ///   - out: [T, out]; f32 if T is 1 or `accumulate`.
     public func linear(
         _ x: MatrixView, _ weight: Matrix, bias: [Float]? = nil, activation: Activation = .none,
         accumulate: Bool = false,
@@ -34,7 +36,7 @@ extension Compute {
         }
     }
 
-    /// A single row against the weights: bounded by memory, so each thread streams its own rows of them.
+    /// One row times the weights. It is bound by memory bandwidth, so each thread streams its own weight rows.
     private func vectorProduct(
         _ x: UnsafeMutablePointer<Float>, _ weight: Matrix, _ bias: UnsafePointer<Float>?, _ activation: Activation,
         _ accumulate: Bool, _ out: UnsafeMutablePointer<Float>
@@ -57,7 +59,7 @@ extension Compute {
         values.withUnsafeBufferPointer { body($0.baseAddress) }
     }
 
-    /// LayerNorm of f32 rows; `out` may be `x` itself.
+    /// LayerNorm of f32 rows x [T, n] with weight and bias [n]; `out` may be `x` itself.
     public func layerNorm(_ x: MatrixView, _ weight: [Float], _ bias: [Float], epsilon: Float, into out: MatrixView) {
         precondition(weight.count == x.columns && bias.count == x.columns && out.columns == x.columns, "layerNorm")
         let table = kernels.table
@@ -74,7 +76,7 @@ extension Compute {
         }
     }
 
-    /// RMSNorm of f32 rows; `out` may be `x` itself.
+    /// RMSNorm of f32 rows x [T, n] with weight [n]; `out` may be `x` itself.
     public func rmsNorm(_ x: MatrixView, _ weight: [Float], epsilon: Float, into out: MatrixView) {
         precondition(weight.count == x.columns && out.columns == x.columns, "rmsNorm")
         let table = kernels.table
@@ -89,7 +91,7 @@ extension Compute {
         }
     }
 
-    /// Rotary embedding in place on [T, heads · headSize] with the angles of `rotation` (one row per row of x).
+    /// Rotary embedding in place on x [T, heads · headSize], with one row of angles per row of x.
     public func rotate(_ x: MatrixView, heads: Int, headSize: Int, by rotation: Rotation) {
         precondition(rotation.rows == x.rows && rotation.half * 2 == headSize, "rotate: shapes")
         let table = kernels.table
@@ -101,7 +103,7 @@ extension Compute {
         }
     }
 
-    /// gate = silu(gate) · up, element by element.
+    /// gate = silu(gate) · up, elementwise; both [T, n] of one type.
     public func siluMultiply(_ gate: MatrixView, _ up: MatrixView) {
         precondition(gate.type == up.type && gate.rows == up.rows && gate.columns == up.columns, "siluMultiply")
         let table = kernels.table
@@ -118,7 +120,7 @@ extension Compute {
         }
     }
 
-    /// Copies rows between types.
+    /// Copies x [T, n] to `out`, converting between f32 and bf16 if the types differ; on the calling thread.
     public func convert(_ x: MatrixView, into out: MatrixView) {
         precondition(x.rows == out.rows && x.columns == out.columns, "convert: shapes")
         let table = kernels.table
@@ -137,24 +139,26 @@ extension Compute {
         }
     }
 
-    /// y += x over `count` numbers.
+    /// y += x over `count` elements, on the calling thread.
     public func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int) {
         kernels.table.add(x, y, count)
     }
 
-    /// Rows of int8 with one scale each (scale = max|x| / 127), the frame record's patches.
+    /// Quantizes x [T, n] to int8 with one scale per row (scale = max|x| / 127), as the frame record stores patches.
     public func quantize(_ x: MatrixView, into values: UnsafeMutablePointer<Int8>, scales: UnsafeMutablePointer<Float>)
     {
         precondition(x.stride == x.columns, "quantize: rows must be contiguous")
         kernels.table.quantize_rows(x.floats, x.rows, x.columns, values, scales)
     }
 
+    /// x[T, n] = int8 values · scale of their row; x must be f32 with contiguous rows.
     public func dequantize(_ values: UnsafePointer<Int8>, scales: UnsafePointer<Float>, into x: MatrixView) {
         precondition(x.stride == x.columns, "dequantize: rows must be contiguous")
         kernels.table.dequantize_rows(values, scales, x.rows, x.columns, x.floats)
     }
 
-    /// The patch matrix [g·g, 3·p·p] of one packed RGB24 picture, normalised with mean and standard deviation.
+    /// The patch matrix [g·g, 3·p·p] of one packed RGB24 image, normalized with mean and standard deviation per
+    /// channel.
     public func patchify(
         rgb: UnsafePointer<UInt8>, grid: Int, patch: Int, mean: [Float], deviation: [Float], into out: MatrixView
     ) {
@@ -162,18 +166,18 @@ extension Compute {
         kernels.table.patchify_rgb(rgb, grid, patch, mean, deviation, out.base, out.type.kernel)
     }
 
-    /// The patch matrix of normalised planes [3, g·p, g·p].
+    /// The patch matrix [g·g, 3·p·p] of an image given as normalized planes [3, g·p, g·p].
     public func patchify(planes: UnsafePointer<Float>, grid: Int, patch: Int, into out: MatrixView) {
         kernels.table.patchify_planes(planes, grid, patch, out.base, out.type.kernel)
     }
 }
 
-/// Cosines and sines of a run of rows, each [rows, half], valid while their owner is not refilled.
+/// The rotary cosines and sines of consecutive rows, each [rows, half]; valid until their owner is refilled.
 public struct Rotation {
-    public let cosines: UnsafePointer<Float>
-    public let sines: UnsafePointer<Float>
+    public let cosines: UnsafePointer<Float>  // [rows, half]
+    public let sines: UnsafePointer<Float>  // [rows, half]
     public let rows: Int
-    public let half: Int
+    public let half: Int  // head size / 2
 
     public init(cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>, rows: Int, half: Int) {
         self.cosines = cosines

@@ -1,8 +1,9 @@
 extension Compute {
-    /// Operations per second of a 512 × 1024 × 1024 product in this precision: the best of half a second's products.
+    /// Measures floating-point operations per second of a 512 × 1024 × 1024 product in this precision.
     ///
-    /// - Parameter most: products at most, 1 or more. A few are enough for an upper bound of the time that work takes:
-    ///   what is measured too slow makes it longer.
+    /// Returns the best product within half a second.
+    /// - Parameter most: the maximum number of products, 1 or more. A few suffice for an upper bound of a run time: a
+    ///   peak measured too low only raises the bound.
     public func measurePeak(products most: Int = .max) -> Double {
         let (rows, inner, columns) = (512, 1024, 1024)
         let weight = Matrix(zeros: columns, columns: inner, type: precision)

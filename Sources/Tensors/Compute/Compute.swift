@@ -1,13 +1,14 @@
 internal import CKernels
 
-/// Which library does the large products.
+/// The library that computes large matrix products.
 public enum Backend: String, Sendable, CaseIterable {
     case oneDNN = "onednn"
     case openBLAS = "openblas"
 }
 
-/// Why computing could not be set up on this machine.
+/// An error setting up computation on this machine.
 public struct ComputeError: Error, CustomStringConvertible, Sendable {
+    /// Stable identifiers for programs.
     public enum Code: String, Sendable {
         case backendMissing = "backend_missing"
         case unknownInstructionSet = "unknown_instruction_set"
@@ -18,13 +19,17 @@ public struct ComputeError: Error, CustomStringConvertible, Sendable {
     public var description: String { message }
 }
 
-/// Everything needed to compute on this machine: the product library, the kernels and the threads.
+/// The matrix library, kernels and threads used for computation.
 ///
-/// One instance belongs to one thread; models built on it share its scratch memory.
+/// Not thread-safe: one instance belongs to one thread, and the models built on it share its scratch memory.
 public final class Compute {
+    /// The library in use.
     public let backend: Backend
+    /// The element type of large products' operands; residual rows, norms and single rows stay f32.
     public let precision: DType
+    /// The kernels of the selected instruction set.
     public let kernels: Kernels
+    /// The compute threads.
     public let workers: ThreadPool
     let products: any MatmulBackend
     let scores = Scratch()
@@ -36,16 +41,19 @@ public final class Compute {
     let watchedScores = Scratch()
     let watchedQuery = Scratch()
     let headMemory: [HeadMemory]
-    /// Whether weights stay in bf16 where they are stored so, whatever the precision.
+    /// True if bf16 weights are kept as stored and upcast on use, regardless of the precision.
     let widens: Bool
-    /// Whether threads may multiply by themselves, and it is no slower than the library's own way for all of them.
+    /// True if each thread may compute its own products and this is no slower than the library's own threading.
     let threadsMultiply: Bool
     let weights = WeightMemory()
 
+    /// Loads the matrix library and selects the kernels.
+    ///
     /// - Parameters:
-    ///   - backend: nil takes oneDNN where the build has it and OpenBLAS otherwise.
-    ///   - instructionSet: name of a kernel table; nil takes the best. A name this CPU lacks is an error.
-    /// - Throws: `ComputeError` when the backend cannot be loaded.
+    ///   - backend: nil selects oneDNN if the build has it, else OpenBLAS.
+    ///   - threads: number of compute threads; values below 1 become 1.
+    ///   - instructionSet: name of a kernel table; nil selects the best. A name this CPU lacks is an error.
+    /// - Throws: `ComputeError` if the backend cannot be loaded or the kernels cannot run here.
     public init(
         precision: DType, backend: Backend? = nil, threads: Int, instructionSet: String? = nil
     ) throws {
@@ -68,23 +76,24 @@ public final class Compute {
         headMemory = (0..<workers.threadCount).map { _ in HeadMemory() }
     }
 
-    /// oneDNN has bf16 products from AVX-512 on, OpenBLAS none. oneDNN's f32 products by one thread each are as good as its own way for
-    /// all of them before AVX-512, and need no second copy of weights that are stored in bf16.
+    /// oneDNN has bf16 products only with AVX-512, OpenBLAS never. Without AVX-512, one oneDNN f32 product per thread
+    /// is as fast as the library's own threading and needs no f32 copy of bf16 weights.
     private static func widens(_ precision: DType, _ backend: Backend, _ kernels: Kernels) -> Bool {
         let hasHalves = backend == .oneDNN && kernels.isAVX512
         return precision == .bf16 ? !hasHalves : backend == .oneDNN && !kernels.isAVX512
     }
 
-    /// Whether a `Compute` with these settings would widen; false where there can be none.
+    /// True if a `Compute` with these settings would upcast bf16 weights on use; false if it cannot be created.
     public static func widens(precision: DType, backend: Backend?, instructionSet: String?) -> Bool {
         Kernels(named: instructionSet).map { widens(precision, backend ?? .standard, $0) } ?? false
     }
 
-    /// Whether a row of a product is the same to the last bit however many rows there are: without AVX-512 the libraries choose
-    /// other ways of summing for few rows.
+    /// True if a row of a product has the same bits regardless of the number of rows.
+    ///
+    /// Without AVX-512 the libraries sum in a different order for few rows.
     public var rowsAreIndependent: Bool { kernels.isAVX512 }
 
-    /// - Parameter isShared: by threads, which compute a product each.
+    /// - Parameter isShared: true if several threads call the library at once, each with its own product.
     private static func makeProducts(
         _ backend: Backend, kernels: Kernels, workers: ThreadPool, isShared: Bool
     ) throws -> any MatmulBackend {
@@ -104,10 +113,10 @@ public final class Compute {
 }
 
 extension Backend {
-    /// The one that is taken where none is asked for.
+    /// The default backend of this build.
     static var standard: Backend { hasOneDNN ? .oneDNN : .openBLAS }
 
-    /// Whether this build links oneDNN (trait `OneDNN`).
+    /// True if this build links oneDNN (trait `OneDNN`).
     public static var hasOneDNN: Bool {
         #if OneDNN
             true

@@ -1,11 +1,12 @@
-/// Computes a small attention on a thread of its own, for nothing.
+/// Computes a small attention on a background thread and discards it, so that oneDNN generates code early.
 ///
-/// oneDNN writes the machine code of its products when the first one is computed: up to 20 ms, which pass while another thread
-/// loads weights. Where no thread can be started the first product takes that long, as it would have. To be kept as long as the
-/// model: who lets go of it waits for its end, for nobody may leave the program while the library writes its code.
+/// oneDNN generates machine code at the first product: up to 20 ms, which this overlaps with loading weights. If no
+/// thread can be started, the first product takes that long instead. Keep it as long as the model: deinit waits for the
+/// thread, because the process must not exit while the library generates code.
 public final class WarmUp {
     private let thread: BackgroundThread?
 
+    /// Starts the computation in the background.
     public init(precision: DType, backend: Backend? = nil) {
         thread = BackgroundThread { WarmUp.compute(precision, backend) }
     }

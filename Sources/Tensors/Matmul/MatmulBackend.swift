@@ -1,11 +1,11 @@
-/// The function applied to a product's result together with its bias.
+/// The activation function applied to a product after its bias.
 public enum Activation: Sendable {
     case none
-    case quickGELU  // x · sigmoid(1.702 x), CLIP
-    case gelu  // the exact one, by erf, the projector's
+    case quickGELU  // x · sigmoid(1.702 x), in CLIP
+    case gelu  // exact, with erf; in the projector
 }
 
-/// A linear layer on rows: out = act(x · Wᵀ + bias), or out += x · Wᵀ + bias.
+/// A linear layer: out = act(x · Wᵀ + bias), or out += x · Wᵀ + bias.
 struct LinearProduct {
     let input: MatrixView  // [T, in]
     let weight: Matrix  // [out, in]
@@ -15,9 +15,9 @@ struct LinearProduct {
     let output: MatrixView  // [T, out]
 }
 
-/// `groups` × `repeats` products of matrices that lie at regular strides: the two products of attention.
+/// `groups` × `repeats` matrix products at regular strides: the two products of attention.
 ///
-/// a[g,r] is m × k, b[g] is k × n and shared by the repeats, c[g,r] is m × n. Strides in numbers.
+/// a[g,r] is m × k; b[g] is k × n, shared by the repeats; c[g,r] is m × n. Strides in elements.
 struct BatchedGEMM: Hashable {
     var groups: Int
     var repeats: Int
@@ -29,22 +29,22 @@ struct BatchedGEMM: Hashable {
     var aRepeat: Int
     var aRow: Int
     var bGroup: Int
-    var bRow: Int  // from k to k+1
-    var bColumn: Int  // from n to n+1
+    var bRow: Int  // from k to k + 1
+    var bColumn: Int  // from n to n + 1
     var cType: DType
     var cGroup: Int
     var cRepeat: Int
     var cRow: Int
 }
 
-/// c = a · b, or c += a · b, of f32; strides in numbers.
+/// c = a · b, or c += a · b, in f32; strides in elements.
 struct GEMM {
     let m: Int
     let n: Int
     let k: Int
     let a: UnsafePointer<Float>  // [m, k]
     let aRow: Int
-    let b: UnsafePointer<Float>  // [k, n], or [n, k] where it is transposed
+    let b: UnsafePointer<Float>  // [k, n], or [n, k] if isTransposed
     let bRow: Int
     let isTransposed: Bool
     let accumulate: Bool
@@ -52,11 +52,13 @@ struct GEMM {
     let cRow: Int
 }
 
-/// What a library of large products must do.
+/// A library of large matrix products.
 protocol MatmulBackend: AnyObject {
-    /// One thread's product; several threads may call at once.
+    /// Computes one product on the calling thread; several threads may call at once.
     func multiply(_ product: GEMM)
+    /// Computes a linear layer on all threads.
     func linear(_ product: LinearProduct)
+    /// Computes a batch of products on all threads.
     func grouped(
         _ product: BatchedGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer)
     /// Name and version, for `longtake doctor`.

@@ -1,9 +1,9 @@
 #if OneDNN
     internal import COneDNN
 
-    /// One oneDNN matmul for one shape, with the memory objects it is called with.
+    /// A oneDNN matmul primitive for one shape, with its memory objects.
     final class MatmulPrimitive {
-        let scratchpadSize: Int
+        let scratchpadSize: Int  // bytes
         private let primitive: dnnl_primitive_t
         private var memories: [dnnl_memory_t] = []
         private var arguments: [dnnl_exec_arg_t] = []
@@ -70,6 +70,7 @@
             dnnl_primitive_destroy(primitive)
         }
 
+        /// Computes the product with these buffers and waits for it.
         func execute(
             _ stream: dnnl_stream_t, source: UnsafeRawPointer, weights: UnsafeRawPointer, bias: UnsafeRawPointer?,
             destination: UnsafeMutableRawPointer, scratchpad: UnsafeMutablePointer<UInt8>
@@ -100,7 +101,7 @@
         dnnl_primitive_desc_query_md(description, what, 0)?.pointee ?? dnnl_memory_desc_t()
     }
 
-    /// oneDNN fails only for shapes it was never meant to get: a fault of this library, not of input.
+    /// Traps on a oneDNN error: it fails only for shapes that this library must not pass, never because of input.
     func check(_ status: dnnl_status_t, line: UInt = #line) {
         precondition(status == dnnl_success, "oneDNN status \(status.rawValue) at line \(line)")
     }

@@ -2,9 +2,9 @@
     internal import COneDNN
     internal import COpenMP
 
-    /// Large products by oneDNN (f32 and bf16), with biases and activations fused as post-ops.
+    /// Large products with oneDNN (f32 and bf16); biases and activations are fused as post-ops.
     ///
-    /// Primitives are made once per shape and kept with their memory objects; a call only sets pointers.
+    /// Primitives are created once per shape and kept with their memory objects; a call only sets pointers.
     final class OneDNNMatmul: MatmulBackend {
         private let engine: dnnl_engine_t
         private let stream: dnnl_stream_t
@@ -14,10 +14,10 @@
         private let workers: ThreadPool
         private let smallAlone: Bool
 
-        /// Primitives by shape, each made when it is first met.
+        /// Primitives by shape, created on first use.
         private struct PrimitiveCache<Shape: Hashable> {
             private var primitives: [Shape: MatmulPrimitive] = [:]
-            /// Shapes follow the lengths of prompts, which are endless: past this many the primitives are made anew.
+            /// Shapes depend on prompt lengths, which are unbounded: at this many primitives the cache is cleared.
             private let limit = 1024
 
             mutating func primitive(_ shape: Shape, _ make: () -> MatmulPrimitive) -> MatmulPrimitive {
@@ -31,8 +31,8 @@
             mutating func removeAll() { primitives.removeAll() }
         }
 
-        /// - Parameter smallAlone: small products are computed by one thread. The library may sum them in another order than those
-        ///   of many threads.
+        /// - Parameter smallAlone: compute small products on one thread. The library may sum them in a different order
+        ///   than with several threads.
         init(workers: ThreadPool, smallAlone: Bool) throws {
             var engine: dnnl_engine_t?
             var stream: dnnl_stream_t?
@@ -82,7 +82,9 @@
             }
         }
 
-        /// Makes and computes what takes `operations` with as many threads as are worth waking; a core does several at once.
+        /// Runs `body`, a product of `operations` multiply-adds, with one thread if it is small, else with all threads.
+        ///
+        /// Divided by 4, because a core's vector units compute several multiply-adds at once.
         private func withThreads(for operations: Int, _ body: () -> Void) {
             let isSmall = smallAlone && operations / 4 < 2 * ThreadPool.leastWork
             if isSmall { omp_set_num_threads(1) }
@@ -133,10 +135,11 @@
                 activation: .none, accumulate: false)
         }
 
-        /// The checkpoint's own layout: stored [out, in], seen by the product as a transposed [in, out].
+        /// The checkpoint's layout: stored [out, in], passed to the product as a transposed [in, out].
         ///
-        /// The library's preferred layout would be a second copy in memory; measured on the frame path's shapes it is a
-        /// quarter faster for one frame's rows but only 4 % for four frames at once, which is how frames are computed.
+        /// oneDNN's preferred layout would need a second copy in memory. Measured on the frame path's shapes, it is a
+        /// quarter faster for the rows of one frame but only 4 % faster for four frames at once, which is how frames
+        /// are computed.
         private static func layout(_ weight: Matrix) -> dnnl_memory_desc_t {
             .strided([Int64(weight.columns), Int64(weight.rows)], weight.type, [1, Int64(weight.columns)])
         }

@@ -2,15 +2,15 @@ internal import COpenBLAS
 internal import CKernels
 internal import Glibc
 
-/// Large products by OpenBLAS, f32 only: the portable path where oneDNN is absent.
+/// Large products with OpenBLAS, f32 only: the portable fallback without oneDNN.
 final class OpenBLASMatmul: MatmulBackend {
     private let blas: lt_openblas
     private let multiply: lt_sgemm
     private let kernels: Kernels
 
     init(kernels: Kernels, threads: Int) throws {
-        // Debian 12's OpenBLAS 0.3.21 takes CPUs newer than itself for Haswell and loses two thirds of their speed;
-        // its choice is read from the environment when it is loaded, and an explicit setting of the user stays.
+        // OpenBLAS 0.3.21 (Debian 12) treats CPUs newer than itself as Haswell, at a third of their speed. It reads the
+        // core type from the environment when loaded; a value set by the user is kept.
         if kernels.isAVX512 { setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) }
         let blas = lt_openblas_load()
         guard let multiply = blas.sgemm else {

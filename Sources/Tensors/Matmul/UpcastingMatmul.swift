@@ -1,28 +1,28 @@
 internal import CKernels
 
-/// Products with bf16 where the library or the CPU has none, and of f32 rows with weights stored in bf16: operands are widened to f32
-/// and multiplied there; what is to be bf16 is rounded from the f32 sums.
+/// bf16 products without library or CPU support, and f32 rows with bf16 weights: widens to f32, then multiplies.
 ///
-/// The weights stay in memory as they are stored: a model of 16 GB needs no 32. Each thread widens and multiplies panels of them by
-/// itself, so that threads wait for each other once per product.
+/// bf16 results are rounded from the f32 sums. Weights stay in memory as stored: a model of 16 GB does not need 32.
+/// Each thread widens and multiplies its own panels, so threads synchronize once per product.
 final class UpcastingMatmul: MatmulBackend {
     private let products: any MatmulBackend
     private let kernels: Kernels
     private let workers: ThreadPool
     private let input = Scratch()
     private let own: [ThreadScratch]
-    /// Bytes of a thread's panel in f32.
+    /// Bytes of one thread's f32 panel.
     private static let panelBytes = 16 << 20
+    /// Up to this many rows, bf16 weights are multiplied as stored.
     private static let fewRows = 64
 
-    /// What a thread works in.
+    /// Scratch memory of one thread.
     private struct ThreadScratch {
         let left = Scratch()
         let right = Scratch()
         let sums = Scratch()
     }
 
-    /// - Parameter products: of f32; may be called by several threads at once.
+    /// - Parameter products: an f32 backend; several threads may call it at once.
     init(_ products: any MatmulBackend, kernels: Kernels, workers: ThreadPool) {
         self.products = products
         self.kernels = kernels
@@ -44,7 +44,7 @@ final class UpcastingMatmul: MatmulBackend {
         }
         if x.rows <= Self.fewRows { return multiplyFew(x, product) }
         let least = (weight.rows * weight.columns * 4 + Self.panelBytes - 1) / Self.panelBytes
-        // As many for each thread, and all of nearly the same size.
+        // The same number of panels per thread, of nearly equal size.
         let panels = min(weight.rows, (least + own.count - 1) / own.count * own.count)
         workers.split(panels, cost: x.rows * x.columns * weight.rows / panels / 4) { range in
             for panel in range {
@@ -55,7 +55,7 @@ final class UpcastingMatmul: MatmulBackend {
         }
     }
 
-    /// The outputs `range` of a linear layer.
+    /// Computes the outputs `range` of a linear layer.
     private func multiply(_ x: MatrixView, _ range: Range<Int>, _ product: LinearProduct, _ own: ThreadScratch) {
         let output = product.output.columns(range)
         let panel = own.right.block(.f32, rows: range.count, columns: x.columns)
@@ -70,7 +70,7 @@ final class UpcastingMatmul: MatmulBackend {
         finish(sums, range, product)
     }
 
-    /// Few rows meet the weights as they are stored: a copy in f32 would be most of the work.
+    /// Few rows use the bf16 weights as stored: widening them would be most of the work.
     private func multiplyFew(_ x: MatrixView, _ product: LinearProduct) {
         let (weight, output) = (product.weight, product.output)
         workers.split(weight.rows, cost: x.rows * x.columns / 4) { range in
@@ -85,7 +85,7 @@ final class UpcastingMatmul: MatmulBackend {
         }
     }
 
-    /// What follows the sums of the outputs `range`.
+    /// Applies bias and activation to the sums of the outputs `range` and rounds them to the output type.
     private func finish(_ sums: MatrixView, _ range: Range<Int>, _ product: LinearProduct) {
         if product.bias != nil || product.activation != .none {
             kernels.table.bias_activation(
@@ -103,12 +103,12 @@ final class UpcastingMatmul: MatmulBackend {
         }
     }
 
-    /// The products of a group: b is widened once for all of them.
+    /// Computes the products of one group; b is widened once for all repeats.
     private func multiply(
         _ group: Int, _ p: BatchedGEMM, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ c: UnsafeMutableRawPointer,
         _ own: ThreadScratch
     ) {
-        // b is read row by row, whether those are its columns or not.
+        // b is widened in its storage order, row-major or transposed.
         let isTransposed = p.bRow == 1
         let (rows, columns, stride) = isTransposed ? (p.n, p.k, p.bColumn) : (p.k, p.n, p.bRow)
         let right = own.right.block(.f32, rows: rows, columns: columns)

@@ -1,4 +1,4 @@
-/// How one number of a stored tensor is encoded (the dtype names of the safetensors format).
+/// The encoding of a stored tensor's elements; raw values are the dtype names of the safetensors format.
 public enum ElementType: String, Sendable, CaseIterable {
     case bool = "BOOL"
     case u8 = "U8"

@@ -1,17 +1,21 @@
 import Glibc
 
-/// A regular file mapped read-only for as long as this object lives.
+/// A regular file, mapped read-only as long as this object lives.
 ///
-/// A file that shrinks under a mapping ends the process with SIGBUS when a lost page is touched: nobody may truncate
-/// a checkpoint in place while it is loaded, and `checkUnchanged()` finds out before a long computation.
+/// If the file shrinks, touching a lost page raises SIGBUS and ends the process: do not truncate a checkpoint in place
+/// while it is loaded. `checkUnchanged()` detects a changed size before a long computation.
 package final class MappedFile: @unchecked Sendable {
-    // @unchecked: the mapping is read-only and never changes until deinit.
+    // The path as given to `init`.
     package let path: String
+    /// The mapped file contents, valid while this object lives.
     package let bytes: UnsafeRawBufferPointer
     private let descriptor: Int32
     private let identity: stat
 
-    /// Maps `path`; throws `file_missing`, `file_unreadable`, `file_too_short` (an empty file), `file_changed`.
+    /// Maps `path`.
+    ///
+    /// - Throws: `WeightsError` with code `file_missing`, `file_unreadable`, `file_too_short` (an empty file),
+    ///   `not_enough_memory` or `file_changed`.
     package init(path: String) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
@@ -36,8 +40,8 @@ package final class MappedFile: @unchecked Sendable {
             close(descriptor)
             throw WeightsError.notMapped(path, bytes: size, number)
         }
-        // Weights are read whole: 2 MiB at a time from the disk, and as one page each where the file system keeps them so.
-        // A kernel without such pages refuses, which changes nothing else.
+        // Weights are read completely: this reads 2 MiB at a time and uses huge pages if the file system keeps them. A
+        // kernel without support returns an error, which is harmless.
         madvise(start, size, MADV_HUGEPAGE)
         self.path = path
         self.descriptor = descriptor
@@ -51,7 +55,7 @@ package final class MappedFile: @unchecked Sendable {
         close(descriptor)
     }
 
-    /// Throws `file_changed` if the file's size is no longer what was mapped.
+    /// Throws `file_changed` if the file's size differs from the size mapped.
     package func checkUnchanged() throws {
         var now = stat()
         guard fstat(descriptor, &now) == 0 else { throw WeightsError.fileUnreadable(path, systemText(errno)) }
@@ -60,7 +64,9 @@ package final class MappedFile: @unchecked Sendable {
         }
     }
 
-    /// Bytes copied out by `pread`, so that what is checked cannot change between two looks at it.
+    /// Copies `count` bytes at `offset` with `pread`, so that they cannot change after they are validated.
+    ///
+    /// - Throws: `file_unreadable`, or `file_changed` if the file ends earlier.
     package func copy(from offset: Int, count: Int) throws -> [UInt8] {
         var failed: Int32 = 0
         let copied = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
@@ -81,10 +87,10 @@ package final class MappedFile: @unchecked Sendable {
     }
 }
 
-/// The system's words for an `errno`.
+/// The system's message for an `errno` value; thread-safe.
 package func systemText(_ code: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 256)
-    // The XSI strerror_r is thread-safe; strerror is not.
+    // strerror is not thread-safe; the XSI strerror_r is.
     return buffer.withUnsafeMutableBufferPointer { raw in
         guard let base = raw.baseAddress, strerror_r(code, base, raw.count) == 0 else { return "error \(code)" }
         return String(cString: base)

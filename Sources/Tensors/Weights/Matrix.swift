@@ -1,34 +1,36 @@
 internal import CKernels
 
-/// The weights of a linear layer, stored [out, in] as a checkpoint stores them, read in place where possible.
+/// The weight [out, in] of a linear layer, read in place from the checkpoint if possible.
 ///
-/// Belongs to the thread that computes.
+/// Belongs to the computing thread; after `prepare()` several threads may read it.
 public final class Matrix {
-    /// Outputs and inputs of the layer.
+    /// Outputs of the layer.
     public let rows: Int
+    /// Inputs of the layer.
     public let columns: Int
+    /// The element type it is computed in.
     public let type: DType
     private var place: Place
 
     private enum Place {
         case memory(UnsafeRawPointer, owner: AnyObject)
-        /// Stored in another type than it is computed in.
+        /// Stored in a type other than `type`; converted on first use.
         case stored(StoredTensor, Compute)
         case part(of: Matrix, firstRow: Int)
     }
 
-    /// Takes `tensor` as [out, in] (further dimensions count as inputs): in place when it is stored as `type`, or in bf16 where
-    /// `compute` widens, and aligned; converted into `compute`'s memory for weights otherwise. Nil for a tensor that is no matrix
-    /// of floats.
+    /// Uses `tensor` as an [out, in] matrix of `type`; dimensions after the first count as inputs.
     ///
-    /// It is converted when it is first computed with: a question about an index needs no vision tower.
+    /// Read in place if it is aligned and stored as `type`, or stored in bf16 and `compute` upcasts on use. Otherwise
+    /// it is converted into `compute`'s weight memory on first use: a question about an index needs no vision tower.
+    /// Nil unless the tensor has at least two dimensions and is F32, BF16 or F16.
     public init?(_ tensor: StoredTensor, as type: DType, compute: Compute) {
         guard tensor.shape.count >= 2, let rows = tensor.shape.first, rows > 0, let start = tensor.bytes.baseAddress,
             tensor.type == .f32 || tensor.type == .bf16 || tensor.type == .f16
         else { return nil }
         self.rows = rows
         columns = tensor.count / rows
-        // Memory of its own costs more than widening where it is used: the kernel clears it first.
+        // Converting to f32 memory costs more than upcasting on use, because the kernel clears new memory first.
         let type = tensor.type == .bf16 && compute.widens ? DType.bf16 : type
         self.type = type
         let stored: ElementType = type == .f32 ? .f32 : .bf16
@@ -43,7 +45,7 @@ public final class Matrix {
         self.place = place
     }
 
-    /// Its numbers, row by row.
+    /// The elements, row-major; converts them on first use.
     var base: UnsafeRawPointer {
         switch place {
         case .memory(let base, owner: _): return base
@@ -57,15 +59,15 @@ public final class Matrix {
         }
     }
 
-    /// Converts it where that is still to be done, so that several threads may read it.
+    /// Converts the weight if necessary, so that several threads may read it afterwards.
     func prepare() { _ = base }
 
-    /// Its rows; to be read only.
+    /// A view [out, in] of the weight; read-only.
     var block: MatrixView {
         MatrixView(UnsafeMutableRawPointer(mutating: base), type: type, rows: rows, columns: columns)
     }
 
-    /// All zeros: for measuring speed.
+    /// An all-zero matrix, for measuring speed.
     convenience init(zeros rows: Int, columns: Int, type: DType) {
         let memory = OwnedMemory(count: rows * columns * type.size)
         memory.buffer.pointer.update(repeating: 0, count: memory.buffer.count)
@@ -74,14 +76,14 @@ public final class Matrix {
             place: .memory(UnsafeRawPointer(memory.buffer.pointer), owner: memory))
     }
 
-    /// Some of the outputs, sharing the memory: weights stored packed (q, k, v in one tensor).
+    /// The outputs `range` as a matrix that shares the memory, for weights stored packed (q, k, v in one tensor).
     public func slice(rows range: Range<Int>) -> Matrix {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
         return Matrix(
             rows: range.count, columns: columns, type: type, place: .part(of: self, firstRow: range.lowerBound))
     }
 
-    /// Row `index` as f32 into `out` (an embedding look-up).
+    /// Copies row `index` as f32 into `out` [in] (an embedding lookup).
     public func copyRow(_ index: Int, into out: UnsafeMutablePointer<Float>, kernels: Kernels) {
         precondition(index >= 0 && index < rows, "row \(index) of \(rows)")
         let row = base + index * columns * type.size
@@ -97,16 +99,16 @@ private final class OwnedMemory {
     init(count: Int) { buffer = Buffer(count: count) }
 }
 
-/// Where weights are that are converted at load because they are stored in another type than they are computed in.
+/// Memory for weights that are converted because their stored type differs from the compute type.
 ///
-/// Small matrices share pieces of memory large enough for huge pages: a model of some
-/// megabytes is loaded in two thirds of the time.
+/// Small matrices share 8 MiB pieces, large enough for huge pages: a model of a few megabytes loads in two thirds of
+/// the time.
 final class WeightMemory {
     private static let pieceBytes = 8 << 20
     private var piece = OwnedMemory(count: 0)
     private var used = 0
 
-    /// Room aligned to 64 bytes, there as long as its owner is.
+    /// Uninitialized memory for `bytes` bytes, aligned to 64; valid while `owner` lives.
     func room(for bytes: Int) -> (base: UnsafeMutableRawPointer, owner: AnyObject) {
         guard bytes <= Self.pieceBytes / 4 else {
             let own = OwnedMemory(count: bytes)
@@ -122,13 +124,13 @@ final class WeightMemory {
 }
 
 extension StoredTensor {
-    /// Writes all numbers as `type`; the tensor must be F32, F16 or BF16.
+    /// Writes all elements as `type`; the tensor must be F32, F16 or BF16.
     fileprivate func convert(to type: DType, into target: UnsafeMutableRawPointer, kernels: Kernels) {
         if type == .f32 {
             copyFloats(0, count: count, into: target.assumingMemoryBound(to: Float.self), kernels: kernels)
             return
         }
-        // In blocks, so that a large f32 tensor never stands in memory a third time.
+        // In pieces, so that a large tensor needs no complete f32 copy besides its source and target.
         let step = 1 << 16
         let staging = Buffer<Float>(count: min(step, max(count, 1)))
         var at = 0
@@ -141,7 +143,7 @@ extension StoredTensor {
         }
     }
 
-    /// Copies `count` numbers from `offset` on as f32; the tensor must be F32, F16 or BF16. Handles misaligned bytes.
+    /// Copies `count` elements from `offset` on as f32; the tensor must be F32, F16 or BF16 and may be misaligned.
     func copyFloats(_ offset: Int, count: Int, into out: UnsafeMutablePointer<Float>, kernels: Kernels) {
         guard let base = bytes.baseAddress, count > 0 else { return }
         let source = base + offset * type.size
@@ -154,7 +156,7 @@ extension StoredTensor {
                 widen(source.assumingMemoryBound(to: UInt16.self), out, count)
                 return
             }
-            // The halves are staged at the far end of `out`, so that widening never overwrites what is still to be read.
+            // The halves are staged in the upper half of `out`, so that widening never overwrites unread ones.
             let halves = (UnsafeMutableRawPointer(out) + count * 2).assumingMemoryBound(to: UInt16.self)
             UnsafeMutableRawPointer(halves).copyMemory(from: source, byteCount: count * 2)
             var at = 0

@@ -1,8 +1,9 @@
-/// How many values of a tensor are not numbers, and how many are infinite.
+/// The numbers of NaN and of infinite values in a tensor.
 public struct NonFiniteCount: Sendable, Equatable, Codable {
     public var nan: Int
     public var infinite: Int
 
+    /// True if all values are finite.
     public var isZero: Bool { nan == 0 && infinite == 0 }
 
     public init(nan: Int = 0, infinite: Int = 0) {
@@ -12,7 +13,8 @@ public struct NonFiniteCount: Sendable, Equatable, Codable {
 }
 
 extension StoredTensor {
-    /// Counts NaN and infinite values; integers have none. Reads every byte once, in order, and allocates nothing.
+    /// Counts NaN and infinite values; always zero for integer types. Reads every byte once, in order; does not
+    /// allocate.
     public func countNonFinite() -> NonFiniteCount {
         switch type {
         case .f16: count(magnitude: 0x7fff as UInt16, infinity: 0x7c00)
@@ -40,7 +42,7 @@ extension StoredTensor {
         return NonFiniteCount(nan: nan, infinite: infinite)
     }
 
-    /// The format named F8_E4M3 has no infinity and one NaN per sign.
+    /// F8_E4M3 has no infinity and one NaN per sign.
     private func e4m3() -> NonFiniteCount {
         withExtendedLifetime(owner) { NonFiniteCount(nan: bytes.reduce(0) { $0 + ($1 & 0x7f == 0x7f ? 1 : 0) }) }
     }

@@ -1,8 +1,10 @@
 extension StoredTensor {
-    /// Whether the data may be read in place as its type: a header of odd length leaves it misaligned in the mapping.
+    /// True if the data can be read in place as its type.
+    ///
+    /// A safetensors header of odd length leaves the data misaligned in the mapping.
     public var isAligned: Bool { Int(bitPattern: bytes.baseAddress) % type.size == 0 }
 
-    /// The values as f32, copied; throws `type_unsupported` for anything but F64, F32, F16 and BF16.
+    /// Copies the values as f32; throws `type_unsupported` unless the type is F64, F32, F16 or BF16.
     public func floats() throws -> [Float] {
         switch type {
         case .f32: values(UInt32.self) { Float(bitPattern: $0) }
@@ -13,7 +15,7 @@ extension StoredTensor {
         }
     }
 
-    /// The values as 64-bit integers, copied; throws `type_unsupported` for floating-point types and U64.
+    /// Copies the values as 64-bit integers; throws `type_unsupported` for floating-point types and U64.
     public func integers() throws -> [Int64] {
         switch type {
         case .bool, .u8: values(UInt8.self) { Int64($0) }

@@ -1,10 +1,13 @@
-/// A tensor as it lies in a mapped checkpoint file: its bytes stay valid while `owner` lives.
+/// A tensor in a mapped checkpoint file; its bytes are valid while `owner` lives.
 public struct StoredTensor: @unchecked Sendable {
     // @unchecked: the bytes are a read-only mapping, kept alive by `owner`.
     public let name: String
     public let type: ElementType
+    /// Dimensions, outermost first; empty for a scalar.
     public let shape: [Int]
+    /// Row-major little-endian elements, possibly misaligned.
     public let bytes: UnsafeRawBufferPointer
+    /// The mapping that keeps `bytes` alive.
     public let owner: AnyObject
 
     public init(name: String, type: ElementType, shape: [Int], bytes: UnsafeRawBufferPointer, owner: AnyObject) {

@@ -1,7 +1,10 @@
 import Glibc
 
-/// Why weights could not be read or written: a stable code, and a sentence that names the file, the tensor, the limit and the next step.
+/// An error reading or writing weights.
+///
+/// `code` is stable; `message` names the file, the tensor, the limit and the next step.
 public struct WeightsError: Error, CustomStringConvertible, Sendable, Equatable {
+    /// Stable identifiers for programs.
     public enum Code: String, Sendable, CaseIterable {
         case fileMissing = "file_missing"
         case fileUnreadable = "file_unreadable"
@@ -49,16 +52,16 @@ public struct WeightsError: Error, CustomStringConvertible, Sendable, Equatable 
     public var description: String { message }
 }
 
+/// One function per error, named after its code: every message of this target's weights code and of the safetensors and
+/// JSON readers.
 extension WeightsError {
-    // Every text of this folder, in the order of the codes.
-
     package static func fileMissing(_ file: String) -> Self {
         .init(.fileMissing, "\(file): no such file")
     }
     package static func fileUnreadable(_ file: String, _ reason: String) -> Self {
         .init(.fileUnreadable, "\(file): cannot be read: \(reason)")
     }
-    /// An errno of mapping it.
+    /// `mmap` failed with the errno `number`.
     package static func notMapped(_ file: String, bytes: Int, _ number: Int32) -> Self {
         guard number == ENOMEM else { return .fileUnreadable(file, systemText(number)) }
         return .init(
@@ -84,6 +87,7 @@ extension WeightsError {
             ? "the download is incomplete: fetch it again" : "it has trailing bytes: it is damaged, fetch it again"
         return .init(.sizeMismatch, "\(file): is \(counted(bytes, "byte")), its header says \(expected); \(cause)")
     }
+    /// The header's length field exceeds the file size.
     package static func headerBeyondFile(_ file: String, header: UInt64, bytes: Int) -> Self {
         .init(
             .fileTooShort,
@@ -181,7 +185,7 @@ extension WeightsError {
         .init(.writeMisuse, "\(file): \(what)")
     }
 
-    /// A name from a file, fit for one line of a message: control characters escaped, at most 120 characters.
+    /// Quotes a name from a file for a one-line message: control characters escaped, at most 120 characters.
     package static func quoted(_ name: String) -> String {
         var text = "\""
         for scalar in name.unicodeScalars.prefix(120) {

@@ -27,7 +27,9 @@ import Testing
     @Test func `the version, completions, and the hidden command`() throws {
         let tool = try Tool(model: false)
         defer { tool.remove() }
-        #expect(try tool.run("--version").text.range(of: #"^\d+\.\d+\.\d+( \([0-9a-f]{12}\+?\))?\n$"#, options: .regularExpression) != nil)
+        #expect(
+            try tool.run("--version").text.range(
+                of: #"^\d+\.\d+\.\d+( \([0-9a-f]{12}\+?\))?\n$"#, options: .regularExpression) != nil)
         for shell in ["bash", "zsh", "fish"] {
             let script = try tool.run("--generate-completion-script", shell)
             #expect(script.status == 0)

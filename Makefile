@@ -13,7 +13,7 @@ build: setup
 setup:
 	scripts/setup
 
-# About 15 minutes on 2 idle cores from a clean clone: 5 of building, 10 of testing.
+# About 12 minutes on 2 idle cores from a clean clone: 5 of building, 7 of testing.
 test:
 	scripts/setup --test
 	$(SWIFT) build -c release --build-tests

@@ -6,8 +6,8 @@ internal import Tensors
 
 /// The pre-fusion layers: decoder layers over [patches | compressed | text] of each frame, from position 0.
 ///
-/// The last layer computes only the rows that are returned; the patches contribute keys and values. Source:
-/// docs/model.md, section 6; tensors `model.prefusion_layers.*`.
+/// The last layer computes only the rows that are returned; the patches contribute keys and values.
+/// Source: docs/model.md, section 6; tensors `model.prefusion_layers.*`.
 final class PreFusion {
     private let layers: [DecoderLayer]
     private let compute: Compute

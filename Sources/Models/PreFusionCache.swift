@@ -5,9 +5,9 @@ internal import Tensors
 
 /// The pre-fusion layers' keys and values of frames over [patches | tokens | beginning of the prompt].
 ///
-/// The layers are causal, so these do not depend on the rest of the prompt, which only needs them (docs/model.md,
-/// section 6). Layout: by frame, then layer, keys before values, each [S, h_kv · d]. Bytes per frame: layers · 2 · S ·
-/// h_kv · d · element size; at full size 4 · 2 · 600 · 1024 · 2, about 9.8 MB in bf16.
+/// The layers are causal, so these do not depend on the rest of the prompt, which only needs them
+/// (docs/model.md, section 6). Layout: by frame, then layer, keys before values, each [S, h_kv · d]. Bytes per frame:
+/// layers · 2 · S · h_kv · d · element size; at full size 4 · 2 · 600 · 1024 · 2, about 9.8 MB in bf16.
 public final class PreFusionCache {
     /// Rows per frame, S.
     public let rows: Int

@@ -1,7 +1,6 @@
 /// The shape of a Llama decoder, which is also the shape of each pre-fusion layer.
 ///
 /// Source: `config.json` of a Llama or LLaVA-Mini checkpoint; trailing comments name the keys.
-/// hidden_size, H
 public struct LanguageConfig: Sendable, Equatable {
     public var hiddenSize: Int  // hidden_size, H
     public var intermediateSize: Int  // intermediate_size
@@ -66,12 +65,12 @@ public struct Llama3Scaling: Sendable, Equatable {
 ///
 /// Source: `config.json` of a `clip_vision_model`, or `vision_config` of a two-tower model.
 public struct VisionConfig: Sendable, Equatable {
-    public var hiddenSize: Int  // D
+    public var hiddenSize: Int  // hidden_size, D
     public var intermediateSize: Int  // intermediate_size
     public var layerCount: Int  // num_hidden_layers
     public var headCount: Int  // num_attention_heads
-    public var imageSize: Int  // pixels per side
-    public var patchSize: Int  // pixels per side D
+    public var imageSize: Int  // image_size, in pixels per side
+    public var patchSize: Int  // patch_size, in pixels per side
     public var layerNormEpsilon: Float  // layer_norm_eps
     public var projectionSize: Int?  // projection_dim of a two-tower checkpoint
 

@@ -5,8 +5,8 @@ internal import Tensors
 
 /// The text tower of a two-tower CLIP checkpoint: embeds a caption in the space of the image embeddings.
 ///
-/// Padding is omitted: it follows the pooled position, so under the causal mask it changes nothing. Source:
-/// docs/model.md, section 2.
+/// Padding is omitted: it follows the pooled position, so under the causal mask it changes nothing.
+/// Source: docs/model.md, section 2.
 public final class TextTower {
     /// The tower's shape.
     public let config: TextTowerConfig

@@ -3,8 +3,8 @@ public import Tensors
 
 /// A CLIP vision tower, from images to hidden states.
 ///
-/// Letters: B images, P patches per image, p patch side in pixels, D width, E embedding size. Source: docs/model.md,
-/// section 2; checkpoint `openai/clip-vit-large-patch14-336`.
+/// Letters: B images, P patches per image, p patch side in pixels, D width, E embedding size.
+/// Source: docs/model.md, section 2; checkpoint `openai/clip-vit-large-patch14-336`.
 public final class VisionTower {
     /// The tower's shape.
     public let config: VisionConfig

@@ -1,5 +1,7 @@
 internal import Tensors
 
+// Letters: T rows; in and out are the input and output widths of a linear layer.
+
 /// A linear layer with bias: y = x Wᵀ + b.
 struct Linear {
     let weight: Matrix  // [out, in]

@@ -1,8 +1,10 @@
 public import Tensors
 
+// Letters: h_kv KV heads, d head size; width = h_kv · d.
+
 /// The keys and values of every layer for the positions that a decoder has processed.
 ///
-/// Bytes: layers · 2 · capacity · width · element size; width is h_kv · d, KV heads times head size.
+/// Bytes: layers · 2 · capacity · width · element size.
 public final class KVCache {
     /// Positions that fit.
     public let capacity: Int

@@ -2,14 +2,16 @@ public import Checkpoints
 internal import Glibc
 public import Tensors
 
+// Letters: d head size; half = d / 2.
+
 /// Rotary position embedding: the cosines and sines of position · frequency, computed on demand.
 ///
 /// Angles are computed in f32, as in the reference: at position 90,000 this matters more than any other rounding.
 /// Source: docs/model.md, section 7; `rope_theta`, `rope_scaling`.
 public final class RotaryEmbedding {
-    /// ω_k for k in 0..<headSize / 2.
+    /// The frequencies ω_k in radians per position, k in 0..<half: [half].
     public let frequencies: [Float]
-    private let half: Int  // head size / 2
+    private let half: Int  // d / 2
     private var cosines = Buffer<Float>(count: 0)  // [known.count, half]
     private var sines = Buffer<Float>(count: 0)  // [known.count, half]
     private var known = 0..<0  // positions computed
@@ -36,7 +38,7 @@ public final class RotaryEmbedding {
         return (1 - t) * frequency / factor + t * frequency
     }
 
-    /// The angles of `count` rows from position `start` on, [count, headSize / 2].
+    /// The angles of `count` rows from position `start` on, [count, d / 2].
     ///
     /// Valid until a call requests rows outside the last computed range.
     public func rotation(from start: Int, count: Int) -> Rotation {

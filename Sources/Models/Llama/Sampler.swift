@@ -1,5 +1,7 @@
 internal import Glibc
 
+// Letters: V vocabulary.
+
 /// The settings that choose the next token from the logits.
 public struct GenerationOptions: Sendable, Equatable {
     /// 0 is greedy: the largest logit, at equal logits the smallest ID.

@@ -111,9 +111,9 @@ test-training:
 PREFIX ?= /usr/local
 static := .build/static
 install: setup
+	$(SWIFT) package --allow-writing-to-package-directory generate-manual --multi-page
 	$(SWIFT) build -c release --product longtake --static-swift-stdlib --scratch-path $(static)
-	$(SWIFT) package --scratch-path $(static) --allow-writing-to-package-directory generate-manual --multi-page
-	scripts/install-files $(static) "$(DESTDIR)$(PREFIX)"
+	scripts/install-files $(static)/release/longtake "$(DESTDIR)$(PREFIX)"
 
 uninstall:
 	scripts/install-files --remove "$(DESTDIR)$(PREFIX)"

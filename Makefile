@@ -8,7 +8,7 @@ demo: build
 	scripts/demo
 
 build: setup
-	$(SWIFT) build -c release --product longtake
+	$(SWIFT) build --manifest-cache none -c release --product longtake
 
 setup:
 	scripts/setup
@@ -110,9 +110,10 @@ test-training:
 # The program with the Swift runtime inside, its man pages and its completions. DESTDIR is put in front of every path.
 PREFIX ?= /usr/local
 static := .build/static
+# Without its cache of manifests SwiftPM looks the commit up again, which `longtake --version` says.
 install: setup
 	$(SWIFT) package --allow-writing-to-package-directory generate-manual --multi-page
-	$(SWIFT) build -c release --product longtake --static-swift-stdlib --scratch-path $(static)
+	$(SWIFT) build --manifest-cache none -c release --product longtake --static-swift-stdlib --scratch-path $(static)
 	scripts/install-files $(static)/release/longtake "$(DESTDIR)$(PREFIX)"
 
 uninstall:

@@ -103,15 +103,16 @@ eval: build
 ablation:
 	scripts/training ablation
 
-# The Training package's own tests, a few seconds; the first run installs PyTorch and its companions into out/venv.
+# Tests of the Training package, a few seconds; the first run installs PyTorch into out/venv.
 test-training:
 	scripts/training test
 
-# The program with the Swift runtime inside, its man pages and its completions. DESTDIR is put in front of every path.
+# Installs the program with the Swift runtime linked in, man pages and completions, below DESTDIR and PREFIX. 6 minutes.
+# SwiftPM caches the commit that `longtake --version` prints together with the manifest, hence --manifest-cache none.
 PREFIX ?= /usr/local
 static := .build/static
-# Without its cache of manifests SwiftPM looks the commit up again, which `longtake --version` says.
 install: setup
+	rm -rf .build/plugins/GenerateManual
 	$(SWIFT) package --allow-writing-to-package-directory generate-manual --multi-page
 	$(SWIFT) build --manifest-cache none -c release --product longtake --static-swift-stdlib --scratch-path $(static)
 	scripts/install-files $(static)/release/longtake "$(DESTDIR)$(PREFIX)"

@@ -3,12 +3,14 @@
 
 SWIFT ?= swift
 export SWIFT
+# SwiftPM caches the commit that `longtake --version` prints with the manifest; without the cache it is always the current one.
+fresh := --manifest-cache none
 
 demo: build
 	scripts/demo
 
 build: setup
-	$(SWIFT) build --manifest-cache none -c release --product longtake
+	$(SWIFT) build $(fresh) -c release --product longtake
 
 setup:
 	scripts/setup
@@ -16,7 +18,7 @@ setup:
 # About 12 minutes on 2 idle cores from a clean clone: 5 of building, 7 of testing.
 test:
 	scripts/setup --test
-	$(SWIFT) build -c release --build-tests
+	$(SWIFT) build $(fresh) -c release --build-tests
 	scripts/run-tests -c release --disable-testable-imports
 
 # What takes longer than a test may: 1,000 kills, 6,000 damaged files, 3,000 random recordings, every bit of a catalog, and the evaluation. Hours on 2 cores.
@@ -24,7 +26,7 @@ test:
 SHARE ?= 100
 test-long:
 	scripts/setup --test
-	$(SWIFT) build -c release --build-tests
+	$(SWIFT) build $(fresh) -c release --build-tests
 	LONGTAKE_LONG=$(SHARE) scripts/run-tests -c release --disable-testable-imports \
 	    --filter 'CrashTests|FaultsFuzzTests|CatalogDamageTests|RandomTimes|RandomStreams|RandomOrder|RandomContainer'
 	[ "$(SHARE)" -lt 100 ] || $(MAKE) eval
@@ -33,13 +35,13 @@ test-long:
 # it prints how long it took and the seed that repeats it.
 crash:
 	scripts/setup --test
-	$(SWIFT) build -c release --build-tests
+	$(SWIFT) build $(fresh) -c release --build-tests
 	LONGTAKE_CRASHES=1000 scripts/run-tests -c release --disable-testable-imports --filter CrashTests
 
 # The same tests in a build without oneDNN: OpenBLAS does the large products, in f32. Another 7 minutes.
 test-openblas:
 	scripts/setup --test
-	$(SWIFT) build -c release --build-tests --disable-default-traits --scratch-path .build-openblas
+	$(SWIFT) build $(fresh) -c release --build-tests --disable-default-traits --scratch-path .build-openblas
 	scripts/run-tests -c release --disable-testable-imports --disable-default-traits --scratch-path .build-openblas
 
 format:
@@ -108,13 +110,12 @@ test-training:
 	scripts/training test
 
 # Installs the program with the Swift runtime linked in, man pages and completions, below DESTDIR and PREFIX. 6 minutes.
-# SwiftPM caches the commit that `longtake --version` prints together with the manifest, hence --manifest-cache none.
 PREFIX ?= /usr/local
 static := .build/static
 install: setup
 	rm -rf .build/plugins/GenerateManual
 	$(SWIFT) package --allow-writing-to-package-directory generate-manual --multi-page
-	$(SWIFT) build --manifest-cache none -c release --product longtake --static-swift-stdlib --scratch-path $(static)
+	$(SWIFT) build $(fresh) -c release --product longtake --static-swift-stdlib --scratch-path $(static)
 	scripts/install-files $(static)/release/longtake "$(DESTDIR)$(PREFIX)"
 
 uninstall:

@@ -7,11 +7,11 @@ internal import Store
 /// A loaded model with a library: indexes recordings and answers questions, for the command line and pipelines.
 ///
 /// Takes paths and text, returns values that can be printed. Not thread-safe: belongs to the thread that computes.
-public final class Analyzer {
+package final class Analyzer {
     /// The model that indexes and answers.
-    public let model: LoadedModel
+    package let model: LoadedModel
     /// The indexes and the catalog.
-    public let library: Library
+    package let library: Library
     private let cancellation: Cancellation
     private let derive: PrefixCache.Policy
     private let asker: Asker
@@ -20,7 +20,7 @@ public final class Analyzer {
     /// An analyzer for one model and one cache.
     ///
     /// - Parameter derive: when prefix caches are computed and kept.
-    public init(
+    package init(
         model: LoadedModel, library: Library, derive: PrefixCache.Policy = .auto,
         cancellation: Cancellation = Cancellation()
     ) {
@@ -42,14 +42,14 @@ public final class Analyzer {
     /// Indexes a file, or finds its existing index.
     ///
     /// - Throws: `Failure` that names the file.
-    public func index(
+    package func index(
         _ path: InputPath, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
     ) throws -> IndexedRecording {
         try index(open(path), path.description, options: options, progress: progress)
     }
 
     /// Indexes the file at `path`; see the other `index`.
-    public func index(
+    package func index(
         _ path: String, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
     ) throws -> IndexedRecording {
         try index(InputPath(path), options: options, progress: progress)
@@ -117,7 +117,7 @@ public final class Analyzer {
     ///   - sizes: whether to report the cache's size, which requires a stat of every file in it.
     ///   - strict: throw the errors that indexing would throw: too little space, a file that is still growing.
     /// - Throws: `Failure` that names the file.
-    public func plan(
+    package func plan(
         _ path: InputPath, options: IndexOptions, sizes: Bool = true, strict: Bool = false
     ) throws -> IndexPlan {
         do {
@@ -132,14 +132,14 @@ public final class Analyzer {
     }
 
     /// Estimates what indexing the file at `path` would take; see the other `plan`.
-    public func plan(_ path: String, options: IndexOptions) throws -> IndexPlan {
+    package func plan(_ path: String, options: IndexOptions) throws -> IndexPlan {
         try plan(InputPath(path), options: options)
     }
 
     /// Asks several questions about a recording just indexed, over the range of the first question.
     ///
     /// The prompts' common part is computed once; `onAnswer` gets each answer when it is complete.
-    public func ask(
+    package func ask(
         _ questions: [Question], index: IndexedRecording, onAnswer: (_ place: Int, Answer) throws -> Void
     ) throws {
         try cancellation.check()
@@ -221,7 +221,7 @@ public final class Analyzer {
     ///   - onText: gets a question's index and each piece of its answer; returning false ends that answer.
     ///   - onAnswer: gets each answer when it is complete.
     /// - Throws: as `Asker.ask`, and `Failure` if the file cannot be indexed.
-    public func ask(
+    package func ask(
         _ questions: [Question], about recording: InputPath, options: IndexOptions, every segment: Double? = nil,
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
         onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
@@ -319,7 +319,7 @@ public final class Analyzer {
     static let maxSegments = 100_000
 
     /// For each question, the deviation of the mean over sampled frames from that over all, and its estimate.
-    public func fusionDeviations(
+    package func fusionDeviations(
         of questions: [Question], about recording: InputPath, options: IndexOptions
     ) throws -> [FusionDeviation] {
         try asker.deviations(questions, open(recording, options: options, indexing: { _ in }) {}.reader)
@@ -328,7 +328,7 @@ public final class Analyzer {
     /// Starts a conversation about a file, which is indexed first if necessary, or about a recording's ID.
     ///
     /// - Parameter settings: all properties but the text apply to each turn.
-    public func converse(
+    package func converse(
         about recording: InputPath, settings: Question, options: IndexOptions,
         indexing: (IndexProgress) -> Void = { _ in }
     ) throws -> Conversation {
@@ -342,7 +342,7 @@ public final class Analyzer {
     }
 
     /// Asks one question about a file or an indexed recording; see the other `ask`.
-    public func ask(
+    package func ask(
         _ question: Question, about recording: InputPath, options: IndexOptions,
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
@@ -356,7 +356,7 @@ public final class Analyzer {
     }
 
     /// Asks one question about a file's path or a recording's ID; see the other `ask`.
-    public func ask(
+    package func ask(
         _ question: Question, about recording: String, options: IndexOptions = IndexOptions(),
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
@@ -369,7 +369,7 @@ public final class Analyzer {
     /// Asks about a still image (PNG, JPEG, WebP).
     ///
     /// - Throws: `Failure` if the image cannot be read; as `Asker.ask`.
-    public func ask(
+    package func ask(
         _ question: Question, aboutImage path: String, onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
         let picture: RGBImage

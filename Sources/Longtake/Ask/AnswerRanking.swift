@@ -1,32 +1,32 @@
 /// The answers to one question about several recordings, found ones first, by descending score.
-public struct AnswerRanking: Sendable, Encodable {
+package struct AnswerRanking: Sendable, Encodable {
     /// One recording's answer and rank.
-    public struct Entry: Sendable, Encodable {
+    package struct Entry: Sendable, Encodable {
         /// From 1; nil if nothing was found.
-        public let rank: Int?
+        package let rank: Int?
         /// The recording that was asked about.
-        public let recording: Answer.RecordingReference
+        package let recording: Answer.RecordingReference
         /// False if the answer was read from no frame.
-        public let found: Bool
+        package let found: Bool
         /// The sort key, 0 to 1: `foundScore`, else the score of the strongest evidence, else 0.
-        public let score: Double
+        package let score: Double
         /// The answer's text.
-        public let answer: String
+        package let answer: String
         /// The answer's evidence, strongest first.
-        public let evidence: [Evidence]
+        package let evidence: [Evidence]
     }
 
     /// Tells this JSON object from answers in the same output.
-    public let messageType = "ranking"
+    package let messageType = "ranking"
     /// The question's text.
-    public let question: String
+    package let question: String
     /// In the order of their rank.
-    public let recordings: [Entry]
+    package let recordings: [Entry]
 
     /// Ranks answers to the same question.
     ///
     /// - Parameter answers: in the order of the recordings, which equal scores keep.
-    public init(question: String, _ answers: [Answer]) {
+    package init(question: String, _ answers: [Answer]) {
         self.question = question
         func score(_ answer: Answer) -> Double { answer.foundScore ?? answer.evidence.first?.score ?? 0 }
         let order = answers.indices.sorted {

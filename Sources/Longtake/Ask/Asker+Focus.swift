@@ -5,7 +5,7 @@ internal import Tensors
 internal import Tokenizers
 
 /// Whether a question is answered a second time, fused with the frames the first answer attended to most.
-public enum FocusMode: Sendable, Equatable {
+package enum FocusMode: Sendable, Equatable {
     /// If the first answer's fusion frames were a sample and one of its tokens was uncertain.
     case automatic
     /// Never.
@@ -14,10 +14,10 @@ public enum FocusMode: Sendable, Equatable {
     case frames(Int)
 
     /// Most frames of an automatic second pass: at full size their patches take only seconds to compute.
-    public static let defaultFrames = 16
+    package static let defaultFrames = 16
 
     /// A first answer whose every token is at least this probable gets no automatic second pass.
-    public static let certain = 0.9
+    package static let certain = 0.9
 
     /// Most frames of a second pass; nil if no first answer can cause one.
     func count(after fusion: FusionSummary) -> Int? {
@@ -33,23 +33,23 @@ public enum FocusMode: Sendable, Equatable {
 }
 
 /// The first of two answers, and what the second pass changed.
-public struct FocusSummary: Sendable, Codable, Equatable {
+package struct FocusSummary: Sendable, Codable, Equatable {
     /// Index frame numbers that the second answer was fused with.
-    public let frames: [Int]
+    package let frames: [Int]
     /// The first answer's text.
-    public let answer: String
+    package let answer: String
     /// The first answer's token IDs.
-    public let tokenIDs: [Int32]
+    package let tokenIDs: [Int32]
     /// Whether the first answer was found.
-    public let found: Bool
+    package let found: Bool
     /// The first answer's evidence.
-    public let evidence: [Evidence]
+    package let evidence: [Evidence]
     /// The first answer's certainty, 0 to 1.
-    public let certainty: Double?
+    package let certainty: Double?
     /// The frames the first answer was fused with.
-    public let fusion: FusionSummary
+    package let fusion: FusionSummary
     /// Which of "answer", "evidence" and "found" differ from the first answer.
-    public var changed: [String] = []
+    package var changed: [String] = []
 
     private enum CodingKeys: String, CodingKey {
         case frames, answer, found, evidence, certainty, fusion, changed

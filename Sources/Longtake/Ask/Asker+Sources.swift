@@ -1,7 +1,7 @@
 internal import Checkpoints
-public import Media
+package import Media
 internal import Models
-public import Store
+package import Store
 internal import Tensors
 
 extension Asker {
@@ -9,7 +9,7 @@ extension Asker {
     ///
     /// Uses the frames in the question's [from, to) on the file's timeline. If there are none, the answer has `found`
     /// false.
-    public func ask(
+    package func ask(
         _ question: Question, index reader: IndexReader, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
@@ -87,7 +87,7 @@ extension Asker {
     }
 
     /// Asks about a still image, laid out as in the reference for `image_aspect_ratio` and `resolution_ratio`.
-    public func ask(
+    package func ask(
         _ question: Question, picture: RGBImage, name: String, progress: (Double) -> Void = { _ in },
         onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {

@@ -7,7 +7,7 @@ package import Tensors
 internal import Tokenizers
 
 /// Answers questions from an index: fuses the text with frames, inserts the vision tokens and runs the language model.
-public final class Asker {
+package final class Asker {
     let loaded: LoadedModel
     let derived: PrefixCache?
     /// Operations that a prefix cache must save each question to be kept; 0: always keep it.
@@ -18,7 +18,7 @@ public final class Asker {
     /// An asker for one loaded model.
     ///
     /// - Parameter derived: the prefix caches on disk; nil: prefixes are computed for each call.
-    public init(_ model: LoadedModel, derived: PrefixCache? = nil, cancellation: Cancellation = Cancellation()) {
+    package init(_ model: LoadedModel, derived: PrefixCache? = nil, cancellation: Cancellation = Cancellation()) {
         loaded = model
         self.derived = derived
         self.cancellation = cancellation
@@ -244,11 +244,11 @@ public final class Asker {
 }
 
 /// Memory use of this process and its children.
-public enum ProcessMemory {
+package enum ProcessMemory {
     /// Largest resident set so far, in bytes (VmHWM of /proc/self/status); 0 if unavailable.
-    public static var peakBytes: Int { field("VmHWM:") }
+    package static var peakBytes: Int { field("VmHWM:") }
     /// Largest resident set of any child that has exited, in bytes; 0 if unavailable.
-    public static var peakOfChildren: Int {
+    package static var peakOfChildren: Int {
         var usage = rusage()
         return getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &usage) == 0 ? usage.ru_maxrss * 1024 : 0
     }

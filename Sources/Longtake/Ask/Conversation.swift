@@ -6,7 +6,7 @@ package import Tokenizers
 ///
 /// A prompt begins with that of the turn before, so only the new rows are computed; the answer is the same as a cold
 /// run over the whole prompt. Not thread-safe: belongs to the thread that computes.
-public final class Conversation {
+package final class Conversation {
     private let asker: Asker
     private let reader: IndexReader
     private let path: String?
@@ -17,9 +17,9 @@ public final class Conversation {
     private var prefix: PrefixState?
     private var known: (ids: [Int32], cache: KVCache)?
     /// The last answer; nil before the first question and after `restart`.
-    public private(set) var last: Answer?
+    package private(set) var last: Answer?
     /// Rows of the last prompt whose keys and values were reused.
-    public private(set) var rowsReused = 0
+    package private(set) var rowsReused = 0
 
     init(
         _ asker: Asker, _ reader: IndexReader, settings: Question, path: String?, onAnswer: @escaping (Answer) -> Void
@@ -33,12 +33,12 @@ public final class Conversation {
     }
 
     /// Frames in the current range.
-    public var frames: Int { source.times.count }
+    package var frames: Int { source.times.count }
     /// Seconds from the first frame of the whole recording to the end of its last one.
-    public var duration: Double { (reader.entries.last?.gridTime ?? 0) + source.frameSeconds }
+    package var duration: Double { (reader.entries.last?.gridTime ?? 0) + source.frameSeconds }
 
     /// Changes the range to [from, to) on the file's timeline, in seconds; the earlier turns stay in the prompt.
-    public func look(from: Double?, to: Double?) throws {
+    package func look(from: Double?, to: Double?) throws {
         (settings.from, settings.to) = (from, to)
         source = try asker.source(reader, from: from, to: to)
         (prefix, known) = (nil, nil)
@@ -51,7 +51,7 @@ public final class Conversation {
     }
 
     /// Removes all turns.
-    public func restart() {
+    package func restart() {
         turns = []
         known = nil
         last = nil
@@ -60,7 +60,7 @@ public final class Conversation {
     /// Asks the next question.
     ///
     /// - Throws: as `Asker.ask`; the turns then stay as they were.
-    public func ask(
+    package func ask(
         _ text: String, progress: (Double) -> Void = { _ in }, onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
         let clock = ContinuousClock()

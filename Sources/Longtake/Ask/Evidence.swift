@@ -2,24 +2,24 @@ internal import Checkpoints
 internal import Models
 
 /// An interval of a recording that an answer was read from.
-public struct Evidence: Sendable, Codable, Equatable {
+package struct Evidence: Sendable, Codable, Equatable {
     /// Time of its first frame, in seconds on the file's timeline, as players show it.
-    public let start: Double
+    package let start: Double
     /// End of its last frame, in seconds on the file's timeline.
-    public let end: Double
+    package let end: Double
     /// `start` in seconds from the first frame; nil in files of earlier versions.
-    public let startFromFirstFrame: Double?
+    package let startFromFirstFrame: Double?
     /// `end` in seconds from the first frame.
-    public let endFromFirstFrame: Double?
+    package let endFromFirstFrame: Double?
     /// Its share of the attention on frames, 0 to 1.
-    public let score: Double
+    package let score: Double
     /// Index frame number of its frame with the most attention, from 0.
-    public let frame: Int
+    package let frame: Int
 
     /// An interval of a recording.
     ///
     /// - Parameter clock: converts to times from the first frame; nil leaves those unset.
-    public init(start: Double, end: Double, score: Double, frame: Int, clock: RecordingClock? = RecordingClock()) {
+    package init(start: Double, end: Double, score: Double, frame: Int, clock: RecordingClock? = RecordingClock()) {
         self.start = start
         self.end = end
         startFromFirstFrame = clock?.fromFirstFrame(start)

@@ -1,7 +1,7 @@
 internal import Checkpoints
 internal import Foundation
 internal import Models
-public import Store
+package import Store
 internal import Synchronization
 internal import Tensors
 
@@ -9,9 +9,9 @@ internal import Tensors
 ///
 /// Disposable and shared by all processes: a missing or damaged file, or one with other settings, is computed again,
 /// and a failed write costs only time.
-public final class PrefixCache {
+package final class PrefixCache {
     /// When a prefix cache is computed.
-    public enum Policy: String, Sendable, CaseIterable {
+    package enum Policy: String, Sendable, CaseIterable {
         /// As `now`, but only if computing it again for each question would take long.
         case auto
         /// At the end of indexing; for any other range, at the first question.
@@ -32,7 +32,7 @@ public final class PrefixCache {
     /// Prefix caches in the given cache folder.
     ///
     /// - Parameter limit: bytes for all files together; the least recently read are removed first.
-    public init(_ cache: CacheDirectory, limit: Int64) {
+    package init(_ cache: CacheDirectory, limit: Int64) {
         self.cache = cache
         self.limit = limit
     }

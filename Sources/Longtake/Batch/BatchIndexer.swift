@@ -1,54 +1,54 @@
 internal import Foundation
 
 /// The counts and times of a run over many recordings.
-public struct BatchSummary: Sendable, Codable {
+package struct BatchSummary: Sendable, Codable {
     /// Files indexed from the start.
-    public var filesNew = 0
+    package var filesNew = 0
     /// Files whose index was continued from an earlier run.
-    public var filesResumed = 0
+    package var filesResumed = 0
     /// Files that were already indexed.
-    public var filesUnmodified = 0
+    package var filesUnmodified = 0
     /// Indexed files whose frames do not cover the whole recording.
-    public var filesPartial = 0
+    package var filesPartial = 0
     /// Files that are still growing; the next run takes them.
-    public var filesSkipped = 0
+    package var filesSkipped = 0
     /// Files and folders that could not be read or indexed.
-    public var filesFailed = 0
+    package var filesFailed = 0
     /// Frames in the indexes of the files that were not skipped and did not fail.
-    public var frames = 0
+    package var frames = 0
     /// Bytes added to the cache: prefix caches, and index bytes in proportion to the frames encoded by this run.
-    public var bytesAdded: Int64 = 0
+    package var bytesAdded: Int64 = 0
     /// Answers given.
-    public var answers = 0
+    package var answers = 0
     /// Questions whose answer was already in the output.
-    public var answersUnchanged = 0
+    package var answersUnchanged = 0
     /// Questions that could not be answered.
-    public var answersFailed = 0
+    package var answersFailed = 0
     /// Why the run ended early, e.g. `max_runtime`; nil if it was completed.
-    public var stopped: String?
+    package var stopped: String?
     /// Recordings that a stopped run did not reach or finish.
-    public var filesLeft = 0
+    package var filesLeft = 0
     /// Seconds by the monotonic clock.
-    public var totalDuration = 0.0
+    package var totalDuration = 0.0
     /// A UUID that tells the runs in an output apart.
-    public var runID = UUID().uuidString.lowercased()
+    package var runID = UUID().uuidString.lowercased()
     /// When the run started, RFC 3339.
-    public var start = Date().formatted(.iso8601)
+    package var start = Date().formatted(.iso8601)
     /// When the run ended, RFC 3339; empty before `finish`.
-    public var end = ""
+    package var end = ""
     /// Largest resident set of this process so far, in bytes.
-    public var peakMemoryBytes = 0
+    package var peakMemoryBytes = 0
     /// Largest resident set of any decode worker so far, in bytes.
-    public var peakWorkerMemoryBytes = 0
+    package var peakWorkerMemoryBytes = 0
 
     /// True if some inputs failed or are incomplete, or the run was stopped.
-    public var isPartial: Bool { filesFailed > 0 || filesPartial > 0 || answersFailed > 0 || stopped != nil }
+    package var isPartial: Bool { filesFailed > 0 || filesPartial > 0 || answersFailed > 0 || stopped != nil }
 
     /// Whether the run has done anything: a run past its time limit continues until then, so that each makes progress.
     var hasWorked: Bool { filesNew + filesResumed + filesFailed + answers + answersFailed > 0 }
 
     /// A summary of a run that starts now.
-    public init() {}
+    package init() {}
 
     private enum CodingKeys: String, CodingKey {
         case filesNew = "files_new"
@@ -73,7 +73,7 @@ public struct BatchSummary: Sendable, Codable {
 }
 
 /// An event of a batch, reported when it happens.
-public enum BatchEvent {
+package enum BatchEvent {
     case started(path: String, number: Int, of: Int)
     case progress(path: String, IndexProgress)
     case indexed(IndexedRecording)
@@ -89,13 +89,13 @@ public enum BatchEvent {
 }
 
 /// Indexes recordings one after the other; a bad file does not stop the others.
-public struct BatchIndexer {
+package struct BatchIndexer {
     private let analyzer: Deferred<Analyzer>
     private let options: IndexOptions
     private let known: [InputPath: IndexedRecording]
 
     /// A batch with an existing analyzer.
-    public init(_ analyzer: Analyzer, options: IndexOptions) {
+    package init(_ analyzer: Analyzer, options: IndexOptions) {
         self.init(Deferred { analyzer }, options: options, known: [:])
     }
 
@@ -104,7 +104,7 @@ public struct BatchIndexer {
     /// - Parameters:
     ///   - analyzer: created for the first file that is not in `known`.
     ///   - known: the files whose index is up to date, from `KnownFiles`.
-    public init(_ analyzer: Deferred<Analyzer>, options: IndexOptions, known: [InputPath: IndexedRecording]) {
+    package init(_ analyzer: Deferred<Analyzer>, options: IndexOptions, known: [InputPath: IndexedRecording]) {
         self.analyzer = analyzer
         self.options = options
         self.known = known
@@ -114,7 +114,7 @@ public struct BatchIndexer {
     ///
     /// - Returns: the recordings that are now indexed, in the order of the files.
     /// - Throws: `Failure` only for an error that every other file would meet too: no space, an interruption.
-    public func run(
+    package func run(
         _ files: [InputPath], summary: inout BatchSummary, event: (BatchEvent) -> Void
     ) throws -> [IndexedRecording] {
         var done: [IndexedRecording] = []
@@ -185,7 +185,7 @@ extension BatchSummary {
     }
 
     /// Sets the end time and the memory peaks; `seconds` by the monotonic clock.
-    public mutating func finish(seconds: Double) {
+    package mutating func finish(seconds: Double) {
         totalDuration = seconds
         end = Date().formatted(.iso8601)
         peakMemoryBytes = ProcessMemory.peakBytes

@@ -5,59 +5,59 @@ internal import Store
 internal import Tensors
 
 /// The machine's measured capabilities, and what is missing with the command that fixes it.
-public struct DoctorReport: Sendable, Codable {
+package struct DoctorReport: Sendable, Codable {
     /// The measured speed of large matrix products.
-    public struct Peak: Sendable, Codable {
+    package struct Peak: Sendable, Codable {
         /// "f32" or "bf16".
-        public let precision: String
+        package let precision: String
         /// "onednn" or "openblas".
-        public let backend: String
+        package let backend: String
         /// 10⁹ floating-point operations per second.
-        public let gigaflops: Double
+        package let gigaflops: Double
     }
 
     /// A fault and its fix.
-    public struct Problem: Sendable, Codable {
+    package struct Problem: Sendable, Codable {
         /// What is wrong, one sentence.
-        public let what: String
+        package let what: String
         /// A command, or an instruction.
-        public let fix: String
+        package let fix: String
     }
 
     /// The program's version.
-    public var version = Longtake.version
+    package var version = Longtake.version
     /// The processor's model name.
-    public var cpu = ""
+    package var cpu = ""
     /// Active processor cores.
-    public var cores = 0
+    package var cores = 0
     /// Compute threads that are used.
-    public var threads = 0
+    package var threads = 0
     /// The processor's SIMD and matrix flags, as in /proc/cpuinfo.
-    public var features: [String] = []
+    package var features: [String] = []
     /// Name of the kernel table in use; "none" if the CPU runs none of them.
-    public var kernels = ""
+    package var kernels = ""
     /// Names of the kernel tables that this CPU runs.
-    public var kernelsAvailable: [String] = []
+    package var kernelsAvailable: [String] = []
     /// Versions of the libraries by name.
-    public var libraries: [String: String] = [:]
+    package var libraries: [String: String] = [:]
     /// Speed per backend and precision.
-    public var peaks: [Peak] = []
+    package var peaks: [Peak] = []
     /// MemTotal of /proc/meminfo, in bytes.
-    public var memoryBytes: Int64 = 0
+    package var memoryBytes: Int64 = 0
     /// MemAvailable of /proc/meminfo, in bytes.
-    public var availableMemoryBytes: Int64 = 0
+    package var availableMemoryBytes: Int64 = 0
     /// Path of the cache folder.
-    public var cacheFolder = ""
+    package var cacheFolder = ""
     /// Free bytes of the cache folder's file system; nil if the folder cannot be used.
-    public var cacheFreeBytes: Int64?
+    package var cacheFreeBytes: Int64?
     /// True if the kernel accepts the decode worker's system call filter; nil if no worker starts.
-    public var workerIsFiltered: Bool?
+    package var workerIsFiltered: Bool?
     /// Landlock version that the decode worker uses; 0 if the kernel has none.
-    public var landlock: Int?
+    package var landlock: Int?
     /// True if LONGTAKE_NO_SECCOMP is set: then recordings are decoded even if the kernel refuses the filter.
-    public var allowsNoFilter = false
+    package var allowsNoFilter = false
     /// What is missing, with fixes.
-    public var problems: [Problem] = []
+    package var problems: [Problem] = []
 
     private enum CodingKeys: String, CodingKey {
         case version, cpu, cores, threads, features, kernels, libraries, peaks, problems
@@ -72,7 +72,7 @@ public struct DoctorReport: Sendable, Codable {
     }
 
     /// Inspects and measures the machine; takes about a second.
-    public init(cacheFolder: String, threads: Int) {
+    package init(cacheFolder: String, threads: Int) {
         cores = ProcessInfo.processInfo.activeProcessorCount
         self.threads = threads
         self.cacheFolder = cacheFolder

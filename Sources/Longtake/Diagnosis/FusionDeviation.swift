@@ -3,17 +3,17 @@ internal import Store
 internal import Tokenizers
 
 /// Compares a question's text fused with a sample of frames to the same text fused with all of them.
-public struct FusionDeviation: Sendable, Codable {
+package struct FusionDeviation: Sendable, Codable {
     /// The question's text.
-    public let question: String
+    package let question: String
     /// Frames of the sample that were fused.
-    public let frames: Int
+    package let frames: Int
     /// Frames in the range.
-    public let of: Int
+    package let of: Int
     /// Distance of the sample's mean from the mean over all frames, relative to the latter's length.
-    public let deviation: Double
+    package let deviation: Double
     /// The sample's own estimate of that distance; nil for a sample of one frame.
-    public let relativeStandardError: Double?
+    package let relativeStandardError: Double?
 
     private enum CodingKeys: String, CodingKey {
         case question, frames, of, deviation

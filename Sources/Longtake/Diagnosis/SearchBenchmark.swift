@@ -3,21 +3,21 @@ internal import Store
 internal import Tensors
 
 /// Measures the time to score a frame, on a temporary index of random records.
-public struct SearchBenchmark: Sendable, Codable {
+package struct SearchBenchmark: Sendable, Codable {
     /// Frames in the index.
-    public let frames: Int
+    package let frames: Int
     /// Dimensions of an embedding, int8.
-    public let embedding: Int
+    package let embedding: Int
     /// Bytes read per frame.
-    public let frameBytes: Int
+    package let frameBytes: Int
     /// Compute threads.
-    public let threads: Int
+    package let threads: Int
     /// Name of the kernel table.
-    public let kernels: String
+    package let kernels: String
     /// Time of each run over all frames; the first may read from the disk.
-    public let nanosecondsPerFrame: [Double]
+    package let nanosecondsPerFrame: [Double]
     /// Time of the dot product alone, on one thread.
-    public let nanosecondsPerProduct: Double
+    package let nanosecondsPerProduct: Double
 
     private enum CodingKeys: String, CodingKey {
         case frames, embedding, threads, kernels
@@ -32,7 +32,7 @@ public struct SearchBenchmark: Sendable, Codable {
     ///   - tokenBytes: size of the vision token stored beside each embedding.
     ///   - folder: where the index is created; it is removed afterwards.
     /// - Throws: `LongtakeError` `bad_request` for a size out of range.
-    public init(
+    package init(
         frames: Int, embedding: Int, tokenBytes: Int, folder: String, settings: ModelSettings, runs: Int
     ) throws {
         try settings.validate()

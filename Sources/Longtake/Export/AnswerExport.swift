@@ -1,9 +1,9 @@
 internal import Foundation
 
 /// Writes answers in formats that video tools read.
-public struct AnswerExport: Sendable {
+package struct AnswerExport: Sendable {
     /// The file formats of an export.
-    public enum Format: String, Sendable, CaseIterable {
+    package enum Format: String, Sendable, CaseIterable {
         /// One `AnswerRecord` per line.
         case jsonl
         /// RFC 4180: one row per evidence interval.
@@ -19,16 +19,16 @@ public struct AnswerExport: Sendable {
     }
 
     /// The format to write.
-    public let format: Format
+    package let format: Format
     /// Frames per second of `otio` and `edl`; 29.97 and 59.94 count in drop frame.
-    public var rate: FrameRate = 25
+    package var rate: FrameRate = 25
     /// Time code label of the recording's start, in seconds; by convention one hour.
-    public var startTimecode = 3600.0
+    package var startTimecode = 3600.0
     /// Frames of that label, added to its seconds.
-    public var startFrames = 0
+    package var startFrames = 0
 
     /// An export in the given format, at 25 frames per second and starting at 01:00:00:00.
-    public init(_ format: Format) { self.format = format }
+    package init(_ format: Format) { self.format = format }
 
     /// The whole document.
     ///
@@ -37,7 +37,7 @@ public struct AnswerExport: Sendable {
     ///   - path: the recording's file.
     ///   - end: the end of the recording in seconds on the file's timeline, if known.
     /// - Throws: `LongtakeError` `bad_request` for a time that no recording has, or that the format cannot express.
-    public func document(_ records: [AnswerRecord], name: String, path: String, end: Double?) throws -> String {
+    package func document(_ records: [AnswerRecord], name: String, path: String, end: Double?) throws -> String {
         for record in records { try record.validate() }
         switch format {
         case .jsonl: return try records.map { try Self.line($0) + "\n" }.joined()
@@ -125,11 +125,11 @@ public struct AnswerExport: Sendable {
     }
 
     /// The header row of CSV; rows end in CRLF (RFC 4180).
-    public static let csvHead =
+    package static let csvHead =
         "recording,path,question,answer,found,start,end,score,model,created,start_from_first_frame,end_from_first_frame\r\n"
 
     /// The CSV rows of one answer: one per evidence interval, else one with its window's times or without times.
-    public static func rows(_ record: AnswerRecord) -> String {
+    package static func rows(_ record: AnswerRecord) -> String {
         let front = [record.recording, record.path, record.question, record.answer, "\(record.found)"]
         func cells(_ values: [Double?]) -> [String] { values.map { $0.map(number) ?? "" } }
         // Start, end and score, then start and end from the first frame.
@@ -159,11 +159,11 @@ public struct AnswerExport: Sendable {
     }
 
     /// The header of a WebVTT file.
-    public static let vttHead =
+    package static let vttHead =
         "WEBVTT\n\nNOTE Times are those that a player of the recording shows. \(Answer.caution)\n\n"
 
     /// The WebVTT cue of an answer about a window; without a window, one cue per evidence interval.
-    public static func vttCue(window record: AnswerRecord) -> String {
+    package static func vttCue(window record: AnswerRecord) -> String {
         guard let segment = record.segment, segment.count == 2 else {
             return cues([record]).map { vttCue($0) }.joined()
         }

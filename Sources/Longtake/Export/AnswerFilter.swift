@@ -1,23 +1,23 @@
-public import Foundation
+package import Foundation
 
 /// Selects which of a recording's answers are exported.
-public struct AnswerFilter: Sendable {
+package struct AnswerFilter: Sendable {
     /// Texts or IDs of the questions; empty: all.
-    public var questions: [String] = []
+    package var questions: [String] = []
     /// The model's name; nil: any.
-    public var model: String?
+    package var model: String?
     /// Only answers given at or after this time; answers without a time are then left out.
-    public var since: Date?
+    package var since: Date?
     /// Only the latest of several answers by one model to the same question about the same range.
-    public var latest = true
+    package var latest = true
 
     /// A filter for the latest answers to all questions.
-    public init() {}
+    package init() {}
 
     /// The records that pass the filter.
     ///
     /// - Throws: `LongtakeError` `bad_request` if none do, with the values that exist.
-    public func apply(to records: [AnswerRecord]) throws -> [AnswerRecord] {
+    package func apply(to records: [AnswerRecord]) throws -> [AnswerRecord] {
         let texts = Set(questions.map(Self.plain))
         let ofQuestions = records.filter {
             questions.isEmpty || texts.contains(Self.plain($0.question))
@@ -71,7 +71,7 @@ public struct AnswerFilter: Sendable {
     }
 
     /// Parses "2026-11-29", "2026-11-29T04:00:00Z" or a duration before `now`, such as 2d or 90m; nil if invalid.
-    public static func instant(_ text: String, now: Date = Date()) -> Date? {
+    package static func instant(_ text: String, now: Date = Date()) -> Date? {
         if let date = date(text) { return date }
         guard let seconds = TimeText.seconds(text), seconds <= AnswerRecord.lastSecond, text.last?.isLetter == true
         else {

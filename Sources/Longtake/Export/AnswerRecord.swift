@@ -2,36 +2,36 @@ internal import Foundation
 internal import Store
 
 /// An answer about a recording as it is stored and exported.
-public struct AnswerRecord: Sendable, Codable, Equatable {
+package struct AnswerRecord: Sendable, Codable, Equatable {
     /// The recording's ID.
-    public var recording: String
+    package var recording: String
     /// Where the file was when asked about.
-    public var path: String
+    package var path: String
     /// The question's text.
-    public var question: String
+    package var question: String
     /// The pipeline's ID for the question.
-    public var questionID: String?
+    package var questionID: String?
     /// The answer's text.
-    public var answer: String
+    package var answer: String
     /// False if the answer was read from no frame.
-    public var found: Bool
+    package var found: Bool
     /// The intervals the answer was read from, strongest first.
-    public var evidence: [Evidence]
+    package var evidence: [Evidence]
     /// Start and end of the window asked about, in seconds on the file's timeline; nil: all or a range of the file.
-    public var segment: [Double]?
+    package var segment: [Double]?
     /// `segment` in seconds from the first frame, if known.
-    public var segmentFromFirstFrame: [Double]?
+    package var segmentFromFirstFrame: [Double]?
     /// Times of the first and the last frame in seconds on the file's timeline; nil if not stored.
-    public var range: [Double]?
+    package var range: [Double]?
     /// `range` in seconds from the first frame.
-    public var rangeFromFirstFrame: [Double]?
+    package var rangeFromFirstFrame: [Double]?
     /// When the answer was given, RFC 3339; empty if not stored.
-    public var created: String
+    package var created: String
     /// The model's name; empty if not stored.
-    public var model: String
+    package var model: String
 
     /// A record from its values; `segmentFromFirstFrame` defaults to `segment`.
-    public init(
+    package init(
         recording: String, path: String, question: String, answer: String, found: Bool = true,
         evidence: [Evidence] = [],
         segment: [Double]? = nil, segmentFromFirstFrame: [Double]? = nil, created: String = "", model: String = ""
@@ -49,7 +49,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
     }
 
     /// The record of an answer just given.
-    public init(_ answer: Answer) {
+    package init(_ answer: Answer) {
         self.init(
             recording: answer.recording.id, path: answer.recording.path, question: answer.question,
             answer: answer.answer,
@@ -72,7 +72,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
     }
 
     /// The intervals the answer belongs to: its evidence in time order, else its window; empty if it has neither.
-    public var places: [ClosedRange<Double>] {
+    package var places: [ClosedRange<Double>] {
         if let segment, segment.count == 2, segment[0] <= segment[1], evidence.isEmpty {
             return [segment[0]...segment[1]]
         }
@@ -112,7 +112,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
     }
 
     /// Decodes what `encode`, `ask --json` and `run` write.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: Key.self)
         if let reference = try? values.nestedContainer(keyedBy: Key.self, forKey: .recording) {
             recording = try reference.decode(String.self, forKey: .id)
@@ -137,7 +137,7 @@ public struct AnswerRecord: Sendable, Codable, Equatable {
     }
 
     /// Encodes the record with its recording as an ID.
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: Key.self)
         try values.encode(recording, forKey: .recording)
         try values.encode(path, forKey: .path)
@@ -164,7 +164,7 @@ extension AnswerRecord {
     /// Lines with other objects (status, summary, ranking) are skipped. A file of lines is streamed: only the records
     /// that `isWanted` accepts are kept in memory.
     /// - Throws: `LongtakeError` `bad_request` for a file that cannot be read or has no answer in it; `interrupted`.
-    public static func read(
+    package static func read(
         _ path: String, cancellation: Cancellation = Cancellation(),
         where isWanted: (AnswerRecord) -> Bool = { _ in true }
     ) throws -> [AnswerRecord] {
@@ -274,7 +274,7 @@ extension Library {
     /// The stored answers about an indexed recording, oldest first.
     ///
     /// The catalog's times are from the first frame; they are converted to the file's timeline with the index's clock.
-    public func answers(about recording: RecordingSummary) throws -> [AnswerRecord] {
+    package func answers(about recording: RecordingSummary) throws -> [AnswerRecord] {
         let decoder = JSONDecoder()
         return try catalog.answers(indexID: recording.index).map { row in
             let scope = row.segment.map { AnswerScope($0) }
@@ -292,7 +292,7 @@ extension Library {
     /// The answers about a recording in a file; see `AnswerRecord.read`.
     ///
     /// - Throws: `LongtakeError` `bad_request` as `read`, and for times that no recording has.
-    public func answers(
+    package func answers(
         in path: String, about recording: RecordingSummary, cancellation: Cancellation = Cancellation()
     ) throws -> [AnswerRecord] {
         let found = try AnswerRecord.read(path, cancellation: cancellation) { $0.recording == recording.id }

@@ -1,29 +1,29 @@
 internal import Foundation
-public import Media
+package import Media
 
 /// Writes the frames the model sees of a recording as PNG files and `frames.json`.
-public struct FrameExport {
+package struct FrameExport {
     /// The size of the images: the model's input or the recording's own.
-    public enum Size: String, Sendable, CaseIterable { case model, native }
+    package enum Size: String, Sendable, CaseIterable { case model, native }
 
     /// One frame in frames.json.
-    public struct Entry: Sendable, Codable {
+    package struct Entry: Sendable, Codable {
         /// Frame number in the sampling, from 0.
-        public let index: Int
+        package let index: Int
         /// Name of the PNG file in the folder.
-        public let file: String
+        package let file: String
         /// Grid time in seconds from the first frame.
-        public let gridTime: Double
+        package let gridTime: Double
         /// The grid time in seconds on the file's timeline, as players show it.
-        public internal(set) var fileTime: Double
+        package internal(set) var fileTime: Double
         /// Presentation time stamp in the stream's time base.
-        public let pts: Int64
+        package let pts: Int64
         /// `pts` in seconds.
-        public let ptsSeconds: Double
+        package let ptsSeconds: Double
         /// Width of the PNG in pixels.
-        public let width: Int
+        package let width: Int
         /// Height of the PNG in pixels, all parts of the frame below each other.
-        public let height: Int
+        package let height: Int
 
         private enum CodingKeys: String, CodingKey {
             case index, file
@@ -36,23 +36,23 @@ public struct FrameExport {
     }
 
     /// The contents of frames.json.
-    public struct Summary: Sendable, Codable {
+    package struct Summary: Sendable, Codable {
         /// The recording as given.
-        public let path: String
+        package let path: String
         /// The file and its video stream, as probed.
-        public let info: RecordingInfo
+        package let info: RecordingInfo
         /// "complete" or "partial".
-        public let status: String
+        package let status: String
         /// What is unusual about the recording.
-        public let notes: [MediaNote]
+        package let notes: [MediaNote]
         /// `DecodeCounters` by name, such as "frames_corrupt".
-        public let counters: [String: Int]
+        package let counters: [String: Int]
         /// Seconds covered, to the end of the last presented frame.
-        public let coveredSeconds: Double
+        package let coveredSeconds: Double
         /// One entry per PNG file, in time order.
-        public let frames: [Entry]
+        package let frames: [Entry]
         /// `notes` as text, one line each.
-        public var noteLines: [String] { notes.map { "\($0.code): \($0.message)" } }
+        package var noteLines: [String] { notes.map { "\($0.code): \($0.message)" } }
 
         private enum CodingKeys: String, CodingKey {
             case path, info, status, notes, counters
@@ -62,23 +62,23 @@ public struct FrameExport {
     }
 
     /// Whether images have the model's input size or the recording's own.
-    public var size = Size.model
+    package var size = Size.model
     /// How the recording is sampled.
-    public var options = IndexOptions()
+    package var options = IndexOptions()
     /// Removes images of an earlier run from the folder; false: they are an error.
-    public var overwrite = false
+    package var overwrite = false
     /// Folder of the model whose preprocessing is used; nil: CLIP's at 336 pixels.
-    public var modelPath: String?
+    package var modelPath: String?
     private let cancellation: Cancellation
 
     /// An export with default settings.
-    public init(cancellation: Cancellation = Cancellation()) { self.cancellation = cancellation }
+    package init(cancellation: Cancellation = Cancellation()) { self.cancellation = cancellation }
 
     /// Writes the frames of `input` into `folder`, which is created if missing.
     ///
     /// - Parameter progress: gets the number of frames written so far.
     /// - Throws: `Failure` that names the recording; `LongtakeError` `interrupted`, without a frames.json.
-    public func run(_ input: InputPath, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
+    package func run(_ input: InputPath, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
         let path = input.description
         do {
             try options.validate()
@@ -145,7 +145,7 @@ public struct FrameExport {
     }
 
     /// Writes the frames of the file at `path`; see the other `run`.
-    public func run(_ path: String, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
+    package func run(_ path: String, into folder: String, progress: (Int) -> Void = { _ in }) throws -> Summary {
         try run(InputPath(path), into: folder, progress: progress)
     }
 

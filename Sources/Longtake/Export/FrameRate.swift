@@ -3,17 +3,17 @@ internal import Foundation
 /// A frame rate in an editor's notation: 25, 23.976, 29.97 or 30000/1001.
 ///
 /// 23.976, 23.98, 29.97, 47.95 and 59.94 stand for n * 1000 / 1001 (SMPTE ST 12-1).
-public struct FrameRate: Sendable, Equatable {
+package struct FrameRate: Sendable, Equatable {
     /// Frames in `denominator` seconds.
-    public let numerator: Int
+    package let numerator: Int
     /// Seconds, 1 for whole rates and 1001 for NTSC ones.
-    public let denominator: Int
+    package let denominator: Int
 
     /// The rates that are accepted, in frames per second.
-    public static let possible = 1.0...1000
+    package static let possible = 1.0...1000
 
     /// Parses a rate; nil for a text that is not a rate from 1 to 1000.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         if parts.count == 2 {
             guard let over = Self.whole(parts[0]), let under = Self.whole(parts[1]), under > 0 else { return nil }
@@ -29,22 +29,22 @@ public struct FrameRate: Sendable, Equatable {
     }
 
     /// The nearest accepted rate.
-    public init(_ value: Double) {
+    package init(_ value: Double) {
         let (low, high) = (Self.possible.lowerBound, Self.possible.upperBound)
         (numerator, denominator) = Self.ratio(value.isNaN ? low : min(max(value, low), high))
     }
 
     /// Frames per second.
-    public var value: Double { Double(numerator) / Double(denominator) }
+    package var value: Double { Double(numerator) / Double(denominator) }
 
     /// Frame labels per second of time code: 24 at 23.976.
-    public var nominal: Int { (numerator + denominator - 1) / denominator }
+    package var nominal: Int { (numerator + denominator - 1) / denominator }
 
     /// True for 1000 / 1001 of a whole rate.
-    public var isNTSC: Bool { denominator == 1001 && numerator % 1000 == 0 }
+    package var isNTSC: Bool { denominator == 1001 && numerator % 1000 == 0 }
 
     /// Whether time code skips labels to keep up with the clock: at 29.97 and 59.94.
-    public var isDropFrame: Bool { isNTSC && (nominal == 30 || nominal == 60) }
+    package var isDropFrame: Bool { isNTSC && (nominal == 30 || nominal == 60) }
 
     private static func whole(_ text: Substring) -> Int? {
         guard (1...9).contains(text.count), text.allSatisfy({ $0.isASCII && $0.isNumber }) else { return nil }
@@ -69,7 +69,7 @@ public struct FrameRate: Sendable, Equatable {
 
 extension FrameRate: ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral {
     /// The nearest accepted rate, as `init(_:)`.
-    public init(floatLiteral value: Double) { self.init(value) }
+    package init(floatLiteral value: Double) { self.init(value) }
     /// The nearest accepted rate, as `init(_:)`.
-    public init(integerLiteral value: Int) { self.init(Double(value)) }
+    package init(integerLiteral value: Int) { self.init(Double(value)) }
 }

@@ -3,12 +3,12 @@ internal import Media
 internal import Store
 
 /// Extracts images from the file of an indexed recording, as long as the file is there and unchanged.
-public struct RecordingImages {
+package struct RecordingImages {
     /// Width in pixels of a thumbnail, and of an image on a contact sheet.
     static let thumbnailWidth = 640
     static let sheetWidth = 240
     /// Default number of images on the contact sheet of a whole recording.
-    public static let defaultCount = 24
+    package static let defaultCount = 24
 
     private let library: Library
     private let manifest: Manifest
@@ -16,14 +16,14 @@ public struct RecordingImages {
     private let cancellation: Cancellation
 
     /// The files written, and notes about images that could not be.
-    public struct Written: Sendable, Codable {
+    package struct Written: Sendable, Codable {
         /// Paths of the files.
-        public var files: [String] = []
+        package var files: [String] = []
         /// Why images are missing, one sentence each.
-        public var notes: [String] = []
+        package var notes: [String] = []
 
         /// Nothing written yet.
-        public init() {}
+        package init() {}
     }
 
     /// Images of the recording with the given index.
@@ -32,7 +32,7 @@ public struct RecordingImages {
     ///   - index: the index's ID.
     ///   - path: the recording's file; nil: the path in the catalog.
     /// - Throws: `LongtakeError` `unknown_recording`.
-    public init(library: Library, index: String, path: String? = nil, cancellation: Cancellation = Cancellation())
+    package init(library: Library, index: String, path: String? = nil, cancellation: Cancellation = Cancellation())
         throws
     {
         guard let manifest = try? library.cache.manifest(indexID: index) else { throw LongtakeError.unknown(index) }
@@ -47,7 +47,7 @@ public struct RecordingImages {
     ///
     /// - Parameter prefix: prepended to the files' names.
     /// - Throws: `Failure` if the folder cannot be written to; a missing or changed recording is a note.
-    public func thumbnails(of evidence: [Evidence], into folder: String, prefix: String = "") throws -> Written {
+    package func thumbnails(of evidence: [Evidence], into folder: String, prefix: String = "") throws -> Written {
         var written = Written()
         guard !evidence.isEmpty else { return written }
         guard let found = try frames(Set(evidence.map(\.frame)), into: &written) else { return written }
@@ -75,7 +75,7 @@ public struct RecordingImages {
     /// Writes one PNG with `count` evenly spaced frames of the whole recording.
     ///
     /// - Throws: `Failure` if it cannot be written; a missing or changed recording is a note.
-    public func contactSheet(to file: String, count: Int = RecordingImages.defaultCount) throws -> Written {
+    package func contactSheet(to file: String, count: Int = RecordingImages.defaultCount) throws -> Written {
         var written = Written()
         let frames = min(max(count, 1), max(manifest.frames, 1))
         let numbers = (0..<frames).map { $0 * manifest.frames / frames }

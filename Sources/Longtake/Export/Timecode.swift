@@ -2,9 +2,9 @@
 ///
 /// Labels count at the nominal rate, time runs at the exact one: at 23.976 the label 01:00:00:00 is frame 86,400,
 /// which is shown after 3603.6 s.
-public struct Timecode: Sendable {
+package struct Timecode: Sendable {
     /// Frames per second.
-    public let rate: FrameRate
+    package let rate: FrameRate
     private var perSecond: Int { rate.nominal }
     /// Labels skipped at the start of each minute except every tenth.
     private var dropped: Int { rate.isDropFrame ? perSecond / 15 : 0 }
@@ -16,7 +16,7 @@ public struct Timecode: Sendable {
     /// Time codes at the given rate.
     ///
     /// - Throws: `LongtakeError` `bad_request` for a rate without time codes: two digits count whole frames.
-    public init(rate: FrameRate) throws {
+    package init(rate: FrameRate) throws {
         guard rate.nominal <= 100, rate.denominator == 1 || rate.isNTSC else {
             throw LongtakeError(
                 code: .badRequest,
@@ -28,7 +28,7 @@ public struct Timecode: Sendable {
     }
 
     /// Frame number of the label with these whole seconds and frames; nil for an invalid label.
-    public func frame(label seconds: Int, frames: Int = 0) -> Int? {
+    package func frame(label seconds: Int, frames: Int = 0) -> Int? {
         guard (0..<86_400).contains(seconds), (0..<perSecond).contains(frames) else { return nil }
         let minutes = seconds / 60
         // A label skipped by drop frame stands for the next existing one.
@@ -41,7 +41,7 @@ public struct Timecode: Sendable {
     func frame(at seconds: Double) -> Int? { Int(exactly: (seconds * rate.value).rounded()) }
 
     /// The label hh:mm:ss:ff of a frame number, with a semicolon for drop frame; nil outside 24 hours.
-    public func text(_ frame: Int) -> String? {
+    package func text(_ frame: Int) -> String? {
         guard (0..<perDay).contains(frame) else { return nil }
         var number = frame
         if dropped > 0 {

@@ -1,45 +1,45 @@
-public import Media
+package import Media
 internal import Store
 
 /// How recordings are indexed.
-public struct IndexOptions: Sendable {
+package struct IndexOptions: Sendable {
     /// Sampling rate in frames per second.
-    public var framesPerSecond = 1.0
+    package var framesPerSecond = 1.0
     /// Which frames are sampled.
-    public var sampling = FrameRequest.Sampling.grid
+    package var sampling = FrameRequest.Sampling.grid
     /// Contents and precision of the frame records.
-    public var record = RecordKind.standard
+    package var record = RecordKind.standard
     /// Which frames' patches to keep; nil keeps all in a new index and accepts an existing index as it is.
     ///
     /// Not part of the index key: an index with patches also serves requests without them, and one without is rebuilt
     /// only if patches are requested.
-    public var keep: Keep?
+    package var keep: Keep?
     /// Index of a stream in the container; nil chooses the default video stream, then the largest.
-    public var stream: Int?
+    package var stream: Int?
     /// Index again even if a complete index exists.
-    public var force = false
+    package var force = false
     /// Number of codec threads.
-    public var decodeThreads = 1
+    package var decodeThreads = 1
     /// Maximum duration to index, in seconds.
-    public var maxDuration = 24.0 * 3600
+    package var maxDuration = 24.0 * 3600
     /// Maximum number of frames to index.
-    public var maxFrames = 10_000_000
+    package var maxFrames = 10_000_000
     /// Also index frames that the decoder marks as damaged.
-    public var keepCorrupt = false
+    package var keepCorrupt = false
     /// A file changed within this many seconds is considered still being written.
-    public var minimumAge = 0.0
+    package var minimumAge = 0.0
     /// Seconds without progress after which the decode worker is stopped.
-    public var watchdog = 60.0
+    package var watchdog = 60.0
     /// How long to wait, in seconds, while another process writes the same index.
-    public var lockWait = 0.0
+    package var lockWait = 0.0
     /// After this instant no segment except a run's first is started; nil means no limit.
-    public var deadline: ContinuousClock.Instant?
+    package var deadline: ContinuousClock.Instant?
 
     /// True if the deadline has passed.
     var isOver: Bool { deadline.map { ContinuousClock.now >= $0 } ?? false }
 
     /// What is kept of a frame besides its vision token.
-    public enum Keep: String, Sendable, Codable, CaseIterable {
+    package enum Keep: String, Sendable, Codable, CaseIterable {
         /// The patches of every frame: 0.60 MB per frame at full size.
         case patches
         /// The patches of a sample of at most 128 frames: 8 KB per frame at full size, but no refinement of an answer
@@ -50,7 +50,7 @@ public struct IndexOptions: Sendable {
     }
 
     /// Creates the default options.
-    public init() {}
+    package init() {}
 
     /// Returns the request for the decoder.
     func request(_ output: FrameRequest.Output) -> FrameRequest {
@@ -67,16 +67,16 @@ public struct IndexOptions: Sendable {
     }
 
     /// The accepted values of `sampling`.
-    public static let samplings = FrameRequest.Sampling.allCases.map(\.rawValue)
+    package static let samplings = FrameRequest.Sampling.allCases.map(\.rawValue)
     /// The accepted values of `record`.
-    public static let records = RecordKind.allCases.map(\.rawValue)
+    package static let records = RecordKind.allCases.map(\.rawValue)
     /// The accepted values of `keep`.
-    public static let keeps = Keep.allCases.map(\.rawValue)
+    package static let keeps = Keep.allCases.map(\.rawValue)
 
     /// Sets options from text.
     ///
     /// - Throws: `LongtakeError` `bad_request` naming the known values.
-    public mutating func set(
+    package mutating func set(
         sampling: String, record: String = RecordKind.standard.rawValue, keep: String? = nil
     ) throws {
         func unknown(_ what: String, _ word: String, _ known: [String]) -> LongtakeError {
@@ -96,7 +96,7 @@ public struct IndexOptions: Sendable {
     }
 
     /// Maximum frames per second; no video has a higher frame rate.
-    public static let maxFramesPerSecond = 1000.0
+    package static let maxFramesPerSecond = 1000.0
 
     /// Checks all values.
     ///

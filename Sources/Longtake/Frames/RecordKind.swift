@@ -4,7 +4,7 @@ internal import Store
 internal import Tensors
 
 /// The contents and precision of frame records (part of the index key).
-public enum RecordKind: String, Sendable, Codable, CaseIterable {
+package enum RecordKind: String, Sendable, Codable, CaseIterable {
     /// Vision token in bf16, patches in int8 with one scale per row: 0.60 MB at full size.
     case standard = "default"
     /// Both in f32: four times the bytes, answers equal to a cold run's token for token.

@@ -1,35 +1,35 @@
-public import Media
-public import Store
+package import Media
+package import Store
 
 /// What indexing a recording will cost, computed before it starts.
-public struct IndexPlan: Sendable, Codable {
+package struct IndexPlan: Sendable, Codable {
     /// Path of the file.
-    public let path: String
+    package let path: String
     /// The recording's streams and length; nil for a file known to be indexed, which is not opened.
-    public let info: RecordingInfo?
+    package let info: RecordingInfo?
     /// Number of frames; nil if the container has no duration.
-    public let frames: Int?
+    package let frames: Int?
     /// Size of the index in bytes; nil if the number of frames is unknown.
-    public let bytes: Int64?
+    package let bytes: Int64?
     /// Size in bytes of the prefix cache, existing or made after indexing; nil if the length is unknown or none is
     /// made.
-    public var prefixCacheBytes: Int64?
+    package var prefixCacheBytes: Int64?
     /// Bytes per frame.
-    public let bytesPerFrame: Int
+    package let bytesPerFrame: Int
     /// Free space of the cache's file system in bytes.
-    public let freeBytes: Int64
+    package let freeBytes: Int64
     /// Current size of the cache in bytes; nil if not requested.
-    public let cacheBytes: Int64?
+    package let cacheBytes: Int64?
     /// Size limit of the cache in bytes; beyond it the least recently asked indexes are evicted.
-    public let cacheMaxBytes: Int64
+    package let cacheMaxBytes: Int64
     /// Notes about the file.
-    public let notes: [MediaNote]
+    package let notes: [MediaNote]
     /// Estimate from the model's operations and the machine's measured peak; nil if the length is unknown.
-    public let estimatedSeconds: Double?
+    package let estimatedSeconds: Double?
     /// True if this file was indexed with these options before.
-    public let indexed: Bool
+    package let indexed: Bool
     /// Duration of the recording in seconds; nil if unknown.
-    public var duration: Double? { info?.duration ?? knownDuration }
+    package var duration: Double? { info?.duration ?? knownDuration }
     private var knownDuration: Double?
 
     init(
@@ -50,7 +50,7 @@ public struct IndexPlan: Sendable, Codable {
     }
 
     /// Creates the plan of a file that is already indexed.
-    public init(_ known: IndexedRecording, library: Library) throws {
+    package init(_ known: IndexedRecording, library: Library) throws {
         path = known.path
         info = nil
         frames = known.frames
@@ -78,48 +78,48 @@ public struct IndexPlan: Sendable, Codable {
 }
 
 /// The progress of indexing a recording.
-public struct IndexProgress: Sendable {
+package struct IndexProgress: Sendable {
     /// Number of frames done, including those of earlier runs.
-    public let frames: Int
+    package let frames: Int
     /// Total number of frames; nil if unknown.
-    public let framesTotal: Int?
+    package let framesTotal: Int?
     /// Frames encoded by this run.
-    public let framesNow: Int
+    package let framesNow: Int
     /// Seconds since this run started.
-    public let seconds: Double
+    package let seconds: Double
     /// Seconds of the recording per frame.
-    public let frameSeconds: Double
+    package let frameSeconds: Double
     /// Fraction of the prefix cache that is computed, 0 to 1; nil while frames are encoded.
-    public var derived: Double?
+    package var derived: Double?
 
     /// Seconds of the recording encoded per second.
-    public var timesRealTime: Double { framesPerSecond * frameSeconds }
+    package var timesRealTime: Double { framesPerSecond * frameSeconds }
     /// Frames encoded per second by this run.
-    public var framesPerSecond: Double { seconds > 0 ? Double(framesNow) / seconds : 0 }
+    package var framesPerSecond: Double { seconds > 0 ? Double(framesNow) / seconds : 0 }
     /// Estimated seconds until all frames are encoded; nil if unknown.
-    public var secondsLeft: Double? {
+    package var secondsLeft: Double? {
         guard let framesTotal, framesPerSecond > 0 else { return nil }
         return Double(max(0, framesTotal - frames)) / framesPerSecond
     }
 }
 
 /// The result of indexing one recording.
-public struct IndexOutcome: Sendable {
+package struct IndexOutcome: Sendable {
     /// What was done: `unchanged` if a complete index existed, `resumed` if an earlier run's was continued.
-    public enum Action: String, Sendable, Codable { case new, resumed, unchanged }
+    package enum Action: String, Sendable, Codable { case new, resumed, unchanged }
 
     /// What was done.
-    public let action: Action
+    package let action: Action
     /// Recording ID.
-    public let id: String
+    package let id: String
     /// The manifest of the index.
-    public let manifest: Manifest
+    package let manifest: Manifest
     /// Notes about decoding.
-    public let notes: [MediaNote]
+    package let notes: [MediaNote]
     /// Seconds this took.
-    public let seconds: Double
+    package let seconds: Double
     /// Frames encoded by this run.
-    public let framesNow: Int
+    package let framesNow: Int
     /// True if the index does not cover the whole recording.
-    public var isPartial: Bool { manifest.state == "partial" }
+    package var isPartial: Bool { manifest.state == "partial" }
 }

@@ -1,34 +1,34 @@
 /// The result of indexing one recording.
-public struct IndexedRecording: Sendable, Codable {
+package struct IndexedRecording: Sendable, Codable {
     /// What was done: `new`, `resumed` or `unchanged`.
-    public let action: String
+    package let action: String
     /// Recording ID.
-    public let id: String
+    package let id: String
     /// Index ID.
-    public let index: String
+    package let index: String
     /// Path of the recording.
-    public let path: String
+    package let path: String
     /// Number of frames in the index.
-    public let frames: Int
+    package let frames: Int
     /// Frames encoded by this run.
-    public let framesNow: Int
+    package let framesNow: Int
     /// Duration of the indexed part in seconds.
-    public let duration: Double?
+    package let duration: Double?
     /// Size of the frame and patch files in bytes.
-    public let bytes: Int64
+    package let bytes: Int64
     /// Size of the prefix cache in bytes.
-    public var prefixCacheBytes: Int64 = 0
+    package var prefixCacheBytes: Int64 = 0
     /// Bytes of the prefix cache written by this run.
-    public var prefixCacheBytesNow: Int64 = 0
+    package var prefixCacheBytesNow: Int64 = 0
     /// `complete` or `partial`.
-    public let state: String
+    package let state: String
     /// Notes about the recording.
-    public let notes: [String]
+    package let notes: [String]
     /// Counts of what happened while decoding, by name.
-    public let counters: [String: Int]
+    package let counters: [String: Int]
     /// Seconds this took.
-    public let seconds: Double
+    package let seconds: Double
 
     /// True if the index does not cover the whole recording.
-    public var isPartial: Bool { state == "partial" }
+    package var isPartial: Bool { state == "partial" }
 }

@@ -1,14 +1,14 @@
 internal import Checkpoints
 internal import Foundation
-public import Media
+package import Media
 internal import Models
-public import Store
+package import Store
 internal import Tensors
 
 /// Indexes recordings: decode → encode → compress → pre-fuse → append, in memory independent of the length.
 ///
 /// Belongs to the compute thread; decoding has its own process and thread.
-public final class Indexer {
+package final class Indexer {
     private let loaded: LoadedModel
     private let library: Library
     private let options: IndexOptions
@@ -23,7 +23,7 @@ public final class Indexer {
     /// Creates an indexer for one model and one set of options.
     ///
     /// - Throws: `LongtakeError` `bad_request` for invalid options.
-    public convenience init(
+    package convenience init(
         _ model: LoadedModel, library: Library, options: IndexOptions, cancellation: Cancellation = Cancellation()
     ) throws {
         try self.init(model, library: library, options: options, probes: ProbeMemory(), cancellation: cancellation)
@@ -49,7 +49,7 @@ public final class Indexer {
     }
 
     /// Returns the index key of content indexed with these options.
-    public func key(content: String) -> IndexKey { settings.key(content: content) }
+    package func key(content: String) -> IndexKey { settings.key(content: content) }
 
     func request() -> FrameRequest {
         let fusion = loaded.llava.fusion
@@ -62,7 +62,7 @@ public final class Indexer {
     /// - Parameters:
     ///   - sizes: measure the cache's size, which visits every file in it.
     ///   - strict: throw the errors that `index` would throw.
-    public func plan(_ file: RecordingFile, sizes: Bool = true, strict: Bool = false) throws -> IndexPlan {
+    package func plan(_ file: RecordingFile, sizes: Bool = true, strict: Bool = false) throws -> IndexPlan {
         let known = try index(of: file, forSure: false)
         if strict, known == nil {
             try checkAge(file)
@@ -186,7 +186,7 @@ public final class Indexer {
     ///
     /// - Throws: `MediaError` for bad input, `StoreError` for the cache, `LongtakeError` if the file keeps changing,
     ///   there is too little space, or the run is cancelled.
-    public func index(_ file: RecordingFile, progress: (IndexProgress) -> Void = { _ in }) throws -> IndexOutcome {
+    package func index(_ file: RecordingFile, progress: (IndexProgress) -> Void = { _ in }) throws -> IndexOutcome {
         do {
             return try attempt(file, progress: progress)
         } catch let error as LongtakeError where error.code == .unstable {

@@ -6,7 +6,7 @@ internal import Store
 ///
 /// Cost: one `stat` of the file and one of its index's manifest, however many indexes there are; no index is opened and
 /// no model is needed.
-public final class KnownFiles {
+package final class KnownFiles {
     private let library: Library
     private let options: IndexOptions
     private let settings: IndexSettings
@@ -23,7 +23,7 @@ public final class KnownFiles {
     ///
     /// - Parameter files: number of files that will be looked up.
     /// - Throws: `LongtakeError` `bad_request` for an invalid option; `StoreError`.
-    public init(_ library: Library, model: ModelIdentity, options: IndexOptions, files: Int = 1) throws {
+    package init(_ library: Library, model: ModelIdentity, options: IndexOptions, files: Int = 1) throws {
         try options.validate()
         self.library = library
         self.options = options
@@ -37,7 +37,7 @@ public final class KnownFiles {
     }
 
     /// Returns the index of an unchanged file with these options; nil if the file must be opened to know.
-    public func unchanged(_ path: InputPath) -> IndexedRecording? {
+    package func unchanged(_ path: InputPath) -> IndexedRecording? {
         let start = ContinuousClock.now
         guard !options.force, !path.isStandardInput else { return nil }
         let absolute = path.absolute(in: folder)
@@ -61,7 +61,7 @@ public final class KnownFiles {
     }
 
     /// Returns the indexes of the unchanged files, by path.
-    public func unchanged(_ files: [InputPath]) -> [InputPath: IndexedRecording] {
+    package func unchanged(_ files: [InputPath]) -> [InputPath: IndexedRecording] {
         var found: [InputPath: IndexedRecording] = [:]
         for file in files { found[file] = unchanged(file) }
         return found

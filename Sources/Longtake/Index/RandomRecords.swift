@@ -6,17 +6,17 @@ internal import Tensors
 /// Fills an index with random records, to measure sizes and speeds of long recordings without encoding.
 ///
 /// Answers about it are noise.
-public enum RandomRecords {
+package enum RandomRecords {
     /// The index that was filled.
-    public struct Filled: Sendable {
+    package struct Filled: Sendable {
         /// Recording ID.
-        public let id: String
+        package let id: String
         /// Index ID.
-        public let index: String
+        package let index: String
         /// Number of frames.
-        public let frames: Int
+        package let frames: Int
         /// Size of the index in bytes.
-        public let bytes: Int64
+        package let bytes: Int64
     }
 
     /// Creates the index of a recording that does not exist; an existing complete one is kept.
@@ -25,7 +25,7 @@ public enum RandomRecords {
     ///   - frames: number of frames, one per second.
     ///   - progress: gets the number of frames written so far.
     /// - Throws: `LongtakeError` for an invalid number of frames; `StoreError`.
-    public static func fill(
+    package static func fill(
         _ model: LoadedModel, _ library: Library, frames: Int, seed: UInt64 = 1, options: IndexOptions = IndexOptions(),
         cancellation: Cancellation = Cancellation(), progress: (Int) -> Void = { _ in }
     ) throws -> Filled {

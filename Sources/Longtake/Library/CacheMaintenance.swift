@@ -2,7 +2,7 @@ internal import Glibc
 internal import Store
 
 /// Maintains a cache folder and its catalog: statistics, checks, pruning and repair.
-public struct CacheMaintenance {
+package struct CacheMaintenance {
     private let cache: CacheDirectory
     private let dataPath: String
     private let limit: CacheSize?
@@ -12,7 +12,7 @@ public struct CacheMaintenance {
     ///
     /// - Parameter cacheMax: size limit of the cache, in the syntax of `CacheSize`; nil uses the stored limit.
     /// - Throws: `Failure` with exit status 10 if there is no cache; `LongtakeError` for an invalid size.
-    public init(
+    package init(
         cachePath: String, dataPath: String, cacheMax: String? = nil, cancellation: Cancellation = Cancellation()
     ) throws {
         limit = try cacheMax.map(Library.size)
@@ -30,7 +30,7 @@ public struct CacheMaintenance {
     private var cataloguePath: String { dataPath + "/catalog.sqlite" }
 
     /// Returns statistics of the cache.
-    public func stats() throws -> CacheStats {
+    package func stats() throws -> CacheStats {
         let contents = try cache.contents()
         func those(_ fits: (CachedIndex.State) -> Bool) -> [CachedIndex] { contents.filter { fits($0.state) } }
         let whole = those { [.complete, .partial].contains($0) }
@@ -54,7 +54,7 @@ public struct CacheMaintenance {
     /// files.
     ///
     /// - Parameter progress: gets the number of bytes read so far.
-    public func verify(
+    package func verify(
         readData: Bool, subset: String? = nil, progress: (Int64) -> Void = { _ in }
     ) throws -> CacheVerification {
         let part = try subset.map { text in
@@ -84,7 +84,7 @@ public struct CacheMaintenance {
     /// - Parameter incomplete: also remove segments of runs that did not finish.
     /// - Parameter missingFor: also remove indexes whose files have been known to be gone or replaced for this many
     ///   seconds.
-    public func prune(
+    package func prune(
         incomplete: Bool = false, missingFor: Double? = nil, dryRun: Bool = false
     ) throws -> CachePruning {
         let lost = try missingFor.map { try pruneMissing($0, dryRun: dryRun) } ?? Lost()
@@ -177,7 +177,7 @@ public struct CacheMaintenance {
     /// Reads all data, removes damaged data and leftovers of dead processes, and rebuilds the catalog's recordings.
     ///
     /// - Parameter progress: gets the number of bytes read so far.
-    public func repair(progress: (Int64) -> Void = { _ in }) throws -> CacheRepairs {
+    package func repair(progress: (Int64) -> Void = { _ in }) throws -> CacheRepairs {
         var read: Int64 = 0
         let repairs = try cache.repair {
             read += Int64($0)

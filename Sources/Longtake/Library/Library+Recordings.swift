@@ -13,7 +13,7 @@ extension Library {
     /// Returns all indexes, including unfinished ones, once per path where their file is; sorted by name, path and ID.
     ///
     /// Files found missing for the first time are recorded in the catalog, if it can be written.
-    public func recordings() throws -> [RecordingSummary] {
+    package func recordings() throws -> [RecordingSummary] {
         try? noteMissing()
         func order(_ one: RecordingSummary, _ other: RecordingSummary) -> Bool {
             for (left, right) in [(one.name, other.name), (one.path, other.path), (one.index, other.index)] {
@@ -64,7 +64,7 @@ extension Library {
     /// - Parameter newest: leave out replaced content.
     /// - Throws: `LongtakeError` `unknown_recording`; `bad_request` for a name that matches several recordings, naming
     ///   them.
-    public func recordings(matching name: String, newest: Bool = false) throws -> [RecordingSummary] {
+    package func recordings(matching name: String, newest: Bool = false) throws -> [RecordingSummary] {
         let all = try listed()
         let ids = Set(try indexes(matching: name).map(\.key.id))
         func isMeant(_ id: String) -> Bool { id == name || name.utf8.count >= 8 && id.hasPrefix(name) }
@@ -90,7 +90,7 @@ extension Library {
     }
 
     /// Returns the shortest names that distinguish all paths in the catalog.
-    public func labels() -> PathLabels { PathLabels(((try? catalog.history()) ?? []).map(\.path)) }
+    package func labels() -> PathLabels { PathLabels(((try? catalog.history()) ?? []).map(\.path)) }
 
     private static func path(of summary: RecordingSummary) -> InputPath {
         let bytes = summary.pathBase64.flatMap { Data(base64Encoded: $0) }.map { Array($0) }
@@ -122,7 +122,7 @@ extension Library {
     }
 
     /// Returns recordings whose files are gone or were replaced, and those that cannot be reached now.
-    public func missingRecordings() throws -> (missing: [RecordingSummary], unreachable: [RecordingSummary]) {
+    package func missingRecordings() throws -> (missing: [RecordingSummary], unreachable: [RecordingSummary]) {
         try? noteMissing()
         let all = try listed().flatMap(\.summaries).filter(\.isFinished)
         return (all.filter(\.file.isMissing), all.filter { $0.file == .unreachable })
@@ -131,7 +131,7 @@ extension Library {
     /// Removes one index and its rows in the catalog.
     ///
     /// - Throws: `StoreError` `not_found`, `locked` while it is being written.
-    public func remove(index: String) throws {
+    package func remove(index: String) throws {
         // Remove the index first: an index being written is kept together with its row, and on a full disk SQLite
         // cannot write before space is freed. A row without an index is like one of a recording that was never indexed.
         try cache.remove(indexID: index)
@@ -151,7 +151,7 @@ extension Library {
     }
 
     /// Removes the indexes of a recording and their rows in the catalog; returns what was removed.
-    public func remove(_ name: String) throws -> [RecordingSummary] {
+    package func remove(_ name: String) throws -> [RecordingSummary] {
         let found = try recordings(matching: name, newest: true)
         for index in Set(found.map(\.index)).sorted() { try remove(index: index) }
         return found

@@ -1,16 +1,16 @@
 internal import Foundation
 internal import Glibc
 internal import Media
-public import Store
+package import Store
 
 /// The folders with the recordings' indexes and the catalog.
-public final class Library {
+package final class Library {
     /// The cache with the indexes.
-    public let cache: CacheDirectory
+    package let cache: CacheDirectory
     /// The catalog of recordings.
-    public let catalog: Catalog
+    package let catalog: Catalog
     /// What was rebuilt or is missing since the library was opened, one sentence each, to be shown to the user.
-    public let notes: [String]
+    package let notes: [String]
     /// Current size of the cache.
     let usage: CacheUsage
     private let cacheMax: CacheSize?
@@ -25,7 +25,7 @@ public final class Library {
     /// - Parameter forQuestions: work without a catalog if it cannot be created or written; manifests name their
     ///   recordings.
     /// - Throws: `StoreError` if a folder cannot be created or other users can write to it.
-    public init(cachePath: String, dataPath: String, cacheMax: String? = nil, forQuestions: Bool = false) throws {
+    package init(cachePath: String, dataPath: String, cacheMax: String? = nil, forQuestions: Bool = false) throws {
         self.cacheMax = try cacheMax.map(Self.size)
         cataloguePath = dataPath + "/catalog.sqlite"
         do {
@@ -117,7 +117,7 @@ public final class Library {
     }
 
     /// Returns the recording ID: "vid_" and the first 16 digits of the content hash.
-    public static func id(content: String) -> String { "vid_" + content.prefix(16) }
+    package static func id(content: String) -> String { "vid_" + content.prefix(16) }
 
     /// Opens an index.
     ///
@@ -133,7 +133,7 @@ public final class Library {
     }
 
     /// Returns the indexes of a recording, by its ID, an ID prefix of at least 8 characters, or an index ID.
-    public func indexes(matching name: String) throws -> [Manifest] {
+    package func indexes(matching name: String) throws -> [Manifest] {
         let all = try cache.indexes()
         let found = all.filter {
             let id = Self.id(content: $0.key.content)

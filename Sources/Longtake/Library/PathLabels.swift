@@ -1,13 +1,13 @@
 internal import Foundation
 
 /// Labels files with the shortest path endings that distinguish them: "12.mp4", or "cam1/12.mp4" and "cam2/12.mp4".
-public struct PathLabels {
+package struct PathLabels {
     private var labels: [[UInt8]: String] = [:]
 
     /// Creates labels.
     ///
     /// - Parameter paths: all paths that are shown together.
-    public init(_ paths: [String]) {
+    package init(_ paths: [String]) {
         // Compared by bytes: two names that only look the same are different names.
         var open = Set(paths.map { Array($0.utf8) })
         var depth = 1
@@ -25,7 +25,7 @@ public struct PathLabels {
     }
 
     /// Returns the label of one of the paths.
-    public func name(_ path: String) -> String { labels[Array(path.utf8)] ?? path }
+    package func name(_ path: String) -> String { labels[Array(path.utf8)] ?? path }
 
     private static func end(of path: [UInt8], _ depth: Int) -> [UInt8] {
         var left = depth

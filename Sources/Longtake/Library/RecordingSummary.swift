@@ -2,52 +2,52 @@ internal import Foundation
 internal import Store
 
 /// An indexed recording under one of its paths, as printed by `longtake ls` and `show`.
-public struct RecordingSummary: Sendable, Codable {
+package struct RecordingSummary: Sendable, Codable {
     /// Recording ID.
-    public let id: String
+    package let id: String
     /// Index ID.
-    public let index: String
+    package let index: String
     /// The file's name.
-    public let name: String
+    package let name: String
     /// The file's current path, as far as the catalog knows.
-    public let path: String
+    package let path: String
     /// The path's bytes in base64 if they are not UTF-8, else nil.
-    public let pathBase64: String?
+    package let pathBase64: String?
     /// The state of the file.
-    public let file: FileState
+    package let file: FileState
     /// Number of frames.
-    public let frames: Int
+    package let frames: Int
     /// Duration of the indexed part in seconds; nil if unknown.
-    public let duration: Double?
+    package let duration: Double?
     /// Seconds from the start of the file's timeline to the first frame; nil if unknown.
-    public let start: Double?
+    package let start: Double?
     /// Size of the index's own files in bytes.
-    public let bytes: Int64
+    package let bytes: Int64
     /// Size of its prefix cache in bytes.
-    public internal(set) var prefixCacheBytes: Int64 = 0
+    package internal(set) var prefixCacheBytes: Int64 = 0
     /// `complete`, `partial`, `indexing` (a process is writing it) or `interrupted` (the next run continues it).
-    public let state: String
+    package let state: String
     /// Name of the model.
-    public let model: String
+    package let model: String
     /// How frames were sampled, as in the index key.
-    public let sampling: String
+    package let sampling: String
     /// The record's name, as in the index key.
-    public let record: String
+    package let record: String
     /// When the index was created, in RFC 3339.
-    public let created: String
+    package let created: String
     /// Number of segments.
-    public let segments: Int
+    package let segments: Int
     /// Which frames' patches are kept: `all` or `sample`.
-    public let patches: String
+    package let patches: String
     /// Warnings of the runs that wrote the index.
-    public let warnings: [String]
+    package let warnings: [String]
     /// Counts of what happened while indexing, by name.
-    public let counters: [String: Int]
+    package let counters: [String: Int]
     /// End of the indexed part in file time; nil if the duration is unknown.
-    public var end: Double? { duration.map(clock.fileTime) }
+    package var end: Double? { duration.map(clock.fileTime) }
     var clock: RecordingClock { RecordingClock(start: start ?? 0) }
     /// Sampling method and frames per second, such as "grid 1.0".
-    public var samplingName: String { sampling.split(separator: ":").prefix(2).joined(separator: " ") }
+    package var samplingName: String { sampling.split(separator: ":").prefix(2).joined(separator: " ") }
 
     private enum CodingKeys: String, CodingKey {
         case id, index, name, path, file, frames, duration, start, bytes, state, model, sampling, record, created,
@@ -107,13 +107,13 @@ public struct RecordingSummary: Sendable, Codable {
     }
 
     /// Number of bytes freed if it is removed.
-    public var allBytes: Int64 { bytes + prefixCacheBytes }
+    package var allBytes: Int64 { bytes + prefixCacheBytes }
 
     /// True if there is an index that can be asked.
-    public var isFinished: Bool { state == "complete" || state == "partial" }
+    package var isFinished: Bool { state == "complete" || state == "partial" }
 }
 
 extension RecordingSummary {
     /// Returns the shortest names that distinguish the paths of these recordings.
-    public static func labels(_ all: [RecordingSummary]) -> PathLabels { PathLabels(all.map(\.path)) }
+    package static func labels(_ all: [RecordingSummary]) -> PathLabels { PathLabels(all.map(\.path)) }
 }

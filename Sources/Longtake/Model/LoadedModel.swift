@@ -1,54 +1,54 @@
-public import Checkpoints
+package import Checkpoints
 internal import Foundation
-public import Media
-public import Models
+package import Media
+package import Models
 internal import Store
-public import Tensors
-public import Tokenizers
+package import Tensors
+package import Tokenizers
 
 /// A model ready to index and answer: weights mapped, tokenizer and preprocessing loaded from its folder.
 ///
 /// Belongs to the thread that computes.
-public final class LoadedModel {
+package final class LoadedModel {
     /// Path of the model's folder.
-    public let path: String
+    package let path: String
     /// The folder's name, for display.
-    public let name: String
+    package let name: String
     /// The checkpoint in the folder.
-    public let checkpoint: CheckpointFolder
+    package let checkpoint: CheckpointFolder
     /// The network with its weights.
-    public let llava: LlavaMini
+    package let llava: LlavaMini
     /// The tokenizer of the language model.
-    public let tokenizer: any Tokenizer
+    package let tokenizer: any Tokenizer
     /// The conversation template of prompts.
-    public let template: ConversationTemplate
+    package let template: ConversationTemplate
     /// How frames are converted to the vision tower's input.
-    public let preprocessing: ImagePreprocessing
+    package let preprocessing: ImagePreprocessing
     /// SHA-256 of the data that identifies the weights and of everything that changes the computed values.
-    public let hash: String
+    package let hash: String
     /// Token IDs that end an answer.
-    public let stopIDs: Set<Int32>
+    package let stopIDs: Set<Int32>
     /// The model's size and number of operations.
-    public let cost: ModelCost
+    package let cost: ModelCost
     /// Peak speed of large matrix products in operations per second, measured on first use.
     lazy var peak = compute.measurePeak(products: 4)
     /// Notes about the checkpoint, for example that its weights are random.
-    public var notes: [String] { checkpoint.notes }
+    package var notes: [String] { checkpoint.notes }
     /// The compute backend the model runs on.
-    public var compute: Compute { llava.compute }
+    package var compute: Compute { llava.compute }
     /// The relative standard error at which fusing a sample of frames stops; 0 fuses the whole sample. A question can
     /// override it.
     var fusionError: Double { checkpoint.fusionError ?? 0 }
     private let memory: Int64?
     private let warmUp: WarmUp
     /// Seconds from opening the folder until the model was ready.
-    public let loadSeconds: Double
+    package let loadSeconds: Double
 
     /// Loads a model.
     ///
     /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `ImageError`, `ComputeError`, each naming the file and
     ///   the problem; `LongtakeError` if the folder is not a LLaVA-Mini model or there is too little memory.
-    public convenience init(path: String, settings: ModelSettings) throws {
+    package convenience init(path: String, settings: ModelSettings) throws {
         try self.init(path: path, settings: settings, budget: MemoryBudget.read())
     }
 
@@ -155,7 +155,7 @@ public final class LoadedModel {
     }
 
     /// Builds the prompt for a question about a recording (or, without one, plain text), after the earlier turns.
-    public func prompt(_ question: String, history: [PromptTurn] = [], withRecording: Bool = true) throws -> Prompt {
+    package func prompt(_ question: String, history: [PromptTurn] = [], withRecording: Bool = true) throws -> Prompt {
         try PromptBuilder(tokenizer: tokenizer, template: template).build(
             question: question, history: history, withImage: withRecording)
     }

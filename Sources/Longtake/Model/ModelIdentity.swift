@@ -6,11 +6,11 @@ internal import Store
 internal import Tensors
 
 /// The parts of a model that an index depends on, read from its folder without loading weights.
-public struct ModelIdentity: Sendable {
+package struct ModelIdentity: Sendable {
     /// The folder's name, for display.
-    public let name: String
+    package let name: String
     /// Notes about the checkpoint, for example that its weights are random.
-    public let notes: [String]
+    package let notes: [String]
     /// SHA-256 of the data that identifies the weights and of everything that changes the computed values.
     let hash: String
     let precision: DType
@@ -32,7 +32,7 @@ public struct ModelIdentity: Sendable {
     ///
     /// `LoadedModel` reports the reason. Throws `WeightsError`, `ModelError`, `ImageError`, each naming the file and
     /// the problem.
-    public init?(path: String, settings: ModelSettings) throws {
+    package init?(path: String, settings: ModelSettings) throws {
         try settings.validate()
         let checkpoint = try CheckpointFolder(path: path)
         guard checkpoint.language != nil, let fusion = checkpoint.fusion else { return nil }

@@ -1,23 +1,23 @@
-public import Tensors
+package import Tensors
 internal import Foundation
 internal import Store
 
 /// How a model is loaded and computed.
-public struct ModelSettings: Sendable {
+package struct ModelSettings: Sendable {
     /// The compute precision; nil chooses f32 for small models (below 2 GiB in f32), else bf16 if weights are stored in
     /// 16 bits.
-    public var precision: DType?
+    package var precision: DType?
     /// The matrix product library; nil chooses oneDNN if the build has it.
-    public var backend: Backend?
+    package var backend: Backend?
     /// Number of compute threads.
-    public var threads: Int
+    package var threads: Int
     /// Name of a kernel table; nil chooses the best one this CPU supports.
-    public var instructionSet: String?
+    package var instructionSet: String?
     /// Bytes that may be used in addition to the weights; nil means what the machine has free.
-    public var memory: Int64?
+    package var memory: Int64?
 
     /// Creates settings; without `threads`, one thread per CPU is used.
-    public init(
+    package init(
         precision: DType? = nil, backend: Backend? = nil, threads: Int? = nil, instructionSet: String? = nil
     ) {
         self.precision = precision
@@ -29,7 +29,7 @@ public struct ModelSettings: Sendable {
     /// Parses settings from the text of a command line or a file; "auto" means nil.
     ///
     /// - Throws: `LongtakeError` `bad_request` naming the known values.
-    public init(precision: String?, backend: String?, threads: Int?, instructionSet: String? = nil) throws {
+    package init(precision: String?, backend: String?, threads: Int?, instructionSet: String? = nil) throws {
         func parse<Value: RawRepresentable & CaseIterable>(_ text: String?, _ what: String) throws -> Value?
         where Value.RawValue == String {
             guard let text, text != "auto" else { return nil }
@@ -49,7 +49,7 @@ public struct ModelSettings: Sendable {
     /// Sets the memory that may be used in addition to the weights, for example "6G" or "500MB".
     ///
     /// - Throws: `LongtakeError` `bad_request` for text that is not a size in bytes.
-    public mutating func set(memory text: String) throws {
+    package mutating func set(memory text: String) throws {
         let size = try Library.size(text)
         guard case .bytes(let bytes) = size, bytes > 0 else {
             throw LongtakeError(code: .badRequest, message: "memory is \(text); 6G and 500MB are possible")
@@ -58,7 +58,7 @@ public struct ModelSettings: Sendable {
     }
 
     /// Sets the precision if none was chosen.
-    public mutating func setDefault(precision word: String) throws {
+    package mutating func setDefault(precision word: String) throws {
         if precision == nil { precision = try ModelSettings(precision: word, backend: nil, threads: threads).precision }
     }
 

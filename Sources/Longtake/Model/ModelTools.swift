@@ -1,41 +1,41 @@
-public import Checkpoints
+package import Checkpoints
 internal import Foundation
 internal import Models
 internal import Tensors
 internal import Tokenizers
 
 /// The shape and cost of the model in a folder.
-public struct ModelInspection: Sendable, Codable {
+package struct ModelInspection: Sendable, Codable {
     /// Path of the folder.
-    public let path: String
+    package let path: String
     /// Kind of checkpoint.
-    public let kind: String
+    package let kind: String
     /// `model_type` in config.json.
-    public let modelType: String
+    package let modelType: String
     /// Where the vision tower's weights come from; nil without a vision tower.
-    public let tower: String?
+    package let tower: String?
     /// Size and number of operations.
-    public let cost: ModelCost
+    package let cost: ModelCost
     /// Hidden size H of the language model.
-    public let hiddenSize: Int?
+    package let hiddenSize: Int?
     /// Number of layers of the language model.
-    public let layers: Int?
+    package let layers: Int?
     /// Vocabulary size of the language model.
-    public let vocabulary: Int?
+    package let vocabulary: Int?
     /// Context length in tokens.
-    public let maxPositions: Int?
+    package let maxPositions: Int?
     /// Side of the vision tower's input in pixels.
-    public let pictureSize: Int?
+    package let pictureSize: Int?
     /// Patches per image.
-    public let patches: Int?
+    package let patches: Int?
     /// Vision tokens per frame.
-    public let tokensPerFrame: Int?
+    package let tokensPerFrame: Int?
     /// Number of pre-fusion layers.
-    public let prefusionLayers: Int?
+    package let prefusionLayers: Int?
     /// Notes about the checkpoint.
-    public let notes: [String]
+    package let notes: [String]
     /// Tensors with values that are not finite; nil if not checked.
-    public let nonFinite: [NonFiniteTensor]?
+    package let nonFinite: [NonFiniteTensor]?
 
     private enum CodingKeys: String, CodingKey {
         case path, kind, tower, cost, layers, vocabulary, patches, notes
@@ -51,7 +51,7 @@ public struct ModelInspection: Sendable, Codable {
     /// Inspects a folder.
     ///
     /// - Throws: `CheckpointError` or `WeightsError` if the folder is not a valid checkpoint.
-    public init(path: String, checkTensors: Bool = false) throws {
+    package init(path: String, checkTensors: Bool = false) throws {
         let checkpoint = try CheckpointFolder(path: path)
         try checkpoint.validate()
         self.path = path
@@ -72,10 +72,10 @@ public struct ModelInspection: Sendable, Codable {
     }
 
     /// True if a tensor with values that are not finite was found.
-    public var hasNonFinite: Bool { !(nonFinite ?? []).isEmpty }
+    package var hasNonFinite: Bool { !(nonFinite ?? []).isEmpty }
 
     /// Returns a table of two columns for display; `bytes` and `operations` format the values.
-    public func rows(bytes: (Int64) -> String, operations: (Double) -> String) -> [[String]] {
+    package func rows(bytes: (Int64) -> String, operations: (Double) -> String) -> [[String]] {
         func optional(_ name: String, _ value: Int?) -> [[String]] { value.map { [[name, "\($0)"]] } ?? [] }
         var rows = [["kind", "\(kind) (\(modelType))"]]
         if let tower { rows.append(["vision tower", tower]) }
@@ -116,13 +116,13 @@ public struct ModelInspection: Sendable, Codable {
 }
 
 /// Converts between text and token IDs with a model's tokenizer.
-public struct TokenizerTool {
+package struct TokenizerTool {
     /// The names of the conversation templates.
-    public static let templates = ConversationTemplate.allCases.map(\.rawValue)
+    package static let templates = ConversationTemplate.allCases.map(\.rawValue)
     private let tokenizer: any Tokenizer
 
     /// Loads the tokenizer in a folder: a language model's, else CLIP's.
-    public init(folder: String) throws {
+    package init(folder: String) throws {
         let url = URL(fileURLWithPath: folder, isDirectory: true)
         do {
             tokenizer = try TokenizerLoader.load(folder: url)
@@ -136,13 +136,13 @@ public struct TokenizerTool {
     /// - Parameters:
     ///   - bos: prepend the begin-of-text token, if the tokenizer has one.
     ///   - parseSpecial: convert names of special tokens to their IDs instead of treating them as text.
-    public func encode(_ text: String, bos: Bool, parseSpecial: Bool) -> [Int32] {
+    package func encode(_ text: String, bos: Bool, parseSpecial: Bool) -> [Int32] {
         let ids = tokenizer.encode(text, parseSpecial: parseSpecial)
         return bos ? (tokenizer.beginID.map { [$0] } ?? []) + ids : ids
     }
 
     /// Returns the token IDs of `text` as a question in a conversation template, with -200 for the image.
-    public func encode(_ text: String, chat template: String, withImage: Bool) throws -> [Int32] {
+    package func encode(_ text: String, chat template: String, withImage: Bool) throws -> [Int32] {
         guard let template = ConversationTemplate(name: template) else {
             throw LongtakeError(
                 code: .badRequest,
@@ -156,7 +156,7 @@ public struct TokenizerTool {
     /// Returns the text of token IDs.
     ///
     /// - Throws: `LongtakeError` for an ID that the tokenizer does not have.
-    public func decode(_ ids: [Int32], skipSpecial: Bool) throws -> String {
+    package func decode(_ ids: [Int32], skipSpecial: Bool) throws -> String {
         if let unknown = ids.first(where: { $0 < 0 || Int($0) >= tokenizer.vocabularySize }) {
             throw LongtakeError(
                 code: .badRequest,
@@ -167,20 +167,20 @@ public struct TokenizerTool {
 }
 
 /// Writes checkpoints with random weights: real shapes for measuring speed and memory, meaningless output.
-public enum RandomModel {
+package enum RandomModel {
     /// The names of the known shapes.
-    public static let shapes = RandomCheckpoint.Shape.allCases.map(\.rawValue)
+    package static let shapes = RandomCheckpoint.Shape.allCases.map(\.rawValue)
     /// The names of the known data types.
-    public static let types = RandomCheckpoint.DataType.allCases.map(\.rawValue)
+    package static let types = RandomCheckpoint.DataType.allCases.map(\.rawValue)
 
     /// Returns the size of the weights in bytes.
-    public static func plannedBytes(shape: String, type: String) throws -> Int64 {
+    package static func plannedBytes(shape: String, type: String) throws -> Int64 {
         let (shape, type) = try parse(shape, type)
         return RandomCheckpoint.plannedBytes(shape, type: type)
     }
 
     /// Writes a checkpoint to `folder`; `progress` gets bytes of tensor data written and in total.
-    public static func make(
+    package static func make(
         shape: String, type: String, folder: String, seed: UInt64, progress: (Int64, Int64) throws -> Void
     ) throws {
         let (shape, type) = try parse(shape, type)

@@ -6,21 +6,21 @@ internal import Yams
 ///
 /// Relative paths are resolved against the file's folder. An unknown key is an error that suggests the nearest known
 /// one.
-public struct PipelineFile: Sendable {
+package struct PipelineFile: Sendable {
     /// One question of the pipeline.
-    public struct Asked: Sendable {
+    package struct Asked: Sendable {
         /// Unique in the file; "q1", "q2", … by default.
-        public let id: String
+        package let id: String
         /// The question's text.
-        public let question: String
+        package let question: String
         /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
-        public let from: Double?
+        package let from: Double?
         /// End of the range, not included; nil: the recording's end.
-        public let to: Double?
+        package let to: Double?
         /// Most tokens of the answer; nil: `Question.defaultMaxTokens`.
-        public let maxTokens: Int?
+        package let maxTokens: Int?
         /// Which frames the text is fused with; nil: automatic.
-        public let fusion: FusionMode?
+        package let fusion: FusionMode?
 
         var request: Question {
             var asked = Question(
@@ -34,28 +34,28 @@ public struct PipelineFile: Sendable {
     private static let maxBytes = 1 << 20
 
     /// Path of the YAML file as given.
-    public let path: String
+    package let path: String
     /// Path of the model's folder; nil if the file does not name one.
-    public let model: String?
+    package let model: String?
     /// Paths of files and folders, resolved.
-    public let inputs: [String]
+    package let inputs: [String]
     /// Whether subfolders of the inputs are searched too; true by default.
-    public let recursive: Bool
+    package let recursive: Bool
     /// Seconds since its last change after which a file is taken; nil: as the command line or environment sets it.
-    public let minimumAge: Double?
+    package let minimumAge: Double?
     /// Frames sampled per second; nil: as the command line or environment sets it.
-    public let framesPerSecond: Double?
+    package let framesPerSecond: Double?
     /// Index of the video stream in each file.
-    public let stream: Int?
+    package let stream: Int?
     /// The questions asked about each recording.
-    public let questions: [Asked]
+    package let questions: [Asked]
     /// Path of the JSON lines file that answers are appended to; nil without questions.
-    public let output: String?
+    package let output: String?
 
     /// Reads and checks a pipeline file.
     ///
     /// - Throws: `LongtakeError` `bad_pipeline`, with the line number if YAML reports one; `interrupted`.
-    public init(path: String, cancellation: Cancellation = Cancellation()) throws {
+    package init(path: String, cancellation: Cancellation = Cancellation()) throws {
         self.path = path
         let url = URL(fileURLWithPath: path)
         guard access(path, R_OK) == 0 else {

@@ -3,7 +3,7 @@ internal import Glibc
 internal import Store
 
 /// Runs a pipeline: indexes new recordings, asks each question about each recording and appends the answers.
-public struct PipelineRunner {
+package struct PipelineRunner {
     private let file: PipelineFile
     private let analyzer: Deferred<Analyzer>
     private let options: IndexOptions
@@ -14,7 +14,7 @@ public struct PipelineRunner {
     ///
     /// - Parameter options: include the file's own settings (`options(of:)`). After their deadline no segment is begun
     ///   and no question asked, except for the first of a run.
-    public init(
+    package init(
         _ file: PipelineFile, analyzer: Analyzer, options: IndexOptions, cancellation: Cancellation = Cancellation()
     ) {
         self.init(file, analyzer: Deferred { analyzer }, options: options, cancellation: cancellation) { _ in [:] }
@@ -25,7 +25,7 @@ public struct PipelineRunner {
     /// - Parameters:
     ///   - analyzer: created for the first recording that must be indexed or asked about.
     ///   - known: returns the files whose index is up to date.
-    public init(
+    package init(
         _ file: PipelineFile, analyzer: Deferred<Analyzer>, options: IndexOptions,
         cancellation: Cancellation = Cancellation(),
         known: @escaping ([InputPath]) throws -> [InputPath: IndexedRecording]
@@ -38,7 +38,7 @@ public struct PipelineRunner {
     }
 
     /// The options of a pipeline whose settings are not overridden.
-    public static func options(of file: PipelineFile) -> IndexOptions {
+    package static func options(of file: PipelineFile) -> IndexOptions {
         var options = IndexOptions()
         options.framesPerSecond = file.framesPerSecond ?? options.framesPerSecond
         options.stream = file.stream
@@ -75,7 +75,7 @@ public struct PipelineRunner {
     /// - Parameter walker: the recordings; nil: the file's own inputs.
     /// - Throws: `Failure` if the output cannot be written or no file can be indexed any more; an error of one
     ///   recording is in the summary.
-    public func run(_ walker: InputWalker? = nil, event: (BatchEvent) -> Void) throws -> BatchSummary {
+    package func run(_ walker: InputWalker? = nil, event: (BatchEvent) -> Void) throws -> BatchSummary {
         let start = ContinuousClock.now
         var summary = BatchSummary()
         // Opened first, so that an unusable output is reported before hours of indexing.

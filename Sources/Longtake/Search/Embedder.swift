@@ -1,22 +1,22 @@
 internal import Checkpoints
-public import Media
+package import Media
 internal import Models
 internal import Tensors
 
 /// Embeds texts, images and frames as unit vectors in the shared space of a CLIP checkpoint's two towers.
 ///
 /// Matching texts and images have a high cosine. Not thread-safe: belongs to the thread that computes.
-public final class Embedder {
+package final class Embedder {
     /// The folder of the two towers' checkpoint.
-    public let path: String
+    package let path: String
     /// Dimensions of an embedding.
-    public let size: Int
+    package let size: Int
     /// Most tokens of a text, including the begin and end tokens; a longer text is truncated before its end token.
-    public let maxTokens: Int
+    package let maxTokens: Int
     /// How an image is resized, cropped and normalized for the vision tower.
-    public let preprocessing: ImagePreprocessing
+    package let preprocessing: ImagePreprocessing
     /// Remarks about the checkpoint, e.g. that its weights are random.
-    public let notes: [String]
+    package let notes: [String]
     private let compute: Compute
     private let vision: VisionTower
     private let text: TextEmbedder
@@ -27,7 +27,7 @@ public final class Embedder {
     /// - Parameter path: the folder of a CLIP checkpoint with both towers, or of a model whose vision tower is one.
     /// - Throws: `LongtakeError` `unsupported_model` for a tower without its text half; the errors of loading a
     ///   checkpoint.
-    public init(path: String, settings: ModelSettings) throws {
+    package init(path: String, settings: ModelSettings) throws {
         try settings.validate()
         let given = try CheckpointFolder(path: path)
         let pair = try TextEmbedder.pair(of: given)
@@ -60,10 +60,10 @@ public final class Embedder {
     /// The embedding of a text, truncated to `maxTokens`; names of special tokens are treated as text.
     ///
     /// - Throws: `LongtakeError` `bad_request` for an empty or blank text.
-    public func embed(text words: String) throws -> [Float] { try text.embed(words) }
+    package func embed(text words: String) throws -> [Float] { try text.embed(words) }
 
     /// The embedding of a still image, laid out as `ask` does.
-    public func embed(picture: RGBImage) throws -> [Float] {
+    package func embed(picture: RGBImage) throws -> [Float] {
         let rows = try embed(pixels: [preprocessing.picture(picture).pixels])
         return rows.first ?? []
     }
@@ -71,7 +71,7 @@ public final class Embedder {
     /// The embedding of an image file (PNG, JPEG, WebP), decoded in the sandboxed worker process.
     ///
     /// - Throws: `Failure` that names the file.
-    public func embed(picture path: InputPath) throws -> [Float] {
+    package func embed(picture path: InputPath) throws -> [Float] {
         do {
             return try embed(picture: FrameStream.picture(RecordingFile(picture: path.bytes)))
         } catch {
@@ -80,7 +80,7 @@ public final class Embedder {
     }
 
     /// The embeddings of frames as decoded for the model; of a frame in several parts only the last, the whole frame.
-    public func embed(frames: some Collection<Frame>) throws -> [[Float]] { try embed(pixels: frames.map(\.rgb)) }
+    package func embed(frames: some Collection<Frame>) throws -> [[Float]] { try embed(pixels: frames.map(\.rgb)) }
 
     private func embed(pixels: [[UInt8]]) throws -> [[Float]] {
         let config = vision.config
@@ -112,29 +112,29 @@ public final class Embedder {
 
 extension Embedder {
     /// The embedding of one frame of a recording.
-    public struct FrameEmbedding: Sendable {
+    package struct FrameEmbedding: Sendable {
         /// Frame number in the sampling, from 0.
-        public let index: Int
+        package let index: Int
         /// Grid time in seconds from the first frame.
-        public let time: Double
+        package let time: Double
         /// A unit vector of `size` values.
-        public let embedding: [Float]
+        package let embedding: [Float]
     }
 
     /// What embedding a recording's frames found.
-    public struct Summary: Sendable {
+    package struct Summary: Sendable {
         /// Frames embedded.
-        public let frames: Int
+        package let frames: Int
         /// True if the frames do not cover the whole recording.
-        public let isPartial: Bool
+        package let isPartial: Bool
         /// What is unusual about the recording, one sentence each.
-        public let notes: [String]
+        package let notes: [String]
     }
 
     /// Embeds a recording's frames, sampled and laid out as by `index`; `each` gets them one at a time, in order.
     ///
     /// - Throws: `Failure` that names the file, also for errors of `each`.
-    public func embed(
+    package func embed(
         recording path: InputPath, options: IndexOptions = IndexOptions(),
         cancellation: Cancellation = Cancellation(), each: (FrameEmbedding) throws -> Void
     ) throws -> Summary {

@@ -4,7 +4,7 @@ extension Searcher {
     /// Writes each moment's best frame as PNG, and a contact sheet of all of them in the same order.
     ///
     /// - Throws: `Failure` if the folder cannot be written to; a missing or changed recording is a note.
-    public func addThumbnails(to result: inout SearchResult, folder: String) throws {
+    package func addThumbnails(to result: inout SearchResult, folder: String) throws {
         guard !result.moments.isEmpty else { return }
         var pictures: [Int: (image: RGBImage, seconds: Double)] = [:]
         var written = RecordingImages.Written()

@@ -1,23 +1,23 @@
 internal import Foundation
 
 /// The range of a search and the limits of its result.
-public struct SearchOptions: Sendable {
+package struct SearchOptions: Sendable {
     /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
-    public var from: Double?
+    package var from: Double?
     /// End of the range, not included; nil: the recording's end.
-    public var to: Double?
+    package var to: Double?
     /// Most moments in the result.
-    public var limit = SearchOptions.defaultLimit
+    package var limit = SearchOptions.defaultLimit
     /// Minimum cosine of a frame; nil: derived from the scores by `MomentFinder.threshold`.
-    public var threshold: Double?
+    package var threshold: Double?
 
     /// Default of `limit`.
-    public static let defaultLimit = 20
+    package static let defaultLimit = 20
     /// Accepted values of `limit`.
-    public static let possibleLimits = 1...100_000
+    package static let possibleLimits = 1...100_000
 
     /// A search over everything with the default limits.
-    public init() {}
+    package init() {}
 
     /// Checks the values.
     ///
@@ -35,41 +35,41 @@ public struct SearchOptions: Sendable {
 }
 
 /// An interval of a recording that matches a text.
-public struct Moment: Sendable, Codable, Equatable {
+package struct Moment: Sendable, Codable, Equatable {
     /// The recording a moment is in.
-    public struct Recording: Sendable, Codable, Equatable {
+    package struct Recording: Sendable, Codable, Equatable {
         /// "vid_…"
-        public let id: String
+        package let id: String
         /// ID of the index that was searched.
-        public let index: String
+        package let index: String
         /// The file's name without its folder.
-        public let name: String
+        package let name: String
         /// The file's current path, as far as the catalog knows.
-        public let path: String
+        package let path: String
         /// Whether the file is still the one that was indexed.
-        public let file: FileState
+        package let file: FileState
     }
 
     /// Time of its first frame, in seconds on the file's timeline, as players show it.
-    public let start: Double
+    package let start: Double
     /// End of its last frame, in seconds on the file's timeline.
-    public let end: Double
+    package let end: Double
     /// `start` in seconds from the first frame.
-    public let startFromFirstFrame: Double
+    package let startFromFirstFrame: Double
     /// `end` in seconds from the first frame.
-    public let endFromFirstFrame: Double
+    package let endFromFirstFrame: Double
     /// Cosine of the text and the best frame.
-    public let score: Double
+    package let score: Double
     /// Time of the best frame, in seconds on the file's timeline.
-    public let best: Double
+    package let best: Double
     /// `best` in seconds from the first frame.
-    public let bestFromFirstFrame: Double
+    package let bestFromFirstFrame: Double
     /// Index frame number of the best frame, from 0.
-    public let frame: Int
+    package let frame: Int
     /// The recording and its current path.
-    public let recording: Recording
+    package let recording: Recording
     /// Path of the best frame's image, if one was written.
-    public var thumbnail: String?
+    package var thumbnail: String?
 
     /// A moment from grid times.
     ///
@@ -96,47 +96,47 @@ public struct Moment: Sendable, Codable, Equatable {
 }
 
 /// The result of a search.
-public struct SearchResult: Sendable, Codable {
+package struct SearchResult: Sendable, Codable {
     /// A recording that could not be searched.
-    public struct Trouble: Sendable, Codable {
+    package struct Trouble: Sendable, Codable {
         /// The recording.
-        public let recording: Moment.Recording
+        package let recording: Moment.Recording
         /// Why it could not be searched.
-        public let error: Failure
+        package let error: Failure
     }
 
     /// Seconds spent in each stage.
-    public struct Timings: Sendable, Codable {
+    package struct Timings: Sendable, Codable {
         /// Embedding the text.
-        public var text = 0.0
+        package var text = 0.0
         /// Reading and scoring all frames.
-        public var scan = 0.0
+        package var scan = 0.0
     }
 
     /// The text searched for.
-    public let query: String
+    package let query: String
     /// Name of the model's folder.
-    public let model: String
+    package let model: String
     /// Best first.
-    public var moments: [Moment]
+    package var moments: [Moment]
     /// Minimum score of a frame in a moment; nil if no frame was scored and none was given.
-    public let threshold: Double?
+    package let threshold: Double?
     /// Highest cosine of all frames scored; nil if none were.
-    public let best: Double?
+    package let best: Double?
     /// Mean cosine of all frames scored; nil if none were.
-    public let mean: Double?
+    package let mean: Double?
     /// Frames scored.
-    public let frames: Int
+    package let frames: Int
     /// Recordings searched, including failed ones.
-    public let recordings: Int
+    package let recordings: Int
     /// Remarks about the model, the choice of indexes and the result, one sentence each.
-    public var notes: [String]
+    package var notes: [String]
     /// The recordings that could not be searched.
-    public let failed: [Trouble]
+    package let failed: [Trouble]
     /// Path of the contact sheet, if one was written.
-    public var contactSheet: String?
+    package var contactSheet: String?
     /// Time per stage.
-    public var timings = Timings()
+    package var timings = Timings()
 
     private enum CodingKeys: String, CodingKey {
         case query, model, moments, threshold, best, mean, frames, recordings, notes, failed, timings

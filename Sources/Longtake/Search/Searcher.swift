@@ -7,11 +7,11 @@ internal import Tensors
 /// Finds the moments of indexed recordings that a text describes, by the model's text and frame embeddings.
 ///
 /// Loads only the text half of the vision tower. Not thread-safe: belongs to the thread that computes.
-public final class Searcher {
+package final class Searcher {
     /// Name of the model's folder.
-    public let model: String
+    package let model: String
     /// Remarks about the model, e.g. that its weights are random.
-    public let notes: [String]
+    package let notes: [String]
     let library: Library
     let cancellation: Cancellation
     private let hash: String
@@ -23,7 +23,7 @@ public final class Searcher {
     /// - Parameter path: the folder of the model that the recordings were indexed with.
     /// - Throws: `LongtakeError` `unsupported_model` for a model that stores no embeddings; the errors of loading a
     ///   checkpoint.
-    public init(
+    package init(
         model path: String, library: Library, settings: ModelSettings, cancellation: Cancellation = Cancellation()
     ) throws {
         try settings.validate()
@@ -62,7 +62,7 @@ public final class Searcher {
     /// - Throws: `LongtakeError`: `bad_request` for an empty text or an invalid option, `unknown_recording` if nothing
     ///   that was named can be searched. A damaged index is in the result's `failed`; if all are damaged, the last
     ///   error is thrown.
-    public func search(
+    package func search(
         _ words: String, in recordings: [InputPath] = [], options: SearchOptions = SearchOptions(),
         progress: (Double) -> Void = { _ in }
     ) throws -> SearchResult {

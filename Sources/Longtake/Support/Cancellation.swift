@@ -1,14 +1,14 @@
 internal import Synchronization
 
 /// A flag set from a signal handler or another thread; long work checks it between frames.
-public final class Cancellation: Sendable {
+package final class Cancellation: Sendable {
     private let flag = Atomic<Bool>(false)
     /// Creates a flag that is not set.
-    public init() {}
+    package init() {}
     /// True after `cancel`.
-    public var isCancelled: Bool { flag.load(ordering: .relaxed) }
+    package var isCancelled: Bool { flag.load(ordering: .relaxed) }
     /// Sets the flag; may be called from a signal handler.
-    public func cancel() { flag.store(true, ordering: .relaxed) }
+    package func cancel() { flag.store(true, ordering: .relaxed) }
 
     /// Throws if the flag is set.
     ///

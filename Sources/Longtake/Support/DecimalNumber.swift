@@ -1,10 +1,10 @@
 /// A decimal number: digits, a point, an exponent; hexadecimal and names such as `inf` or `nan` are rejected.
-public struct DecimalNumber: Sendable, LosslessStringConvertible {
+package struct DecimalNumber: Sendable, LosslessStringConvertible {
     /// The parsed value.
-    public let value: Double
+    package let value: Double
 
     /// Parses a number; nil for other text and for values too large for a `Double`.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let isDecimal = text.utf8.allSatisfy {
             (48...57).contains($0) || [0x2B, 0x2D, 0x2E, 0x45, 0x65].contains($0)
         }
@@ -13,5 +13,5 @@ public struct DecimalNumber: Sendable, LosslessStringConvertible {
     }
 
     /// The value as text.
-    public var description: String { "\(value)" }
+    package var description: String { "\(value)" }
 }

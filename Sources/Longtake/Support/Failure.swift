@@ -1,28 +1,28 @@
 internal import Foundation
 
 /// Any error of the lower layers as a code, a message and an exit status.
-public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
+package struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     /// Stable code for programs.
-    public let code: String
+    package let code: String
     /// The error in one sentence.
-    public let message: String
+    package let message: String
     /// The exit status of a run that ends with this error.
-    public let exitCode: Int32
+    package let exitCode: Int32
     /// The frames a stopped run has sealed; the next run continues from there.
-    public var kept: Kept?
+    package var kept: Kept?
 
     /// The index a stopped run left.
-    public struct Kept: Sendable, Codable {
+    package struct Kept: Sendable, Codable {
         /// Recording ID.
-        public let id: String
+        package let id: String
         /// Index ID.
-        public let index: String
+        package let index: String
         /// Number of sealed frames.
-        public let frames: Int
+        package let frames: Int
     }
 
     /// The message.
-    public var description: String { message }
+    package var description: String { message }
 
     private enum CodingKeys: String, CodingKey {
         case code, message, kept
@@ -30,7 +30,7 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     }
 
     /// Creates a failure; a message longer than `messageLimit` is shortened.
-    public init(code: String, message: String, exitCode: Int32) {
+    package init(code: String, message: String, exitCode: Int32) {
         self.code = code
         self.message = Self.shortened(message)
         self.exitCode = exitCode
@@ -50,7 +50,7 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     }
 
     /// Converts any error; `subject` is prepended to messages that do not name the file themselves.
-    public init(_ error: any Error, subject: String? = nil) {
+    package init(_ error: any Error, subject: String? = nil) {
         let coded = error as? any CodedError
         var message = coded?.failureMessage ?? (error as NSError).localizedDescription
         // A `Failure` has its subject already, and so does a message with the absolute path.
@@ -65,27 +65,27 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
 }
 
 /// The exit statuses; treat an unknown nonzero status as a failure, since new ones may be added.
-public enum Exit {
+package enum Exit {
     /// Some of the work failed or was left undone.
-    public static let partial: Int32 = 3
+    package static let partial: Int32 = 3
     /// There is no cache, index or recording of that name.
-    public static let noCache: Int32 = 10
+    package static let noCache: Int32 = 10
     /// Another process holds a lock.
-    public static let locked: Int32 = 11
+    package static let locked: Int32 = 11
     /// The model or a file format cannot be used.
-    public static let model: Int32 = 12
+    package static let model: Int32 = 12
     /// Too little disk space, memory or another resource.
-    public static let space: Int32 = 13
+    package static let space: Int32 = 13
     /// The input cannot be used.
-    public static let input: Int32 = 14
+    package static let input: Int32 = 14
     /// The question does not fit the model's context.
-    public static let refused: Int32 = 15
+    package static let refused: Int32 = 15
     /// The cache is damaged.
-    public static let damaged: Int32 = 17
+    package static let damaged: Int32 = 17
     /// The command line or a setting is invalid.
-    public static let usage: Int32 = 64
+    package static let usage: Int32 = 64
     /// Interrupted by SIGINT.
-    public static let interrupted: Int32 = 130
+    package static let interrupted: Int32 = 130
     /// Ended by SIGTERM.
-    public static let terminated: Int32 = 143
+    package static let terminated: Int32 = 143
 }

@@ -2,7 +2,7 @@ internal import Glibc
 internal import Media
 
 /// The lines of a file, a pipe or standard input, each as soon as it is available; blank lines are skipped.
-public final class InputLines {
+package final class InputLines {
     /// Maximum line length in bytes.
     static let limit = 1 << 20
 
@@ -20,7 +20,7 @@ public final class InputLines {
     ///
     /// - Parameter separator: the byte that ends a line; lines ending in NUL are returned unchanged.
     /// - Throws: `Failure` `cannot_read`.
-    public init(
+    package init(
         _ path: InputPath, separator: UInt8 = 0x0A, mayBeEmpty: Bool = false,
         cancellation: Cancellation = Cancellation()
     ) throws {
@@ -38,7 +38,7 @@ public final class InputLines {
     /// Returns the next line as bytes, without its separator; nil after the last one.
     ///
     /// - Throws: `Failure` naming the file: `empty_file` if there was no line at all.
-    public func next() throws -> [UInt8]? {
+    package func next() throws -> [UInt8]? {
         while let line = try nextOfAny() {
             let isBlank =
                 line.isEmpty || separator == 0x0A && line.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
@@ -55,7 +55,7 @@ public final class InputLines {
     /// Returns the next line as text.
     ///
     /// - Throws: `LongtakeError` `bad_request` for a line that is not UTF-8.
-    public func nextText() throws -> String? {
+    package func nextText() throws -> String? {
         guard let line = try next() else { return nil }
         guard let text = String(validating: line, as: UTF8.self) else {
             throw LongtakeError(code: .badRequest, message: "\(name): line \(number) is not valid UTF-8")

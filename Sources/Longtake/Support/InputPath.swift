@@ -2,22 +2,22 @@ internal import Foundation
 internal import Glibc
 
 /// A path as bytes, which need not be UTF-8.
-public struct InputPath: Sendable, Hashable, CustomStringConvertible {
+package struct InputPath: Sendable, Hashable, CustomStringConvertible {
     /// The path's bytes.
-    public let bytes: [UInt8]
+    package let bytes: [UInt8]
 
     /// Creates a path from bytes.
-    public init(bytes: [UInt8]) { self.bytes = bytes }
+    package init(bytes: [UInt8]) { self.bytes = bytes }
     /// Creates a path from text.
-    public init(_ text: String) { bytes = Array(text.utf8) }
+    package init(_ text: String) { bytes = Array(text.utf8) }
 
     /// The path for display, with invalid UTF-8 replaced.
-    public var description: String { String(decoding: bytes, as: UTF8.self) }
+    package var description: String { String(decoding: bytes, as: UTF8.self) }
     /// True for "-".
-    public var isStandardInput: Bool { bytes == [UInt8(ascii: "-")] }
+    package var isStandardInput: Bool { bytes == [UInt8(ascii: "-")] }
 
     /// The absolute path without "." and doubled slashes; ".." is kept, since a symbolic link may precede it.
-    public var absolute: InputPath {
+    package var absolute: InputPath {
         guard !isStandardInput else { return self }
         let isRelative = bytes.first != UInt8(ascii: "/")
         return absolute(in: InputPath(isRelative ? FileManager.default.currentDirectoryPath : "/"))
@@ -33,9 +33,9 @@ public struct InputPath: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// True if a file or folder exists at this path.
-    public var exists: Bool { withCString { access($0, F_OK) } == 0 }
+    package var exists: Bool { withCString { access($0, F_OK) } == 0 }
     /// True if the path is a folder or a link to one.
-    public var isFolder: Bool {
+    package var isFolder: Bool {
         var status = stat()
         return withCString { stat($0, &status) } == 0 && status.st_mode & S_IFMT == S_IFDIR
     }

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// Finds the recordings among files and folders.
-public struct InputWalker {
+package struct InputWalker {
     /// File name extensions that are used inside folders; a file given by name is used with any extension.
     package static let suffixes: Set<String> = [
         "3g2", "3gp", "asf", "avi", "flv", "m2ts", "m4v", "mj2", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf",
@@ -12,15 +12,15 @@ public struct InputWalker {
     static let maximumDepth = 64
 
     /// The files found, in order.
-    public private(set) var files: [InputPath] = []
+    package private(set) var files: [InputPath] = []
     /// Folders that could not be read, with the reason.
-    public private(set) var unreadable: [(path: InputPath, reason: String)] = []
+    package private(set) var unreadable: [(path: InputPath, reason: String)] = []
     /// Number of symbolic links found inside folders; they are not followed.
-    public private(set) var linksSkipped = 0
+    package private(set) var linksSkipped = 0
     /// Given folders that contain no recording.
-    public private(set) var emptyFolders: [InputPath] = []
+    package private(set) var emptyFolders: [InputPath] = []
     /// Number of files and folders excluded by a pattern.
-    public private(set) var excluded = 0
+    package private(set) var excluded = 0
     private var seen: Set<InputPath> = []
     private let exclude: [ExcludePattern]
     /// Length in bytes of the given folder's path, which patterns do not match.
@@ -31,7 +31,7 @@ public struct InputWalker {
     ///
     /// - Parameter exclude: patterns as in .gitignore, as bytes: of names, or with a slash of paths below the given
     ///   folder.
-    public init(_ inputs: [InputPath], recursive: Bool = true, exclude: [[UInt8]] = []) {
+    package init(_ inputs: [InputPath], recursive: Bool = true, exclude: [[UInt8]] = []) {
         self.exclude = exclude.compactMap { ExcludePattern($0) }
         for input in inputs {
             if !input.isStandardInput, mode(input, follow: true) == S_IFDIR {

@@ -1,7 +1,7 @@
 /// An error of this target: the request does not fit the recording, the model or the library.
-public struct LongtakeError: Error, CustomStringConvertible, Sendable {
+package struct LongtakeError: Error, CustomStringConvertible, Sendable {
     /// The kinds of error.
-    public enum Code: String, Sendable {
+    package enum Code: String, Sendable {
         /// The folder is not a usable LLaVA-Mini model.
         case unsupportedModel = "unsupported_model"
         /// No recording or index has this name.
@@ -24,16 +24,16 @@ public struct LongtakeError: Error, CustomStringConvertible, Sendable {
         case timeIsOver = "max_runtime"
     }
     /// The kind of error.
-    public let code: Code
+    package let code: Code
     /// The error in one sentence.
-    public let message: String
+    package let message: String
     /// The frames a stopped run has sealed.
     var kept: Failure.Kept?
     /// The message.
-    public var description: String { message }
+    package var description: String { message }
 
     /// Creates an error with this code and message.
-    public init(code: Code, message: String) {
+    package init(code: Code, message: String) {
         self.code = code
         self.message = message
     }

@@ -3,18 +3,18 @@ internal import Store
 /// Converts between seconds since a recording's first frame and seconds on the file's timeline.
 ///
 /// Indexes store the first; players, output and input use the second.
-public struct RecordingClock: Sendable, Equatable {
+package struct RecordingClock: Sendable, Equatable {
     /// Seconds from the start of the file's timeline to the first frame.
-    public let start: Double
+    package let start: Double
 
     /// Creates a clock; a start that is not finite is treated as 0.
-    public init(start: Double = 0) { self.start = start.isFinite ? start : 0 }
+    package init(start: Double = 0) { self.start = start.isFinite ? start : 0 }
 
     /// Converts seconds since the first frame to file time, rounded to 1 µs.
-    public func fileTime(_ time: Double) -> Double { Self.rounded(time + start) }
+    package func fileTime(_ time: Double) -> Double { Self.rounded(time + start) }
 
     /// Converts file time to seconds since the first frame, rounded to 1 µs; negative before it.
-    public func fromFirstFrame(_ fileTime: Double) -> Double { Self.rounded(fileTime - start) }
+    package func fromFirstFrame(_ fileTime: Double) -> Double { Self.rounded(fileTime - start) }
 
     /// Rounds to 1 µs, so that 25.04 + 0.1 is 25.14.
     private static func rounded(_ seconds: Double) -> Double {

@@ -1,12 +1,12 @@
 /// Suggests the name that was probably meant, for messages about unknown names.
-public enum Spelling {
+package enum Spelling {
     /// Returns the closest of `known` and its edit distance; nil if `known` is empty.
-    public static func nearest(to word: String, among known: [String]) -> (word: String, distance: Int)? {
+    package static func nearest(to word: String, among known: [String]) -> (word: String, distance: Int)? {
         known.map { (word: $0, distance: distance($0, word)) }.min { $0.distance < $1.distance }
     }
 
     /// Returns the closest known name within an edit distance of 2 from `word`; nil if there is none.
-    public static func suggestion(for word: String, among known: [String]) -> String? {
+    package static func suggestion(for word: String, among known: [String]) -> String? {
         guard word.count <= 100 else { return nil }
         return nearest(to: word, among: known).flatMap { $0.distance <= 2 ? $0.word : nil }
     }

@@ -6,7 +6,7 @@ internal import Tensors
 /// Checks process limits before a library runs into them.
 ///
 /// oneDNN, OpenBLAS and GNU OpenMP end or crash the process if they get no memory or no thread.
-public enum StartingLimits {
+package enum StartingLimits {
     /// Bytes of address space (`ulimit -v`) and of data (`ulimit -d`) needed on top of the loaded program.
     static let memory = 768 << 20
     /// The same for each thread, without its stack.
@@ -22,7 +22,7 @@ public enum StartingLimits {
     ///
     /// - Parameter threads: number of compute threads; some more wait, read and decode.
     /// - Throws: `Failure` with exit status 13 that names the limit and how to raise it.
-    public static func check(threads: Int) throws {
+    package static func check(threads: Int) throws {
         let all = all(threads)
         try checkMemory(threads: all)
         if ResourceLimits.lacksDescriptors(files) {
@@ -48,7 +48,7 @@ public enum StartingLimits {
     }
 
     /// Checks the stack size; must run at the very start, since a small stack fails soon after.
-    public static func checkStack(light: Bool) throws {
+    package static func checkStack(light: Bool) throws {
         let (limit, stack) = (soft(RLIMIT_STACK), light ? lightStack : stack)
         guard limit < stack else { return }
         throw failure(

@@ -1,7 +1,7 @@
 /// Parses and formats times such as 90, 1.5, 10m, 2h, 1h30m, 01:30 or 01:30:00.250.
-public enum TimeText {
+package enum TimeText {
     /// Returns the time in seconds; nil for other text and for negative times.
-    public static func seconds(_ text: String) -> Double? {
+    package static func seconds(_ text: String) -> Double? {
         if text.contains(":") {
             let parts = text.split(separator: ":", omittingEmptySubsequences: false)
             guard (2...3).contains(parts.count), parts.allSatisfy({ !$0.isEmpty && $0.first != "-" && $0.first != "+" })
@@ -51,7 +51,7 @@ public enum TimeText {
     }
 
     /// Formats seconds as hh:mm:ss; hours have as many digits as needed.
-    public static func clock(_ seconds: Double) -> String {
+    package static func clock(_ seconds: Double) -> String {
         let whole = Int(saturating: max(0, min(seconds, 1e12)))
         func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
         return "\(two(whole / 3600)):\(two(whole / 60 % 60)):\(two(whole % 60))"

@@ -1,7 +1,7 @@
-public import ArgumentParser
-public import Longtake
+import ArgumentParser
+package import Longtake
 
 extension DecimalNumber: ExpressibleByArgument {
     /// Parses a command-line argument; nil if it is not a decimal number.
-    public init?(argument: String) { self.init(argument) }
+    init?(argument: String) { self.init(argument) }
 }

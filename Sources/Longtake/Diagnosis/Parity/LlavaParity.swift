@@ -225,11 +225,11 @@ struct LlavaParity {
 }
 
 /// A case folder that cannot be run.
-public struct ParityError: Error, CustomStringConvertible, Sendable {
+package struct ParityError: Error, CustomStringConvertible, Sendable {
     /// The folder and the reason.
-    public let message: String
+    package let message: String
     /// `message`.
-    public var description: String { message }
+    package var description: String { message }
 }
 
 extension ParityError: CodedError {

@@ -1,50 +1,50 @@
 /// The difference between a tensor and the reference's.
-public struct TensorDeviation: Sendable, Codable {
+package struct TensorDeviation: Sendable, Codable {
     /// The tensor's name in expected.safetensors.
-    public let name: String
+    package let name: String
     /// Largest absolute difference.
-    public let absolute: Double
+    package let absolute: Double
     /// Largest absolute difference divided by the expected tensor's largest magnitude.
-    public let relative: Double
+    package let relative: Double
     /// Smallest cosine of a row with the expected one.
-    public let cosine: Double
+    package let cosine: Double
     /// f32: the largest absolute difference allowed; bf16: the smallest cosine allowed, 0 if not limited.
     ///
     /// 0 for image bytes, which must be equal in both precisions.
-    public let tolerance: Double
+    package let tolerance: Double
     /// True if the difference is within `tolerance`, or not limited.
-    public let withinTolerance: Bool
+    package let withinTolerance: Bool
 }
 
 /// Compares token IDs, positions or text with the reference's.
-public struct GreedyComparison: Sendable, Codable {
+package struct GreedyComparison: Sendable, Codable {
     /// The name in the golden case.
-    public let name: String
+    package let name: String
     /// The reference's IDs.
-    public let expected: [Int]
+    package let expected: [Int]
     /// The program's IDs.
-    public let found: [Int]
+    package let found: [Int]
     /// True if both are the same.
-    public let equal: Bool
+    package let equal: Bool
     /// Whether a difference fails the case: in bf16, greedy IDs may differ where two logits are nearly equal.
-    public let required: Bool
+    package let required: Bool
 }
 
 /// The result of one case folder: what `longtake model parity` prints.
-public struct ParityReport: Sendable, Codable {
+package struct ParityReport: Sendable, Codable {
     /// Name of the case folder.
-    public let name: String
+    package let name: String
     /// "f32" or "bf16".
-    public let precision: String
+    package let precision: String
     /// The compared tensors.
-    public internal(set) var tensors: [TensorDeviation] = []
+    package internal(set) var tensors: [TensorDeviation] = []
     /// The compared IDs.
-    public internal(set) var greedy: [GreedyComparison] = []
+    package internal(set) var greedy: [GreedyComparison] = []
     /// Remarks, e.g. that sequences are truncated.
-    public internal(set) var notes: [String] = []
+    package internal(set) var notes: [String] = []
 
     /// True if something was compared and everything required agrees.
-    public var passed: Bool {
+    package var passed: Bool {
         !(tensors.isEmpty && greedy.isEmpty) && tensors.allSatisfy(\.withinTolerance)
             && greedy.allSatisfy { $0.equal || !$0.required }
     }

@@ -1,15 +1,15 @@
 internal import Checkpoints
 internal import Foundation
 internal import Models
-public import Tensors
+package import Tensors
 
 /// Runs golden cases: folders with a configuration, inputs and the reference's outputs.
 ///
 /// A folder has inputs.safetensors, expected.safetensors and, unless it is a checkpoint of one's own, case.json, whose
 /// keys tell the kind of case (docs/parity.md).
-public enum ParityRunner {
+package enum ParityRunner {
     /// Runs the case in `folder`, in f32 unless the settings name a precision.
-    public static func run(folder: String, settings: ModelSettings) throws -> ParityReport {
+    package static func run(folder: String, settings: ModelSettings) throws -> ParityReport {
         try run(
             folder: folder, precision: settings.precision ?? .f32, backend: settings.backend, threads: settings.threads)
     }
@@ -17,7 +17,7 @@ public enum ParityRunner {
     /// Runs the case in `folder`.
     ///
     /// - Throws: `ParityError` for a folder that is not a case; the errors of loading a checkpoint.
-    public static func run(folder: String, precision: DType, backend: Backend?, threads: Int) throws -> ParityReport {
+    package static func run(folder: String, precision: DType, backend: Backend?, threads: Int) throws -> ParityReport {
         let compute = try Compute(precision: precision, backend: backend, threads: threads)
         let name = URL(fileURLWithPath: folder).lastPathComponent
         var report = ParityReport(name: name, precision: precision.rawValue)

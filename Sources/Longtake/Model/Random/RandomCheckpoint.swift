@@ -1,4 +1,4 @@
-public import Checkpoints
+package import Checkpoints
 import Glibc
 import Tensors
 
@@ -6,9 +6,9 @@ import Tensors
 ///
 /// Such a model's answers are noise. The same seed gives the same bytes, and the same values in every data type up to
 /// its rounding.
-public enum RandomCheckpoint {
+package enum RandomCheckpoint {
     /// The known model shapes.
-    public enum Shape: String, Sendable, CaseIterable {
+    package enum Shape: String, Sendable, CaseIterable {
         /// LLaVA-Mini on Llama 3.1 8B with CLIP-L/14-336.
         case llavaMini8B = "llava-mini-8b"
         /// The same architecture at about a thousandth of the size.
@@ -16,7 +16,7 @@ public enum RandomCheckpoint {
     }
 
     /// The type of the weights.
-    public enum DataType: String, Sendable, CaseIterable {
+    package enum DataType: String, Sendable, CaseIterable {
         case bf16, f16, f32
 
         var element: ElementType {
@@ -29,13 +29,13 @@ public enum RandomCheckpoint {
     }
 
     /// Returns the bytes of tensor data of the model and its vision tower together.
-    public static func plannedBytes(_ shape: Shape, type: DataType) -> Int64 {
+    package static func plannedBytes(_ shape: Shape, type: DataType) -> Int64 {
         let parts = tensors(of: shape)
         return (parts.model + parts.tower).reduce(0) { $0 + Int64($1.count * type.element.size) }
     }
 
     /// Returns the cost of a model with this shape, without writing it.
-    public static func cost(of shape: Shape, type: DataType) -> ModelCost {
+    package static func cost(of shape: Shape, type: DataType) -> ModelCost {
         let parts = shape.parts, lists = tensors(of: shape)
         return ModelCost(
             tensors: lists.model + lists.tower, language: parts.language, fusion: parts.fusion, vision: parts.vision
@@ -46,7 +46,7 @@ public enum RandomCheckpoint {
     ///
     /// `progress` gets bytes of tensor data written and in total, every few megabytes; an error it throws ends the
     /// writing. Throws `folder_not_empty`, `not_enough_disk` or `write_failed`, and then leaves no files.
-    public static func write(
+    package static func write(
         _ shape: Shape, type: DataType, to folder: String, seed: UInt64,
         progress: (_ done: Int64, _ total: Int64) throws -> Void = { _, _ in }
     ) throws {

@@ -42,6 +42,6 @@ extension Kernels {
     public func dots(
         _ query: [Float], rows: UnsafePointer<Float>, stride: Int, count: Int, into out: UnsafeMutablePointer<Float>
     ) {
-        table.matrix_vector(rows, LT_F32, stride, query, nil, 0, count, query.count, out)
+        table.gemv(rows, LT_F32, stride, query, nil, 0, count, query.count, out)
     }
 }

@@ -7,7 +7,7 @@ public enum DType: String, Sendable, Codable, CaseIterable {
 
     /// Bytes per element.
     public var size: Int { self == .f32 ? 4 : 2 }
-    var kernel: lt_type { self == .f32 ? LT_F32 : LT_BF16 }
+    var kernel: lt_dtype { self == .f32 ? LT_F32 : LT_BF16 }
 }
 
 /// An unowned row-major view of `rows` × `columns` elements, with `stride` elements from row to row.

@@ -56,7 +56,7 @@ struct KernelTests {
                 }
                 for row in 0..<rows {
                     let range = row * (n + 2)..<row * (n + 2) + n
-                    // A row of one number has variance 0: eps alone divides, and its rounding noise is magnified.
+                    // A row of one value has variance 0: eps alone divides, and its rounding noise is magnified.
                     #expect(deviation(Array(out[0][range]), Array(out[1][range])) < (n < 3 ? 2e-3 : 3e-6), "n = \(n)")
                 }
                 #expect(out[0][n].isNaN, "wrote past its row")
@@ -64,30 +64,30 @@ struct KernelTests {
         }
     }
 
-    @Test(arguments: names) func `softmax equals the reference, causal and full, and hides what is not visible`(
+    @Test(arguments: names) func `softmax equals the reference, causal and full, and masked columns are 0`(
         name: String
     ) throws {
         let (tested, reference) = (try table(name), lt_kernels_reference)
         for n in Self.sizes {
-            for (visible, step) in [(n, 0), (1, 1), (n / 2, 1)] {
+            for (unmasked, step) in [(n, 0), (1, 1), (n / 2, 1)] {
                 let rows = 5
                 var scores = values(rows * n, seed: UInt64(n * 3 + step))
                 var (a, b) = ([Float](repeating: 7, count: rows * n), [Float](repeating: 7, count: rows * n))
-                tested.softmax(scores, n, 0.37, rows, n, visible, step, &a, LT_F32, n)
-                reference.softmax(scores, n, 0.37, rows, n, visible, step, &b, LT_F32, n)
+                tested.softmax(scores, n, 0.37, rows, n, unmasked, step, &a, LT_F32, n)
+                reference.softmax(scores, n, 0.37, rows, n, unmasked, step, &b, LT_F32, n)
                 #expect(deviation(a, b) < 1e-6)
                 for row in 0..<rows {
-                    let limit = min(n, visible + row * step)
+                    let limit = min(n, unmasked + row * step)
                     #expect(a[(row * n + limit)..<(row * n + n)].allSatisfy { $0 == 0 })
                     if limit > 0 { #expect(abs(a[row * n..<row * n + n].reduce(0, +) - 1) < 1e-5) }
                 }
                 var inPlace = scores
                 inPlace.withUnsafeMutableBufferPointer {
-                    tested.softmax($0.baseAddress, n, 0.37, rows, n, visible, step, $0.baseAddress, LT_F32, n)
+                    tested.softmax($0.baseAddress, n, 0.37, rows, n, unmasked, step, $0.baseAddress, LT_F32, n)
                 }
                 #expect(inPlace == a)
                 var halves = [UInt16](repeating: 1, count: rows * n)
-                tested.softmax(&scores, n, 0.37, rows, n, visible, step, &halves, LT_BF16, n)
+                tested.softmax(&scores, n, 0.37, rows, n, unmasked, step, &halves, LT_BF16, n)
                 let back = halves.map { Float(bitPattern: UInt32($0) << 16) }
                 #expect(deviation(back, b) < 1.0 / 256)
             }
@@ -132,9 +132,9 @@ struct KernelTests {
                 var (a, b) = (bias, bias)
                 let run = { (table: lt_kernels, out: inout [Float]) in
                     if type == LT_F32 {
-                        table.matrix_vector(weight, type, n, x, bias, 1, rows, n, &out)
+                        table.gemv(weight, type, n, x, bias, 1, rows, n, &out)
                     } else {
-                        table.matrix_vector(halves, type, n, x, bias, 1, rows, n, &out)
+                        table.gemv(halves, type, n, x, bias, 1, rows, n, &out)
                     }
                 }
                 run(tested, &a)
@@ -156,10 +156,10 @@ struct KernelTests {
             var halves = [UInt16](repeating: 0, count: weight.count)
             reference.f32_to_bf16(weight, &halves, weight.count)
             for accumulate in [0, 1] as [Int32] {
-                // A gap behind each row stays as it was.
+                // The gap after each row must stay as it was.
                 var (a, b) = (values(count * (rows + 3), seed: 8), values(count * (rows + 3), seed: 8))
-                tested.matrix_rows(halves, n + 2, x, n + 1, count, accumulate, rows, n, &a, rows + 3)
-                reference.matrix_rows(halves, n + 2, x, n + 1, count, accumulate, rows, n, &b, rows + 3)
+                tested.gemm_bf16(halves, n + 2, x, n + 1, count, accumulate, rows, n, &a, rows + 3)
+                reference.gemm_bf16(halves, n + 2, x, n + 1, count, accumulate, rows, n, &b, rows + 3)
                 #expect(deviation(a, b) < 2e-7 * Float(n).squareRoot() * 16, "\(rows) of \(n) against \(count)")
             }
         }
@@ -186,41 +186,41 @@ struct KernelTests {
                 var results: [[Float]] = []
                 for table in [tested, reference] {
                     var scores = [Float](repeating: 0, count: heads * keys)
-                    var tops = [Float](repeating: 0, count: heads)
-                    var sums = tops
+                    var maxScores = [Float](repeating: 0, count: heads)
+                    var expSums = maxScores
                     var out = [Float](repeating: 0, count: heads * headSize)
                     k.withUnsafeBytes { k in
                         v.withUnsafeBytes { v in
                             halfKeys.withUnsafeBytes { halfKeys in
                                 halfValues.withUnsafeBytes { halfValues in
-                                    table.attention_part(
+                                    table.attention_block(
                                         q, isHalf ? halfKeys.baseAddress : k.baseAddress,
                                         isHalf ? halfValues.baseAddress : v.baseAddress, isHalf ? LT_BF16 : LT_F32,
-                                        stride, keys, groups, heads / groups, headSize, 0.25, &scores, &tops, &sums,
-                                        &out)
+                                        stride, keys, groups, heads / groups, headSize, 0.25, &scores,
+                                        &maxScores, &expSums, &out)
                                 }
                             }
                         }
                     }
-                    results.append(tops + out.indices.map { out[$0] / sums[$0 / headSize] })
+                    results.append(maxScores + out.indices.map { out[$0] / expSums[$0 / headSize] })
                 }
                 #expect(deviation(results[0], results[1]) < 3e-6, "\(heads) heads, \(groups) groups, \(keys) keys")
             }
         }
     }
 
-    @Test(arguments: names) func `parts of attention are joined as by the reference`(name: String) throws {
+    @Test(arguments: names) func `blocks of attention are combined as by the reference`(name: String) throws {
         let (tested, reference) = (try table(name), lt_kernels_reference)
-        for (parts, heads, headSize) in [(1, 3, 5), (4, 2, 16), (23, 6, 32)] {
-            let tops = values(parts * heads, seed: 5).map { $0 * 40 }
-            let sums = values(parts * heads, seed: 6).map { 1 + abs($0) }
-            let weighted = values(parts * heads * headSize, seed: 7)
+        for (blocks, heads, headSize) in [(1, 3, 5), (4, 2, 16), (23, 6, 32)] {
+            let maxScores = values(blocks * heads, seed: 5).map { $0 * 40 }
+            let expSums = values(blocks * heads, seed: 6).map { 1 + abs($0) }
+            let weighted = values(blocks * heads * headSize, seed: 7)
             var (a, b) = (
                 [Float](repeating: 1, count: heads * headSize), [Float](repeating: 2, count: heads * headSize)
             )
-            tested.attention_join(parts, heads, headSize, tops, sums, weighted, &a)
-            reference.attention_join(parts, heads, headSize, tops, sums, weighted, &b)
-            #expect(deviation(a, b) < 3e-6, "\(parts) parts")
+            tested.attention_combine(blocks, heads, headSize, maxScores, expSums, weighted, &a)
+            reference.attention_combine(blocks, heads, headSize, maxScores, expSums, weighted, &b)
+            #expect(deviation(a, b) < 3e-6, "\(blocks) blocks")
         }
     }
 
@@ -240,7 +240,7 @@ struct KernelTests {
         }
         var x = values(4099, seed: 77)
         x += [0, -0.0, .infinity, -.infinity, .nan, .greatestFiniteMagnitude, .leastNonzeroMagnitude]
-        // Ties: halfway between two bfloat16 numbers.
+        // Ties: halfway between two bfloat16 values.
         x += (0..<64).map { Float(bitPattern: 0x3f80_8000 + UInt32($0) << 16) }
         var (a, b) = ([UInt16](repeating: 0, count: x.count), [UInt16](repeating: 0, count: x.count))
         tested.f32_to_bf16(x, &a, x.count)
@@ -269,10 +269,10 @@ struct KernelTests {
             let side = grid * patch
             let rgb = (0..<side * side * 3).map { UInt8(truncatingIfNeeded: $0 &* 131 &+ 7) }
             let planes = values(side * side * 3, seed: 2)
-            let (mean, deviations): ([Float], [Float]) = ([0.48, 0.45, 0.40], [0.26, 0.27, 0.28])
+            let (mean, std): ([Float], [Float]) = ([0.48, 0.45, 0.40], [0.26, 0.27, 0.28])
             var (a, b) = ([Float](repeating: 0, count: rgb.count), [Float](repeating: 0, count: rgb.count))
-            tested.patchify_rgb(rgb, grid, patch, mean, deviations, &a, LT_F32)
-            reference.patchify_rgb(rgb, grid, patch, mean, deviations, &b, LT_F32)
+            tested.patchify_rgb(rgb, grid, patch, mean, std, &a, LT_F32)
+            reference.patchify_rgb(rgb, grid, patch, mean, std, &b, LT_F32)
             #expect(deviation(a, b) < 1e-6)
             tested.patchify_planes(planes, grid, patch, &a, LT_F32)
             reference.patchify_planes(planes, grid, patch, &b, LT_F32)

@@ -3,14 +3,14 @@
 // owns every buffer and splits the rows over threads.
 //
 // Letters: T rows (tokens), S keys, n columns, g patches per image side, p patch side in pixels. Strides are in
-// elements unless stated. Activations are f32 or bf16 (lt_type).
+// elements unless stated. Activations are f32 or bf16 (lt_dtype).
 #ifndef LT_CKERNELS_H
 #define LT_CKERNELS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum { LT_F32 = 0, LT_BF16 = 1 } lt_type;
+typedef enum { LT_F32 = 0, LT_BF16 = 1 } lt_dtype;
 typedef enum { LT_ACT_NONE = 0, LT_ACT_QUICK_GELU = 1, LT_ACT_GELU_ERF = 2 } lt_activation;
 
 /// The kernels of one instruction set; every table sets every pointer.
@@ -19,41 +19,41 @@ typedef struct lt_kernels {
 
     /// out[T,n] = (x - mean) / sqrt(var + eps) * weight + bias. `out` may be `x` if out_type is LT_F32.
     void (*layer_norm)(const float *x, ptrdiff_t x_stride, const float *weight, const float *bias, float eps,
-                       size_t rows, size_t n, void *out, lt_type out_type, ptrdiff_t out_stride);
+                       size_t rows, size_t n, void *out, lt_dtype out_type, ptrdiff_t out_stride);
     /// out[T,n] = x / sqrt(mean(x^2) + eps) * weight.
     void (*rms_norm)(const float *x, ptrdiff_t x_stride, const float *weight, float eps, size_t rows, size_t n,
-                     void *out, lt_type out_type, ptrdiff_t out_stride);
-    /// Softmax of scale * scores over the first `visible + row * visible_step` columns (at most n); the other columns
-    /// become 0. `out` may be `scores` if out_type is LT_F32; if it is LT_BF16, `scores` is overwritten.
-    void (*softmax)(const float *scores, ptrdiff_t stride, float scale, size_t rows, size_t n, size_t visible,
-                    size_t visible_step, void *out, lt_type out_type, ptrdiff_t out_stride);
+                     void *out, lt_dtype out_type, ptrdiff_t out_stride);
+    /// Softmax of scale * scores[T,n] over the first `unmasked + row * unmasked_step` columns (at most n); the other
+    /// columns become 0. `out` may be `scores` if out_type is LT_F32; if it is LT_BF16, `scores` is overwritten.
+    void (*softmax)(const float *scores, ptrdiff_t stride, float scale, size_t rows, size_t n, size_t unmasked,
+                    size_t unmasked_step, void *out, lt_dtype out_type, ptrdiff_t out_stride);
     /// Rotate-half rotary embedding, in place, of x[T, heads*head_size]; cos and sin are [T, head_size/2].
-    void (*rope)(void *x, lt_type type, ptrdiff_t stride, size_t rows, size_t heads, size_t head_size,
+    void (*rope)(void *x, lt_dtype type, ptrdiff_t stride, size_t rows, size_t heads, size_t head_size,
                  const float *cos, const float *sin);
     /// gate[T,n] = silu(gate) * up.
-    void (*silu_multiply)(void *gate, const void *up, lt_type type, ptrdiff_t gate_stride, ptrdiff_t up_stride,
+    void (*silu_multiply)(void *gate, const void *up, lt_dtype type, ptrdiff_t gate_stride, ptrdiff_t up_stride,
                           size_t rows, size_t n);
     /// out[T,n] = act(out + bias); bias may be NULL. oneDNN does this as a post-op, OpenBLAS does not.
     void (*bias_activation)(float *out, ptrdiff_t stride, const float *bias, lt_activation activation, size_t rows,
                             size_t n);
     /// out[row] = weight[row,:] . x (+ bias[row]) (+ out[row] if accumulate), for `rows` rows of a row-major weight.
-    void (*matrix_vector)(const void *weight, lt_type type, ptrdiff_t stride, const float *x, const float *bias,
-                          int accumulate, size_t rows, size_t n, float *out);
+    void (*gemv)(const void *weight, lt_dtype type, ptrdiff_t stride, const float *x, const float *bias,
+                 int accumulate, size_t rows, size_t n, float *out);
     /// out[t, row] = x[t,:] . weight[row,:] (+ out[t, row] if accumulate), for a few rows T of x and a bf16 weight
     /// [rows, n]. Reads the weight once and writes no f32 copy of it.
-    void (*matrix_rows)(const uint16_t *weight, ptrdiff_t stride, const float *x, ptrdiff_t x_stride, size_t x_rows,
-                        int accumulate, size_t rows, size_t n, float *out, ptrdiff_t out_stride);
+    void (*gemm_bf16)(const uint16_t *weight, ptrdiff_t stride, const float *x, ptrdiff_t x_stride, size_t x_rows,
+                      int accumulate, size_t rows, size_t n, float *out, ptrdiff_t out_stride);
     /// Attention of one query row over a block of S cached keys and values, all heads at once so that each row is read
-    /// once. q is [kv_heads*queries*head_size] f32; k and v are [S, kv_heads*head_size]. Writes per head: `tops`, the
-    /// largest score times `scale`; `sums`, the sum of exp(score * scale - top); `out` [heads*head_size], the sum of
-    /// values weighted by exp(score * scale - top). `scores` is scratch of heads*S floats.
-    void (*attention_part)(const float *q, const void *k, const void *v, lt_type type, ptrdiff_t kv_stride, size_t keys,
-                           size_t kv_heads, size_t queries, size_t head_size, float scale, float *scores, float *tops,
-                           float *sums, float *out);
-    /// out[heads*head_size] from the results of `parts` blocks: tops and sums are [parts, heads], values
-    /// [parts, heads*head_size].
-    void (*attention_join)(size_t parts, size_t heads, size_t head_size, const float *tops, const float *sums,
-                           const float *values, float *out);
+    /// once. q is [kv_heads*group*head_size] f32, `group` query heads per KV head; k and v are [S, kv_heads*head_size].
+    /// Writes per head: `max_scores`, the largest score times `scale`; `exp_sums`, the sum of exp(score * scale - max);
+    /// `out` [heads*head_size], the sum of values weighted by exp(score * scale - max). `scores` [heads, S] is scratch.
+    void (*attention_block)(const float *q, const void *k, const void *v, lt_dtype type, ptrdiff_t kv_stride,
+                            size_t keys, size_t kv_heads, size_t group, size_t head_size, float scale, float *scores,
+                            float *max_scores, float *exp_sums, float *out);
+    /// out[heads*head_size] from the results of `blocks` calls of attention_block: max_scores and exp_sums are
+    /// [blocks, heads], values [blocks, heads*head_size].
+    void (*attention_combine)(size_t blocks, size_t heads, size_t head_size, const float *max_scores,
+                              const float *exp_sums, const float *values, float *out);
     /// y[n] += x[n].
     void (*add)(const float *x, float *y, size_t n);
     /// Rounds to nearest, ties to even; a NaN stays a NaN.
@@ -74,9 +74,9 @@ typedef struct lt_kernels {
     /// Patch matrix of one packed RGB24 image [g*p, g*p, 3]: out[g*g, 3*p*p] in order (channel, row, column), values
     /// (x/255 - mean)/std.
     void (*patchify_rgb)(const uint8_t *rgb, size_t grid, size_t patch, const float mean[3], const float std[3],
-                         void *out, lt_type out_type);
+                         void *out, lt_dtype out_type);
     /// Patch matrix of an image given as normalized planes [3, g*p, g*p].
-    void (*patchify_planes)(const float *planes, size_t grid, size_t patch, void *out, lt_type out_type);
+    void (*patchify_planes)(const float *planes, size_t grid, size_t patch, void *out, lt_dtype out_type);
 } lt_kernels;
 
 /// Tables that this CPU can run, best first, ended by NULL.

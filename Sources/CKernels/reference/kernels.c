@@ -20,17 +20,17 @@ static uint16_t store_bf16(float f) {
     return (uint16_t)high;
 }
 
-static double get(const void *x, lt_type type, ptrdiff_t at) {
-    return type == LT_F32 ? ((const float *)x)[at] : load_bf16(((const uint16_t *)x)[at]);
+static double get(const void *x, lt_dtype type, ptrdiff_t index) {
+    return type == LT_F32 ? ((const float *)x)[index] : load_bf16(((const uint16_t *)x)[index]);
 }
 
-static void put(void *x, lt_type type, ptrdiff_t at, double value) {
-    if (type == LT_F32) ((float *)x)[at] = (float)value;
-    else ((uint16_t *)x)[at] = store_bf16((float)value);
+static void put(void *x, lt_dtype type, ptrdiff_t index, double value) {
+    if (type == LT_F32) ((float *)x)[index] = (float)value;
+    else ((uint16_t *)x)[index] = store_bf16((float)value);
 }
 
 static void layer_norm(const float *x, ptrdiff_t x_stride, const float *weight, const float *bias, float eps,
-                       size_t rows, size_t n, void *out, lt_type out_type, ptrdiff_t out_stride) {
+                       size_t rows, size_t n, void *out, lt_dtype out_type, ptrdiff_t out_stride) {
     for (ptrdiff_t t = 0; t < (ptrdiff_t)rows; t++) {
         double mean = 0, variance = 0;
         for (size_t i = 0; i < n; i++) mean += x[t * x_stride + (ptrdiff_t)i] / (double)n;
@@ -43,7 +43,7 @@ static void layer_norm(const float *x, ptrdiff_t x_stride, const float *weight, 
 }
 
 static void rms_norm(const float *x, ptrdiff_t x_stride, const float *weight, float eps, size_t rows, size_t n,
-                     void *out, lt_type out_type, ptrdiff_t out_stride) {
+                     void *out, lt_dtype out_type, ptrdiff_t out_stride) {
     for (ptrdiff_t t = 0; t < (ptrdiff_t)rows; t++) {
         double square = 0;
         for (size_t i = 0; i < n; i++) square += pow(x[t * x_stride + (ptrdiff_t)i], 2) / (double)n;
@@ -53,22 +53,22 @@ static void rms_norm(const float *x, ptrdiff_t x_stride, const float *weight, fl
     }
 }
 
-static void softmax(const float *scores, ptrdiff_t stride, float scale, size_t rows, size_t n, size_t visible,
-                    size_t visible_step, void *out, lt_type out_type, ptrdiff_t out_stride) {
+static void softmax(const float *scores, ptrdiff_t stride, float scale, size_t rows, size_t n, size_t unmasked,
+                    size_t unmasked_step, void *out, lt_dtype out_type, ptrdiff_t out_stride) {
     for (ptrdiff_t t = 0; t < (ptrdiff_t)rows; t++) {
         const float *row = scores + t * stride;
-        size_t limit = visible + (size_t)t * visible_step;
-        if (limit > n) limit = n;
-        double top = -INFINITY, sum = 0;
-        for (size_t i = 0; i < limit; i++) top = fmax(top, (double)scale * row[i]);
-        for (size_t i = 0; i < limit; i++) sum += exp((double)scale * row[i] - top);
+        size_t count = unmasked + (size_t)t * unmasked_step;
+        if (count > n) count = n;
+        double max = -INFINITY, sum = 0;
+        for (size_t i = 0; i < count; i++) max = fmax(max, (double)scale * row[i]);
+        for (size_t i = 0; i < count; i++) sum += exp((double)scale * row[i] - max);
         for (size_t i = 0; i < n; i++)
             put(out, out_type, t * out_stride + (ptrdiff_t)i,
-                i < limit ? exp((double)scale * row[i] - top) / sum : 0.0);
+                i < count ? exp((double)scale * row[i] - max) / sum : 0.0);
     }
 }
 
-static void rope(void *x, lt_type type, ptrdiff_t stride, size_t rows, size_t heads, size_t head_size,
+static void rope(void *x, lt_dtype type, ptrdiff_t stride, size_t rows, size_t heads, size_t head_size,
                  const float *cos, const float *sin) {
     size_t half = head_size / 2;
     for (size_t t = 0; t < rows; t++)
@@ -82,7 +82,7 @@ static void rope(void *x, lt_type type, ptrdiff_t stride, size_t rows, size_t he
             }
 }
 
-static void silu_multiply(void *gate, const void *up, lt_type type, ptrdiff_t gate_stride, ptrdiff_t up_stride,
+static void silu_multiply(void *gate, const void *up, lt_dtype type, ptrdiff_t gate_stride, ptrdiff_t up_stride,
                           size_t rows, size_t n) {
     for (ptrdiff_t t = 0; t < (ptrdiff_t)rows; t++)
         for (ptrdiff_t i = 0; i < (ptrdiff_t)n; i++) {
@@ -102,8 +102,8 @@ static void bias_activation(float *out, ptrdiff_t stride, const float *bias, lt_
         }
 }
 
-static void matrix_vector(const void *weight, lt_type type, ptrdiff_t stride, const float *x, const float *bias,
-                          int accumulate, size_t rows, size_t n, float *out) {
+static void gemv(const void *weight, lt_dtype type, ptrdiff_t stride, const float *x, const float *bias,
+                 int accumulate, size_t rows, size_t n, float *out) {
     for (ptrdiff_t r = 0; r < (ptrdiff_t)rows; r++) {
         double s = (bias ? bias[r] : 0) + (accumulate ? out[r] : 0);
         for (ptrdiff_t i = 0; i < (ptrdiff_t)n; i++) s += get(weight, type, r * stride + i) * x[i];
@@ -111,52 +111,53 @@ static void matrix_vector(const void *weight, lt_type type, ptrdiff_t stride, co
     }
 }
 
-static void matrix_rows(const uint16_t *weight, ptrdiff_t stride, const float *x, ptrdiff_t x_stride, size_t x_rows,
-                        int accumulate, size_t rows, size_t n, float *out, ptrdiff_t out_stride) {
+static void gemm_bf16(const uint16_t *weight, ptrdiff_t stride, const float *x, ptrdiff_t x_stride, size_t x_rows,
+                      int accumulate, size_t rows, size_t n, float *out, ptrdiff_t out_stride) {
     for (ptrdiff_t t = 0; t < (ptrdiff_t)x_rows; t++)
         for (ptrdiff_t r = 0; r < (ptrdiff_t)rows; r++) {
             double s = accumulate ? out[t * out_stride + r] : 0;
-            for (ptrdiff_t i = 0; i < (ptrdiff_t)n; i++) s += get(weight, LT_BF16, r * stride + i) * x[t * x_stride + i];
+            for (ptrdiff_t i = 0; i < (ptrdiff_t)n; i++)
+                s += get(weight, LT_BF16, r * stride + i) * x[t * x_stride + i];
             out[t * out_stride + r] = (float)s;
         }
 }
 
-static void attention_part(const float *q, const void *k, const void *v, lt_type type, ptrdiff_t kv_stride, size_t keys,
-                           size_t kv_heads, size_t queries, size_t head_size, float scale, float *scores, float *tops,
-                           float *sums, float *out) {
-    for (size_t h = 0; h < kv_heads * queries; h++) {
-        ptrdiff_t offset = (ptrdiff_t)(h / queries * head_size);
-        float *own = scores + h * keys;
-        double top = -INFINITY, sum = 0;
+static void attention_block(const float *q, const void *k, const void *v, lt_dtype type, ptrdiff_t kv_stride,
+                            size_t keys, size_t kv_heads, size_t group, size_t head_size, float scale, float *scores,
+                            float *max_scores, float *exp_sums, float *out) {
+    for (size_t h = 0; h < kv_heads * group; h++) {
+        ptrdiff_t column = (ptrdiff_t)(h / group * head_size);
+        float *row = scores + h * keys;
+        double max = -INFINITY, sum = 0;
         for (ptrdiff_t s = 0; s < (ptrdiff_t)keys; s++) {
             double dot = 0;
             for (size_t i = 0; i < head_size; i++)
-                dot += q[h * head_size + i] * get(k, type, s * kv_stride + offset + (ptrdiff_t)i);
-            own[s] = (float)(dot * scale);
-            top = fmax(top, own[s]);
+                dot += q[h * head_size + i] * get(k, type, s * kv_stride + column + (ptrdiff_t)i);
+            row[s] = (float)(dot * scale);
+            max = fmax(max, row[s]);
         }
-        for (size_t s = 0; s < keys; s++) sum += exp(own[s] - top);
+        for (size_t s = 0; s < keys; s++) sum += exp(row[s] - max);
         for (size_t i = 0; i < head_size; i++) {
             double y = 0;
             for (ptrdiff_t s = 0; s < (ptrdiff_t)keys; s++)
-                y += exp(own[s] - top) * get(v, type, s * kv_stride + offset + (ptrdiff_t)i);
+                y += exp(row[s] - max) * get(v, type, s * kv_stride + column + (ptrdiff_t)i);
             out[h * head_size + i] = (float)y;
         }
-        tops[h] = (float)top;
-        sums[h] = (float)sum;
+        max_scores[h] = (float)max;
+        exp_sums[h] = (float)sum;
     }
 }
 
-static void attention_join(size_t parts, size_t heads, size_t head_size, const float *tops, const float *sums,
-                           const float *values, float *out) {
+static void attention_combine(size_t blocks, size_t heads, size_t head_size, const float *max_scores,
+                              const float *exp_sums, const float *values, float *out) {
     for (size_t h = 0; h < heads; h++) {
-        double top = -INFINITY, total = 0;
-        for (size_t p = 0; p < parts; p++) top = fmax(top, tops[p * heads + h]);
-        for (size_t p = 0; p < parts; p++) total += sums[p * heads + h] * exp(tops[p * heads + h] - top);
+        double max = -INFINITY, total = 0;
+        for (size_t b = 0; b < blocks; b++) max = fmax(max, max_scores[b * heads + h]);
+        for (size_t b = 0; b < blocks; b++) total += exp_sums[b * heads + h] * exp(max_scores[b * heads + h] - max);
         for (size_t i = 0; i < head_size; i++) {
             double y = 0;
-            for (size_t p = 0; p < parts; p++)
-                y += exp(tops[p * heads + h] - top) / total * values[(p * heads + h) * head_size + i];
+            for (size_t b = 0; b < blocks; b++)
+                y += exp(max_scores[b * heads + h] - max) / total * values[(b * heads + h) * head_size + i];
             out[h * head_size + i] = (float)y;
         }
     }
@@ -186,11 +187,11 @@ static void f16_to_f32(const uint16_t *x, float *y, size_t n) {
 
 static void quantize_rows(const float *x, size_t rows, size_t n, int8_t *q, float *scales) {
     for (size_t t = 0; t < rows; t++) {
-        float top = 0;
-        for (size_t i = 0; i < n; i++) top = fmaxf(top, fabsf(x[t * n + i]));
-        scales[t] = top / 127.0f;
+        float max = 0;
+        for (size_t i = 0; i < n; i++) max = fmaxf(max, fabsf(x[t * n + i]));
+        scales[t] = max / 127.0f;
         for (size_t i = 0; i < n; i++)
-            q[t * n + i] = top > 0 ? (int8_t)fmaxf(-127, fminf(127, rintf(x[t * n + i] * (127.0f / top)))) : 0;
+            q[t * n + i] = max > 0 ? (int8_t)fmaxf(-127, fminf(127, rintf(x[t * n + i] * (127.0f / max)))) : 0;
     }
 }
 
@@ -208,27 +209,27 @@ static void dot_i8(const int8_t *rows, ptrdiff_t stride, size_t count, size_t n,
 }
 
 static void patchify_rgb(const uint8_t *rgb, size_t grid, size_t patch, const float mean[3], const float std[3],
-                         void *out, lt_type out_type) {
+                         void *out, lt_dtype out_type) {
     size_t side = grid * patch;
-    ptrdiff_t at = 0;
+    ptrdiff_t next = 0;
     for (size_t p = 0; p < grid * grid; p++)
         for (size_t c = 0; c < 3; c++)
             for (size_t y = 0; y < patch; y++)
                 for (size_t x = 0; x < patch; x++) {
                     size_t row = p / grid * patch + y, column = p % grid * patch + x;
                     float value = (float)rgb[(row * side + column) * 3 + c] * (float)(1.0 / 255.0);
-                    put(out, out_type, at++, (value - mean[c]) / std[c]);
+                    put(out, out_type, next++, (value - mean[c]) / std[c]);
                 }
 }
 
-static void patchify_planes(const float *planes, size_t grid, size_t patch, void *out, lt_type out_type) {
+static void patchify_planes(const float *planes, size_t grid, size_t patch, void *out, lt_dtype out_type) {
     size_t side = grid * patch;
-    ptrdiff_t at = 0;
+    ptrdiff_t next = 0;
     for (size_t p = 0; p < grid * grid; p++)
         for (size_t c = 0; c < 3; c++)
             for (size_t y = 0; y < patch; y++)
                 for (size_t x = 0; x < patch; x++)
-                    put(out, out_type, at++,
+                    put(out, out_type, next++,
                         planes[(c * side + p / grid * patch + y) * side + p % grid * patch + x]);
 }
 
@@ -240,10 +241,10 @@ const lt_kernels lt_kernels_reference = {
     .rope = rope,
     .silu_multiply = silu_multiply,
     .bias_activation = bias_activation,
-    .matrix_vector = matrix_vector,
-    .matrix_rows = matrix_rows,
-    .attention_part = attention_part,
-    .attention_join = attention_join,
+    .gemv = gemv,
+    .gemm_bf16 = gemm_bf16,
+    .attention_block = attention_block,
+    .attention_combine = attention_combine,
     .add = add,
     .f32_to_bf16 = f32_to_bf16,
     .bf16_to_f32 = bf16_to_f32,

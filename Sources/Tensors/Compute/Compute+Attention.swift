@@ -181,7 +181,7 @@ extension Compute {
             for place in range {
                 let first = heads[place] / shape.queriesPerGroup * shape.headSize
                 let row = weights.rows(place..<place + 1).floats
-                table.matrix_vector(
+                table.gemv(
                     keys.base + first * keys.type.size, keys.type.kernel, keys.stride,
                     wide.floats + heads[place] * shape.headSize, nil, 0, count, shape.headSize, row)
                 table.softmax(row, count, scale, 1, count, count, 0, row, LT_F32, count)
@@ -285,14 +285,14 @@ extension Compute {
             let scores = headMemory[ThreadPool.index].scores.block(.f32, rows: heads, columns: Self.keyBlock)
             for part in range {
                 let rows = part * Self.keyBlock..<min(count, (part + 1) * Self.keyBlock)
-                table.attention_part(
+                table.attention_block(
                     query.floats, keys.row(rows.lowerBound), values.row(rows.lowerBound), keys.type.kernel, keys.stride,
                     rows.count, shape.keyValueHeads, shape.queriesPerGroup, shape.headSize, scale, scores.floats,
                     tops.rows(part..<part + 1).floats, sums.rows(part..<part + 1).floats,
                     weighted.rows(part..<part + 1).floats)
             }
         }
-        table.attention_join(
+        table.attention_combine(
             parts, heads, shape.headSize, tops.floats, sums.floats, weighted.floats, out.floats)
     }
 }

@@ -45,7 +45,7 @@ extension Compute {
         let (base, columns, size, type) = (weight.base, weight.columns, weight.type.size, weight.type.kernel)
         workers.split(weight.rows, cost: columns) { range in
             let rows = base + range.lowerBound * columns * size
-            table.matrix_vector(
+            table.gemv(
                 rows, type, columns, x, bias.map { $0 + range.lowerBound }, accumulate ? 1 : 0, range.count, columns,
                 out + range.lowerBound)
             if activation != .none {

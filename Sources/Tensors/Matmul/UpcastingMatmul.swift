@@ -78,7 +78,7 @@ final class UpcastingMatmul: MatmulBackend {
             let sums =
                 output.type == .f32
                 ? output.columns(range) : own.sums.block(.f32, rows: output.rows, columns: range.count)
-            kernels.table.matrix_rows(
+            kernels.table.gemm_bf16(
                 weight.block.row(range.lowerBound).assumingMemoryBound(to: UInt16.self), weight.columns, x.floats,
                 x.stride, x.rows, product.accumulate ? 1 : 0, range.count, weight.columns, sums.floats, sums.stride)
             finish(sums, range, product)

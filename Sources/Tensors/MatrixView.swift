@@ -1,15 +1,3 @@
-internal import CKernels
-
-/// The element type of a computation: f32 for parity with the reference, bf16 if the weights are stored in bf16.
-public enum DType: String, Sendable, Codable, CaseIterable {
-    case f32
-    case bf16
-
-    /// Bytes per element.
-    public var size: Int { self == .f32 ? 4 : 2 }
-    var kernel: lt_dtype { self == .f32 ? LT_F32 : LT_BF16 }
-}
-
 /// An unowned row-major view of `rows` × `columns` elements, with `stride` elements from row to row.
 ///
 /// A view into a `Buffer` or a `Scratch` is valid until its owner is freed or grows.

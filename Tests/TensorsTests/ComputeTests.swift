@@ -191,7 +191,7 @@ import Testing
     @Test(arguments: backends, instructionSets) func `sequences attend as each does alone`(
         backend: Backend, instructionSet: String?
     ) throws {
-        for type in DType.allCases {
+        for type in DType.computeTypes {
             let compute = try Compute(precision: type, backend: backend, threads: 2, instructionSet: instructionSet)
             // More keys than are taken at a time.
             for (heads, groups, rows, keys, first) in [(4, 2, 5, 1030, 1026), (2, 2, 2, 3, 2), (6, 1, 3, 512, 1)] {

@@ -122,7 +122,7 @@ extension CheckpointFolder {
             }
             switch found.type {
             case .f32, .f16, .bf16: break
-            default: types.append("\(tensor.name) is \(found.type.rawValue)")
+            default: types.append("\(tensor.name) is \(found.type.safetensorsName)")
             }
         }
         if !missing.isEmpty {

@@ -7,7 +7,7 @@ struct SafetensorsHeader {
     /// A tensor's header entry; begin and end are byte offsets into the data.
     struct Entry {
         let name: String
-        let type: ElementType
+        let type: DType
         let shape: [Int]
         let begin: Int
         let end: Int
@@ -89,7 +89,7 @@ struct SafetensorsHeader {
         guard let typeName = members["dtype"]?.stringValue else {
             throw WeightsError.entryInvalid(file, name, "its dtype is missing or not a string")
         }
-        guard let type = ElementType(rawValue: typeName) else { throw WeightsError.typeUnknown(file, name, typeName) }
+        guard let type = DType(safetensorsName: typeName) else { throw WeightsError.typeUnknown(file, name, typeName) }
         guard let dimensions = members["shape"]?.arrayValue else { throw WeightsError.shapeInvalid(file, name) }
         guard dimensions.count <= rankLimit else {
             throw WeightsError.rankTooHigh(file, name, rank: dimensions.count, limit: rankLimit)
@@ -109,7 +109,7 @@ struct SafetensorsHeader {
     }
 
     /// Bytes of a tensor; nil if the product, computed from the left, overflows.
-    static func byteCount(shape: [Int], type: ElementType) -> Int? {
+    static func byteCount(shape: [Int], type: DType) -> Int? {
         var total = 1
         for size in shape {
             let (product, overflow) = total.multipliedReportingOverflow(by: size)

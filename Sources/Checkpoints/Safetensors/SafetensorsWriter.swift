@@ -8,9 +8,9 @@ public final class SafetensorsWriter {
     /// The name, element type and shape of a tensor to write.
     public struct Entry: Sendable, Equatable {
         public let name: String
-        public let type: ElementType
+        public let type: DType
         public let shape: [Int]
-        public init(name: String, type: ElementType, shape: [Int]) {
+        public init(name: String, type: DType, shape: [Int]) {
             self.name = name
             self.type = type
             self.shape = shape
@@ -46,7 +46,7 @@ public final class SafetensorsWriter {
             let (end, overflow) = total.addingReportingOverflow(bytes)
             guard !overflow else { throw WeightsError.writeMisuse(path, "the tensors are too large for one file") }
             if header.utf8.count > 1 { header += "," }
-            header += JSONValue.quoted(entry.name) + ":{\"dtype\":\"\(entry.type.rawValue)\",\"shape\":["
+            header += JSONValue.quoted(entry.name) + ":{\"dtype\":\"\(entry.type.safetensorsName)\",\"shape\":["
             header += entry.shape.map(String.init).joined(separator: ",")
             header += "],\"data_offsets\":[\(total),\(end)]}"
             total = end

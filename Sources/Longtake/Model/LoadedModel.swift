@@ -163,7 +163,7 @@ package final class LoadedModel {
 
 extension CheckpointFolder {
     /// The type in which the language model's large weights are stored.
-    private var storage: ElementType? { weights.tensors["model.layers.0.mlp.gate_proj.weight"]?.type }
+    private var storage: DType? { weights.tensors["model.layers.0.mlp.gate_proj.weight"]?.type }
 
     /// True if they are stored in 16 bits.
     var storesHalves: Bool { storage == .bf16 || storage == .f16 }

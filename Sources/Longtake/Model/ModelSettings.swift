@@ -30,20 +30,20 @@ package struct ModelSettings: Sendable {
     ///
     /// - Throws: `LongtakeError` `bad_request` naming the known values.
     package init(precision: String?, backend: String?, threads: Int?, instructionSet: String? = nil) throws {
-        func parse<Value: RawRepresentable & CaseIterable>(_ text: String?, _ what: String) throws -> Value?
+        func parse<Value: RawRepresentable>(_ text: String?, _ what: String, _ known: [Value]) throws -> Value?
         where Value.RawValue == String {
             guard let text, text != "auto" else { return nil }
-            guard let value = Value(rawValue: text) else {
+            guard let value = known.first(where: { $0.rawValue == text }) else {
                 throw LongtakeError(
                     code: .badRequest,
                     message: "unknown \(what) \(text); known: auto, "
-                        + Value.allCases.map(\.rawValue).joined(separator: ", "))
+                        + known.map(\.rawValue).joined(separator: ", "))
             }
             return value
         }
         self.init(
-            precision: try parse(precision, "precision"), backend: try parse(backend, "backend"), threads: threads,
-            instructionSet: instructionSet)
+            precision: try parse(precision, "precision", DType.computeTypes),
+            backend: try parse(backend, "backend", Backend.allCases), threads: threads, instructionSet: instructionSet)
     }
 
     /// Sets the memory that may be used in addition to the weights, for example "6G" or "500MB".

@@ -37,7 +37,7 @@ public struct WeightReader {
         let tensor = try tensor(name, shape)
         guard let matrix = Matrix(tensor, as: type ?? compute.precision, compute: compute) else {
             throw ModelError(
-                code: .unsupported, message: "tensor \(prefix + name) is stored as \(tensor.type.rawValue)")
+                code: .unsupported, message: "tensor \(prefix + name) is stored as \(tensor.type.safetensorsName)")
         }
         return matrix
     }

@@ -57,6 +57,7 @@ public final class Compute {
     public init(
         precision: DType, backend: Backend? = nil, threads: Int, instructionSet: String? = nil
     ) throws {
+        precondition(DType.computeTypes.contains(precision), "\(precision) is not a compute type")
         guard let kernels = Kernels(named: instructionSet) else {
             throw ComputeError(
                 code: .unknownInstructionSet,

@@ -94,7 +94,10 @@
     }
 
     extension DType {
-        var oneDNN: dnnl_data_type_t { self == .f32 ? dnnl_f32 : dnnl_bf16 }
+        var oneDNN: dnnl_data_type_t {
+            precondition(self == .f32 || self == .bf16, "\(self) is not a compute type")
+            return self == .f32 ? dnnl_f32 : dnnl_bf16
+        }
     }
 
     private func query(_ description: dnnl_primitive_desc_t?, _ what: dnnl_query_t) -> dnnl_memory_desc_t {

@@ -33,8 +33,7 @@ public final class Matrix {
         // Converting to f32 memory costs more than upcasting on use, because the kernel clears new memory first.
         let type = tensor.type == .bf16 && compute.widens ? DType.bf16 : type
         self.type = type
-        let stored: ElementType = type == .f32 ? .f32 : .bf16
-        let isReady = tensor.type == stored && Int(bitPattern: start) % type.size == 0
+        let isReady = tensor.type == type && Int(bitPattern: start) % type.size == 0
         place = isReady ? .memory(start, owner: tensor.owner) : .stored(tensor, compute)
     }
 
@@ -90,6 +89,7 @@ public final class Matrix {
         switch type {
         case .f32: out.update(from: row.assumingMemoryBound(to: Float.self), count: columns)
         case .bf16: kernels.table.bf16_to_f32(row.assumingMemoryBound(to: UInt16.self), out, columns)
+        default: preconditionFailure("a weight of type \(type)")
         }
     }
 }

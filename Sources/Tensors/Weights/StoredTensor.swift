@@ -2,7 +2,7 @@
 public struct StoredTensor: @unchecked Sendable {
     // @unchecked: the bytes are a read-only mapping, kept alive by `owner`.
     public let name: String
-    public let type: ElementType
+    public let type: DType
     /// Dimensions, outermost first; empty for a scalar.
     public let shape: [Int]
     /// Row-major little-endian elements, possibly misaligned.
@@ -10,7 +10,7 @@ public struct StoredTensor: @unchecked Sendable {
     /// The mapping that keeps `bytes` alive.
     public let owner: AnyObject
 
-    public init(name: String, type: ElementType, shape: [Int], bytes: UnsafeRawBufferPointer, owner: AnyObject) {
+    public init(name: String, type: DType, shape: [Int], bytes: UnsafeRawBufferPointer, owner: AnyObject) {
         self.name = name
         self.type = type
         self.shape = shape

@@ -175,8 +175,8 @@ extension WeightsError {
             "\(file): says tensor \(quoted(tensor)) is in \(shard), but that file does not have it; "
                 + "index and shards are of different versions: fetch both again")
     }
-    package static func typeUnsupported(_ tensor: String, _ type: ElementType, wanted: String) -> Self {
-        .init(.typeUnsupported, "tensor \(quoted(tensor)) is stored as \(type.rawValue), \(wanted) is needed here")
+    package static func typeUnsupported(_ tensor: String, _ type: DType, wanted: String) -> Self {
+        .init(.typeUnsupported, "tensor \(quoted(tensor)) is stored as \(type.safetensorsName), \(wanted) is needed here")
     }
     package static func writeFailed(_ file: String, _ step: String, _ reason: String) -> Self {
         .init(.writeFailed, "\(file): \(step) failed: \(reason)")

@@ -19,7 +19,7 @@ package enum RandomCheckpoint {
     package enum DataType: String, Sendable, CaseIterable {
         case bf16, f16, f32
 
-        var element: ElementType {
+        var element: DType {
             switch self {
             case .bf16: .bf16
             case .f16: .f16

@@ -87,7 +87,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "TokenizersTests", dependencies: ["Tokenizers", "Checkpoints", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "ModelsTests", dependencies: ["Models", "Tensors"], swiftSettings: strict),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "Checkpoints", "Tensors"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "LongtakeTests",

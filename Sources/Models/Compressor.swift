@@ -11,17 +11,17 @@ final class Compressor {
     private let size: Int  // C
     private let width: Int  // E
     private let shape: AttentionShape
-    private let normKeys: LayerNorm  // [E]
+    private let keyNorm: LayerNorm  // ln_kv [E]
     private let positions: [Float]  // pos_embed [C2, E]
     private let projectedQuery: [Float]  // [C2, E], projected once because queries depend on weights only
-    private let keyWeight: Matrix  // [E, E]
-    private let valueWeight: Matrix  // [E, E]
-    private let keyBias: [Float]  // [E]
-    private let valueBias: [Float]  // [E]
-    private let output: Linear  // [E, E]
+    private let keyWeight: Matrix  // rows E..<2E of attn.in_proj_weight [E, E]
+    private let valueWeight: Matrix  // rows 2E..<3E of attn.in_proj_weight [E, E]
+    private let keyBias: [Float]  // of attn.in_proj_bias [E]
+    private let valueBias: [Float]  // of attn.in_proj_bias [E]
+    private let output: Linear  // attn.out_proj [E, E]
     private var upsampled: (side: Int, values: [Float]) = (0, [])  // positions interpolated to side², [side · side, E]
-    private let keysIn = Scratch()  // [N, E]
-    private let positioned = Scratch()  // [N, E]
+    private let normedKeys = Scratch()  // [N, E]
+    private let positionedKeys = Scratch()  // [N, E]
     private let keys = Scratch()  // [N, E]
     private let values = Scratch()  // [N, E]
     private let mixed = Scratch()  // [C2, E]
@@ -37,8 +37,8 @@ final class Compressor {
             heads: config.compressorHeadCount, keyValueHeads: config.compressorHeadCount,
             headSize: width / config.compressorHeadCount)
         // The reference uses torch's default epsilon for LayerNorm.
-        normKeys = try LayerNorm(weights.under("ln_kv."), width, 1e-5)
-        let normQuery = try LayerNorm(weights.under("ln_q."), width, 1e-5)
+        keyNorm = try LayerNorm(weights.under("ln_kv."), width, epsilon: 1e-5)
+        let queryNorm = try LayerNorm(weights.under("ln_q."), width, epsilon: 1e-5)
         positions = try weights.vector("pos_embed", [count, width])
         let packed = try weights.matrix("attn.in_proj_weight", [3 * width, width], as: .f32)  // [3E, E]: W_q, W_k, W_v
         let packedBias = try weights.vector("attn.in_proj_bias", [3 * width])  // [3E]
@@ -55,7 +55,7 @@ final class Compressor {
             projected.withUnsafeMutableBufferPointer { projected in
                 guard let query = query.baseAddress, let projected = projected.baseAddress else { return }
                 let rows = MatrixView(query, rows: count, columns: width)
-                normQuery.apply(rows, into: rows, compute)
+                queryNorm(rows, into: rows)
                 compute.add(positions, to: query, count: count * width)
                 compute.linear(
                     rows, packed.slice(rows: 0..<width), bias: Array(packedBias[..<width]),
@@ -68,16 +68,16 @@ final class Compressor {
     /// Compresses one frame's keys [N, E] f32: its patches, or at high resolution the crops' raster.
     ///
     /// - Returns: [C2, E] f32, valid until the next call.
-    func compress(_ patches: MatrixView, trace: Trace? = nil) -> MatrixView {
+    func callAsFunction(_ patches: MatrixView, trace: Trace? = nil) -> MatrixView {
         let (count, keyCount) = (size * size, patches.rows)
-        let normed = keysIn.block(.f32, rows: keyCount, columns: width)  // [N, E]
-        normKeys.apply(patches, into: normed, compute)
+        let normed = normedKeys.matrix(.f32, rows: keyCount, columns: width)  // [N, E]
+        keyNorm(patches, into: normed)
         let keyInput = addPositions(normed)
-        let k = keys.block(.f32, rows: keyCount, columns: width)  // [N, E]
-        let v = values.block(.f32, rows: keyCount, columns: width)  // [N, E]
+        let k = keys.matrix(.f32, rows: keyCount, columns: width)  // [N, E]
+        let v = values.matrix(.f32, rows: keyCount, columns: width)  // [N, E]
         compute.linear(keyInput, keyWeight, bias: keyBias, into: k)
         compute.linear(normed, valueWeight, bias: valueBias, into: v)
-        let attended = mixed.block(.f32, rows: count, columns: width)  // [C2, E]
+        let attended = mixed.matrix(.f32, rows: count, columns: width)  // [C2, E]
         var weights = trace == nil ? [] : [Float](repeating: 0, count: shape.heads * count * keyCount)  // [h, C2, N]
         var query = projectedQuery
         query.withUnsafeMutableBufferPointer { query in
@@ -93,8 +93,8 @@ final class Compressor {
             }
         }
         trace?("compressor_attn", averagedOverHeads(&weights, rows: count, keys: keyCount))
-        let out = result.block(.f32, rows: count, columns: width)  // [C2, E]
-        output.apply(attended, into: out, compute)
+        let out = result.matrix(.f32, rows: count, columns: width)  // [C2, E]
+        output(attended, into: out)
         trace?("compressor_out", out)
         return out
     }
@@ -112,7 +112,7 @@ final class Compressor {
                     ? positions : BicubicTable.interpolate(positions, from: size, to: side, width: width)
             )
         }
-        let out = positioned.block(.f32, rows: normed.rows, columns: width)
+        let out = positionedKeys.matrix(.f32, rows: normed.rows, columns: width)
         out.floats.update(from: normed.floats, count: normed.rows * width)
         compute.add(upsampled.values, to: out.floats, count: min(upsampled.values.count, normed.rows * width))
         return out
@@ -121,7 +121,7 @@ final class Compressor {
     /// The mean over heads of the weights [h, C2, N]: [C2, N].
     private func averagedOverHeads(_ weights: inout [Float], rows: Int, keys: Int) -> MatrixView {
         let count = rows * keys
-        let average = averages.block(.f32, rows: rows, columns: keys)
+        let average = averages.matrix(.f32, rows: rows, columns: keys)
         for index in 0..<count {
             var sum: Float = 0
             for head in 0..<shape.heads { sum += weights[head * count + index] }
@@ -156,9 +156,9 @@ enum BicubicTable {
 
     private static func weights(at index: Int, size: Int, side: Int) -> [(Int, Float)] {
         let scale = Float(size) / Float(side)
-        let centre = scale * (Float(index) + 0.5) - 0.5
-        let base = centre.rounded(.down)
-        let t = centre - base
+        let center = scale * (Float(index) + 0.5) - 0.5
+        let base = center.rounded(.down)
+        let t = center - base
         let a: Float = -0.75
         func near(_ x: Float) -> Float { ((a + 2) * x - (a + 3)) * x * x + 1 }
         func far(_ x: Float) -> Float { ((a * x - 5 * a) * x + 8 * a) * x - 4 * a }

@@ -4,7 +4,7 @@ public import Tensors
 /// LLaVA-Mini: turns frames into patches, patches into vision tokens, and fuses the prompt's text with them.
 ///
 /// Letters: B frames, parts images per frame (1, or n·n crops and the whole), P patches per image, D vision width, H
-/// language width, C2 vision tokens per frame, A text rows, T rows of a prompt's rest, E embedding size. Source: arXiv
+/// language width, C2 vision tokens per frame, A text rows, T rows of a prompt's suffix, E embedding size. Source: arXiv
 /// 2501.03895; docs/model.md, sections 1 to 8.
 public final class LlavaMini {
     /// The vision tower's shape.
@@ -16,14 +16,14 @@ public final class LlavaMini {
     /// The compute context that all parts share.
     public let compute: Compute
     private let tower: VisionTower
-    private let compressor: Compressor
-    private let projector: Projector
-    private let prefusion: PreFusion
+    private let compressor: Compressor  // model.compressor
+    private let projector: Projector  // model.mm_projector
+    private let preFusion: PreFusion  // model.prefusion_layers
     private let rasterOrder: [Int]  // raster position → row in part order; empty for n = 1
     private let raster = Scratch()  // [n²·P, D]
     private let projected = Scratch()  // [parts · P, H]
     private let sequence = Scratch()  // [B · (parts · P + C2 + A), H]
-    private let tailRows = Scratch()  // [B · T of all tails, H]
+    private let suffixRows = Scratch()  // [B · T of all suffixes, H]
 
     /// Loads all parts of the model.
     ///
@@ -53,7 +53,7 @@ public final class LlavaMini {
         projector = try Projector(
             weights.under("model.mm_projector."), config: fusion, visionWidth: vision.hiddenSize,
             languageWidth: language.hiddenSize)
-        prefusion = try PreFusion(weights, config: language, layerCount: fusion.prefusionLayerCount)
+        preFusion = try PreFusion(weights, config: language, layerCount: fusion.prefusionLayerCount)
         self.language = try LanguageModel(weights, config: language)
         rasterOrder = Self.rasterOrder(ratio: fusion.resolutionRatio, grid: vision.gridSize)
     }
@@ -83,15 +83,15 @@ public final class LlavaMini {
     ///   last).
     /// - Returns: the encoder's rows with class rows [B · parts · (1+P), D], valid until the next call.
     @discardableResult
-    public func patches(frames: Int, into out: MatrixView, patchify: (_ picture: Int, _ patches: MatrixView) -> Void)
+    public func patches(frames: Int, into out: MatrixView, patchify: (_ image: Int, _ patches: MatrixView) -> Void)
         -> MatrixView
     {
-        let pictures = frames * fusion.partCount
-        let hidden = tower.forward(pictures: pictures, patchify: patchify)
-        for picture in 0..<pictures {
-            let first = picture * (1 + vision.patchCount) + 1
+        let images = frames * fusion.partCount
+        let hidden = tower.forward(images: images, patchify: patchify)
+        for image in 0..<images {
+            let first = image * (1 + vision.patchCount) + 1
             let source = hidden.rows(first..<first + vision.patchCount)  // [P, D]
-            let target = out.rows(picture * vision.patchCount..<(picture + 1) * vision.patchCount)
+            let target = out.rows(image * vision.patchCount..<(image + 1) * vision.patchCount)
             target.floats.update(from: source.floats, count: vision.patchCount * vision.hiddenSize)
         }
         return hidden
@@ -102,42 +102,43 @@ public final class LlavaMini {
     /// - Throws: `ModelError` `not_a_number` for an image without an embedding.
     public func patches(
         frames: Int, into out: MatrixView, embeddings: MatrixView,
-        patchify: (_ picture: Int, _ patches: MatrixView) -> Void
+        patchify: (_ image: Int, _ patches: MatrixView) -> Void
     ) throws {
         let hidden = patches(frames: frames, into: out, patchify: patchify)
         let parts = fusion.partCount
-        try tower.embed(hidden, pictures: frames * parts, every: parts, into: embeddings)
+        try tower.embed(hidden, images: frames * parts, every: parts, into: embeddings)
     }
 
-    /// Computes the vision tokens of B frames from their patches, and the text's beginning fused with each frame.
+    /// Computes the vision tokens of B frames from their patches, and the text's prefix fused with each frame.
     ///
     /// The tokens do not depend on the text, which follows them under a causal mask.
     /// - Parameters:
     ///   - patches: [B · parts · P, D] f32.
     ///   - text: embeddings of text rows [A, H]; nil to compute only tokens.
-    ///   - keep: receives what `follow` needs to continue after these frames; its beginning has A rows.
+    ///   - cache: receives what `extend` needs to continue after these frames; its prefix has A rows.
     /// - Returns: [B · (C2 + A), H] f32, per frame its tokens [C2, H], then its fused text [A, H]. Valid until the next
     ///   call.
     public func fuse(
-        patches: MatrixView, frames: Int, text: MatrixView?, keep: PreFusionCache? = nil, trace: Trace? = nil
+        patches: MatrixView, frames: Int, text: MatrixView?, cache: PreFusionCache? = nil, trace: Trace? = nil
     ) -> MatrixView {
         let (width, tokens) = (hiddenSize, fusion.tokensPerFrame)
-        let active = tokens + (text?.rows ?? 0)
-        let length = patchRows + active
-        let x = sequence.block(.f32, rows: frames * length, columns: width)  // [B · (parts · P + C2 + A), H]
+        let returned = tokens + (text?.rows ?? 0)
+        let length = patchRows + returned
+        let x = sequence.matrix(.f32, rows: frames * length, columns: width)  // [B · (parts · P + C2 + A), H]
         for frame in 0..<frames {
-            let own = patches.rows(frame * patchRows..<(frame + 1) * patchRows)
+            let framePatches = patches.rows(frame * patchRows..<(frame + 1) * patchRows)
             let rows = x.rows(frame * length..<(frame + 1) * length)
             let visual = rows.rows(0..<patchRows)  // [parts · P, H]
             if rasterOrder.isEmpty {
-                projector.project(own, into: visual)
+                projector(framePatches, into: visual)
                 trace?("projected_global", visual)
             } else {
-                projectParts(own, into: visual, trace: trace)
+                projectParts(framePatches, into: visual, trace: trace)
             }
-            let compressed = compressor.compress(rasterOrder.isEmpty ? own : rasterised(own), trace: trace)
+            let compressed = compressor(
+                rasterOrder.isEmpty ? framePatches : rasterized(framePatches), trace: trace)
             let slot = rows.rows(patchRows..<patchRows + tokens)  // [C2, H]
-            projector.project(compressed, into: slot)
+            projector(compressed, into: slot)
             trace?("projected_compressed", slot)
             if let text {
                 rows.rows(patchRows + tokens..<length).floats.update(from: text.floats, count: text.rows * width)
@@ -149,38 +150,38 @@ public final class LlavaMini {
                 let count = rows.rows / frames
                 for frame in 0..<frames {
                     let end = (frame + 1) * count
-                    trace("prefusion_layer\(layer)_compressed", rows.rows(end - active..<end - active + tokens))
-                    trace("prefusion_layer\(layer)_text", rows.rows(end - active + tokens..<end))
+                    trace("prefusion_layer\(layer)_compressed", rows.rows(end - returned..<end - returned + tokens))
+                    trace("prefusion_layer\(layer)_text", rows.rows(end - returned + tokens..<end))
                 }
             }
         }
-        return prefusion.forward(x, frames: frames, active: active, keep: keep, trace: layerTrace)
+        return preFusion.forward(x, frames: frames, returning: returned, cache: cache, trace: layerTrace)
     }
 
-    /// Fuses the rest of several prompts with known frames.
+    /// Fuses the suffixes of several prompts with cached frames.
     ///
     /// - Parameters:
-    ///   - tails: the rest of each prompt, [T, H] f32.
-    ///   - known: the cache of the frames and the prompt's beginning.
+    ///   - suffixes: the rows of each prompt after the shared prefix, [T, H] f32.
+    ///   - cache: the cache of the frames and the prompts' prefix.
     ///   - frames: indices of B frames in the cache.
-    /// - Returns: the fused rows of each tail, [B · T, H]; valid until the next call.
-    public func follow(_ tails: [MatrixView], behind known: PreFusionCache, frames: [Int]) -> [MatrixView] {
-        let copies = spread(tails, frames: frames.count)
-        prefusion.follow(copies, behind: known, frames: frames)
+    /// - Returns: the fused rows of each suffix, [B · T, H]; valid until the next call.
+    public func extend(_ suffixes: [MatrixView], after cache: PreFusionCache, frames: [Int]) -> [MatrixView] {
+        let copies = repeated(suffixes, frames: frames.count)
+        preFusion.extend(copies, after: cache, frames: frames)
         return copies
     }
 
-    /// Copies each tail [T, H] once per frame: [B · T, H].
-    private func spread(_ tails: [MatrixView], frames: Int) -> [MatrixView] {
-        let all = tailRows.block(.f32, rows: frames * tails.reduce(0) { $0 + $1.rows }, columns: hiddenSize)
+    /// Copies each suffix [T, H] once per frame: [B · T, H].
+    private func repeated(_ suffixes: [MatrixView], frames: Int) -> [MatrixView] {
+        let all = suffixRows.matrix(.f32, rows: frames * suffixes.reduce(0) { $0 + $1.rows }, columns: hiddenSize)
         var first = 0
-        return tails.map { tail in
-            let copies = all.rows(first..<first + frames * tail.rows)
+        return suffixes.map { suffix in
+            let copies = all.rows(first..<first + frames * suffix.rows)
             for frame in 0..<frames {
-                copies.rows(frame * tail.rows..<(frame + 1) * tail.rows).floats.update(
-                    from: tail.floats, count: tail.rows * hiddenSize)
+                copies.rows(frame * suffix.rows..<(frame + 1) * suffix.rows).floats.update(
+                    from: suffix.floats, count: suffix.rows * hiddenSize)
             }
-            first += frames * tail.rows
+            first += frames * suffix.rows
             return copies
         }
     }
@@ -188,8 +189,8 @@ public final class LlavaMini {
     /// High resolution: projects the crops' patches in raster order, then those of the whole image, into `visual`
     /// [parts · P, H].
     private func projectParts(_ patches: MatrixView, into visual: MatrixView, trace: Trace?) {
-        let rows = projected.block(.f32, rows: patchRows, columns: hiddenSize)  // [parts · P, H]
-        projector.project(patches, into: rows)
+        let rows = projected.matrix(.f32, rows: patchRows, columns: hiddenSize)  // [parts · P, H]
+        projector(patches, into: rows)
         let crops = rasterOrder.count
         trace?("projected_parts_in_part_order", rows.rows(0..<crops))
         trace?("projected_global", rows.rows(crops..<patchRows))
@@ -202,8 +203,8 @@ public final class LlavaMini {
     }
 
     /// High resolution: the crops' patches as one raster [n²·P, D], the compressor's input.
-    private func rasterised(_ patches: MatrixView) -> MatrixView {
-        let out = raster.block(.f32, rows: rasterOrder.count, columns: vision.hiddenSize)  // [n²·P, D]
+    private func rasterized(_ patches: MatrixView) -> MatrixView {
+        let out = raster.matrix(.f32, rows: rasterOrder.count, columns: vision.hiddenSize)  // [n²·P, D]
         for (target, source) in rasterOrder.enumerated() {
             out.row(target).copyMemory(from: patches.row(source), byteCount: vision.hiddenSize * 4)
         }

@@ -3,7 +3,7 @@ internal import Tensors
 
 // Letters: S rows per frame, h_kv KV heads, d head size.
 
-/// The pre-fusion layers' keys and values of frames over [patches | tokens | beginning of the prompt].
+/// The pre-fusion layers' keys and values of frames over [patches | tokens | prefix of the prompt].
 ///
 /// The layers are causal, so these do not depend on the rest of the prompt, which only needs them
 /// (docs/model.md, section 6). Layout: by frame, then layer, keys before values, each [S, h_kv · d]. Bytes per frame:
@@ -26,9 +26,9 @@ public final class PreFusionCache {
         init(_ count: Int) { buffer = Buffer(count: count) }
     }
 
-    /// Allocates room for `capacity` frames whose prompt beginning has `headRows` rows.
-    public init(_ model: LlavaMini, headRows: Int, capacity: Int) {
-        (rows, layerCount, width, type) = Self.shape(model, headRows: headRows)
+    /// Allocates room for `capacity` frames; the prompt's prefix has `prefixRows` rows.
+    public init(_ model: LlavaMini, prefixRows: Int, capacity: Int) {
+        (rows, layerCount, width, type) = Self.shape(model, prefixRows: prefixRows)
         self.capacity = capacity
         count = 0
         let memory = Memory(capacity * layerCount * 2 * rows * width * type.size)
@@ -40,9 +40,9 @@ public final class PreFusionCache {
     ///
     /// - Parameter owner: keeps the memory alive.
     public init?(
-        _ model: LlavaMini, headRows: Int, count: Int, memory: UnsafeMutableRawBufferPointer, owner: AnyObject
+        _ model: LlavaMini, prefixRows: Int, count: Int, memory: UnsafeMutableRawBufferPointer, owner: AnyObject
     ) {
-        (rows, layerCount, width, type) = Self.shape(model, headRows: headRows)
+        (rows, layerCount, width, type) = Self.shape(model, prefixRows: prefixRows)
         capacity = count
         self.count = count
         guard memory.count == count * layerCount * 2 * rows * width * type.size, let base = memory.baseAddress else {
@@ -52,10 +52,10 @@ public final class PreFusionCache {
         self.owner = owner
     }
 
-    private static func shape(_ model: LlavaMini, headRows: Int) -> (Int, Int, Int, DType) {
+    private static func shape(_ model: LlavaMini, prefixRows: Int) -> (Int, Int, Int, DType) {
         let config = model.language.config
         return (
-            model.patchRows + model.fusion.tokensPerFrame + headRows, model.fusion.prefusionLayerCount,
+            model.patchRows + model.fusion.tokensPerFrame + prefixRows, model.fusion.prefusionLayerCount,
             config.keyValueHeadCount * config.headSize, model.compute.precision
         )
     }
@@ -73,11 +73,11 @@ public final class PreFusionCache {
     public func removeAll() { count = 0 }
 
     /// Keys of one frame in one layer: [S, h_kv · d].
-    func keys(frame: Int, layer: Int) -> MatrixView { block(frame, 2 * layer) }
+    func keys(frame: Int, layer: Int) -> MatrixView { matrix(frame, 2 * layer) }
     /// Values of one frame in one layer: [S, h_kv · d].
-    func values(frame: Int, layer: Int) -> MatrixView { block(frame, 2 * layer + 1) }
+    func values(frame: Int, layer: Int) -> MatrixView { matrix(frame, 2 * layer + 1) }
 
-    private func block(_ frame: Int, _ index: Int) -> MatrixView {
+    private func matrix(_ frame: Int, _ index: Int) -> MatrixView {
         precondition(frame < capacity && index < 2 * layerCount, "frame \(frame) of \(capacity)")
         let size = rows * width * type.size
         return MatrixView(base + (frame * 2 * layerCount + index) * size, type: type, rows: rows, columns: width)

@@ -8,35 +8,36 @@ internal import Tensors
 /// `mlpKx_gelu` has K linear layers with exact GELU between them, `linear` one. Source: docs/model.md, section 4;
 /// tensors `model.mm_projector.*`.
 final class Projector {
-    private let layers: [Linear]  // [H, D], then [H, H]
+    private let layers: [Linear]  // 0, 2, 4 …: [H, D], then [H, H]
     private let compute: Compute
     private let input = Scratch()  // [T, D]
-    private let hidden = Scratch()  // [T, H]
-    private let other = Scratch()  // [T, H]
+    private let hidden = (Scratch(), Scratch())  // [T, H] each; layers alternate between them
 
     init(_ weights: WeightReader, config: FusionConfig, visionWidth: Int, languageWidth: Int) throws {
         compute = weights.compute
         layers = try (0..<config.projectorDepth).map { index in
-            // nn.Sequential numbers the GELUs too, so linears are 0, 2, 4 …; a single Linear has no number.
+            // nn.Sequential counts the GELUs too, so linears are 0, 2, 4 …; a single Linear has no index.
             let name = config.projectorDepth == 1 && weights.has("weight") ? "" : "\(2 * index)."
             return try Linear(weights.under(name), index == 0 ? visionWidth : languageWidth, languageWidth)
         }
     }
 
     /// Projects x [T, D] f32 to out [T, H] f32.
-    func project(_ x: MatrixView, into out: MatrixView) {
+    func callAsFunction(_ x: MatrixView, into out: MatrixView) {
         let type = x.rows == 1 ? DType.f32 : compute.precision
         var current = x
         if type != .f32 {
-            current = input.block(type, rows: x.rows, columns: x.columns)  // [T, D]
-            compute.workers.split(x.rows, cost: x.columns) { compute.convert(x.rows($0), into: current.rows($0)) }
+            current = input.matrix(type, rows: x.rows, columns: x.columns)  // [T, D]
+            compute.threadPool.parallelFor(x.rows, cost: x.columns) {
+                compute.convert(x.rows($0), into: current.rows($0))
+            }
         }
         for (index, layer) in layers.enumerated() {
             if index == layers.count - 1 {
-                layer.apply(current, into: out, compute)
+                layer(current, into: out)
             } else {
-                let next = (index % 2 == 0 ? hidden : other).block(type, rows: x.rows, columns: layer.outputs)
-                layer.apply(current, activation: .gelu, into: next, compute)
+                let next = (index % 2 == 0 ? hidden.0 : hidden.1).matrix(type, rows: x.rows, columns: layer.outputs)
+                layer(current, activation: .gelu, into: next)
                 current = next
             }
         }

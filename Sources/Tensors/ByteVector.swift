@@ -8,11 +8,11 @@ public struct ByteVector: Sendable {
     public let scale: Float
 
     /// The largest vector length: a longer int8 dot product could overflow 32 bits.
-    public static let most = 65_536
+    public static let maxCount = 65_536
 
     /// Quantizes `values` to 127 steps of the largest magnitude; the error is at most half a step.
     public init(_ values: [Float], kernels: Kernels) {
-        precondition(values.count <= Self.most, "a byte vector of \(values.count)")
+        precondition(values.count <= Self.maxCount, "a byte vector of \(values.count)")
         var bytes = [Int8](repeating: 0, count: values.count)
         var scale: Float = 0
         kernels.table.quantize_rows(values, 1, values.count, &bytes, &scale)

@@ -4,8 +4,11 @@
 public struct MatrixView {
     /// Address of element [0, 0].
     public let base: UnsafeMutableRawPointer
+    /// Element type.
     public let type: DType
+    /// Number of rows.
     public let rows: Int
+    /// Elements per row.
     public let columns: Int
     /// Elements from one row to the next, at least `columns`.
     public let stride: Int
@@ -24,9 +27,9 @@ public struct MatrixView {
         self.init(UnsafeMutableRawPointer(floats), type: .f32, rows: rows, columns: columns)
     }
 
-    /// The elements of an f32 view; traps if the view is bf16.
+    /// The elements of an f32 view; traps if the view has another type.
     public var floats: UnsafeMutablePointer<Float> {
-        precondition(type == .f32, "a bf16 block read as f32")
+        precondition(type == .f32, "a \(type) matrix read as f32")
         return base.assumingMemoryBound(to: Float.self)
     }
 
@@ -51,10 +54,11 @@ public struct MatrixView {
 public final class Scratch {
     private var storage = Buffer<UInt8>(count: 0)
 
+    /// Holds no memory until the first matrix is requested.
     public init() {}
 
     /// An uninitialized [rows, columns] matrix; it invalidates the one returned by the previous call.
-    public func block(_ type: DType, rows: Int, columns: Int) -> MatrixView {
+    public func matrix(_ type: DType, rows: Int, columns: Int) -> MatrixView {
         storage.reserve(rows * columns * type.size)
         return MatrixView(UnsafeMutableRawPointer(storage.pointer), type: type, rows: rows, columns: columns)
     }

@@ -23,7 +23,7 @@ public struct ThreadPool: Sendable {
     ///
     /// - Parameter cost: multiply-adds per item; ranges with less than `leastWork` are merged. Nil: each item is worth
     ///   a thread.
-    public func split(_ count: Int, cost: Int? = nil, _ body: (Range<Int>) -> Void) {
+    public func parallelFor(_ count: Int, cost: Int? = nil, _ body: (Range<Int>) -> Void) {
         let grain = cost.map { (Self.leastWork + $0 - 1) / max($0, 1) } ?? 1
         let parts = min(threadCount, count / grain)
         guard parts > 1 else {
@@ -46,7 +46,7 @@ public struct ThreadPool: Sendable {
         }
     }
 
-    /// The index of the current thread inside the body of `split`, from 0.
+    /// The index of the current thread inside the body of `parallelFor`, from 0.
     static var index: Int { Int(omp_get_thread_num()) }
 
     private struct Job {

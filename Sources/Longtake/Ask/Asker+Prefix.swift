@@ -11,7 +11,7 @@ internal import Tokenizers
 /// causal.
 struct PrefixState {
     /// Fused sums of the prompt's rows before the image placeholder.
-    let head: TextFusion.Head
+    let head: TextFusion.PrefixSums
     /// Pre-fusion keys and values of the computed fusion frames; nil if there are more than `mostFused`.
     let fused: PreFusionCache?
     /// Per computed frame, how many consecutive equal fusion frames it stands for.
@@ -59,7 +59,7 @@ extension Asker {
         guard derived != nil, isWorthKeeping(frames: frames, fused: fused), let prompt = try? loaded.prompt("?"),
             let group = try? PromptGroup([prompt.ids], model: model)
         else { return 0 }
-        let each = PreFusionCache(model, headRows: group.headRows, capacity: 1).bytesPerFrame
+        let each = PreFusionCache(model, prefixRows: group.headRows, capacity: 1).bytesPerFrame
         let token = 2 * model.language.config.layerCount * model.language.keyBytes
         let rows = frames * model.fusion.tokensPerFrame + group.headRows
         let sums = group.headRows * model.language.config.hiddenSize * MemoryLayout<Float>.size
@@ -90,7 +90,7 @@ extension Asker {
         }
         let keep =
             frames.count <= Self.mostFused
-            ? PreFusionCache(model, headRows: group.headRows, capacity: frames.count) : nil
+            ? PreFusionCache(model, prefixRows: group.headRows, capacity: frames.count) : nil
         // At full size, fusing a frame takes as long as prefilling about 50 tokens (measured).
         let fusing = 0.98 * Double(frames.count) / (Double(frames.count) + 0.02 * Double(reader.count))
         let times = try fuse(group, source, frames: frames, keep: keep) {
@@ -111,7 +111,7 @@ extension Asker {
                 progress(fusing + 0.02 + (0.98 - fusing) * $0)
             }
         let prefix = PrefixState(
-            head: group.texts[0].head(rows: group.headRows), fused: keep, times: times, cache: cache,
+            head: group.texts[0].prefixSums(rows: group.headRows), fused: keep, times: times, cache: cache,
             fuseSeconds: fuseSeconds, prefillSeconds: (clock.now - beforePrefill).seconds)
         if known == nil, isWorthKeeping(frames: source.times.count, fused: frames.count) { derived?.save(prefix, key) }
         return prefix
@@ -120,7 +120,7 @@ extension Asker {
     /// Checks, before anything is computed, that the keys and values fit in memory.
     private func checkMemory(_ source: Source, _ group: PromptGroup, fused: Int, rows: Int) throws {
         let (language, config) = (model.language, model.language.config)
-        let perFrame = PreFusionCache(model, headRows: group.headRows, capacity: 0).bytesPerFrame
+        let perFrame = PreFusionCache(model, prefixRows: group.headRows, capacity: 0).bytesPerFrame
         let bytes = 2 * config.layerCount * language.keyBytes * rows + fused * perFrame
         try loaded.checkMemory(
             "a question about \(counted(source.times.count, "frame")) (ask about less with --from and --to)",
@@ -227,7 +227,7 @@ extension Asker {
     ) throws -> KVCache {
         let fused = FusedPrompt(text: group.texts[0], visionTokens: reader.count, readTokens: reader.read)
         // Without an image placeholder nothing is shared: the last row is needed to compute the first token.
-        let count = fused.tail == 0 ? 0 : fused.head + fused.visionTokens
+        let count = fused.suffixRows == 0 ? 0 : fused.prefixRows + fused.visionTokens
         let cache = model.language.makeCache(capacity: max(count, fused.count) + room)
         if count > 0 {
             _ = try model.language.append(

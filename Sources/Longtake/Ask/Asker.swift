@@ -187,10 +187,11 @@ package final class Asker {
         let evidence = loaded.checkpoint.evidence
         let watch = AttentionRecorder(
             groups: AttentionSummary.groups(evidence, language: model.language.config),
-            tokens: fused.head..<fused.head + fused.visionTokens, perFrame: model.fusion.tokensPerFrame)
-        let result = try model.language.answer(
-            fused, sampling: question.sampling, maxTokens: question.maxTokens, stopIDs: loaded.stopIDs, shared: shared,
-            watch: watch, progress: { progress(Double($0) / Double(max(fused.count, 1))) }
+            tokens: fused.prefixRows..<fused.prefixRows + fused.visionTokens,
+            tokensPerFrame: model.fusion.tokensPerFrame)
+        let result = try model.language.generate(
+            fused, options: question.sampling, maxTokens: question.maxTokens, stopIDs: loaded.stopIDs, shared: shared,
+            recorder: watch, progress: { progress(Double($0) / Double(max(fused.count, 1))) }
         ) { id, logits in
             if reader.failure != nil { return false }
             answer.certainty = min(answer.certainty ?? 1, Sampler.certainty(logits))

@@ -137,7 +137,7 @@ package final class Conversation {
         if let known {
             let shared = zip(known.ids, ids).prefix { $0 == $1 }.count
             // Each ID is one row, except the image placeholder, which is as many rows as there are vision tokens.
-            let rows = ids[..<shared].contains(TextFusion.placeholder) ? shared - 1 + fused.visionTokens : shared
+            let rows = ids[..<shared].contains(TextFusion.imageTokenIndex) ? shared - 1 + fused.visionTokens : shared
             reused = min(rows, known.cache.count, fused.count - 1)
             cache = known.cache
             cache.truncate(to: reused)

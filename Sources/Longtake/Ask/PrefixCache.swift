@@ -94,12 +94,12 @@ package final class PrefixCache {
         if file.byteCount(Section.fused.rawValue) > 0 || model.fusion.prefusionLayerCount == 0 {
             guard let memory = file.map(Section.fused.rawValue),
                 let known = PreFusionCache(
-                    model, headRows: headRows, count: times.count, memory: memory.bytes, owner: memory)
+                    model, prefixRows: headRows, count: times.count, memory: memory.bytes, owner: memory)
             else { return nil }
             fused = known
         }
         let positions = file.byteCount(Section.cache.rawValue) / model.language.keyBytes
-        let found = map(file, Section.cache.rawValue..<file.sectionCount, room: rows, model.compute.workers)
+        let found = map(file, Section.cache.rawValue..<file.sectionCount, room: rows, model.compute.threadPool)
         guard found.count == file.sectionCount - Section.cache.rawValue,
             (Section.cache.rawValue..<file.sectionCount).allSatisfy({
                 file.byteCount($0) == positions * model.language.keyBytes
@@ -116,7 +116,7 @@ package final class PrefixCache {
         _ file: DerivedFile, _ sections: Range<Int>, room: Int, _ workers: ThreadPool
     ) -> [DerivedFile.Mapping] {
         let found = Mutex([DerivedFile.Mapping?](repeating: nil, count: sections.count))
-        workers.split(sections.count) { places in
+        workers.parallelFor(sections.count) { places in
             for place in places {
                 let mapping = file.map(sections.lowerBound + place, room: room)
                 found.withLock { $0[place] = mapping }

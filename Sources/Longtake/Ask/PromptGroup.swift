@@ -23,7 +23,7 @@ package final class PromptGroup {
     ///   the placeholder or have none.
     package init(_ prompts: [[Int32]], model: LlavaMini) throws {
         texts = try prompts.map { try TextFusion(ids: $0, model: model) }
-        guard let first = prompts.first, let place = first.firstIndex(of: TextFusion.placeholder) else {
+        guard let first = prompts.first, let place = first.firstIndex(of: TextFusion.imageTokenIndex) else {
             guard prompts.count == 1 else {
                 throw ModelError(code: .badPrompt, message: "several prompts without a place for the recording")
             }
@@ -36,7 +36,7 @@ package final class PromptGroup {
             throw ModelError(code: .badPrompt, message: "prompts that differ before the recording's place")
         }
         sharedIDs = place + 1
-        let rows = texts[0].visibleRows(before: place)
+        let rows = texts[0].rowCount(before: place)
         head = texts[0].embeddings.rows(0..<rows)
         tails = texts.map { $0.embeddings.rows(rows..<$0.embeddings.rows) }
     }
@@ -53,7 +53,7 @@ package final class PromptGroup {
     /// Fuses only the head before the image placeholder; `keep` gets the keys and values the tails need.
     func addHead(_ patches: MatrixView, frames: Int, times: [Int]?, keep: PreFusionCache, model: LlavaMini) {
         let tokens = model.fusion.tokensPerFrame
-        let fused = model.fuse(patches: patches, frames: frames, text: head.rows > 0 ? head : nil, keep: keep)
+        let fused = model.fuse(patches: patches, frames: frames, text: head.rows > 0 ? head : nil, cache: keep)
         for frame in 0..<frames {
             let start = frame * (tokens + head.rows) + tokens
             for text in texts { text.add(fused.rows(start..<start + head.rows), times: times?[frame] ?? 1) }
@@ -67,7 +67,7 @@ package final class PromptGroup {
     ///   - times: how many consecutive equal frames each cached frame stands for.
     func follow(_ known: PreFusionCache, frames: [Int], places: [Int]? = nil, times: [Int], model: LlavaMini) {
         let places = places ?? Array(tails.indices)
-        let fused = model.follow(places.map { tails[$0] }, behind: known, frames: frames)
+        let fused = model.extend(places.map { tails[$0] }, after: known, frames: frames)
         for (place, rows) in zip(places, fused) {
             let count = tails[place].rows
             for (slot, frame) in frames.enumerated() {
@@ -77,7 +77,7 @@ package final class PromptGroup {
     }
 
     /// Restores the head's sums; false if `head` belongs to a prompt of another length.
-    func restore(_ head: TextFusion.Head) -> Bool {
+    func restore(_ head: TextFusion.PrefixSums) -> Bool {
         head.squares.count == headRows && texts.allSatisfy { $0.restore(head) }
     }
 
@@ -86,7 +86,7 @@ package final class PromptGroup {
             passing.removeAll()
             return passing
         }
-        let made = PreFusionCache(model, headRows: headRows, capacity: frames)
+        let made = PreFusionCache(model, prefixRows: headRows, capacity: frames)
         passing = made
         return made
     }

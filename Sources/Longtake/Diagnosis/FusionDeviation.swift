@@ -33,7 +33,7 @@ extension Asker {
         let frames = fusionFrames(source, .automatic, most: first.fusionFrames)
         let keep =
             frames.count <= Self.mostFused
-            ? PreFusionCache(model, headRows: some.headRows, capacity: frames.count) : nil
+            ? PreFusionCache(model, prefixRows: some.headRows, capacity: frames.count) : nil
         let times = try fuse(some, source, frames: frames, keep: keep) { _ in }
         if let keep {
             try follow(

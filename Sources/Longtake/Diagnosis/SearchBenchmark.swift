@@ -36,12 +36,12 @@ package struct SearchBenchmark: Sendable, Codable {
         frames: Int, embedding: Int, tokenBytes: Int, folder: String, settings: ModelSettings, runs: Int
     ) throws {
         try settings.validate()
-        guard (1...100_000_000).contains(frames), (1...ByteVector.most).contains(embedding),
+        guard (1...100_000_000).contains(frames), (1...ByteVector.maxCount).contains(embedding),
             (1...1 << 24).contains(tokenBytes), (1...1000).contains(runs)
         else {
             throw LongtakeError(
                 code: .badRequest,
-                message: "possible are 1 to 100000000 frames, 1 to \(ByteVector.most) numbers, 1 to 16777216 bytes of "
+                message: "possible are 1 to 100000000 frames, 1 to \(ByteVector.maxCount) numbers, 1 to 16777216 bytes of "
                     + "token, 1 to 1000 runs")
         }
         let own = folder + "/longtake-bench-\(UUID().uuidString)"
@@ -55,7 +55,7 @@ package struct SearchBenchmark: Sendable, Codable {
             precision: .f32, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
         let query = try TextEmbedder.unit((0..<embedding).map { _ in Float(random.byte()) })
-        let scan = EmbeddingScan(query: query, cache: cache, kernels: compute.kernels, workers: compute.workers)
+        let scan = EmbeddingScan(query: query, cache: cache, kernels: compute.kernels, workers: compute.threadPool)
         let clock = ContinuousClock()
         nanosecondsPerFrame = try (0..<runs).map { _ in
             let start = clock.now
@@ -67,7 +67,7 @@ package struct SearchBenchmark: Sendable, Codable {
         self.frames = frames
         self.embedding = embedding
         frameBytes = manifest.layout.frameBytes
-        threads = compute.workers.threadCount
+        threads = compute.threadPool.threadCount
         kernels = compute.kernels.name
     }
 

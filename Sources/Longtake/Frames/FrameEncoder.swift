@@ -123,7 +123,7 @@ final class FrameEncoder {
                 guard let base = rgb.baseAddress else { return }
                 model.compute.patchify(
                     rgb: base + picture % parts * pictureBytes, grid: model.vision.gridSize,
-                    patch: model.vision.patchSize, mean: preprocessing.mean, deviation: preprocessing.std, into: out)
+                    patch: model.vision.patchSize, mean: preprocessing.mean, std: preprocessing.std, into: out)
             }
         }
         if let embeddings {

@@ -146,7 +146,7 @@ final class RecordBuffers {
             return [tokenBytes, UnsafeRawBufferPointer(start: block.base, count: patches.count)]
         }
         let values = UnsafeMutableRawPointer(patches.pointer).assumingMemoryBound(to: Int8.self)
-        compute.workers.split(codec.patchRows, cost: 8 * codec.patchWidth) { range in
+        compute.threadPool.parallelFor(codec.patchRows, cost: 8 * codec.patchWidth) { range in
             compute.quantize(
                 block.rows(range), into: values + range.lowerBound * codec.patchWidth,
                 scales: scales.pointer + range.lowerBound)

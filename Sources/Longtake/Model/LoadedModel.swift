@@ -82,9 +82,9 @@ package final class LoadedModel {
         }
         cost = ModelCost(checkpoint)
         let precision = settings.resolvedPrecision(parameters: cost.parameters, storedInHalves: checkpoint.storesHalves)
-        let widens = Compute.widens(
+        let upcasts = Compute.upcastsBF16(
             precision: precision, backend: settings.backend, instructionSet: settings.instructionSet)
-        let isWide = precision == .f32 && !(widens && checkpoint.storesBFloats)
+        let isWide = precision == .f32 && !(upcasts && checkpoint.storesBFloats)
         // Weights used as stored stay in the mapping. They must still fit in memory, or every frame reads the disk.
         try budget?.check("the weights of \(name)", needed: isWide ? cost.loadBytes.f32 : cost.loadBytes.bf16)
         // The limits at start were checked before the weight files took address space.

@@ -93,15 +93,15 @@ package final class Embedder {
         var rows: [[Float]] = []
         for start in stride(from: 0, to: pixels.count, by: batchSize) {
             let count = min(batchSize, pixels.count - start)
-            let hidden = vision.forward(pictures: count) { picture, out in
+            let hidden = vision.forward(images: count) { picture, out in
                 pixels[start + picture].withUnsafeBufferPointer { rgb in
                     guard let base = rgb.baseAddress else { return }
                     compute.patchify(
                         rgb: base + rgb.count - bytes, grid: config.gridSize, patch: config.patchSize,
-                        mean: preprocessing.mean, deviation: preprocessing.std, into: out)
+                        mean: preprocessing.mean, std: preprocessing.std, into: out)
                 }
             }
-            let projected = vision.pooled(hidden, pictures: count).projected ?? []
+            let projected = vision.pooled(hidden, images: count).projected ?? []
             for first in stride(from: 0, to: projected.count, by: size) {
                 rows.append(try TextEmbedder.unit(projected[first..<first + size]))
             }

@@ -107,7 +107,7 @@ struct EmbeddingScan {
             try cancellation.check()
             let end = min(start + step, tasks.count)
             slots.next.store(start, ordering: .relaxed)
-            workers.split(min(workers.threadCount, end - start)) { threads in
+            workers.parallelFor(min(workers.threadCount, end - start)) { threads in
                 for _ in threads { work(tasks, until: end, opened, slots) }
             }
             progress(end - start)

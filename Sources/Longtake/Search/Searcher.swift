@@ -75,7 +75,7 @@ package final class Searcher {
         let query = try text.embed(words)
         let embedded = clock.now
         var scan = EmbeddingScan(
-            query: query, cache: library.cache, kernels: compute.kernels, workers: compute.workers)
+            query: query, cache: library.cache, kernels: compute.kernels, workers: compute.threadPool)
         scan.from = options.from ?? -.infinity
         scan.to = options.to ?? .infinity
         scan.cancellation = cancellation

@@ -2,104 +2,104 @@ internal import Tensors
 
 // Letters: B sequences, T rows of each, D width, I inner width.
 
-/// A pre-norm layer of a CLIP tower: x += Attn(LN1(x)); x += MLP(LN2(x)), quick GELU, biases everywhere.
-///
-/// Source: docs/model.md, section 2; tensors `encoder.layers.N.*`.
-final class ClipLayer {
-    private let norm1: LayerNorm  // [D]
-    private let norm2: LayerNorm  // [D]
-    private let query: Linear  // [D, D]
-    private let key: Linear  // [D, D]
-    private let value: Linear  // [D, D]
-    private let output: Linear  // [D, D]
-    private let up: Linear  // [I, D]
-    private let down: Linear  // [D, I]
+/// Multi-head self-attention of a CLIP tower: out_proj(softmax(q kᵀ / √d) v), with biases.
+struct ClipAttention {
+    private let query: Linear  // q_proj [D, D]
+    private let key: Linear  // k_proj [D, D]
+    private let value: Linear  // v_proj [D, D]
+    private let output: Linear  // out_proj [D, D]
     private let shape: AttentionShape
-    private let causal: Bool
 
-    init(_ weights: WeightReader, width: Int, inner: Int, heads: Int, epsilon: Float, causal: Bool) throws {
-        norm1 = try LayerNorm(weights.under("layer_norm1."), width, epsilon)
-        norm2 = try LayerNorm(weights.under("layer_norm2."), width, epsilon)
-        query = try Linear(weights.under("self_attn.q_proj."), width, width)
-        key = try Linear(weights.under("self_attn.k_proj."), width, width)
-        value = try Linear(weights.under("self_attn.v_proj."), width, width)
-        output = try Linear(weights.under("self_attn.out_proj."), width, width)
-        up = try Linear(weights.under("mlp.fc1."), width, inner)
-        down = try Linear(weights.under("mlp.fc2."), inner, width)
+    init(_ weights: WeightReader, width: Int, heads: Int) throws {
+        query = try Linear(weights.under("q_proj."), width, width)
+        key = try Linear(weights.under("k_proj."), width, width)
+        value = try Linear(weights.under("v_proj."), width, width)
+        output = try Linear(weights.under("out_proj."), width, width)
         shape = AttentionShape(heads: heads, keyValueHeads: heads, headSize: width / heads)
-        self.causal = causal
     }
 
-    /// Runs the layer on `residual` [B · T, D] f32 in place; sequences do not attend to each other.
-    func forward(_ residual: MatrixView, sequences: Int, compute: Compute, scratch: ClipScratch) {
-        let (rows, width, type) = (residual.rows, residual.columns, compute.precision)
-        let normed = scratch.normed.block(type, rows: rows, columns: width)  // [B · T, D]
-        let q = scratch.query.block(type, rows: rows, columns: width)  // [B · T, D]
-        let k = scratch.key.block(type, rows: rows, columns: width)  // [B · T, D]
-        let v = scratch.value.block(type, rows: rows, columns: width)  // [B · T, D]
-        norm1.apply(residual, into: normed, compute)
-        query.apply(normed, into: q, compute)
-        key.apply(normed, into: k, compute)
-        value.apply(normed, into: v, compute)
-        let length = rows / sequences
-        for sequence in 0..<sequences {
-            let range = sequence * length..<(sequence + 1) * length
-            // The attention output replaces the normalized rows, which are no longer needed.
-            compute.attention(
-                query: q.rows(range), keys: k.rows(range), values: v.rows(range), shape: shape,
-                firstVisible: causal ? 1 : nil, into: normed.rows(range))
-        }
-        output.apply(normed, accumulateInto: residual, compute)
-        norm2.apply(residual, into: normed, compute)
-        let hidden = scratch.hidden.block(type, rows: rows, columns: up.outputs)  // [B · T, I]
-        up.apply(normed, activation: .quickGELU, into: hidden, compute)
-        down.apply(hidden, accumulateInto: residual, compute)
-    }
-
-    /// Computes only the first row of each sequence into `out` [B, D] f32; `residual` [B · T, D] is unchanged.
+    /// residual += Attn(rows over sources): `rows` and `residual` [B · A, D], `sources` [B · T, D], which may be `rows`.
     ///
-    /// The other rows contribute only keys and values, which is a sixth of the layer's work at CLIP's shapes.
-    func firstRows(
-        of residual: MatrixView, sequences: Int, into out: MatrixView, compute: Compute, scratch: ClipScratch
+    /// Overwrites `rows`.
+    func callAsFunction(
+        _ rows: MatrixView, over sources: MatrixView, addingTo residual: MatrixView, _ context: LayerContext
     ) {
-        let (rows, width, type) = (residual.rows, residual.columns, compute.precision)
-        let length = rows / sequences
-        let normed = scratch.normed.block(type, rows: rows, columns: width)  // [B · T, D]
-        let k = scratch.key.block(type, rows: rows, columns: width)  // [B · T, D]
-        let v = scratch.value.block(type, rows: rows, columns: width)  // [B · T, D]
-        norm1.apply(residual, into: normed, compute)
-        key.apply(normed, into: k, compute)
-        value.apply(normed, into: v, compute)
-        // A single row is multiplied in f32.
-        let narrow: DType = sequences == 1 ? .f32 : type
-        let first = scratch.first.block(narrow, rows: sequences, columns: width)  // [B, D]
-        let q = scratch.query.block(narrow, rows: sequences, columns: width)  // [B, D]
-        for sequence in 0..<sequences {
-            out.rows(sequence..<sequence + 1).floats.update(
-                from: residual.rows(sequence * length..<sequence * length + 1).floats, count: width)
+        let (scratch, width) = (context.scratch, sources.columns)
+        let q = scratch.query.matrix(rows.type, rows: rows.rows, columns: width)  // [B · A, D]
+        let k = scratch.key.matrix(sources.type, rows: sources.rows, columns: width)  // [B · T, D]
+        let v = scratch.value.matrix(sources.type, rows: sources.rows, columns: width)  // [B · T, D]
+        query(rows, into: q)
+        key(sources, into: k)
+        value(sources, into: v)
+        for (own, keys) in zip(context.ranges(of: rows.rows), context.ranges(of: sources.rows)) {
+            // The attention output replaces the normalized rows, which are no longer needed.
+            context.compute.attention(
+                query: q.rows(own), keys: k.rows(keys), values: v.rows(keys), shape: shape, mask: context.mask,
+                into: rows.rows(own))
         }
-        norm1.apply(out, into: first, compute)
-        query.apply(first, into: q, compute)
-        for sequence in 0..<sequences {
-            let range = sequence * length..<(sequence + 1) * length
-            compute.attention(
-                query: q.rows(sequence..<sequence + 1), keys: k.rows(range), values: v.rows(range), shape: shape,
-                into: first.rows(sequence..<sequence + 1))
-        }
-        output.apply(first, accumulateInto: out, compute)
-        norm2.apply(out, into: first, compute)
-        let hidden = scratch.hidden.block(narrow, rows: sequences, columns: up.outputs)  // [B, I]
-        up.apply(first, activation: .quickGELU, into: hidden, compute)
-        down.apply(hidden, accumulateInto: out, compute)
+        output(rows, addingTo: residual)
     }
 }
 
-/// Scratch memory of a tower's layers, reused by every layer and every frame.
-final class ClipScratch {
-    let normed = Scratch()  // [B · T, D]
-    let query = Scratch()  // [B · T, D], or [B, D] for first rows
-    let key = Scratch()  // [B · T, D]
-    let value = Scratch()  // [B · T, D]
-    let hidden = Scratch()  // [B · T, I], or [B, I] for first rows
-    let first = Scratch()  // [B, D]
+/// The MLP of a CLIP tower: fc2(quick_gelu(fc1(x))).
+struct ClipMLP {
+    private let up: Linear  // fc1 [I, D]
+    private let down: Linear  // fc2 [D, I]
+
+    init(_ weights: WeightReader, width: Int, inner: Int) throws {
+        up = try Linear(weights.under("fc1."), width, inner)
+        down = try Linear(weights.under("fc2."), inner, width)
+    }
+
+    /// residual += MLP(x): x [rows, D], residual [rows, D] f32.
+    func callAsFunction(_ x: MatrixView, addingTo residual: MatrixView, _ context: LayerContext) {
+        let hidden = context.scratch.hidden.matrix(x.type, rows: x.rows, columns: up.outputs)  // [rows, I]
+        up(x, activation: .quickGELU, into: hidden)
+        down(hidden, addingTo: residual)
+    }
+}
+
+/// A pre-norm layer of a CLIP tower: x += Attn(LN1(x)); x += MLP(LN2(x)).
+///
+/// Source: docs/model.md, section 2; tensors `encoder.layers.N.*`.
+final class ClipLayer {
+    private let norm1: LayerNorm  // layer_norm1 [D]
+    private let attention: ClipAttention  // self_attn
+    private let norm2: LayerNorm  // layer_norm2 [D]
+    private let mlp: ClipMLP  // mlp
+
+    init(_ weights: WeightReader, width: Int, inner: Int, heads: Int, epsilon: Float) throws {
+        norm1 = try LayerNorm(weights.under("layer_norm1."), width, epsilon: epsilon)
+        norm2 = try LayerNorm(weights.under("layer_norm2."), width, epsilon: epsilon)
+        attention = try ClipAttention(weights.under("self_attn."), width: width, heads: heads)
+        mlp = try ClipMLP(weights.under("mlp."), width: width, inner: inner)
+    }
+
+    /// Runs the layer on `x` [B · T, D] f32 in place.
+    func callAsFunction(_ x: MatrixView, _ context: LayerContext) {
+        let normed = context.scratch.normed.matrix(context.compute.precision, rows: x.rows, columns: x.columns)
+        norm1(x, into: normed)
+        attention(normed, over: normed, addingTo: x, context)
+        norm2(x, into: normed)
+        mlp(normed, addingTo: x, context)
+    }
+
+    /// Computes only the first row of each sequence into `out` [B, D] f32; `x` [B · T, D] is unchanged.
+    ///
+    /// The other rows contribute only keys and values, which is a sixth of the layer's work at CLIP's shapes.
+    func firstRows(of x: MatrixView, into out: MatrixView, _ context: LayerContext) {
+        let (scratch, precision) = (context.scratch, context.compute.precision)
+        let normed = scratch.normed.matrix(precision, rows: x.rows, columns: x.columns)  // [B · T, D]
+        // A single row is multiplied in f32.
+        let first = scratch.firstNormed.matrix(out.rows == 1 ? .f32 : precision, rows: out.rows, columns: x.columns)
+        for (row, sequence) in context.ranges(of: x.rows).enumerated() {
+            let source = x.rows(sequence.lowerBound..<sequence.lowerBound + 1)
+            out.rows(row..<row + 1).floats.update(from: source.floats, count: x.columns)
+        }
+        norm1(x, into: normed)
+        norm1(out, into: first)
+        attention(first, over: normed, addingTo: out, context)
+        norm2(out, into: first)
+        mlp(first, addingTo: out, context)
+    }
 }

@@ -11,12 +11,12 @@ public final class TextTower {
     /// The tower's shape.
     public let config: TextTowerConfig
     private let compute: Compute
-    private let tokens: Matrix  // [V, D]
-    private let positions: [Float]  // [max positions, D]
-    private let layers: [ClipLayer]
-    private let finalNorm: LayerNorm  // [D]
-    private let projection: Matrix  // [E, D]
-    private let scratch = ClipScratch()
+    private let tokens: Matrix  // embeddings.token_embedding [V, D]
+    private let positions: [Float]  // embeddings.position_embedding [max positions, D]
+    private let layers: [ClipLayer]  // encoder.layers
+    private let finalNorm: LayerNorm  // final_layer_norm [D]
+    private let projection: Matrix  // text_projection [E, D]
+    private let scratch = LayerScratch()
     private let residual = Scratch()  // [T, D]
 
     /// - Parameters:
@@ -31,9 +31,9 @@ public final class TextTower {
         layers = try (0..<config.layerCount).map { index in
             try ClipLayer(
                 weights.under("encoder.layers.\(index)."), width: width, inner: config.intermediateSize,
-                heads: config.headCount, epsilon: config.layerNormEpsilon, causal: true)
+                heads: config.headCount, epsilon: config.layerNormEpsilon)
         }
-        finalNorm = try LayerNorm(weights.under("final_layer_norm."), width, config.layerNormEpsilon)
+        finalNorm = try LayerNorm(weights.under("final_layer_norm."), width, epsilon: config.layerNormEpsilon)
         self.projection = try projection.matrix("weight", [config.projectionSize, width])
     }
 
@@ -60,17 +60,18 @@ public final class TextTower {
                     + "\(config.vocabularySize)")
         }
         let width = config.hiddenSize
-        let x = residual.block(.f32, rows: ids.count, columns: width)  // [T, D]
+        let x = residual.matrix(.f32, rows: ids.count, columns: width)  // [T, D]
         for (row, id) in ids.enumerated() {
             tokens.copyRow(Int(id), into: x.rows(row..<row + 1).floats, kernels: compute.kernels)
         }
         compute.add(positions, to: x.floats, count: ids.count * width)
         trace?("hidden_0", x)
+        let context = LayerContext(compute: compute, scratch: scratch).causal(from: 0)
         for (index, layer) in layers.enumerated() {
-            layer.forward(x, sequences: 1, compute: compute, scratch: scratch)
+            layer(x, context)
             trace?("hidden_\(index + 1)", x)
         }
-        finalNorm.apply(x, into: x, compute)
+        finalNorm(x, into: x)
         let row = pooledPosition(ids)
         let pooled = x.rows(row..<row + 1)  // [1, D]
         var projected = [Float](repeating: 0, count: projection.rows)  // [E]

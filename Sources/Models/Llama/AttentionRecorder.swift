@@ -12,60 +12,68 @@ public final class AttentionRecorder {
     public private(set) var rows: [[Double]]
 
     private let layers: [Int: (heads: [Int], groups: [[Int]])]  // groups: of each head, the groups it belongs to
-    private let sizes: [Int]
+    private let headCounts: [Int]  // [groups]
     private let tokens: Range<Int>
-    private let perFrame: Int  // C2
-    private var pending: [[Double]]  // [groups][B], of the current row
+    private let tokensPerFrame: Int  // C2
+    private var current: [[Double]]  // [groups][B], of the current row
 
     /// - Parameters:
     ///   - groups: the heads of each group; no group may be empty.
     ///   - tokens: positions of the vision tokens.
-    ///   - perFrame: vision tokens per frame, C2.
-    public init(groups: [[AttentionHead]], tokens: Range<Int>, perFrame: Int) {
+    ///   - tokensPerFrame: vision tokens per frame, C2.
+    public init(groups: [[AttentionHead]], tokens: Range<Int>, tokensPerFrame: Int) {
         var layers: [Int: (heads: [Int], groups: [[Int]])] = [:]
         for (group, heads) in groups.enumerated() {
             for head in heads {
-                var own = layers[head.layer] ?? ([], [])
-                if let place = own.heads.firstIndex(of: head.head) {
-                    own.groups[place].append(group)
+                var layer = layers[head.layer] ?? ([], [])
+                if let index = layer.heads.firstIndex(of: head.head) {
+                    layer.groups[index].append(group)
                 } else {
-                    own.heads.append(head.head)
-                    own.groups.append([group])
+                    layer.heads.append(head.head)
+                    layer.groups.append([group])
                 }
-                layers[head.layer] = own
+                layers[head.layer] = layer
             }
         }
         self.layers = layers
-        sizes = groups.map(\.count)
+        headCounts = groups.map(\.count)
         self.tokens = tokens
-        self.perFrame = perFrame
-        let none = [Double](repeating: 0, count: tokens.count / perFrame)
-        frames = groups.map { _ in none }
-        pending = frames
+        self.tokensPerFrame = tokensPerFrame
+        let zeros = [Double](repeating: 0, count: tokens.count / tokensPerFrame)
+        frames = groups.map { _ in zeros }
+        current = frames
         rows = groups.map { _ in [] }
     }
 
-    /// The heads of `layer` to record and the function that receives their weights; nil if there are none.
-    func watched(layer: Int) -> (heads: [Int], look: (MatrixView) -> Void)? {
-        guard let own = layers[layer] else { return nil }
-        return (own.heads, { self.add($0, groups: own.groups) })
+    /// One layer's part of a recorder.
+    struct Layer {
+        /// Indices of the heads to record, from 0.
+        let heads: [Int]
+        /// Adds the attention weights [heads, S] of the current row.
+        let record: (MatrixView) -> Void
+    }
+
+    /// The part of the layer `index`; nil if none of its heads is recorded.
+    func layer(_ index: Int) -> Layer? {
+        guard let layer = layers[index] else { return nil }
+        return Layer(heads: layer.heads) { self.add($0, groups: layer.groups) }
     }
 
     /// Adds the attention weights [heads, S] of the current row.
     private func add(_ weights: MatrixView, groups: [[Int]]) {
-        precondition(weights.columns >= tokens.upperBound, "a row before the vision tokens' end is watched")
-        for (place, own) in groups.enumerated() {
-            let row = weights.rows(place..<place + 1).floats + tokens.lowerBound
-            for group in own {
-                for token in 0..<tokens.count { pending[group][token / perFrame] += Double(row[token]) }
+        precondition(weights.columns >= tokens.upperBound, "a recorded row precedes the end of the vision tokens")
+        for (head, groupsOfHead) in groups.enumerated() {
+            let row = weights.rows(head..<head + 1).floats + tokens.lowerBound
+            for group in groupsOfHead {
+                for token in 0..<tokens.count { current[group][token / tokensPerFrame] += Double(row[token]) }
             }
         }
     }
 
     /// Starts the next row; the previous one is discarded unless `keepRow` was called.
     func beginRow() {
-        for group in pending.indices {
-            for frame in pending[group].indices { pending[group][frame] = 0 }
+        for group in current.indices {
+            for frame in current[group].indices { current[group][frame] = 0 }
         }
     }
 
@@ -74,7 +82,7 @@ public final class AttentionRecorder {
         for group in frames.indices {
             var total = 0.0
             for frame in frames[group].indices {
-                let mass = pending[group][frame] / Double(sizes[group])
+                let mass = current[group][frame] / Double(headCounts[group])
                 frames[group][frame] += mass
                 total += mass
             }

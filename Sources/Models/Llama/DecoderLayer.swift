@@ -4,143 +4,149 @@ internal import Tensors
 // Letters: B sequences, T rows and S keys of each, A rows of them that are computed, H width, I inner width, h query
 // heads, h_kv KV heads, d head size.
 
-/// A Llama decoder layer: x += Attn(RMSNorm(x)); x += W_down(silu(W_gate n) · W_up n), n = RMSNorm(x).
-///
-/// Used by the language model and by pre-fusion. Source: docs/model.md, section 7; tensors `layers.N.*`.
-final class DecoderLayer {
-    private let config: LanguageConfig
-    private let attentionNorm: [Float]  // [H]
-    private let query: Matrix  // [h·d, H]
-    private let key: Matrix  // [h_kv·d, H]
-    private let value: Matrix  // [h_kv·d, H]
-    private let output: Matrix  // [H, h·d]
-    private let mlpNorm: [Float]  // [H]
-    private let gate: Matrix  // [I, H]
-    private let up: Matrix  // [I, H]
-    private let down: Matrix  // [H, I]
+/// Grouped-query attention with rotary positions: o_proj(softmax(q kᵀ / √d) v), no biases.
+struct LlamaAttention {
+    private let query: Linear  // q_proj [h·d, H]
+    private let key: Linear  // k_proj [h_kv·d, H]
+    private let value: Linear  // v_proj [h_kv·d, H]
+    private let output: Linear  // o_proj [H, h·d]
+    private let rope: RotaryEmbedding
     private let shape: AttentionShape
 
-    init(_ weights: WeightReader, config: LanguageConfig) throws {
-        self.config = config
-        let (width, inner, head) = (config.hiddenSize, config.intermediateSize, config.headSize)
-        let (queries, pairs) = (config.headCount * head, config.keyValueHeadCount * head)
-        func matrix(_ name: String, _ shape: [Int]) throws -> Matrix {
-            try weights.matrix(name + ".weight", shape)
-        }
-        attentionNorm = try weights.vector("input_layernorm.weight", [width])
-        query = try matrix("self_attn.q_proj", [queries, width])
-        key = try matrix("self_attn.k_proj", [pairs, width])
-        value = try matrix("self_attn.v_proj", [pairs, width])
-        output = try matrix("self_attn.o_proj", [width, queries])
-        mlpNorm = try weights.vector("post_attention_layernorm.weight", [width])
-        gate = try matrix("mlp.gate_proj", [inner, width])
-        up = try matrix("mlp.up_proj", [inner, width])
-        down = try matrix("mlp.down_proj", [width, inner])
-        shape = AttentionShape(heads: config.headCount, keyValueHeads: config.keyValueHeadCount, headSize: head)
+    init(_ weights: WeightReader, _ config: LanguageConfig, rope: RotaryEmbedding) throws {
+        shape = AttentionShape(
+            heads: config.headCount, keyValueHeads: config.keyValueHeadCount, headSize: config.headSize)
+        let (queries, keys) = (shape.heads * shape.headSize, shape.keyValueHeads * shape.headSize)
+        query = try Linear(weights.under("q_proj."), config.hiddenSize, queries, bias: false)
+        key = try Linear(weights.under("k_proj."), config.hiddenSize, keys, bias: false)
+        value = try Linear(weights.under("v_proj."), config.hiddenSize, keys, bias: false)
+        output = try Linear(weights.under("o_proj."), queries, config.hiddenSize, bias: false)
+        self.rope = rope
     }
 
-    /// Writes the keys and values of `x` [B · T, H] f32 at positions `start`... and returns its normalized rows
-    /// [B · T, H].
-    ///
-    /// - Parameters:
-    ///   - keys, values: [B · T, h_kv · d], the rows to write.
-    func project(
-        _ x: MatrixView, sequences: Int, start: Int, keys: MatrixView, values: MatrixView, rope: RotaryEmbedding,
-        compute: Compute,
-        scratch: DecoderScratch
-    ) -> MatrixView {
-        let single = x.rows == 1
-        let type = single ? DType.f32 : compute.precision
-        let normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)  // [B · T, H]
-        compute.rmsNorm(x, attentionNorm, epsilon: config.rmsNormEpsilon, into: normed)
+    /// Writes the rotated keys and the values of `x` [B · T, H] into `keys` and `values` [B · T, h_kv · d].
+    func project(_ x: MatrixView, keys: MatrixView, values: MatrixView, _ context: LayerContext) {
         // A single row is computed in f32 regardless of the precision, and rounded when it is stored.
-        let k = single && keys.type != .f32 ? scratch.key.block(.f32, rows: 1, columns: keys.columns) : keys
-        let v = single && keys.type != .f32 ? scratch.value.block(.f32, rows: 1, columns: keys.columns) : values
-        compute.linear(normed, key, into: k)
-        compute.linear(normed, value, into: v)
-        let length = x.rows / sequences
-        let rotation = rope.rotation(from: start, count: length)
-        for sequence in 0..<sequences {
-            compute.rotate(
-                k.rows(sequence * length..<(sequence + 1) * length), heads: config.keyValueHeadCount,
-                headSize: config.headSize, by: rotation)
+        let isRounded = x.rows == 1 && keys.type != .f32
+        let k = isRounded ? context.scratch.key.matrix(.f32, rows: 1, columns: keys.columns) : keys
+        let v = isRounded ? context.scratch.value.matrix(.f32, rows: 1, columns: keys.columns) : values
+        key(x, into: k)
+        value(x, into: v)
+        rotate(k, heads: shape.keyValueHeads, context)
+        if isRounded {
+            context.compute.convert(k, into: keys)
+            context.compute.convert(v, into: values)
         }
-        if single, keys.type != .f32 {
-            compute.convert(k, into: keys)
-            compute.convert(v, into: values)
-        }
-        return normed
     }
 
-    /// The rotated queries [B · A, h · d] of normalized rows [B · A, H]; each sequence's first row is at position
-    /// `start`.
+    /// The rotated queries [B · A, h · d] of `x` [B · A, H]; valid until the next call.
     ///
     /// A single row is computed in f32, even if it was normalized with others in the precision.
-    func queries(
-        _ normed: MatrixView, sequences: Int, start: Int, rope: RotaryEmbedding, compute: Compute,
-        scratch: DecoderScratch
-    ) -> MatrixView {
-        var normed = normed
-        if normed.rows == 1, normed.type != .f32 {
-            let wide = scratch.key.block(.f32, rows: 1, columns: normed.columns)
-            compute.convert(normed, into: wide)
-            normed = wide
+    func queries(_ x: MatrixView, _ context: LayerContext) -> MatrixView {
+        var x = x
+        if x.rows == 1, x.type != .f32 {
+            let upcast = context.scratch.key.matrix(.f32, rows: 1, columns: x.columns)
+            context.compute.convert(x, into: upcast)
+            x = upcast
         }
-        let q = scratch.query.block(normed.type, rows: normed.rows, columns: query.rows)  // [B · A, h·d]
-        compute.linear(normed, query, into: q)
-        let length = normed.rows / sequences
-        let rotation = rope.rotation(from: start, count: length)
-        for sequence in 0..<sequences {
-            compute.rotate(
-                q.rows(sequence * length..<(sequence + 1) * length), heads: config.headCount, headSize: config.headSize,
-                by: rotation)
-        }
+        let q = context.scratch.query.matrix(x.type, rows: x.rows, columns: query.outputs)  // [B · A, h·d]
+        query(x, into: q)
+        rotate(q, heads: shape.heads, context)
         return q
     }
 
-    /// Computes attention and MLP of the rows `x` [B · A, H] f32 in place, given their queries.
-    ///
-    /// - Parameters:
-    ///   - q: [B · A, h · d].
-    ///   - start: position of each sequence's first row of `x`; row i attends to the first `start + i + 1` keys.
-    ///   - keys, values: [B · S, h_kv · d].
-    ///   - watched: heads to record, and the function that receives their attention weights [heads, S] of the last row;
-    ///     only for one sequence.
-    func attend(
-        _ x: MatrixView, queries q: MatrixView, sequences: Int, start: Int, keys: MatrixView, values: MatrixView,
-        compute: Compute,
-        scratch: DecoderScratch, watched: (heads: [Int], look: (MatrixView) -> Void)? = nil
+    /// residual += o_proj(Attn(q, k, v)): queries [B · A, h · d], keys and values [B · S, h_kv · d], residual [B · A, H].
+    func callAsFunction(
+        _ queries: MatrixView, keys: MatrixView, values: MatrixView, addingTo residual: MatrixView,
+        _ context: LayerContext
     ) {
-        let type = q.type
-        let mixed = scratch.mixed.block(type, rows: x.rows, columns: query.rows)  // [B · A, h·d]
-        compute.attention(
-            sequences: sequences, query: q, keys: keys, values: values, shape: shape, firstVisible: start + 1,
+        let mixed = context.scratch.mixed.matrix(queries.type, rows: queries.rows, columns: queries.columns)
+        context.compute.attention(
+            sequences: context.sequences, query: queries, keys: keys, values: values, shape: shape, mask: context.mask,
             into: mixed)
-        if let watched {
-            precondition(sequences == 1, "one sequence at a time can be watched")
-            watched.look(
-                compute.attentionWeights(
-                    query: q.rows(q.rows - 1..<q.rows), keys: keys, shape: shape, heads: watched.heads))
+        if let recorder = context.recorder {
+            precondition(context.sequences == 1, "attention is recorded for one sequence at a time")
+            let last = queries.rows(queries.rows - 1..<queries.rows)
+            recorder.record(
+                context.compute.attentionWeights(query: last, keys: keys, shape: shape, heads: recorder.heads))
         }
-        compute.linear(mixed, output, accumulate: true, into: x)
-        let normed = scratch.normed.block(type, rows: x.rows, columns: x.columns)  // [B · A, H]
-        compute.rmsNorm(x, mlpNorm, epsilon: config.rmsNormEpsilon, into: normed)
-        let gated = scratch.gate.block(type, rows: x.rows, columns: gate.rows)  // [B · A, I]
-        let upped = scratch.up.block(type, rows: x.rows, columns: gate.rows)  // [B · A, I]
-        compute.linear(normed, gate, into: gated)
-        compute.linear(normed, up, into: upped)
-        compute.siluMultiply(gated, upped)
-        compute.linear(gated, down, accumulate: true, into: x)
+        output(mixed, addingTo: residual)
+    }
+
+    /// Rotates rows [B · T, heads · d], each sequence from position `context.start` on.
+    private func rotate(_ x: MatrixView, heads: Int, _ context: LayerContext) {
+        let rotation = rope.rotation(from: context.start, count: x.rows / context.sequences)
+        for sequence in context.ranges(of: x.rows) {
+            context.compute.rotate(x.rows(sequence), heads: heads, headSize: shape.headSize, by: rotation)
+        }
     }
 }
 
-/// Scratch memory of decoder layers, reused by every layer and every call.
-final class DecoderScratch {
-    let normed = Scratch()  // [B · T, H]
-    let query = Scratch()  // [B · A, h·d]
-    let key = Scratch()  // [1, h_kv·d], or a normalized row [1, H]
-    let value = Scratch()  // [1, h_kv·d]
-    let mixed = Scratch()  // [B · A, h·d]
-    let gate = Scratch()  // [B · A, I]
-    let up = Scratch()  // [B · A, I]
+/// The gated MLP: down_proj(silu(gate_proj x) · up_proj x), no biases.
+struct LlamaMLP {
+    private let gate: Linear  // gate_proj [I, H]
+    private let up: Linear  // up_proj [I, H]
+    private let down: Linear  // down_proj [H, I]
+
+    init(_ weights: WeightReader, _ config: LanguageConfig) throws {
+        gate = try Linear(weights.under("gate_proj."), config.hiddenSize, config.intermediateSize, bias: false)
+        up = try Linear(weights.under("up_proj."), config.hiddenSize, config.intermediateSize, bias: false)
+        down = try Linear(weights.under("down_proj."), config.intermediateSize, config.hiddenSize, bias: false)
+    }
+
+    /// residual += MLP(x): x [rows, H], residual [rows, H] f32.
+    func callAsFunction(_ x: MatrixView, addingTo residual: MatrixView, _ context: LayerContext) {
+        let gated = context.scratch.hidden.matrix(x.type, rows: x.rows, columns: gate.outputs)  // [rows, I]
+        let upward = context.scratch.up.matrix(x.type, rows: x.rows, columns: up.outputs)  // [rows, I]
+        gate(x, into: gated)
+        up(x, into: upward)
+        context.compute.siluMultiply(gated, upward)
+        down(gated, addingTo: residual)
+    }
+}
+
+/// A Llama decoder layer: x += Attn(RMSNorm(x)); x += MLP(RMSNorm(x)).
+///
+/// It runs in three steps, because callers keep keys and values of rows whose outputs they do not need: `project` all
+/// rows, take the `queries` of some, and compute those. Used by the language model and by pre-fusion. Source:
+/// docs/model.md, section 7; tensors `layers.N.*`.
+final class DecoderLayer {
+    private let attentionNorm: RMSNorm  // input_layernorm [H]
+    private let attention: LlamaAttention  // self_attn
+    private let mlpNorm: RMSNorm  // post_attention_layernorm [H]
+    private let mlp: LlamaMLP  // mlp
+
+    init(_ weights: WeightReader, _ config: LanguageConfig, rope: RotaryEmbedding) throws {
+        let (width, epsilon) = (config.hiddenSize, config.rmsNormEpsilon)
+        attentionNorm = try RMSNorm(weights.under("input_layernorm."), width, epsilon: epsilon)
+        attention = try LlamaAttention(weights.under("self_attn."), config, rope: rope)
+        mlpNorm = try RMSNorm(weights.under("post_attention_layernorm."), width, epsilon: epsilon)
+        mlp = try LlamaMLP(weights.under("mlp."), config)
+    }
+
+    /// Writes the keys and values of `x` [B · T, H] f32 into `keys` and `values` [B · T, h_kv · d].
+    ///
+    /// - Returns: the normalized rows [B · T, H], the input of `queries`; valid until the layer computes rows.
+    func project(_ x: MatrixView, keys: MatrixView, values: MatrixView, _ context: LayerContext) -> MatrixView {
+        // A single row stays f32.
+        let type = x.rows == 1 ? DType.f32 : context.compute.precision
+        let normed = context.scratch.normed.matrix(type, rows: x.rows, columns: x.columns)  // [B · T, H]
+        attentionNorm(x, into: normed)
+        attention.project(normed, keys: keys, values: values, context)
+        return normed
+    }
+
+    /// The rotated queries [B · A, h · d] of normalized rows [B · A, H]; valid until the next call.
+    func queries(_ normed: MatrixView, _ context: LayerContext) -> MatrixView { attention.queries(normed, context) }
+
+    /// Runs attention and MLP on the rows `x` [B · A, H] f32 in place, given their queries and all keys and values
+    /// [B · S, h_kv · d].
+    func callAsFunction(
+        _ x: MatrixView, queries: MatrixView, keys: MatrixView, values: MatrixView, _ context: LayerContext
+    ) {
+        attention(queries, keys: keys, values: values, addingTo: x, context)
+        let normed = context.scratch.normed.matrix(queries.type, rows: x.rows, columns: x.columns)  // [B · A, H]
+        mlpNorm(x, into: normed)
+        mlp(normed, addingTo: x, context)
+    }
 }

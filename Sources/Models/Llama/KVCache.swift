@@ -66,11 +66,11 @@ public final class KVCache {
     }
 
     /// Keys of the first `rows` positions of a layer: [rows, width].
-    func keys(layer: Int, rows: Int) -> MatrixView { block(2 * layer, rows) }
+    func keys(layer: Int, rows: Int) -> MatrixView { matrix(2 * layer, rows) }
     /// Values of the first `rows` positions of a layer: [rows, width].
-    func values(layer: Int, rows: Int) -> MatrixView { block(2 * layer + 1, rows) }
+    func values(layer: Int, rows: Int) -> MatrixView { matrix(2 * layer + 1, rows) }
 
-    private func block(_ index: Int, _ rows: Int) -> MatrixView {
+    private func matrix(_ index: Int, _ rows: Int) -> MatrixView {
         precondition(rows <= capacity && index < 2 * layerCount, "KV cache: \(rows) of \(capacity)")
         return MatrixView(bases[index], type: type, rows: rows, columns: width)
     }
@@ -80,8 +80,8 @@ public final class KVCache {
         precondition(capacity >= count, "KV cache: \(capacity) for \(count)")
         let other = KVCache(layerCount: layerCount, width: width, capacity: capacity, type: type)
         for index in 0..<2 * layerCount {
-            other.block(index, count).base.copyMemory(
-                from: block(index, count).base, byteCount: count * width * type.size)
+            other.matrix(index, count).base.copyMemory(
+                from: matrix(index, count).base, byteCount: count * width * type.size)
         }
         other.count = count
         return other

@@ -8,12 +8,11 @@ public final class LanguageModel {
     /// The decoder's shape.
     public let config: LanguageConfig
     private let compute: Compute
-    private let embeddings: Matrix  // [V, H]
-    private let head: Matrix  // [V, H]
-    private let layers: [DecoderLayer]
-    private let finalNorm: [Float]  // [H]
-    private let rope: RotaryEmbedding
-    private let scratch = DecoderScratch()
+    private let embeddings: Matrix  // model.embed_tokens [V, H]
+    private let layers: [DecoderLayer]  // model.layers
+    private let norm: RMSNorm  // model.norm [H]
+    private let head: Matrix  // lm_head [V, H]; the embeddings if they are tied
+    private let scratch = LayerScratch()
     private let residual = Scratch()  // [T, H]
     private let normedRow = Scratch()  // [1, H]
 
@@ -28,11 +27,11 @@ public final class LanguageModel {
         head =
             config.tiedEmbeddings
             ? embeddings : try weights.matrix("lm_head.weight", [config.vocabularySize, config.hiddenSize])
+        let rope = RotaryEmbedding(config.rope, headSize: config.headSize)
         layers = try (0..<config.layerCount).map {
-            try DecoderLayer(weights.under("model.layers.\($0)."), config: config)
+            try DecoderLayer(weights.under("model.layers.\($0)."), config, rope: rope)
         }
-        finalNorm = try weights.vector("model.norm.weight", [config.hiddenSize])
-        rope = RotaryEmbedding(config.rope, headSize: config.headSize)
+        norm = try RMSNorm(weights.under("model.norm."), config.hiddenSize, epsilon: config.rmsNormEpsilon)
     }
 
     /// An empty cache for `capacity` positions of this model.
@@ -72,41 +71,38 @@ public final class LanguageModel {
     ///   - rows: writes the input embeddings of the given rows into a matrix [rows, H] f32.
     ///   - progress: called after each slice with the number of rows done; an error it throws ends the work.
     ///   - trace: receives `hidden_0` … of each slice, before the final norm.
-    ///   - watch: records the attention weights of the last row.
+    ///   - recorder: records the attention weights of the last row.
     /// - Returns: [1, H] f32, valid until the next call.
     public func append(
-        count: Int, to cache: KVCache, trace: Trace? = nil, watch: AttentionRecorder? = nil,
+        count: Int, to cache: KVCache, trace: Trace? = nil, recorder: AttentionRecorder? = nil,
         progress: (Int) throws -> Void, rows: (Range<Int>, MatrixView) -> Void
     ) rethrows -> MatrixView {
         var done = 0
-        var last = residual.block(.f32, rows: 1, columns: config.hiddenSize)
+        var last = residual.matrix(.f32, rows: 1, columns: config.hiddenSize)
         while done < count {
             let range = done..<min(count, done + Self.sliceLength)
-            let x = residual.block(.f32, rows: range.count, columns: config.hiddenSize)  // [T, H]
+            let isLast = range.upperBound == count
+            let x = residual.matrix(.f32, rows: range.count, columns: config.hiddenSize)  // [T, H]
             rows(range, x)
             trace?("hidden_0", x)
-            let start = cache.count
-            let watch = range.upperBound == count ? watch : nil
-            watch?.beginRow()
+            if isLast { recorder?.beginRow() }
+            let known = cache.count
+            let total = known + range.count
             for (index, layer) in layers.enumerated() {
-                let seen = start + range.count
-                let (keys, values) = (cache.keys(layer: index, rows: seen), cache.values(layer: index, rows: seen))
+                let (keys, values) = (cache.keys(layer: index, rows: total), cache.values(layer: index, rows: total))
                 let normed = layer.project(
-                    x, sequences: 1, start: start, keys: keys.rows(start..<seen), values: values.rows(start..<seen),
-                    rope: rope, compute: compute, scratch: scratch)
+                    x, keys: keys.rows(known..<total), values: values.rows(known..<total), context.causal(from: known))
                 // In the last layer only the very last row is needed; the other rows contribute keys and values.
-                let isRead = index < layers.count - 1 || trace != nil
-                let rows = (isRead ? 0 : range.upperBound == count ? range.count - 1 : range.count)..<range.count
-                if rows.isEmpty { continue }
-                let queries = layer.queries(
-                    normed.rows(rows), sequences: 1, start: start + rows.lowerBound, rope: rope, compute: compute,
-                    scratch: scratch)
-                layer.attend(
-                    x.rows(rows), queries: queries, sequences: 1, start: start + rows.lowerBound, keys: keys,
-                    values: values, compute: compute, scratch: scratch, watched: watch?.watched(layer: index))
+                let allRows = index < layers.count - 1 || trace != nil
+                let needed = (allRows ? 0 : isLast ? range.count - 1 : range.count)..<range.count
+                if needed.isEmpty { continue }
+                var computed = context.causal(from: known + needed.lowerBound)
+                if isLast { computed.recorder = recorder?.layer(index) }
+                let queries = layer.queries(normed.rows(needed), computed)
+                layer(x.rows(needed), queries: queries, keys: keys, values: values, computed)
                 trace?("hidden_\(index + 1)", x)
             }
-            cache.count = start + range.count
+            cache.count = total
             done = range.upperBound
             last = x.rows(range.count - 1..<range.count)
             try progress(done)
@@ -116,17 +112,19 @@ public final class LanguageModel {
 
     /// The same without progress.
     public func append(
-        count: Int, to cache: KVCache, trace: Trace? = nil, watch: AttentionRecorder? = nil,
+        count: Int, to cache: KVCache, trace: Trace? = nil, recorder: AttentionRecorder? = nil,
         rows: (Range<Int>, MatrixView) -> Void
     ) -> MatrixView {
-        append(count: count, to: cache, trace: trace, watch: watch, progress: { _ in }, rows: rows)
+        append(count: count, to: cache, trace: trace, recorder: recorder, progress: { _ in }, rows: rows)
     }
+
+    private var context: LayerContext { LayerContext(compute: compute, scratch: scratch) }
 
     /// Applies the final norm and the output head to `hidden` [T, H]: logits [T, V] into `out`.
     public func logits(_ hidden: MatrixView, into out: UnsafeMutablePointer<Float>) {
         for row in 0..<hidden.rows {
-            let normed = normedRow.block(.f32, rows: 1, columns: config.hiddenSize)  // [1, H]
-            finalNorm(hidden.rows(row..<row + 1), into: normed)
+            let normed = normedRow.matrix(.f32, rows: 1, columns: config.hiddenSize)  // [1, H]
+            norm(hidden.rows(row..<row + 1), into: normed)
             compute.linear(
                 normed, head,
                 into: MatrixView(out + row * config.vocabularySize, rows: 1, columns: config.vocabularySize))
@@ -135,6 +133,6 @@ public final class LanguageModel {
 
     /// Applies only the final norm to `hidden` [T, H], to inspect hidden states.
     public func finalNorm(_ hidden: MatrixView, into out: MatrixView) {
-        compute.rmsNorm(hidden, finalNorm, epsilon: config.rmsNormEpsilon, into: out)
+        norm(hidden, into: out)
     }
 }

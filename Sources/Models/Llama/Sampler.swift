@@ -2,34 +2,15 @@ internal import Glibc
 
 // Letters: V vocabulary.
 
-/// The settings that choose the next token from the logits.
-public struct GenerationOptions: Sendable, Equatable {
-    /// 0 is greedy: the largest logit, at equal logits the smallest ID.
-    public var temperature: Double
-    /// Nucleus sampling: only the most probable tokens that together reach this probability are considered.
-    public var topP: Double
-    /// Seed of the random generator.
-    public var seed: UInt64
-
-    /// Always the most probable token.
-    public static let greedy = GenerationOptions(temperature: 0, topP: 1, seed: 0)
-
-    public init(temperature: Double, topP: Double = 1, seed: UInt64 = 0) {
-        self.temperature = temperature
-        self.topP = topP
-        self.seed = seed
-    }
-}
-
 /// Chooses tokens from logits; the same seed and logits give the same tokens.
 public struct Sampler {
-    private let sampling: GenerationOptions
+    private let options: GenerationOptions
     private var generator: SplitMix64
 
     /// Starts a sampler with the options' seed.
-    public init(_ sampling: GenerationOptions) {
-        self.sampling = sampling
-        generator = SplitMix64(state: sampling.seed)
+    public init(_ options: GenerationOptions) {
+        self.options = options
+        generator = SplitMix64(state: options.seed)
     }
 
     /// The probability of the most probable token at temperature 1; 0 for no logits.
@@ -49,10 +30,10 @@ public struct Sampler {
             if !logits[index].isFinite { finite = false }
         }
         guard finite, !logits.isEmpty else { throw ModelError.notANumber }
-        guard sampling.temperature > 0 else { return Int32(best) }
+        guard options.temperature > 0 else { return Int32(best) }
 
         let top = Double(logits[best])
-        var candidates = logits.indices.map { (id: $0, mass: exp((Double(logits[$0]) - top) / sampling.temperature)) }
+        var candidates = logits.indices.map { (id: $0, mass: exp((Double(logits[$0]) - top) / options.temperature)) }
         candidates.sort { $0.mass != $1.mass ? $0.mass > $1.mass : $0.id < $1.id }
         let total = candidates.reduce(0) { $0 + $1.mass }
         var kept = 0.0
@@ -60,7 +41,7 @@ public struct Sampler {
         for candidate in candidates {
             kept += candidate.mass
             length += 1
-            if kept >= sampling.topP * total { break }
+            if kept >= options.topP * total { break }
         }
         var point = generator.unit() * kept
         for candidate in candidates[..<length] {

@@ -2,44 +2,24 @@ internal import CKernels
 
 // Letters: T query rows, S keys, h query heads, h_kv KV heads, d head size.
 
-/// The head layout of an attention layer.
-public struct AttentionShape: Sendable, Equatable {
-    /// Query heads.
-    public let heads: Int
-    /// KV heads; each is shared by `heads / keyValueHeads` query heads.
-    public let keyValueHeads: Int
-    /// Elements per head.
-    public let headSize: Int
-
-    public init(heads: Int, keyValueHeads: Int, headSize: Int) {
-        self.heads = heads
-        self.keyValueHeads = keyValueHeads
-        self.headSize = headSize
-    }
-
-    var queriesPerGroup: Int { heads / keyValueHeads }
-}
-
+/// Attention: softmax(q · kᵀ / √d) · v, head by head. Source: docs/model.md, section 7.
 extension Compute {
-    /// Attention of T query rows over S keys: softmax(q · kᵀ / √d) · v, per head.
+    /// Attention of T query rows over S keys.
     ///
     /// - Parameters:
     ///   - query: [T, h · d]; f32 if T is 1.
     ///   - keys, values: [S, h_kv · d].
-    ///   - firstVisible: causal mask: row t attends to the first `firstVisible + t` keys; nil: every row attends to all
-    ///     keys.
     ///   - out: [T, h · d], of the query's type.
     ///   - weights: f32 only: receives the attention weights [h, T, S].
     public func attention(
-        query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, firstVisible: Int? = nil,
-        into out: MatrixView,
-        weights: UnsafeMutablePointer<Float>? = nil
+        query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, mask: AttentionMask = .none,
+        into out: MatrixView, weights: UnsafeMutablePointer<Float>? = nil
     ) {
         precondition(query.columns == shape.heads * shape.headSize && out.columns == query.columns, "attention: query")
         precondition(
             keys.columns == shape.keyValueHeads * shape.headSize && keys.rows == values.rows, "attention: keys")
         if query.rows == 1, query.type == .f32, weights == nil {
-            decodeAttention(query: query, keys: keys, values: values, shape: shape, visible: firstVisible, into: out)
+            decodeAttention(query: query, keys: keys, values: values, shape: shape, mask: mask, into: out)
             return
         }
         precondition(query.type == keys.type && values.type == keys.type && values.stride == keys.stride, "attention")
@@ -49,55 +29,53 @@ extension Compute {
         while start < query.rows {
             let rows = start..<min(query.rows, start + rowsPerSlice)
             attentionSlice(
-                query.rows(rows), keys, values, shape, firstVisible.map { $0 + start }, into: out.rows(rows),
+                query.rows(rows), keys, values, shape, mask.rows(from: start), into: out.rows(rows),
                 weights: weights.map { ($0, query.rows, start) })
             start = rows.upperBound
         }
     }
 
-    /// Attention of several sequences of T query rows, each over its own S keys.
+    /// Attention of several sequences of T query rows, each over its own S keys and with the same mask.
     ///
     /// - Parameters:
     ///   - query: [sequences · T, h · d]; f32 if T is 1.
     ///   - keys, values: [sequences · S, h_kv · d].
-    ///   - firstVisible: causal mask: row t of a sequence attends to its first `firstVisible + t` keys.
     ///   - out: [sequences · T, h · d], of the query's type.
     public func attention(
         sequences: Int, query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape,
-        firstVisible: Int,
-        into out: MatrixView
+        mask: AttentionMask, into out: MatrixView
     ) {
         precondition(query.rows % sequences == 0 && keys.rows % sequences == 0, "attention: sequences")
         let (rows, keyCount) = (query.rows / sequences, keys.rows / sequences)
-        func part(_ block: MatrixView, _ sequence: Int, _ rows: Int) -> MatrixView {
-            block.rows(sequence * rows..<(sequence + 1) * rows)
+        func rowsOf(_ sequence: Int, _ matrix: MatrixView, _ rows: Int) -> MatrixView {
+            matrix.rows(sequence * rows..<(sequence + 1) * rows)
         }
         // The scores of one thread's heads: at most 32 MiB.
         let isSmall = rows <= Self.fewRows && shape.queriesPerGroup * rows * keyCount <= 8 << 20
-        guard threadsMultiply, rows > 1, isSmall else {
+        guard multipliesPerThread, rows > 1, isSmall else {
             for sequence in 0..<sequences {
                 attention(
-                    query: part(query, sequence, rows), keys: part(keys, sequence, keyCount),
-                    values: part(values, sequence, keyCount), shape: shape, firstVisible: firstVisible,
-                    into: part(out, sequence, rows))
+                    query: rowsOf(sequence, query, rows), keys: rowsOf(sequence, keys, keyCount),
+                    values: rowsOf(sequence, values, keyCount), shape: shape, mask: mask,
+                    into: rowsOf(sequence, out, rows))
             }
             return
         }
         let products = shape.queriesPerGroup * rows * keyCount * shape.headSize / 2
-        let exponentials = shape.queriesPerGroup * rows * keyCount * Self.exponential
-        workers.split(sequences * shape.keyValueHeads, cost: products + exponentials) { places in
-            for place in places {
-                let (sequence, group) = place.quotientAndRemainder(dividingBy: shape.keyValueHeads)
+        let exponentials = shape.queriesPerGroup * rows * keyCount * Self.exponentialCost
+        threadPool.parallelFor(sequences * shape.keyValueHeads, cost: products + exponentials) { range in
+            for index in range {
+                let (sequence, group) = index.quotientAndRemainder(dividingBy: shape.keyValueHeads)
                 attention(
-                    ofGroup: group, part(query, sequence, rows), part(keys, sequence, keyCount),
-                    part(values, sequence, keyCount), shape, firstVisible, into: part(out, sequence, rows),
-                    headMemory[ThreadPool.index])
+                    ofGroup: group, rowsOf(sequence, query, rows), rowsOf(sequence, keys, keyCount),
+                    rowsOf(sequence, values, keyCount), shape, mask, into: rowsOf(sequence, out, rows),
+                    headScratch[ThreadPool.index])
             }
         }
     }
 
     /// Scratch memory of one thread.
-    final class HeadMemory {
+    final class HeadScratch {
         let query = Scratch()  // [h / h_kv · T, d] f32
         let scores = Scratch()  // [h / h_kv · T, S] f32; for one row [h, keyBlock]
         let panel = Scratch()  // [keyBlock, d] f32
@@ -106,26 +84,26 @@ extension Compute {
 
     /// Attention of the heads that share KV head `group`, few rows, on one thread.
     ///
-    /// A block of keys (then of values) is widened to f32 and multiplied while it is in the core's cache.
+    /// A block of keys (then of values) is upcast to f32 and multiplied while it is in the core's cache.
     private func attention(
         ofGroup group: Int, _ query: MatrixView, _ keys: MatrixView, _ values: MatrixView, _ shape: AttentionShape,
-        _ firstVisible: Int, into out: MatrixView, _ memory: HeadMemory
+        _ mask: AttentionMask, into out: MatrixView, _ scratch: HeadScratch
     ) {
         let (rows, size, count) = (query.rows, shape.headSize, keys.rows)
-        let all = shape.queriesPerGroup * rows
-        let own = group * size..<(group + 1) * size
-        let q = memory.query.block(.f32, rows: all, columns: size)  // [h / h_kv · T, d]
-        let scores = memory.scores.block(.f32, rows: all, columns: count)  // [h / h_kv · T, S]
-        let mixed = memory.mixed.block(.f32, rows: all, columns: size)  // [h / h_kv · T, d]
+        let groupRows = shape.queriesPerGroup * rows
+        let groupColumns = group * size..<(group + 1) * size
+        let q = scratch.query.matrix(.f32, rows: groupRows, columns: size)  // [h / h_kv · T, d]
+        let scores = scratch.scores.matrix(.f32, rows: groupRows, columns: count)  // [h / h_kv · T, S]
+        let mixed = scratch.mixed.matrix(.f32, rows: groupRows, columns: size)  // [h / h_kv · T, d]
         func columns(_ head: Int) -> Range<Int> {
             (group * shape.queriesPerGroup + head) * size..<(group * shape.queriesPerGroup + head + 1) * size
         }
-        func panel(_ block: MatrixView, _ range: Range<Int>) -> MatrixView {
-            let stored = block.rows(range).columns(own)
+        func panel(_ matrix: MatrixView, _ range: Range<Int>) -> MatrixView {
+            let stored = matrix.rows(range).columns(groupColumns)
             guard stored.type != .f32 else { return stored }
-            let wide = memory.panel.block(.f32, rows: range.count, columns: size)
-            convert(stored, into: wide)
-            return wide
+            let upcast = scratch.panel.matrix(.f32, rows: range.count, columns: size)
+            convert(stored, into: upcast)
+            return upcast
         }
         let blocks = stride(from: 0, to: count, by: Self.keyBlock).map { $0..<min(count, $0 + Self.keyBlock) }
         for head in 0..<shape.queriesPerGroup {
@@ -133,21 +111,23 @@ extension Compute {
         }
         for range in blocks {
             let k = panel(keys, range)
-            products.multiply(
+            matmul.gemm(
                 GEMM(
-                    m: all, n: range.count, k: size, a: q.floats, aRow: q.stride, b: k.floats, bRow: k.stride,
+                    m: groupRows, n: range.count, k: size, a: q.floats, aRow: q.stride, b: k.floats, bRow: k.stride,
                     isTransposed: true, accumulate: false, c: scores.columns(range).floats, cRow: count))
         }
+        let unmasked = mask.unmasked(of: count)
         for head in 0..<shape.queriesPerGroup {
             let row = scores.rows(head * rows..<(head + 1) * rows).floats
             kernels.table.softmax(
-                row, count, 1 / Float(size).squareRoot(), rows, count, firstVisible, 1, row, LT_F32, count)
+                row, count, 1 / Float(size).squareRoot(), rows, count, unmasked.count, unmasked.step, row, LT_F32,
+                count)
         }
         for range in blocks {
             let v = panel(values, range)
-            products.multiply(
+            matmul.gemm(
                 GEMM(
-                    m: all, n: size, k: range.count, a: scores.columns(range).floats, aRow: count, b: v.floats,
+                    m: groupRows, n: size, k: range.count, a: scores.columns(range).floats, aRow: count, b: v.floats,
                     bRow: v.stride, isTransposed: false, accumulate: range.lowerBound > 0, c: mixed.floats, cRow: size))
         }
         for head in 0..<shape.queriesPerGroup {
@@ -171,19 +151,19 @@ extension Compute {
         precondition(query.rows == 1 && query.columns == shape.heads * shape.headSize, "attention weights: query")
         precondition(keys.columns == shape.keyValueHeads * shape.headSize, "attention weights: keys")
         precondition(heads.allSatisfy { (0..<shape.heads).contains($0) }, "attention weights: heads \(heads)")
-        let wide = query.type == .f32 ? query : watchedQuery.block(.f32, rows: 1, columns: query.columns)
-        if query.type != .f32 { convert(query, into: wide) }
+        let upcast = query.type == .f32 ? query : weightsQuery.matrix(.f32, rows: 1, columns: query.columns)
+        if query.type != .f32 { convert(query, into: upcast) }
         let count = keys.rows
-        let weights = watchedScores.block(.f32, rows: heads.count, columns: count)
+        let weights = weightsRows.matrix(.f32, rows: heads.count, columns: count)
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
-        workers.split(heads.count, cost: count * shape.headSize) { range in
-            for place in range {
-                let first = heads[place] / shape.queriesPerGroup * shape.headSize
-                let row = weights.rows(place..<place + 1).floats
+        threadPool.parallelFor(heads.count, cost: count * shape.headSize) { range in
+            for index in range {
+                let firstColumn = heads[index] / shape.queriesPerGroup * shape.headSize
+                let row = weights.rows(index..<index + 1).floats
                 table.gemv(
-                    keys.base + first * keys.type.size, keys.type.kernel, keys.stride,
-                    wide.floats + heads[place] * shape.headSize, nil, 0, count, shape.headSize, row)
+                    keys.base + firstColumn * keys.type.size, keys.type.kernel, keys.stride,
+                    upcast.floats + heads[index] * shape.headSize, nil, 0, count, shape.headSize, row)
                 table.softmax(row, count, scale, 1, count, count, 0, row, LT_F32, count)
             }
         }
@@ -192,38 +172,38 @@ extension Compute {
 
     /// Attention of one slice of rows by batched products; all heads at once.
     private func attentionSlice(
-        _ query: MatrixView, _ keys: MatrixView, _ values: MatrixView, _ shape: AttentionShape, _ firstVisible: Int?,
+        _ query: MatrixView, _ keys: MatrixView, _ values: MatrixView, _ shape: AttentionShape, _ mask: AttentionMask,
         into out: MatrixView, weights: (base: UnsafeMutablePointer<Float>, rows: Int, start: Int)?
     ) {
         let (rows, keyCount, type) = (query.rows, keys.rows, query.type)
         // With few rows per head each product is thin, and a group's keys are laid out once per head that shares them.
         // Then the rows of all heads that share keys are gathered into one product.
-        let together = shape.queriesPerGroup > 1 && rows <= Self.fewRows
-        let (repeats, m) = together ? (1, shape.queriesPerGroup * rows) : (shape.queriesPerGroup, rows)
-        let packed = packedRows.block(type, rows: together ? shape.heads * rows : 0, columns: shape.headSize)
-        if together { pack(query, shape, into: packed) }
-        let scores = self.scores.block(.f32, rows: shape.heads * rows, columns: keyCount)  // [h · T, S]
-        let weighted = type == .f32 ? scores : probabilities.block(type, rows: scores.rows, columns: keyCount)
-        products.grouped(
+        let isPacked = shape.queriesPerGroup > 1 && rows <= Self.fewRows
+        let (repeats, m) = isPacked ? (1, shape.queriesPerGroup * rows) : (shape.queriesPerGroup, rows)
+        let packed = packedRows.matrix(type, rows: isPacked ? shape.heads * rows : 0, columns: shape.headSize)
+        if isPacked { pack(query, shape, into: packed) }
+        let scores = self.scores.matrix(.f32, rows: shape.heads * rows, columns: keyCount)  // [h · T, S]
+        let weighted = type == .f32 ? scores : probabilities.matrix(type, rows: scores.rows, columns: keyCount)
+        matmul.batchedGEMM(
             BatchedGEMM(
                 groups: shape.keyValueHeads, repeats: repeats, m: m, n: keyCount, k: shape.headSize, aType: type,
-                aGroup: together ? m * shape.headSize : repeats * shape.headSize, aRepeat: shape.headSize,
-                aRow: together ? shape.headSize : query.stride, bGroup: shape.headSize, bRow: 1, bColumn: keys.stride,
+                aGroup: isPacked ? m * shape.headSize : repeats * shape.headSize, aRepeat: shape.headSize,
+                aRow: isPacked ? shape.headSize : query.stride, bGroup: shape.headSize, bRow: 1, bColumn: keys.stride,
                 cType: .f32, cGroup: repeats * m * keyCount, cRepeat: m * keyCount, cRow: keyCount),
-            a: together ? packed.base : query.base, b: keys.base, c: scores.base)
+            a: isPacked ? packed.base : query.base, b: keys.base, c: scores.base)
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
-        workers.split(shape.heads * rows, cost: keyCount * Self.exponential) { range in
+        let unmasked = mask.unmasked(of: keyCount)
+        threadPool.parallelFor(shape.heads * rows, cost: keyCount * Self.exponentialCost) { range in
             // A thread's range may begin and end inside a head, and the causal limit restarts at each head.
-            var at = range.lowerBound
-            while at < range.upperBound {
-                let row = at % rows
-                let count = min(rows - row, range.upperBound - at)
+            var first = range.lowerBound
+            while first < range.upperBound {
+                let row = first % rows
+                let count = min(rows - row, range.upperBound - first)
                 table.softmax(
-                    scores.rows(at..<at + count).floats, keyCount, scale, count, keyCount,
-                    firstVisible.map { $0 + row } ?? keyCount, firstVisible == nil ? 0 : 1, weighted.row(at),
-                    type.kernel, keyCount)
-                at += count
+                    scores.rows(first..<first + count).floats, keyCount, scale, count, keyCount,
+                    unmasked.count + row * unmasked.step, unmasked.step, weighted.row(first), type.kernel, keyCount)
+                first += count
             }
         }
         if let weights {
@@ -232,15 +212,15 @@ extension Compute {
                     from: weighted.floats + head * rows * keyCount, count: rows * keyCount)
             }
         }
-        products.grouped(
+        matmul.batchedGEMM(
             BatchedGEMM(
                 groups: shape.keyValueHeads, repeats: repeats, m: m, n: shape.headSize, k: keyCount, aType: type,
                 aGroup: repeats * m * keyCount, aRepeat: m * keyCount, aRow: keyCount, bGroup: shape.headSize,
                 bRow: values.stride, bColumn: 1, cType: out.type,
-                cGroup: together ? m * shape.headSize : repeats * shape.headSize, cRepeat: shape.headSize,
-                cRow: together ? shape.headSize : out.stride),
-            a: weighted.base, b: values.base, c: together ? packed.base : out.base)
-        if together { unpack(packed, shape, into: out) }
+                cGroup: isPacked ? m * shape.headSize : repeats * shape.headSize, cRepeat: shape.headSize,
+                cRow: isPacked ? shape.headSize : out.stride),
+            a: weighted.base, b: values.base, c: isPacked ? packed.base : out.base)
+        if isPacked { unpack(packed, shape, into: out) }
     }
 
     /// Up to this many rows per head the heads that share keys are multiplied together.
@@ -266,33 +246,33 @@ extension Compute {
         }
     }
 
-    /// Attention of one row: blocks of keys are computed independently, then joined.
+    /// Attention of one row: blocks of keys are computed independently, then combined.
     ///
     /// The blocks do not depend on the number of threads, so neither does the result.
     private func decodeAttention(
-        query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, visible: Int?,
+        query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, mask: AttentionMask,
         into out: MatrixView
     ) {
-        let count = min(visible ?? keys.rows, keys.rows)
+        let count = min(mask.unmasked(of: keys.rows).count, keys.rows)
         let (heads, width) = (shape.heads, shape.heads * shape.headSize)
-        let parts = max(1, (count + Self.keyBlock - 1) / Self.keyBlock)
-        let tops = partTops.block(.f32, rows: parts, columns: heads)  // [parts, h]
-        let sums = partSums.block(.f32, rows: parts, columns: heads)  // [parts, h]
-        let weighted = partValues.block(.f32, rows: parts, columns: width)  // [parts, h · d]
+        let blocks = max(1, (count + Self.keyBlock - 1) / Self.keyBlock)
+        let maxScores = blockMaxScores.matrix(.f32, rows: blocks, columns: heads)  // [blocks, h]
+        let expSums = blockExpSums.matrix(.f32, rows: blocks, columns: heads)  // [blocks, h]
+        let weighted = blockValues.matrix(.f32, rows: blocks, columns: width)  // [blocks, h · d]
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
-        workers.split(parts, cost: 2 * min(count, Self.keyBlock) * width) { range in
-            let scores = headMemory[ThreadPool.index].scores.block(.f32, rows: heads, columns: Self.keyBlock)
-            for part in range {
-                let rows = part * Self.keyBlock..<min(count, (part + 1) * Self.keyBlock)
+        threadPool.parallelFor(blocks, cost: 2 * min(count, Self.keyBlock) * width) { range in
+            let scores = headScratch[ThreadPool.index].scores.matrix(.f32, rows: heads, columns: Self.keyBlock)
+            for block in range {
+                let rows = block * Self.keyBlock..<min(count, (block + 1) * Self.keyBlock)
                 table.attention_block(
                     query.floats, keys.row(rows.lowerBound), values.row(rows.lowerBound), keys.type.kernel, keys.stride,
                     rows.count, shape.keyValueHeads, shape.queriesPerGroup, shape.headSize, scale, scores.floats,
-                    tops.rows(part..<part + 1).floats, sums.rows(part..<part + 1).floats,
-                    weighted.rows(part..<part + 1).floats)
+                    maxScores.rows(block..<block + 1).floats, expSums.rows(block..<block + 1).floats,
+                    weighted.rows(block..<block + 1).floats)
             }
         }
         table.attention_combine(
-            parts, heads, shape.headSize, tops.floats, sums.floats, weighted.floats, out.floats)
+            blocks, heads, shape.headSize, maxScores.floats, expSums.floats, weighted.floats, out.floats)
     }
 }

@@ -2,11 +2,10 @@ internal import CKernels
 
 /// The operations of a transformer layer, each over all rows at once and split over the threads.
 extension Compute {
-    /// Cost per element in multiply-adds (see `ThreadPool.leastWork`): of a norm or a rotation, and of an exponential.
-    static let (simple, exponential) = (8, 16)
-
-    /// Name and version of the matrix library in use.
-    public var libraryVersion: String { products.version }
+    /// Cost per element of a norm or a rotation, in multiply-adds (see `ThreadPool.leastWork`).
+    static let rowCost = 8
+    /// Cost of an exponential, in multiply-adds.
+    static let exponentialCost = 16
 
     /// out = act(x · Wᵀ + bias), or out += x · Wᵀ + bias (then without activation).
     ///
@@ -17,8 +16,7 @@ extension Compute {
     ///   - out: [T, out]; f32 if T is 1 or `accumulate`.
     public func linear(
         _ x: MatrixView, _ weight: Matrix, bias: [Float]? = nil, activation: Activation = .none,
-        accumulate: Bool = false,
-        into out: MatrixView
+        accumulate: Bool = false, into out: MatrixView
     ) {
         precondition(x.columns == weight.columns && out.columns == weight.rows && out.rows == x.rows, "linear: shapes")
         precondition(!(accumulate && activation != .none), "linear: an accumulated product has no activation")
@@ -26,9 +24,9 @@ extension Compute {
         weight.prepare()
         withPointer(bias) { bias in
             if x.rows == 1, x.type == .f32, out.type == .f32 {
-                vectorProduct(x.floats, weight, bias, activation, accumulate, out.floats)
+                gemv(x.floats, weight, bias, activation, accumulate, out.floats)
             } else if x.rows > 0 {
-                products.linear(
+                matmul.linear(
                     LinearProduct(
                         input: x, weight: weight, bias: bias, activation: activation, accumulate: accumulate,
                         output: out))
@@ -37,13 +35,13 @@ extension Compute {
     }
 
     /// One row times the weights. It is bound by memory bandwidth, so each thread streams its own weight rows.
-    private func vectorProduct(
+    private func gemv(
         _ x: UnsafeMutablePointer<Float>, _ weight: Matrix, _ bias: UnsafePointer<Float>?, _ activation: Activation,
         _ accumulate: Bool, _ out: UnsafeMutablePointer<Float>
     ) {
         let table = kernels.table
         let (base, columns, size, type) = (weight.base, weight.columns, weight.type.size, weight.type.kernel)
-        workers.split(weight.rows, cost: columns) { range in
+        threadPool.parallelFor(weight.rows, cost: columns) { range in
             let rows = base + range.lowerBound * columns * size
             table.gemv(
                 rows, type, columns, x, bias.map { $0 + range.lowerBound }, accumulate ? 1 : 0, range.count, columns,
@@ -65,7 +63,7 @@ extension Compute {
         let table = kernels.table
         weight.withUnsafeBufferPointer { weight in
             bias.withUnsafeBufferPointer { bias in
-                workers.split(x.rows, cost: x.columns * Self.simple) { rows in
+                threadPool.parallelFor(x.rows, cost: x.columns * Self.rowCost) { rows in
                     let source = x.rows(rows)
                     let target = out.rows(rows)
                     table.layer_norm(
@@ -81,7 +79,7 @@ extension Compute {
         precondition(weight.count == x.columns && out.columns == x.columns, "rmsNorm")
         let table = kernels.table
         weight.withUnsafeBufferPointer { weight in
-            workers.split(x.rows, cost: x.columns * Self.simple) { rows in
+            threadPool.parallelFor(x.rows, cost: x.columns * Self.rowCost) { rows in
                 let source = x.rows(rows)
                 let target = out.rows(rows)
                 table.rms_norm(
@@ -95,7 +93,7 @@ extension Compute {
     public func rotate(_ x: MatrixView, heads: Int, headSize: Int, by rotation: Rotation) {
         precondition(rotation.rows == x.rows && rotation.half * 2 == headSize, "rotate: shapes")
         let table = kernels.table
-        workers.split(x.rows, cost: x.columns * Self.simple) { rows in
+        threadPool.parallelFor(x.rows, cost: x.columns * Self.rowCost) { rows in
             let target = x.rows(rows)
             table.rope(
                 target.base, target.type.kernel, target.stride, rows.count, heads, headSize,
@@ -108,13 +106,13 @@ extension Compute {
         precondition(gate.type == up.type && gate.rows == up.rows && gate.columns == up.columns, "siluMultiply")
         let table = kernels.table
         if gate.rows == 1 {
-            workers.split(gate.columns, cost: Self.exponential) { range in
+            threadPool.parallelFor(gate.columns, cost: Self.exponentialCost) { range in
                 let (g, u) = (gate.columns(range), up.columns(range))
                 table.silu_multiply(g.base, u.base, g.type.kernel, g.stride, u.stride, 1, range.count)
             }
             return
         }
-        workers.split(gate.rows, cost: gate.columns * Self.exponential) { rows in
+        threadPool.parallelFor(gate.rows, cost: gate.columns * Self.exponentialCost) { rows in
             let (g, u) = (gate.rows(rows), up.rows(rows))
             table.silu_multiply(g.base, u.base, g.type.kernel, g.stride, u.stride, rows.count, gate.columns)
         }
@@ -157,28 +155,37 @@ extension Compute {
         kernels.table.dequantize_rows(values, scales, x.rows, x.columns, x.floats)
     }
 
-    /// The patch matrix [g·g, 3·p·p] of one packed RGB24 image, normalized with mean and standard deviation per
-    /// channel.
+    /// Writes the patch matrix [g·g, 3·p·p] of one packed RGB24 image, normalized per channel: (x/255 − mean) / std.
+    ///
+    /// - Parameters:
+    ///   - rgb: [g·p, g·p, 3], g patches of p pixels per side; a patch's values are ordered channel, row, column.
+    ///   - mean, std: one value per channel.
+    ///   - out: f32 or bf16, contiguous rows.
     public func patchify(
-        rgb: UnsafePointer<UInt8>, grid: Int, patch: Int, mean: [Float], deviation: [Float], into out: MatrixView
+        rgb: UnsafePointer<UInt8>, grid: Int, patch: Int, mean: [Float], std: [Float], into out: MatrixView
     ) {
-        precondition(mean.count == 3 && deviation.count == 3 && out.stride == out.columns, "patchify")
-        kernels.table.patchify_rgb(rgb, grid, patch, mean, deviation, out.base, out.type.kernel)
+        precondition(mean.count == 3 && std.count == 3 && out.stride == out.columns, "patchify")
+        kernels.table.patchify_rgb(rgb, grid, patch, mean, std, out.base, out.type.kernel)
     }
 
-    /// The patch matrix [g·g, 3·p·p] of an image given as normalized planes [3, g·p, g·p].
+    /// Writes the patch matrix [g·g, 3·p·p] of an image given as normalized planes [3, g·p, g·p].
     public func patchify(planes: UnsafePointer<Float>, grid: Int, patch: Int, into out: MatrixView) {
         kernels.table.patchify_planes(planes, grid, patch, out.base, out.type.kernel)
     }
 }
 
-/// The rotary cosines and sines of consecutive rows, each [rows, half]; valid until their owner is refilled.
+/// The rotary cosines and sines of consecutive rows; valid until their owner is refilled.
 public struct Rotation {
-    public let cosines: UnsafePointer<Float>  // [rows, half]
-    public let sines: UnsafePointer<Float>  // [rows, half]
+    /// [rows, half]
+    public let cosines: UnsafePointer<Float>
+    /// [rows, half]
+    public let sines: UnsafePointer<Float>
+    /// Number of rows.
     public let rows: Int
-    public let half: Int  // head size / 2
+    /// Angles per row: half the head size.
+    public let half: Int
 
+    /// Angles in memory of the caller, [rows, half] each.
     public init(cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>, rows: Int, half: Int) {
         self.cosines = cosines
         self.sines = sines

@@ -17,11 +17,11 @@ public final class WarmUp {
         let width = shape.heads * shape.headSize
         let memory = Buffer<Float>(count: 4 * rows * width)
         memory.pointer.update(repeating: 0, count: memory.count)
-        func block(_ place: Int) -> MatrixView {
-            MatrixView(memory.pointer + place * rows * width, type: precision, rows: rows, columns: width)
+        func part(_ index: Int) -> MatrixView {
+            MatrixView(memory.pointer + index * rows * width, type: precision, rows: rows, columns: width)
         }
         compute.attention(
-            sequences: 1, query: block(0), keys: block(1), values: block(2), shape: shape, firstVisible: 1,
-            into: block(3))
+            sequences: 1, query: part(0), keys: part(1), values: part(2), shape: shape, mask: .causal(offset: 0),
+            into: part(3))
     }
 }

@@ -1,8 +1,10 @@
 /// The activation function applied to a product after its bias.
 public enum Activation: Sendable {
     case none
-    case quickGELU  // x · sigmoid(1.702 x), in CLIP
-    case gelu  // exact, with erf; in the projector
+    /// x · sigmoid(1.702 x), in CLIP.
+    case quickGELU
+    /// x/2 · (1 + erf(x/√2)), the exact GELU; in the projector.
+    case gelu
 }
 
 /// A linear layer: out = act(x · Wᵀ + bias), or out += x · Wᵀ + bias.
@@ -55,12 +57,12 @@ struct GEMM {
 /// A library of large matrix products.
 protocol MatmulBackend: AnyObject {
     /// Computes one product on the calling thread; several threads may call at once.
-    func multiply(_ product: GEMM)
+    func gemm(_ product: GEMM)
     /// Computes a linear layer on all threads.
     func linear(_ product: LinearProduct)
     /// Computes a batch of products on all threads.
-    func grouped(
+    func batchedGEMM(
         _ product: BatchedGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer)
-    /// Name and version, for `longtake doctor`.
+    /// Name and version of the library.
     var version: String { get }
 }

@@ -9,10 +9,10 @@
         private let engine: dnnl_engine_t
         private let stream: dnnl_stream_t
         private var linears = PrimitiveCache<LinearKey>()
-        private var groups = PrimitiveCache<BatchedGEMM>()
+        private var batches = PrimitiveCache<BatchedGEMM>()
         private var scratchpad = Buffer<UInt8>(count: 0)
-        private let workers: ThreadPool
-        private let smallAlone: Bool
+        private let threadPool: ThreadPool
+        private let runsSmallOnOneThread: Bool
 
         /// Primitives by shape, created on first use.
         private struct PrimitiveCache<Shape: Hashable> {
@@ -31,9 +31,9 @@
             mutating func removeAll() { primitives.removeAll() }
         }
 
-        /// - Parameter smallAlone: compute small products on one thread. The library may sum them in a different order
+        /// - Parameter runsSmallOnOneThread: compute small products on one thread. The library may sum them in a different order
         ///   than with several threads.
-        init(workers: ThreadPool, smallAlone: Bool) throws {
+        init(threadPool: ThreadPool, runsSmallOnOneThread: Bool) throws {
             var engine: dnnl_engine_t?
             var stream: dnnl_stream_t?
             guard dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success, let engine,
@@ -43,13 +43,13 @@
             }
             self.engine = engine
             self.stream = stream
-            self.workers = workers
-            self.smallAlone = smallAlone
+            self.threadPool = threadPool
+            self.runsSmallOnOneThread = runsSmallOnOneThread
         }
 
         deinit {
             linears.removeAll()
-            groups.removeAll()
+            batches.removeAll()
             dnnl_stream_destroy(stream)
             dnnl_engine_destroy(engine)
         }
@@ -86,24 +86,24 @@
         ///
         /// Divided by 4, because a core's vector units compute several multiply-adds at once.
         private func withThreads(for operations: Int, _ body: () -> Void) {
-            let isSmall = smallAlone && operations / 4 < 2 * ThreadPool.leastWork
+            let isSmall = runsSmallOnOneThread && operations / 4 < 2 * ThreadPool.leastWork
             if isSmall { omp_set_num_threads(1) }
             body()
-            if isSmall { omp_set_num_threads(Int32(workers.threadCount)) }
+            if isSmall { omp_set_num_threads(Int32(threadPool.threadCount)) }
         }
 
-        func multiply(_ p: GEMM) {
+        func gemm(_ p: GEMM) {
             check(
                 dnnl_sgemm(
                     CChar(UInt8(ascii: "N")), CChar(UInt8(ascii: p.isTransposed ? "T" : "N")), Int64(p.m), Int64(p.n),
                     Int64(p.k), 1, p.a, Int64(p.aRow), p.b, Int64(p.bRow), p.accumulate ? 1 : 0, p.c, Int64(p.cRow)))
         }
 
-        func grouped(
+        func batchedGEMM(
             _ product: BatchedGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer
         ) {
             withThreads(for: product.groups * product.repeats * product.m * product.n * product.k) {
-                let primitive = groups.primitive(product) { makeGrouped(product) }
+                let primitive = batches.primitive(product) { makeBatched(product) }
                 scratchpad.reserve(primitive.scratchpadSize)
                 primitive.execute(
                     stream, source: a, weights: b, bias: nil, destination: c, scratchpad: scratchpad.pointer)
@@ -122,7 +122,7 @@
                 activation: product.activation, accumulate: product.accumulate)
         }
 
-        private func makeGrouped(_ p: BatchedGEMM) -> MatmulPrimitive {
+        private func makeBatched(_ p: BatchedGEMM) -> MatmulPrimitive {
             func dims(_ values: Int...) -> [Int64] { values.map { Int64($0) } }
             return MatmulPrimitive(
                 engine: engine,

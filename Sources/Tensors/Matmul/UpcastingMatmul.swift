@@ -1,15 +1,15 @@
 internal import CKernels
 
-/// bf16 products without library or CPU support, and f32 rows with bf16 weights: widens to f32, then multiplies.
+/// bf16 products without library or CPU support, and f32 rows with bf16 weights: upcasts to f32, then multiplies.
 ///
 /// bf16 results are rounded from the f32 sums. Weights stay in memory as stored: a model of 16 GB does not need 32.
-/// Each thread widens and multiplies its own panels, so threads synchronize once per product.
+/// Each thread upcasts and multiplies its own panels, so threads synchronize once per product.
 final class UpcastingMatmul: MatmulBackend {
-    private let products: any MatmulBackend
+    private let library: any MatmulBackend
     private let kernels: Kernels
-    private let workers: ThreadPool
+    private let threadPool: ThreadPool
     private let input = Scratch()
-    private let own: [ThreadScratch]
+    private let threadScratch: [ThreadScratch]
     /// Bytes of one thread's f32 panel.
     private static let panelBytes = 16 << 20
     /// Up to this many rows, bf16 weights are multiplied as stored.
@@ -22,47 +22,46 @@ final class UpcastingMatmul: MatmulBackend {
         let sums = Scratch()
     }
 
-    /// - Parameter products: an f32 backend; several threads may call it at once.
-    init(_ products: any MatmulBackend, kernels: Kernels, workers: ThreadPool) {
-        self.products = products
+    /// - Parameter library: an f32 backend; several threads may call it at once.
+    init(_ library: any MatmulBackend, kernels: Kernels, threadPool: ThreadPool) {
+        self.library = library
         self.kernels = kernels
-        self.workers = workers
-        own = (0..<workers.threadCount).map { _ in ThreadScratch() }
+        self.threadPool = threadPool
+        threadScratch = (0..<threadPool.threadCount).map { _ in ThreadScratch() }
     }
 
-    var version: String { products.version }
+    var version: String { library.version }
 
-    func multiply(_ product: GEMM) { products.multiply(product) }
+    func gemm(_ product: GEMM) { library.gemm(product) }
 
     func linear(_ product: LinearProduct) {
         let (weight, output) = (product.weight, product.output)
-        guard weight.type == .bf16 else { return products.linear(product) }
+        guard weight.type == .bf16 else { return library.linear(product) }
         let x =
-            product.input.type == .f32 ? product.input : input.block(.f32, rows: output.rows, columns: weight.columns)
+            product.input.type == .f32 ? product.input : input.matrix(.f32, rows: output.rows, columns: weight.columns)
         if product.input.type == .bf16 {
-            workers.split(x.rows, cost: x.columns) { widen(product.input.rows($0), into: x.rows($0)) }
+            threadPool.parallelFor(x.rows, cost: x.columns) { upcast(product.input.rows($0), into: x.rows($0)) }
         }
         if x.rows <= Self.fewRows { return multiplyFew(x, product) }
         let least = (weight.rows * weight.columns * 4 + Self.panelBytes - 1) / Self.panelBytes
         // The same number of panels per thread, of nearly equal size.
-        let panels = min(weight.rows, (least + own.count - 1) / own.count * own.count)
-        workers.split(panels, cost: x.rows * x.columns * weight.rows / panels / 4) { range in
+        let panels = min(weight.rows, (least + threadScratch.count - 1) / threadScratch.count * threadScratch.count)
+        threadPool.parallelFor(panels, cost: x.rows * x.columns * weight.rows / panels / 4) { range in
             for panel in range {
                 multiply(
                     x, weight.rows * panel / panels..<weight.rows * (panel + 1) / panels, product,
-                    own[ThreadPool.index])
+                    threadScratch[ThreadPool.index])
             }
         }
     }
 
     /// Computes the outputs `range` of a linear layer.
-    private func multiply(_ x: MatrixView, _ range: Range<Int>, _ product: LinearProduct, _ own: ThreadScratch) {
+    private func multiply(_ x: MatrixView, _ range: Range<Int>, _ product: LinearProduct, _ scratch: ThreadScratch) {
         let output = product.output.columns(range)
-        let panel = own.right.block(.f32, rows: range.count, columns: x.columns)
-        widen(product.weight.block.rows(range), into: panel)
-        let isWide = output.type == .f32
-        let sums = isWide ? output : own.sums.block(.f32, rows: output.rows, columns: range.count)
-        products.multiply(
+        let panel = scratch.right.matrix(.f32, rows: range.count, columns: x.columns)
+        upcast(product.weight.view.rows(range), into: panel)
+        let sums = output.type == .f32 ? output : scratch.sums.matrix(.f32, rows: output.rows, columns: range.count)
+        library.gemm(
             GEMM(
                 m: x.rows, n: range.count, k: x.columns, a: x.floats, aRow: x.stride, b: panel.floats,
                 bRow: panel.stride,
@@ -70,16 +69,16 @@ final class UpcastingMatmul: MatmulBackend {
         finish(sums, range, product)
     }
 
-    /// Few rows use the bf16 weights as stored: widening them would be most of the work.
+    /// Few rows use the bf16 weights as stored: upcasting them would be most of the work.
     private func multiplyFew(_ x: MatrixView, _ product: LinearProduct) {
         let (weight, output) = (product.weight, product.output)
-        workers.split(weight.rows, cost: x.rows * x.columns / 4) { range in
-            let own = own[ThreadPool.index]
+        threadPool.parallelFor(weight.rows, cost: x.rows * x.columns / 4) { range in
+            let scratch = threadScratch[ThreadPool.index]
             let sums =
                 output.type == .f32
-                ? output.columns(range) : own.sums.block(.f32, rows: output.rows, columns: range.count)
+                ? output.columns(range) : scratch.sums.matrix(.f32, rows: output.rows, columns: range.count)
             kernels.table.gemm_bf16(
-                weight.block.row(range.lowerBound).assumingMemoryBound(to: UInt16.self), weight.columns, x.floats,
+                weight.view.row(range.lowerBound).assumingMemoryBound(to: UInt16.self), weight.columns, x.floats,
                 x.stride, x.rows, product.accumulate ? 1 : 0, range.count, weight.columns, sums.floats, sums.stride)
             finish(sums, range, product)
         }
@@ -92,37 +91,37 @@ final class UpcastingMatmul: MatmulBackend {
                 sums.floats, sums.stride, product.bias.map { $0 + range.lowerBound }, product.activation.kernel,
                 sums.rows, sums.columns)
         }
-        if product.output.type == .bf16 { narrow(sums, into: product.output.columns(range)) }
+        if product.output.type == .bf16 { downcast(sums, into: product.output.columns(range)) }
     }
 
-    func grouped(_ product: BatchedGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer) {
+    func batchedGEMM(_ product: BatchedGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer) {
         let p = product
-        guard p.aType == .bf16 else { return products.grouped(p, a: a, b: b, c: c) }
-        workers.split(p.groups, cost: p.repeats * p.m * p.n * p.k / 4) { range in
-            for group in range { multiply(group, p, a, b, c, own[ThreadPool.index]) }
+        guard p.aType == .bf16 else { return library.batchedGEMM(p, a: a, b: b, c: c) }
+        threadPool.parallelFor(p.groups, cost: p.repeats * p.m * p.n * p.k / 4) { range in
+            for group in range { multiply(group, p, a, b, c, threadScratch[ThreadPool.index]) }
         }
     }
 
-    /// Computes the products of one group; b is widened once for all repeats.
+    /// Computes the products of one group; b is upcast once for all repeats.
     private func multiply(
         _ group: Int, _ p: BatchedGEMM, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ c: UnsafeMutableRawPointer,
-        _ own: ThreadScratch
+        _ scratch: ThreadScratch
     ) {
-        // b is widened in its storage order, row-major or transposed.
+        // b is upcast in its storage order, row-major or transposed.
         let isTransposed = p.bRow == 1
         let (rows, columns, stride) = isTransposed ? (p.n, p.k, p.bColumn) : (p.k, p.n, p.bRow)
-        let right = own.right.block(.f32, rows: rows, columns: columns)
-        widen(view(b + group * p.bGroup * 2, .bf16, rows, columns, stride), into: right)
+        let right = scratch.right.matrix(.f32, rows: rows, columns: columns)
+        upcast(view(b + group * p.bGroup * 2, .bf16, rows, columns, stride), into: right)
         for index in 0..<p.repeats {
-            let left = own.left.block(.f32, rows: p.m, columns: p.k)
-            widen(view(a + (group * p.aGroup + index * p.aRepeat) * 2, .bf16, p.m, p.k, p.aRow), into: left)
+            let left = scratch.left.matrix(.f32, rows: p.m, columns: p.k)
+            upcast(view(a + (group * p.aGroup + index * p.aRepeat) * 2, .bf16, p.m, p.k, p.aRow), into: left)
             let out = view(c + (group * p.cGroup + index * p.cRepeat) * p.cType.size, p.cType, p.m, p.n, p.cRow)
-            let sums = p.cType == .f32 ? out : own.sums.block(.f32, rows: p.m, columns: p.n)
-            products.multiply(
+            let sums = p.cType == .f32 ? out : scratch.sums.matrix(.f32, rows: p.m, columns: p.n)
+            library.gemm(
                 GEMM(
                     m: p.m, n: p.n, k: p.k, a: left.floats, aRow: left.stride, b: right.floats, bRow: right.stride,
                     isTransposed: isTransposed, accumulate: false, c: sums.floats, cRow: sums.stride))
-            if p.cType == .bf16 { narrow(sums, into: out) }
+            if p.cType == .bf16 { downcast(sums, into: out) }
         }
     }
 
@@ -131,19 +130,19 @@ final class UpcastingMatmul: MatmulBackend {
         MatrixView(UnsafeMutableRawPointer(mutating: base), type: type, rows: rows, columns: columns, stride: stride)
     }
 
-    private func widen(_ block: MatrixView, into out: MatrixView) {
-        for row in 0..<block.rows {
+    private func upcast(_ matrix: MatrixView, into out: MatrixView) {
+        for row in 0..<matrix.rows {
             kernels.table.bf16_to_f32(
-                block.row(row).assumingMemoryBound(to: UInt16.self), out.row(row).assumingMemoryBound(to: Float.self),
-                block.columns)
+                matrix.row(row).assumingMemoryBound(to: UInt16.self), out.row(row).assumingMemoryBound(to: Float.self),
+                matrix.columns)
         }
     }
 
-    private func narrow(_ block: MatrixView, into out: MatrixView) {
-        for row in 0..<block.rows {
+    private func downcast(_ matrix: MatrixView, into out: MatrixView) {
+        for row in 0..<matrix.rows {
             kernels.table.f32_to_bf16(
-                block.row(row).assumingMemoryBound(to: Float.self), out.row(row).assumingMemoryBound(to: UInt16.self),
-                block.columns)
+                matrix.row(row).assumingMemoryBound(to: Float.self), out.row(row).assumingMemoryBound(to: UInt16.self),
+                matrix.columns)
         }
     }
 }

@@ -10,9 +10,9 @@ public final class Matrix {
     public let columns: Int
     /// The element type it is computed in.
     public let type: DType
-    private var place: Place
+    private var storage: Storage
 
-    private enum Place {
+    private enum Storage {
         case memory(UnsafeRawPointer, owner: AnyObject)
         /// Stored in a type other than `type`; converted on first use.
         case stored(StoredTensor, Compute)
@@ -31,29 +31,29 @@ public final class Matrix {
         self.rows = rows
         columns = tensor.count / rows
         // Converting to f32 memory costs more than upcasting on use, because the kernel clears new memory first.
-        let type = tensor.type == .bf16 && compute.widens ? DType.bf16 : type
+        let type = tensor.type == .bf16 && compute.upcastsBF16 ? DType.bf16 : type
         self.type = type
         let isReady = tensor.type == type && Int(bitPattern: start) % type.size == 0
-        place = isReady ? .memory(start, owner: tensor.owner) : .stored(tensor, compute)
+        storage = isReady ? .memory(start, owner: tensor.owner) : .stored(tensor, compute)
     }
 
-    private init(rows: Int, columns: Int, type: DType, place: Place) {
+    private init(rows: Int, columns: Int, type: DType, storage: Storage) {
         self.rows = rows
         self.columns = columns
         self.type = type
-        self.place = place
+        self.storage = storage
     }
 
     /// The elements, row-major; converts them on first use.
     var base: UnsafeRawPointer {
-        switch place {
+        switch storage {
         case .memory(let base, owner: _): return base
         case .part(of: let whole, let firstRow): return whole.base + firstRow * columns * type.size
         case .stored(let tensor, let compute):
             let memory = compute.weights.room(for: tensor.count * type.size)
             tensor.convert(to: type, into: memory.base, kernels: compute.kernels)
             let base = UnsafeRawPointer(memory.base)
-            place = .memory(base, owner: memory.owner)
+            storage = .memory(base, owner: memory.owner)
             return base
         }
     }
@@ -62,7 +62,7 @@ public final class Matrix {
     func prepare() { _ = base }
 
     /// A view [out, in] of the weight; read-only.
-    var block: MatrixView {
+    var view: MatrixView {
         MatrixView(UnsafeMutableRawPointer(mutating: base), type: type, rows: rows, columns: columns)
     }
 
@@ -72,14 +72,14 @@ public final class Matrix {
         memory.buffer.pointer.update(repeating: 0, count: memory.buffer.count)
         self.init(
             rows: rows, columns: columns, type: type,
-            place: .memory(UnsafeRawPointer(memory.buffer.pointer), owner: memory))
+            storage: .memory(UnsafeRawPointer(memory.buffer.pointer), owner: memory))
     }
 
     /// The outputs `range` as a matrix that shares the memory, for weights stored packed (q, k, v in one tensor).
     public func slice(rows range: Range<Int>) -> Matrix {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
         return Matrix(
-            rows: range.count, columns: columns, type: type, place: .part(of: self, firstRow: range.lowerBound))
+            rows: range.count, columns: columns, type: type, storage: .part(of: self, firstRow: range.lowerBound))
     }
 
     /// Copies row `index` as f32 into `out` [in] (an embedding lookup).
@@ -133,13 +133,11 @@ extension StoredTensor {
         // In pieces, so that a large tensor needs no complete f32 copy besides its source and target.
         let step = 1 << 16
         let staging = Buffer<Float>(count: min(step, max(count, 1)))
-        var at = 0
-        while at < count {
-            let length = min(step, count - at)
-            copyFloats(at, count: length, into: staging.pointer, kernels: kernels)
+        for first in stride(from: 0, to: count, by: step) {
+            let length = min(step, count - first)
+            copyFloats(first, count: length, into: staging.pointer, kernels: kernels)
             kernels.table.f32_to_bf16(
-                staging.pointer, (target + at * 2).assumingMemoryBound(to: UInt16.self), length)
-            at += length
+                staging.pointer, (target + first * 2).assumingMemoryBound(to: UInt16.self), length)
         }
     }
 
@@ -151,23 +149,21 @@ extension StoredTensor {
         case .f32:
             UnsafeMutableRawPointer(out).copyMemory(from: source, byteCount: count * 4)
         case .bf16, .f16:
-            guard let widen = type == .bf16 ? kernels.table.bf16_to_f32 : kernels.table.f16_to_f32 else { return }
+            guard let upcast = type == .bf16 ? kernels.table.bf16_to_f32 : kernels.table.f16_to_f32 else { return }
             guard Int(bitPattern: source) % 2 != 0 else {
-                widen(source.assumingMemoryBound(to: UInt16.self), out, count)
+                upcast(source.assumingMemoryBound(to: UInt16.self), out, count)
                 return
             }
-            // The halves are staged in the upper half of `out`, so that widening never overwrites unread ones.
+            // The halves are staged in the upper half of `out`, so that upcasting never overwrites unread ones.
             let halves = (UnsafeMutableRawPointer(out) + count * 2).assumingMemoryBound(to: UInt16.self)
             UnsafeMutableRawPointer(halves).copyMemory(from: source, byteCount: count * 2)
-            var at = 0
             let step = 4096
             withUnsafeTemporaryAllocation(of: UInt16.self, capacity: step) { piece in
                 guard let pieceBase = piece.baseAddress else { return }
-                while at < count {
-                    let length = min(step, count - at)
-                    pieceBase.update(from: halves + at, count: length)
-                    widen(pieceBase, out + at, length)
-                    at += length
+                for first in stride(from: 0, to: count, by: step) {
+                    let length = min(step, count - first)
+                    pieceBase.update(from: halves + first, count: length)
+                    upcast(pieceBase, out + first, length)
                 }
             }
         default:

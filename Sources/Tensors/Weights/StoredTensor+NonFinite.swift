@@ -32,9 +32,9 @@ extension StoredTensor {
         var nan = 0
         var infinite = 0
         withExtendedLifetime(owner) {
-            for place in 0..<bytes.count / size {
+            for index in 0..<bytes.count / size {
                 let raw =
-                    Raw(littleEndian: bytes.loadUnaligned(fromByteOffset: place &* size, as: Raw.self)) & magnitude
+                    Raw(littleEndian: bytes.loadUnaligned(fromByteOffset: index &* size, as: Raw.self)) & magnitude
                 nan &+= raw > infinity ? 1 : 0
                 infinite &+= raw == infinity ? 1 : 0
             }

@@ -36,9 +36,9 @@ extension StoredTensor {
         let total = bytes.count / size
         return withExtendedLifetime(owner) {
             [Value](unsafeUninitializedCapacity: total) { buffer, filled in
-                for place in 0..<total {
-                    let raw = bytes.loadUnaligned(fromByteOffset: place * size, as: Raw.self)
-                    buffer.initializeElement(at: place, to: convert(Raw(littleEndian: raw)))
+                for index in 0..<total {
+                    let raw = bytes.loadUnaligned(fromByteOffset: index * size, as: Raw.self)
+                    buffer.initializeElement(at: index, to: convert(Raw(littleEndian: raw)))
                 }
                 filled = total
             }

@@ -176,7 +176,8 @@ extension WeightsError {
                 + "index and shards are of different versions: fetch both again")
     }
     package static func typeUnsupported(_ tensor: String, _ type: DType, wanted: String) -> Self {
-        .init(.typeUnsupported, "tensor \(quoted(tensor)) is stored as \(type.safetensorsName), \(wanted) is needed here")
+        .init(
+            .typeUnsupported, "tensor \(quoted(tensor)) is stored as \(type.safetensorsName), \(wanted) is needed here")
     }
     package static func writeFailed(_ file: String, _ step: String, _ reason: String) -> Self {
         .init(.writeFailed, "\(file): \(step) failed: \(reason)")

@@ -22,8 +22,8 @@ extension LongtakeTests {
                 }
             }
             var logits: [Float] = []
-            let result = try model.llava.language.answer(
-                fused, sampling: .greedy, maxTokens: 12, stopIDs: [], watch: watch
+            let result = try model.llava.language.generate(
+                fused, options: .greedy, maxTokens: 12, stopIDs: [], recorder: watch
             ) { _, values in
                 logits += values
                 return true
@@ -41,7 +41,7 @@ extension LongtakeTests {
 
         private func watch(_ model: LoadedModel, _ groups: [[AttentionHead]]) throws -> AttentionRecorder {
             let place = try #require(try model.prompt("What happens in the video?").ids.firstIndex(of: -200))
-            return AttentionRecorder(groups: groups, tokens: place..<place + 12, perFrame: 1)
+            return AttentionRecorder(groups: groups, tokens: place..<place + 12, tokensPerFrame: 1)
         }
 
         @Test(arguments: Backend.hasOneDNN ? [DType.f32, .bf16] : [.f32])
@@ -95,8 +95,8 @@ extension LongtakeTests {
                     }
                 }
             }
-            let result = try model.llava.language.answer(
-                fused, sampling: .greedy, maxTokens: 12, stopIDs: [stop], watch: watch
+            let result = try model.llava.language.generate(
+                fused, options: .greedy, maxTokens: 12, stopIDs: [stop], recorder: watch
             ) { _, _ in true }
             #expect(result.stop == .stopToken && result.ids.count == kept + 1)
             #expect(watch.rows[0].count == kept)

@@ -63,8 +63,8 @@ extension LongtakeTests {
 
         private func answer(_ model: LoadedModel, _ fused: FusedPrompt, shared: KVCache? = nil) throws -> Answered {
             var logits: [Float] = []
-            let found = try model.llava.language.answer(
-                fused, sampling: .greedy, maxTokens: 12, stopIDs: model.stopIDs, shared: shared
+            let found = try model.llava.language.generate(
+                fused, options: .greedy, maxTokens: 12, stopIDs: model.stopIDs, shared: shared
             ) {
                 logits += $1
                 return true
@@ -82,7 +82,7 @@ extension LongtakeTests {
             let source = try asker.source(reader, from: nil, to: nil)
             let (_, fused) = try prompt(model, source, [Self.question, Self.other])
             let language = model.llava.language
-            let count = fused[0].head + fused[0].visionTokens
+            let count = fused[0].prefixRows + fused[0].visionTokens
             let cache = language.makeCache(capacity: count + 200)
             _ = language.append(count: count, to: cache) { fused[0].write($0, into: $1) }
             for one in fused {

@@ -44,7 +44,7 @@ func eachFrame(
                 guard let base = rgb.baseAddress else { return }
                 model.compute.patchify(
                     rgb: base + picture * rgb.count / parts, grid: llava.vision.gridSize, patch: llava.vision.patchSize,
-                    mean: model.preprocessing.mean, deviation: model.preprocessing.std, into: out)
+                    mean: model.preprocessing.mean, std: model.preprocessing.std, into: out)
             }
         }
         try body(rows)

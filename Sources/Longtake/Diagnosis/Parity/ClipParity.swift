@@ -61,13 +61,13 @@ struct ClipParity {
         let trace = TraceCollector()
         let pictures = pixels.count / size
         let hidden = pixels.withUnsafeBufferPointer { pixels in
-            tower.forward(pictures: pictures, trace: trace.collect) { picture, out in
+            tower.forward(images: pictures, trace: trace.collect) { picture, out in
                 guard let base = pixels.baseAddress else { return }
                 compute.patchify(
                     planes: base + picture * size, grid: config.gridSize, patch: config.patchSize, into: out)
             }
         }
-        let (pooled, projected) = tower.pooled(hidden, pictures: pictures)
+        let (pooled, projected) = tower.pooled(hidden, images: pictures)
         let states = (0...config.layerCount).map { trace.values["hidden_\($0)"] ?? [] }
         for (index, state) in states.enumerated() {
             compare("\(name).\(key).\(index)", state, config.hiddenSize, into: &report)

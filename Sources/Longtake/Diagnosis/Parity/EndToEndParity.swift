@@ -54,7 +54,7 @@ struct EndToEndParity {
                     guard let base = rgb.baseAddress else { return }
                     compute.patchify(
                         rgb: base, grid: model.vision.gridSize, patch: model.vision.patchSize, mean: preprocessing.mean,
-                        deviation: preprocessing.std, into: out)
+                        std: preprocessing.std, into: out)
                 }
             }
             let fused = model.fuse(patches: rows, frames: 1, text: text.embeddings)
@@ -87,7 +87,7 @@ struct EndToEndParity {
         compare(prefix + "inputs_embeds", trace.values["hidden_0"] ?? [], model.hiddenSize, &report)
         guard let wanted = expected.integers(prefix + "greedy_ids") else { return }
         var first: [Float] = []
-        let result = try model.language.answer(fused, sampling: .greedy, maxTokens: wanted.count, stopIDs: []) {
+        let result = try model.language.generate(fused, options: .greedy, maxTokens: wanted.count, stopIDs: []) {
             _, logits in
             if first.isEmpty { first = Array(logits) }
             return true

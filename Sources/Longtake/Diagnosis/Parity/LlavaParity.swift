@@ -177,8 +177,8 @@ struct LlavaParity {
     private func compareGreedy(_ prompt: FusedPrompt, _ prefix: String, _ report: inout ParityReport) throws {
         guard let wanted = expected.integers(prefix + "greedy_ids") else { return }
         var steps: [Float] = []
-        let result = try model.language.answer(
-            prompt, sampling: .greedy, maxTokens: wanted.count, stopIDs: [], truncatedTo: truncation
+        let result = try model.language.generate(
+            prompt, options: .greedy, maxTokens: wanted.count, stopIDs: [], truncatedTo: truncation
         ) { _, logits in
             steps += logits
             return true
@@ -187,8 +187,8 @@ struct LlavaParity {
         compare(
             prefix + "greedy_step_logits", steps, rowLength: model.language.config.vocabularySize, into: &report)
         if let stopTest, let wanted = expected.integers(prefix + "stop.greedy_ids") {
-            let result = try model.language.answer(
-                prompt, sampling: .greedy, maxTokens: wanted.count + 8, stopIDs: Set(stopTest.map { Int32($0) }),
+            let result = try model.language.generate(
+                prompt, options: .greedy, maxTokens: wanted.count + 8, stopIDs: Set(stopTest.map { Int32($0) }),
                 truncatedTo: truncation
             ) { _, _ in true }
             addGreedy(prefix + "stop.greedy_ids", wanted, result.ids, &report)

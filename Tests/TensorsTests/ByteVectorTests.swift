@@ -3,10 +3,10 @@ import Tensors
 import Testing
 
 /// Dot products of bytes: exact, so every table must give the sum of a plain loop.
-struct ByteDotTests {
-    static let sizes = KernelTests.sizes + [63, 65, 127, 129, 191, 192, 193, 768, 4099]
+struct ByteVectorTests {
+    static let sizes = KernelsTests.sizes + [63, 65, 127, 129, 191, 192, 193, 768, 4099]
 
-    /// Every byte there is, -128 too.
+    /// Bytes of any value, -128 included.
     private func bytes(_ count: Int, seed: UInt64) -> [Int8] {
         var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
         return (0..<count).map { _ in
@@ -23,9 +23,9 @@ struct ByteDotTests {
         }
     }
 
-    @Test(arguments: KernelTests.names + ["reference"])
+    @Test(arguments: KernelsTests.names + ["reference"])
     func `bytes equal a plain loop, on odd sizes, strides and addresses`(name: String) throws {
-        let table = name == "reference" ? lt_kernels_reference : try KernelTests().table(name)
+        let table = name == "reference" ? lt_kernels_reference : try KernelsTests().table(name)
         for n in Self.sizes {
             for (gap, count, first) in [(0, 5, 0), (3, 4, 1), (64, 1, 7)] {
                 let (stride, query) = (n + gap, bytes(n, seed: UInt64(n + gap)))
@@ -40,22 +40,22 @@ struct ByteDotTests {
         }
     }
 
-    @Test(arguments: KernelTests.names) func `the largest sums fit`(name: String) throws {
-        let n = ByteVector.most
+    @Test(arguments: KernelsTests.names) func `the largest sums fit`(name: String) throws {
+        let n = ByteVector.maxCount
         for (a, b) in [(-128, -128), (127, -128), (127, 127), (-128, 127)] {
             let (rows, query) = ([Int8](repeating: Int8(a), count: n), [Int8](repeating: Int8(b), count: n))
             var out: Int32 = 0
-            try KernelTests().table(name).dot_i8(rows, n, 1, n, query, &out)
+            try KernelsTests().table(name).dot_i8(rows, n, 1, n, query, &out)
             #expect(Int(out) == a * b * n)
         }
     }
 
-    /// The Swift face: what was rounded to bytes has the products of what it was rounded from.
-    @Test(arguments: Kernels.available) func `rounded vectors keep their cosines`(name: String) throws {
+    /// `ByteVector`: products of quantized vectors are those of the values, within the rounding.
+    @Test(arguments: Kernels.available) func `quantized vectors keep their cosines`(name: String) throws {
         let kernels = try #require(Kernels(named: name))
         for n in [1, 7, 48, 128, 768, 1021] {
             let (count, gap) = (9, 5)
-            let floats = (0..<count).map { KernelTests().values(n, seed: UInt64($0 + 31 * n)).map { $0 / 40 } }
+            let floats = (0..<count).map { KernelsTests().values(n, seed: UInt64($0 + 31 * n)).map { $0 / 40 } }
             let vectors = floats.map { ByteVector($0, kernels: kernels) }
             let query = vectors[count - 1]
             var rows = [Int8](repeating: 55, count: count * (n + gap))

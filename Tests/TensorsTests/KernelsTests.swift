@@ -2,7 +2,7 @@ import CKernels
 import Testing
 
 /// Every table this CPU runs, against the reference, on odd sizes and misaligned rows.
-struct KernelTests {
+struct KernelsTests {
     static var tables: [UnsafePointer<lt_kernels>] {
         var found: [UnsafePointer<lt_kernels>] = []
         var entry = lt_kernels_available()

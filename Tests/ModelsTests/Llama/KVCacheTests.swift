@@ -1,0 +1,14 @@
+import Models
+import Tensors
+import Testing
+
+struct KVCacheTests {
+    @Test func `sizes follow from the shape`() {
+        let cache = KVCache(layerCount: 3, width: 8, capacity: 5, type: .bf16)
+        #expect(cache.byteCount == 2 * 3 * 5 * 8 * 2)
+        #expect(cache.count == 0 && cache.parts.count == 6)
+        #expect(cache.parts.allSatisfy { $0.count == 0 })
+        let grown = cache.grown(to: 9)
+        #expect(grown.capacity == 9 && grown.count == 0 && grown.layerCount == 3)
+    }
+}

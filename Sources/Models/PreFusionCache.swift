@@ -38,7 +38,9 @@ public final class PreFusionCache {
 
     /// Uses frames stored earlier; nil unless `memory` has exactly the size of `count` frames of this model.
     ///
-    /// - Parameter owner: keeps the memory alive.
+    /// - Parameters:
+    ///   - memory: the `bytes` of another cache.
+    ///   - owner: keeps the memory alive.
     public init?(
         _ model: LlavaMini, prefixRows: Int, count: Int, memory: UnsafeMutableRawBufferPointer, owner: AnyObject
     ) {

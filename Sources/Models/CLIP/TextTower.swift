@@ -19,6 +19,8 @@ public final class TextTower {
     private let scratch = LayerScratch()
     private let residual = Scratch()  // [T, D]
 
+    /// Loads the tower.
+    ///
     /// - Parameters:
     ///   - weights: a reader below `text_model.`.
     ///   - projection: a reader below `text_projection.`.
@@ -56,8 +58,8 @@ public final class TextTower {
             throw ModelError(
                 code: .badPrompt,
                 message:
-                    "a caption of \(ids.count) tokens: the text tower takes 1 to \(config.maxPositions), ids below "
-                    + "\(config.vocabularySize)")
+                    "the caption has \(ids.count) tokens; the text tower takes 1 to \(config.maxPositions), with IDs "
+                    + "below \(config.vocabularySize)")
         }
         let width = config.hiddenSize
         let x = residual.matrix(.f32, rows: ids.count, columns: width)  // [T, D]

@@ -28,6 +28,8 @@ public final class VisionTower {
         let projection: Matrix?  // visual_projection [E, D]
     }
 
+    /// Loads the layers that are needed.
+    ///
     /// - Parameters:
     ///   - weights: a reader below `vision_model.`.
     ///   - layerCount: the number of layers that `forward` runs; LLaVA-Mini's features are hidden state −2.

@@ -9,24 +9,29 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
         case badPrompt = "bad_prompt"
         case notANumber = "not_a_number"
     }
+
+    /// What is wrong.
     public let code: Code
+    /// One line that names the thing, the limit and the next step.
     public let message: String
+    /// The message.
     public var description: String { message }
 
+    /// An error with a message of its own.
     public init(code: Code, message: String) {
         self.code = code
         self.message = message
     }
 
     static func missing(_ name: String) -> ModelError {
-        ModelError(code: .missingTensor, message: "the checkpoint has no tensor \(name): fetch it again")
+        ModelError(code: .missingTensor, message: "the checkpoint has no tensor \(name): fetch the model again")
     }
 
     static func shape(_ name: String, _ shape: [Int], wanted: [Int]) -> ModelError {
         ModelError(
             code: .wrongShape,
             message:
-                "tensor \(name) is \(shape), but config.json makes it \(wanted): one of the two is from another model"
+                "tensor \(name) has shape \(shape), but config.json needs \(wanted): the two are from different models"
         )
     }
 

@@ -6,6 +6,8 @@ public struct WeightReader {
     let prefix: String
     let compute: Compute
 
+    /// A reader of `tensors` for models that compute with `compute`.
+    ///
     /// - Parameter prefix: prepended to every name.
     public init(_ tensors: [String: StoredTensor], prefix: String = "", compute: Compute) {
         self.tensors = tensors
@@ -37,7 +39,10 @@ public struct WeightReader {
         let tensor = try tensor(name, shape)
         guard let matrix = Matrix(tensor, as: type ?? compute.precision, compute: compute) else {
             throw ModelError(
-                code: .unsupported, message: "tensor \(prefix + name) is stored as \(tensor.type.safetensorsName)")
+                code: .unsupported,
+                message:
+                    "tensor \(prefix + name) is stored as \(tensor.type.safetensorsName); F32, F16 and BF16 are supported"
+            )
         }
         return matrix
     }

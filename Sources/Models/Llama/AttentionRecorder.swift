@@ -17,6 +17,8 @@ public final class AttentionRecorder {
     private let tokensPerFrame: Int  // C2
     private var current: [[Double]]  // [groups][B], of the current row
 
+    /// A recorder for one answer.
+    ///
     /// - Parameters:
     ///   - groups: the heads of each group; no group may be empty.
     ///   - tokens: positions of the vision tokens.

@@ -22,7 +22,11 @@ public final class KVCache {
         init(_ count: Int) { buffer = Buffer(count: count) }
     }
 
-    /// Allocates an empty cache; `width` is h_kv · d.
+    /// Allocates an empty cache.
+    ///
+    /// - Parameters:
+    ///   - width: h_kv · d.
+    ///   - type: the element type of keys and values.
     public init(layerCount: Int, width: Int, capacity: Int, type: DType) {
         self.layerCount = layerCount
         self.capacity = capacity
@@ -56,9 +60,6 @@ public final class KVCache {
         self.owner = owner
         self.count = count
     }
-
-    /// Bytes allocated.
-    public var byteCount: Int { 2 * layerCount * capacity * width * type.size }
 
     /// The filled positions, layer by layer, alternating keys and values, each [count, width].
     public var parts: [UnsafeRawBufferPointer] {

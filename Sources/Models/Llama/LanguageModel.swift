@@ -19,7 +19,10 @@ public final class LanguageModel {
     /// Rows computed at a time: enough for efficient products, few enough to bound memory.
     public static let sliceLength = 512
 
+    /// Loads the model.
+    ///
     /// - Parameter weights: a reader at the checkpoint's root (`model.`, `lm_head.`).
+    /// - Throws: `ModelError` for a missing tensor or a wrong shape.
     public init(_ weights: WeightReader, config: LanguageConfig) throws {
         self.config = config
         compute = weights.compute
@@ -110,7 +113,9 @@ public final class LanguageModel {
         return last
     }
 
-    /// The same without progress.
+    /// Runs `count` input rows after those in `cache`, without progress.
+    ///
+    /// - Returns: [1, H] f32, the last row before the final norm; valid until the next call.
     public func append(
         count: Int, to cache: KVCache, trace: Trace? = nil, recorder: AttentionRecorder? = nil,
         rows: (Range<Int>, MatrixView) -> Void

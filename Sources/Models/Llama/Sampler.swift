@@ -56,6 +56,7 @@ public struct Sampler {
 package struct SplitMix64 {
     private var state: UInt64
 
+    /// A generator at `state`; the same state gives the same values.
     package init(state: UInt64) { self.state = state }
 
     /// The next 64 random bits.

@@ -5,7 +5,7 @@ import Glibc
 /// If the file shrinks, touching a lost page raises SIGBUS and ends the process: do not truncate a checkpoint in place
 /// while it is loaded. `checkUnchanged()` detects a changed size before a long computation.
 package final class MappedFile: @unchecked Sendable {
-    // The path as given to `init`.
+    /// The path as given to `init`.
     package let path: String
     /// The mapped file contents, valid while this object lives.
     package let bytes: UnsafeRawBufferPointer

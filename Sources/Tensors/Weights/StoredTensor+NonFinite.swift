@@ -1,11 +1,14 @@
 /// The numbers of NaN and of infinite values in a tensor.
 public struct NonFiniteCount: Sendable, Equatable, Codable {
+    /// NaN values.
     public var nan: Int
+    /// Positive and negative infinities.
     public var infinite: Int
 
     /// True if all values are finite.
     public var isZero: Bool { nan == 0 && infinite == 0 }
 
+    /// Counts of a tensor, or zero to add to.
     public init(nan: Int = 0, infinite: Int = 0) {
         self.nan = nan
         self.infinite = infinite
@@ -13,8 +16,9 @@ public struct NonFiniteCount: Sendable, Equatable, Codable {
 }
 
 extension StoredTensor {
-    /// Counts NaN and infinite values; always zero for integer types. Reads every byte once, in order; does not
-    /// allocate.
+    /// Counts NaN and infinite values; always zero for integer types.
+    ///
+    /// Reads every byte once, in order; does not allocate.
     public func countNonFinite() -> NonFiniteCount {
         switch type {
         case .f16: count(magnitude: 0x7fff as UInt16, infinity: 0x7c00)

@@ -1,9 +1,4 @@
 extension StoredTensor {
-    /// True if the data can be read in place as its type.
-    ///
-    /// A safetensors header of odd length leaves the data misaligned in the mapping.
-    public var isAligned: Bool { Int(bitPattern: bytes.baseAddress) % type.size == 0 }
-
     /// Copies the values as f32; throws `type_unsupported` unless the type is F64, F32, F16 or BF16.
     public func floats() throws -> [Float] {
         switch type {

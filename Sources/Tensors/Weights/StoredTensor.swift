@@ -1,15 +1,18 @@
 /// A tensor in a mapped checkpoint file; its bytes are valid while `owner` lives.
 public struct StoredTensor: @unchecked Sendable {
     // @unchecked: the bytes are a read-only mapping, kept alive by `owner`.
+    /// The tensor's key in the checkpoint.
     public let name: String
+    /// The type of its elements.
     public let type: DType
     /// Dimensions, outermost first; empty for a scalar.
     public let shape: [Int]
-    /// Row-major little-endian elements, possibly misaligned.
+    /// Row-major little-endian elements, possibly misaligned: a safetensors header of odd length shifts them.
     public let bytes: UnsafeRawBufferPointer
     /// The mapping that keeps `bytes` alive.
     public let owner: AnyObject
 
+    /// A tensor whose `bytes` hold as many elements as `shape` says; not checked.
     public init(name: String, type: DType, shape: [Int], bytes: UnsafeRawBufferPointer, owner: AnyObject) {
         self.name = name
         self.type = type

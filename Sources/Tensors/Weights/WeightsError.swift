@@ -41,14 +41,18 @@ public struct WeightsError: Error, CustomStringConvertible, Sendable, Equatable 
         case notEnoughMemory = "not_enough_memory"
     }
 
+    /// What is wrong.
     public let code: Code
+    /// One line that names the file, the tensor, the limit and the next step.
     public let message: String
 
+    /// An error with a message of its own; those of this target are made by the functions below.
     public init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
     }
 
+    /// The message.
     public var description: String { message }
 }
 
@@ -66,8 +70,8 @@ extension WeightsError {
         guard number == ENOMEM else { return .fileUnreadable(file, systemText(number)) }
         return .init(
             .notEnoughMemory,
-            "\(file): its \(bytes) bytes do not fit into the memory that this process may have: \(systemText(number)); raise its "
-                + "limit of address space (ulimit -v unlimited, LimitAS= of a systemd unit)")
+            "\(file): its \(bytes) bytes exceed the memory of this process: \(systemText(number)); raise the limit of "
+                + "address space (ulimit -v unlimited, LimitAS= of a systemd unit)")
     }
     package static func fileChanged(_ file: String, was: Int, now: Int) -> Self {
         .init(
@@ -109,7 +113,7 @@ extension WeightsError {
         .init(.metadataInvalid, "\(file): __metadata__ must map names to strings; it is damaged: fetch it again")
     }
     package static func tooManyTensors(_ file: String, count: Int, limit: Int) -> Self {
-        .init(.tooManyTensors, "\(file): names \(count) tensors, the limit is \(limit)")
+        .init(.tooManyTensors, "\(file): has \(count) tensors, the limit is \(limit)")
     }
     package static func nameTooLong(_ file: String, bytes: Int, limit: Int) -> Self {
         .init(.nameTooLong, "\(file): has a tensor name of \(bytes) bytes, the limit is \(limit)")

@@ -41,7 +41,8 @@ package struct SearchBenchmark: Sendable, Codable {
         else {
             throw LongtakeError(
                 code: .badRequest,
-                message: "possible are 1 to 100000000 frames, 1 to \(ByteVector.maxCount) numbers, 1 to 16777216 bytes of "
+                message:
+                    "possible are 1 to 100000000 frames, 1 to \(ByteVector.maxCount) numbers, 1 to 16777216 bytes of "
                     + "token, 1 to 1000 runs")
         }
         let own = folder + "/longtake-bench-\(UUID().uuidString)"

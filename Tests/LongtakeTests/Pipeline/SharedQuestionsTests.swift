@@ -63,7 +63,8 @@ extension LongtakeTests {
         @Test func promptsThatDifferBeforeTheRecordingAreRefused() throws {
             let llava = try nano().llava
             #expect(throws: ModelError.self) {
-                try PromptGroup([[5, 6, TextFusion.imageTokenIndex, 7], [5, 8, TextFusion.imageTokenIndex, 7]], model: llava)
+                try PromptGroup(
+                    [[5, 6, TextFusion.imageTokenIndex, 7], [5, 8, TextFusion.imageTokenIndex, 7]], model: llava)
             }
         }
     }

@@ -1,3 +1,5 @@
+internal import Checkpoints
+
 /// Llama 3's tokenizer: a fixed regular expression splits the text, then byte pairs are merged within each piece.
 ///
 /// Lossless: `decode(encode(x)) == x` for every text. Source: tokenizer.json of Llama 3 and 3.1.

@@ -1,3 +1,4 @@
+internal import Checkpoints
 import Foundation
 
 /// CLIP's tokenizer: lowercased text, byte pair merges, a suffix at the end of each word. Not lossless.
@@ -41,12 +42,11 @@ public struct CLIPTokenizer: Tokenizer {
         try self.init(
             path: path, added: [], settings: settings,
             tokens: { body in
-                var reader = try JSONReader(vocabulary, file: path)
-                try reader.object { reader, key in
-                    let id = try reader.index(limit: TokenTable.maximumCount - 1)
-                    try body(key, id)
+                try TokenizerError.naming(path) {
+                    var reader = try JSONReader(tokenizerFile: vocabulary)
+                    try TokenizerJSON.readVocabulary(&reader, body)
+                    try reader.expectEnd()
                 }
-                try reader.expectEnd()
             },
             merges: { body in try Self.forEachLine(of: merges, path: folder + "/merges.txt", body) })
     }

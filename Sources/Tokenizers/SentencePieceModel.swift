@@ -114,7 +114,7 @@ struct ProtobufReader {
         self.file = file
     }
 
-    private var cut: TokenizerError { .json(file, "a field is cut off or malformed", at: rest.startIndex) }
+    private var cut: TokenizerError { .malformed(file, "a field is cut off or malformed", at: rest.startIndex) }
 
     /// The next field; nil at the end.
     mutating func next() throws -> (number: UInt64, value: Value)? {

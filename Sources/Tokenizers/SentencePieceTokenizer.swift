@@ -1,3 +1,5 @@
+internal import Checkpoints
+
 /// The Llama 2 and Vicuna tokenizer: sentencepiece BPE over characters, with bytes for characters outside the
 /// vocabulary.
 ///
@@ -62,7 +64,9 @@ public struct SentencePieceTokenizer: Tokenizer {
     /// Builds the tokenizer from a tokenizer.json; if both files exist, the reference uses tokenizer.model.
     init(_ json: TokenizerJSON, settings: TokenizerSettings) throws {
         let prepends =
-            (json.normalizer["normalizers"]?.array ?? [json.normalizer]).contains { $0["type"]?.string == "Prepend" }
+            (json.normalizer["normalizers"]?.arrayValue ?? [json.normalizer]).contains {
+                $0["type"]?.stringValue == "Prepend"
+            }
             || json.hasPreTokenizer("Metaspace")
         guard prepends, json.splitPatterns.isEmpty, !json.ignoreMerges, json.wordEnd.isEmpty else {
             throw TokenizerError.unsupported(json.path, "byte-fallback BPE with other normalisation than Llama-2's")

@@ -1,3 +1,5 @@
+internal import Checkpoints
+
 /// An error in a tokenizer's files, in a question, or in the choice of a template.
 public struct TokenizerError: Error, CustomStringConvertible, Equatable, Sendable {
     /// Stable identifiers for programs; `message` is for users.
@@ -40,8 +42,12 @@ extension TokenizerError {
     static func malformed(_ file: String, _ fault: String) -> TokenizerError {
         TokenizerError(.fileMalformed, "\(file): \(fault). \(fetchAgain)")
     }
-    static func json(_ file: String, _ fault: String, at offset: Int) -> TokenizerError {
+    static func malformed(_ file: String, _ fault: String, at offset: Int) -> TokenizerError {
         malformed(file, "\(fault) at byte \(offset)")
+    }
+    /// Runs `body`; a JSON fault in it becomes an error that names the file.
+    static func naming<Result>(_ file: String, _ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch let fault as JSONFault { throw malformed(file, fault.description) }
     }
     static func unsupported(_ file: String, _ what: String) -> TokenizerError {
         TokenizerError(

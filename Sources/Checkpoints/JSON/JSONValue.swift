@@ -1,4 +1,4 @@
-/// A value of a JSON document read by `StrictJSON`.
+/// A value of a JSON document read by `JSONReader`.
 package enum JSONValue: Sendable, Equatable {
     case null
     case bool(Bool)

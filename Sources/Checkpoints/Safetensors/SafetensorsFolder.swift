@@ -77,10 +77,10 @@ public final class SafetensorsFolder: Sendable {
     /// Reads `weight_map` and `metadata.total_size` of the index.
     private static func weightMap(_ bytes: [UInt8], file: String) throws -> (places: [String: String], totalSize: Int?)
     {
-        let limits = StrictJSON.Limits(bytes: 64 << 20, values: 400_000, depth: 8)
+        let limits = JSONReader.Limits(bytes: 64 << 20, values: 400_000, depth: 8)
         let document: JSONValue
         do throws(JSONFault) {
-            document = try StrictJSON.parse(bytes, limits: limits)
+            document = try JSONValue(parsing: bytes, limits: limits)
         } catch {
             throw WeightsError.json(file, error)
         }

@@ -43,10 +43,10 @@ struct SafetensorsHeader {
     init(json: [UInt8], file: String) throws {
         guard json.first == UInt8(ascii: "{") else { throw WeightsError.headerNotObject(file) }
         // A tensor has at most 3 + 8 + 2 values and its own object; metadata is small.
-        let limits = StrictJSON.Limits(bytes: Self.lengthLimit, values: 20 * Self.tensorLimit, depth: Self.depthLimit)
+        let limits = JSONReader.Limits(bytes: Self.lengthLimit, values: 20 * Self.tensorLimit, depth: Self.depthLimit)
         let document: JSONValue
         do throws(JSONFault) {
-            document = try StrictJSON.parse(json, limits: limits)
+            document = try JSONValue(parsing: json, limits: limits)
         } catch {
             throw WeightsError.json(file, error)
         }

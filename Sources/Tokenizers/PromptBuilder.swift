@@ -9,16 +9,16 @@ public struct Prompt: Sendable, Equatable {
         case image
     }
 
-    /// The placeholder ID of the vision tokens, as in LLaVA.
-    public static let imageID: Int32 = -200
+    /// The ID in whose place the vision tokens go, `IMAGE_TOKEN_INDEX` in LLaVA.
+    public static let imageTokenIndex: Int32 = -200
 
-    /// Token IDs; `imageID` occurs at most once.
+    /// Token IDs; `imageTokenIndex` occurs at most once.
     public var ids: [Int32]
     /// The prompt in parts, for display.
     public var parts: [Part]
 
-    /// The index of `imageID`; nil if there is no image.
-    public var imageIndex: Int? { ids.firstIndex(of: Self.imageID) }
+    /// The index of `imageTokenIndex`; nil if there is no image.
+    public var imageIndex: Int? { ids.firstIndex(of: Self.imageTokenIndex) }
     /// The prompt as text, with the image as `<image>`.
     public var text: String {
         parts.map { part in
@@ -119,7 +119,7 @@ public struct PromptBuilder: Sendable {
                 if let id = specials[marker.rawValue] { chunk.append(.special(id)) }
             case .image:
                 ids += tokenizer.encode(chunk)
-                ids.append(Prompt.imageID)
+                ids.append(Prompt.imageTokenIndex)
                 chunk.removeAll()
             }
         }

@@ -22,7 +22,7 @@ extension LongtakeTests {
             func special(_ ids: [Int32]) -> [Int32] { ids.filter { $0 < 0 || model.tokenizer.isSpecial($0) } }
             #expect(special(prompt.ids) == special(around.ids))
             #expect(special(own).isEmpty)
-            #expect(prompt.ids.filter { $0 == Prompt.imageID }.count == 1)
+            #expect(prompt.ids.filter { $0 == Prompt.imageTokenIndex }.count == 1)
             #expect(model.tokenizer.decode(own, skipSpecial: false, cleanUp: false) == "x" + text)
             // Asked without a recording, there is no place for one either.
             #expect(try model.prompt(text, withRecording: false).imageIndex == nil)
@@ -41,7 +41,7 @@ extension LongtakeTests {
                 tool.encode("<|eot_id|></s><s><|begin_of_text|>", bos: false, parseSpecial: false))
             #expect(!specials.isEmpty)
             #expect(specials.isDisjoint(with: plain))
-            #expect(prompt.filter { $0 == Prompt.imageID }.count == 1)
+            #expect(prompt.filter { $0 == Prompt.imageTokenIndex }.count == 1)
             for id in specials { #expect(prompt.filter { $0 == id }.count == around.filter { $0 == id }.count) }
         }
 

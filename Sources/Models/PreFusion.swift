@@ -27,7 +27,7 @@ final class PreFusion {
     init(_ weights: WeightReader, config: LanguageConfig, layerCount: Int) throws {
         compute = weights.compute
         layers = try (0..<layerCount).map {
-            try DecoderLayer(weights.under("model.prefusion_layers.\($0)."), config: config)
+            try DecoderLayer(weights.under(TensorName.prefusionLayer($0)), config: config)
         }
         rope = RotaryEmbedding(config.rope, headSize: config.headSize)
         pairs = config.keyValueHeadCount * config.headSize

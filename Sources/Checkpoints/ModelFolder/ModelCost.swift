@@ -192,7 +192,7 @@ private struct DecoderLayerWork {
 extension ModelCost.LoadBytes {
     fileprivate init(_ tensors: [ExpectedTensor]) {
         var full: Int64 = 0, half: Int64 = 0, eight: Int64 = 0, four: Int64 = 0
-        for tensor in tensors where !tensor.isOptional && tensor.name != "model.embed_tokens.weight" {
+        for tensor in tensors where !tensor.isOptional && tensor.name != TensorName.tokenEmbeddings {
             let count = Int64(tensor.count)
             full += 4 * count
             guard tensor.shape.count >= 2 else {

@@ -2,8 +2,6 @@ import Tensors
 
 /// The vision tower of a LLaVA-Mini checkpoint: its location, its shape, and which of two copies is used.
 struct Tower {
-    static let insidePrefix = "model.vision_tower.vision_tower."
-
     var vision: VisionConfig?
     var folder: String?
     var source: TowerSource?
@@ -24,7 +22,7 @@ struct Tower {
             throw CheckpointError.keyMissing(config.file, "mm_vision_tower")
         }
         let unfrozen = try config.flag("unfreeze_mm_vision_tower")
-        let inside = weights.tensors.keys.contains { $0.hasPrefix(Self.insidePrefix) }
+        let inside = weights.tensors.keys.contains { $0.hasPrefix(TensorName.insideTower) }
         let found = try TowerFolder(tower: name, checkpoint: checkpoint, environment: environment)
         if let path = found.path {
             folder = path
@@ -86,8 +84,9 @@ struct Tower {
     /// The tower's config from tensor shapes. They do not show the head count: CLIP's heads are 64 wide in every
     /// published size.
     private static func vision(fromShapesOf weights: SafetensorsFolder, checkpoint: String) throws -> VisionConfig {
+        let base = TensorName.insideTower + TensorName.visionTower
         func shape(_ name: String, rank: Int) throws -> [Int] {
-            let name = insidePrefix + "vision_model." + name
+            let name = base + name
             guard let shape = weights.tensors[name]?.shape, shape.count == rank, shape.allSatisfy({ $0 > 0 }) else {
                 throw CheckpointError.tensors(
                     .tensorMissing, checkpoint, "of the vision tower is missing", "of the vision tower are missing",
@@ -97,9 +96,9 @@ struct Tower {
         }
         let patch = try shape("embeddings.patch_embedding.weight", rank: 4)
         let positions = try shape("embeddings.position_embedding.weight", rank: 2)
-        let inner = try shape("encoder.layers.0.mlp.fc1.weight", rank: 2)
+        let inner = try shape(TensorName.encoderLayer(0) + "mlp.fc1.weight", rank: 2)
         var layers = 0
-        while weights.tensors["\(insidePrefix)vision_model.encoder.layers.\(layers).layer_norm1.weight"] != nil {
+        while weights.tensors[base + TensorName.encoderLayer(layers) + "layer_norm1.weight"] != nil {
             layers += 1
         }
         var grid = 1

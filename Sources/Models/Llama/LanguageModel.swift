@@ -24,14 +24,14 @@ public final class LanguageModel {
     public init(_ weights: WeightReader, config: LanguageConfig) throws {
         self.config = config
         compute = weights.compute
-        embeddings = try weights.matrix("model.embed_tokens.weight", [config.vocabularySize, config.hiddenSize])
+        embeddings = try weights.matrix(TensorName.tokenEmbeddings, [config.vocabularySize, config.hiddenSize])
         head =
             config.tiedEmbeddings
-            ? embeddings : try weights.matrix("lm_head.weight", [config.vocabularySize, config.hiddenSize])
+            ? embeddings : try weights.matrix(TensorName.outputEmbeddings, [config.vocabularySize, config.hiddenSize])
         layers = try (0..<config.layerCount).map {
-            try DecoderLayer(weights.under("model.layers.\($0)."), config: config)
+            try DecoderLayer(weights.under(TensorName.languageLayer($0)), config: config)
         }
-        finalNorm = try weights.vector("model.norm.weight", [config.hiddenSize])
+        finalNorm = try weights.vector(TensorName.finalNorm, [config.hiddenSize])
         rope = RotaryEmbedding(config.rope, headSize: config.headSize)
     }
 

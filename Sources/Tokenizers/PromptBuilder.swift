@@ -6,6 +6,7 @@ public struct Prompt: Sendable, Equatable {
         case template(String)
         /// Text of the user, or an earlier answer.
         case user(String)
+        /// The vision tokens.
         case image
     }
 
@@ -32,9 +33,12 @@ public struct Prompt: Sendable, Equatable {
 
 /// A question of an earlier turn and its answer.
 public struct PromptTurn: Sendable, Equatable {
+    /// The question.
     public var question: String
+    /// The model's answer.
     public var answer: String
 
+    /// A turn of a conversation.
     public init(question: String, answer: String) {
         self.question = question
         self.answer = answer
@@ -53,8 +57,10 @@ public struct PromptBuilder: Sendable {
     private let system: String
     private let specials: [String: Int32]
 
-    /// Throws if the tokenizer lacks a special token that the template needs; `system`: nil uses the template's
-    /// default.
+    /// A builder for one template and system text.
+    ///
+    /// - Parameter system: the system text; nil uses the template's default.
+    /// - Throws: `TokenizerError` if the tokenizer lacks a special token that the template needs.
     public init(tokenizer: any Tokenizer, template: ConversationTemplate, system: String? = nil) throws {
         self.tokenizer = tokenizer
         self.template = template

@@ -13,13 +13,15 @@ public struct TokenizerError: Error, CustomStringConvertible, Equatable, Sendabl
         case questionEmpty = "question_empty"
         case questionTooLong = "question_too_long"
         case questionHasNUL = "question_has_nul"
-        case questionNotUTF8 = "question_not_utf8"
         case templateUnknown = "template_unknown"
     }
 
-    public var code: Code
-    public var message: String
+    /// The stable identifier.
+    public let code: Code
+    /// What is wrong, the limit and the next step.
+    public let message: String
 
+    /// The message.
     public var description: String { message }
 
     init(_ code: Code, _ message: String) {
@@ -70,7 +72,7 @@ extension TokenizerError {
     static func unknownTemplate(_ name: String, file: String) -> TokenizerError {
         TokenizerError(
             .templateUnknown,
-            "\(file) asks for the conversation template \(quoted(name)); known are "
+            "\(file) names the unknown conversation template \(quoted(name)); supported are "
                 + ConversationTemplate.allCases.map(\.rawValue).joined(separator: ", ") + ".")
     }
     static func questionEmpty() -> TokenizerError {
@@ -81,9 +83,6 @@ extension TokenizerError {
     }
     static func questionNUL(at offset: Int) -> TokenizerError {
         TokenizerError(.questionHasNUL, "The question has a NUL character at byte \(offset). Remove it.")
-    }
-    static func questionNotUTF8() -> TokenizerError {
-        TokenizerError(.questionNotUTF8, "The question is not valid UTF-8. Send it encoded as UTF-8.")
     }
 
     /// Quotes a name from a file for a message: control characters escaped, at most 80 characters.

@@ -153,7 +153,7 @@ struct TokenizerJSON {
                 } else {
                     try reader.string(into: &text)
                     guard let space = text.firstIndex(of: 0x20), !text[(space + 1)...].contains(0x20) else {
-                        throw fault("a merge that is not two parts with a space between", reader)
+                        throw fault("a merge that is not two parts separated by a space", reader)
                     }
                     try body(text[..<space], text[(space + 1)...], rank)
                 }
@@ -173,7 +173,7 @@ struct TokenizerJSON {
             guard count <= 2 else { throw fault("a merge of more than two parts", reader) }
             try reader.string(into: &text)
         }
-        guard count == 2 else { throw fault("a merge of less than two parts", reader) }
+        guard count == 2 else { throw fault("a merge of fewer than two parts", reader) }
         return middle
     }
 

@@ -46,7 +46,7 @@ import Tokenizers
         Damage(folder: llama, file: "tokenizer.json", from: "\"i n\"", to: "\"! i\"", message: "merge 1 names"),
         Damage(folder: llama, file: "tokenizer.json", from: "\"i n\"", to: "\"in\"", message: "two parts"),
         Damage(folder: llama, file: "tokenizer.json", from: "\"i n\"", to: "\"i n d\"", message: "two parts"),
-        Damage(folder: llama, file: "tokenizer.json", from: "\"i n\"", to: "[\"i\"]", message: "less than two"),
+        Damage(folder: llama, file: "tokenizer.json", from: "\"i n\"", to: "[\"i\"]", message: "fewer than two"),
         Damage(
             folder: llama, file: "tokenizer.json", from: "\"i n\"", to: "[\"i\",\"n\",\"d\"]", message: "more than two"),
         Damage(folder: llama, file: "tokenizer.json", from: "\"i n\"", to: "7", message: "expected a string"),

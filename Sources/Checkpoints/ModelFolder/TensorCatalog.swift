@@ -2,18 +2,27 @@ public import Tensors
 
 /// The part of a model that a tensor belongs to.
 public enum ModelPart: String, Sendable, Codable, CaseIterable {
+    /// The language model.
     case language
+    /// The pre-fusion layers.
     case prefusion
+    /// The compressor.
     case compressor
+    /// The projector.
     case projector
+    /// The vision tower.
     case vision
+    /// CLIP's text tower.
     case text
 }
 
 /// A tensor that a configuration calls for.
 public struct ExpectedTensor: Sendable, Equatable {
+    /// The Hugging Face name.
     public let name: String
+    /// The dimensions; empty for a scalar.
     public let shape: [Int]
+    /// The part it belongs to.
     public let part: ModelPart
     /// True if the model runs without it: vision layers after the selected one.
     public let isOptional: Bool
@@ -67,9 +76,9 @@ public enum TensorCatalog {
     /// `model.mm_projector.*`: K linear layers at indices 0, 2, 4 … with GELU between them, or one without an index.
     public static func projector(_ config: LanguageConfig, _ fusion: FusionConfig) -> [ExpectedTensor] {
         var list = List(part: .projector)
-        for step in 0..<fusion.projectorDepth {
-            let name = TensorName.projector + (fusion.plainProjector ? "" : "\(2 * step).")
-            let input = step == 0 ? fusion.compressorWidth : config.hiddenSize
+        for layer in 0..<fusion.projectorDepth {
+            let name = TensorName.projector + (fusion.plainProjector ? "" : "\(2 * layer).")
+            let input = layer == 0 ? fusion.compressorWidth : config.hiddenSize
             list.add(name + "weight", [config.hiddenSize, input])  // [H, E], then [H, H]
             list.add(name + "bias", [config.hiddenSize])
         }

@@ -30,7 +30,7 @@ struct Tower {
         } else if inside {
             vision = try Self.vision(fromShapesOf: weights, checkpoint: checkpoint)
             notes.append(
-                "the tower's folder \(name) is not here: its shape was taken from the checkpoint's own tensors")
+                "the vision tower's folder \(name) was not found; its shape is taken from the checkpoint's own tensors")
         } else {
             throw CheckpointError.towerMissing(checkpoint, tower: name, tried: found.tried)
         }
@@ -38,9 +38,13 @@ struct Tower {
             source = .insideCheckpoint
         } else {
             source = .folder
-            if inside { notes.append("the checkpoint's own copy of the frozen vision tower is ignored") }
+            if inside {
+                notes.append("the checkpoint's own copy of the vision tower is ignored, because the tower is frozen")
+            }
             if unfrozen {
-                notes.append("unfreeze_mm_vision_tower is set, but the checkpoint has no tower: its folder's is used")
+                notes.append(
+                    "unfreeze_mm_vision_tower is set, but the checkpoint has no vision tower; the one in its folder is used"
+                )
             }
             if let folder { self.weights = try SafetensorsFolder(path: folder) }
         }

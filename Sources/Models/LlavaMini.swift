@@ -49,9 +49,9 @@ public final class LlavaMini {
             )
         }
         self.tower = try VisionTower(tower, config: vision, layerCount: layerCount, projection: embedding)
-        compressor = try Compressor(weights.under("model.compressor."), config: fusion)
+        compressor = try Compressor(weights.under(TensorName.compressor), config: fusion)
         projector = try Projector(
-            weights.under("model.mm_projector."), config: fusion, visionWidth: vision.hiddenSize,
+            weights.under(TensorName.projector), config: fusion, visionWidth: vision.hiddenSize,
             languageWidth: language.hiddenSize)
         preFusion = try PreFusion(weights, config: language, layerCount: fusion.prefusionLayerCount)
         self.language = try LanguageModel(weights, config: language)

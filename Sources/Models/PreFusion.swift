@@ -27,7 +27,7 @@ final class PreFusion {
         compute = weights.compute
         let rope = RotaryEmbedding(config.rope, headSize: config.headSize)
         layers = try (0..<layerCount).map {
-            try DecoderLayer(weights.under("model.prefusion_layers.\($0)."), config, rope: rope)
+            try DecoderLayer(weights.under(TensorName.prefusionLayer($0)), config, rope: rope)
         }
         keyWidth = config.keyValueHeadCount * config.headSize
     }

@@ -1,11 +1,13 @@
+internal import Checkpoints
+
 /// Llama 3's tokenizer: a fixed regular expression splits the text, then byte pairs are merged within each piece.
 ///
 /// Lossless: `decode(encode(x)) == x` for every text. Source: tokenizer.json of Llama 3 and 3.1.
-public struct ByteLevelTokenizer: Tokenizer {
-    public let beginID: Int32?
-    public let endID: Int32?
-    public let addsBegin: Bool
-    public let cleansUpSpaces: Bool
+struct ByteLevelTokenizer: Tokenizer {
+    let beginID: Int32?
+    let endID: Int32?
+    let addsBegin: Bool
+    let cleansUpSpaces: Bool
 
     private let table: TokenTable
     private let merges: MergeTable
@@ -13,16 +15,16 @@ public struct ByteLevelTokenizer: Tokenizer {
     private let special: SpecialTokens
     private let byteIDs: [Int32]  // 256: the ID of each byte
 
-    public var family: TokenizerFamily { .llama3 }
-    public var vocabularySize: Int { table.count }
+    var family: TokenizerFamily { .llama3 }
+    var vocabularySize: Int { table.count }
 
     init(_ json: TokenizerJSON, settings: TokenizerSettings) throws {
         guard json.splitPatterns == [PretokenSplitter.llama3Pattern], json.normalizer == .null else {
             throw TokenizerError.unsupported(
-                json.path, "a byte-level tokenizer with another splitting expression than Llama-3's")
+                json.path, "a byte-level tokenizer whose splitting expression is not Llama 3's")
         }
         var table = TokenTable()
-        var literal: Set<Int> = []  // tokens that encoding text never produces
+        var literal: Set<Int> = []  // IDs that encoding text never produces
         var bytes: [UInt8] = []
         try json.forEachToken { token, id in
             bytes.removeAll(keepingCapacity: true)
@@ -58,17 +60,17 @@ public struct ByteLevelTokenizer: Tokenizer {
         }
 
         var merges = MergeTable(expecting: min(table.count * 3, MergeTable.maximumCount))
-        var joint: [UInt8] = []
+        var merged: [UInt8] = []
         try json.forEachMerge { left, right, rank in
-            joint.removeAll(keepingCapacity: true)
-            guard ByteAlphabet.decode(left, into: &joint), let leftID = table.id(of: joint) else {
+            merged.removeAll(keepingCapacity: true)
+            guard ByteAlphabet.decode(left, into: &merged), let leftID = table.id(of: merged) else {
                 throw Self.unknownMerge(left, rank, json.path)
             }
-            let middle = joint.count
-            guard ByteAlphabet.decode(right, into: &joint), let rightID = table.id(of: joint[middle...]) else {
+            let middle = merged.count
+            guard ByteAlphabet.decode(right, into: &merged), let rightID = table.id(of: merged[middle...]) else {
                 throw Self.unknownMerge(right, rank, json.path)
             }
-            guard let id = table.id(of: joint) else { throw Self.unknownMerge(left + right, rank, json.path) }
+            guard let id = table.id(of: merged) else { throw Self.unknownMerge(left + right, rank, json.path) }
             merges.insert(leftID, rightID, rank: UInt32(rank), id: id)
         }
 
@@ -93,13 +95,13 @@ public struct ByteLevelTokenizer: Tokenizer {
         return .malformed(path, "merge \(rank) names \(name), which is not in the vocabulary")
     }
 
-    public func id(ofSpecial token: String) -> Int32? { special.id(of: token) }
-    public func isSpecial(_ id: Int32) -> Bool { special.contains(id) }
-    public func tokenBytes(_ id: Int32) -> [UInt8] { Array(table.bytes(Int(id))) }
-    public func splitSpecial(_ text: String) -> [PromptPiece] { special.split(text) }
-    public func makeAssembler(skipSpecial: Bool) -> TokenAssembler { TokenAssembler(self, skipSpecial: skipSpecial) }
+    func id(ofSpecial token: String) -> Int32? { special.id(of: token) }
+    func isSpecial(_ id: Int32) -> Bool { special.contains(id) }
+    func tokenBytes(_ id: Int32) -> [UInt8] { Array(table.bytes(Int(id))) }
+    func splitSpecial(_ text: String) -> [PromptPiece] { special.split(text) }
+    func makeAssembler(skipSpecial: Bool) -> TokenAssembler { TokenAssembler(self, skipSpecial: skipSpecial) }
 
-    public func encode(_ pieces: [PromptPiece]) -> [Int32] {
+    func encode(_ pieces: [PromptPiece]) -> [Int32] {
         var ids: [Int32] = []
         for piece in pieces.joined {
             switch piece {

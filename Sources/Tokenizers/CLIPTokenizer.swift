@@ -1,15 +1,19 @@
+internal import Checkpoints
 import Foundation
 
 /// CLIP's tokenizer: lowercased text, byte pair merges, a suffix at the end of each word. Not lossless.
 ///
 /// Equal to transformers' CLIPTokenizerFast. Source: tokenizer.json, or vocab.json and merges.txt, of openai/clip-*.
 public struct CLIPTokenizer: Tokenizer {
+    /// The ID of `bos_token`, or `<|startoftext|>`.
     public let beginID: Int32?
+    /// The ID of `eos_token`, or `<|endoftext|>`.
     public let endID: Int32?
     /// The ID that the reference pads short texts with.
     public let paddingID: Int32
     /// `model_max_length`; 77 if it is absent or outside 2...4096.
     public let maximumLength: Int
+    /// `clean_up_tokenization_spaces`; true if absent.
     public let cleansUpSpaces: Bool
 
     private let table: TokenTable  // keys as in the file: GPT-2's alphabet, with the suffix
@@ -20,15 +24,18 @@ public struct CLIPTokenizer: Tokenizer {
 
     static let wordEnd = Array("</w>".utf8)
 
+    /// Always `clip`.
     public var family: TokenizerFamily { .clip }
+    /// The number of tokens, added ones included.
     public var vocabularySize: Int { table.count }
+    /// True: the reference puts the begin token before every text.
     public var addsBegin: Bool { true }
 
     /// Reads a tokenizer.json.
     init(_ json: TokenizerJSON, settings: TokenizerSettings) throws {
         guard json.splitPatterns == [PretokenSplitter.clipPattern], json.wordEnd == "</w>" else {
             throw TokenizerError.unsupported(
-                json.path, "a word-suffix tokenizer with another splitting expression than CLIP's")
+                json.path, "a word-suffix tokenizer whose splitting expression is not CLIP's")
         }
         try self.init(
             path: json.path, added: json.added, settings: settings, tokens: json.forEachToken, merges: json.forEachMerge
@@ -41,12 +48,11 @@ public struct CLIPTokenizer: Tokenizer {
         try self.init(
             path: path, added: [], settings: settings,
             tokens: { body in
-                var reader = try JSONReader(vocabulary, file: path)
-                try reader.object { reader, key in
-                    let id = try reader.index(limit: TokenTable.maximumCount - 1)
-                    try body(key, id)
+                try TokenizerError.naming(path) {
+                    var reader = try JSONReader(tokenizerFile: vocabulary)
+                    try TokenizerJSON.readVocabulary(&reader, body)
+                    try reader.expectEnd()
                 }
-                try reader.expectEnd()
             },
             merges: { body in try Self.forEachLine(of: merges, path: folder + "/merges.txt", body) })
     }
@@ -95,8 +101,8 @@ public struct CLIPTokenizer: Tokenizer {
         try readMerges { left, right, rank in
             guard let leftID = table.id(of: left) else { throw ByteLevelTokenizer.unknownMerge(left, rank, path) }
             guard let rightID = table.id(of: right) else { throw ByteLevelTokenizer.unknownMerge(right, rank, path) }
-            let joint = left + right
-            guard let id = table.id(of: joint) else { throw ByteLevelTokenizer.unknownMerge(joint, rank, path) }
+            let merged = left + right
+            guard let id = table.id(of: merged) else { throw ByteLevelTokenizer.unknownMerge(merged, rank, path) }
             // Text must never become a special token, whatever merges a file has.
             if !reserved.contains(id) { merges.insert(leftID, rightID, rank: UInt32(rank), id: id) }
         }
@@ -122,16 +128,20 @@ public struct CLIPTokenizer: Tokenizer {
                 throw TokenizerError.malformed(path, "more than \(MergeTable.maximumCount) merges")
             }
             guard let space = line.firstIndex(of: 0x20), !line[(space + 1)...].contains(0x20) else {
-                throw TokenizerError.malformed(path, "line \(number + 1) is not two parts with a space between")
+                throw TokenizerError.malformed(path, "line \(number + 1) is not two parts separated by a space")
             }
             try body(line[..<space], line[(space + 1)...], rank)
             rank += 1
         }
     }
 
+    /// The ID of a special token by its text; nil if there is none.
     public func id(ofSpecial token: String) -> Int32? { special.id(of: token) }
+    /// True for the begin and end tokens and added tokens.
     public func isSpecial(_ id: Int32) -> Bool { special.contains(id) }
+    /// Splits text at special tokens, leftmost and longest first.
     public func splitSpecial(_ text: String) -> [PromptPiece] { special.split(text) }
+    /// Makes a decoder that converts IDs to text one by one.
     public func makeAssembler(skipSpecial: Bool) -> TokenAssembler { TokenAssembler(self, skipSpecial: skipSpecial) }
 
     /// The bytes of a token; the end of a word becomes a space.
@@ -146,6 +156,7 @@ public struct CLIPTokenizer: Tokenizer {
         return bytes
     }
 
+    /// Encodes pieces as one lowercased text, without begin and end tokens.
     public func encode(_ pieces: [PromptPiece]) -> [Int32] {
         var ids: [Int32] = []
         for piece in pieces.joined {

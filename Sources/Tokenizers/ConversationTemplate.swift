@@ -6,8 +6,11 @@ public enum ConversationTemplate: String, Sendable, CaseIterable {
     case llavaLlama31 = "llava_llama_3_1"
     /// The same, assembled by hand in the reference: texts are not trimmed.
     case llavaLlama3 = "llava_llama_3"
+    /// Vicuna: "USER: … ASSISTANT: …" after the system text.
     case vicunaV1 = "vicuna_v1"
+    /// LLaVA v1: as `vicunaV1`, with another system text.
     case llavaV1 = "llava_v1"
+    /// LLaVA v0: "###Human: … ###Assistant: …" after the system text.
     case llavaV0 = "llava_v0"
     /// The question and a line break, nothing else.
     case plain
@@ -44,6 +47,7 @@ public enum ConversationTemplate: String, Sendable, CaseIterable {
 public struct TemplateChoice: Sendable, Equatable {
     /// The kind of the Jinja chat template in tokenizer_config.json, which is never executed.
     public enum ChatTemplateKind: String, Sendable {
+        /// No chat template.
         case none
         /// Llama 3's and the first Llama 3.1's: always ends with the assistant header. The checkpoint was trained with
         /// it.
@@ -53,12 +57,16 @@ public struct TemplateChoice: Sendable, Equatable {
         /// The prompt is built as for `early`: without the header the model would first generate it as part of its
         /// answer.
         case late
+        /// Any other.
         case other
     }
 
+    /// The prompt format.
     public var template: ConversationTemplate
+    /// The kind of the chat template, for display.
     public var chatTemplate: ChatTemplateKind
 
+    /// A choice made elsewhere.
     public init(template: ConversationTemplate, chatTemplate: ChatTemplateKind) {
         self.template = template
         self.chatTemplate = chatTemplate

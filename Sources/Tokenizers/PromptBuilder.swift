@@ -6,19 +6,20 @@ public struct Prompt: Sendable, Equatable {
         case template(String)
         /// Text of the user, or an earlier answer.
         case user(String)
+        /// The vision tokens.
         case image
     }
 
-    /// The placeholder ID of the vision tokens, as in LLaVA.
-    public static let imageID: Int32 = -200
+    /// The ID in whose place the vision tokens go, `IMAGE_TOKEN_INDEX` in LLaVA.
+    public static let imageTokenIndex: Int32 = -200
 
-    /// Token IDs; `imageID` occurs at most once.
+    /// Token IDs; `imageTokenIndex` occurs at most once.
     public var ids: [Int32]
     /// The prompt in parts, for display.
     public var parts: [Part]
 
-    /// The index of `imageID`; nil if there is no image.
-    public var imageIndex: Int? { ids.firstIndex(of: Self.imageID) }
+    /// The index of `imageTokenIndex`; nil if there is no image.
+    public var imageIndex: Int? { ids.firstIndex(of: Self.imageTokenIndex) }
     /// The prompt as text, with the image as `<image>`.
     public var text: String {
         parts.map { part in
@@ -32,9 +33,12 @@ public struct Prompt: Sendable, Equatable {
 
 /// A question of an earlier turn and its answer.
 public struct PromptTurn: Sendable, Equatable {
+    /// The question.
     public var question: String
+    /// The model's answer.
     public var answer: String
 
+    /// A turn of a conversation.
     public init(question: String, answer: String) {
         self.question = question
         self.answer = answer
@@ -53,8 +57,10 @@ public struct PromptBuilder: Sendable {
     private let system: String
     private let specials: [String: Int32]
 
-    /// Throws if the tokenizer lacks a special token that the template needs; `system`: nil uses the template's
-    /// default.
+    /// A builder for one template and system text.
+    ///
+    /// - Parameter system: the system text; nil uses the template's default.
+    /// - Throws: `TokenizerError` if the tokenizer lacks a special token that the template needs.
     public init(tokenizer: any Tokenizer, template: ConversationTemplate, system: String? = nil) throws {
         self.tokenizer = tokenizer
         self.template = template
@@ -119,7 +125,7 @@ public struct PromptBuilder: Sendable {
                 if let id = specials[marker.rawValue] { chunk.append(.special(id)) }
             case .image:
                 ids += tokenizer.encode(chunk)
-                ids.append(Prompt.imageID)
+                ids.append(Prompt.imageTokenIndex)
                 chunk.removeAll()
             }
         }

@@ -14,14 +14,4 @@ public enum QuestionRules {
         }
         guard !PythonSpace.strip(text).isEmpty else { throw TokenizerError.questionEmpty() }
     }
-
-    /// Decodes and validates a question; throws `TokenizerError`, also if the bytes are not UTF-8.
-    public static func question(fromUTF8 bytes: some Collection<UInt8>) throws -> String {
-        guard bytes.count <= maximumBytes else {
-            throw TokenizerError.questionTooLong(bytes: bytes.count, limit: maximumBytes)
-        }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw TokenizerError.questionNotUTF8() }
-        try validate(text)
-        return text
-    }
 }

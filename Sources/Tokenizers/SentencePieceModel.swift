@@ -24,7 +24,7 @@ struct SentencePieceModel {
     private var removeExtraSpaces = true
     private var escapeSpaces = true
     private var hasCharacterMap = false
-    private var suffixSpaces = false
+    private var spacesAsSuffix = false
 
     /// Sentencepiece's own limit is 16 characters.
     static let maximumPieceBytes = 256
@@ -43,7 +43,7 @@ struct SentencePieceModel {
                 while let field = try trainer.next() {
                     switch (field.number, field.value) {
                     case (3, .integer(let type)): modelType = type
-                    case (24, .integer(let flag)): suffixSpaces = flag != 0
+                    case (24, .integer(let flag)): spacesAsSuffix = flag != 0
                     case (35, .integer(let flag)): byteFallback = flag != 0
                     default: break
                     }
@@ -65,8 +65,8 @@ struct SentencePieceModel {
         guard !pieces.isEmpty else { throw TokenizerError.malformed(path, "the model has no pieces") }
         guard modelType == 2 else { throw TokenizerError.unsupported(path, "a sentencepiece model that is not BPE") }
         guard byteFallback else { throw TokenizerError.unsupported(path, "sentencepiece without byte fallback") }
-        guard addDummyPrefix, !removeExtraSpaces, escapeSpaces, !hasCharacterMap, !suffixSpaces else {
-            throw TokenizerError.unsupported(path, "sentencepiece normalisation other than Llama-2's")
+        guard addDummyPrefix, !removeExtraSpaces, escapeSpaces, !hasCharacterMap, !spacesAsSuffix else {
+            throw TokenizerError.unsupported(path, "sentencepiece normalization that is not Llama 2's")
         }
     }
 
@@ -78,21 +78,21 @@ struct SentencePieceModel {
             case (1, .bytes(let text)):
                 guard text.count <= maximumPieceBytes, String(validating: text, as: UTF8.self) != nil else {
                     throw TokenizerError.malformed(
-                        path, "a piece that is no UTF-8 of at most \(maximumPieceBytes) bytes")
+                        path, "a piece is not UTF-8 of at most \(maximumPieceBytes) bytes")
                 }
                 piece.text = text
             case (2, .fixed32(let bits)):
                 piece.score = Float(bitPattern: bits)
-                guard piece.score.isFinite else { throw TokenizerError.malformed(path, "a score that is not finite") }
+                guard piece.score.isFinite else { throw TokenizerError.malformed(path, "a score is not finite") }
             case (3, .integer(let raw)):
                 guard let type = PieceType(rawValue: raw) else {
-                    throw TokenizerError.malformed(path, "a piece of unknown type \(raw)")
+                    throw TokenizerError.malformed(path, "a piece has the unknown type \(raw)")
                 }
                 piece.type = type
             default: break
             }
         }
-        guard !piece.text.isEmpty else { throw TokenizerError.malformed(path, "an empty piece") }
+        guard !piece.text.isEmpty else { throw TokenizerError.malformed(path, "a piece is empty") }
         return piece
     }
 }
@@ -114,7 +114,7 @@ struct ProtobufReader {
         self.file = file
     }
 
-    private var cut: TokenizerError { .json(file, "a field is cut off or malformed", at: rest.startIndex) }
+    private var cut: TokenizerError { .malformed(file, "a field is cut off or malformed", at: rest.startIndex) }
 
     /// The next field; nil at the end.
     mutating func next() throws -> (number: UInt64, value: Value)? {

@@ -1,15 +1,21 @@
+internal import Checkpoints
+
 /// The Llama 2 and Vicuna tokenizer: sentencepiece BPE over characters, with bytes for characters outside the
 /// vocabulary.
 ///
 /// Equal to transformers' slow LlamaTokenizer, which the reference uses. A text begins with a dummy space; spaces are
 /// encoded as U+2581.
-public struct SentencePieceTokenizer: Tokenizer {
-    public let beginID: Int32?
-    public let endID: Int32?
-    public let addsBegin: Bool
-    public let cleansUpSpaces: Bool
+package struct SentencePieceTokenizer: Tokenizer {
+    /// The ID of `<s>`.
+    package let beginID: Int32?
+    /// The ID of `</s>`.
+    package let endID: Int32?
+    /// `add_bos_token`; true if absent.
+    package let addsBegin: Bool
+    /// `clean_up_tokenization_spaces`; false if absent.
+    package let cleansUpSpaces: Bool
     /// `legacy` of tokenizer_config.json: if true, text after a special token also gets the dummy space.
-    public private(set) var legacy: Bool
+    package private(set) var legacy: Bool
 
     private let table: TokenTable
     private let merges: MergeTable
@@ -20,8 +26,10 @@ public struct SentencePieceTokenizer: Tokenizer {
     /// UTF-8 of U+2581, which represents a space.
     static let spaceMark: [UInt8] = [0xE2, 0x96, 0x81]
 
-    public var family: TokenizerFamily { .sentencePiece }
-    public var vocabularySize: Int { table.count }
+    /// Always `sentencePiece`.
+    package var family: TokenizerFamily { .sentencePiece }
+    /// The number of pieces, added tokens included.
+    package var vocabularySize: Int { table.count }
 
     /// Builds the tokenizer from a tokenizer.model.
     init(_ model: SentencePieceModel, path: String, added: [TokenizerJSON.AddedToken], settings: TokenizerSettings)
@@ -35,7 +43,7 @@ public struct SentencePieceTokenizer: Tokenizer {
             if piece.type != .normal { reserved.insert(id) }
             if piece.type == .control || piece.type == .unknown { hidden.insert(Int32(id)) }
         }
-        let parts = try Self.finish(
+        let vocabulary = try Self.finish(
             table, path: path, reserved: reserved, hidden: hidden, added: added, settings: settings)
 
         // All pairs of symbols that join into a piece, the highest score first; equal scores share a rank, so position
@@ -50,22 +58,24 @@ public struct SentencePieceTokenizer: Tokenizer {
             if let lastScore, piece.score != lastScore { rank += 1 }
             lastScore = piece.score
             for cut in piece.text.indices.dropFirst() where piece.text[cut] & 0xC0 != 0x80 {
-                guard let left = Self.symbol(piece.text[..<cut], parts.table),
-                    let right = Self.symbol(piece.text[cut...], parts.table)
+                guard let left = Self.symbol(piece.text[..<cut], vocabulary.table),
+                    let right = Self.symbol(piece.text[cut...], vocabulary.table)
                 else { continue }
                 merges.insert(left, right, rank: rank, id: Int32(id))
             }
         }
-        self.init(parts, merges: merges, settings: settings)
+        self.init(vocabulary, merges: merges, settings: settings)
     }
 
     /// Builds the tokenizer from a tokenizer.json; if both files exist, the reference uses tokenizer.model.
     init(_ json: TokenizerJSON, settings: TokenizerSettings) throws {
         let prepends =
-            (json.normalizer["normalizers"]?.array ?? [json.normalizer]).contains { $0["type"]?.string == "Prepend" }
+            (json.normalizer["normalizers"]?.arrayValue ?? [json.normalizer]).contains {
+                $0["type"]?.stringValue == "Prepend"
+            }
             || json.hasPreTokenizer("Metaspace")
         guard prepends, json.splitPatterns.isEmpty, !json.ignoreMerges, json.wordEnd.isEmpty else {
-            throw TokenizerError.unsupported(json.path, "byte-fallback BPE with other normalisation than Llama-2's")
+            throw TokenizerError.unsupported(json.path, "byte-fallback BPE whose normalization is not Llama 2's")
         }
         var table = TokenTable()
         var reserved: Set<Int> = []
@@ -78,24 +88,24 @@ public struct SentencePieceTokenizer: Tokenizer {
             reserved.insert(token.id)
             if token.special { hidden.insert(Int32(token.id)) }
         }
-        let parts = try Self.finish(
+        let vocabulary = try Self.finish(
             table, path: json.path, reserved: reserved, hidden: hidden, added: json.added + settings.added,
             settings: settings)
         var merges = MergeTable(expecting: table.count * 2)
         try json.forEachMerge { left, right, rank in
-            for token in [left, right, left + right] where parts.all.id(of: token) == nil {
+            for token in [left, right, left + right] where vocabulary.all.id(of: token) == nil {
                 throw ByteLevelTokenizer.unknownMerge(token, rank, json.path)
             }
             // Text must never become a special or a byte token, whatever merges a file has.
-            guard let leftID = parts.table.id(of: left), let rightID = parts.table.id(of: right),
-                let id = parts.table.id(of: left + right)
+            guard let leftID = vocabulary.table.id(of: left), let rightID = vocabulary.table.id(of: right),
+                let id = vocabulary.table.id(of: left + right)
             else { return }
             merges.insert(leftID, rightID, rank: UInt32(rank), id: id)
         }
-        self.init(parts, merges: merges, settings: settings)
+        self.init(vocabulary, merges: merges, settings: settings)
     }
 
-    private struct Parts {
+    private struct Vocabulary {
         var table: TokenTable  // only pieces that text may become
         var all: TokenTable  // every piece
         var named: [String: Int32]
@@ -106,7 +116,7 @@ public struct SentencePieceTokenizer: Tokenizer {
     private static func finish(
         _ bare: TokenTable, path: String, reserved: Set<Int>, hidden: Set<Int32>, added: [TokenizerJSON.AddedToken],
         settings: TokenizerSettings
-    ) throws -> Parts {
+    ) throws -> Vocabulary {
         var table = bare
         var (reserved, hidden) = (reserved, hidden)
         var named: [String: Int32] = [:]
@@ -142,16 +152,16 @@ public struct SentencePieceTokenizer: Tokenizer {
         if let fault = table.finish(isIndexed: { !reserved.contains($0) }) {
             throw TokenizerError.malformed(path, fault)
         }
-        return Parts(table: table, all: all, named: named, hidden: hidden, byteIDs: byteIDs)
+        return Vocabulary(table: table, all: all, named: named, hidden: hidden, byteIDs: byteIDs)
     }
 
-    private init(_ parts: Parts, merges: MergeTable, settings: TokenizerSettings) {
-        table = parts.table
-        byteIDs = parts.byteIDs
-        byteOf = Dictionary(uniqueKeysWithValues: parts.byteIDs.enumerated().map { ($1, UInt8($0)) })
-        special = SpecialTokens(named: parts.named, hidden: parts.hidden)
-        beginID = parts.named[settings.begin ?? "<s>"]
-        endID = parts.named[settings.end ?? "</s>"]
+    private init(_ vocabulary: Vocabulary, merges: MergeTable, settings: TokenizerSettings) {
+        table = vocabulary.table
+        byteIDs = vocabulary.byteIDs
+        byteOf = Dictionary(uniqueKeysWithValues: vocabulary.byteIDs.enumerated().map { ($1, UInt8($0)) })
+        special = SpecialTokens(named: vocabulary.named, hidden: vocabulary.hidden)
+        beginID = vocabulary.named[settings.begin ?? "<s>"]
+        endID = vocabulary.named[settings.end ?? "</s>"]
         addsBegin = settings.addBegin ?? true
         cleansUpSpaces = settings.cleanUpSpaces ?? false  // LlamaTokenizer's default
         legacy = settings.legacy ?? true  // if absent, transformers keeps the old behavior
@@ -159,7 +169,7 @@ public struct SentencePieceTokenizer: Tokenizer {
     }
 
     /// A copy with `legacy` set.
-    public func with(legacy: Bool) -> SentencePieceTokenizer {
+    package func with(legacy: Bool) -> SentencePieceTokenizer {
         var copy = self
         copy.legacy = legacy
         return copy
@@ -180,12 +190,17 @@ public struct SentencePieceTokenizer: Tokenizer {
         }
     }
 
-    public func id(ofSpecial token: String) -> Int32? { special.id(of: token) }
-    public func isSpecial(_ id: Int32) -> Bool { special.contains(id) }
-    public func splitSpecial(_ text: String) -> [PromptPiece] { special.split(text) }
-    public func makeAssembler(skipSpecial: Bool) -> TokenAssembler { TokenAssembler(self, skipSpecial: skipSpecial) }
+    /// The ID of a special token by its text; nil if there is none.
+    package func id(ofSpecial token: String) -> Int32? { special.id(of: token) }
+    /// True for control, unknown and special added tokens.
+    package func isSpecial(_ id: Int32) -> Bool { special.contains(id) }
+    /// Splits text at special tokens, leftmost and longest first.
+    package func splitSpecial(_ text: String) -> [PromptPiece] { special.split(text) }
+    /// Makes a decoder that converts IDs to text one by one.
+    package func makeAssembler(skipSpecial: Bool) -> TokenAssembler { TokenAssembler(self, skipSpecial: skipSpecial) }
 
-    public func tokenBytes(_ id: Int32) -> [UInt8] {
+    /// The bytes of a piece, U+2581 as a space; a byte piece gives its byte.
+    package func tokenBytes(_ id: Int32) -> [UInt8] {
         if let byte = byteOf[id] { return [byte] }
         var bytes: [UInt8] = []
         Self.appendSurface(rawPiece(id), to: &bytes)
@@ -210,7 +225,8 @@ public struct SentencePieceTokenizer: Tokenizer {
         }
     }
 
-    public func encode(_ pieces: [PromptPiece]) -> [Int32] {
+    /// Encodes pieces as one text; text after a special token gets the dummy space only if `legacy`.
+    package func encode(_ pieces: [PromptPiece]) -> [Int32] {
         var ids: [Int32] = []
         for (index, piece) in pieces.joined.enumerated() {
             switch piece {

@@ -45,18 +45,18 @@ public struct TokenAssembler: Sendable {
         _ id: Int32, special: Bool, _ tokenizer: SentencePieceTokenizer, to text: inout [UInt8]
     ) {
         if special {
-            var stretch = takeHeld()
-            drain(final: true, perByte: true, into: &stretch)
+            var segment = takeHeld()
+            drain(final: true, perByte: true, into: &segment)
             // The reference puts this space before the text that the special token ends, not after it.
             if !previousIsSpecial, tokenIndex > 0, tokenizer.legacy { text.append(0x20) }
-            text.append(contentsOf: stretch)
+            text.append(contentsOf: segment)
             text.append(contentsOf: tokenizer.rawPiece(id))
             previousIsSpecial = true
             decodedNothing = true
         } else if tokenizer.legacy, !skipSpecial {
-            var stretch = takeHeld()
-            appendPiece(id, tokenizer, to: &stretch)
-            held = stretch
+            var segment = takeHeld()
+            appendPiece(id, tokenizer, to: &segment)
+            held = segment
         } else {
             appendPiece(id, tokenizer, to: &text)
         }

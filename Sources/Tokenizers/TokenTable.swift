@@ -25,7 +25,7 @@ struct TokenTable: Sendable {
         guard length <= Self.maximumTokenBytes else {
             return "the token of id \(id) has \(length) bytes, above the limit of \(Self.maximumTokenBytes)"
         }
-        guard !has(id) else { return "id \(id) is given to two tokens" }
+        guard !has(id) else { return "id \(id) belongs to two tokens" }
         guard arena.count + length <= TokenizerFile.maximumBytes else { return "the vocabulary is too large" }
         while lengths.count <= id {
             lengths.append(-1)

@@ -34,14 +34,19 @@ public protocol Tokenizer: Sendable {
 
 /// The kinds of tokenizer.
 public enum TokenizerFamily: String, Sendable {
+    /// Llama 3.
     case llama3 = "byte_level_bpe"
+    /// Llama 2 and Vicuna.
     case sentencePiece = "sentencepiece_bpe"
+    /// CLIP's text tower.
     case clip = "clip_bpe"
 }
 
 /// A piece of a prompt: plain text, or one token chosen by code.
 public enum PromptPiece: Equatable, Sendable {
+    /// Text; special tokens in it are not recognized.
     case text(String)
+    /// The ID of a token.
     case special(Int32)
 }
 

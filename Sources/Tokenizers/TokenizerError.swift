@@ -1,3 +1,5 @@
+internal import Checkpoints
+
 /// An error in a tokenizer's files, in a question, or in the choice of a template.
 public struct TokenizerError: Error, CustomStringConvertible, Equatable, Sendable {
     /// Stable identifiers for programs; `message` is for users.
@@ -11,13 +13,15 @@ public struct TokenizerError: Error, CustomStringConvertible, Equatable, Sendabl
         case questionEmpty = "question_empty"
         case questionTooLong = "question_too_long"
         case questionHasNUL = "question_has_nul"
-        case questionNotUTF8 = "question_not_utf8"
         case templateUnknown = "template_unknown"
     }
 
-    public var code: Code
-    public var message: String
+    /// The stable identifier.
+    public let code: Code
+    /// What is wrong, the limit and the next step.
+    public let message: String
 
+    /// The message.
     public var description: String { message }
 
     init(_ code: Code, _ message: String) {
@@ -40,8 +44,12 @@ extension TokenizerError {
     static func malformed(_ file: String, _ fault: String) -> TokenizerError {
         TokenizerError(.fileMalformed, "\(file): \(fault). \(fetchAgain)")
     }
-    static func json(_ file: String, _ fault: String, at offset: Int) -> TokenizerError {
+    static func malformed(_ file: String, _ fault: String, at offset: Int) -> TokenizerError {
         malformed(file, "\(fault) at byte \(offset)")
+    }
+    /// Runs `body`; a JSON fault in it becomes an error that names the file.
+    static func naming<Result>(_ file: String, _ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch let fault as JSONFault { throw malformed(file, fault.description) }
     }
     static func unsupported(_ file: String, _ what: String) -> TokenizerError {
         TokenizerError(
@@ -64,7 +72,7 @@ extension TokenizerError {
     static func unknownTemplate(_ name: String, file: String) -> TokenizerError {
         TokenizerError(
             .templateUnknown,
-            "\(file) asks for the conversation template \(quoted(name)); known are "
+            "\(file) names the unknown conversation template \(quoted(name)); supported are "
                 + ConversationTemplate.allCases.map(\.rawValue).joined(separator: ", ") + ".")
     }
     static func questionEmpty() -> TokenizerError {
@@ -75,9 +83,6 @@ extension TokenizerError {
     }
     static func questionNUL(at offset: Int) -> TokenizerError {
         TokenizerError(.questionHasNUL, "The question has a NUL character at byte \(offset). Remove it.")
-    }
-    static func questionNotUTF8() -> TokenizerError {
-        TokenizerError(.questionNotUTF8, "The question is not valid UTF-8. Send it encoded as UTF-8.")
     }
 
     /// Quotes a name from a file for a message: control characters escaped, at most 80 characters.

@@ -43,7 +43,8 @@ public enum TokenizerLoader {
     public static func loadCLIP(folder: URL) throws -> CLIPTokenizer {
         let tokenizer = try load(folder: folder)
         guard let clip = tokenizer as? CLIPTokenizer else {
-            throw TokenizerError.unsupported(folder.path, "\(tokenizer.family.rawValue) in place of CLIP's tokenizer")
+            throw TokenizerError.unsupported(
+                folder.path, "a \(tokenizer.family.rawValue) tokenizer where CLIP's is needed")
         }
         return clip
     }

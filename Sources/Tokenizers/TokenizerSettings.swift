@@ -1,3 +1,5 @@
+internal import Checkpoints
+
 /// The settings in a folder's tokenizer_config.json and special_tokens_map.json; every member may be absent.
 struct TokenizerSettings: Sendable {
     var begin: String?
@@ -18,7 +20,7 @@ struct TokenizerSettings: Sendable {
         let map = try Self.read(folder + "/special_tokens_map.json")
         func special(_ key: String) -> String? {
             for source in [config, map] {
-                if let text = source?[key]?.string ?? source?[key]?["content"]?.string { return text }
+                if let text = source?[key]?.stringValue ?? source?[key]?["content"]?.stringValue { return text }
             }
             return nil
         }
@@ -26,27 +28,31 @@ struct TokenizerSettings: Sendable {
         end = special("eos_token")
         unknown = special("unk_token")
         padding = special("pad_token")
-        addBegin = config?["add_bos_token"]?.bool
-        legacy = config?["legacy"]?.bool
-        cleanUpSpaces = config?["clean_up_tokenization_spaces"]?.bool
-        maximumLength = config?["model_max_length"]?.index
-        chatTemplate = config?["chat_template"]?.string
-        conversation = try config?["conv_mode"]?.string ?? Self.read(folder + "/config.json")?["conv_mode"]?.string
-        for (key, value) in config?["added_tokens_decoder"]?.object ?? [:] {
-            guard let id = Int(key), id >= 0, let content = value["content"]?.string, !content.isEmpty else {
+        addBegin = config?["add_bos_token"]?.boolValue
+        legacy = config?["legacy"]?.boolValue
+        cleanUpSpaces = config?["clean_up_tokenization_spaces"]?.boolValue
+        maximumLength = config?["model_max_length"]?.indexValue
+        chatTemplate = config?["chat_template"]?.stringValue
+        conversation =
+            try config?["conv_mode"]?.stringValue ?? Self.read(folder + "/config.json")?["conv_mode"]?.stringValue
+        for (key, value) in config?["added_tokens_decoder"]?.objectValue ?? [:] {
+            guard let id = Int(key), id >= 0, let content = value["content"]?.stringValue, !content.isEmpty else {
                 throw TokenizerError.malformed(
                     configPath, "added_tokens_decoder has an entry without an id of at least 0 and a content")
             }
-            added.append(.init(id: id, content: content, special: value["special"]?.bool ?? false))
+            added.append(.init(id: id, content: content, special: value["special"]?.boolValue ?? false))
         }
     }
 
-    private static func read(_ path: String) throws -> TokenizerValue? {
+    private static func read(_ path: String) throws -> JSONValue? {
         guard let bytes = try TokenizerFile.read(path, limit: 4 << 20) else { return nil }
-        var reader = try JSONReader(bytes, file: path)
-        let value = try reader.value()
-        try reader.expectEnd()
-        guard value.object != nil else { throw TokenizerError.malformed(path, "the text is not an object") }
+        let value = try TokenizerError.naming(path) {
+            var reader = try JSONReader(tokenizerFile: bytes)
+            let value = try reader.value()
+            try reader.expectEnd()
+            return value
+        }
+        guard value.objectValue != nil else { throw TokenizerError.malformed(path, "the text is not an object") }
         return value
     }
 }

@@ -195,14 +195,6 @@ import Tokenizers
         #expect(code(String(repeating: "x", count: QuestionRules.maximumBytes)) == nil)
         #expect(code(String(repeating: "é", count: QuestionRules.maximumBytes / 2) + "x") == .questionTooLong)
         #expect(code("What?") == nil)
-        #expect { try QuestionRules.question(fromUTF8: [0x61, 0xFF]) } throws: { error in
-            (error as? TokenizerError)?.code == .questionNotUTF8
-        }
-        // A surrogate half written as UTF-8 is no UTF-8.
-        #expect { try QuestionRules.question(fromUTF8: [0xED, 0xA0, 0x80]) } throws: { error in
-            (error as? TokenizerError)?.code == .questionNotUTF8
-        }
-        #expect(try QuestionRules.question(fromUTF8: Array("是?".utf8)) == "是?")
         let builder = try PromptBuilder(tokenizer: TokenizerGolden.llama3(), template: .plain)
         #expect { try builder.build(question: " ", withImage: true) } throws: { error in
             "\(error)".contains("empty")

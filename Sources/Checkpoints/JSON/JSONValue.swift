@@ -1,4 +1,4 @@
-/// A value of a JSON document read by `StrictJSON`.
+/// A value of a JSON document read by `JSONReader`.
 package enum JSONValue: Sendable, Equatable {
     case null
     case bool(Bool)
@@ -66,8 +66,8 @@ extension JSONValue {
         case .string(let value): out += Self.quoted(value)
         case .array(let values):
             out += "["
-            for (place, value) in values.enumerated() {
-                if place > 0 { out += "," }
+            for (index, value) in values.enumerated() {
+                if index > 0 { out += "," }
                 newline(inner)
                 value.write(to: &out, level: inner)
             }
@@ -75,8 +75,8 @@ extension JSONValue {
             out += "]"
         case .object(let members):
             out += "{"
-            for (place, member) in members.sorted(by: { $0.key < $1.key }).enumerated() {
-                if place > 0 { out += "," }
+            for (index, member) in members.sorted(by: { $0.key < $1.key }).enumerated() {
+                if index > 0 { out += "," }
                 newline(inner)
                 out += Self.quoted(member.key) + (level == nil ? ":" : ": ")
                 member.value.write(to: &out, level: inner)

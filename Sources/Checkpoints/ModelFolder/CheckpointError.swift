@@ -22,14 +22,18 @@ public struct CheckpointError: Error, CustomStringConvertible, Sendable, Equatab
         case writeFailed = "write_failed"
     }
 
+    /// The stable identifier.
     public let code: Code
+    /// What is wrong, the limit and the next step, in one line.
     public let message: String
 
+    /// An error with its identifier and its message.
     public init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
     }
 
+    /// The message.
     public var description: String { message }
 }
 
@@ -54,18 +58,18 @@ extension CheckpointError {
         .init(.configOutOfRange, "\(file): \(key) is \(value), it must be \(range)")
     }
     static func unsupported(_ file: String, _ key: String, _ value: String, _ supported: String) -> Self {
-        .init(.unsupported, "\(file): \(key) is \(value), which is not supported; supported is \(supported)")
+        .init(.unsupported, "\(file): \(key) is \(value), which is not supported; use \(supported)")
     }
     static func ropeTypeUnknown(_ file: String, _ type: String) -> Self {
         .init(
             .ropeTypeUnknown,
-            "\(file): rope_scaling has the type \"\(type)\", which is not known here; known are default and llama3")
+            "\(file): unknown rope_scaling type \"\(type)\"; supported are default and llama3")
     }
     static func towerMissing(_ folder: String, tower: String, tried: [String]) -> Self {
         .init(
             .towerMissing,
-            "\(folder): its vision tower \"\(tower)\" is not on this machine (looked at "
-                + tried.joined(separator: ", ") + "); fetch it, or put it into the folder as vision_tower")
+            "\(folder): its vision tower \"\(tower)\" is not on this machine (tried "
+                + tried.joined(separator: ", ") + "); fetch it, or copy it into the folder as vision_tower")
     }
     /// `one` and `many` are the predicates for one tensor and for several.
     static func tensors(_ code: Code, _ folder: String, _ one: String, _ many: String, _ list: [String]) -> Self {
@@ -76,17 +80,17 @@ extension CheckpointError {
     static func notEnoughMemory(_ what: String, needed: Int64, available: Int64, limit: String) -> Self {
         .init(
             .notEnoughMemory,
-            "\(what) needs about \(gigabytes(needed)) of memory, \(gigabytes(available)) are available (\(limit)); "
+            "\(what) needs about \(gigabytes(needed)) of memory, \(gigabytes(available)) is available (\(limit)); "
                 + "choose a smaller precision or free memory")
     }
     /// The file system of `folder` has `free` bytes; the model needs `needed`.
     package static func notEnoughDisk(_ folder: String, needed: Int64, free: Int64) -> Self {
         .init(
             .notEnoughDisk,
-            "\(folder): writing the model needs \(gigabytes(needed)), \(gigabytes(free)) are free on that file system")
+            "\(folder): writing the model needs \(gigabytes(needed)), its file system has \(gigabytes(free)) free")
     }
-    static func folderNotEmpty(_ folder: String, _ found: String) -> Self {
-        .init(.folderNotEmpty, "\(folder): already has a \(found); choose an empty folder")
+    static func folderNotEmpty(_ folder: String, _ what: String) -> Self {
+        .init(.folderNotEmpty, "\(folder): \(what); choose a new or an empty folder")
     }
     static func writeFailed(_ file: String, _ step: String, _ reason: String) -> Self {
         .init(.writeFailed, "\(file): \(step) failed: \(reason)")

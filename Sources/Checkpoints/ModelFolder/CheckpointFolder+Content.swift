@@ -2,7 +2,9 @@ public import Tensors
 
 /// A tensor that has NaN or infinite values, and how many.
 public struct NonFiniteTensor: Sendable, Equatable, Codable {
+    /// The tensor's name in the checkpoint.
     public let name: String
+    /// The number of NaN and infinite values.
     public let count: NonFiniteCount
 }
 

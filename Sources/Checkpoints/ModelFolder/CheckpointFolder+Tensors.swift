@@ -9,10 +9,10 @@ extension CheckpointFolder {
         case nil: return [:]
         case .folder:
             return (towerWeights ?? weights).tensors.filter {
-                $0.key.hasPrefix("vision_model.") || $0.key == "visual_projection.weight"
+                $0.key.hasPrefix(TensorName.visionTower) || $0.key == TensorName.visualProjection + "weight"
             }
         case .insideCheckpoint:
-            let prefix = Tower.insidePrefix
+            let prefix = TensorName.insideTower
             var found: [String: StoredTensor] = [:]
             for (name, tensor) in weights.tensors where name.hasPrefix(prefix) {
                 found[String(name.dropFirst(prefix.count))] = tensor
@@ -31,7 +31,7 @@ extension CheckpointFolder {
     public var embeddingSize: Int? {
         guard kind == .llavaMini, towerSource == .folder, let vision, let size = vision.projectionSize,
             let tower = towerWeights?.tensors,
-            ["text_model.final_layer_norm.weight", "text_projection.weight"].allSatisfy({ tower[$0] != nil })
+            TensorCatalog.hasTextTower(tower)
         else { return nil }
         let isWhole = TensorCatalog.vision(vision).allSatisfy { wanted in
             guard let found = tower[wanted.name], found.shape == wanted.shape else { return false }
@@ -43,12 +43,7 @@ extension CheckpointFolder {
     private var expectedInCheckpoint: [ExpectedTensor] {
         var list: [ExpectedTensor] = []
         if let language {
-            list += TensorCatalog.language(language)
-            if let fusion {
-                list += TensorCatalog.projector(language, fusion)
-                list += TensorCatalog.prefusion(language, fusion)
-                list += TensorCatalog.compressor(fusion)
-            }
+            list += fusion.map { TensorCatalog.llavaMini(language, $0) } ?? TensorCatalog.language(language)
         }
         if let textTower { list += TensorCatalog.text(textTower) }
         return list
@@ -79,9 +74,11 @@ extension CheckpointFolder {
         for name in weights.tensors.keys.sorted() where !known.contains(name) {
             if kind == .clip || kind == .clipVision {
                 if !knownInTower.contains(name), !name.hasSuffix(".position_ids") { ignored.append(name) }
-            } else if name.hasPrefix(Tower.insidePrefix) {
+            } else if name.hasPrefix(TensorName.insideTower) {
                 continue
-            } else if Self.mayBeIgnored(name) || (name == "lm_head.weight" && language?.tiedEmbeddings == true) {
+            } else if Self.mayBeIgnored(name)
+                || (name == TensorName.outputEmbeddings && language?.tiedEmbeddings == true)
+            {
                 ignored.append(name)
             } else if name.hasPrefix("model.") || name.hasPrefix("lm_head") {
                 unexpected.append(name)

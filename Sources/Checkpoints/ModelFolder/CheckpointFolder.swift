@@ -24,6 +24,7 @@ public enum TowerSource: String, Sendable, Codable {
 public struct CheckpointFolder: Sendable {
     /// The folder's path as given to `init`.
     public let path: String
+    /// The kind of model.
     public let kind: CheckpointKind
     /// `model_type` of config.json.
     public let modelType: String
@@ -59,8 +60,6 @@ public struct CheckpointFolder: Sendable {
     public let fusionError: Double?
     /// The contents of config.json.
     public let configBytes: [UInt8]
-    /// The contents of generation_config.json; nil if absent.
-    public let generationConfigBytes: [UInt8]?
     /// The contents of preprocessor_config.json, from the tower's folder, else from this one; nil if absent.
     public let preprocessorConfigBytes: [UInt8]?
     /// The paths of the tokenizer files.
@@ -138,21 +137,20 @@ public struct CheckpointFolder: Sendable {
         notes += tower.notes
         self.notes = notes
 
-        let generation = try Self.optional("generation_config.json", in: path)
-        generationConfigBytes = generation?.bytes
+        let generation = try Self.generationConfig(in: path)
         let ids = 0...16_777_215
         stopTokenIDs =
             language == nil
             ? []
-            : try generation?.config.integers("eos_token_id", in: ids) ?? config.integers("eos_token_id", in: ids) ?? []
+            : try generation?.integers("eos_token_id", in: ids) ?? config.integers("eos_token_id", in: ids) ?? []
         beginTokenID = language == nil ? nil : try config.integers("bos_token_id", in: ids)?.first
         temperature =
-            try generation?.config.value("temperature") == nil
-            ? nil : generation?.config.double("temperature", in: 0...100)
-        topP = try generation?.config.value("top_p") == nil ? nil : generation?.config.double("top_p", in: 0...1)
+            try generation?.value("temperature") == nil
+            ? nil : generation?.double("temperature", in: 0...100)
+        topP = try generation?.value("top_p") == nil ? nil : generation?.double("top_p", in: 0...1)
         fusionError =
-            try generation?.config.value("longtake_fusion_error") == nil
-            ? nil : generation?.config.double("longtake_fusion_error", in: 0...1)
+            try generation?.value("longtake_fusion_error") == nil
+            ? nil : generation?.double("longtake_fusion_error", in: 0...1)
         imageAspectRatio = try config.string("image_aspect_ratio") ?? "square"
         tokenizerModelMaxLength = try Self.maxLength(config)
         preprocessorConfigBytes = try Self.preprocessor(tower: tower.folder, checkpoint: path)
@@ -187,9 +185,10 @@ public struct CheckpointFolder: Sendable {
         )
     }
 
-    private static func optional(_ name: String, in folder: String) throws -> (bytes: [UInt8], config: ConfigReader)? {
+    private static func generationConfig(in folder: String) throws -> ConfigReader? {
+        let name = "generation_config.json"
         guard let bytes = try FolderPath.read(name, in: folder, limit: smallFileLimit) else { return nil }
-        return (bytes, try ConfigReader(file: folder + "/" + name, bytes: bytes))
+        return try ConfigReader(file: folder + "/" + name, bytes: bytes)
     }
 
     private static func maxLength(_ config: ConfigReader) throws -> Int? {
@@ -208,12 +207,18 @@ public struct CheckpointFolder: Sendable {
 
 /// The resolved paths of a folder's tokenizer files; nil if there is no such file.
 public struct TokenizerFiles: Sendable, Equatable {
-    public let tokenizerJSON: String?  // tokenizer.json
-    public let sentencePiece: String?  // tokenizer.model
-    public let tokenizerConfig: String?  // tokenizer_config.json
-    public let specialTokensMap: String?  // special_tokens_map.json
-    public let vocabulary: String?  // vocab.json
-    public let merges: String?  // merges.txt
+    /// tokenizer.json.
+    public let tokenizerJSON: String?
+    /// tokenizer.model.
+    public let sentencePiece: String?
+    /// tokenizer_config.json.
+    public let tokenizerConfig: String?
+    /// special_tokens_map.json.
+    public let specialTokensMap: String?
+    /// vocab.json.
+    public let vocabulary: String?
+    /// merges.txt.
+    public let merges: String?
 
     /// Resolves the names in `folder`; throws `path_refused` for a link that leads out of it.
     public init(folder: String) throws {

@@ -139,18 +139,18 @@ extension EvidenceConfig {
     /// Reads `longtake_evidence` of a LLaVA-Mini `config.json`; nil if absent.
     init?(_ config: ConfigReader, language: LanguageConfig) throws {
         guard let evidence = try config.object("longtake_evidence") else { return nil }
-        let wanted = "a list of 1 to 16 pairs [layer, head], layers counted from 1, heads from 0"
+        let expected = "a list of 1 to 16 pairs [layer, head], layers counted from 1, heads from 0"
         guard let list = evidence.value("heads")?.arrayValue, (1...16).contains(list.count) else {
-            throw CheckpointError.keyType(evidence.file, "heads", wanted)
+            throw CheckpointError.keyType(evidence.file, "heads", expected)
         }
         heads = try list.map { pair in
-            guard let numbers = pair.arrayValue?.map(\.intValue), numbers.count == 2, let layer = numbers[0],
-                let head = numbers[1]
-            else { throw CheckpointError.keyType(evidence.file, "heads", wanted) }
+            guard let indices = pair.arrayValue?.map(\.intValue), indices.count == 2, let layer = indices[0],
+                let head = indices[1]
+            else { throw CheckpointError.keyType(evidence.file, "heads", expected) }
             guard (1...language.layerCount).contains(layer), (0..<language.headCount).contains(head) else {
                 throw CheckpointError.outOfRange(
                     evidence.file, "heads", "[\(layer), \(head)]",
-                    "in layer 1 to \(language.layerCount), head 0 to \(language.headCount - 1)")
+                    "layer 1 to \(language.layerCount), head 0 to \(language.headCount - 1)")
             }
             return AttentionHead(layer: layer - 1, head: head)
         }

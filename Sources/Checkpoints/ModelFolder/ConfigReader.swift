@@ -17,7 +17,7 @@ struct ConfigReader {
     init(file: String, bytes: [UInt8]) throws {
         let document: JSONValue
         do throws(JSONFault) {
-            document = try StrictJSON.parse(bytes)
+            document = try JSONValue(parsing: bytes)
         } catch {
             throw CheckpointError.configInvalid(file, error.description)
         }

@@ -4,8 +4,8 @@ import Tensors
 /// Identifies common kinds of wrong paths and folders and says how to fix each.
 enum FolderDiagnosis {
     /// The ending of every message that asks for a different download.
-    private static let wanted =
-        "give a folder with config.json, *.safetensors and the tokenizer, as LLaVA-Mini is published"
+    private static let nextStep =
+        "give a folder with config.json, *.safetensors and the tokenizer, as published for LLaVA-Mini"
 
     /// The error for a `path` that is not a folder.
     static func notAFolder(_ path: String, environment: [String: String]) -> CheckpointError {
@@ -13,13 +13,13 @@ enum FolderDiagnosis {
         if stat(path, &info) == 0 {
             let (name, folder) = parts(path)
             switch kind(ofFile: path) {
-            case .gguf: return unsupported(path, "a GGUF file, which is not read here; \(wanted)")
+            case .gguf: return unsupported(path, "a GGUF file, which is not supported; \(nextStep)")
             case .lfsPointer: return lfs(path)
             case .part:
                 return .init(
-                    .folderMissing, "\(path): a single file of a model; give the folder that it lies in: \(folder)")
+                    .folderMissing, "\(path): a single file of a model; give the folder that contains it: \(folder)")
             case .other:
-                return .init(.folderMissing, "\(path): \(name) is a file, not a model folder; \(wanted)")
+                return .init(.folderMissing, "\(path): \(name) is a file, not a model folder; \(nextStep)")
             }
         }
         // A hub ID is a relative path of two parts whose first part does not exist as a folder.
@@ -29,12 +29,13 @@ enum FolderDiagnosis {
         }
         if let cached = try? TowerFolder(tower: path, checkpoint: "/nonexistent", environment: environment).path {
             return .init(
-                .folderMissing, "\(path): a name on a model hub, not a folder; its download is in \(cached): give that")
+                .folderMissing,
+                "\(path): a name on a model hub, not a folder; give the folder of its download: \(cached)")
         }
         return .init(
             .folderMissing,
-            "\(path): no such folder; it looks like a name on a model hub, and nothing is fetched here: download it first, "
-                + "as with `hf download \(path) --local-dir DIR`, and give DIR")
+            "\(path): no such folder; it looks like a name on a model hub, and models are not downloaded automatically: run "
+                + "`hf download \(path) --local-dir DIR` and give DIR")
     }
 
     /// The error for a folder that cannot be a model with weights; nil if it may be one.
@@ -42,20 +43,22 @@ enum FolderDiagnosis {
     /// - Parameter weights: the folder whose weights are used, if it is a different one.
     static func fault(of folder: String, weights other: String?) -> CheckpointError? {
         let names = listing(folder)
-        if names.isEmpty { return .init(.configMissing, "\(folder): the folder is empty; \(wanted)") }
+        if names.isEmpty { return .init(.configMissing, "\(folder): the folder is empty; \(nextStep)") }
         for name in names where isModelFile(name) && kind(ofFile: folder + "/" + name) == .lfsPointer {
             return lfs(folder + "/" + name)
         }
-        let held = other.map(listing) ?? names
-        let hasWeights = held.contains { $0 == SafetensorsFolder.singleName || $0 == SafetensorsFolder.indexName }
+        let weightNames = other.map(listing) ?? names
+        let hasWeights = weightNames.contains {
+            $0 == SafetensorsFolder.singleName || $0 == SafetensorsFolder.indexName
+        }
         if names.contains(where: { $0 == "adapter_config.json" || $0.hasPrefix("adapter_model.") }), !hasWeights {
             return unsupported(
                 folder,
-                "a LoRA adapter, which holds only changes to another model; merge it into its base model and give the merged folder"
+                "a LoRA adapter, which has only the changes to a base model; merge it into that model and give the merged folder"
             )
         }
         guard names.contains("config.json") else { return withoutConfig(folder, names) }
-        return hasWeights ? nil : withoutWeights(other ?? folder, held)
+        return hasWeights ? nil : withoutWeights(other ?? folder, weightNames)
     }
 
     /// The error for an unknown `model_type`; names the family if it is known.
@@ -74,30 +77,30 @@ enum FolderDiagnosis {
         let what = known.map { " (\($0))" } ?? ""
         return .init(
             .modelTypeUnknown,
-            "\(file): not a LLaVA-Mini checkpoint: model_type \"\(type)\"\(what) is not known here; known are llava_mini_llama, "
-                + "llama, clip, clip_vision_model, and questions need llava_mini_llama")
+            "\(file): not a LLaVA-Mini checkpoint: model_type \"\(type)\"\(what) is not supported; questions need "
+                + "llava_mini_llama, and llama, clip and clip_vision_model can be inspected")
     }
 
     private static func withoutConfig(_ folder: String, _ names: [String]) -> CheckpointError {
         func has(_ suffix: String) -> Bool { names.contains { $0.hasSuffix(suffix) } }
         if names.contains("model_index.json") {
-            return unsupported(folder, "a diffusers pipeline, which makes pictures; \(wanted)")
+            return unsupported(folder, "a diffusers pipeline, which generates images; \(nextStep)")
         }
         if !has(".safetensors"), let inner = innerFolder(folder, names) {
-            return .init(.configMissing, "\(folder): the model lies in a folder below; give \(inner)")
+            return .init(.configMissing, "\(folder): the model is in a subfolder; give \(inner)")
         }
-        if has(".gguf") { return unsupported(folder, "a folder of GGUF files, which are not read here; \(wanted)") }
+        if has(".gguf") { return unsupported(folder, "a folder of GGUF files, which are not supported; \(nextStep)") }
         if names.contains("mm_projector.bin") || names.contains("mm_projector.safetensors") {
             return projector(folder)
         }
         if names.contains("params.json") || names.contains(where: { $0.hasPrefix("consolidated.") }) {
-            return unsupported(folder, "Llama weights in their own layout (consolidated.*); \(wanted)")
+            return unsupported(folder, "Llama weights in their own layout (consolidated.*); \(nextStep)")
         }
-        if let other = otherFormat(names) { return unsupported(folder, "\(other); \(wanted)") }
+        if let other = otherFormat(names) { return unsupported(folder, "\(other); \(nextStep)") }
         if has(".safetensors") {
             return .init(
                 .configMissing,
-                "\(folder)/config.json: no such file; the folder has weights only: fetch its config.json")
+                "\(folder)/config.json: no such file; the folder has only weights: fetch the model's config.json too")
         }
         return .configMissing(folder + "/config.json")
     }
@@ -106,25 +109,25 @@ enum FolderDiagnosis {
         if names.contains(where: { $0.hasSuffix(".safetensors") && $0.contains("-of-") }) {
             return .init(
                 .unsupported,
-                "\(folder): shards without \(SafetensorsFolder.indexName), which says what is in them: fetch that file too"
+                "\(folder): has shards without \(SafetensorsFolder.indexName), their list of tensors: fetch that file too"
             )
         }
         // `SafetensorsFolder` reports pickles.
         if names.contains(where: { $0.hasPrefix("pytorch_model") }) { return nil }
         if names.contains(where: { $0.hasPrefix("mm_projector.") }) { return projector(folder) }
         if names.contains(where: { $0.hasSuffix(".gguf") }) {
-            return unsupported(folder, "a folder of GGUF files, which are not read here; \(wanted)")
+            return unsupported(folder, "a folder of GGUF files, which are not supported; \(nextStep)")
         }
-        return otherFormat(names).map { unsupported(folder, "\($0); \(wanted)") }
+        return otherFormat(names).map { unsupported(folder, "\($0); \(nextStep)") }
     }
 
     private static func otherFormat(_ names: [String]) -> String? {
         func has(_ suffix: String) -> Bool { names.contains { $0.hasSuffix(suffix) } }
-        if has(".onnx") { return "an ONNX model, which is not read here" }
-        if has(".h5") || names.contains("saved_model.pb") { return "a TensorFlow model, which is not read here" }
-        if has(".msgpack") { return "a Flax model, which is not read here" }
+        if has(".onnx") { return "an ONNX model, which is not supported" }
+        if has(".h5") || names.contains("saved_model.pb") { return "a TensorFlow model, which is not supported" }
+        if has(".msgpack") { return "a Flax model, which is not supported" }
         if has(".bin") || has(".pt") || has(".pth") || has(".ckpt") {
-            return "only PyTorch pickles, a format that can run code when loaded and is not read here"
+            return "only PyTorch pickles, which are not supported: loading one can run code"
         }
         return nil
     }
@@ -147,10 +150,10 @@ enum FolderDiagnosis {
     /// The single subfolder with a config.json: a hub cache's snapshot, or the result of unpacking an archive.
     private static func innerFolder(_ folder: String, _ names: [String]) -> String? {
         let snapshots = folder + "/snapshots"
-        let below =
+        let candidates =
             names.contains("snapshots")
             ? listing(snapshots).map { snapshots + "/" + $0 } : names.prefix(1000).map { folder + "/" + $0 }
-        let found = below.filter { isRegular($0 + "/config.json") }
+        let found = candidates.filter { isRegular($0 + "/config.json") }
         if found.count > 1, let main = mainSnapshot(folder), found.contains(main) { return main }
         return found.count == 1 || names.contains("snapshots") ? found.last : nil
     }

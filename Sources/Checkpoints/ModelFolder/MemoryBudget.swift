@@ -10,6 +10,7 @@ public struct MemoryBudget: Sendable, Equatable, Codable {
     /// Bytes left of this process's address space limit (RLIMIT_AS); nil without a limit.
     public let process: Int64?
 
+    /// A budget of known limits, in bytes.
     public init(machine: Int64, group: Int64? = nil, process: Int64? = nil) {
         self.machine = machine
         self.group = group
@@ -57,15 +58,17 @@ public struct MemoryBudget: Sendable, Equatable, Codable {
         for line in text("proc/self/cgroup", root: root)?.split(separator: "\n") ?? [] {
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
             guard fields.count == 3 else { continue }
-            let second = fields[0] == "0" && fields[1].isEmpty
-            guard second || fields[1].split(separator: ",").contains("memory") else { continue }
-            let base = second ? "sys/fs/cgroup" : "sys/fs/cgroup/memory"
+            let isVersion2 = fields[0] == "0" && fields[1].isEmpty
+            guard isVersion2 || fields[1].split(separator: ",").contains("memory") else { continue }
+            let base = isVersion2 ? "sys/fs/cgroup" : "sys/fs/cgroup/memory"
             var path = fields[2].split(separator: "/").filter { $0 != ".." }
             // A limit on any parent group applies as well.
             while true {
                 let folder = ([base] + path.map(String.init)).joined(separator: "/")
-                if let left = second ? left(version2: folder, root: root) : left(version1: folder, root: root) {
-                    tightest = min(tightest ?? .max, left)
+                if let bytes = isVersion2
+                    ? remaining(version2: folder, root: root) : remaining(version1: folder, root: root)
+                {
+                    tightest = min(tightest ?? .max, bytes)
                 }
                 if path.popLast() == nil { break }
             }
@@ -73,21 +76,21 @@ public struct MemoryBudget: Sendable, Equatable, Codable {
         return tightest
     }
 
-    private static func left(version2 folder: String, root: String) -> Int64? {
+    private static func remaining(version2 folder: String, root: String) -> Int64? {
         guard let limit = number("\(folder)/memory.max", root: root) else { return nil }
         let used = number("\(folder)/memory.current", root: root) ?? 0
-        return left(limit: limit, used: used, cache: statistic("inactive_file", of: folder, root: root))
+        return remaining(limit: limit, used: used, cache: statistic("inactive_file", of: folder, root: root))
     }
 
-    private static func left(version1 folder: String, root: String) -> Int64? {
+    private static func remaining(version1 folder: String, root: String) -> Int64? {
         // Version 1 reports "no limit" as the largest page-aligned value.
         guard let limit = number("\(folder)/memory.limit_in_bytes", root: root), limit < 1 << 60 else { return nil }
         let used = number("\(folder)/memory.usage_in_bytes", root: root) ?? 0
-        return left(limit: limit, used: used, cache: statistic("total_inactive_file", of: folder, root: root))
+        return remaining(limit: limit, used: used, cache: statistic("total_inactive_file", of: folder, root: root))
     }
 
     /// Cached file pages count as used, but the kernel reclaims them on demand.
-    private static func left(limit: Int64, used: Int64, cache: Int64) -> Int64 {
+    private static func remaining(limit: Int64, used: Int64, cache: Int64) -> Int64 {
         max(0, limit - max(0, used - min(used, cache)))
     }
 

@@ -7,7 +7,9 @@ import Tensors
 public struct ModelCost: Sendable, Equatable, Codable {
     /// The size of one part of the model.
     public struct Part: Sendable, Equatable, Codable {
+        /// The part.
         public let part: ModelPart
+        /// Number of parameters.
         public let parameters: Int
         /// Bytes as stored in the checkpoint.
         public let bytes: Int
@@ -15,8 +17,11 @@ public struct ModelCost: Sendable, Equatable, Codable {
 
     /// Operations per frame at index time.
     public struct FrameWork: Sendable, Equatable, Codable {
+        /// The vision tower, up to the selected layer.
         public let encoder: Double
+        /// The compressor.
         public let compressor: Double
+        /// The projector.
         public let projector: Double
         /// [patches | compressed] through all layers; in the last one the patches give only K and V.
         public let prefusion: Double
@@ -36,10 +41,13 @@ public struct ModelCost: Sendable, Equatable, Codable {
     /// Bytes of memory for the weights by compute precision; the embedding table stays in the mapping and is not
     /// counted.
     public struct LoadBytes: Sendable, Equatable, Codable {
+        /// In f32.
         public let f32: Int64
+        /// In bf16.
         public let bf16: Int64
+        /// In int8, with a 4-byte scale per row. Not a precision of this program: a key of the JSON output.
         public let int8: Int64
-        /// Language model in groups of 32, everything else int8.
+        /// The language model in int4 in groups of 32, everything else in int8. A key of the JSON output, as `int8`.
         public let int4: Int64
     }
 
@@ -191,22 +199,22 @@ private struct DecoderLayerWork {
 
 extension ModelCost.LoadBytes {
     fileprivate init(_ tensors: [ExpectedTensor]) {
-        var full: Int64 = 0, half: Int64 = 0, eight: Int64 = 0, four: Int64 = 0
-        for tensor in tensors where !tensor.isOptional && tensor.name != "model.embed_tokens.weight" {
+        var f32: Int64 = 0, bf16: Int64 = 0, int8: Int64 = 0, int4: Int64 = 0
+        for tensor in tensors where !tensor.isOptional && tensor.name != TensorName.tokenEmbeddings {
             let count = Int64(tensor.count)
-            full += 4 * count
+            f32 += 4 * count
             guard tensor.shape.count >= 2 else {
                 // Norms and biases stay f32 in every precision.
-                half += 4 * count
-                eight += 4 * count
-                four += 4 * count
+                bf16 += 4 * count
+                int8 += 4 * count
+                int4 += 4 * count
                 continue
             }
-            half += 2 * count
-            let quantised = count + 4 * Int64(tensor.shape[0])
-            eight += quantised
-            four += tensor.part == .language ? count / 2 + count / 32 * 2 : quantised
+            bf16 += 2 * count
+            let quantized = count + 4 * Int64(tensor.shape[0])
+            int8 += quantized
+            int4 += tensor.part == .language ? count / 2 + count / 32 * 2 : quantized
         }
-        self.init(f32: full, bf16: half, int8: eight, int4: four)
+        self.init(f32: f32, bf16: bf16, int8: int8, int4: int4)
     }
 }

@@ -4,7 +4,7 @@ import Tensors
 
 /// A new folder, written as `<folder>.partial` and renamed when it is complete.
 ///
-/// A lock file in it distinguishes a running writer from a killed one, whose remains the next run removes.
+/// A lock file in it distinguishes a running writer from a killed one, whose files the next run removes.
 package final class PartialFolder {
     private static let lockName = ".longtake-writing"
     let folder: String
@@ -18,12 +18,12 @@ package final class PartialFolder {
         while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
         let last = folder.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
         guard !last.isEmpty, last != ".", last != "..", !folder.utf8.contains(0) else {
-            throw CheckpointError.writeFailed(folder, "creating it", "this is no name for a new folder")
+            throw CheckpointError.writeFailed(folder, "creating it", "this is not a valid name for a new folder")
         }
         try Self.checkEmpty(folder)
         self.folder = folder
         path = folder + ".partial"
-        try Self.removeRemains(path)
+        try Self.removeLeftovers(path)
         guard mkdir(path, 0o755) == 0 else {
             throw CheckpointError.writeFailed(path, "creating it", systemText(errno))
         }
@@ -37,7 +37,7 @@ package final class PartialFolder {
     package func freeBytes() throws -> Int64 {
         var info = statvfs()
         guard statvfs(path, &info) == 0 else {
-            throw CheckpointError.writeFailed(path, "asking for free space", systemText(errno))
+            throw CheckpointError.writeFailed(path, "reading the free space", systemText(errno))
         }
         let (bytes, overflow) = Int64(clamping: info.f_bavail).multipliedReportingOverflow(by: Int64(info.f_frsize))
         return overflow ? .max : bytes
@@ -110,28 +110,28 @@ package final class PartialFolder {
         var info = stat()
         guard lstat(folder, &info) == 0 else { return }
         guard info.st_mode & S_IFMT == S_IFDIR else {
-            throw CheckpointError.folderNotEmpty(folder, "file of that name")
+            throw CheckpointError.folderNotEmpty(folder, "there is a file of this name")
         }
         if let first = try FileManager.default.contentsOfDirectory(atPath: folder).sorted().first {
-            throw CheckpointError.folderNotEmpty(folder, "file \"\(first)\"")
+            throw CheckpointError.folderNotEmpty(folder, "the folder has a file \"\(first)\"")
         }
     }
 
     /// Removes the partial folder of a killed writer; throws if its writer still runs or if it is not ours.
-    private static func removeRemains(_ path: String) throws {
+    private static func removeLeftovers(_ path: String) throws {
         var info = stat()
         guard lstat(path, &info) == 0 else { return }
         if info.st_mode & S_IFMT == S_IFDIR, rmdir(path) == 0 { return }
         let descriptor = open(path + "/" + lockName, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else {
-            throw CheckpointError.folderNotEmpty(path, "file that is not from an unfinished run")
+            throw CheckpointError.folderNotEmpty(path, "this path has files that an interrupted run did not write")
         }
         defer {
             _ = flock(descriptor, LOCK_UN)
             close(descriptor)
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            throw CheckpointError.folderNotEmpty(path, "run that is still writing to it")
+            throw CheckpointError.folderNotEmpty(path, "another run is still writing to it")
         }
         try FileManager.default.removeItem(atPath: path)
     }

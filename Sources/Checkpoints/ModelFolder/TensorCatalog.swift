@@ -1,17 +1,28 @@
+public import Tensors
+
 /// The part of a model that a tensor belongs to.
 public enum ModelPart: String, Sendable, Codable, CaseIterable {
+    /// The language model.
     case language
+    /// The pre-fusion layers.
     case prefusion
+    /// The compressor.
     case compressor
+    /// The projector.
     case projector
+    /// The vision tower.
     case vision
+    /// CLIP's text tower.
     case text
 }
 
 /// A tensor that a configuration calls for.
 public struct ExpectedTensor: Sendable, Equatable {
+    /// The Hugging Face name.
     public let name: String
+    /// The dimensions; empty for a scalar.
     public let shape: [Int]
+    /// The part it belongs to.
     public let part: ModelPart
     /// True if the model runs without it: vision layers after the selected one.
     public let isOptional: Bool
@@ -25,13 +36,18 @@ public struct ExpectedTensor: Sendable, Equatable {
 /// Letters: H language width, I inner width, V vocabulary, D vision width, E compressor width, P patches, C2 tokens per
 /// frame.
 public enum TensorCatalog {
+    /// Every tensor of a LLaVA-Mini but its vision tower's.
+    public static func llavaMini(_ config: LanguageConfig, _ fusion: FusionConfig) -> [ExpectedTensor] {
+        language(config) + projector(config, fusion) + prefusion(config, fusion) + compressor(fusion)
+    }
+
     /// `model.embed_tokens`, `model.layers.*`, `model.norm`, and `lm_head` unless the embeddings are tied.
     public static func language(_ config: LanguageConfig) -> [ExpectedTensor] {
         var list = List(part: .language)
-        list.add("model.embed_tokens.weight", [config.vocabularySize, config.hiddenSize])  // [V, H]
-        for layer in 0..<config.layerCount { decoderLayer("model.layers.\(layer).", config, into: &list) }
-        list.add("model.norm.weight", [config.hiddenSize])  // [H]
-        if !config.tiedEmbeddings { list.add("lm_head.weight", [config.vocabularySize, config.hiddenSize]) }
+        list.add(TensorName.tokenEmbeddings, [config.vocabularySize, config.hiddenSize])  // [V, H]
+        for layer in 0..<config.layerCount { decoderLayer(TensorName.languageLayer(layer), config, into: &list) }
+        list.add(TensorName.finalNorm, [config.hiddenSize])  // [H]
+        if !config.tiedEmbeddings { list.add(TensorName.outputEmbeddings, [config.vocabularySize, config.hiddenSize]) }
         return list.tensors
     }
 
@@ -39,7 +55,7 @@ public enum TensorCatalog {
     public static func prefusion(_ config: LanguageConfig, _ fusion: FusionConfig) -> [ExpectedTensor] {
         var list = List(part: .prefusion)
         for layer in 0..<fusion.prefusionLayerCount {
-            decoderLayer("model.prefusion_layers.\(layer).", config, into: &list)
+            decoderLayer(TensorName.prefusionLayer(layer), config, into: &list)
         }
         return list.tensors
     }
@@ -47,26 +63,22 @@ public enum TensorCatalog {
     /// `model.compressor.*`.
     public static func compressor(_ fusion: FusionConfig) -> [ExpectedTensor] {
         var list = List(part: .compressor)
-        let width = fusion.compressorWidth
-        list.add("model.compressor.pos_embed", [fusion.tokensPerFrame, width])  // [C2, E]
-        list.add("model.compressor.query", [fusion.tokensPerFrame, width])  // [C2, E]
-        list.add("model.compressor.attn.in_proj_weight", [3 * width, width])
-        list.add("model.compressor.attn.in_proj_bias", [3 * width])
-        list.add("model.compressor.attn.out_proj.weight", [width, width])
-        list.add("model.compressor.attn.out_proj.bias", [width])
-        for norm in ["ln_q", "ln_kv"] {
-            list.add("model.compressor.\(norm).weight", [width])
-            list.add("model.compressor.\(norm).bias", [width])
-        }
+        let width = fusion.compressorWidth, base = TensorName.compressor
+        list.add(base + "pos_embed", [fusion.tokensPerFrame, width])  // [C2, E]
+        list.add(base + "query", [fusion.tokensPerFrame, width])  // [C2, E]
+        list.add(base + "attn.in_proj_weight", [3 * width, width])
+        list.add(base + "attn.in_proj_bias", [3 * width])
+        list.linear(base + "attn.out_proj", width, width)
+        for norm in ["ln_q", "ln_kv"] { list.norm(base + norm, width) }
         return list.tensors
     }
 
     /// `model.mm_projector.*`: K linear layers at indices 0, 2, 4 … with GELU between them, or one without an index.
     public static func projector(_ config: LanguageConfig, _ fusion: FusionConfig) -> [ExpectedTensor] {
         var list = List(part: .projector)
-        for step in 0..<fusion.projectorDepth {
-            let name = fusion.plainProjector ? "model.mm_projector." : "model.mm_projector.\(2 * step)."
-            let input = step == 0 ? fusion.compressorWidth : config.hiddenSize
+        for layer in 0..<fusion.projectorDepth {
+            let name = TensorName.projector + (fusion.plainProjector ? "" : "\(2 * layer).")
+            let input = layer == 0 ? fusion.compressorWidth : config.hiddenSize
             list.add(name + "weight", [config.hiddenSize, input])  // [H, E], then [H, H]
             list.add(name + "bias", [config.hiddenSize])
         }
@@ -78,7 +90,7 @@ public enum TensorCatalog {
     {
         var list = List(part: .vision)
         let width = config.hiddenSize
-        let base = prefix + "vision_model."
+        let base = prefix + TensorName.visionTower
         list.add(base + "embeddings.class_embedding", [width])  // [D]
         list.add(base + "embeddings.patch_embedding.weight", [width, 3, config.patchSize, config.patchSize])
         list.add(base + "embeddings.position_embedding.weight", [config.patchCount + 1, width])  // [P + 1, D]
@@ -87,13 +99,13 @@ public enum TensorCatalog {
         let used = selectLayer.map { config.layerCount + 1 + $0 } ?? config.layerCount
         for layer in 0..<config.layerCount {
             list.isOptional = layer >= used
-            encoderLayer(base + "encoder.layers.\(layer).", width, config.intermediateSize, into: &list)
+            encoderLayer(base + TensorName.encoderLayer(layer), width, config.intermediateSize, into: &list)
         }
         list.isOptional = selectLayer != nil
         list.norm(base + "post_layernorm", width)
         list.isOptional = false
         if let projection = config.projectionSize {
-            list.add(prefix + "visual_projection.weight", [projection, width])
+            list.add(prefix + TensorName.visualProjection + "weight", [projection, width])
         }
         return list.tensors
     }
@@ -101,16 +113,22 @@ public enum TensorCatalog {
     /// `text_model.*`, `text_projection` and `logit_scale` of a two-tower CLIP model.
     public static func text(_ config: TextTowerConfig) -> [ExpectedTensor] {
         var list = List(part: .text)
-        let width = config.hiddenSize
-        list.add("text_model.embeddings.token_embedding.weight", [config.vocabularySize, width])
-        list.add("text_model.embeddings.position_embedding.weight", [config.maxPositions, width])
+        let width = config.hiddenSize, base = TensorName.textTower
+        list.add(base + "embeddings.token_embedding.weight", [config.vocabularySize, width])
+        list.add(base + "embeddings.position_embedding.weight", [config.maxPositions, width])
         for layer in 0..<config.layerCount {
-            encoderLayer("text_model.encoder.layers.\(layer).", width, config.intermediateSize, into: &list)
+            encoderLayer(base + TensorName.encoderLayer(layer), width, config.intermediateSize, into: &list)
         }
-        list.norm("text_model.final_layer_norm", width)
-        list.add("text_projection.weight", [config.projectionSize, width])
+        list.norm(base + "final_layer_norm", width)
+        list.add(TensorName.textProjection + "weight", [config.projectionSize, width])
         list.add("logit_scale", [])
         return list.tensors
+    }
+
+    /// True if tensors of a CLIP folder include the text tower and its projection, by one tensor of each.
+    public static func hasTextTower(_ tensors: [String: StoredTensor]) -> Bool {
+        [TensorName.textTower + "final_layer_norm.weight", TensorName.textProjection + "weight"]
+            .allSatisfy { tensors[$0] != nil }
     }
 
     private static func decoderLayer(_ base: String, _ config: LanguageConfig, into list: inout List) {

@@ -2,8 +2,6 @@ import Tensors
 
 /// The vision tower of a LLaVA-Mini checkpoint: its location, its shape, and which of two copies is used.
 struct Tower {
-    static let insidePrefix = "model.vision_tower.vision_tower."
-
     var vision: VisionConfig?
     var folder: String?
     var source: TowerSource?
@@ -24,7 +22,7 @@ struct Tower {
             throw CheckpointError.keyMissing(config.file, "mm_vision_tower")
         }
         let unfrozen = try config.flag("unfreeze_mm_vision_tower")
-        let inside = weights.tensors.keys.contains { $0.hasPrefix(Self.insidePrefix) }
+        let inside = weights.tensors.keys.contains { $0.hasPrefix(TensorName.insideTower) }
         let found = try TowerFolder(tower: name, checkpoint: checkpoint, environment: environment)
         if let path = found.path {
             folder = path
@@ -32,7 +30,7 @@ struct Tower {
         } else if inside {
             vision = try Self.vision(fromShapesOf: weights, checkpoint: checkpoint)
             notes.append(
-                "the tower's folder \(name) is not here: its shape was taken from the checkpoint's own tensors")
+                "the vision tower's folder \(name) was not found; its shape is taken from the checkpoint's own tensors")
         } else {
             throw CheckpointError.towerMissing(checkpoint, tower: name, tried: found.tried)
         }
@@ -40,9 +38,13 @@ struct Tower {
             source = .insideCheckpoint
         } else {
             source = .folder
-            if inside { notes.append("the checkpoint's own copy of the frozen vision tower is ignored") }
+            if inside {
+                notes.append("the checkpoint's own copy of the vision tower is ignored, because the tower is frozen")
+            }
             if unfrozen {
-                notes.append("unfreeze_mm_vision_tower is set, but the checkpoint has no tower: its folder's is used")
+                notes.append(
+                    "unfreeze_mm_vision_tower is set, but the checkpoint has no vision tower; the one in its folder is used"
+                )
             }
             if let folder { self.weights = try SafetensorsFolder(path: folder) }
         }
@@ -86,8 +88,9 @@ struct Tower {
     /// The tower's config from tensor shapes. They do not show the head count: CLIP's heads are 64 wide in every
     /// published size.
     private static func vision(fromShapesOf weights: SafetensorsFolder, checkpoint: String) throws -> VisionConfig {
+        let base = TensorName.insideTower + TensorName.visionTower
         func shape(_ name: String, rank: Int) throws -> [Int] {
-            let name = insidePrefix + "vision_model." + name
+            let name = base + name
             guard let shape = weights.tensors[name]?.shape, shape.count == rank, shape.allSatisfy({ $0 > 0 }) else {
                 throw CheckpointError.tensors(
                     .tensorMissing, checkpoint, "of the vision tower is missing", "of the vision tower are missing",
@@ -97,9 +100,9 @@ struct Tower {
         }
         let patch = try shape("embeddings.patch_embedding.weight", rank: 4)
         let positions = try shape("embeddings.position_embedding.weight", rank: 2)
-        let inner = try shape("encoder.layers.0.mlp.fc1.weight", rank: 2)
+        let inner = try shape(TensorName.encoderLayer(0) + "mlp.fc1.weight", rank: 2)
         var layers = 0
-        while weights.tensors["\(insidePrefix)vision_model.encoder.layers.\(layers).layer_norm1.weight"] != nil {
+        while weights.tensors[base + TensorName.encoderLayer(layers) + "layer_norm1.weight"] != nil {
             layers += 1
         }
         var grid = 1

@@ -5,11 +5,10 @@ public import Tensors
 /// Nothing is copied, so a file larger than memory opens at once. Values are not checked
 /// (`StoredTensor.countNonFinite()` does that).
 public final class SafetensorsFile: Sendable {
+    /// The file's path as given.
     public let path: String
     /// The tensors by name.
     public let tensors: [String: StoredTensor]
-    /// `__metadata__` of the header.
-    public let metadata: [String: String]
     /// Tensor names in the order of their data.
     public let names: [String]
     /// Size of the file in bytes.
@@ -43,7 +42,6 @@ public final class SafetensorsFile: Sendable {
         self.file = file
         self.fileBytes = fileBytes
         self.tensors = tensors
-        metadata = header.metadata
         names = header.entries.map(\.name)
         dataBytes = header.dataBytes
         headerBytes = length

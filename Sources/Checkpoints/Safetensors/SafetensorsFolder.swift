@@ -7,6 +7,7 @@ public final class SafetensorsFolder: Sendable {
     /// The name of the shard index.
     public static let indexName = "model.safetensors.index.json"
 
+    /// The folder's path as given.
     public let path: String
     /// The tensors of all files, by name.
     public let tensors: [String: StoredTensor]
@@ -35,30 +36,30 @@ public final class SafetensorsFolder: Sendable {
         }
         let name = path + "/" + Self.indexName
         let map = try Self.weightMap(index, file: name)
-        let opened = try Self.open(shards: Set(map.places.values).sorted(), folder: path)
+        let opened = try Self.open(shards: Set(map.shardOf.values).sorted(), folder: path)
         let byName = Dictionary(uniqueKeysWithValues: opened.map { ($0.name, $0.file) })
         var tensors: [String: StoredTensor] = [:]
-        tensors.reserveCapacity(map.places.count)
-        for (tensor, shard) in map.places {
+        tensors.reserveCapacity(map.shardOf.count)
+        for (tensor, shard) in map.shardOf {
             guard let stored = byName[shard]?.tensors[tensor] else {
                 throw WeightsError.indexMismatch(name, tensor: tensor, shard: shard)
             }
             tensors[tensor] = stored
         }
-        let held = opened.reduce(0) { $0 + $1.file.dataBytes }
-        let unnamed = opened.reduce(0) { $0 + $1.file.tensors.count } - tensors.count
+        let dataBytes = opened.reduce(0) { $0 + $1.file.dataBytes }
+        let unlisted = opened.reduce(0) { $0 + $1.file.tensors.count } - tensors.count
         var notes =
-            unnamed == 0
+            unlisted == 0
             ? []
             : [
-                counted(unnamed, "tensor in the shards is", "tensors in the shards are")
-                    + " not in \(Self.indexName) and left out"
+                counted(unlisted, "tensor in the shards is", "tensors in the shards are")
+                    + " not in \(Self.indexName) and not used"
             ]
         // total_size is often wrong: writers count tied tensors twice or store the size before a conversion. Each shard
         // is checked against its own header.
-        if let total = map.totalSize, total != held {
+        if let total = map.totalSize, total != dataBytes {
             notes.append(
-                "\(Self.indexName) says the tensors are \(counted(total, "byte")), the shards hold \(held); that is harmless"
+                "\(Self.indexName) says the tensors are \(counted(total, "byte")), the shards have \(dataBytes); this is harmless"
             )
         }
         self.notes = notes
@@ -75,12 +76,12 @@ public final class SafetensorsFolder: Sendable {
     }
 
     /// Reads `weight_map` and `metadata.total_size` of the index.
-    private static func weightMap(_ bytes: [UInt8], file: String) throws -> (places: [String: String], totalSize: Int?)
+    private static func weightMap(_ bytes: [UInt8], file: String) throws -> (shardOf: [String: String], totalSize: Int?)
     {
-        let limits = StrictJSON.Limits(bytes: 64 << 20, values: 400_000, depth: 8)
+        let limits = JSONReader.Limits(bytes: 64 << 20, values: 400_000, depth: 8)
         let document: JSONValue
         do throws(JSONFault) {
-            document = try StrictJSON.parse(bytes, limits: limits)
+            document = try JSONValue(parsing: bytes, limits: limits)
         } catch {
             throw WeightsError.json(file, error)
         }
@@ -90,18 +91,18 @@ public final class SafetensorsFolder: Sendable {
         guard members.count <= SafetensorsHeader.tensorLimit else {
             throw WeightsError.tooManyTensors(file, count: members.count, limit: SafetensorsHeader.tensorLimit)
         }
-        let places = try members.mapValues { value in
+        let shardOf = try members.mapValues { value in
             guard let shard = value.stringValue else {
                 throw WeightsError.indexInvalid(file, "weight_map must map tensor names to file names")
             }
             return shard
         }
         // Some writers store the size as 1.6e10.
-        guard let size = document["metadata"]?["total_size"], !size.isNull else { return (places, nil) }
+        guard let size = document["metadata"]?["total_size"], !size.isNull else { return (shardOf, nil) }
         guard let total = size.doubleValue.flatMap(Int.init(exactly:)), total >= 0 else {
             throw WeightsError.indexInvalid(file, "metadata.total_size is not a whole number")
         }
-        return (places, size.intValue ?? total)
+        return (shardOf, size.intValue ?? total)
     }
 
     private static func open(shards: [String], folder: String) throws -> [(name: String, file: SafetensorsFile)] {

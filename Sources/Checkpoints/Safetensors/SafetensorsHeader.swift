@@ -21,7 +21,6 @@ struct SafetensorsHeader {
 
     /// The tensors in the order of their data.
     let entries: [Entry]
-    let metadata: [String: String]
     /// Bytes of tensor data.
     let dataBytes: Int
 
@@ -43,15 +42,15 @@ struct SafetensorsHeader {
     init(json: [UInt8], file: String) throws {
         guard json.first == UInt8(ascii: "{") else { throw WeightsError.headerNotObject(file) }
         // A tensor has at most 3 + 8 + 2 values and its own object; metadata is small.
-        let limits = StrictJSON.Limits(bytes: Self.lengthLimit, values: 20 * Self.tensorLimit, depth: Self.depthLimit)
+        let limits = JSONReader.Limits(bytes: Self.lengthLimit, values: 20 * Self.tensorLimit, depth: Self.depthLimit)
         let document: JSONValue
         do throws(JSONFault) {
-            document = try StrictJSON.parse(json, limits: limits)
+            document = try JSONValue(parsing: json, limits: limits)
         } catch {
             throw WeightsError.json(file, error)
         }
         guard var members = document.objectValue else { throw WeightsError.headerNotObject(file) }
-        metadata = try Self.metadata(members.removeValue(forKey: "__metadata__"), file: file)
+        try Self.checkMetadata(members.removeValue(forKey: "__metadata__"), file: file)
         guard members.count <= Self.tensorLimit else {
             throw WeightsError.tooManyTensors(file, count: members.count, limit: Self.tensorLimit)
         }
@@ -70,12 +69,10 @@ struct SafetensorsHeader {
         dataBytes = expected
     }
 
-    private static func metadata(_ value: JSONValue?, file: String) throws -> [String: String] {
-        guard let value else { return [:] }
-        guard let members = value.objectValue else { throw WeightsError.metadataInvalid(file) }
-        return try members.mapValues { value in
-            guard let text = value.stringValue else { throw WeightsError.metadataInvalid(file) }
-            return text
+    private static func checkMetadata(_ value: JSONValue?, file: String) throws {
+        guard let value else { return }
+        guard let members = value.objectValue, members.values.allSatisfy({ $0.stringValue != nil }) else {
+            throw WeightsError.metadataInvalid(file)
         }
     }
 

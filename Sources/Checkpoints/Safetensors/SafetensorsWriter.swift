@@ -7,9 +7,13 @@ public import Tensors
 public final class SafetensorsWriter {
     /// The name, element type and shape of a tensor to write.
     public struct Entry: Sendable, Equatable {
+        /// The tensor's name, at most 1024 bytes.
         public let name: String
+        /// The type of its elements.
         public let type: DType
+        /// Its dimensions, at most 8; empty for a scalar.
         public let shape: [Int]
+        /// An entry of the header.
         public init(name: String, type: DType, shape: [Int]) {
             self.name = name
             self.type = type
@@ -41,7 +45,10 @@ public final class SafetensorsWriter {
                 entry.shape.count <= SafetensorsHeader.rankLimit,
                 let bytes = SafetensorsHeader.byteCount(shape: entry.shape, type: entry.type)
             else {
-                throw WeightsError.writeMisuse(path, "the tensor \(entry.name) cannot be stored: name, rank or size")
+                throw WeightsError.writeMisuse(
+                    path,
+                    "the tensor \(entry.name) cannot be stored: its name is too long or used twice, its rank above \(SafetensorsHeader.rankLimit), or its size too large"
+                )
             }
             let (end, overflow) = total.addingReportingOverflow(bytes)
             guard !overflow else { throw WeightsError.writeMisuse(path, "the tensors are too large for one file") }

@@ -98,9 +98,9 @@ package final class LoadedModel {
             instructionSet: settings.instructionSet)
         llava = try LlavaMini(
             WeightReader(checkpoint.weights.tensors, compute: compute),
-            tower: WeightReader(checkpoint.towerTensors, prefix: "vision_model.", compute: compute),
+            tower: WeightReader(checkpoint.towerTensors, prefix: TensorName.visionTower, compute: compute),
             embedding: checkpoint.embeddingSize == nil
-                ? nil : WeightReader(checkpoint.towerTensors, prefix: "visual_projection.", compute: compute),
+                ? nil : WeightReader(checkpoint.towerTensors, prefix: TensorName.visualProjection, compute: compute),
             language: language, vision: vision, fusion: fusion)
         tokenizer = try loading.value()
         template = try TemplateChoice.choose(folder: folder, tokenizer: tokenizer).template
@@ -163,7 +163,7 @@ package final class LoadedModel {
 
 extension CheckpointFolder {
     /// The type in which the language model's large weights are stored.
-    private var storage: DType? { weights.tensors["model.layers.0.mlp.gate_proj.weight"]?.type }
+    private var storage: DType? { weights.tensors[TensorName.languageLayer(0) + "mlp.gate_proj.weight"]?.type }
 
     /// True if they are stored in 16 bits.
     var storesHalves: Bool { storage == .bf16 || storage == .f16 }

@@ -46,8 +46,8 @@ package final class Embedder {
         func reader(_ prefix: String) -> WeightReader { WeightReader(tensors, prefix: prefix, compute: compute) }
         // All layers: the embedding is taken after the last one, unlike the patches for the language model.
         vision = try VisionTower(
-            reader("vision_model."), config: visionConfig, layerCount: visionConfig.layerCount,
-            projection: reader("visual_projection."))
+            reader(TensorName.visionTower), config: visionConfig, layerCount: visionConfig.layerCount,
+            projection: reader(TensorName.visualProjection))
         self.path = pair.path
         size = text.size
         maxTokens = text.maxTokens

@@ -22,13 +22,13 @@ final class TextEmbedder {
     ///   checkpoint.
     init(_ pair: CheckpointFolder, compute: Compute) throws {
         let tensors = pair.weights.tensors
-        let names = ["text_model.final_layer_norm.weight", "text_projection.weight", "visual_projection.weight"]
-        guard pair.vision != nil, let config = pair.textTower, names.allSatisfy({ tensors[$0] != nil }) else {
-            throw LongtakeError.noTextHalf(pair.path)
-        }
+        guard pair.vision != nil, let config = pair.textTower, TensorCatalog.hasTextTower(tensors),
+            tensors[TensorName.visualProjection + "weight"] != nil
+        else { throw LongtakeError.noTextHalf(pair.path) }
         try pair.validate()
         func reader(_ prefix: String) -> WeightReader { WeightReader(tensors, prefix: prefix, compute: compute) }
-        tower = try TextTower(reader("text_model."), projection: reader("text_projection."), config: config)
+        tower = try TextTower(
+            reader(TensorName.textTower), projection: reader(TensorName.textProjection), config: config)
         tokenizer = try TokenizerLoader.loadCLIP(folder: URL(fileURLWithPath: pair.path, isDirectory: true))
         try Self.check(tokenizer, fits: config, pair.path)
         size = config.projectionSize

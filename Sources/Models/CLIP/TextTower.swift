@@ -32,7 +32,7 @@ public final class TextTower {
         positions = try weights.vector("embeddings.position_embedding.weight", [config.maxPositions, width])
         layers = try (0..<config.layerCount).map { index in
             try ClipLayer(
-                weights.under("encoder.layers.\(index)."), width: width, inner: config.intermediateSize,
+                weights.under(TensorName.encoderLayer(index)), width: width, inner: config.intermediateSize,
                 heads: config.headCount, epsilon: config.layerNormEpsilon)
         }
         finalNorm = try LayerNorm(weights.under("final_layer_norm."), width, epsilon: config.layerNormEpsilon)

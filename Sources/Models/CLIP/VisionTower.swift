@@ -51,7 +51,7 @@ public final class VisionTower {
         preNorm = try LayerNorm(weights.under("pre_layrnorm."), width, epsilon: config.layerNormEpsilon)
         let all = try (0..<(projection == nil ? layerCount : config.layerCount)).map { index in
             try ClipLayer(
-                weights.under("encoder.layers.\(index)."), width: width, inner: config.intermediateSize,
+                weights.under(TensorName.encoderLayer(index)), width: width, inner: config.intermediateSize,
                 heads: config.headCount, epsilon: config.layerNormEpsilon)
         }
         (layers, laterLayers) = (Array(all[..<layerCount]), Array(all[layerCount...]))

@@ -26,13 +26,13 @@ public final class LanguageModel {
     public init(_ weights: WeightReader, config: LanguageConfig) throws {
         self.config = config
         compute = weights.compute
-        embeddings = try weights.matrix("model.embed_tokens.weight", [config.vocabularySize, config.hiddenSize])
+        embeddings = try weights.matrix(TensorName.tokenEmbeddings, [config.vocabularySize, config.hiddenSize])
         head =
             config.tiedEmbeddings
-            ? embeddings : try weights.matrix("lm_head.weight", [config.vocabularySize, config.hiddenSize])
+            ? embeddings : try weights.matrix(TensorName.outputEmbeddings, [config.vocabularySize, config.hiddenSize])
         let rope = RotaryEmbedding(config.rope, headSize: config.headSize)
         layers = try (0..<config.layerCount).map {
-            try DecoderLayer(weights.under("model.layers.\($0)."), config, rope: rope)
+            try DecoderLayer(weights.under(TensorName.languageLayer($0)), config, rope: rope)
         }
         norm = try RMSNorm(weights.under("model.norm."), config.hiddenSize, epsilon: config.rmsNormEpsilon)
     }

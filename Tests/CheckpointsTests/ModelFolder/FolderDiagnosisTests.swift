@@ -65,7 +65,7 @@ import Testing
             says: ["give ", "/snapshots/abc"]),
         Case(
             name: "one level too high", files: ["llava-mini/config.json": config, "README": ""],
-            says: ["in a folder below", "/llava-mini"]),
+            says: ["in a subfolder", "/llava-mini"]),
         Case(
             name: "pickles", files: ["config.json": config, "pytorch_model.bin": "x"],
             says: ["pytorch_model.bin", "can run code"]),
@@ -78,7 +78,7 @@ import Testing
         Case(name: "Flax", files: ["config.json": config, "flax_model.msgpack": "x"], says: ["Flax"]),
         Case(name: "diffusers", files: ["model_index.json": "{}", "unet/config.json": "{}"], says: ["diffusers"]),
         Case(name: "Llama's own", files: ["params.json": "{}", "consolidated.00.pth": "x"], says: ["consolidated"]),
-        Case(name: "weights only", files: ["model.safetensors": "x"], says: ["weights only", "config.json"]),
+        Case(name: "weights only", files: ["model.safetensors": "x"], says: ["only weights", "config.json"]),
         Case(
             name: "LLaVA-1.5", files: ["config.json": "{\"model_type\":\"llava_llama\"}", "model.safetensors": "x"],
             says: ["not a LLaVA-Mini checkpoint", "LLaVA-1.5"]),

@@ -161,7 +161,7 @@ import Tokenizers
 
             let disk = code(folder + "/new", free: 1_000_000)
             #expect(disk?.code == .notEnoughDisk)
-            #expect(disk?.message.contains("1.0 MB are free") == true, "\(String(describing: disk))")
+            #expect(disk?.message.contains("1.0 MB free") == true, "\(String(describing: disk))")
             #expect(code(folder + "/missing/new")?.code == .writeFailed)
             #expect(code("")?.code == .writeFailed && code(folder + "/..")?.code == .writeFailed)
             #expect(throws: CancellationError.self) {

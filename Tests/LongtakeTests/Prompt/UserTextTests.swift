@@ -22,7 +22,7 @@ extension LongtakeTests {
             func special(_ ids: [Int32]) -> [Int32] { ids.filter { $0 < 0 || model.tokenizer.isSpecial($0) } }
             #expect(special(prompt.ids) == special(around.ids))
             #expect(special(own).isEmpty)
-            #expect(prompt.ids.filter { $0 == Prompt.imageID }.count == 1)
+            #expect(prompt.ids.filter { $0 == Prompt.imageTokenIndex }.count == 1)
             #expect(model.tokenizer.decode(own, skipSpecial: false, cleanUp: false) == "x" + text)
             // Asked without a recording, there is no place for one either.
             #expect(try model.prompt(text, withRecording: false).imageIndex == nil)
@@ -41,7 +41,7 @@ extension LongtakeTests {
                 tool.encode("<|eot_id|></s><s><|begin_of_text|>", bos: false, parseSpecial: false))
             #expect(!specials.isEmpty)
             #expect(specials.isDisjoint(with: plain))
-            #expect(prompt.filter { $0 == Prompt.imageID }.count == 1)
+            #expect(prompt.filter { $0 == Prompt.imageTokenIndex }.count == 1)
             for id in specials { #expect(prompt.filter { $0 == id }.count == around.filter { $0 == id }.count) }
         }
 
@@ -80,11 +80,9 @@ extension LongtakeTests {
             #expect(throws: TokenizerError.self) { try model.prompt(String(repeating: "a", count: limit + 1)) }
         }
 
-        @Test func nulAndBrokenBytes() throws {
+        @Test func nulAndOddText() throws {
             let model = try nano()
             #expect(code { _ = try model.prompt("who\0am i") } == "question_has_nul")
-            #expect(code { _ = try QuestionRules.question(fromUTF8: [0x68, 0xFF, 0x69]) } == "question_not_utf8")
-            #expect(code { _ = try QuestionRules.question(fromUTF8: [0xED, 0xA0, 0x80]) } == "question_not_utf8")
             // Odd but valid text is taken as it is.
             for text in ["e\u{301}", "é", "\u{202E}abc", "👩‍👩‍👧", "\u{FEFF}x", "a\r\nb", "\u{1B}[31m"] {
                 let ids = model.tokenizer.encode(text)

@@ -48,11 +48,11 @@ struct ClipParity {
     ) throws -> VisionStates {
         guard let config = checkpoint.vision else { throw ParityError(message: "\(name) has no vision tower") }
         let tensors = checkpoint.weights.tensors
-        let projection = config.projectionSize != nil && tensors["visual_projection.weight"] != nil
+        let projection = config.projectionSize != nil && tensors[TensorName.visualProjection + "weight"] != nil
         let tower = try VisionTower(
-            WeightReader(tensors, prefix: "vision_model.", compute: compute), config: config,
+            WeightReader(tensors, prefix: TensorName.visionTower, compute: compute), config: config,
             layerCount: config.layerCount,
-            projection: projection ? WeightReader(tensors, prefix: "visual_projection.", compute: compute) : nil,
+            projection: projection ? WeightReader(tensors, prefix: TensorName.visualProjection, compute: compute) : nil,
             pooled: true)
         guard let pixels = inputs.floats("\(name).pixel_values") else {
             throw ParityError(message: "inputs.safetensors has no \(name).pixel_values")
@@ -86,8 +86,8 @@ struct ClipParity {
         compare("\(name).image_features_projected", images, size, into: &report)
 
         let tower = try TextTower(
-            WeightReader(tensors, prefix: "text_model.", compute: compute),
-            projection: WeightReader(tensors, prefix: "text_projection.", compute: compute), config: config)
+            WeightReader(tensors, prefix: TensorName.textTower, compute: compute),
+            projection: WeightReader(tensors, prefix: TensorName.textProjection, compute: compute), config: config)
         guard let ids = inputs.integers("\(name).input_ids"), let mask = inputs.integers("\(name).attention_mask"),
             let length = inputs.shape("\(name).input_ids")?.last
         else { throw ParityError(message: "inputs.safetensors has no \(name).input_ids") }

@@ -65,7 +65,7 @@ package enum ParityRunner {
         if let parts { fusion.resolutionRatio = parts > 1 ? Int(saturating: Double(parts - 1).squareRoot()) : 1 }
         return try LlavaMini(
             WeightReader(checkpoint.weights.tensors, compute: compute),
-            tower: WeightReader(checkpoint.towerTensors, prefix: "vision_model.", compute: compute),
+            tower: WeightReader(checkpoint.towerTensors, prefix: TensorName.visionTower, compute: compute),
             language: language, vision: vision, fusion: fusion)
     }
 }

@@ -87,11 +87,11 @@ package enum RandomCheckpoint {
     /// Returns all tensors the configuration requires, in the order of the model.
     package static func tensors(of shape: Shape) -> (model: [ExpectedTensor], tower: [ExpectedTensor]) {
         let parts = shape.parts
-        let model =
-            TensorCatalog.language(parts.language) + TensorCatalog.projector(parts.language, parts.fusion)
-            + TensorCatalog.prefusion(parts.language, parts.fusion) + TensorCatalog.compressor(parts.fusion)
         // Includes the layers after the selected one, as in the published vision tower.
-        return (model, TensorCatalog.vision(parts.vision, selectLayer: parts.fusion.visionSelectLayer))
+        return (
+            TensorCatalog.llavaMini(parts.language, parts.fusion),
+            TensorCatalog.vision(parts.vision, selectLayer: parts.fusion.visionSelectLayer)
+        )
     }
 }
 

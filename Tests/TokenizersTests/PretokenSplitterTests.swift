@@ -4,7 +4,7 @@ import Testing
 import Tokenizers
 
 /// The splitting expressions' corners, and texts large enough to show a quadratic step.
-@Suite struct TokenizerSplitTests {
+@Suite struct PretokenSplitterTests {
     private func llama3(_ text: String) -> [String] {
         var pieces: [String] = []
         Array(text.utf8).withUnsafeBufferPointer { bytes in

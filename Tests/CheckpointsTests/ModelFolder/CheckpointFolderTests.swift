@@ -4,7 +4,7 @@ import Models
 import Tensors
 import Testing
 
-@Suite("Golden checkpoints") struct GoldenCheckpointTests {
+@Suite struct CheckpointFolderTests {
     static let llavaMini = [
         "case01_image_c1_llama31", "case02_image_c2_vicuna", "case03_video_c1_llama31", "case04a_hires_c1",
         "case04b_hires_c2", "case05_video_hires_c1", "case06_prompt_quirks", "case11_end_to_end/model_llama31",

@@ -1,21 +1,8 @@
 import Foundation
-import Models
-import Tensors
 import Testing
 
-/// Absurd configurations, damaged tokenizers and names that lead out of the folder (faults M05 to M07).
-@Suite("Model folder faults") struct ModelFolderFaultTests {
-    private func expect(
-        _ folder: String, says words: [String], sourceLocation: SourceLocation = #_sourceLocation
-    ) {
-        let text = refusal(of: folder)
-        for word in words {
-            #expect(text?.contains(word) == true, "\(text ?? "accepted")", sourceLocation: sourceLocation)
-        }
-    }
-
-    // M05
-
+/// Absurd configurations (fault M05): an error that names key, value and range.
+@Suite struct ConfigParsingTests {
     struct Config: Sendable, CustomTestStringConvertible {
         let key: String
         let value: String  // JSON
@@ -95,7 +82,8 @@ import Testing
             // A shape names the folder, a value its file and key.
             let isShape = config.says.contains { $0.hasPrefix("model.embed") || $0.contains("tensors") }
             let isJSON = config.says.contains { $0.contains("JSON") || $0.contains("out of range") }
-            expect(folder, says: config.says + (isShape ? [folder] : isJSON ? [path] : [path, name(config)]))
+            expectRefusal(
+                of: folder, says: config.says + (isShape ? [folder] : isJSON ? [path] : [path, name(config)]))
         }
     }
 
@@ -113,108 +101,10 @@ import Testing
                 (String(repeating: " ", count: 8 << 20) + "{}", "8388610"), ("{\"a\":\"\u{1}\"}", "control character"),
             ] {
                 try Data(text.utf8).write(to: URL(filePath: path))
-                expect(folder, says: [path, says])
+                expectRefusal(of: folder, says: [path, says])
             }
             try FileManager.default.removeItem(atPath: path)
-            expect(folder, says: [path, "no such file"])
-        }
-    }
-
-    // M06
-
-    @Test(
-        "a damaged tokenizer is refused by file and fault",
-        arguments: [
-            ("\"!\":0,", "\"!\":900,", "not dense"), ("\"!\":0,", "", "not dense"),
-            ("\"!\":0,", "\"!\":16777216,", "above the limit"), ("\"!\":0,", "\"!\":1,", "two tokens"),
-            ("\"Ġ t\"", "\"Ġ qqqq\"", "merge 0 names \"qqqq\""), ("\"Ġ t\"", "\"Ġt\"", "two parts"),
-            ("\"single_word\": false", "\"single_word\": true", "\"<|begin_of_text|>\" with single_word"),
-            ("\"lstrip\": false", "\"lstrip\": true", "\"<|begin_of_text|>\" with lstrip"),
-            ("\"rstrip\": false", "\"rstrip\": true", "\"<|begin_of_text|>\" with rstrip"),
-            ("\"!\":0,", "\"<huge>\":0,", "above the limit of 4096"),
-        ])
-    func tokenizer(from: String, to: String, says: String) throws {
-        try withNano { folder in
-            let path = folder + "/tokenizer.json"
-            var text = try String(contentsOfFile: path, encoding: .utf8)
-            let range = try #require(text.range(of: from))
-            text.replaceSubrange(range, with: to.replacing("<huge>", with: String(repeating: "a", count: 5_000_000)))
-            try Data(text.utf8).write(to: URL(filePath: path))
-            expect(folder, says: [path, says])
-        }
-    }
-
-    @Test("a tokenizer of 100 MB is not read")
-    func hugeTokenizer() throws {
-        try withNano { folder in
-            let path = folder + "/tokenizer.json"
-            let handle = try FileHandle(forWritingTo: URL(filePath: path))
-            try handle.truncate(atOffset: 100_000_000)
-            try handle.close()
-            expect(folder, says: [path, "100000000 bytes", "at most 67108864"])
-        }
-    }
-
-    // M07
-
-    @Test(
-        "a shard name that leads out of the folder is refused",
-        arguments: [
-            ("../outside.safetensors", "leads out"), ("a/../../outside.safetensors", "leads out"),
-            ("/etc/outside.safetensors", "absolute"), ("", "not a .safetensors"), ("config.json", "not a .safetensors"),
-            ("a\\u0000.safetensors", "NUL"), (String(repeating: "a", count: 1100) + ".safetensors", "1024"),
-        ])
-    func shardNames(name: String, says: String) throws {
-        try withNano(shardLimit: 1_000_000) { folder in
-            let index = folder + "/model.safetensors.index.json"
-            let text = try String(contentsOfFile: index, encoding: .utf8)
-            let outside = URL(filePath: folder).deletingLastPathComponent().appending(path: "outside.safetensors")
-            try FileManager.default.copyItem(
-                at: URL(filePath: folder + "/vision_tower/model.safetensors"), to: outside)
-            let range = try #require(text.range(of: #"model-00001-of-[0-9]+.safetensors"#, options: .regularExpression))
-            let changed = text.replacingCharacters(in: range, with: name)
-            try Data(changed.utf8).write(to: URL(filePath: index))
-            expect(folder, says: [folder, "refuses the file name", says])
-        }
-    }
-
-    @Test(
-        "a link that leads out of the folder is refused",
-        arguments: [
-            "model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-        ])
-    func links(name: String) throws {
-        try withNano { folder in
-            let outside = folder + "-outside"
-            try FileManager.default.moveItem(atPath: "\(folder)/\(name)", toPath: outside)
-            for target in [outside, "../nano-outside"] {
-                try FileManager.default.createSymbolicLink(atPath: "\(folder)/\(name)", withDestinationPath: target)
-                expect(folder, says: [folder, "\"\(name)\"", "leads out of the folder", outside])
-                try FileManager.default.removeItem(atPath: "\(folder)/\(name)")
-            }
-            // A link to a file of the folder is no way out; one that leads nowhere is a missing file.
-            try FileManager.default.moveItem(atPath: outside, toPath: "\(folder)/blob")
-            try FileManager.default.createSymbolicLink(atPath: "\(folder)/\(name)", withDestinationPath: "blob")
-            #expect(refusal(of: folder) == nil)
-        }
-    }
-
-    @Test("a snapshot's links lead to the cache's blobs and nowhere else")
-    func snapshot() throws {
-        try withNano { nano in
-            let cache = URL(filePath: nano).deletingLastPathComponent().path + "/hub/models--a--b"
-            let folder = cache + "/snapshots/0123"
-            try FileManager.default.createDirectory(atPath: cache + "/snapshots", withIntermediateDirectories: true)
-            try FileManager.default.createDirectory(atPath: cache + "/blobs", withIntermediateDirectories: true)
-            try FileManager.default.moveItem(atPath: nano, toPath: folder)
-            let path = folder + "/model.safetensors"
-            try FileManager.default.moveItem(atPath: path, toPath: cache + "/blobs/abc")
-            try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "../../blobs/abc")
-            #expect(refusal(of: folder) == nil)
-            try FileManager.default.moveItem(atPath: cache + "/blobs/abc", toPath: cache + "/abc")
-            try FileManager.default.removeItem(atPath: path)
-            try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "../../abc")
-            expect(folder, says: [folder, "\"model.safetensors\"", "leads out of the folder"])
+            expectRefusal(of: folder, says: [path, "no such file"])
         }
     }
 }

@@ -32,7 +32,7 @@ struct Demuxer: ~Copyable {
         allocated.pointee.pb = io
         allocated.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
         allocated.pointee.max_streams = Int32(VideoChoice.maxStreams)
-        allocated.pointee.io_open = { _, _, _, _, _ in lt_averror(EPERM) }
+        allocated.pointee.io_open = { _, _, _, _, _ in AVERROR(EPERM) }
         var options: OpaquePointer?
         av_dict_set(&options, "format_whitelist", Self.formats, 0)
         av_dict_set(&options, "codec_whitelist", Self.codecs, 0)
@@ -45,7 +45,7 @@ struct Demuxer: ~Copyable {
         // On failure libavformat has freed the context.
         guard status >= 0, let opened else {
             // libavformat reports too many streams only as ENOMEM.
-            let memory = status == lt_averror(ENOMEM)
+            let memory = status == AVERROR(ENOMEM)
             throw memory ? MediaError.tooManyStreams() : refusal(status, reader)
         }
         var failed = true

@@ -54,25 +54,25 @@ final class FileReader {
     func another() -> FileReader { from(0) }
 
     fileprivate func read(_ buffer: UnsafeMutablePointer<UInt8>?, _ count: Int32) -> Int32 {
-        guard let buffer, count > 0 else { return lt_averror(EINVAL) }
+        guard let buffer, count > 0 else { return AVERROR(EINVAL) }
         while true {
             let end = min(limit, tables.change?.end ?? .max)
-            guard position < end else { return lt_averror_eof }
+            guard position < end else { return AVERROR_EOF }
             var got = pread(descriptor, buffer, Int(count), off_t(base + position))
             if got > 0 {
                 tables.look(at: UnsafeBufferPointer(start: buffer, count: got), position: position)
                 if let change = tables.change {
                     got = Int(clamping: min(Int64(got), change.end - position))
-                    guard got > 0 else { return lt_averror_eof }
+                    guard got > 0 else { return AVERROR_EOF }
                 }
                 position += Int64(got)
                 highWater = max(highWater, base + position)
                 return Int32(got)
             }
-            if got == 0 { return lt_averror_eof }
+            if got == 0 { return AVERROR_EOF }
             if errno == EINTR { continue }
             failure = errno
-            return lt_averror(errno)
+            return AVERROR(errno)
         }
     }
 
@@ -83,9 +83,9 @@ final class FileReader {
         case SEEK_SET: target = (offset, false)
         case SEEK_CUR: target = position.addingReportingOverflow(offset)
         case SEEK_END: target = size.addingReportingOverflow(offset)
-        default: return Int64(lt_averror(EINVAL))
+        default: return Int64(AVERROR(EINVAL))
         }
-        guard !target.1, target.0 >= 0 else { return Int64(lt_averror(EINVAL)) }
+        guard !target.1, target.0 >= 0 else { return Int64(AVERROR(EINVAL)) }
         position = target.0
         return position
     }
@@ -104,11 +104,11 @@ struct IOContext: ~Copyable {
                 buffer.assumingMemoryBound(to: UInt8.self), Int32(size), 0,
                 Unmanaged.passUnretained(reader).toOpaque(),
                 { opaque, buffer, count in
-                    guard let opaque else { return lt_averror(EINVAL) }
+                    guard let opaque else { return AVERROR(EINVAL) }
                     return Unmanaged<FileReader>.fromOpaque(opaque).takeUnretainedValue().read(buffer, count)
                 }, nil,
                 { opaque, offset, whence in
-                    guard let opaque else { return Int64(lt_averror(EINVAL)) }
+                    guard let opaque else { return Int64(AVERROR(EINVAL)) }
                     return Unmanaged<FileReader>.fromOpaque(opaque).takeUnretainedValue().seek(offset, whence)
                 })
         else {

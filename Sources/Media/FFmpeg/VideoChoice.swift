@@ -66,7 +66,7 @@ struct VideoChoice {
         var counts: [Int: Int] = [:]
         while reader.highWater < lookedAt, !video.allSatisfy({ counts[$0, default: 0] >= 2 }) {
             let status = av_read_frame(demuxer.context, packet.pointer)
-            if status == lt_averror(EAGAIN) { continue }
+            if status == AVERROR(EAGAIN) { continue }
             guard status >= 0 else { break }
             defer { av_packet_unref(packet.pointer) }
             // AVI files have empty packets where a frame is missing.

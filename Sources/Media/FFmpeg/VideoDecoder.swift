@@ -108,7 +108,7 @@ struct VideoDecoder: ~Copyable {
     func receive(into frame: borrowing DecodedFrame) -> Outcome {
         let status = avcodec_receive_frame(context, frame.pointer)
         if status == 0 { return .frame }
-        if status == lt_averror(EAGAIN) { return .needsInput }
-        return status == lt_averror_eof ? .ended : .failed
+        if status == AVERROR(EAGAIN) { return .needsInput }
+        return status == AVERROR_EOF ? .ended : .failed
     }
 }

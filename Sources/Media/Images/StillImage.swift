@@ -54,7 +54,7 @@ public enum StillImage {
         if status >= 0 { status = avcodec_receive_frame(context.raw, frame.raw) }
         guard status >= 0 else {
             throw ImageError.damaged(
-                name, status == lt_averror_eof ? "it holds no complete picture" : StillCodec.reason(status))
+                name, status == AVERROR_EOF ? "it holds no complete picture" : StillCodec.reason(status))
         }
         guard frame.raw.pointee.decode_error_flags == 0, frame.raw.pointee.flags & AV_FRAME_FLAG_CORRUPT == 0 else {
             throw ImageError.damaged(name, "parts of it are missing")

@@ -115,7 +115,7 @@ extension DecodeSession {
         let own = source.timeBase
         guard own.num > 0, own.den > 0, own.num != base.num || own.den != base.den else { return }
         func ticks(_ value: Int64) -> Int64 {
-            guard value != lt_nopts else { return value }
+            guard value != AV_NOPTS_VALUE else { return value }
             let seconds = Double(value) * Double(own.num) / Double(own.den)
             return Int64(saturating: (seconds * Double(base.den) / Double(base.num)).rounded())
         }
@@ -259,9 +259,9 @@ extension DecodeSession {
         while failures < 1000 {
             av_packet_unref(packet.pointer)
             let status = av_read_frame(demuxer.context, packet.pointer)
-            if status == lt_averror_eof { return false }
+            if status == AVERROR_EOF { return false }
             if status < 0 {
-                if status != lt_averror(EAGAIN) { failures += 1 }
+                if status != AVERROR(EAGAIN) { failures += 1 }
                 continue
             }
             try sign.send(at: packet.pointer.pointee.pos)

@@ -115,9 +115,9 @@ final class DecodeSession {
         let framesPerSecond = rate.num > 0 && rate.den > 0 ? Double(rate.num) / Double(rate.den) : nil
         frameTicks = max(1, Int64(saturating: (1 / (framesPerSecond ?? 25) / tick).rounded().clamped(to: 1...1e12)))
         let start = demuxer.context.pointee.start_time
-        containerStart = start == lt_nopts ? 0 : Double(start) / Double(AV_TIME_BASE)
+        containerStart = start == AV_NOPTS_VALUE ? 0 : Double(start) / Double(AV_TIME_BASE)
         fileStarts = (0..<demuxer.streamCount).compactMap { index in
-            guard let other = demuxer.stream(index), other.pointee.start_time != lt_nopts,
+            guard let other = demuxer.stream(index), other.pointee.start_time != AV_NOPTS_VALUE,
                 [AVMEDIA_TYPE_VIDEO, AVMEDIA_TYPE_AUDIO].contains(other.pointee.codecpar?.pointee.codec_type),
                 other.pointee.time_base.den > 0
             else { return nil }
@@ -232,7 +232,7 @@ final class DecodeSession {
         var own = 0
         readLoop: while !stop {
             let status = av_read_frame(demuxer.context, packet.pointer)
-            if status == lt_averror(EAGAIN) {
+            if status == AVERROR(EAGAIN) {
                 try heartbeat()
                 continue
             }
@@ -242,7 +242,7 @@ final class DecodeSession {
                     result.note(
                         "read_error",
                         "reading stopped at byte \(reader.highWater): \(String(cString: strerror(reader.failure)))")
-                } else if status != lt_averror_eof {
+                } else if status != AVERROR_EOF {
                     corruptInput += 1
                     result.counters.packetErrors += 1
                     // A demuxer that always fails makes no progress.
@@ -290,11 +290,11 @@ final class DecodeSession {
         if packet.isEncrypted { throw MediaError.encrypted() }
         if packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_CORRUPT) != 0 { result.counters.packetErrors += 1 }
         var sent = decoder.send(packet)
-        if sent == lt_averror(EAGAIN) {
+        if sent == AVERROR(EAGAIN) {
             try drain(decoder, frame)
             sent = decoder.send(packet)
         }
-        if sent < 0, sent != lt_averror(EAGAIN), !packet.isHeader(of: decoder.context.pointee.codec_id) {
+        if sent < 0, sent != AVERROR(EAGAIN), !packet.isHeader(of: decoder.context.pointee.codec_id) {
             result.counters.packetErrors += 1
         }
         try drain(decoder, frame)
@@ -394,7 +394,7 @@ final class DecodeSession {
     private var statedEnd: Int64? {
         guard !counts33Bits, lengthIsVideos, let said = result.info.duration, said > 0 else { return nil }
         // Muxers disagree on whether the duration counts from 0 or from the first frame.
-        let start = stream.pointee.start_time != lt_nopts ? inSeconds(stream.pointee.start_time) : 0
+        let start = stream.pointee.start_time != AV_NOPTS_VALUE ? inSeconds(stream.pointee.start_time) : 0
         return Int64(saturating: ((max(0, start) + said * 1.01) / tick).rounded())
     }
 

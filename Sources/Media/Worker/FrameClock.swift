@@ -16,8 +16,8 @@ struct FrameClock {
     mutating func time(of frame: borrowing DecodedFrame) -> (pts: Int64, guessed: Bool) {
         let raw = frame.pointer
         let best = raw.pointee.best_effort_timestamp
-        timed = timed || best != lt_nopts
-        let pts = best != lt_nopts ? best : following
+        timed = timed || best != AV_NOPTS_VALUE
+        let pts = best != AV_NOPTS_VALUE ? best : following
         following = pts &+ (raw.pointee.pkt_duration > 0 ? raw.pointee.pkt_duration : frameTicks)
         return (pts, !timed)
     }

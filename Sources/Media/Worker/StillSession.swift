@@ -69,7 +69,7 @@ struct StillSession: ~Copyable {
     /// Decodes up to the frame whose own timestamp is `pts`; returns false if it does not come.
     private mutating func find(_ pts: Int64, lead: Double, into frame: borrowing DecodedFrame) throws -> Bool {
         let base = stream.pointee.time_base
-        guard base.num > 0, base.den > 0, pts != lt_nopts else { return false }
+        guard base.num > 0, base.den > 0, pts != AV_NOPTS_VALUE else { return false }
         let ticks = Int64(saturating: lead * Double(base.den) / Double(base.num))
         let (target, overflow) = pts.subtractingReportingOverflow(ticks)
         guard !overflow, av_seek_frame(demuxer.context, stream.pointee.index, target, AVSEEK_FLAG_BACKWARD) >= 0 else {
@@ -81,7 +81,7 @@ struct StillSession: ~Copyable {
         var begun = false
         while true {
             let status = av_read_frame(demuxer.context, packet.pointer)
-            if status == lt_averror(EAGAIN) { continue }
+            if status == AVERROR(EAGAIN) { continue }
             guard status >= 0 else { break }
             defer { av_packet_unref(packet.pointer) }
             guard packet.pointer.pointee.stream_index == stream.pointee.index else { continue }
@@ -92,11 +92,11 @@ struct StillSession: ~Copyable {
                 // A frame that follows a key frame in the file but is shown before it may reference frames that were
                 // not read.
                 let time = packet.pointer.pointee.pts
-                guard time != lt_nopts, time <= pts else { return false }
+                guard time != AV_NOPTS_VALUE, time <= pts else { return false }
                 (begun, start) = (true, time)
             }
             var sent = decoder.send(packet)
-            if sent == lt_averror(EAGAIN) {
+            if sent == AVERROR(EAGAIN) {
                 if let found = receive(pts, frame) { return found }
                 sent = decoder.send(packet)
             }
@@ -119,14 +119,14 @@ struct StillSession: ~Copyable {
                 coded.carry(frame)
                 // A timestamp that the decoder guessed is not proof.
                 let own = frame.pointer.pointee.pts
-                if let time = start, own != lt_nopts, own >= time {
+                if let time = start, own != AV_NOPTS_VALUE, own >= time {
                     // The container's key flag alone is not proof: an MP4 without a table of key frames flags every
                     // packet.
                     guard own == time, frame.pointer.pointee.key_frame != 0 else { return false }
                     start = nil
                 }
                 if own == pts { return request.keepCorrupt || !frame.isCorrupt }
-                guard own != lt_nopts, own < pts else { return false }
+                guard own != AV_NOPTS_VALUE, own < pts else { return false }
                 av_frame_unref(frame.pointer)
             case .needsInput: return nil
             case .ended: return false

@@ -41,8 +41,8 @@ struct StreamScan {
 
     static func seconds(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Double? {
         let raw = packet.pointer.pointee
-        let ticks = raw.pts != lt_nopts ? raw.pts : raw.dts
-        guard ticks != lt_nopts, let stream = demuxer.stream(Int(raw.stream_index)) else { return nil }
+        let ticks = raw.pts != AV_NOPTS_VALUE ? raw.pts : raw.dts
+        guard ticks != AV_NOPTS_VALUE, let stream = demuxer.stream(Int(raw.stream_index)) else { return nil }
         let base = stream.pointee.time_base
         return base.den > 0 ? Double(ticks) * Double(base.num) / Double(base.den) : nil
     }
@@ -61,7 +61,7 @@ struct StreamScan {
         var streams: [Track] = []
         while !isCutOff {
             let status = av_read_frame(demuxer.context, packet.pointer)
-            if status == lt_averror(EAGAIN) { continue }
+            if status == AVERROR(EAGAIN) { continue }
             guard status >= 0 else { break }
             defer { av_packet_unref(packet.pointer) }
             while streams.count < demuxer.streamCount {

@@ -24,7 +24,7 @@ struct StreamWatch {
     private static func isCovered(_ index: Int, by chosen: Int, _ demuxer: borrowing Demuxer) -> Bool {
         func span(_ index: Int) -> (Double, Double)? {
             guard let stream = demuxer.stream(index), stream.pointee.nb_frames > 0, stream.pointee.duration > 0,
-                stream.pointee.start_time != lt_nopts, stream.pointee.time_base.den > 0
+                stream.pointee.start_time != AV_NOPTS_VALUE, stream.pointee.time_base.den > 0
             else { return nil }
             let tick = Double(stream.pointee.time_base.num) / Double(stream.pointee.time_base.den)
             let start = Double(stream.pointee.start_time) * tick

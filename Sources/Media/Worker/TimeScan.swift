@@ -63,7 +63,7 @@ final class TimeScan {
         var errors = 0
         while errors < 1000 {
             let status = av_read_frame(demuxer.context, packet.pointer)
-            if status == lt_averror_eof || reader.failure != 0 { break }
+            if status == AVERROR_EOF || reader.failure != 0 { break }
             try alive()
             guard status >= 0 else {
                 errors += 1
@@ -117,13 +117,13 @@ final class TimeScan {
     private func entry(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Entry? {
         let raw = packet.pointer.pointee
         let stream = Int(raw.stream_index)
-        let time = raw.pts != lt_nopts ? raw.pts : raw.dts
-        guard time != lt_nopts else { return nil }
+        let time = raw.pts != AV_NOPTS_VALUE ? raw.pts : raw.dts
+        guard time != AV_NOPTS_VALUE else { return nil }
         let codec = demuxer.stream(stream)?.pointee.codecpar?.pointee.codec_id
         guard codec.map({ !packet.isHeader(of: $0) }) ?? true else { return nil }
         guard stream == streamIndex || witnesses.contains(where: { $0.stream == stream }) else { return nil }
         return Entry(
-            stream: stream, time: time, decoding: raw.dts != lt_nopts ? raw.dts : time, position: raw.pos,
+            stream: stream, time: time, decoding: raw.dts != AV_NOPTS_VALUE ? raw.dts : time, position: raw.pos,
             isKey: raw.flags & AV_PKT_FLAG_KEY != 0)
     }
 

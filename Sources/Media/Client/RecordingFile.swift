@@ -147,20 +147,16 @@ public final class RecordingFile: @unchecked Sendable {
     private func checkMoov(_ head: [UInt8]) throws {
         guard head.count >= 16 else { return }
         // QuickTime files that predate the ftyp box start with one of the other boxes.
-        let kinds = ["ftyp", "mdat", "wide", "free", "skip"].map { Array($0.utf8) }
-        guard kinds.contains(Array(head[4..<8])) else { return }
+        guard ["ftyp", "mdat", "wide", "free", "skip"].contains(where: { head[4..<8].elementsEqual($0.utf8) }) else {
+            return
+        }
+        var boxes = BoxReader(descriptor: descriptor, readLimit: 10_000)
         var offset: Int64 = 0
-        for _ in 0..<10_000 {
-            var box = [UInt8](repeating: 0, count: 16)
-            guard offset < size, pread(descriptor, &box, 16, off_t(offset)) >= 8 else { break }
-            var length = box[0..<4].reduce(Int64(0)) { $0 << 8 | Int64($1) }
-            let type = Array(box[4..<8])
-            if length == 1 { length = box[8..<16].reduce(Int64(0)) { ($0 & 0x7F_FFFF_FFFF_FFFF) << 8 | Int64($1) } }
+        while offset < size, let box = boxes.box(at: offset) {
             // A moov box that was written last and then cut off indexes only some of the frames.
-            if type == Array("moov".utf8), length <= size - offset { return }
-            if length == 0 { break }
-            guard length >= 8, length <= size - offset else { break }
-            offset += length
+            if box.is("moov"), box.length <= size - offset { return }
+            guard box.length >= 8, box.length <= size - offset else { break }
+            offset += box.length
         }
         if let movie = findMovie(from: offset) {
             throw MediaError.damagedHeader(
@@ -174,15 +170,14 @@ public final class RecordingFile: @unchecked Sendable {
         let searched = 8 << 20
         for start in Set([max(0, offset - Int64(searched / 2)), max(0, size - Int64(searched))]).sorted()
         where start < size {
-            var bytes = [UInt8](repeating: 0, count: Int(min(Int64(searched), size - start)))
-            let got = pread(descriptor, &bytes, bytes.count, off_t(start))
-            guard got > 16 else { continue }
+            let bytes = FileBytes.read(descriptor, at: start, count: searched)
+            guard bytes.count > 16 else { continue }
             // Matches size, "moov", size, "mvhd".
-            for index in 4..<got - 12 where bytes[index] == 0x6D && bytes[index + 8] == 0x6D {
+            for index in 4..<bytes.count - 12 where bytes[index] == 0x6D && bytes[index + 8] == 0x6D {
                 guard bytes[index..<index + 4].elementsEqual("moov".utf8),
                     bytes[index + 8..<index + 12].elementsEqual("mvhd".utf8)
                 else { continue }
-                let length = bytes[index - 4..<index].reduce(Int64(0)) { $0 << 8 | Int64($1) }
+                let length = BoxReader.integer(bytes[index - 4..<index])
                 let box = start + Int64(index) - 4
                 if length <= size - box { return box }
             }

@@ -3,11 +3,13 @@ import Glibc
 
 /// Reads an open descriptor for libavformat: the library never sees a file name, so it cannot act on one.
 final class FileReader {
-    private let descriptor: Int32
+    let descriptor: Int32
     /// File offset at which reading starts; all positions except `highWater` are relative to it.
     let base: Int64
     /// Bytes from `base` to the end of the file.
     let size: Int64
+    /// Bytes of the whole file.
+    let fileSize: Int64
     private var position: Int64 = 0
     /// Highest file offset read so far; progress is measured by it.
     private(set) var highWater: Int64 = 0
@@ -18,6 +20,7 @@ final class FileReader {
 
     init(descriptor: Int32, size: Int64, base: Int64 = 0) {
         self.descriptor = descriptor
+        fileSize = size
         self.size = max(0, size - base)
         self.base = base
     }
@@ -29,25 +32,13 @@ final class FileReader {
 
     /// A reader of the same file that starts at `offset`, relative to `base`.
     func from(_ offset: Int64) -> FileReader {
-        FileReader(descriptor: descriptor, size: size + base, base: base + offset)
+        FileReader(descriptor: descriptor, size: fileSize, base: base + offset)
     }
 
     /// Up to `count` bytes of the file, fewer at its end; does not move libavformat's read position.
     func bytes(at offset: Int64, count: Int) -> [UInt8] {
         guard offset >= 0, count > 0, !offset.addingReportingOverflow(base).overflow else { return [] }
-        var bytes = [UInt8](repeating: 0, count: count)
-        var done = 0
-        while done < count {
-            let got = bytes.withUnsafeMutableBytes {
-                pread(
-                    descriptor, $0.baseAddress.map { base in base + done }, count - done,
-                    off_t(base + offset) + off_t(done))
-            }
-            if got < 0, errno == EINTR { continue }
-            guard got > 0 else { break }
-            done += got
-        }
-        return Array(bytes.prefix(done))
+        return FileBytes.read(descriptor, at: base + offset, count: count)
     }
 
     /// An independent reader of the same range, starting from its beginning.

@@ -100,14 +100,14 @@ final class DecodeSession {
         }
         let isMovie = demuxer.formatName.hasPrefix("mov")
         if isMovie,
-            DataReferences.areElsewhere(
-                descriptor: DecodeWorker.fileDescriptor, size: fileSize, track: stream.pointee.id)
+            DataReferences.areExternal(
+                descriptor: reader.descriptor, size: reader.fileSize, track: stream.pointee.id)
         {
             throw MediaError.elsewhere()
         }
         let edits =
             isMovie
-            ? EditList(descriptor: DecodeWorker.fileDescriptor, size: fileSize, track: stream.pointee.id) : nil
+            ? EditList(descriptor: reader.descriptor, size: reader.fileSize, track: stream.pointee.id) : nil
         let base = stream.pointee.time_base
         self.base = base.num > 0 && base.den > 0 ? base : AVRational(num: 1, den: 90_000)
         tick = Double(self.base.num) / Double(self.base.den)
@@ -140,7 +140,7 @@ final class DecodeSession {
         shownSource = source
         if let edits { edits.describe(in: &result) }
         Showing.describe(stream, in: &result)
-        if let note = Cropping.note(stream, demuxer, reader: reader, fileSize: fileSize) {
+        if let note = Cropping.note(stream, demuxer, reader: reader) {
             result.note("cropping", note)
         }
 

@@ -75,17 +75,7 @@ public enum DecodeWorker {
         guard size <= StillImage.maximumBytes else {
             throw ImageError.tooManyBytes(size, limit: StillImage.maximumBytes)
         }
-        var bytes = [UInt8](repeating: 0, count: size)
-        var done = 0
-        while done < size {
-            let got = bytes.withUnsafeMutableBytes {
-                pread(fileDescriptor, $0.baseAddress.map { base in base + done }, size - done, off_t(done))
-            }
-            if got < 0, errno == EINTR { continue }
-            guard got > 0 else { break }
-            done += got
-        }
-        let picture = try StillImage.decode(Array(bytes.prefix(done)))
+        let picture = try StillImage.decode(FileBytes.read(fileDescriptor, at: 0, count: size))
         var message = WorkerMessage(.frame, payload: picture.pixels.count)
         (message.width, message.height, message.parts) = (picture.width, picture.height, 1)
         try output.send(message, picture.pixels)

@@ -44,19 +44,12 @@ struct EditList: Equatable {
     ///
     /// Reads a few box headers, and at most 64 KiB of one box.
     init?(descriptor: Int32, size: Int64, track: Int32) {
-        var boxes = MovieBoxes(descriptor: descriptor)
+        var boxes = BoxReader(descriptor: descriptor)
         guard let movie = boxes.first("moov", in: 0..<size), let header = boxes.first("mvhd", in: movie),
-            let scale = boxes.timeScale(header)
+            let scale = boxes.timeScale(header), let track = boxes.track(track, in: movie),
+            let list = boxes.first("edts", "elst", in: track)
         else { return nil }
-        for candidate in boxes.all("trak", in: movie) {
-            guard let own = boxes.first("tkhd", in: candidate), boxes.trackID(own) == track else { continue }
-            guard let edits = boxes.first("edts", in: candidate), let list = boxes.first("elst", in: edits) else {
-                return nil
-            }
-            self.init(boxes.edits(list), movieScale: scale)
-            return
-        }
-        return nil
+        self.init(boxes.edits(list), movieScale: scale)
     }
 }
 
@@ -85,7 +78,7 @@ extension EditList {
     }
 }
 
-extension MovieBoxes {
+extension BoxReader {
     fileprivate mutating func edits(_ list: Range<Int64>) -> [EditList.Edit] {
         let most = 64 << 10
         guard let bytes = read(Int(min(list.upperBound - list.lowerBound, Int64(most))), at: list.lowerBound),
@@ -93,15 +86,15 @@ extension MovieBoxes {
         else { return [] }
         let wide = bytes[0] == 1
         let each = wide ? 20 : 12
-        let count = min(Int(clamping: Self.number(bytes[4..<8])), (bytes.count - 8) / each)
+        let count = min(Int(clamping: Self.integer(bytes[4..<8])), (bytes.count - 8) / each)
         return (0..<count).map { index in
             let at = 8 + index * each
             func signed32(_ from: Int) -> Int64 {
-                Int64(Int32(bitPattern: UInt32(clamping: Self.number(bytes[from..<from + 4]))))
+                Int64(Int32(bitPattern: UInt32(clamping: Self.integer(bytes[from..<from + 4]))))
             }
             let raw = wide ? bytes[at + 8..<at + 16].reduce(UInt64(0)) { $0 << 8 | UInt64($1) } : 0
             return EditList.Edit(
-                duration: Self.number(bytes[at..<at + (wide ? 8 : 4)]),
+                duration: Self.integer(bytes[at..<at + (wide ? 8 : 4)]),
                 mediaTime: wide ? Int64(bitPattern: raw) : signed32(at + 4),
                 rate: Int32(clamping: signed32(at + each - 4)))
         }

@@ -5,30 +5,25 @@
 /// Format, "dref".
 enum DataReferences {
     /// True if the track with this ID has samples in another file.
-    static func areElsewhere(descriptor: Int32, size: Int64, track: Int32) -> Bool {
-        var boxes = MovieBoxes(descriptor: descriptor)
-        guard let movie = boxes.first("moov", in: 0..<size) else { return false }
-        for candidate in boxes.all("trak", in: movie) {
-            guard let own = boxes.first("tkhd", in: candidate), boxes.trackID(own) == track else { continue }
-            guard let media = boxes.first("mdia", in: candidate), let info = boxes.first("minf", in: media),
-                let data = boxes.first("dinf", in: info), let list = boxes.first("dref", in: data),
-                let table = boxes.first("stbl", in: info), let samples = boxes.first("stsd", in: table)
-            else { return false }
-            let outside = boxes.outside(list)
-            return boxes.references(samples).contains { outside.contains($0) }
-        }
-        return false
+    static func areExternal(descriptor: Int32, size: Int64, track: Int32) -> Bool {
+        var boxes = BoxReader(descriptor: descriptor)
+        guard let movie = boxes.first("moov", in: 0..<size), let track = boxes.track(track, in: movie),
+            let media = boxes.first("mdia", "minf", in: track), let list = boxes.first("dinf", "dref", in: media),
+            let samples = boxes.first("stbl", "stsd", in: media)
+        else { return false }
+        let external = boxes.externalReferences(list)
+        return boxes.references(samples).contains { external.contains($0) }
     }
 }
 
-extension MovieBoxes {
+extension BoxReader {
     /// The 1-based indices of the references that name another file.
-    fileprivate mutating func outside(_ list: Range<Int64>) -> Set<Int> {
+    fileprivate mutating func externalReferences(_ list: Range<Int64>) -> Set<Int> {
         var found: Set<Int> = []
         var offset = list.lowerBound + 8
         for number in 1...1000 where offset + 12 <= list.upperBound {
             guard let entry = read(12, at: offset), entry.count == 12 else { break }
-            let length = Self.number(entry[0..<4])
+            let length = Self.integer(entry[0..<4])
             guard length >= 12, length <= list.upperBound - offset else { break }
             let isSelf = entry[11] & 1 == 1
             // An entry without the self-reference flag and without a name refers to the file itself: some muxers write
@@ -46,9 +41,9 @@ extension MovieBoxes {
         var offset = samples.lowerBound + 8
         for _ in 0..<1000 where offset + 16 <= samples.upperBound {
             guard let entry = read(16, at: offset), entry.count == 16 else { break }
-            let length = Self.number(entry[0..<4])
+            let length = Self.integer(entry[0..<4])
             guard length >= 16, length <= samples.upperBound - offset else { break }
-            found.insert(Int(Self.number(entry[14..<16])))
+            found.insert(Int(Self.integer(entry[14..<16])))
             offset += length
         }
         return found

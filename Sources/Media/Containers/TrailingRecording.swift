@@ -18,27 +18,23 @@ struct TrailingRecording {
 
     /// Walks the boxes: an MP4 file has one movie box and consists of boxes only.
     private static func afterMovie(_ reader: FileReader) -> TrailingRecording? {
+        var boxes = BoxReader(descriptor: reader.descriptor, readLimit: 200_000)
         var offset: Int64 = 0
         var movies = 0
         var start: Int64 = 0
-        for _ in 0..<200_000 {
-            let box = reader.bytes(at: offset, count: 16)
-            guard box.count == 16 else { return nil }
-            let type = Array(box[4..<8])
-            if type == Array("ftyp".utf8) { start = offset }
-            if type == Array("moov".utf8) { movies += 1 }
+        while offset + 16 <= reader.fileSize, let box = boxes.box(at: offset) {
+            if box.is("ftyp") { start = offset }
+            if box.is("moov") { movies += 1 }
             if movies == 2 { return TrailingRecording(kind: "MP4", offset: start > 0 ? start : offset) }
-            var length = box[0..<4].reduce(Int64(0)) { $0 << 8 | Int64($1) }
-            if length == 1 { length = box[8..<16].reduce(Int64(0)) { ($0 & 0x7F_FFFF_FFFF_FFFF) << 8 | Int64($1) } }
-            let isBox = length >= 8 && type.allSatisfy { $0 >= 0x20 && $0 < 0x7F || $0 == 0xA9 }
-            guard isBox, !offset.addingReportingOverflow(length).overflow else {
+            let isBox = box.length >= 8 && box.type.allSatisfy { $0 >= 0x20 && $0 < 0x7F || $0 == 0xA9 }
+            guard isBox, !offset.addingReportingOverflow(box.length).overflow else {
                 // Length 0 means up to the end of the file.
-                guard movies > 0, length != 0 else { return nil }
+                guard movies > 0, box.length != 0 else { return nil }
                 return kind(reader.bytes(at: offset, count: 1024)[...], own: "").map {
                     TrailingRecording(kind: $0, offset: offset)
                 }
             }
-            offset += length
+            offset += box.length
         }
         return nil
     }

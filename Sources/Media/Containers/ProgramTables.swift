@@ -28,17 +28,16 @@ struct ProgramTables {
     private static let videoTypes: Set<UInt8> = [0x01, 0x02, 0x10, 0x1B, 0x24, 0x33, 0x42, 0xD1, 0xD2, 0xEA]
     /// After this many bytes without packets at the start, the file is not a transport stream.
     private static let searched: Int64 = 4 << 20
-    private static let packetBytes = 188
 
     /// Scans bytes that were read; ignores those already scanned or after a gap.
-    mutating func look(at bytes: UnsafeBufferPointer<UInt8>, position: Int64) {
+    mutating func scan(_ bytes: UnsafeBufferPointer<UInt8>, position: Int64) {
         guard change == nil, !isOff, position <= next, next - position < Int64(bytes.count) else { return }
         let before = next - Int64(rest.count)
         var data = rest
         data.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[Int(next - position)...]))
         next = position + Int64(bytes.count)
         var offset = 0
-        while offset + gap + Self.packetBytes <= data.count {
+        while offset + gap + TransportPacket.length <= data.count {
             offset += gap
             gap = 0
             if stride == 0 {
@@ -48,49 +47,47 @@ struct ProgramTables {
                 }
                 offset = found
             }
-            guard data[offset] == 0x47 else {
+            guard data[offset] == TransportPacket.syncByte else {
                 stride = 0
                 offset += 1
                 continue
             }
-            // Only packets in which a table or a frame starts (payload_unit_start_indicator).
-            if data[offset + 1] & 0x40 != 0 {
-                let header = stride == 192 ? Int64(4) : 0
-                read(data[offset..<offset + Self.packetBytes], at: before + Int64(offset) - header)
+            let packet = TransportPacket(data[offset..<offset + TransportPacket.length])
+            if packet.isUnitStart {
+                let timestampLength = stride == 192 ? Int64(4) : 0
+                read(packet, at: before + Int64(offset) - timestampLength)
                 if change != nil { return }
             }
-            offset += Self.packetBytes
+            offset += TransportPacket.length
             // The bytes after a packet may not have been read yet.
-            gap = stride - Self.packetBytes
+            gap = stride - TransportPacket.length
         }
         rest = Array(data[min(offset, data.count)...])
         isOff = stride == 0 && tables.isEmpty && next > Self.searched
     }
 
     private mutating func synchronize(_ data: [UInt8], from start: Int) -> Int? {
-        for candidate in start..<data.count where data[candidate] == 0x47 {
-            for step in [188, 192, 204] where candidate + 4 * step < data.count {
-                guard (1...4).allSatisfy({ data[candidate + $0 * step] == 0x47 }) else { continue }
-                stride = step
+        for candidate in start..<data.count where data[candidate] == TransportPacket.syncByte {
+            for distance in TransportPacket.strides where candidate + 4 * distance < data.count {
+                guard TransportPacket.areAligned(data, at: candidate, stride: distance, count: 5) else { continue }
+                stride = distance
                 return candidate
             }
         }
         return nil
     }
 
-    private mutating func read(_ packet: ArraySlice<UInt8>, at position: Int64) {
-        let first = packet.startIndex
-        let pid = Int(packet[first + 1] & 31) << 8 | Int(packet[first + 2])
-        guard pid == 0 || tables.contains(pid), packet[first + 3] & 16 != 0 else { return }
-        var at = first + 4
-        if packet[first + 3] & 32 != 0 { at += 1 + Int(packet[at]) }
-        guard at < packet.endIndex else { return }
-        at += 1 + Int(packet[at])
-        guard at + 12 <= packet.endIndex else { return }
-        let length = Int(packet[at + 1] & 15) << 8 | Int(packet[at + 2])
+    private mutating func read(_ packet: TransportPacket, at position: Int64) {
+        let pid = packet.pid
+        guard pid == 0 || tables.contains(pid), packet.hasPayload, let payload = packet.payload,
+            let pointer = payload.first
+        else { return }
+        let start = payload.startIndex + 1 + Int(pointer)
+        guard start + 12 <= payload.endIndex else { return }
+        let length = Int(payload[start + 1] & 15) << 8 | Int(payload[start + 2])
         // Skip sections that span several packets, and those that are not yet current.
-        guard length >= 13, at + 3 + length <= packet.endIndex, packet[at + 5] & 1 != 0 else { return }
-        let section = Array(packet[at..<at + 3 + length])
+        guard length >= 13, start + 3 + length <= payload.endIndex, payload[start + 5] & 1 != 0 else { return }
+        let section = Array(payload[start..<start + 3 + length])
         guard Self.crc(section) == 0 else { return }
         if pid == 0, section[0] == 0 {
             programs = position

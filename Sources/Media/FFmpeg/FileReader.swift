@@ -51,7 +51,7 @@ final class FileReader {
             guard position < end else { return AVERROR_EOF }
             var got = pread(descriptor, buffer, Int(count), off_t(base + position))
             if got > 0 {
-                tables.look(at: UnsafeBufferPointer(start: buffer, count: got), position: position)
+                tables.scan(UnsafeBufferPointer(start: buffer, count: got), position: position)
                 if let change = tables.change {
                     got = Int(clamping: min(Int64(got), change.end - position))
                     guard got > 0 else { return AVERROR_EOF }

@@ -231,14 +231,14 @@ final class TimeScan {
         let head = TransportPackets(
             reader, from: max(0, before.lastPosition - Self.window), to: before.lastPosition + 192)
         let tail = TransportPackets(reader, from: after.position, to: after.position + Self.window)
-        if changes.isEmpty, let first = head.clocks(pid: clockPID).last, let second = tail.clocks(pid: clockPID).first,
+        if changes.isEmpty, let first = head.clockReferences(pid: clockPID).last, let second = tail.clockReferences(pid: clockPID).first,
             count.step(from: first, to: second) < jump / 2
         {
             return .jump
         }
         let joint = TransportPackets(reader, from: max(0, before.lastPosition), to: after.position + 192)
         // Two recordings one after the other; if only a short time apart, they are parts of one.
-        if Double(jump) * tick > TimeCount.longestOverWrap, joint.startsOver(pid: clockPID) { return .jump }
+        if Double(jump) * tick > TimeCount.longestOverWrap, joint.multiplexerRestarts(pid: clockPID) { return .jump }
         return changes.isEmpty ? .unknown : .pause
     }
 }

@@ -1,38 +1,7 @@
 import CFFmpeg
 
-/// Identifies a container by its first bytes when libavformat rejects the file.
-///
-/// Separates a damaged header from an unknown format.
+/// Explains why libavformat finds no codec in a container's header.
 enum ContainerHeader {
-    /// The container whose signature these bytes match, allowing one or two wrong bytes; nil if none matches.
-    static func name(_ head: [UInt8]) -> String? {
-        func holds(_ signature: [(offset: Int, bytes: [UInt8])], wrong most: Int) -> Bool {
-            var wrong = 0
-            for (offset, bytes) in signature {
-                guard head.count >= offset + bytes.count else { return false }
-                wrong += zip(head[offset...], bytes).count { $0 != $1 }
-            }
-            return wrong <= most
-        }
-        func text(_ text: String) -> [UInt8] { Array(text.utf8) }
-        if holds([(4, text("ftyp"))], wrong: 1) || holds([(4, text("moov"))], wrong: 0) { return "MP4" }
-        if holds([(0, [0x1A, 0x45, 0xDF, 0xA3])], wrong: 1) { return "Matroska" }
-        for offset in 4..<40 where holds([(offset, [0x42, 0x82, 0x88] + text("matroska"))], wrong: 1) {
-            return "Matroska"
-        }
-        if holds([(0, text("RIFF")), (8, text("AVI LIST"))], wrong: 2) { return "AVI" }
-        if holds([(0, text("FLV\u{1}")), (5, [0, 0, 0, 9])], wrong: 1) { return "FLV" }
-        if holds([(0, text("OggS")), (4, [0, 2])], wrong: 1) { return "Ogg" }
-        let asf: [UInt8] = [
-            0x30, 0x26, 0xB2, 0x75, 0x8E, 0x66, 0xCF, 0x11, 0xA6, 0xD9, 0x00, 0xAA, 0x00, 0x62, 0xCE, 0x6C,
-        ]
-        if holds([(0, asf)], wrong: 2) { return "ASF" }
-        let mxf: [UInt8] = [0x06, 0x0E, 0x2B, 0x34, 0x02, 0x05, 0x01, 0x01, 0x0D, 0x01, 0x02]
-        if holds([(0, mxf)], wrong: 2) { return "MXF" }
-        if holds((0..<5).map { ($0 * 188, [0x47]) }, wrong: 1) { return "MPEG-TS" }
-        return nil
-    }
-
     private static let tags = [
         "avc1", "avc3", "hvc1", "hev1", "mp4v", "av01", "vp08", "vp09", "mjpa", "mjpg", "jpeg", "apcn", "apch", "apcs",
         "ap4h", "H264", "h264", "X264", "HEVC", "XVID", "DIVX", "DX50", "FMP4", "MJPG", "MP42", "MP43", "WMV3", "WVC1",

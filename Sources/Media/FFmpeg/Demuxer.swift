@@ -70,7 +70,7 @@ struct Demuxer: ~Copyable {
     }
 
     private static func refusal(_ status: Int32, _ reader: FileReader) -> MediaError {
-        guard let name = ContainerHeader.name(reader.bytes(at: 0, count: 1024)) else {
+        guard let name = ContainerSignature.damaged(reader.bytes(at: 0, count: 1024)) else {
             return .unsupportedFormat(text(status))
         }
         return .damagedHeader(name, text(status))

@@ -203,7 +203,7 @@ extension DecodeSession {
         result.status = .partial
         result.note(
             "another_recording",
-            "at byte \(found.offset) of the file another recording (\(found.kind)) begins, which was not decoded; take it by "
+            "at byte \(found.offset) of the file another recording (\(found.container)) begins, which was not decoded; take it by "
                 + "itself (tail -c +\(found.offset + 1) FILE)")
     }
 

@@ -38,11 +38,11 @@ public final class RecordingFile: @unchecked Sendable {
     /// Opens a file that may be a still image.
     ///
     /// - Throws: `cannot_read`, `not_a_regular_file`, `empty_file`.
-    public convenience init(picture path: [UInt8]) throws { try self.init(opening: path) }
+    public convenience init(image path: [UInt8]) throws { try self.init(opening: path) }
 
     private init(opening path: [UInt8]) throws {
         self.path = path
-        guard !path.contains(0) else { throw MediaError.cannotRead("the path has a NUL byte") }
+        guard !path.contains(0) else { throw MediaError.cannotRead("the path contains a NUL byte") }
         // O_NONBLOCK: opening a FIFO would otherwise wait for its writer.
         let opened = (path.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { name -> Int32 in
             guard let name = name.baseAddress else { return -1 }
@@ -50,9 +50,9 @@ public final class RecordingFile: @unchecked Sendable {
         }
         guard opened >= 0 else {
             // Sockets cannot be opened; open() fails with ENXIO, whose text is about a missing device.
-            if errno == ENXIO { throw MediaError.notRegular("a socket or a device that is not there") }
+            if errno == ENXIO { throw MediaError.notRegular("a socket or a missing device") }
             if errno == EMFILE || errno == ENFILE { throw MediaError.limit("cannot open", errno) }
-            throw MediaError.cannotRead(String(cString: strerror(errno)))
+            throw MediaError.cannotRead(errno: errno)
         }
         descriptor = opened
         var status = stat()
@@ -62,13 +62,13 @@ public final class RecordingFile: @unchecked Sendable {
         changed = Self.nanoseconds(status.st_ctim)
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
-        guard known else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
+        guard known else { throw MediaError.cannotRead(errno: errno) }
         if let kind = Self.kind(status.st_mode) { throw MediaError.notRegular(kind) }
         guard size > 0 else {
             // Files in /proc and /sys report size 0 although they have content.
             var byte: UInt8 = 0
             throw pread(opened, &byte, 1, 0) > 0
-                ? MediaError.notRegular("a file of the kernel (/proc, /sys)") : MediaError.empty()
+                ? MediaError.notRegular("a kernel file (/proc, /sys)") : MediaError.empty()
         }
     }
 
@@ -77,7 +77,7 @@ public final class RecordingFile: @unchecked Sendable {
         path = Array(name.utf8)
         self.descriptor = descriptor
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
+        guard fstat(descriptor, &status) == 0 else { throw MediaError.cannotRead(errno: errno) }
         size = Int64(status.st_size)
         modified = Self.nanoseconds(status.st_mtim)
         changed = Self.nanoseconds(status.st_ctim)
@@ -115,7 +115,7 @@ public final class RecordingFile: @unchecked Sendable {
         case S_IFIFO: "a pipe (FIFO)"
         case S_IFSOCK: "a socket"
         case S_IFCHR, S_IFBLK: "a device"
-        default: "something else"
+        default: "a file of unknown kind"
         }
     }
 
@@ -123,7 +123,7 @@ public final class RecordingFile: @unchecked Sendable {
     private func sniff() throws {
         var head = [UInt8](repeating: 0, count: 1024)
         let count = pread(descriptor, &head, head.count, 0)
-        guard count >= 0 else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
+        guard count >= 0 else { throw MediaError.cannotRead(errno: errno) }
         head.removeSubrange(count...)
         func starts(_ text: String) -> Bool { head.starts(with: Array(text.utf8)) }
         func holds(_ text: String, at offset: Int) -> Bool {
@@ -160,7 +160,7 @@ public final class RecordingFile: @unchecked Sendable {
         }
         if let movie = findMovie(from: offset) {
             throw MediaError.damagedHeader(
-                "MP4", "the box at byte \(offset) has no length that can be, its index is at byte \(movie)")
+                "MP4", "the box at byte \(offset) has an impossible length; the index is at byte \(movie)")
         }
         throw MediaError.moovMissing()
     }

@@ -23,7 +23,7 @@ enum ContainerHeader {
             name = (0..<4).map { UInt8(truncatingIfNeeded: tag >> (8 * UInt32($0))) }
         }
         guard !name.isEmpty else {
-            return .damagedHeader(container(format), "it does not say what codec stream \(stream.pointee.index) has")
+            return .damagedHeader(container(format), "stream \(stream.pointee.index) has no codec name")
         }
         let shown = name.map { (0x20..<0x7F).contains($0) ? String(UnicodeScalar($0)) : "\\x" + hex($0) }.joined()
         let known = format.hasPrefix("matroska") ? names : tags
@@ -31,12 +31,12 @@ enum ContainerHeader {
             known.utf8.count == name.count && zip(known.utf8, name).count(where: { $0 != $1 }) <= max(1, name.count / 6)
         }
         if let near {
-            return .damagedHeader(container(format), "it names the codec \"\(shown)\", which is nearly \"\(near)\"")
+            return .damagedHeader(container(format), "its codec name \"\(shown)\" is nearly \"\(near)\"")
         }
         if !name.allSatisfy({ (0x20..<0x7F).contains($0) }) {
-            return .damagedHeader(container(format), "it names the codec \"\(shown)\"")
+            return .damagedHeader(container(format), "its codec name is \"\(shown)\"")
         }
-        return .unsupportedCodec("\"\(shown)\", which FFmpeg does not know")
+        return .unsupportedCodec("\"\(shown)\" (unknown to FFmpeg)")
     }
 
     /// The codec ID of the first video track of a Matroska file: element 0x86, then its length.

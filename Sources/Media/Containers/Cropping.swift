@@ -17,7 +17,7 @@ enum Cropping {
             } else {
                 nil
             }
-        return asked.map { "the file asks for its pictures to be cropped (\($0)), which is not done" }
+        return asked.map { "the file requests cropping (\($0)), which is not applied" }
     }
 
     /// The number of video tracks before this one.

@@ -63,17 +63,17 @@ extension EditList {
     func describe(in result: inout DecodeResult) {
         func text(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
         if let first = empty.first {
-            let more = empty.count > 1 ? " and in \(empty.count - 1) more places" : ""
+            let more = empty.count > 1 ? " and in \(counted(empty.count - 1, "more interval"))" : ""
             result.note(
                 "empty_edit",
                 "the edit list shows nothing from \(text(first.lowerBound)) to \(text(first.upperBound)) s of the track"
-                    + "\(more); the picture before stands for it")
+                    + "\(more); the frame before is used there")
         }
         if let first = rates.first {
             result.note(
                 "edit_rate",
-                "from \(text(first.from)) s of the track on the edit list asks for a rate of \(text(first.rate)), which is not "
-                    + "applied: later times may be off")
+                "from \(text(first.from)) s of the track the edit list sets a rate of \(text(first.rate)), which is not applied: "
+                    + "later times may be wrong")
         }
     }
 }

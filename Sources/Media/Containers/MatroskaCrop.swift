@@ -16,7 +16,7 @@ struct MatroskaCrop {
         self.video = video
     }
 
-    private static let (segment, tracks, cluster, entry, kind, picture) = (
+    private static let (segment, tracks, cluster, entry, kind, settings) = (
         UInt64(0x1853_8067), UInt64(0x1654_AE6B), UInt64(0x1F43_B675), UInt64(0xAE), UInt64(0x83), UInt64(0xE0)
     )
     private static let sides: [UInt64: String] = [0x54AA: "bottom", 0x54BB: "top", 0x54CC: "left", 0x54DD: "right"]
@@ -58,7 +58,7 @@ struct MatroskaCrop {
             case Self.entry where depth == 2:
                 if !walk(inside, depth: 3) { return false }
             case Self.kind where depth == 3: isVideo = isVideo || reader.bytes(at: start, count: 1) == [1]
-            case Self.picture where depth == 3:
+            case Self.settings where depth == 3:
                 isVideo = true
                 if video == 0 { walk(inside, depth: 4) }
             default:

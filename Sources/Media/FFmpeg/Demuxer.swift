@@ -119,14 +119,14 @@ struct Demuxer: ~Copyable {
         let video = choice.video
         guard !video.isEmpty else {
             let unknown = (0..<streamCount).count { isUnknown($0) }
-            guard unknown < streamCount || choice.pictures > 0 else {
+            guard unknown < streamCount || choice.attachedPictures > 0 else {
                 let seen =
                     streamCount == 0
-                    ? "it lists no stream"
-                    : counted(streamCount, "stream is", "streams are") + " of no kind that is known"
+                    ? "it lists no streams"
+                    : counted(streamCount, "stream is", "streams are") + " of unknown kind"
                 throw MediaError.damagedHeader(ContainerHeader.container(formatName), seen)
             }
-            throw MediaError.noVideo(streamCount, pictures: choice.pictures, unknown: unknown)
+            throw MediaError.noVideo(streamCount, attachedPictures: choice.attachedPictures, unknown: unknown)
         }
         if let wanted, !video.contains(wanted) { throw MediaError.noSuchStream(wanted, video) }
         let chosen = try wanted ?? choice.best(context, maxPixels: maxPixels) { try count(video) }

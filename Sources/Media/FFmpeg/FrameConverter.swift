@@ -52,9 +52,9 @@ final class FrameConverter {
         try prepare(
             Shape(
                 width: raw.pointee.width, height: raw.pointee.height, format: raw.pointee.format,
-                matrix: Colour.matrix(raw.pointee.colorspace, height: height), fullRange: Colour.isFullRange(raw),
-                expandsGray: Colour.isLimitedGray(raw, codec: codec),
-                isYCgCo: raw.pointee.colorspace == AVCOL_SPC_YCGCO && Colour.isYUV(raw.pointee.format),
+                matrix: ColorConversion.matrix(raw.pointee.colorspace, height: height), fullRange: ColorConversion.isFullRange(raw),
+                expandsGray: ColorConversion.isLimitedGray(raw, codec: codec),
+                isYCgCo: raw.pointee.colorspace == AVCOL_SPC_YCGCO && ColorConversion.isYUV(raw.pointee.format),
                 outWidth: Int32(outWidth), outHeight: Int32(outHeight)))
         guard let scaler, let buffer else { throw MediaError.library("no scaler") }
 
@@ -79,7 +79,7 @@ final class FrameConverter {
             guard let base = pixels.baseAddress else { return }
             defer { count = outWidth * outHeight * 3 }
             if isYCgCo {
-                Colour.fromYCgCo(
+                ColorConversion.fromYCgCo(
                     first, stride: stride, width: outWidth, height: outHeight, isFull: shape?.fullRange ?? false,
                     to: base)
                 return
@@ -89,7 +89,7 @@ final class FrameConverter {
                     from: buffer + row * stride, byteCount: outWidth * 3)
             }
             if shape?.expandsGray == true {
-                for index in 0..<outWidth * outHeight * 3 { base[index] = Colour.expanded[Int(base[index])] }
+                for index in 0..<outWidth * outHeight * 3 { base[index] = ColorConversion.expanded[Int(base[index])] }
             }
         }
         return (orientation ?? Orientation.of(frame) ?? .upright).apply(
@@ -120,7 +120,7 @@ final class FrameConverter {
                 new.isYCgCo ? AV_PIX_FMT_YUV444P : AV_PIX_FMT_RGB24, flags,
                 nil, nil, nil)
         else {
-            throw MediaError.library("swscale cannot convert \(Colour.name(new.format)) of \(new.width)×\(new.height)")
+            throw MediaError.library("swscale cannot convert \(ColorConversion.name(new.format)) of \(new.width)×\(new.height)")
         }
         scaler = context
         if new.isYCgCo, let any = sws_getCoefficients(SWS_CS_DEFAULT) {
@@ -143,7 +143,7 @@ final class FrameConverter {
 }
 
 /// Color conversion rules of a stream.
-enum Colour {
+enum ColorConversion {
     /// The swscale matrix the stream names; if it names none, BT.601 below 720 rows and BT.709 from there on.
     static func matrix(_ space: AVColorSpace, height: Int) -> Int32 {
         switch space {
@@ -236,7 +236,7 @@ enum Colour {
             case AVCOL_SPC_ICTCP: "ICtCp"
             default: nil
             }
-        return name.map { "the color matrix is \($0), which is not converted: colors are not those the file means" }
+        return name.map { "the color matrix is \($0), which is not converted: colors differ from those the file specifies" }
     }
 
     static func isHDR(_ transfer: AVColorTransferCharacteristic) -> Bool {

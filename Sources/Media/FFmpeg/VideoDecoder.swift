@@ -64,7 +64,7 @@ struct VideoDecoder: ~Copyable {
     private static func open(
         _ stream: UnsafeMutablePointer<AVStream>, threads: Int, maxPixels: Int
     ) throws -> UnsafeMutablePointer<AVCodecContext> {
-        guard let parameters = stream.pointee.codecpar else { throw MediaError.library("a stream without parameters") }
+        guard let parameters = stream.pointee.codecpar else { throw MediaError.library("the stream has no parameters") }
         let name = String(cString: avcodec_get_name(parameters.pointee.codec_id))
         guard knows(parameters.pointee.codec_id), let codec = avcodec_find_decoder(parameters.pointee.codec_id) else {
             throw MediaError.unsupportedCodec(name)
@@ -76,7 +76,7 @@ struct VideoDecoder: ~Copyable {
             avcodec_free_context(&closing)
         }
         guard avcodec_parameters_to_context(context, parameters) >= 0 else {
-            throw MediaError.damagedHeader("stream's", "parameters for \(name) that make no sense")
+            throw MediaError.damagedHeader("stream's", "its parameters for \(name) are invalid")
         }
         context.pointee.pkt_timebase = stream.pointee.time_base
         context.pointee.thread_count = Int32(clamping: max(1, min(threads, 16)))
@@ -87,7 +87,7 @@ struct VideoDecoder: ~Copyable {
         let status = avcodec_open2(context, codec, &options)
         guard status >= 0 else {
             throw MediaError.damagedHeader(
-                "stream's", "the decoder of \(name) does not take its configuration: \(Demuxer.text(status))")
+                "stream's", "the \(name) decoder rejects its configuration: \(Demuxer.text(status))")
         }
         failed = false
         return context

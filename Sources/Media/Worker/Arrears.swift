@@ -54,7 +54,7 @@ struct Arrears {
         result.status = .partial
         result.note(
             "undecoded",
-            "from the last \(left.packets) packets of the video (\(left.bytes) of \(bytes) bytes) no picture came: they are "
-                + "damaged, or of another codec than the one before")
+            "the last \(left.packets) packets of the video (\(left.bytes) of \(bytes) bytes) gave no frame: they are damaged, "
+                + "or of another codec than those before")
     }
 }

@@ -9,8 +9,8 @@ extension DecodeResult {
             note(
                 "out_of_order",
                 counted(
-                    counters.framesOutOfOrder, "frame had a time already passed and was left out",
-                    "frames had times already passed and were left out"))
+                    counters.framesOutOfOrder, "frame came after a later one and was left out",
+                    "frames came after later ones and were left out"))
         }
         if counters.framesCorrupt + counters.packetErrors > 0 {
             note(
@@ -32,14 +32,14 @@ extension DecodeResult {
             status = .partial
             note(
                 "truncated",
-                "the recording ends at \(seconds(coveredSeconds)) of \(seconds(said)) s: it was cut off, or its length is said wrongly"
+                "the recording ends at \(seconds(coveredSeconds)) of \(seconds(said)) s: it was cut off, or its stated duration is wrong"
             )
         }
         if let indexEnd, indexEnd > fileSize {
             status = .partial
             note(
                 "truncated",
-                "the recording is cut off at \(seconds(coveredSeconds)) s: its index names \(indexEnd) bytes, the file has "
+                "the recording is cut off at \(seconds(coveredSeconds)) s: its index refers to \(indexEnd) bytes, the file has "
                     + "\(fileSize)")
         }
     }

@@ -13,7 +13,7 @@ extension DecodeSession {
                 result.status = .partial
                 result.note(
                     "stream_ended",
-                    "at \(coveredText) s the video's codec changes; what follows was not decoded"
+                    "the video's codec changes at \(coveredText) s; the rest was not decoded"
                         + (request.sampling == .grid ? "" : ", --sampling grid follows it"))
                 return
             }
@@ -23,7 +23,7 @@ extension DecodeSession {
                 result.status = .partial
                 result.note(
                     "stream_ended",
-                    "at \(coveredText) s the video's codec changes; what follows cannot be decoded: \(error.message)")
+                    "the video's codec changes at \(coveredText) s; the rest cannot be decoded: \(error.message)")
                 return
             }
         }
@@ -50,7 +50,7 @@ extension DecodeSession {
         if codecName != before {
             result.note(
                 "codec_changed",
-                "at \(coveredText) s the video's codec changes from \(before) to \(codecName), which was followed")
+                "the video's codec changes from \(before) to \(codecName) at \(coveredText) s; the rest was decoded with it")
         }
         try decode(demuxer)
     }

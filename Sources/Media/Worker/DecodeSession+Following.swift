@@ -135,7 +135,7 @@ extension DecodeSession {
             result.status = .partial
             result.note(
                 "stream_ended",
-                "the video changes streams too often to be followed; only stream \(streamIndex) was decoded")
+                "the video changes streams too often to decode them all; only stream \(streamIndex) was decoded")
             return nil
         }
         let streams = scan.decodable
@@ -154,8 +154,8 @@ extension DecodeSession {
                 result.status = .partial
                 result.note(
                     "stream_ended",
-                    "the video changes streams \(counted(plan.pieces.count - 1, "time")); what comes after the change at "
-                        + "\(coveredText) s was not decoded, the limit is \(StreamPlan.maxPieces)")
+                    "the video changes streams \(counted(plan.pieces.count - 1, "time")), the limit is "
+                        + "\(StreamPlan.maxPieces - 1); nothing after \(coveredText) s was decoded")
                 break
             }
             let end = coveredText
@@ -170,10 +170,10 @@ extension DecodeSession {
                 result.status = .partial
                 result.note(
                     "stream_ended",
-                    "the video goes on in stream \(piece.stream) at \(end) s, which cannot be decoded\(reason)")
+                    "the video continues in stream \(piece.stream) at \(end) s, which cannot be decoded\(reason)")
             } else {
                 if let last, ends.count < 4 {
-                    ends.append("stream \(last) ends at \(end) s, stream \(piece.stream) goes on")
+                    ends.append("stream \(last) ends at \(end) s, stream \(piece.stream) continues")
                 }
                 last = piece.stream
             }
@@ -181,7 +181,7 @@ extension DecodeSession {
         if !ends.isEmpty {
             result.note(
                 "stream_followed",
-                "the video goes on in another stream, which was followed: " + ends.joined(separator: "; "))
+                "the video continues in another stream, which was decoded too: " + ends.joined(separator: "; "))
         }
     }
 
@@ -192,7 +192,7 @@ extension DecodeSession {
         if request.stream == nil { result.status = .partial }
         result.note(
             "stream_ended",
-            "the video of stream \(streamIndex) ends at \(coveredText) s; stream \(left.stream) goes on for "
+            "the video of stream \(streamIndex) ends at \(coveredText) s; stream \(left.stream) continues for "
                 + "\((left.seconds * 10).rounded() / 10) s and was not decoded, --stream \(left.stream) takes it")
     }
 
@@ -203,8 +203,8 @@ extension DecodeSession {
         result.status = .partial
         result.note(
             "another_recording",
-            "at byte \(found.offset) of the file another recording (\(found.container)) begins, which was not decoded; take it by "
-                + "itself (tail -c +\(found.offset + 1) FILE)")
+            "another recording (\(found.container)) begins at byte \(found.offset) of the file and was not decoded; copy it into "
+                + "a file of its own (tail -c +\(found.offset + 1) FILE)")
     }
 
     private func play(_ piece: StreamPlan.Run) throws {

@@ -87,7 +87,7 @@ final class DecodeSession {
         self.reader = reader
         streamIndex = try demuxer.selectVideo(request, reader: reader, output: output, notes: &result)
         guard let stream = demuxer.stream(streamIndex), let parameters = stream.pointee.codecpar else {
-            throw MediaError.library("the chosen stream is gone")
+            throw MediaError.library("the selected stream is missing")
         }
         self.stream = stream
         codecName = String(cString: avcodec_get_name(parameters.pointee.codec_id))
@@ -103,7 +103,7 @@ final class DecodeSession {
             DataReferences.areExternal(
                 descriptor: reader.descriptor, size: reader.fileSize, track: stream.pointee.id)
         {
-            throw MediaError.elsewhere()
+            throw MediaError.externalData()
         }
         let edits =
             isMovie
@@ -146,7 +146,7 @@ final class DecodeSession {
 
         result.info.format = demuxer.formatName
         result.info.codec = codecName
-        result.info.pixelFormat = Colour.name(parameters.pointee.format)
+        result.info.pixelFormat = ColorConversion.name(parameters.pointee.format)
         result.info.stream = streamIndex
         result.info.width = width
         result.info.height = height
@@ -181,7 +181,7 @@ final class DecodeSession {
         if max(seconds, whole) > 31 * 86_400 {
             result.note(
                 "duration_unreliable",
-                "the container says the recording lasts \(Int(saturating: max(seconds, whole).clamped(to: 0...1e15))) s, which is not believed"
+                "the container states a duration of \(Int(saturating: max(seconds, whole).clamped(to: 0...1e15))) s, which is ignored: the limit is 31 days"
             )
         }
         if seconds > 0, seconds <= 31 * 86_400 {
@@ -201,8 +201,8 @@ final class DecodeSession {
         result = before
         guard let rate = counted.rate(result.info.framesPerSecond) else { throw MediaError.noTimestamps() }
         wanted = ReferenceSampling.indices(
-            frameCount: counted.pictures, framesPerSecond: rate, sampleRate: request.framesPerSecond)
-        guard !wanted.isEmpty else { throw MediaError.clipTooShort(counted.pictures, rate: rate) }
+            frameCount: counted.frames, framesPerSecond: rate, sampleRate: request.framesPerSecond)
+        guard !wanted.isEmpty else { throw MediaError.clipTooShort(counted.frames, rate: rate) }
     }
 
     private func decoder(_ stream: UnsafeMutablePointer<AVStream>) throws -> VideoDecoder {
@@ -219,7 +219,7 @@ final class DecodeSession {
     // MARK: The loop
 
     func decode(_ demuxer: borrowing Demuxer) throws {
-        guard let stream = demuxer.stream(streamIndex) else { throw MediaError.library("the chosen stream is gone") }
+        guard let stream = demuxer.stream(streamIndex) else { throw MediaError.library("the selected stream is missing") }
         let decoder = try decoder(stream)
         // Counting frames does not depend on their pixels, so skip the loop filter.
         if counting != nil { decoder.context.pointee.skip_loop_filter = AVDISCARD_ALL }
@@ -429,12 +429,12 @@ final class DecodeSession {
             result.note(
                 "stray_times",
                 counted(border.strays, "frame")
-                    + " had times that the recording leaves and comes back from; placed by order"
+                    + " had times off the timeline, which then continued; they were placed by their order"
             )
         }
         guard border.discontinuities > 0 else { return }
-        let times = border.discontinuities == 1 ? "once" : "\(border.discontinuities) times"
-        var text = "the times broke off \(times); the timeline goes on across each break"
+        let found = counted(border.discontinuities, "discontinuity", "discontinuities")
+        var text = "the timestamps have \(found); the timeline continues across each"
         var off = 0.0
         var parts: [String] = []
         for jump in border.breaks {
@@ -442,7 +442,7 @@ final class DecodeSession {
             parts.append("after \(Self.clockText(jump.at + start)) by up to \(Self.secondsText(off)) s")
         }
         if parts.count > 4 { parts = parts.prefix(3) + ["…"] + parts.suffix(1) }
-        if !parts.isEmpty { text += "; times may be off " + parts.joined(separator: ", ") }
+        if !parts.isEmpty { text += "; times may be wrong " + parts.joined(separator: ", ") }
         result.note("discontinuity", text)
     }
 
@@ -482,7 +482,7 @@ final class DecodeSession {
         let (pts, guessed) = clock.time(of: frame)
         if guessed {
             guard result.info.framesPerSecond != nil else { throw MediaError.noTimestamps() }
-            result.note("no_timestamps", "the frames have no times; they were counted at the stream's frame rate")
+            result.note("no_timestamps", "the frames have no timestamps; their times follow from the stream's frame rate")
         }
         return pts
     }
@@ -508,7 +508,7 @@ final class DecodeSession {
         emitted = true
         result.counters.framesSampled += 1
         guard index >= request.firstIndex else { return }
-        if shownRGB == nil { shownRGB = try picture() }
+        if shownRGB == nil { shownRGB = try image() }
         guard let rgb = shownRGB else { return }
         var message = WorkerMessage(.frame, payload: rgb.pixels.count)
         message.width = rgb.width
@@ -522,11 +522,11 @@ final class DecodeSession {
         try output.send(message, rgb.pixels)
     }
 
-    private func picture() throws -> (Int, Int, Int, [UInt8]) {
+    private func image() throws -> (Int, Int, Int, [UInt8]) {
         guard let held else { throw MediaError.library("no frame is held") }
         let image = try shownSource.converter.convert(held.frame, sampleAspect: shownAspect)
         switch request.output {
-        case .probe, .sandbox, .native, .picture: return (image.width, image.height, 1, image.pixels)
+        case .probe, .sandbox, .native, .image: return (image.width, image.height, 1, image.pixels)
         case .model(let preprocessing, let ratio):
             let count = ratio > 1 ? ratio * ratio + 1 : 1
             if let last, last.image.width == image.width, last.image.height == image.height,
@@ -563,7 +563,7 @@ final class DecodeSession {
         result.counters.bytesRead = reader.highWater
         result.coveredSeconds = endTime
         if !shown, result.counters.packets == 0, let end = indexEnd, end > 0, end <= fileSize {
-            throw MediaError.elsewhere()
+            throw MediaError.externalData()
         }
         guard shown else {
             throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors)

@@ -47,7 +47,7 @@ public enum DecodeWorker {
                 throw MediaError.worker(
                     "this kernel refuses system call filters; set LONGTAKE_NO_SECCOMP=1 to decode without one")
             }
-            if case .picture = request.output {
+            if case .image = request.output {
                 try sendImage(size: Int(status.st_size), output: output)
                 return 0
             }
@@ -59,7 +59,7 @@ public enum DecodeWorker {
             try DecodeSession.run(request, reader: reader, fileSize: Int64(status.st_size), output: output)
             return 0
         } catch let error as ImageError {
-            try? output.send(.failure, json: WorkerFailure(code: .picture, message: error.message))
+            try? output.send(.failure, json: WorkerFailure(code: .image, message: error.message))
             return 0
         } catch let error as MediaError {
             try? output.send(.failure, json: WorkerFailure(code: error.code, message: error.message))
@@ -75,10 +75,10 @@ public enum DecodeWorker {
         guard size <= StillImage.maximumBytes else {
             throw ImageError.tooManyBytes(size, limit: StillImage.maximumBytes)
         }
-        let picture = try StillImage.decode(FileBytes.read(fileDescriptor, at: 0, count: size))
-        var message = WorkerMessage(.frame, payload: picture.pixels.count)
-        (message.width, message.height, message.parts) = (picture.width, picture.height, 1)
-        try output.send(message, picture.pixels)
+        let image = try StillImage.decode(FileBytes.read(fileDescriptor, at: 0, count: size))
+        var message = WorkerMessage(.frame, payload: image.pixels.count)
+        (message.width, message.height, message.parts) = (image.width, image.height, 1)
+        try output.send(message, image.pixels)
         try output.send(.end, json: DecodeResult())
     }
 }

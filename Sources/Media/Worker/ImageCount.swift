@@ -7,7 +7,7 @@ struct ImageCount {
     /// Longer steps are pauses or time jumps; in seconds.
     private static let longestStep = 1.0
 
-    private(set) var pictures = 0
+    private(set) var frames = 0
     private var packets = 0
     private var clock: FrameClock
     private let tick: Double
@@ -29,7 +29,7 @@ struct ImageCount {
     }
 
     mutating func add(_ frame: borrowing DecodedFrame) {
-        pictures += 1
+        frames += 1
         if frame.pointer.pointee.interlaced_frame != 0 { fieldCoded = true }
         let (pts, guessed) = clock.time(of: frame)
         timed = !guessed
@@ -55,9 +55,9 @@ struct ImageCount {
         // Without rounding, an error in the last digit would lose the last second.
         let measured = (Double(steps) / length * 1000).rounded() / 1000
         guard let said else { return measured }
-        guard fieldCoded || packets > pictures else { return said }
+        guard fieldCoded || packets > frames else { return said }
         // Millisecond timestamps and the ends of short streams are not exact enough.
         for candidate in [said, said / 2] where abs(candidate / measured - 1) < 0.02 { return candidate }
-        return packets > pictures ? measured : said
+        return packets > frames ? measured : said
     }
 }

@@ -39,7 +39,7 @@ struct StillSession: ~Copyable {
         self.output = output
         let demuxer = try Demuxer(reader, maxPixels: request.maxPixels)
         let index = try demuxer.selectVideo(request, reader: reader, output: output, notes: &result)
-        guard let stream = demuxer.stream(index) else { throw MediaError.library("the chosen stream is gone") }
+        guard let stream = demuxer.stream(index) else { throw MediaError.library("the selected stream is missing") }
         decoder = try VideoDecoder(stream, threads: request.threads, maxPixels: request.maxPixels)
         converter = FrameConverter(
             orientation: Orientation.of(stream).0, squarePixels: true,

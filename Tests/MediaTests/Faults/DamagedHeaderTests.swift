@@ -70,7 +70,7 @@ import Testing
         let kind = try message("a.avi") { bytes in
             bytes[try #require(bytes.positions(of: "vids").first)] = 0x76 ^ 0x10
         }
-        #expect(kind.contains("AVI") && kind.contains("of no kind"))
+        #expect(kind.contains("AVI") && kind.contains("of unknown kind"))
         let length = try message("a.mp4") { bytes in
             bytes[try #require(bytes.positions(of: "mdat").first) - 4] = 0x10
         }

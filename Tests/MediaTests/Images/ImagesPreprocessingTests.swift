@@ -33,14 +33,14 @@ import Testing
         let config = try ImageGolden.bytes("case10_preprocess/preprocessor_config.json")
         let subject = try ImagePreprocessing(
             preprocessorConfig: config, imageAspectRatio: mode == "pad" ? "pad" : "square")
-        let made = subject.picture(picture)
+        let made = subject.square(picture)
         let isEqual = made == expected
         #expect(isEqual)
 
         let listed = try #require(try PreprocessCase.load().images[short])
         #expect(listed.size_wh == picture.size)
         let result = mode == "pad" ? listed.pad : listed.crop
-        let values = subject.normalised(made)
+        let values = subject.normalized(made)
         for sample in result.samples {
             let index = (Int(sample[0]) * 336 + Int(sample[1])) * 336 + Int(sample[2])
             #expect(values[index] == Float(sample[3]))
@@ -58,7 +58,7 @@ import Testing
         let tensors = try GoldenImageTensors("case10_preprocess/expected.safetensors")
         let expected = try tensors.floats("\(name.prefix(4)).\(mode).size56.pixel_values_chw")
         let subject = try preprocessing(side: 56, mode == "pad" ? "pad" : "square")
-        let made = subject.normalised(subject.picture(picture))
+        let made = subject.normalized(subject.square(picture))
         #expect(largestDifference(made, expected) <= 1e-6)
         let isEqual = made == expected
         #expect(isEqual)
@@ -93,7 +93,7 @@ import Testing
                 #expect(isFirst)
             }
             // The reference's resize and crop do nothing after the squash, padded or not.
-            let isUnchanged = subject.picture(made) == made
+            let isUnchanged = subject.square(made) == made
             #expect(isUnchanged)
         }
         #expect(
@@ -178,7 +178,7 @@ import Testing
         let tensors = try GoldenImageTensors("case11_end_to_end/expected.safetensors")
         let expected = try tensors.pictures("\(flow).images_uint8_hwc")
         let subject = try preprocessing(side: 56, ratio)
-        let made = subject.parts(picture, ratio: n).map(subject.picture)
+        let made = subject.parts(picture, ratio: n).map(subject.square)
         let differing = zip(made, expected).map { pair in zip(pair.0.pixels, pair.1.pixels).count { $0 != $1 } }
         #expect(made.count == expected.count)
         #expect(differing == [Int](repeating: 0, count: expected.count))
@@ -215,7 +215,7 @@ import Testing
     @Test func `a long thin picture costs no more than its middle`() throws {
         let thin = RGBImage(width: 65535, height: 1, pixels: [UInt8](repeating: 77, count: 65535 * 3))
         for ratio in ["square", "pad"] {
-            let made = try preprocessing(side: 336, ratio).picture(thin)
+            let made = try preprocessing(side: 336, ratio).square(thin)
             #expect(made.size == [336, 336])
             #expect(made.pixels[(168 * 336 + 168) * 3] == (ratio == "square" ? 77 : 122))
         }

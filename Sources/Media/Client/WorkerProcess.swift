@@ -149,7 +149,7 @@ final class WorkerProcess: Sendable {
         let signal = code & 0x7F
         var text =
             signal != 0 ? "signal \(signal), \(String(cString: strsignal(signal)))" : "exit status \(code >> 8 & 0xFF)"
-        if let words = lastLine() { text += ": " + words }
+        if let line = lastLine() { text += ": " + line }
         status.withLock { $0 = text }
         return text
     }

@@ -6,7 +6,8 @@ struct ContainerSignature: Sendable {
     private let pattern: [(offset: Int, bytes: [UInt8])]
     /// Wrong bytes that a damaged header may have and still be recognized.
     private let tolerance: Int
-    /// Further evidence in up to 1024 bytes, required in the middle of a file; nil if the format is not looked for there.
+    /// Further evidence in up to 1024 bytes, required in the middle of a file; nil if the format is not looked for
+    /// there.
     private let confirmation: (@Sendable ([UInt8]) -> Bool)?
     /// The start of libavformat's name, if its demuxer continues into a second recording of this format by itself.
     private let continuedBy: String?
@@ -71,7 +72,8 @@ struct ContainerSignature: Sendable {
                 continuedBy: "mpegts"
             ) { bytes in
                 // A sixth packet; five bytes may agree by chance.
-                bytes.count > 5 * TransportPacket.length && bytes[5 * TransportPacket.length] == TransportPacket.syncByte
+                bytes.count > 5 * TransportPacket.length
+                    && bytes[5 * TransportPacket.length] == TransportPacket.syncByte
             },
         ]
 

@@ -56,7 +56,7 @@ struct EditList: Equatable {
 extension EditList {
     /// True if the file shows nothing at this time of the track.
     func isEmpty(at seconds: Double) -> Bool {
-        // A frame starts an interval to within one tick.
+        // A frame starts an interval to within one unit of the time base.
         empty.contains { seconds >= $0.lowerBound - 0.0005 && seconds < $0.upperBound - 0.0005 }
     }
 
@@ -66,14 +66,14 @@ extension EditList {
             let more = empty.count > 1 ? " and in \(counted(empty.count - 1, "more interval"))" : ""
             result.note(
                 "empty_edit",
-                "the edit list shows nothing from \(text(first.lowerBound)) to \(text(first.upperBound)) s of the track"
-                    + "\(more); the frame before is used there")
+                "the edit list shows nothing from \(text(first.lowerBound)) to \(text(first.upperBound)) s of the "
+                    + "track\(more); the frame before is used there")
         }
         if let first = rates.first {
             result.note(
                 "edit_rate",
-                "from \(text(first.from)) s of the track the edit list sets a rate of \(text(first.rate)), which is not applied: "
-                    + "later times may be wrong")
+                "from \(text(first.from)) s of the track the edit list sets a rate of \(text(first.rate)), which is "
+                    + "not applied: later times may be wrong")
         }
     }
 }

@@ -4,7 +4,8 @@
 struct TransportPacket {
     static let length = 188
     static let syncByte: UInt8 = 0x47
-    /// Distances between packets: plain, with a 4-byte timestamp before each (M2TS), with a 16-byte checksum after each.
+    /// Distances between packets: plain, with a 4-byte timestamp before each (M2TS), with a 16-byte checksum after
+    /// each.
     static let strides = [188, 192, 204]
 
     private let bytes: ArraySlice<UInt8>

@@ -10,8 +10,7 @@ struct Demuxer: ~Copyable {
     // Full names of the demuxers: av_match_list compares them with each name of a demuxer.
     static let formats = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf"
     static let codecs =
-        "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,vc1,wmv3,theora,msmpeg4,"
-        + "msmpeg4v2,h263,flv,ffv1,rawvideo,huffyuv,utvideo,dvvideo"
+        "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,vc1,wmv3,theora,msmpeg4,msmpeg4v2,h263,flv,ffv1,rawvideo,huffyuv,utvideo,dvvideo"
 
     /// Opens the container and reads its headers.
     ///
@@ -99,9 +98,10 @@ struct Demuxer: ~Copyable {
 
     var formatName: String { context.pointee.iformat.flatMap { String(cString: $0.pointee.name) } ?? "" }
     /// True if the container's timestamps may be discontinuous, as in MPEG streams (AVFMT_TS_DISCONT).
-    var mayBreak: Bool { (context.pointee.iformat?.pointee.flags ?? 0) & AVFMT_TS_DISCONT != 0 }
+    var allowsDiscontinuities: Bool { (context.pointee.iformat?.pointee.flags ?? 0) & AVFMT_TS_DISCONT != 0 }
     /// True if frames are shown in file order even when their timestamps say otherwise.
-    var isOrderedByPosition: Bool { mayBreak || formatName == "flv" }
+    var isOrderedByPosition: Bool { allowsDiscontinuities || formatName == "flv" }
+    /// Number of streams found so far.
     var streamCount: Int { Int(context.pointee.nb_streams) }
 
     func stream(_ index: Int) -> UnsafeMutablePointer<AVStream>? {

@@ -14,7 +14,7 @@ struct VideoChoice {
     static let maxStreams = 1000
     static let maxVideoStreams = 64
     /// Bytes read to find two frames of each stream if the container does not say how many a stream has.
-    private static let lookedAt: Int64 = 256 << 20
+    private static let countedBytes: Int64 = 256 << 20
 
     init(_ context: UnsafeMutablePointer<AVFormatContext>) {
         for index in 0..<Int(context.pointee.nb_streams) {
@@ -59,12 +59,13 @@ struct VideoChoice {
     }
 
     /// Counts the packets of video streams until each stream in `video` has had two.
-    static func count(_ video: [Int], reader: FileReader, maxPixels: Int, sign: () throws -> Void) throws -> [Int: Int]
+    static func count(_ video: [Int], reader: FileReader, maxPixels: Int, progress: () throws -> Void) throws -> [Int:
+        Int]
     {
         let demuxer = try Demuxer(reader, maxPixels: maxPixels, probes: false)
         let packet = try Packet()
         var counts: [Int: Int] = [:]
-        while reader.highWater < lookedAt, !video.allSatisfy({ counts[$0, default: 0] >= 2 }) {
+        while reader.highWater < countedBytes, !video.allSatisfy({ counts[$0, default: 0] >= 2 }) {
             let status = av_read_frame(demuxer.context, packet.pointer)
             if status == AVERROR(EAGAIN) { continue }
             guard status >= 0 else { break }
@@ -72,7 +73,7 @@ struct VideoChoice {
             // AVI files have empty packets where a frame is missing.
             guard packet.pointer.pointee.size > 0 else { continue }
             counts[Int(packet.pointer.pointee.stream_index), default: 0] += 1
-            try sign()
+            try progress()
         }
         return counts
     }

@@ -63,13 +63,14 @@ extension ImageError {
     static func unsupportedPixels(_ format: String, _ layout: String) -> ImageError {
         ImageError(
             .unsupported,
-            "The \(format) image stores its pixels as \(layout), which is not supported. "
-                + "Save it as an 8-bit RGB image.")
+            "The \(format) image stores its pixels as \(layout), which is not supported. Save it as an 8-bit RGB "
+                + "image.")
     }
     static func noLibrary(_ missing: String) -> ImageError {
         ImageError(
             .unsupported,
-            "Images need FFmpeg's libraries, which cannot be loaded (\(missing)). Install them (apt-get install ffmpeg)."
+            "Images need FFmpeg's libraries, which cannot be loaded (\(missing)). Install them (apt-get install "
+                + "ffmpeg)."
         )
     }
     static func noCodec(_ format: String) -> ImageError {

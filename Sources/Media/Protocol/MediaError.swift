@@ -101,9 +101,9 @@ extension MediaError {
         .init(
             code: .moovMissing,
             message:
-                "no 'moov' atom: the recording was interrupted before its index was written. Repair it with a tool that "
-                + "rebuilds the index from an intact file of the same camera (e.g. untrunc), or record fragmented "
-                + "(ffmpeg -movflags +frag_keyframe) so that an interruption loses only the end")
+                "no 'moov' atom: the recording was interrupted before its index was written. Repair it with a tool "
+                + "that rebuilds the index from an intact file of the same camera (e.g. untrunc), or record "
+                + "fragmented (ffmpeg -movflags +frag_keyframe) so that an interruption loses only the end")
     }
 
     static func stillImage(_ kind: String) -> Self {
@@ -118,24 +118,24 @@ extension MediaError {
         .init(
             code: .playlist,
             message:
-                "a playlist (\(kind)), which names other files; Longtake opens only the file it is given. Download the "
-                + "stream into one file first (ffmpeg -i LIST -c copy out.mkv)")
+                "a playlist (\(kind)), which names other files; Longtake opens only the file it is given. Download "
+                + "the stream into one file first (ffmpeg -i LIST -c copy out.mkv)")
     }
 
     static func externalData() -> Self {
         .init(
             code: .unsupportedFormat,
             message:
-                "the frames are in another file, which the index names; Longtake opens only the file it is given. Combine "
-                + "both in one file (in the editor that wrote it: export as self-contained)")
+                "the frames are in another file, which the index names; Longtake opens only the file it is given. "
+                + "Combine both in one file (in the editor that wrote it: export as self-contained)")
     }
 
     static func unsupportedFormat(_ reason: String) -> Self {
         .init(
             code: .unsupportedFormat,
             message:
-                "not a video container Longtake reads (\(reason)). It reads MP4/MOV, Matroska/WebM, MPEG-TS/PS, AVI, FLV, "
-                + "ASF, Ogg and MXF; convert with ffmpeg -i FILE out.mp4")
+                "not a video container Longtake reads (\(reason)). It reads MP4/MOV, Matroska/WebM, MPEG-TS/PS, AVI, "
+                + "FLV, ASF, Ogg and MXF; convert with ffmpeg -i FILE out.mp4")
     }
 
     /// `seen`: the part of the header that is invalid.
@@ -143,8 +143,8 @@ extension MediaError {
         .init(
             code: .damagedHeader,
             message:
-                "the \(container) header is damaged or cut off (\(seen)); copy the file again from where it was recorded, or try "
-                + "to repair it (ffmpeg -err_detect ignore_err -i FILE -c copy out.mkv)")
+                "the \(container) header is damaged or cut off (\(seen)); copy the file again from where it was "
+                + "recorded, or try to repair it (ffmpeg -err_detect ignore_err -i FILE -c copy out.mkv)")
     }
 
     /// `video`: the number of video streams, if it is above the limit.
@@ -177,7 +177,8 @@ extension MediaError {
         .init(
             code: .noSuchStream,
             message:
-                "stream \(wanted) is not a video stream; \(video.count == 1 ? "the only one is" : "the video streams are") "
+                "stream \(wanted) is not a video stream; "
+                + "\(video.count == 1 ? "the only one is" : "the video streams are") "
                 + video.map(String.init).joined(separator: ", ")
         )
     }
@@ -190,15 +191,16 @@ extension MediaError {
         .init(
             code: .tooLarge,
             message:
-                "frames of \(width)×\(height) have \(width &* height) pixels, the limit is \(limit); "
-                + "scale the recording down first (ffmpeg -i FILE -vf scale=1920:-2 out.mp4)")
+                "frames of \(width)×\(height) have \(width &* height) pixels, the limit is \(limit); scale the "
+                + "recording down first (ffmpeg -i FILE -vf scale=1920:-2 out.mp4)")
     }
 
     static func noTimestamps() -> Self {
         .init(
             code: .noTimestamps,
             message:
-                "the frames have no timestamps and the stream states no frame rate; remux it with one (ffmpeg -r 25 -i FILE -c copy out.mkv)"
+                "the frames have no timestamps and the stream states no frame rate; remux it with one (ffmpeg -r 25 "
+                + "-i FILE -c copy out.mkv)"
         )
     }
 
@@ -206,8 +208,8 @@ extension MediaError {
         .init(
             code: .nothingDecoded,
             message:
-                "no frame could be decoded (\(counted(packets, "packet")) read, \(errors) of them damaged); the "
-                + "data or the decoder's configuration in the header is damaged or cut off; copy the file again"
+                "no frame could be decoded (\(counted(packets, "packet")) read, \(errors) of them damaged); the data "
+                + "or the decoder's configuration in the header is damaged or cut off; copy the file again"
         )
     }
 
@@ -228,24 +230,25 @@ extension MediaError {
         .init(
             code: .processLimit,
             message:
-                "the decoder crashed (\(how)), perhaps out of memory: the limit is \(limit) bytes of address space, decoding may "
-                + "need \(needed); raise the limit (ulimit -v unlimited, LimitAS= of a systemd unit)")
+                "the decoder crashed (\(how)), perhaps out of memory: the limit is \(limit) bytes of address space, "
+                + "decoding may need \(needed); raise the limit (ulimit -v unlimited, LimitAS= of a systemd unit)")
     }
 
     static func tooSlow(_ used: Double, covered: Double) -> Self {
         .init(
             code: .tooSlowToDecode,
             message:
-                "decoding took \(Int(saturating: used)) s of CPU time for the first \(Int(saturating: covered)) s of the recording, "
-                + "more than the limit, and was stopped; the file is damaged, or made to be slow. Convert it with ffmpeg if you "
-                + "trust it (ffmpeg -i FILE -c:v libx264 out.mp4)")
+                "decoding took \(Int(saturating: used)) s of CPU time for the first \(Int(saturating: covered)) s of "
+                + "the recording, more than the limit, and was stopped; the file is damaged, or made to be slow. "
+                + "Convert it with ffmpeg if you trust it (ffmpeg -i FILE -c:v libx264 out.mp4)")
     }
 
     static func stuck(_ seconds: Double) -> Self {
         .init(
             code: .decoderStuck,
             message:
-                "the decoder made no progress for \(Int(saturating: seconds)) s and was stopped; the file is damaged, or its storage does not respond"
+                "the decoder made no progress for \(Int(saturating: seconds)) s and was stopped; the file is damaged, "
+                + "or its storage does not respond"
         )
     }
 

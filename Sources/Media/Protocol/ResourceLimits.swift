@@ -36,7 +36,8 @@ package enum ResourceLimits {
         case ENFILE: return "the machine has too many files open (sysctl fs.file-max)"
         case EAGAIN:
             return
-                "this user may have \(soft(__RLIMIT_NPROC)) processes and threads (ulimit -u, TasksMax= of a systemd unit)"
+                "this user may have \(soft(__RLIMIT_NPROC)) processes and threads (ulimit -u, TasksMax= of a systemd "
+                + "unit)"
         case ENOMEM: return "the machine or the service (MemoryMax= of a systemd unit) has no memory left"
         default: return nil
         }

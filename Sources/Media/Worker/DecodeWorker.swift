@@ -56,7 +56,7 @@ public enum DecodeWorker {
                 try StillSession.run(request, stills: stills, reader: reader, output: output)
                 return 0
             }
-            try DecodeSession.run(request, reader: reader, fileSize: Int64(status.st_size), output: output)
+            try DecodeSession.run(request, reader: reader, output: output)
             return 0
         } catch let error as ImageError {
             try? output.send(.failure, json: WorkerFailure(code: .image, message: error.message))

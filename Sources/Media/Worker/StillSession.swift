@@ -18,10 +18,11 @@ struct StillSession: ~Copyable {
     private let stream: UnsafeMutablePointer<AVStream>
     private let reader: FileReader
     private let output: WorkerOutput
+    private var heartbeat: Heartbeat
     private var result = DecodeResult()
     /// Timestamp of the key frame that decoding started at, until the decoder has confirmed it as one.
     private var start: Int64?
-    private var coded = CodedOrientation()
+    private var codedOrientation = CodedOrientation()
 
     /// Sends the requested frames that can be found, in order, then the end.
     static func run(_ request: FrameRequest, stills: [FrameRequest.Still], reader: FileReader, output: WorkerOutput)
@@ -37,6 +38,7 @@ struct StillSession: ~Copyable {
         self.request = request
         self.reader = reader
         self.output = output
+        heartbeat = Heartbeat(output)
         let demuxer = try Demuxer(reader, maxPixels: request.maxPixels)
         let index = try demuxer.selectVideo(request, reader: reader, output: output, notes: &result)
         guard let stream = demuxer.stream(index) else { throw MediaError.library("the selected stream is missing") }
@@ -68,10 +70,9 @@ struct StillSession: ~Copyable {
 
     /// Decodes up to the frame whose own timestamp is `pts`; returns false if it does not come.
     private mutating func find(_ pts: Int64, lead: Double, into frame: borrowing DecodedFrame) throws -> Bool {
-        let base = stream.pointee.time_base
-        guard base.num > 0, base.den > 0, pts != AV_NOPTS_VALUE else { return false }
-        let ticks = Int64(saturating: lead * Double(base.den) / Double(base.num))
-        let (target, overflow) = pts.subtractingReportingOverflow(ticks)
+        guard let timeBase = TimeBase(stream), pts != AV_NOPTS_VALUE else { return false }
+        let units = Int64(saturating: lead * Double(timeBase.denominator) / Double(timeBase.numerator))
+        let (target, overflow) = pts.subtractingReportingOverflow(units)
         guard !overflow, av_seek_frame(demuxer.context, stream.pointee.index, target, AVSEEK_FLAG_BACKWARD) >= 0 else {
             return false
         }
@@ -101,7 +102,7 @@ struct StillSession: ~Copyable {
                 sent = decoder.send(packet)
             }
             if let found = receive(pts, frame) { return found }
-            try heartbeat()
+            try heartbeat.send(highWater: reader.highWater, count: result.counters.packets)
         }
         _ = decoder.sendEnd()
         return receive(pts, frame) ?? false
@@ -116,7 +117,7 @@ struct StillSession: ~Copyable {
             switch decoder.receive(into: frame) {
             case .frame:
                 result.counters.framesDecoded += 1
-                coded.carry(frame)
+                codedOrientation.carry(frame)
                 // A timestamp that the decoder guessed is not proof.
                 let own = frame.pointer.pointee.pts
                 if let time = start, own != AV_NOPTS_VALUE, own >= time {
@@ -135,15 +136,5 @@ struct StillSession: ~Copyable {
                 if failures > 100 { return false }
             }
         }
-    }
-
-    private var beat = ContinuousClock.now
-    private mutating func heartbeat() throws {
-        let now = ContinuousClock.now
-        guard now - beat > .milliseconds(100) else { return }
-        beat = now
-        var message = WorkerMessage(.heartbeat, payload: 0)
-        message.highWater = reader.highWater
-        try output.send(message, [])
     }
 }

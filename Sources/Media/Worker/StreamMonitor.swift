@@ -1,7 +1,7 @@
 import CFFmpeg
 
 /// Detects, while a stream is decoded, that another video stream of the file continues without it.
-struct StreamWatch {
+struct StreamMonitor {
     private let chosen: Int
     private var isOn = true
     private var known: Int
@@ -24,18 +24,17 @@ struct StreamWatch {
     private static func isCovered(_ index: Int, by chosen: Int, _ demuxer: borrowing Demuxer) -> Bool {
         func span(_ index: Int) -> (Double, Double)? {
             guard let stream = demuxer.stream(index), stream.pointee.nb_frames > 0, stream.pointee.duration > 0,
-                stream.pointee.start_time != AV_NOPTS_VALUE, stream.pointee.time_base.den > 0
+                stream.pointee.start_time != AV_NOPTS_VALUE, let unit = TimeBase(stream)?.unit
             else { return nil }
-            let tick = Double(stream.pointee.time_base.num) / Double(stream.pointee.time_base.den)
-            let start = Double(stream.pointee.start_time) * tick
-            return (start, start + Double(stream.pointee.duration) * tick)
+            let start = Double(stream.pointee.start_time) * unit
+            return (start, start + Double(stream.pointee.duration) * unit)
         }
         guard demuxer.formatName.hasPrefix("mov"), let own = span(chosen), let other = span(index) else { return false }
         return other.0 > own.0 - 1 && other.1 < own.1 + 1
     }
 
     /// - Returns: true once another video stream has continued alone for so long that the file must be scanned.
-    mutating func sees(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Bool {
+    mutating func observe(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Bool {
         guard isOn else { return false }
         let index = Int(packet.pointer.pointee.stream_index)
         guard index != chosen else {

@@ -1,7 +1,7 @@
 import CFFmpeg
 
 /// Notes on how a stream asks to be displayed where that is not applied.
-enum Showing {
+enum DisplayNotes {
     static func describe(_ stream: UnsafeMutablePointer<AVStream>, in result: inout DecodeResult) {
         func has(_ type: AVPacketSideDataType) -> Bool { av_stream_get_side_data(stream, type, nil) != nil }
         if has(AV_PKT_DATA_STEREO3D) {
@@ -12,7 +12,8 @@ enum Showing {
             result.note("spherical", "the recording is spherical; frames are used as coded, without projection")
         }
         if has(AV_PKT_DATA_DOVI_CONF) {
-            result.note("dolby_vision", "the recording is Dolby Vision; its metadata is not applied, so colors may be wrong")
+            result.note(
+                "dolby_vision", "the recording is Dolby Vision; its metadata is not applied, so colors may be wrong")
         }
         if av_dict_get(stream.pointee.metadata, "alpha_mode", nil, 0).map({
             $0.pointee.value.map { $0[0] != 48 } ?? false
@@ -31,14 +32,14 @@ enum Showing {
 
     /// Adds the notes of a frame, which often differ from the container's or are missing there.
     ///
-    /// - Parameter isTurned: whether the container has a display matrix, which takes precedence over the frame's.
-    static func describe(_ frame: borrowing DecodedFrame, isTurned: Bool, in result: inout DecodeResult) {
+    /// - Parameter hasOrientation: whether the container has a display matrix, which takes precedence over the frame's.
+    static func describe(_ frame: borrowing DecodedFrame, hasOrientation: Bool, in result: inout DecodeResult) {
         let raw = frame.pointer.pointee
         if raw.interlaced_frame != 0 { result.note("interlaced", interlaced) }
         if ColorConversion.isHDR(raw.color_trc) { result.note("hdr_not_tonemapped", hdr) }
         if let note = ColorConversion.unconverted(raw.colorspace) { result.note("color_matrix", note) }
         if ColorConversion.hasAlpha(raw.format) { result.note("alpha", alpha) }
-        if raw.nb_side_data > 0, !isTurned,
+        if raw.nb_side_data > 0, !hasOrientation,
             av_frame_get_side_data(frame.pointer, AV_FRAME_DATA_DISPLAYMATRIX) != nil, Orientation.of(frame) == nil
         {
             result.note("invalid_rotation", rotation)

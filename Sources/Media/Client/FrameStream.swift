@@ -69,10 +69,10 @@ public final class FrameStream: Sendable {
                     return true
                 case .info:
                     let info = try worker.readJSON(RecordingInfo.self, message, timeout: request.watchdog)
-                    state.withLock { $0.result.info = info.believable }
+                    state.withLock { $0.result.info = info.sanitized }
                 case .end:
                     let result = try worker.readJSON(DecodeResult.self, message, timeout: request.watchdog)
-                    state.withLock { $0.result = result.believable }
+                    state.withLock { $0.result = result.sanitized }
                     _ = worker.wait()
                     return finish()
                 case .sandbox: throw MediaError.worker("an unexpected message")

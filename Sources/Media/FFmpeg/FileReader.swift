@@ -44,7 +44,8 @@ final class FileReader {
     /// An independent reader of the same range, starting from its beginning.
     func another() -> FileReader { from(0) }
 
-    fileprivate func read(_ buffer: UnsafeMutablePointer<UInt8>?, _ count: Int32) -> Int32 {
+    /// Reads for libavformat; returns the number of bytes or a status.
+    func read(_ buffer: UnsafeMutablePointer<UInt8>?, _ count: Int32) -> Int32 {
         guard let buffer, count > 0 else { return AVERROR(EINVAL) }
         while true {
             let end = min(limit, tables.change?.end ?? .max)
@@ -67,7 +68,8 @@ final class FileReader {
         }
     }
 
-    fileprivate func seek(_ offset: Int64, _ whence: Int32) -> Int64 {
+    /// Moves libavformat's read position; returns it, or the size for `AVSEEK_SIZE`.
+    func seek(_ offset: Int64, _ whence: Int32) -> Int64 {
         let target: (Int64, Bool)
         switch whence & ~Int32(AVSEEK_FORCE) {
         case Int32(AVSEEK_SIZE): return size
@@ -79,40 +81,5 @@ final class FileReader {
         guard !target.1, target.0 >= 0 else { return Int64(AVERROR(EINVAL)) }
         position = target.0
         return position
-    }
-}
-
-/// Owns an AVIOContext over a `FileReader`.
-struct IOContext: ~Copyable {
-    let pointer: UnsafeMutablePointer<AVIOContext>
-
-    /// `reader` must outlive the context.
-    init(_ reader: FileReader) throws {
-        let size = 64 << 10
-        guard let buffer = av_malloc(size) else { throw MediaError.library("out of memory") }
-        guard
-            let pointer = avio_alloc_context(
-                buffer.assumingMemoryBound(to: UInt8.self), Int32(size), 0,
-                Unmanaged.passUnretained(reader).toOpaque(),
-                { opaque, buffer, count in
-                    guard let opaque else { return AVERROR(EINVAL) }
-                    return Unmanaged<FileReader>.fromOpaque(opaque).takeUnretainedValue().read(buffer, count)
-                }, nil,
-                { opaque, offset, whence in
-                    guard let opaque else { return Int64(AVERROR(EINVAL)) }
-                    return Unmanaged<FileReader>.fromOpaque(opaque).takeUnretainedValue().seek(offset, whence)
-                })
-        else {
-            av_free(buffer)
-            throw MediaError.library("out of memory")
-        }
-        self.pointer = pointer
-    }
-
-    deinit {
-        // libavformat may have replaced the buffer.
-        av_free(pointer.pointee.buffer)
-        var context: UnsafeMutablePointer<AVIOContext>? = pointer
-        avio_context_free(&context)
     }
 }

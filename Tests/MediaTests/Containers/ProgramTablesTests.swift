@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The program table of a transport stream gives a PID another codec: all pictures, or `partial` with the reason.
-@Suite struct CodecChangeTests {
+@Suite struct ProgramTablesTests {
     private static let encoded = Result {
         let directory = try FaultDirectory()
         for (name, codec) in [

@@ -2,7 +2,7 @@ import Media
 import Testing
 
 /// Sampled frames are those of decoding every frame and picking by the rule, pixel for pixel.
-@Suite struct DecodeGridTests {
+@Suite struct GridSamplerTests {
     @Test(arguments: EncodedRecording.h264) func h264(_ recording: EncodedRecording) throws { try check(recording) }
 
     @Test(arguments: EncodedRecording.others) func others(_ recording: EncodedRecording) throws { try check(recording) }

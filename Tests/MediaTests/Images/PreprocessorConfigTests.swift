@@ -2,7 +2,7 @@ import Foundation
 import Media
 import Testing
 
-@Suite struct ImagesConfigTests {
+@Suite struct PreprocessorConfigTests {
     private func read(_ text: String, _ ratio: String = "square") throws -> ImagePreprocessing {
         try ImagePreprocessing(preprocessorConfig: Array(text.utf8), imageAspectRatio: ratio)
     }
@@ -49,14 +49,14 @@ import Testing
         (#"{"size": 336, "crop_size": {"height": 336}}"#, "crop_size is not a square"),
         (#"{"size": "large"}"#, "size has a value of the wrong type"),
         (#"{"resample": 2}"#, "resample is 2; only 3 (bicubic) is supported"),
-        (#"{"image_mean": [0.5, 0.5]}"#, "image_mean has 2 numbers instead of 3"),
+        (#"{"image_mean": [0.5, 0.5]}"#, "image_mean has 2 values; it must have 3"),
         (#"{"image_mean": [0.5, 0.5, 1e39]}"#, "image_mean has 1e+39, which is not finite"),
         (#"{"image_std": [0.5, 0.5, 0]}"#, "image_std has 0.0; it must be above 0"),
         (#"{"image_std": [0.5, 0.5, 1e-60]}"#, "image_std has 1e-60; it must be above 0"),
         (#"{"image_std": [0.5, 0.5, null]}"#, "has a value of the wrong type"),
         (#"{"rescale_factor": 0}"#, "rescale_factor is 0.0; it must be above 0"),
         (#"{"do_normalize": false}"#, "do_normalize is false; only true is supported"),
-        (#"{"longtake_frame_layout": "squash"}"#, #"longtake_frame_layout is "squash"; known are squash_nearest, "#),
+        (#"{"longtake_frame_layout": "squash"}"#, #"longtake_frame_layout is "squash"; use one of squash_nearest, "#),
         ("[]", "is not a JSON object"), ("{", "is not a JSON object"), ("", "is not a JSON object"),
     ])
     func `a config that cannot be followed is refused`(text: String, fault: String) throws {

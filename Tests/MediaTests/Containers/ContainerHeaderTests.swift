@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A damaged header is said to be one: it is neither an unknown container nor a codec that is not supported.
-@Suite struct DamagedHeaderTests {
+@Suite struct ContainerHeaderTests {
     private static let encoded = Result {
         let directory = try FaultDirectory()
         try NumberedImages.encode(

@@ -85,8 +85,8 @@ struct Shown: Equatable {
 
     func pixel(_ x: Int, _ y: Int) -> [UInt8] { Array(rgb[((y * width + x) * 3)..<((y * width + x) * 3 + 3)]) }
 
-    /// The colour near (x, y) by its strongest channels.
-    func colour(_ x: Int, _ y: Int) -> String {
+    /// The color near (x, y) by its strongest channels.
+    func color(_ x: Int, _ y: Int) -> String {
         let value = pixel(x, y)
         let bright = value.map { $0 > 110 }
         switch (bright[0], bright[1], bright[2]) {
@@ -99,11 +99,11 @@ struct Shown: Equatable {
         }
     }
 
-    /// The colours of the four corners: top left, top right, bottom left, bottom right.
+    /// The colors of the four corners: top left, top right, bottom left, bottom right.
     var corners: [String] {
         let (x, y) = (width / 8, height / 8)
         return [
-            colour(x, y), colour(width - 1 - x, y), colour(x, height - 1 - y), colour(width - 1 - x, height - 1 - y),
+            color(x, y), color(width - 1 - x, y), color(x, height - 1 - y), color(width - 1 - x, height - 1 - y),
         ]
     }
 }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What a file says of its pictures in places that libavformat does not tell, or among the pictures themselves.
-@Suite struct ShownElsewhereTests {
+@Suite struct DisplayNotesTests {
     /// Red, green, blue and white in the corners.
     private static let corners =
         "color=black:s=64x48:r=5:d=2,format=gbrp,geq=r='255*(lt(X,32)*lt(Y,24)+gte(X,32)*gte(Y,24))':"
@@ -49,7 +49,7 @@ import Testing
         _ = try encode(directory, "plain.ts", Self.x264 + ["-g", "5", "-bf", "0", "-output_ts_offset", "2"])
         let bytes = try directory.read("turned.ts") + directory.read("plain.ts")
         let outcome = try decode(try directory.write("both.ts", bytes))
-        #expect(outcome.frames.map { $0.colour(4, 4) } == ["white", "white", "red", "red"])
+        #expect(outcome.frames.map { $0.color(4, 4) } == ["white", "white", "red", "red"])
         let odd = try encode(
             directory, "odd.mp4", Self.turned + ["h264_metadata=display_orientation=insert:rotate=30"])
         #expect(try decode(odd).notes == ["invalid_rotation"])

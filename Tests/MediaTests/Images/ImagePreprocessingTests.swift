@@ -2,7 +2,7 @@ import Foundation
 import Media
 import Testing
 
-@Suite struct ImagesPreprocessingTests {
+@Suite struct ImagePreprocessingTests {
     static let still = ["img0_640x360", "img1_361x641", "img2_336x336", "img3_100x80", "img4_1920x1080", "img5_37x500"]
     static let frames = [
         "video0_frame0_64x48", "video0_frame1_64x48", "video0_frame2_64x48", "video1_frame0_500x375",
@@ -118,9 +118,9 @@ import Testing
         let cases = try PreprocessCase.load().split_image
         #expect(cases.count == 4)
         for split in cases {
-            func colour(_ x: Int, _ y: Int) -> [UInt8] { [UInt8(x & 255), UInt8(y & 255), UInt8(x >> 8)] }
+            func color(_ x: Int, _ y: Int) -> [UInt8] { [UInt8(x & 255), UInt8(y & 255), UInt8(x >> 8)] }
             var pixels: [UInt8] = []
-            for y in 0..<split.h { for x in 0..<split.w { pixels += colour(x, y) } }
+            for y in 0..<split.h { for x in 0..<split.w { pixels += color(x, y) } }
             let picture = RGBImage(width: split.w, height: split.h, pixels: pixels)
             let parts = ImagePreprocessing.clip(side: 336).parts(picture, ratio: split.n)
             #expect(parts.map { $0.size } == split.block_sizes_wh)
@@ -129,8 +129,8 @@ import Testing
             for (index, part) in parts.dropLast().enumerated() {
                 let left = index % split.n * (split.w / split.n)
                 let top = index / split.n * (split.h / split.n)
-                #expect(Array(part.pixels.prefix(3)) == colour(left, top))
-                #expect(Array(part.pixels.suffix(3)) == colour(left + part.width - 1, top + part.height - 1))
+                #expect(Array(part.pixels.prefix(3)) == color(left, top))
+                #expect(Array(part.pixels.suffix(3)) == color(left + part.width - 1, top + part.height - 1))
             }
         }
     }

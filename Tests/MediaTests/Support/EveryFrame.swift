@@ -24,7 +24,7 @@ struct EveryFrame {
     private(set) var packetsShown = 0
     /// RGB of all frames, one after the other; none unless asked for.
     private(set) var pixels = Data()
-    private var colour = ""
+    private var color = ""
 
     /// What ffprobe says of each frame of the first video stream, without their pixels.
     init(probing path: String, in directory: DecodeDirectory) throws {
@@ -65,7 +65,7 @@ struct EveryFrame {
         let sizes = Set(frames.map { [$0.width, $0.height] })
         let size = sizes.count == 1 ? "\(frames[0].width):\(frames[0].height)" : "iw:ih"
         let flags = "bicubic+accurate_rnd+full_chroma_int"
-        var filters = ["scale=\(size):flags=\(flags):\(colour):out_range=pc", "format=rgb24"] + turned
+        var filters = ["scale=\(size):flags=\(flags):\(color):out_range=pc", "format=rgb24"] + turned
         if let select { filters.insert("select='\(select)'", at: 0) }
         try MediaTool.ffmpeg(
             [
@@ -112,7 +112,7 @@ struct EveryFrame {
         ]
         let matrix = matrices[fields["color_space"] ?? ""] ?? (height < 720 ? "bt601" : "bt709")
         let full = fields["color_range"] == "pc" || fields["pix_fmt"]?.hasPrefix("yuvj") == true
-        colour = "in_color_matrix=\(matrix):in_range=\(full ? "pc" : "tv")"
+        color = "in_color_matrix=\(matrix):in_range=\(full ? "pc" : "tv")"
     }
 
     /// "30000/1001" and "4:3" as numbers.

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The chosen video ends and another video of the same file goes on: all of it, or `partial` with the reason.
-@Suite struct StreamFollowTests {
+@Suite struct StreamPlanTests {
     /// Ten pictures a second; each piece begins with the number after the last of the one before.
     private static let encoded = Result {
         let directory = try FaultDirectory()

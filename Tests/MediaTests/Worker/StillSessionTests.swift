@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Single pictures by seeking: the same bytes as in a pass over the whole file, for a fraction of the work.
-@Suite struct StillTests {
+@Suite struct StillSessionTests {
     struct Kind: CustomTestStringConvertible, Sendable {
         let container: String
         let options: [String]

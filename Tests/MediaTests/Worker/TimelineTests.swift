@@ -3,7 +3,7 @@ import Media
 import Testing
 
 /// Resuming, the reference's sampling, threads, times that break off, and recordings of hours.
-@Suite struct DecodeTimeTests {
+@Suite struct TimelineTests {
     private static let x264 = "-c:v libx264 -preset superfast -bf 3 -pix_fmt yuv420p"
 
     static let some: [EncodedRecording] = [

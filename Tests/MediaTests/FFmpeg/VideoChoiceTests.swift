@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Which of several video streams is taken: one that moves, then the default one, the largest, the first.
-@Suite struct StreamChoiceTests {
+@Suite struct VideoChoiceTests {
     /// A picture's number and its stream are told by the numbers drawn: stream s begins at 1000 · s.
     private static let encoded = Result {
         let directory = try FaultDirectory()

@@ -3,7 +3,7 @@ import Media
 import Testing
 
 /// Rotation, the shape of pixels, and sizes that change.
-@Suite struct DecodeShapeTests {
+@Suite struct FrameConverterTests {
     /// A display matrix (a b c d: x' = a·x + c·y, y' = b·x + d·y, y downwards) and ffmpeg's filters to the same effect.
     struct Turn: CustomTestStringConvertible, Sendable {
         let matrix: [Int32]
@@ -43,7 +43,7 @@ import Testing
         #expect(sampled.result.info.width == 322)
     }
 
-    /// ffmpeg's own player turns the same way; it does so before colours are converted, hence nearly.
+    /// ffmpeg's own player turns the same way; it does so before colors are converted, hence nearly.
     @Test(arguments: [90, 180, 270]) func rotationLikePlayers(_ degrees: Int) throws {
         let directory = try DecodeDirectory()
         let recording = EncodedRecording(

@@ -2,7 +2,7 @@ import Foundation
 import Media
 import Testing
 
-@Suite struct ImagesStillTests {
+@Suite struct StillImageTests {
     private let sample = "case10_preprocess/png/img3_100x80.png"
 
     /// What `ffmpeg` makes of the sample, or of what `input` says.
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(arguments: ["rgba", "rgb48be", "rgba64be"])
-    func `PNG with alpha or 16 bits keeps the 8-bit colours`(format: String) throws {
+    func `PNG with alpha or 16 bits keeps the 8-bit colors`(format: String) throws {
         let picture = try ImageGolden.picture(sample)
         let made = try StillImage.decode(converted(["-pix_fmt", format], as: "p.png"))
         // ffmpeg's own way to 16 bits rounds.
@@ -68,7 +68,7 @@ import Testing
                 ["-vf", "format=rgb24,split[a][b];[a]palettegen[p];[b][p]paletteuse", "-pix_fmt", "pal8"], as: "p.png",
                 input: input))
         #expect(made.size == [30, 20])
-        // The colour passes through ffmpeg's own YUV on its way.
+        // The color passes through ffmpeg's own YUV on its way.
         #expect(zip(made.pixels, [0x10, 0x20, 0xC0]).allSatisfy { abs(Int($0) - $1) <= 3 })
     }
 
@@ -76,13 +76,13 @@ import Testing
         ("yuvj420p", [0xC0, 0x20, 0x10]), ("yuvj422p", [0x10, 0xC0, 0x20]), ("yuvj444p", [0xFF, 0xFF, 0xFF]),
         ("yuvj444p", [0, 0, 0]),
     ])
-    func `JPEG has full range BT.601 colours`(format: String, colour: [Int]) throws {
-        let text = colour.map { String($0 + 256, radix: 16).dropFirst() }.joined()
+    func `JPEG has full range BT.601 colors`(format: String, color: [Int]) throws {
+        let text = color.map { String($0 + 256, radix: 16).dropFirst() }.joined()
         let input = ["-f", "lavfi", "-i", "color=c=0x\(text):s=64x48:d=0.04,format=rgb24"]
         let arguments = ["-vf", "scale=out_range=full:out_color_matrix=bt601", "-pix_fmt", format, "-q:v", "1"]
         let made = try StillImage.decode(converted(arguments, as: "p.jpg", input: input))
         #expect(made.size == [64, 48])
-        for (index, value) in made.pixels.enumerated() where abs(Int(value) - colour[index % 3]) > 3 {
+        for (index, value) in made.pixels.enumerated() where abs(Int(value) - color[index % 3]) > 3 {
             Issue.record("\(value) at \(index)")
             break
         }

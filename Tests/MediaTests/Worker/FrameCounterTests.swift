@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The reference's sampling counts pictures: not fields, nor packets that show nothing.
-@Suite struct ImageCountTests {
+@Suite struct FrameCounterTests {
     private static let seconds = 20
     private static let luma = (0..<25 * seconds).map { UInt8(16 + $0 * 7 % 219) }
 

@@ -23,7 +23,8 @@
     F(avutil, void, av_frame_free, (AVFrame **a), (a)) \
     F(avutil, int, av_frame_get_buffer, (AVFrame *a, int b), (a, b)) \
     F(avutil, AVFrameSideData *, av_frame_get_side_data, (const AVFrame *a, enum AVFrameSideDataType b), (a, b)) \
-    F(avutil, AVFrameSideData *, av_frame_new_side_data, (AVFrame *a, enum AVFrameSideDataType b, size_t c), (a, b, c)) \
+    F(avutil, AVFrameSideData *, av_frame_new_side_data, (AVFrame *a, enum AVFrameSideDataType b, size_t c), \
+      (a, b, c)) \
     F(avutil, int, av_frame_ref, (AVFrame *a, const AVFrame *b), (a, b)) \
     F(avutil, void, av_frame_unref, (AVFrame *a), (a)) \
     F(avutil, void, av_free, (void *a), (a)) \
@@ -48,7 +49,8 @@
     F(avcodec, int, av_new_packet, (AVPacket *a, int b), (a, b)) \
     F(avcodec, AVPacket *, av_packet_alloc, (void), ()) \
     F(avcodec, void, av_packet_free, (AVPacket **a), (a)) \
-    F(avcodec, uint8_t *, av_packet_get_side_data, (const AVPacket *a, enum AVPacketSideDataType b, size_t *c), (a, b, c)) \
+    F(avcodec, uint8_t *, av_packet_get_side_data, (const AVPacket *a, enum AVPacketSideDataType b, size_t *c), \
+      (a, b, c)) \
     F(avcodec, void, av_packet_unref, (AVPacket *a), (a)) \
     F(avcodec, AVCodecContext *, avcodec_alloc_context3, (const AVCodec *a), (a)) \
     F(avcodec, const AVCodec *, avcodec_find_decoder, (enum AVCodecID a), (a)) \

@@ -14,9 +14,8 @@
 // if all are there, otherwise the dynamic linker's error message, which is static.
 const char *lt_ffmpeg_load(void);
 
-// Swift does not import function-like macros.
+// Swift imports neither function-like macros nor those that use them.
 static inline int lt_averror(int code) { return AVERROR(code); }
 static const int lt_averror_eof = AVERROR_EOF;
-static const int64_t lt_nopts = AV_NOPTS_VALUE;
 
 #endif

@@ -374,7 +374,7 @@ package final class Analyzer {
     ) throws -> Answer {
         let picture: RGBImage
         do {
-            picture = try FrameStream.picture(RecordingFile(picture: InputPath(path).bytes))
+            picture = try FrameStream.image(RecordingFile(image: InputPath(path).bytes))
         } catch {
             throw Failure(error, subject: path)
         }

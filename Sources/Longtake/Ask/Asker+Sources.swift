@@ -95,7 +95,7 @@ extension Asker {
         let preprocessing = loaded.preprocessing
         var frame = Frame()
         let ratio = model.fusion.partCount > 1 ? model.fusion.resolutionRatio : 1
-        frame.rgb = preprocessing.parts(picture, ratio: ratio).flatMap { preprocessing.picture($0).pixels }
+        frame.rgb = preprocessing.parts(picture, ratio: ratio).flatMap { preprocessing.square($0).pixels }
         let encoder = FrameEncoder(loaded)
         let (rows, width) = (model.patchRows, model.vision.hiddenSize)
         let patches = Buffer<Float>(count: rows * width)

@@ -64,7 +64,7 @@ package final class Embedder {
 
     /// The embedding of a still image, laid out as `ask` does.
     package func embed(picture: RGBImage) throws -> [Float] {
-        let rows = try embed(pixels: [preprocessing.picture(picture).pixels])
+        let rows = try embed(pixels: [preprocessing.square(picture).pixels])
         return rows.first ?? []
     }
 
@@ -73,7 +73,7 @@ package final class Embedder {
     /// - Throws: `Failure` that names the file.
     package func embed(picture path: InputPath) throws -> [Float] {
         do {
-            return try embed(picture: FrameStream.picture(RecordingFile(picture: path.bytes)))
+            return try embed(picture: FrameStream.image(RecordingFile(image: path.bytes)))
         } catch {
             throw Failure(error, subject: path.description)
         }

@@ -69,13 +69,13 @@ public final class FrameStream: Sendable {
                     return true
                 case .info:
                     let info = try worker.readJSON(RecordingInfo.self, message, timeout: request.watchdog)
-                    state.withLock { $0.result.info = info.believable }
+                    state.withLock { $0.result.info = info.sanitized }
                 case .end:
                     let result = try worker.readJSON(DecodeResult.self, message, timeout: request.watchdog)
-                    state.withLock { $0.result = result.believable }
+                    state.withLock { $0.result = result.sanitized }
                     _ = worker.wait()
                     return finish()
-                case .sandbox: throw MediaError.worker("a message that was not asked for")
+                case .sandbox: throw MediaError.worker("an unexpected message")
                 case .failure:
                     let failure = try worker.readJSON(WorkerFailure.self, message, timeout: request.watchdog)
                     _ = worker.wait()
@@ -125,16 +125,16 @@ public final class FrameStream: Sendable {
             isGridTime(message), message.parts > 0, message.parts <= 64, message.width > 0, message.height > 0,
             message.width <= request.maxPixels / message.height,
             message.payload == message.width * message.height * 3 * message.parts
-        else { throw MediaError.worker("a frame that was not asked for") }
+        else { throw MediaError.worker("an unexpected frame") }
         if case .model(let preprocessing, let ratio) = request.output {
             let parts = ratio > 1 ? ratio * ratio + 1 : 1
             guard message.width == preprocessing.side, message.height == preprocessing.side, message.parts == parts
             else {
-                throw MediaError.worker("a frame of another size than asked for")
+                throw MediaError.worker("a frame of the wrong size")
             }
         }
-        if request.output == .native || request.output == .picture {
-            guard message.parts == 1 else { throw MediaError.worker("more pictures than asked for") }
+        if request.output == .native || request.output == .image {
+            guard message.parts == 1 else { throw MediaError.worker("more images than requested") }
         }
         frame.index = message.index
         frame.gridTime = message.gridTime
@@ -163,12 +163,12 @@ public final class FrameStream: Sendable {
 
     /// Decodes a still image (PNG, JPEG or WebP) in the same sandboxed worker process as recordings.
     ///
-    /// - Throws: `MediaError`; its code is `picture` if the file is not an image or is damaged.
-    public static func picture(_ file: RecordingFile) throws -> RGBImage {
-        let stream = try FrameStream(file, request: FrameRequest(output: .picture))
+    /// - Throws: `MediaError`; its code is `image` if the file is not an image or is damaged.
+    public static func image(_ file: RecordingFile) throws -> RGBImage {
+        let stream = try FrameStream(file, request: FrameRequest(output: .image))
         defer { stream.cancel() }
         var frame = Frame()
-        guard try stream.next(into: &frame) else { throw MediaError.worker("no picture came") }
+        guard try stream.next(into: &frame) else { throw MediaError.worker("no image") }
         return RGBImage(width: frame.width, height: frame.height, pixels: frame.rgb)
     }
 

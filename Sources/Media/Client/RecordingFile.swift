@@ -38,11 +38,11 @@ public final class RecordingFile: @unchecked Sendable {
     /// Opens a file that may be a still image.
     ///
     /// - Throws: `cannot_read`, `not_a_regular_file`, `empty_file`.
-    public convenience init(picture path: [UInt8]) throws { try self.init(opening: path) }
+    public convenience init(image path: [UInt8]) throws { try self.init(opening: path) }
 
     private init(opening path: [UInt8]) throws {
         self.path = path
-        guard !path.contains(0) else { throw MediaError.cannotRead("the path has a NUL byte") }
+        guard !path.contains(0) else { throw MediaError.cannotRead("the path contains a NUL byte") }
         // O_NONBLOCK: opening a FIFO would otherwise wait for its writer.
         let opened = (path.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { name -> Int32 in
             guard let name = name.baseAddress else { return -1 }
@@ -50,9 +50,9 @@ public final class RecordingFile: @unchecked Sendable {
         }
         guard opened >= 0 else {
             // Sockets cannot be opened; open() fails with ENXIO, whose text is about a missing device.
-            if errno == ENXIO { throw MediaError.notRegular("a socket or a device that is not there") }
+            if errno == ENXIO { throw MediaError.notRegular("a socket or a missing device") }
             if errno == EMFILE || errno == ENFILE { throw MediaError.limit("cannot open", errno) }
-            throw MediaError.cannotRead(String(cString: strerror(errno)))
+            throw MediaError.cannotRead(errno: errno)
         }
         descriptor = opened
         var status = stat()
@@ -62,13 +62,13 @@ public final class RecordingFile: @unchecked Sendable {
         changed = Self.nanoseconds(status.st_ctim)
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
-        guard known else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
+        guard known else { throw MediaError.cannotRead(errno: errno) }
         if let kind = Self.kind(status.st_mode) { throw MediaError.notRegular(kind) }
         guard size > 0 else {
             // Files in /proc and /sys report size 0 although they have content.
             var byte: UInt8 = 0
             throw pread(opened, &byte, 1, 0) > 0
-                ? MediaError.notRegular("a file of the kernel (/proc, /sys)") : MediaError.empty()
+                ? MediaError.notRegular("a kernel file (/proc, /sys)") : MediaError.empty()
         }
     }
 
@@ -77,7 +77,7 @@ public final class RecordingFile: @unchecked Sendable {
         path = Array(name.utf8)
         self.descriptor = descriptor
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
+        guard fstat(descriptor, &status) == 0 else { throw MediaError.cannotRead(errno: errno) }
         size = Int64(status.st_size)
         modified = Self.nanoseconds(status.st_mtim)
         changed = Self.nanoseconds(status.st_ctim)
@@ -115,7 +115,7 @@ public final class RecordingFile: @unchecked Sendable {
         case S_IFIFO: "a pipe (FIFO)"
         case S_IFSOCK: "a socket"
         case S_IFCHR, S_IFBLK: "a device"
-        default: "something else"
+        default: "a file of unknown kind"
         }
     }
 
@@ -123,7 +123,7 @@ public final class RecordingFile: @unchecked Sendable {
     private func sniff() throws {
         var head = [UInt8](repeating: 0, count: 1024)
         let count = pread(descriptor, &head, head.count, 0)
-        guard count >= 0 else { throw MediaError.cannotRead(String(cString: strerror(errno))) }
+        guard count >= 0 else { throw MediaError.cannotRead(errno: errno) }
         head.removeSubrange(count...)
         func starts(_ text: String) -> Bool { head.starts(with: Array(text.utf8)) }
         func holds(_ text: String, at offset: Int) -> Bool {
@@ -147,24 +147,20 @@ public final class RecordingFile: @unchecked Sendable {
     private func checkMoov(_ head: [UInt8]) throws {
         guard head.count >= 16 else { return }
         // QuickTime files that predate the ftyp box start with one of the other boxes.
-        let kinds = ["ftyp", "mdat", "wide", "free", "skip"].map { Array($0.utf8) }
-        guard kinds.contains(Array(head[4..<8])) else { return }
+        guard ["ftyp", "mdat", "wide", "free", "skip"].contains(where: { head[4..<8].elementsEqual($0.utf8) }) else {
+            return
+        }
+        var boxes = BoxReader(descriptor: descriptor, readLimit: 10_000)
         var offset: Int64 = 0
-        for _ in 0..<10_000 {
-            var box = [UInt8](repeating: 0, count: 16)
-            guard offset < size, pread(descriptor, &box, 16, off_t(offset)) >= 8 else { break }
-            var length = box[0..<4].reduce(Int64(0)) { $0 << 8 | Int64($1) }
-            let type = Array(box[4..<8])
-            if length == 1 { length = box[8..<16].reduce(Int64(0)) { ($0 & 0x7F_FFFF_FFFF_FFFF) << 8 | Int64($1) } }
+        while offset < size, let box = boxes.box(at: offset) {
             // A moov box that was written last and then cut off indexes only some of the frames.
-            if type == Array("moov".utf8), length <= size - offset { return }
-            if length == 0 { break }
-            guard length >= 8, length <= size - offset else { break }
-            offset += length
+            if box.is("moov"), box.length <= size - offset { return }
+            guard box.length >= 8, box.length <= size - offset else { break }
+            offset += box.length
         }
         if let movie = findMovie(from: offset) {
             throw MediaError.damagedHeader(
-                "MP4", "the box at byte \(offset) has no length that can be, its index is at byte \(movie)")
+                "MP4", "the box at byte \(offset) has an impossible length; the index is at byte \(movie)")
         }
         throw MediaError.moovMissing()
     }
@@ -174,15 +170,14 @@ public final class RecordingFile: @unchecked Sendable {
         let searched = 8 << 20
         for start in Set([max(0, offset - Int64(searched / 2)), max(0, size - Int64(searched))]).sorted()
         where start < size {
-            var bytes = [UInt8](repeating: 0, count: Int(min(Int64(searched), size - start)))
-            let got = pread(descriptor, &bytes, bytes.count, off_t(start))
-            guard got > 16 else { continue }
+            let bytes = FileBytes.read(descriptor, at: start, count: searched)
+            guard bytes.count > 16 else { continue }
             // Matches size, "moov", size, "mvhd".
-            for index in 4..<got - 12 where bytes[index] == 0x6D && bytes[index + 8] == 0x6D {
+            for index in 4..<bytes.count - 12 where bytes[index] == 0x6D && bytes[index + 8] == 0x6D {
                 guard bytes[index..<index + 4].elementsEqual("moov".utf8),
                     bytes[index + 8..<index + 12].elementsEqual("mvhd".utf8)
                 else { continue }
-                let length = bytes[index - 4..<index].reduce(Int64(0)) { $0 << 8 | Int64($1) }
+                let length = BoxReader.integer(bytes[index - 4..<index])
                 let box = start + Int64(index) - 4
                 if length <= size - box { return box }
             }

@@ -115,7 +115,7 @@ final class WorkerProcess: Sendable {
         if url.lastPathComponent == "longtake" { return "/proc/self/exe" }
         let beside = url.deletingLastPathComponent().appendingPathComponent("longtake").path
         guard access(beside, X_OK) == 0 else {
-            throw MediaError.worker("no `longtake` beside \(own); set LONGTAKE_WORKER to its path")
+            throw MediaError.worker("no `longtake` in the directory of \(own); set LONGTAKE_WORKER to its path")
         }
         return beside
     }
@@ -149,7 +149,7 @@ final class WorkerProcess: Sendable {
         let signal = code & 0x7F
         var text =
             signal != 0 ? "signal \(signal), \(String(cString: strsignal(signal)))" : "exit status \(code >> 8 & 0xFF)"
-        if let words = lastLine() { text += ": " + words }
+        if let line = lastLine() { text += ": " + line }
         status.withLock { $0 = text }
         return text
     }
@@ -166,7 +166,7 @@ final class WorkerProcess: Sendable {
         case .failure:
             let failure = try worker.readJSON(WorkerFailure.self, message, timeout: 60)
             throw MediaError(code: failure.code, message: failure.message)
-        default: throw MediaError.worker("a message that was not asked for")
+        default: throw MediaError.worker("an unexpected message")
         }
     }
 
@@ -198,7 +198,7 @@ final class WorkerProcess: Sendable {
         try withUnsafeTemporaryAllocation(byteCount: WorkerMessage.headerBytes, alignment: 8) { raw in
             guard try fill(raw, timeout: timeout, endAllowed: true) else { return nil }
             guard let message = WorkerMessage(UnsafeRawBufferPointer(raw)) else {
-                throw MediaError.worker("a message that is none")
+                throw MediaError.worker("an invalid message")
             }
             return message
         }
@@ -210,7 +210,7 @@ final class WorkerProcess: Sendable {
 
     func readJSON<Value: Decodable>(_ type: Value.Type, _ message: WorkerMessage, timeout: Double) throws -> Value {
         guard message.payload <= WorkerMessage.maxJSON else {
-            throw MediaError.worker("a message of \(message.payload) bytes")
+            throw MediaError.worker("a message of \(message.payload) bytes, the limit is \(WorkerMessage.maxJSON)")
         }
         var bytes = [UInt8](repeating: 0, count: message.payload)
         try bytes.withUnsafeMutableBytes { try read(into: $0, timeout: timeout) }
@@ -220,7 +220,7 @@ final class WorkerProcess: Sendable {
         do {
             return try decoder.decode(type, from: Data(bytes))
         } catch {
-            throw MediaError.worker("a message that is none")
+            throw MediaError.worker("an invalid message")
         }
     }
 

@@ -10,8 +10,7 @@ struct Demuxer: ~Copyable {
     // Full names of the demuxers: av_match_list compares them with each name of a demuxer.
     static let formats = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf"
     static let codecs =
-        "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,vc1,wmv3,theora,msmpeg4,"
-        + "msmpeg4v2,h263,flv,ffv1,rawvideo,huffyuv,utvideo,dvvideo"
+        "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,vc1,wmv3,theora,msmpeg4,msmpeg4v2,h263,flv,ffv1,rawvideo,huffyuv,utvideo,dvvideo"
 
     /// Opens the container and reads its headers.
     ///
@@ -32,7 +31,7 @@ struct Demuxer: ~Copyable {
         allocated.pointee.pb = io
         allocated.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
         allocated.pointee.max_streams = Int32(VideoChoice.maxStreams)
-        allocated.pointee.io_open = { _, _, _, _, _ in lt_averror(EPERM) }
+        allocated.pointee.io_open = { _, _, _, _, _ in AVERROR(EPERM) }
         var options: OpaquePointer?
         av_dict_set(&options, "format_whitelist", Self.formats, 0)
         av_dict_set(&options, "codec_whitelist", Self.codecs, 0)
@@ -45,7 +44,7 @@ struct Demuxer: ~Copyable {
         // On failure libavformat has freed the context.
         guard status >= 0, let opened else {
             // libavformat reports too many streams only as ENOMEM.
-            let memory = status == lt_averror(ENOMEM)
+            let memory = status == AVERROR(ENOMEM)
             throw memory ? MediaError.tooManyStreams() : refusal(status, reader)
         }
         var failed = true
@@ -70,7 +69,7 @@ struct Demuxer: ~Copyable {
     }
 
     private static func refusal(_ status: Int32, _ reader: FileReader) -> MediaError {
-        guard let name = ContainerHeader.name(reader.bytes(at: 0, count: 1024)) else {
+        guard let name = ContainerSignature.damaged(reader.bytes(at: 0, count: 1024)) else {
             return .unsupportedFormat(text(status))
         }
         return .damagedHeader(name, text(status))
@@ -99,9 +98,10 @@ struct Demuxer: ~Copyable {
 
     var formatName: String { context.pointee.iformat.flatMap { String(cString: $0.pointee.name) } ?? "" }
     /// True if the container's timestamps may be discontinuous, as in MPEG streams (AVFMT_TS_DISCONT).
-    var mayBreak: Bool { (context.pointee.iformat?.pointee.flags ?? 0) & AVFMT_TS_DISCONT != 0 }
+    var allowsDiscontinuities: Bool { (context.pointee.iformat?.pointee.flags ?? 0) & AVFMT_TS_DISCONT != 0 }
     /// True if frames are shown in file order even when their timestamps say otherwise.
-    var isOrderedByPosition: Bool { mayBreak || formatName == "flv" }
+    var isOrderedByPosition: Bool { allowsDiscontinuities || formatName == "flv" }
+    /// Number of streams found so far.
     var streamCount: Int { Int(context.pointee.nb_streams) }
 
     func stream(_ index: Int) -> UnsafeMutablePointer<AVStream>? {
@@ -119,14 +119,14 @@ struct Demuxer: ~Copyable {
         let video = choice.video
         guard !video.isEmpty else {
             let unknown = (0..<streamCount).count { isUnknown($0) }
-            guard unknown < streamCount || choice.pictures > 0 else {
+            guard unknown < streamCount || choice.attachedPictures > 0 else {
                 let seen =
                     streamCount == 0
-                    ? "it lists no stream"
-                    : counted(streamCount, "stream is", "streams are") + " of no kind that is known"
+                    ? "it lists no streams"
+                    : counted(streamCount, "stream is", "streams are") + " of unknown kind"
                 throw MediaError.damagedHeader(ContainerHeader.container(formatName), seen)
             }
-            throw MediaError.noVideo(streamCount, pictures: choice.pictures, unknown: unknown)
+            throw MediaError.noVideo(streamCount, attachedPictures: choice.attachedPictures, unknown: unknown)
         }
         if let wanted, !video.contains(wanted) { throw MediaError.noSuchStream(wanted, video) }
         let chosen = try wanted ?? choice.best(context, maxPixels: maxPixels) { try count(video) }

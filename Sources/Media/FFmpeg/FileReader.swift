@@ -3,11 +3,13 @@ import Glibc
 
 /// Reads an open descriptor for libavformat: the library never sees a file name, so it cannot act on one.
 final class FileReader {
-    private let descriptor: Int32
+    let descriptor: Int32
     /// File offset at which reading starts; all positions except `highWater` are relative to it.
     let base: Int64
     /// Bytes from `base` to the end of the file.
     let size: Int64
+    /// Bytes of the whole file.
+    let fileSize: Int64
     private var position: Int64 = 0
     /// Highest file offset read so far; progress is measured by it.
     private(set) var highWater: Int64 = 0
@@ -18,6 +20,7 @@ final class FileReader {
 
     init(descriptor: Int32, size: Int64, base: Int64 = 0) {
         self.descriptor = descriptor
+        fileSize = size
         self.size = max(0, size - base)
         self.base = base
     }
@@ -29,99 +32,54 @@ final class FileReader {
 
     /// A reader of the same file that starts at `offset`, relative to `base`.
     func from(_ offset: Int64) -> FileReader {
-        FileReader(descriptor: descriptor, size: size + base, base: base + offset)
+        FileReader(descriptor: descriptor, size: fileSize, base: base + offset)
     }
 
     /// Up to `count` bytes of the file, fewer at its end; does not move libavformat's read position.
     func bytes(at offset: Int64, count: Int) -> [UInt8] {
         guard offset >= 0, count > 0, !offset.addingReportingOverflow(base).overflow else { return [] }
-        var bytes = [UInt8](repeating: 0, count: count)
-        var done = 0
-        while done < count {
-            let got = bytes.withUnsafeMutableBytes {
-                pread(
-                    descriptor, $0.baseAddress.map { base in base + done }, count - done,
-                    off_t(base + offset) + off_t(done))
-            }
-            if got < 0, errno == EINTR { continue }
-            guard got > 0 else { break }
-            done += got
-        }
-        return Array(bytes.prefix(done))
+        return FileBytes.read(descriptor, at: base + offset, count: count)
     }
 
     /// An independent reader of the same range, starting from its beginning.
     func another() -> FileReader { from(0) }
 
-    fileprivate func read(_ buffer: UnsafeMutablePointer<UInt8>?, _ count: Int32) -> Int32 {
-        guard let buffer, count > 0 else { return lt_averror(EINVAL) }
+    /// Reads for libavformat; returns the number of bytes or a status.
+    func read(_ buffer: UnsafeMutablePointer<UInt8>?, _ count: Int32) -> Int32 {
+        guard let buffer, count > 0 else { return AVERROR(EINVAL) }
         while true {
             let end = min(limit, tables.change?.end ?? .max)
-            guard position < end else { return lt_averror_eof }
+            guard position < end else { return AVERROR_EOF }
             var got = pread(descriptor, buffer, Int(count), off_t(base + position))
             if got > 0 {
-                tables.look(at: UnsafeBufferPointer(start: buffer, count: got), position: position)
+                tables.scan(UnsafeBufferPointer(start: buffer, count: got), position: position)
                 if let change = tables.change {
                     got = Int(clamping: min(Int64(got), change.end - position))
-                    guard got > 0 else { return lt_averror_eof }
+                    guard got > 0 else { return AVERROR_EOF }
                 }
                 position += Int64(got)
                 highWater = max(highWater, base + position)
                 return Int32(got)
             }
-            if got == 0 { return lt_averror_eof }
+            if got == 0 { return AVERROR_EOF }
             if errno == EINTR { continue }
             failure = errno
-            return lt_averror(errno)
+            return AVERROR(errno)
         }
     }
 
-    fileprivate func seek(_ offset: Int64, _ whence: Int32) -> Int64 {
+    /// Moves libavformat's read position; returns it, or the size for `AVSEEK_SIZE`.
+    func seek(_ offset: Int64, _ whence: Int32) -> Int64 {
         let target: (Int64, Bool)
         switch whence & ~Int32(AVSEEK_FORCE) {
         case Int32(AVSEEK_SIZE): return size
         case SEEK_SET: target = (offset, false)
         case SEEK_CUR: target = position.addingReportingOverflow(offset)
         case SEEK_END: target = size.addingReportingOverflow(offset)
-        default: return Int64(lt_averror(EINVAL))
+        default: return Int64(AVERROR(EINVAL))
         }
-        guard !target.1, target.0 >= 0 else { return Int64(lt_averror(EINVAL)) }
+        guard !target.1, target.0 >= 0 else { return Int64(AVERROR(EINVAL)) }
         position = target.0
         return position
-    }
-}
-
-/// Owns an AVIOContext over a `FileReader`.
-struct IOContext: ~Copyable {
-    let pointer: UnsafeMutablePointer<AVIOContext>
-
-    /// `reader` must outlive the context.
-    init(_ reader: FileReader) throws {
-        let size = 64 << 10
-        guard let buffer = av_malloc(size) else { throw MediaError.library("out of memory") }
-        guard
-            let pointer = avio_alloc_context(
-                buffer.assumingMemoryBound(to: UInt8.self), Int32(size), 0,
-                Unmanaged.passUnretained(reader).toOpaque(),
-                { opaque, buffer, count in
-                    guard let opaque else { return lt_averror(EINVAL) }
-                    return Unmanaged<FileReader>.fromOpaque(opaque).takeUnretainedValue().read(buffer, count)
-                }, nil,
-                { opaque, offset, whence in
-                    guard let opaque else { return Int64(lt_averror(EINVAL)) }
-                    return Unmanaged<FileReader>.fromOpaque(opaque).takeUnretainedValue().seek(offset, whence)
-                })
-        else {
-            av_free(buffer)
-            throw MediaError.library("out of memory")
-        }
-        self.pointer = pointer
-    }
-
-    deinit {
-        // libavformat may have replaced the buffer.
-        av_free(pointer.pointee.buffer)
-        var context: UnsafeMutablePointer<AVIOContext>? = pointer
-        avio_context_free(&context)
     }
 }

@@ -8,32 +8,32 @@ struct VideoChoice {
     /// Video streams that are not cover art or thumbnails, in file order.
     private(set) var video: [Int] = []
     /// Number of cover art and thumbnail streams.
-    private(set) var pictures = 0
+    private(set) var attachedPictures = 0
 
     /// Maximum number of streams of any kind in a container; libavformat keeps several kilobytes for each.
     static let maxStreams = 1000
     static let maxVideoStreams = 64
     /// Bytes read to find two frames of each stream if the container does not say how many a stream has.
-    private static let lookedAt: Int64 = 256 << 20
+    private static let countedBytes: Int64 = 256 << 20
 
     init(_ context: UnsafeMutablePointer<AVFormatContext>) {
         for index in 0..<Int(context.pointee.nb_streams) {
             guard let stream = context.pointee.streams?[index] else { continue }
             switch Self.kind(stream) {
             case .video: video.append(index)
-            case .picture: pictures += 1
+            case .attachedPicture: attachedPictures += 1
             case .other: break
             }
         }
     }
 
-    enum Kind { case video, picture, other }
+    enum Kind { case video, attachedPicture, other }
 
     static func kind(_ stream: UnsafeMutablePointer<AVStream>) -> Kind {
         guard stream.pointee.codecpar?.pointee.codec_type == AVMEDIA_TYPE_VIDEO else { return .other }
-        let isImage =
+        let isAttached =
             stream.pointee.disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) != 0
-        return isImage ? .picture : .video
+        return isAttached ? .attachedPicture : .video
     }
 
     /// The stream to use among `video`, which must not be empty.
@@ -46,33 +46,34 @@ struct VideoChoice {
         let candidates = video.map { Candidate(context, $0, maxPixels: maxPixels) }
         var counted: [Int: Int] = [:]
         if candidates.count(where: \.isDecodable) > 1,
-            candidates.contains(where: { $0.isDecodable && $0.pictures == nil })
+            candidates.contains(where: { $0.isDecodable && $0.frames == nil })
         {
             counted = try count()
         }
         var best = (index: video[0], rank: [Int64]())
         for candidate in candidates {
-            let rank = candidate.rank(pictures: candidate.pictures ?? counted[candidate.index] ?? 0)
+            let rank = candidate.rank(frames: candidate.frames ?? counted[candidate.index] ?? 0)
             if best.rank.isEmpty || best.rank.lexicographicallyPrecedes(rank) { best = (candidate.index, rank) }
         }
         return best.index
     }
 
     /// Counts the packets of video streams until each stream in `video` has had two.
-    static func count(_ video: [Int], reader: FileReader, maxPixels: Int, sign: () throws -> Void) throws -> [Int: Int]
+    static func count(_ video: [Int], reader: FileReader, maxPixels: Int, progress: () throws -> Void) throws -> [Int:
+        Int]
     {
         let demuxer = try Demuxer(reader, maxPixels: maxPixels, probes: false)
         let packet = try Packet()
         var counts: [Int: Int] = [:]
-        while reader.highWater < lookedAt, !video.allSatisfy({ counts[$0, default: 0] >= 2 }) {
+        while reader.highWater < countedBytes, !video.allSatisfy({ counts[$0, default: 0] >= 2 }) {
             let status = av_read_frame(demuxer.context, packet.pointer)
-            if status == lt_averror(EAGAIN) { continue }
+            if status == AVERROR(EAGAIN) { continue }
             guard status >= 0 else { break }
             defer { av_packet_unref(packet.pointer) }
             // AVI files have empty packets where a frame is missing.
             guard packet.pointer.pointee.size > 0 else { continue }
             counts[Int(packet.pointer.pointee.stream_index), default: 0] += 1
-            try sign()
+            try progress()
         }
         return counts
     }
@@ -83,7 +84,7 @@ extension VideoChoice {
         let index: Int
         let isDecodable: Bool
         /// Frames according to the container, at most two; nil if it does not say.
-        let pictures: Int?
+        let frames: Int?
         private let isDefault: Bool
         private let isKnown: Bool
         private let area: Int64
@@ -91,7 +92,7 @@ extension VideoChoice {
         init(_ context: UnsafeMutablePointer<AVFormatContext>, _ index: Int, maxPixels: Int) {
             self.index = index
             guard let stream = context.pointee.streams?[index], let parameters = stream.pointee.codecpar else {
-                (isDecodable, pictures, isDefault, isKnown, area) = (false, nil, false, false, 0)
+                (isDecodable, frames, isDefault, isKnown, area) = (false, nil, false, false, 0)
                 return
             }
             let (width, height) = (Int64(parameters.pointee.width), Int64(parameters.pointee.height))
@@ -103,14 +104,14 @@ extension VideoChoice {
             let entries = Int(avformat_index_get_entries_count(stream))
             let format = context.pointee.iformat.flatMap { String(cString: $0.pointee.name) } ?? ""
             if entries > 1 {
-                pictures = 2
+                frames = 2
             } else {
-                pictures = format.hasPrefix("mov") && stream.pointee.nb_frames == 1 ? 1 : nil
+                frames = format.hasPrefix("mov") && stream.pointee.nb_frames == 1 ? 1 : nil
             }
         }
 
-        func rank(pictures: Int) -> [Int64] {
-            [isDecodable ? 1 : 0, Int64(min(pictures, 2)), isKnown ? 1 : 0, isDefault ? 1 : 0, area]
+        func rank(frames: Int) -> [Int64] {
+            [isDecodable ? 1 : 0, Int64(min(frames, 2)), isKnown ? 1 : 0, isDefault ? 1 : 0, area]
         }
     }
 }

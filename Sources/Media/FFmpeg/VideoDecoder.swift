@@ -1,51 +1,4 @@
 import CFFmpeg
-import Glibc
-
-/// Owns an AVPacket.
-struct Packet: ~Copyable {
-    let pointer: UnsafeMutablePointer<AVPacket>
-
-    init() throws {
-        guard let pointer = av_packet_alloc() else { throw MediaError.library("out of memory") }
-        self.pointer = pointer
-    }
-
-    deinit {
-        var packet: UnsafeMutablePointer<AVPacket>? = pointer
-        av_packet_free(&packet)
-    }
-
-    /// True if the packet is a header within a chained Ogg stream instead of a frame.
-    ///
-    /// Source: Theora specification, 6.1.
-    func isHeader(of codec: AVCodecID) -> Bool {
-        guard codec == AV_CODEC_ID_THEORA, pointer.pointee.size > 0, let data = pointer.pointee.data else {
-            return false
-        }
-        return data[0] & 0x80 != 0
-    }
-
-    var isEncrypted: Bool { av_packet_get_side_data(pointer, AV_PKT_DATA_ENCRYPTION_INFO, nil) != nil }
-}
-
-/// Owns an AVFrame.
-struct DecodedFrame: ~Copyable {
-    let pointer: UnsafeMutablePointer<AVFrame>
-
-    init() throws {
-        guard let pointer = av_frame_alloc() else { throw MediaError.library("out of memory") }
-        self.pointer = pointer
-    }
-
-    deinit {
-        var frame: UnsafeMutablePointer<AVFrame>? = pointer
-        av_frame_free(&frame)
-    }
-
-    var isCorrupt: Bool {
-        pointer.pointee.flags & AV_FRAME_FLAG_CORRUPT != 0 || pointer.pointee.decode_error_flags != 0
-    }
-}
 
 /// Owns an AVCodecContext for one video stream.
 struct VideoDecoder: ~Copyable {
@@ -64,7 +17,7 @@ struct VideoDecoder: ~Copyable {
     private static func open(
         _ stream: UnsafeMutablePointer<AVStream>, threads: Int, maxPixels: Int
     ) throws -> UnsafeMutablePointer<AVCodecContext> {
-        guard let parameters = stream.pointee.codecpar else { throw MediaError.library("a stream without parameters") }
+        guard let parameters = stream.pointee.codecpar else { throw MediaError.library("the stream has no parameters") }
         let name = String(cString: avcodec_get_name(parameters.pointee.codec_id))
         guard knows(parameters.pointee.codec_id), let codec = avcodec_find_decoder(parameters.pointee.codec_id) else {
             throw MediaError.unsupportedCodec(name)
@@ -76,7 +29,7 @@ struct VideoDecoder: ~Copyable {
             avcodec_free_context(&closing)
         }
         guard avcodec_parameters_to_context(context, parameters) >= 0 else {
-            throw MediaError.damagedHeader("stream's", "parameters for \(name) that make no sense")
+            throw MediaError.damagedHeader("stream's", "its parameters for \(name) are invalid")
         }
         context.pointee.pkt_timebase = stream.pointee.time_base
         context.pointee.thread_count = Int32(clamping: max(1, min(threads, 16)))
@@ -87,7 +40,7 @@ struct VideoDecoder: ~Copyable {
         let status = avcodec_open2(context, codec, &options)
         guard status >= 0 else {
             throw MediaError.damagedHeader(
-                "stream's", "the decoder of \(name) does not take its configuration: \(Demuxer.text(status))")
+                "stream's", "the \(name) decoder rejects its configuration: \(Demuxer.text(status))")
         }
         failed = false
         return context
@@ -108,7 +61,7 @@ struct VideoDecoder: ~Copyable {
     func receive(into frame: borrowing DecodedFrame) -> Outcome {
         let status = avcodec_receive_frame(context, frame.pointer)
         if status == 0 { return .frame }
-        if status == lt_averror(EAGAIN) { return .needsInput }
-        return status == lt_averror_eof ? .ended : .failed
+        if status == AVERROR(EAGAIN) { return .needsInput }
+        return status == AVERROR_EOF ? .ended : .failed
     }
 }

@@ -1,6 +1,6 @@
 /// Converts images and video frames to the vision tower's input.
 ///
-/// Steps for a still image: `parts`, then `picture` and `normalised` on each part. For a video frame: `frame`, then the
+/// Steps for a still image: `parts`, then `square` and `normalized` on each part. For a video frame: `frame`, then the
 /// same. Source: the reference's `process_images`, `load_video` and `split_image`, and CLIPImageProcessor.
 public struct ImagePreprocessing: Sendable, Equatable, Codable {
     /// Supported side lengths of a vision tower's input, in pixels.
@@ -19,7 +19,7 @@ public struct ImagePreprocessing: Sendable, Equatable, Codable {
     /// The value in the model's configuration: "pad" pads still images to a square; any other value crops them.
     public let imageAspectRatio: String
     /// The color around padded images: the mean in 8 bits, rounded down.
-    let padColour: [UInt8]
+    let padColor: [UInt8]
 
     static let clipMean = [0.48145466, 0.4578275, 0.40821073]
     static let clipStd = [0.26862954, 0.26130258, 0.27577711]
@@ -42,14 +42,14 @@ public struct ImagePreprocessing: Sendable, Equatable, Codable {
         self.rescale = rescale
         self.frameLayout = frameLayout
         self.imageAspectRatio = imageAspectRatio
-        padColour = mean.map { UInt8(saturating: max(0, min(255, $0 * 255))) }
+        padColor = mean.map { UInt8(saturating: max(0, min(255, $0 * 255))) }
     }
 
     /// Everything that affects the pixels, as one canonical line: equal lines mean equal tower inputs.
     public var identity: String {
         func list(_ values: [some Any]) -> String { values.map { "\($0)" }.joined(separator: ",") }
         return "pictures=1;side=\(side);mean=\(list(mean));std=\(list(std));rescale=\(rescale)"
-            + ";still=\(padsImages ? "pad" : "crop");pad=\(list(padColour));frame=\(frameLayout.rawValue)"
+            + ";still=\(padsImages ? "pad" : "crop");pad=\(list(padColor));frame=\(frameLayout.rawValue)"
     }
 
     private var padsImages: Bool { imageAspectRatio == "pad" }
@@ -81,7 +81,7 @@ public struct ImagePreprocessing: Sendable, Equatable, Codable {
     ///
     /// "pad": centers it on a square of the mean color, then resizes. Otherwise resizes the shorter edge to `side` and
     /// keeps the middle. Returns a square of the right size unchanged.
-    public func picture(_ image: RGBImage) -> RGBImage {
+    public func square(_ image: RGBImage) -> RGBImage {
         padsImages ? padded(image) : cropped(image)
     }
 
@@ -106,7 +106,7 @@ public struct ImagePreprocessing: Sendable, Equatable, Codable {
     }
 
     /// The tower's input: (value * rescale - mean) / std in float32, shape [3, height, width].
-    public func normalised(_ image: RGBImage) -> [Float] {
+    public func normalized(_ image: RGBImage) -> [Float] {
         let area = image.width * image.height
         return [Float](unsafeUninitializedCapacity: area * 3) { target, count in
             image.pixels.withUnsafeBufferPointer { pixels in
@@ -122,7 +122,7 @@ public struct ImagePreprocessing: Sendable, Equatable, Codable {
 
     private func padded(_ image: RGBImage) -> RGBImage {
         PillowResize.bicubic(
-            ResampleSource(image, expandedToSquareOf: padColour), width: side, height: side,
+            ResampleSource(image, expandedToSquareOf: padColor), width: side, height: side,
             columns: 0..<side, rows: 0..<side)
     }
 

@@ -92,24 +92,24 @@ struct ResampleSource {
     let height: Int
     let left: Int
     let top: Int
-    let colour: [UInt8]
+    let color: [UInt8]
 
     init(_ image: RGBImage) {
         self.image = image
-        (width, height, left, top, colour) = (image.width, image.height, 0, 0, [0, 0, 0])
+        (width, height, left, top, color) = (image.width, image.height, 0, 0, [0, 0, 0])
     }
 
     /// The reference's `expand2square`: the offset at the left or the top is the difference / 2, rounded down.
-    init(_ image: RGBImage, expandedToSquareOf colour: [UInt8]) {
+    init(_ image: RGBImage, expandedToSquareOf color: [UInt8]) {
         self.image = image
         let side = max(image.width, image.height)
         (width, height) = (side, side)
         (left, top) = ((side - image.width) / 2, (side - image.height) / 2)
-        self.colour = colour
+        self.color = color
     }
 
     func fillPadding(_ line: UnsafeMutableBufferPointer<UInt8>) {
-        for index in 0..<(width * 3) { line[index] = colour[index % 3] }
+        for index in 0..<(width * 3) { line[index] = color[index % 3] }
     }
 
     /// Copies only the image's own columns; the padding around them keeps its fill.

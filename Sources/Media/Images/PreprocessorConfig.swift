@@ -17,9 +17,9 @@ extension ImagePreprocessing {
         do {
             config = try JSONDecoder().decode(PreprocessorConfig.self, from: Data(bytes))
         } catch let error as DecodingError {
-            throw ImageError.config(error.placeAndReason)
+            throw ImageError.config(error.keyAndReason, underlying: error)
         } catch {
-            throw ImageError.config("is not readable JSON")
+            throw ImageError.config("is not readable JSON", underlying: error)
         }
         self.init(
             side: try config.side(), mean: try config.channels("image_mean", config.mean ?? Self.clipMean),
@@ -120,7 +120,7 @@ private struct PreprocessorConfig: Decodable {
 
     /// Three values that float32 can represent.
     func channels(_ key: String, _ values: [Double], positive: Bool = false) throws -> [Double] {
-        guard values.count == 3 else { throw ImageError.config("\(key) has \(values.count) numbers instead of 3") }
+        guard values.count == 3 else { throw ImageError.config("\(key) has \(values.count) values; it must have 3") }
         for value in values {
             guard Float(value).isFinite else { throw ImageError.config("\(key) has \(value), which is not finite") }
             guard !positive || Float(value) >= .leastNormalMagnitude else {
@@ -142,7 +142,7 @@ private struct PreprocessorConfig: Decodable {
         guard let layout else { return .squashNearest }
         guard let known = FrameLayout(rawValue: layout) else {
             let names = FrameLayout.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ImageError.config("longtake_frame_layout is \"\(layout.prefix(40))\"; known are \(names)")
+            throw ImageError.config("longtake_frame_layout is \"\(layout.prefix(40))\"; use one of \(names)")
         }
         return known
     }
@@ -150,7 +150,7 @@ private struct PreprocessorConfig: Decodable {
 
 extension DecodingError {
     /// The key and the error, without Foundation's dump of the whole error.
-    fileprivate var placeAndReason: String {
+    fileprivate var keyAndReason: String {
         let context: Context
         switch self {
         case .typeMismatch(_, let found), .valueNotFound(_, let found), .keyNotFound(_, let found),
@@ -158,7 +158,7 @@ extension DecodingError {
             context = found
         @unknown default: return "is not readable"
         }
-        let place = context.codingPath.map(\.stringValue).joined(separator: ".")
-        return place.isEmpty ? "is not a JSON object" : "\(place) has a value of the wrong kind"
+        let key = context.codingPath.map(\.stringValue).joined(separator: ".")
+        return key.isEmpty ? "is not a JSON object" : "\(key) has a value of the wrong type"
     }
 }

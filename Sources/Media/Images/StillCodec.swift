@@ -6,7 +6,7 @@ struct StillCodecContext: ~Copyable {
 
     /// Throws `picture_too_large` if memory runs out.
     init(_ codec: UnsafePointer<AVCodec>) throws {
-        guard let context = avcodec_alloc_context3(codec) else { throw ImageError.outOfMemory("a picture's codec") }
+        guard let context = avcodec_alloc_context3(codec) else { throw ImageError.outOfMemory("an image's codec") }
         raw = context
         raw.pointee.thread_count = 1
     }
@@ -30,7 +30,7 @@ struct StillFrame: ~Copyable {
     let raw: UnsafeMutablePointer<AVFrame>
 
     init() throws {
-        guard let frame = av_frame_alloc() else { throw ImageError.outOfMemory("a picture") }
+        guard let frame = av_frame_alloc() else { throw ImageError.outOfMemory("an image") }
         raw = frame
     }
 
@@ -64,7 +64,7 @@ struct StillPacket: ~Copyable {
     let raw: UnsafeMutablePointer<AVPacket>
 
     init() throws {
-        guard let packet = av_packet_alloc() else { throw ImageError.outOfMemory("a picture's bytes") }
+        guard let packet = av_packet_alloc() else { throw ImageError.outOfMemory("an image's bytes") }
         raw = packet
     }
 
@@ -73,7 +73,7 @@ struct StillPacket: ~Copyable {
         let packet = try StillPacket()
         guard let count = Int32(exactly: bytes.count), av_new_packet(packet.raw, count) >= 0,
             let data = packet.raw.pointee.data
-        else { throw ImageError.outOfMemory("a picture of \(bytes.count) bytes") }
+        else { throw ImageError.outOfMemory("an image of \(bytes.count) bytes") }
         bytes.withUnsafeBufferPointer { source in
             if let base = source.baseAddress { data.update(from: base, count: source.count) }
         }

@@ -54,7 +54,7 @@ public enum StillImage {
         if status >= 0 { status = avcodec_receive_frame(context.raw, frame.raw) }
         guard status >= 0 else {
             throw ImageError.damaged(
-                name, status == lt_averror_eof ? "it holds no complete picture" : StillCodec.reason(status))
+                name, status == AVERROR_EOF ? "it has no complete image" : StillCodec.reason(status))
         }
         guard frame.raw.pointee.decode_error_flags == 0, frame.raw.pointee.flags & AV_FRAME_FLAG_CORRUPT == 0 else {
             throw ImageError.damaged(name, "parts of it are missing")
@@ -78,7 +78,7 @@ public enum StillImage {
         context.raw.pointee.time_base = AVRational(num: 1, den: 1)
         try context.open(codec) { ImageError.notEncoded($0) }
         let frame = try StillFrame.holding(width: width, height: height, format: AV_PIX_FMT_RGB24)
-        guard let plane = frame.plane else { throw ImageError.outOfMemory("a picture") }
+        guard let plane = frame.plane else { throw ImageError.outOfMemory("an image") }
         let rowBytes = image.width * 3
         image.pixels.withUnsafeBufferPointer { pixels in
             guard let base = pixels.baseAddress else { return }

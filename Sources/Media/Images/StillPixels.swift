@@ -73,16 +73,16 @@ enum StillPixels {
         guard let plane = frame.plane, let palette = frame.raw.pointee.data.1 else {
             throw ImageError.damaged(format.rawValue, "its palette is missing")
         }
-        let colours = (0..<256).map { UnsafeRawPointer(palette).loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self) }
+        let colors = (0..<256).map { UnsafeRawPointer(palette).loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self) }
         let (width, height, stride) = (frame.width, frame.height, frame.stride)
         return filled(width, height) { target in
             for y in 0..<height {
                 for x in 0..<width {
-                    let colour = colours[Int(plane[y * stride + x])]
+                    let color = colors[Int(plane[y * stride + x])]
                     let to = (y * width + x) * 3
-                    target[to] = UInt8(truncatingIfNeeded: colour >> 16)
-                    target[to + 1] = UInt8(truncatingIfNeeded: colour >> 8)
-                    target[to + 2] = UInt8(truncatingIfNeeded: colour)
+                    target[to] = UInt8(truncatingIfNeeded: color >> 16)
+                    target[to + 1] = UInt8(truncatingIfNeeded: color >> 8)
+                    target[to + 2] = UInt8(truncatingIfNeeded: color)
                 }
             }
         }

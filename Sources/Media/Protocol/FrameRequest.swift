@@ -13,7 +13,7 @@ public struct FrameRequest: Sendable, Codable, Equatable {
         /// No frames, only the metadata of the file.
         case probe
         /// The file is a still image: sends its one frame, as PIL would decode it.
-        case picture
+        case image
         /// Does not read the file: reports which kernel restrictions the worker could apply to itself.
         case sandbox
         /// Frames as decoded: upright, with square pixels.
@@ -75,7 +75,7 @@ public struct FrameRequest: Sendable, Codable, Equatable {
     /// CPU seconds after which the kernel ends the worker.
     var mostCPUSeconds: Int {
         switch output {
-        case .probe, .picture, .sandbox: 120
+        case .probe, .image, .sandbox: 120
         case .native, .model: CPUBudget.most(self)
         }
     }

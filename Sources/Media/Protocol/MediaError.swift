@@ -1,34 +1,55 @@
+import Foundation
 import Glibc
 
 /// The reason a recording cannot be read, or a frame of it cannot be made.
 public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
     /// Stable identifiers for programs.
     public enum Code: String, Sendable, Codable {
+        /// The file has no bytes.
         case emptyFile = "empty_file"
+        /// A directory, pipe, socket or device.
         case notRegularFile = "not_a_regular_file"
+        /// The system refuses to open or read the file.
         case cannotRead = "cannot_read"
+        /// An MP4 file without its index.
         case moovMissing = "moov_missing"
+        /// Not a container that is read, or beyond its limits.
         case unsupportedFormat = "unsupported_format"
+        /// A header of the container or of a stream is invalid.
         case damagedHeader = "damaged_header"
+        /// A codec that is not on the list, or unknown to FFmpeg.
         case unsupportedCodec = "unsupported_codec"
+        /// An image where a video is expected.
         case stillImage = "still_image"
+        /// A file that names other files.
         case playlist
+        /// The file has no video.
         case noVideoStream = "no_video_stream"
+        /// The requested stream is not a video stream of the file.
         case noSuchStream = "no_such_stream"
+        /// The recording is protected by DRM.
         case encrypted
+        /// A frame has more pixels than the limit.
         case tooLarge = "too_large"
+        /// Neither timestamps nor a frame rate.
         case noTimestamps = "no_timestamps"
+        /// No frame could be decoded.
         case nothingDecoded = "nothing_decoded"
+        /// Too short for the reference's sampling.
         case clipTooShort = "clip_too_short"
+        /// Input is larger than the limit.
         case limitReached = "limit_reached"
+        /// The worker was ended by a signal or a fault.
         case decoderCrashed = "decoder_crashed"
+        /// The worker made no progress for too long.
         case decoderStuck = "decoder_stuck"
         /// Decoding takes more CPU time than a recording may cost.
         case tooSlowToDecode = "too_slow_to_decode"
         /// A still image that cannot be decoded.
-        case picture
+        case image = "picture"
         /// No descriptor, process or thread is available.
         case processLimit = "process_limit"
+        /// The worker cannot be started, or its messages are invalid.
         case worker
     }
 
@@ -36,13 +57,21 @@ public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
     public let code: Code
     /// The text for people, without the file's name.
     public let message: String
+    /// The error that caused this one; nil if there is none, or if it happened in the worker process.
+    public let underlying: (any Error)?
+
+    /// The message.
     public var description: String { message }
 
     /// Creates an error.
-    public init(code: Code, message: String) {
+    public init(code: Code, message: String, underlying: (any Error)? = nil) {
         self.code = code
         self.message = message
+        self.underlying = underlying
     }
+
+    /// Compares code and message.
+    public static func == (a: Self, b: Self) -> Bool { a.code == b.code && a.message == b.message }
 }
 
 // All error texts are here. The caller adds the file's name, which the worker does not know.
@@ -55,17 +84,26 @@ extension MediaError {
         .init(code: .notRegularFile, message: "\(kind), not a regular file; give the path of a video file")
     }
 
-    static func cannotRead(_ reason: String) -> Self {
-        .init(code: .cannotRead, message: "cannot read: \(reason)")
+    static func cannotRead(_ reason: String, underlying: (any Error)? = nil) -> Self {
+        .init(code: .cannotRead, message: "cannot read: \(reason)", underlying: underlying)
+    }
+
+    /// A system call on the file failed; `number` is its errno.
+    static func cannotRead(errno number: Int32) -> Self {
+        cannotRead(String(cString: strerror(number)), underlying: systemError(number))
+    }
+
+    private static func systemError(_ number: Int32) -> (any Error)? {
+        POSIXErrorCode(rawValue: number).map { POSIXError($0) }
     }
 
     static func moovMissing() -> Self {
         .init(
             code: .moovMissing,
             message:
-                "no 'moov' atom: the recording was interrupted before its index was written. Repair it with a tool that "
-                + "rebuilds the index from an intact file of the same camera (e.g. untrunc), or record fragmented "
-                + "(ffmpeg -movflags +frag_keyframe) so that an interruption loses only the end")
+                "no 'moov' atom: the recording was interrupted before its index was written. Repair it with a tool "
+                + "that rebuilds the index from an intact file of the same camera (e.g. untrunc), or record "
+                + "fragmented (ffmpeg -movflags +frag_keyframe) so that an interruption loses only the end")
     }
 
     static func stillImage(_ kind: String) -> Self {
@@ -80,24 +118,24 @@ extension MediaError {
         .init(
             code: .playlist,
             message:
-                "a playlist (\(kind)), which names other files; Longtake opens only the file it is given. Download the "
-                + "stream into one file first (ffmpeg -i LIST -c copy out.mkv)")
+                "a playlist (\(kind)), which names other files; Longtake opens only the file it is given. Download "
+                + "the stream into one file first (ffmpeg -i LIST -c copy out.mkv)")
     }
 
-    static func elsewhere() -> Self {
+    static func externalData() -> Self {
         .init(
             code: .unsupportedFormat,
             message:
-                "its pictures are in another file, which its index names; Longtake opens only the file it is given. Make one "
-                + "file of both (in the editor that wrote it: export as self-contained)")
+                "the frames are in another file, which the index names; Longtake opens only the file it is given. "
+                + "Combine both in one file (in the editor that wrote it: export as self-contained)")
     }
 
     static func unsupportedFormat(_ reason: String) -> Self {
         .init(
             code: .unsupportedFormat,
             message:
-                "not a video container Longtake reads (\(reason)). It reads MP4/MOV, Matroska/WebM, MPEG-TS/PS, AVI, FLV, "
-                + "ASF, Ogg and MXF; convert with ffmpeg -i FILE out.mp4")
+                "not a video container Longtake reads (\(reason)). It reads MP4/MOV, Matroska/WebM, MPEG-TS/PS, AVI, "
+                + "FLV, ASF, Ogg and MXF; convert with ffmpeg -i FILE out.mp4")
     }
 
     /// `seen`: the part of the header that is invalid.
@@ -105,8 +143,8 @@ extension MediaError {
         .init(
             code: .damagedHeader,
             message:
-                "the \(container) header is damaged or cut off (\(seen)); copy the file again from where it was recorded, or try "
-                + "to rebuild it (ffmpeg -err_detect ignore_err -i FILE -c copy out.mkv)")
+                "the \(container) header is damaged or cut off (\(seen)); copy the file again from where it was "
+                + "recorded, or try to repair it (ffmpeg -err_detect ignore_err -i FILE -c copy out.mkv)")
     }
 
     /// `video`: the number of video streams, if it is above the limit.
@@ -124,13 +162,13 @@ extension MediaError {
         .init(
             code: .unsupportedCodec,
             message:
-                "the video stream's codec is \(name), which is not decoded here; convert with ffmpeg -i FILE -c:v libx264 out.mp4"
+                "the video codec \(name) is not supported; convert with ffmpeg -i FILE -c:v libx264 out.mp4"
         )
     }
 
-    static func noVideo(_ streams: Int, pictures: Int, unknown: Int = 0) -> Self {
-        let cover = pictures > 0 ? " (\(pictures) of them cover art, which does not count)" : ""
-        let rest = unknown > 0 ? "; \(unknown) of no known kind: if there should be a video, the header is damaged" : ""
+    static func noVideo(_ streams: Int, attachedPictures: Int, unknown: Int = 0) -> Self {
+        let cover = attachedPictures > 0 ? " (\(attachedPictures) of them cover art)" : ""
+        let rest = unknown > 0 ? "; \(unknown) of unknown kind: if there should be a video, the header is damaged" : ""
         return .init(
             code: .noVideoStream, message: "no video stream among \(counted(streams, "stream"))\(cover)\(rest)")
     }
@@ -139,28 +177,30 @@ extension MediaError {
         .init(
             code: .noSuchStream,
             message:
-                "stream \(wanted) is not a video stream; \(video.count == 1 ? "the only one is" : "the video streams are") "
+                "stream \(wanted) is not a video stream; "
+                + "\(video.count == 1 ? "the only one is" : "the video streams are") "
                 + video.map(String.init).joined(separator: ", ")
         )
     }
 
     static func encrypted() -> Self {
-        .init(code: .encrypted, message: "encrypted (DRM); Longtake has no keys. Use an unprotected copy")
+        .init(code: .encrypted, message: "encrypted (DRM); Longtake cannot decrypt it; use an unprotected copy")
     }
 
     static func tooLarge(_ width: Int, _ height: Int, limit: Int) -> Self {
         .init(
             code: .tooLarge,
             message:
-                "pictures of \(width)×\(height) are \(width) × \(height) = \(width &* height) pixels, the limit is \(limit); "
-                + "scale the recording down first (ffmpeg -i FILE -vf scale=1920:-2 out.mp4)")
+                "frames of \(width)×\(height) have \(width &* height) pixels, the limit is \(limit); scale the "
+                + "recording down first (ffmpeg -i FILE -vf scale=1920:-2 out.mp4)")
     }
 
     static func noTimestamps() -> Self {
         .init(
             code: .noTimestamps,
             message:
-                "the frames have no times and the stream says no frame rate; remux it with one (ffmpeg -r 25 -i FILE -c copy out.mkv)"
+                "the frames have no timestamps and the stream states no frame rate; remux it with one (ffmpeg -r 25 "
+                + "-i FILE -c copy out.mkv)"
         )
     }
 
@@ -168,8 +208,8 @@ extension MediaError {
         .init(
             code: .nothingDecoded,
             message:
-                "no frame could be decoded (\(counted(packets, "packet")) read, \(errors) of them damaged); the file is corrupt or cut off: "
-                + "its data, or the decoder's configuration in its header"
+                "no frame could be decoded (\(counted(packets, "packet")) read, \(errors) of them damaged); the data "
+                + "or the decoder's configuration in the header is damaged or cut off; copy the file again"
         )
     }
 
@@ -183,14 +223,14 @@ extension MediaError {
 
     static func crashed(_ how: String) -> Self {
         .init(
-            code: .decoderCrashed, message: "the decoder crashed (\(how)); the file is damaged in a way it cannot take")
+            code: .decoderCrashed, message: "the decoder crashed (\(how)); the file is probably damaged; copy it again")
     }
 
     static func tooLittleMemory(_ how: String, limit: UInt, needed: Int) -> Self {
         .init(
             code: .processLimit,
             message:
-                "the decoder crashed (\(how)), perhaps for want of memory: this process may have \(limit) bytes of address space, "
+                "the decoder crashed (\(how)), perhaps out of memory: the limit is \(limit) bytes of address space, "
                 + "decoding may need \(needed); raise the limit (ulimit -v unlimited, LimitAS= of a systemd unit)")
     }
 
@@ -198,31 +238,35 @@ extension MediaError {
         .init(
             code: .tooSlowToDecode,
             message:
-                "decoding took \(Int(saturating: used)) s of CPU time for the first \(Int(saturating: covered)) s of the recording, "
-                + "more than a recording may cost, and was stopped; it is made to cost time, or damaged. Convert it with ffmpeg "
-                + "if you trust it (ffmpeg -i FILE -c:v libx264 out.mp4)")
+                "decoding took \(Int(saturating: used)) s of CPU time for the first \(Int(saturating: covered)) s of "
+                + "the recording, more than the limit, and was stopped; the file is damaged, or made to be slow. "
+                + "Convert it with ffmpeg if you trust it (ffmpeg -i FILE -c:v libx264 out.mp4)")
     }
 
     static func stuck(_ seconds: Double) -> Self {
         .init(
             code: .decoderStuck,
             message:
-                "the decoder made no progress for \(Int(saturating: seconds)) s and was stopped; the file is damaged or its storage hangs"
+                "the decoder made no progress for \(Int(saturating: seconds)) s and was stopped; the file is damaged, "
+                + "or its storage does not respond"
         )
     }
 
     /// A system call failed: `what` could not be obtained; `number` is its errno.
     package static func limit(_ what: String, _ number: Int32) -> Self {
         let reason = "\(what): \(String(cString: strerror(number)))"
-        guard let limit = ResourceLimits.limit(number) else { return worker(reason) }
-        return .init(code: .processLimit, message: "\(reason); \(limit)")
+        let underlying = systemError(number)
+        guard let limit = ResourceLimits.limit(number) else { return worker(reason, underlying: underlying) }
+        return .init(code: .processLimit, message: "\(reason); \(limit)", underlying: underlying)
     }
 
-    static func worker(_ what: String) -> Self { .init(code: .worker, message: "decode worker: \(what)") }
+    static func worker(_ what: String, underlying: (any Error)? = nil) -> Self {
+        .init(code: .worker, message: "decode worker: \(what)", underlying: underlying)
+    }
 
     static func missingLibrary(_ what: String) -> Self {
         worker("FFmpeg's libraries cannot be loaded (\(what)); install them (apt-get install ffmpeg)")
     }
 
-    static func library(_ what: String) -> Self { .init(code: .worker, message: "libav: \(what)") }
+    static func library(_ what: String) -> Self { .init(code: .worker, message: "FFmpeg: \(what)") }
 }

@@ -33,10 +33,11 @@ package enum ResourceLimits {
         switch number {
         case EMFILE:
             return "this process may have \(soft(RLIMIT_NOFILE)) files open (ulimit -n, LimitNOFILE= of a systemd unit)"
-        case ENFILE: return "the machine may have no more files open (sysctl fs.file-max)"
+        case ENFILE: return "the machine has too many files open (sysctl fs.file-max)"
         case EAGAIN:
             return
-                "this user may have \(soft(__RLIMIT_NPROC)) processes and threads (ulimit -u), a systemd unit TasksMax="
+                "this user may have \(soft(__RLIMIT_NPROC)) processes and threads (ulimit -u, TasksMax= of a systemd "
+                + "unit)"
         case ENOMEM: return "the machine or the service (MemoryMax= of a systemd unit) has no memory left"
         default: return nil
         }
@@ -44,7 +45,7 @@ package enum ResourceLimits {
 
     private static func soft(_ resource: __rlimit_resource) -> String {
         var limits = rlimit()
-        guard getrlimit(__rlimit_resource_t(resource.rawValue), &limits) == 0 else { return "only so many" }
+        guard getrlimit(__rlimit_resource_t(resource.rawValue), &limits) == 0 else { return "a limited number of" }
         return limits.rlim_cur == UInt.max ? "any number of" : "\(limits.rlim_cur)"
     }
 }

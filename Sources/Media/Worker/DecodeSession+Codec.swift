@@ -7,32 +7,32 @@ extension DecodeSession {
         try decode(demuxer)
         let pid = stream.pointee.id
         var parts = 1
-        while let change = reader.change, !stop || request.sampling == .reference {
+        while let change = reader.change, !isStopped || request.sampling == .reference {
             parts += 1
             guard request.sampling == .grid, parts <= StreamPlan.maxPieces else {
                 result.status = .partial
                 result.note(
                     "stream_ended",
-                    "at \(coveredText) s the video's codec changes; what follows was not decoded"
+                    "the video's codec changes at \(coveredText) s; the rest was not decoded"
                         + (request.sampling == .grid ? "" : ", --sampling grid follows it"))
                 return
             }
             do {
-                try goOn(reader.from(change.start), pid: pid)
-            } catch let error as MediaError where shown && error.code != .encrypted {
+                try decodeRest(reader.from(change.start), pid: pid)
+            } catch let error as MediaError where !shown.isEmpty && error.code != .encrypted {
                 result.status = .partial
                 result.note(
                     "stream_ended",
-                    "at \(coveredText) s the video's codec changes; what follows cannot be decoded: \(error.message)")
+                    "the video's codec changes at \(coveredText) s; the rest cannot be decoded: \(error.message)")
                 return
             }
         }
     }
 
-    private func goOn(_ next: FileReader, pid: Int32) throws {
+    private func decodeRest(_ next: FileReader, pid: Int32) throws {
         let before = codecName
         reader = next
-        lastPosition = 0
+        packets.restart()
         let demuxer = try Demuxer(next, maxPixels: request.maxPixels)
         var ignored = DecodeResult()
         let same = (0..<demuxer.streamCount).first { index in
@@ -43,14 +43,16 @@ extension DecodeSession {
             return
         }
         codecName = String(cString: avcodec_get_name(codec))
-        try begin(Source(stream, squarePixels: squarePixels, maxPixels: request.maxPixels), from: nil)
         // Unlike the pieces of other streams, this part has a continuous clock that a scan of the file can map.
-        timeline = Timeline(
-            tick: tick, counts33Bits: counts33Bits, maxGap: request.maxGap, frameTicks: frameTicks)
+        try beginPiece(
+            SourceStream(stream, squarePixels: request.wantsSquarePixels, maxPixels: request.maxPixels), from: nil,
+            isMappable: true)
         if codecName != before {
             result.note(
                 "codec_changed",
-                "at \(coveredText) s the video's codec changes from \(before) to \(codecName), which was followed")
+                "the video's codec changes from \(before) to \(codecName) at \(coveredText) s; the rest was decoded "
+                    + "with it"
+            )
         }
         try decode(demuxer)
     }

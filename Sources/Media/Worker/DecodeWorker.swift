@@ -47,7 +47,7 @@ public enum DecodeWorker {
                 throw MediaError.worker(
                     "this kernel refuses system call filters; set LONGTAKE_NO_SECCOMP=1 to decode without one")
             }
-            if case .picture = request.output {
+            if case .image = request.output {
                 try sendImage(size: Int(status.st_size), output: output)
                 return 0
             }
@@ -56,10 +56,10 @@ public enum DecodeWorker {
                 try StillSession.run(request, stills: stills, reader: reader, output: output)
                 return 0
             }
-            try DecodeSession.run(request, reader: reader, fileSize: Int64(status.st_size), output: output)
+            try DecodeSession.run(request, reader: reader, output: output)
             return 0
         } catch let error as ImageError {
-            try? output.send(.failure, json: WorkerFailure(code: .picture, message: error.message))
+            try? output.send(.failure, json: WorkerFailure(code: .image, message: error.message))
             return 0
         } catch let error as MediaError {
             try? output.send(.failure, json: WorkerFailure(code: error.code, message: error.message))
@@ -75,20 +75,10 @@ public enum DecodeWorker {
         guard size <= StillImage.maximumBytes else {
             throw ImageError.tooManyBytes(size, limit: StillImage.maximumBytes)
         }
-        var bytes = [UInt8](repeating: 0, count: size)
-        var done = 0
-        while done < size {
-            let got = bytes.withUnsafeMutableBytes {
-                pread(fileDescriptor, $0.baseAddress.map { base in base + done }, size - done, off_t(done))
-            }
-            if got < 0, errno == EINTR { continue }
-            guard got > 0 else { break }
-            done += got
-        }
-        let picture = try StillImage.decode(Array(bytes.prefix(done)))
-        var message = WorkerMessage(.frame, payload: picture.pixels.count)
-        (message.width, message.height, message.parts) = (picture.width, picture.height, 1)
-        try output.send(message, picture.pixels)
+        let image = try StillImage.decode(FileBytes.read(fileDescriptor, at: 0, count: size))
+        var message = WorkerMessage(.frame, payload: image.pixels.count)
+        (message.width, message.height, message.parts) = (image.width, image.height, 1)
+        try output.send(message, image.pixels)
         try output.send(.end, json: DecodeResult())
     }
 }

@@ -8,9 +8,9 @@ extension Demuxer {
     ) throws -> Int {
         try selectVideo(request.stream, maxPixels: request.maxPixels, notes: &notes) {
             let other = reader.another()
-            var sign = SignOfLife(output)
+            var heartbeat = Heartbeat(output)
             return try VideoChoice.count($0, reader: other, maxPixels: request.maxPixels) {
-                try sign.send(at: other.highWater)
+                try heartbeat.send(highWater: other.highWater)
             }
         }
     }

@@ -1,13 +1,14 @@
 import CFFmpeg
 
-/// Determines the time of each decoded frame, in the stream's ticks.
+/// Determines the time of each decoded frame, in units of the stream's time base.
 struct FrameClock {
-    /// Duration in ticks of a frame that does not state one.
-    let frameTicks: Int64
-    private var following: Int64 = 0
-    private var timed = false
+    /// Duration of a frame that does not state one, in units.
+    let frameDuration: Int64
+    /// End of the previous frame.
+    private var next: Int64 = 0
+    private var hasTimestamps = false
 
-    init(frameTicks: Int64) { self.frameTicks = frameTicks }
+    init(frameDuration: Int64) { self.frameDuration = frameDuration }
 
     /// The frame's best_effort_timestamp; if it has none, the end of the previous frame.
     ///
@@ -16,9 +17,9 @@ struct FrameClock {
     mutating func time(of frame: borrowing DecodedFrame) -> (pts: Int64, guessed: Bool) {
         let raw = frame.pointer
         let best = raw.pointee.best_effort_timestamp
-        timed = timed || best != lt_nopts
-        let pts = best != lt_nopts ? best : following
-        following = pts &+ (raw.pointee.pkt_duration > 0 ? raw.pointee.pkt_duration : frameTicks)
-        return (pts, !timed)
+        hasTimestamps = hasTimestamps || best != AV_NOPTS_VALUE
+        let pts = best != AV_NOPTS_VALUE ? best : next
+        next = pts &+ (raw.pointee.pkt_duration > 0 ? raw.pointee.pkt_duration : frameDuration)
+        return (pts, !hasTimestamps)
     }
 }

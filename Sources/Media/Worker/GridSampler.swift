@@ -1,17 +1,18 @@
 /// Decides the grid times at which a frame is shown: t_k takes the last frame with time ≤ t_k.
 ///
-/// One tick of tolerance, at most a millisecond, allows for rounding to the time base; a time base as coarse as the
-/// frame rate needs none. A further nanosecond allows for rounding in these sums, so that a frame exactly one tick late
-/// is accepted whatever the last bit of the Double is.
+/// One unit of the time base of tolerance, at most a millisecond, allows for rounding to the time base; a time base as
+/// coarse as the frame rate needs none. A further nanosecond allows for rounding in these sums, so that a frame exactly
+/// one unit late is accepted whatever the last bit of the Double is.
 struct GridSampler {
     let framesPerSecond: Double
     let tolerance: Double
     /// The next grid index to assign.
     private(set) var next = 0
 
-    init(framesPerSecond: Double, tick: Double) {
+    /// - Parameter unit: seconds per unit of the time base.
+    init(framesPerSecond: Double, unit: Double) {
         self.framesPerSecond = framesPerSecond
-        tolerance = min(tick, 0.001) + 1e-9
+        tolerance = min(unit, 0.001) + 1e-9
     }
 
     var nextTime: Double { Double(next) / framesPerSecond }

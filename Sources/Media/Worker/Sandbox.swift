@@ -40,7 +40,7 @@ package enum Sandbox {
     package static func enter(_ limits: Limits, parent: Int32) throws -> State {
         _ = lt_die_with_parent()
         // The parent may have exited before the call.
-        guard getppid() == parent else { throw MediaError.worker("its parent is gone") }
+        guard getppid() == parent else { throw MediaError.worker("its parent has exited") }
         // Swift's runtime would handle these signals by starting its backtracer, which is another program.
         for crash in [SIGQUIT, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP] { signal(crash, SIG_DFL) }
         _ = lt_no_new_privileges()

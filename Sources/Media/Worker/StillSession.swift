@@ -18,10 +18,11 @@ struct StillSession: ~Copyable {
     private let stream: UnsafeMutablePointer<AVStream>
     private let reader: FileReader
     private let output: WorkerOutput
+    private var heartbeat: Heartbeat
     private var result = DecodeResult()
     /// Timestamp of the key frame that decoding started at, until the decoder has confirmed it as one.
     private var start: Int64?
-    private var coded = CodedOrientation()
+    private var codedOrientation = CodedOrientation()
 
     /// Sends the requested frames that can be found, in order, then the end.
     static func run(_ request: FrameRequest, stills: [FrameRequest.Still], reader: FileReader, output: WorkerOutput)
@@ -37,9 +38,10 @@ struct StillSession: ~Copyable {
         self.request = request
         self.reader = reader
         self.output = output
+        heartbeat = Heartbeat(output)
         let demuxer = try Demuxer(reader, maxPixels: request.maxPixels)
         let index = try demuxer.selectVideo(request, reader: reader, output: output, notes: &result)
-        guard let stream = demuxer.stream(index) else { throw MediaError.library("the chosen stream is gone") }
+        guard let stream = demuxer.stream(index) else { throw MediaError.library("the selected stream is missing") }
         decoder = try VideoDecoder(stream, threads: request.threads, maxPixels: request.maxPixels)
         converter = FrameConverter(
             orientation: Orientation.of(stream).0, squarePixels: true,
@@ -68,10 +70,9 @@ struct StillSession: ~Copyable {
 
     /// Decodes up to the frame whose own timestamp is `pts`; returns false if it does not come.
     private mutating func find(_ pts: Int64, lead: Double, into frame: borrowing DecodedFrame) throws -> Bool {
-        let base = stream.pointee.time_base
-        guard base.num > 0, base.den > 0, pts != lt_nopts else { return false }
-        let ticks = Int64(saturating: lead * Double(base.den) / Double(base.num))
-        let (target, overflow) = pts.subtractingReportingOverflow(ticks)
+        guard let timeBase = TimeBase(stream), pts != AV_NOPTS_VALUE else { return false }
+        let units = Int64(saturating: lead * Double(timeBase.denominator) / Double(timeBase.numerator))
+        let (target, overflow) = pts.subtractingReportingOverflow(units)
         guard !overflow, av_seek_frame(demuxer.context, stream.pointee.index, target, AVSEEK_FLAG_BACKWARD) >= 0 else {
             return false
         }
@@ -81,7 +82,7 @@ struct StillSession: ~Copyable {
         var begun = false
         while true {
             let status = av_read_frame(demuxer.context, packet.pointer)
-            if status == lt_averror(EAGAIN) { continue }
+            if status == AVERROR(EAGAIN) { continue }
             guard status >= 0 else { break }
             defer { av_packet_unref(packet.pointer) }
             guard packet.pointer.pointee.stream_index == stream.pointee.index else { continue }
@@ -92,16 +93,16 @@ struct StillSession: ~Copyable {
                 // A frame that follows a key frame in the file but is shown before it may reference frames that were
                 // not read.
                 let time = packet.pointer.pointee.pts
-                guard time != lt_nopts, time <= pts else { return false }
+                guard time != AV_NOPTS_VALUE, time <= pts else { return false }
                 (begun, start) = (true, time)
             }
             var sent = decoder.send(packet)
-            if sent == lt_averror(EAGAIN) {
+            if sent == AVERROR(EAGAIN) {
                 if let found = receive(pts, frame) { return found }
                 sent = decoder.send(packet)
             }
             if let found = receive(pts, frame) { return found }
-            try heartbeat()
+            try heartbeat.send(highWater: reader.highWater, count: result.counters.packets)
         }
         _ = decoder.sendEnd()
         return receive(pts, frame) ?? false
@@ -116,17 +117,17 @@ struct StillSession: ~Copyable {
             switch decoder.receive(into: frame) {
             case .frame:
                 result.counters.framesDecoded += 1
-                coded.carry(frame)
+                codedOrientation.carry(frame)
                 // A timestamp that the decoder guessed is not proof.
                 let own = frame.pointer.pointee.pts
-                if let time = start, own != lt_nopts, own >= time {
+                if let time = start, own != AV_NOPTS_VALUE, own >= time {
                     // The container's key flag alone is not proof: an MP4 without a table of key frames flags every
                     // packet.
                     guard own == time, frame.pointer.pointee.key_frame != 0 else { return false }
                     start = nil
                 }
                 if own == pts { return request.keepCorrupt || !frame.isCorrupt }
-                guard own != lt_nopts, own < pts else { return false }
+                guard own != AV_NOPTS_VALUE, own < pts else { return false }
                 av_frame_unref(frame.pointer)
             case .needsInput: return nil
             case .ended: return false
@@ -135,15 +136,5 @@ struct StillSession: ~Copyable {
                 if failures > 100 { return false }
             }
         }
-    }
-
-    private var beat = ContinuousClock.now
-    private mutating func heartbeat() throws {
-        let now = ContinuousClock.now
-        guard now - beat > .milliseconds(100) else { return }
-        beat = now
-        var message = WorkerMessage(.heartbeat, payload: 0)
-        message.highWater = reader.highWater
-        try output.send(message, [])
     }
 }

@@ -17,11 +17,11 @@ struct StreamPlan {
         guard scan.runs.indices.contains(chosen) else { return }
         pieces = scan.runs[chosen]
         let others = scan.runs.filter { !$0.isEmpty && $0[0].stream != chosen }.sorted { $0[0].first < $1[0].first }
-        var beside: [(runs: [Run], sameTime: Bool)] = []
+        var parallel: [(runs: [Run], sameTime: Bool)] = []
         for other in others {
             let added = Self.between(pieces, other, skewed: scan.isOrderedByPosition)
             guard let added, isDecodable(other[0].stream) else {
-                beside.append((other, added == nil))
+                parallel.append((other, added == nil))
                 continue
             }
             pieces = (pieces + added).sorted {
@@ -30,7 +30,7 @@ struct StreamPlan {
         }
         guard let end = pieces.max(by: { $0.last < $1.last }) else { return }
         let length = pieces.reduce(0) { $0 + $1.length }
-        for (runs, sameTime) in beside {
+        for (runs, sameTime) in parallel {
             var seconds = runs.reduce(0.0) { $0 + $1.length(from: end.last) } - end.shown
             if sameTime, let last = runs.last { seconds = min(seconds, last.end - end.end) }
             // Recorders do not end all their streams at the same time.

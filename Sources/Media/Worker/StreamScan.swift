@@ -41,27 +41,25 @@ struct StreamScan {
 
     static func seconds(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Double? {
         let raw = packet.pointer.pointee
-        let ticks = raw.pts != lt_nopts ? raw.pts : raw.dts
-        guard ticks != lt_nopts, let stream = demuxer.stream(Int(raw.stream_index)) else { return nil }
-        let base = stream.pointee.time_base
-        return base.den > 0 ? Double(ticks) * Double(base.num) / Double(base.den) : nil
+        let time = raw.pts != AV_NOPTS_VALUE ? raw.pts : raw.dts
+        guard time != AV_NOPTS_VALUE, let stream = demuxer.stream(Int(raw.stream_index)) else { return nil }
+        return TimeBase(stream)?.seconds(time)
     }
 
     private static func duration(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Double {
         guard demuxer.formatName != "avi" else { return .infinity }
         guard let stream = demuxer.stream(Int(packet.pointer.pointee.stream_index)) else { return 0 }
-        let base = stream.pointee.time_base
-        return base.den > 0 ? Double(packet.pointer.pointee.duration) * Double(base.num) / Double(base.den) : 0
+        return TimeBase(stream)?.seconds(packet.pointer.pointee.duration) ?? 0
     }
 
-    init(_ reader: FileReader, maxPixels: Int, sign: () throws -> Void) throws {
+    init(_ reader: FileReader, maxPixels: Int, progress: () throws -> Void) throws {
         let demuxer = try Demuxer(reader, maxPixels: maxPixels)
         isOrderedByPosition = demuxer.isOrderedByPosition
         let packet = try Packet()
         var streams: [Track] = []
         while !isCutOff {
             let status = av_read_frame(demuxer.context, packet.pointer)
-            if status == lt_averror(EAGAIN) { continue }
+            if status == AVERROR(EAGAIN) { continue }
             guard status >= 0 else { break }
             defer { av_packet_unref(packet.pointer) }
             while streams.count < demuxer.streamCount {
@@ -69,7 +67,7 @@ struct StreamScan {
                 if !isVideo { demuxer.stream(streams.count)?.pointee.discard = AVDISCARD_ALL }
                 streams.append(Track(isVideo: isVideo))
             }
-            try sign()
+            try progress()
             let index = Int(packet.pointer.pointee.stream_index)
             guard streams.indices.contains(index), streams[index].isVideo, packet.pointer.pointee.size > 0,
                 let seconds = Self.seconds(packet, demuxer)
@@ -80,7 +78,7 @@ struct StreamScan {
             let isKey = packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_KEY) != 0 || demuxer.isOrderedByPosition
             streams[index].add(key: key, seconds: seconds, shown: shown, isKey: isKey, index: index)
             for other in streams.indices where other != index && streams[other].isVideo {
-                streams[other].sees(index, key: key, play: streams[index].play)
+                streams[other].observe(index, key: key, duration: streams[index].duration)
             }
             isCutOff = streams[index].runs.count > Self.maxRuns
         }
@@ -97,13 +95,13 @@ extension StreamScan {
         let isVideo: Bool
         private(set) var runs: [Run] = []
         /// Accumulated duration of the stream in seconds, by its own times from frame to frame.
-        private(set) var play = 0.0
+        private(set) var duration = 0.0
         private var keyFrame: Int64?
         /// Time of the latest frame.
-        /// Time until which it is shown.
         private var last: Double?
+        /// Time until which frames are shown.
         private var shownUntil = -Double.infinity
-        /// Since the last frame: other streams' `play` when they were first seen.
+        /// Since the last frame: other streams' `duration` when they were first seen.
         private var others: [Int: Double] = [:]
         private var alone = 0.0
         /// Key at which the others had continued alone long enough to count.
@@ -128,7 +126,7 @@ extension StreamScan {
                 runs.append(Run(stream: index, first: key, last: key, from: keyFrame ?? key))
                 absences.append(alone)
             } else {
-                play += counted
+                duration += counted
                 runs[runs.count - 1].first = min(runs[runs.count - 1].first, key)
                 runs[runs.count - 1].last = max(runs[runs.count - 1].last, key)
                 runs[runs.count - 1].length += counted
@@ -142,9 +140,9 @@ extension StreamScan {
             others.removeAll(keepingCapacity: true)
         }
 
-        mutating func sees(_ other: Int, key: Int64, play: Double) {
-            alone = max(alone, play - others[other, default: play])
-            if others[other] == nil { others[other] = play }
+        mutating func observe(_ other: Int, key: Int64, duration: Double) {
+            alone = max(alone, duration - others[other, default: duration])
+            if others[other] == nil { others[other] = duration }
             if alone >= StreamScan.alone, aloneSince == nil { aloneSince = key }
         }
 

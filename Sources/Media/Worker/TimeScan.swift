@@ -11,21 +11,19 @@ final class TimeScan {
 
     private let reader: FileReader
     private let streamIndex: Int
-    private let tick: Double
-    private let base: AVRational
-    private let count: TimeCount
-    private let maxGap: Double
+    private let timing: StreamTiming
+    private let counter: TimestampCounter
     private let isTransportStream: Bool
     private var runs: [TimeRun] = []
     private var last: (raw: Int64, time: Int64)?
     private var longestStep: Int64 = 1
     private var period: Int64 = 1
-    /// Streams whose times are compared, and their latest timestamp, in the video's ticks.
+    /// Streams whose times are compared, and their latest timestamp, in units of the video's time base.
     private var witnesses: [(stream: Int, raw: Int64?, time: Int64, seenInRun: Bool)] = []
     private var leadsAtEnd: [[Int64]] = []
     private var leadsAtStart: [[Int64]] = []
     private var clockPID = 0x1FFF
-    /// End of the video as the container states it, on the stream's own count; nil if not stated.
+    /// End of the video as the container states it, as a timestamp of the stream; nil if not stated.
     private let statedEnd: Int64?
 
     private struct Entry {
@@ -37,25 +35,22 @@ final class TimeScan {
     }
 
     init(
-        _ reader: FileReader, streamIndex: Int, base: AVRational, count: TimeCount, maxGap: Double, statedEnd: Int64?,
-        isTransportStream: Bool
+        _ reader: FileReader, streamIndex: Int, timing: StreamTiming, statedEnd: Int64?, isTransportStream: Bool
     ) {
         self.reader = reader
         self.streamIndex = streamIndex
-        self.base = base
-        tick = count.tick
-        self.count = count
-        self.maxGap = maxGap
+        self.timing = timing
+        counter = timing.counter
         self.statedEnd = statedEnd
         self.isTransportStream = isTransportStream
     }
 
     /// Builds the map of a whole file.
     ///
-    /// - Parameter alive: called while the file is read.
+    /// - Parameter progress: called while the file is read.
     ///
     /// - Returns: nil if the times jump too often to be mapped.
-    func map(_ demuxer: borrowing Demuxer, alive: () throws -> Void) throws -> TimeMap? {
+    func map(_ demuxer: borrowing Demuxer, progress: () throws -> Void) throws -> TimeMap? {
         choose(demuxer)
         let packet = try Packet()
         var waiting: [Entry] = []
@@ -63,8 +58,8 @@ final class TimeScan {
         var errors = 0
         while errors < 1000 {
             let status = av_read_frame(demuxer.context, packet.pointer)
-            if status == lt_averror_eof || reader.failure != 0 { break }
-            try alive()
+            if status == AVERROR_EOF || reader.failure != 0 { break }
+            try progress()
             guard status >= 0 else {
                 errors += 1
                 continue
@@ -76,23 +71,24 @@ final class TimeScan {
             } else {
                 waiting.append(entry)
                 if waiting.count == 4 * Self.sample {
-                    start(&waiting)
+                    measure(&waiting)
                     started = true
                 }
             }
             if runs.count > TimeMap.maximumRuns { return nil }
         }
-        if !started { start(&waiting) }
+        if !started { measure(&waiting) }
         endRun()
         guard !runs.isEmpty else { return nil }
-        let limits = TimeMap.Limits(second: 1 / tick, maxGap: maxGap, period: period, longestStep: longestStep)
-        return TimeMap(runs, count: count, limits: limits) { evidence($0, $1, $2) }
+        let limits = TimeMap.Limits(
+            second: 1 / timing.unit, maxGap: timing.maxGap, period: period, longestStep: longestStep)
+        return TimeMap(runs, counter: counter, limits: limits) { evidence($0, $1, $2) }
     }
 
     /// Reads the video and up to three streams that share its clock, where the file interleaves streams by time.
     private func choose(_ demuxer: borrowing Demuxer) {
         let others = (0..<demuxer.streamCount).filter { index in
-            guard index != streamIndex, count.turn != nil else { return false }
+            guard index != streamIndex, counter.wrapPeriod != nil else { return false }
             return demuxer.stream(index)?.pointee.codecpar?.pointee.codec_type == AVMEDIA_TYPE_AUDIO
         }
         var shared = others
@@ -117,36 +113,36 @@ final class TimeScan {
     private func entry(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Entry? {
         let raw = packet.pointer.pointee
         let stream = Int(raw.stream_index)
-        let time = raw.pts != lt_nopts ? raw.pts : raw.dts
-        guard time != lt_nopts else { return nil }
+        let time = raw.pts != AV_NOPTS_VALUE ? raw.pts : raw.dts
+        guard time != AV_NOPTS_VALUE else { return nil }
         let codec = demuxer.stream(stream)?.pointee.codecpar?.pointee.codec_id
         guard codec.map({ !packet.isHeader(of: $0) }) ?? true else { return nil }
         guard stream == streamIndex || witnesses.contains(where: { $0.stream == stream }) else { return nil }
         return Entry(
-            stream: stream, time: time, decoding: raw.dts != lt_nopts ? raw.dts : time, position: raw.pos,
+            stream: stream, time: time, decoding: raw.dts != AV_NOPTS_VALUE ? raw.dts : time, position: raw.pos,
             isKey: raw.flags & AV_PKT_FLAG_KEY != 0)
     }
 
-    private func start(_ waiting: inout [Entry]) {
+    private func measure(_ waiting: inout [Entry]) {
         let decoding = waiting.filter { $0.stream == streamIndex }.prefix(Self.sample).map(\.decoding)
         // Also over several packets, since every second timestamp may be wrong.
         let periods = (1...4).compactMap { lag -> Int64? in
-            let steps = zip(decoding, decoding.dropFirst(lag)).map { abs(count.step(from: $0, to: $1)) / Int64(lag) }
+            let steps = zip(decoding, decoding.dropFirst(lag)).map { abs(counter.step(from: $0, to: $1)) / Int64(lag) }
                 .filter { $0 > 0 }.sorted()
             return steps.isEmpty ? nil : steps[steps.count / 2]
         }
-        let longest = Int64(saturating: maxGap / tick)
+        let longest = Int64(saturating: timing.maxGap / timing.unit)
         period = max(1, min(periods.min() ?? 1, longest))
-        longestStep = max(1, min(longest, max(Int64(saturating: 1 / tick), 8 * period)))
+        longestStep = max(1, min(longest, max(Int64(saturating: 1 / timing.unit), 8 * period)))
         for entry in waiting { add(entry) }
         waiting = []
     }
 
     private func add(_ entry: Entry) {
         if let index = witnesses.firstIndex(where: { $0.stream == entry.stream }) {
-            let time = count.reduced(entry.time)
+            let time = counter.reduced(entry.time)
             if let raw = witnesses[index].raw {
-                witnesses[index].time &+= count.step(from: raw, to: time)
+                witnesses[index].time &+= counter.step(from: raw, to: time)
             } else {
                 witnesses[index].time = time
             }
@@ -154,12 +150,12 @@ final class TimeScan {
             witnesses[index].seenInRun = true
             return
         }
-        var time = count.reduced(entry.time)
+        var time = counter.reduced(entry.time)
         if let last {
-            let step = count.step(from: last.raw, to: entry.time)
+            let step = counter.step(from: last.raw, to: entry.time)
             time = min(max(last.time &+ step, -(1 << 60)), 1 << 60)
             // A key frame at the lowest time of all is a recording that starts again, however short it was.
-            let again = entry.isKey && step < 0 && runs.first.map { time <= $0.least &+ period } ?? false
+            let again = entry.isKey && step < 0 && runs.first.map { time <= $0.lowest &+ period } ?? false
             if abs(step) > longestStep || again {
                 endRun()
                 begin(time, entry)
@@ -193,9 +189,9 @@ final class TimeScan {
 
     private func extend(_ time: Int64, _ entry: Entry) {
         let index = runs.count - 1
-        runs[index].least = min(runs[index].least, time)
-        runs[index].most = max(runs[index].most, time)
-        if runs[index].count < 8 { runs[index].head = min(runs[index].head, time) }
+        runs[index].lowest = min(runs[index].lowest, time)
+        runs[index].highest = max(runs[index].highest, time)
+        if runs[index].count < 8 { runs[index].start = min(runs[index].start, time) }
         runs[index].count += 1
         if entry.position >= 0 { runs[index].lastPosition = entry.position }
     }
@@ -213,12 +209,12 @@ final class TimeScan {
 
     private func evidence(_ before: TimeRun, _ after: TimeRun, _ jump: Int64) -> TimeMap.Evidence {
         // A stated length would include a pause, but not a wrong timestamp.
-        if let statedEnd, after.head > statedEnd, Double(after.head - statedEnd) * tick > TimeMap.tolerance,
-            before.most <= statedEnd
+        if let statedEnd, after.start > statedEnd, Double(after.start - statedEnd) * timing.unit > TimeMap.tolerance,
+            before.highest <= statedEnd
         {
             return .jump
         }
-        guard count.turn != nil else { return .unknown }
+        guard counter.wrapPeriod != nil else { return .unknown }
         // If a stream interleaved with the video did not jump along, nothing paused.
         let changes = zip(before.leads, after.leads).compactMap { lead -> Int64? in
             guard let end = lead.0.atEnd, let start = lead.1.atStart else { return nil }
@@ -228,17 +224,20 @@ final class TimeScan {
         guard isTransportStream, before.lastPosition >= 0, after.position >= before.lastPosition else {
             return changes.isEmpty ? .unknown : .pause
         }
-        let head = TransportPackets(
+        let earlier = TransportPackets(
             reader, from: max(0, before.lastPosition - Self.window), to: before.lastPosition + 192)
-        let tail = TransportPackets(reader, from: after.position, to: after.position + Self.window)
-        if changes.isEmpty, let first = head.clocks(pid: clockPID).last, let second = tail.clocks(pid: clockPID).first,
-            count.step(from: first, to: second) < jump / 2
+        let later = TransportPackets(reader, from: after.position, to: after.position + Self.window)
+        if changes.isEmpty, let first = earlier.clockReferences(pid: clockPID).last,
+            let second = later.clockReferences(pid: clockPID).first,
+            counter.step(from: first, to: second) < jump / 2
         {
             return .jump
         }
         let joint = TransportPackets(reader, from: max(0, before.lastPosition), to: after.position + 192)
         // Two recordings one after the other; if only a short time apart, they are parts of one.
-        if Double(jump) * tick > TimeCount.longestOverWrap, joint.startsOver(pid: clockPID) { return .jump }
+        if Double(jump) * timing.unit > TimestampCounter.longestOverWrap, joint.multiplexerRestarts(pid: clockPID) {
+            return .jump
+        }
         return changes.isEmpty ? .unknown : .pause
     }
 }

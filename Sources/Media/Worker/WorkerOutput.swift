@@ -35,22 +35,3 @@ final class WorkerOutput {
         }
     }
 }
-
-/// Reports reading progress to the parent while no frames come: at most ten times a second, and only if bytes were
-/// read.
-struct SignOfLife {
-    private let output: WorkerOutput
-    private var last = ContinuousClock.now
-    private var position: Int64 = -1
-
-    init(_ output: WorkerOutput) { self.output = output }
-
-    mutating func send(at position: Int64) throws {
-        let now = ContinuousClock.now
-        guard now - last > .milliseconds(100), position != self.position else { return }
-        (last, self.position) = (now, position)
-        var message = WorkerMessage(.heartbeat, payload: 0)
-        message.highWater = position
-        try output.send(message, [])
-    }
-}

@@ -89,7 +89,7 @@ import Media
             let outcome = try decode(path)
             let frame = try #require(outcome.frames.first, "\(size): \(String(describing: outcome.error))")
             #expect("\(frame.width)x\(frame.height)" == size)
-            #expect(frame.colour(frame.width / 2, frame.height / 2) == "red", "\(size)")
+            #expect(frame.color(frame.width / 2, frame.height / 2) == "red", "\(size)")
             // The same through the model's preprocessing, which scales it to a square.
             let request = try modelRequest()
             let stream = try FrameStream(try RecordingFile(path: path), request: request)
@@ -130,7 +130,7 @@ import Media
             let frame = try #require(try decode(path).frames.first)
             #expect(frame.mean > 230, "\(format) \(frame.mean)")
         }
-        // The same luma, limited and full, and two matrices: other colours.
+        // The same luma, limited and full, and two matrices: other colors.
         var means: [String: [UInt8]] = [:]
         for (range, matrix) in [("tv", "bt709"), ("pc", "bt709"), ("tv", "smpte170m"), ("tv", "bt2020nc")] {
             let path = try directory.ffmpeg(

@@ -130,7 +130,7 @@ struct EndToEndParity {
     ) throws -> [[RGBImage]] {
         guard flow.kind == "video" else {
             let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder + "/" + flow.source)))
-            return [preprocessing.parts(try StillImage.decode(bytes), ratio: ratio).map(preprocessing.picture)]
+            return [preprocessing.parts(try StillImage.decode(bytes), ratio: ratio).map(preprocessing.square)]
         }
         guard let raw = inputs.bytes(flow.source), let shape = inputs.shape(flow.source), shape.count == 4,
             let rate = videoRate

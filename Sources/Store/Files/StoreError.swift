@@ -217,6 +217,6 @@ extension StoreError {
     // The catalog.
 
     static func catalog(_ path: String, _ reason: String, code: Code) -> StoreError {
-        StoreError(code, "the catalogue \(path) failed: \(reason)")
+        StoreError(code, "the catalog \(path) failed: \(reason)")
     }
 }

@@ -133,7 +133,7 @@ import Testing
         #expect(refused.status == 13)
         let error = try refused.exitError()
         #expect(error["error"] as? String == "no_space")
-        #expect((error["message"] as? String)?.contains("no room in \(disk.path)") == true, "\(error)")
+        #expect((error["message"] as? String)?.contains("no space in \(disk.path)") == true, "\(error)")
         #expect(tool.files(below: disk.path) == ["filler"])
         #expect(disk.free > 0, "the spool has gone")
         disk.empty()

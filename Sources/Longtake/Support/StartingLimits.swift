@@ -1,7 +1,7 @@
 internal import Foundation
 internal import Glibc
 internal import Media
-internal import Tensors
+internal import SystemCalls
 
 /// Checks process limits before a library runs into them.
 ///
@@ -86,7 +86,7 @@ package enum StartingLimits {
         let gate = DispatchSemaphore(value: 0)
         var started: [BackgroundThread] = []
         for _ in 0..<count {
-            guard let thread = BackgroundThread({ gate.wait() }) else { break }
+            guard let thread = try? BackgroundThread({ gate.wait() }) else { break }
             started.append(thread)
         }
         for _ in started { gate.signal() }

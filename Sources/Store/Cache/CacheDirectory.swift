@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 
 /// The cache directory, which holds all indexes.
 ///
@@ -36,7 +37,7 @@ public final class CacheDirectory: Sendable {
         } catch {
             // A read-only cache can still answer questions.
             guard access(path, W_OK) != 0, Posix.linkStatus(indexesPath) != nil else {
-                throw access(path, W_OK) == 0 ? error : StoreError.system(errno, "write to", path)
+                throw access(path, W_OK) == 0 ? error : StoreError.system(.last, "write to", path)
             }
         }
     }
@@ -149,10 +150,13 @@ public final class CacheDirectory: Sendable {
     }
 
     private static func makeWithParents(_ path: String) throws {
-        var status = stat()
-        if stat(path, &status) != 0, errno == ENOENT {
+        do {
+            _ = try SystemCall.status(of: path)
+        } catch where error.number == ENOENT {
             let parent = Posix.parent(of: path)
             if parent != path, parent != "." { try makeWithParents(parent) }
+        } catch {
+            // Creating it reports what is wrong.
         }
         if try Posix.makeDirectory(path) { try Posix.syncName(of: path) }
     }

@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import Glibc
 import Synchronization
+import SystemCalls
 
 /// The list of known recordings, jobs and answers, an SQLite file in WAL mode.
 ///
@@ -402,14 +403,14 @@ public final class Catalog: Sendable {
         if !companions.isEmpty, Posix.otherKind(path) == nil {
             for companion in companions {
                 let target = aside + companion.dropFirst(path.count)
-                if rename(companion, target) != 0 { throw StoreError.system(errno, "rename", companion) }
+                if rename(companion, target) != 0 { throw StoreError.system(.last, "rename", companion) }
             }
             return aside + (companions.first ?? path).dropFirst(path.count)
         }
-        if rename(path, aside) != 0 { throw StoreError.system(errno, "rename", path) }
+        if rename(path, aside) != 0 { throw StoreError.system(.last, "rename", path) }
         // The WAL belongs to the damaged file; if left in place, it would be replayed into the new one.
         for suffix in ["-wal", "-shm"] where Posix.linkStatus(path + suffix) != nil {
-            if rename(path + suffix, aside + suffix) != 0 { throw StoreError.system(errno, "rename", path + suffix) }
+            if rename(path + suffix, aside + suffix) != 0 { throw StoreError.system(.last, "rename", path + suffix) }
         }
         return aside
     }
@@ -514,9 +515,10 @@ public final class Catalog: Sendable {
             if code == .noSpace {
                 let what = Posix.lacksInodes(at: Posix.parent(of: path)) ? "no inodes are left" : "no space is left"
                 throw StoreError.catalog(
-                    path, "\(what) on its file system; `longtake rm` and `cache prune` free some", code: code)
+                    path, "\(what) on its file system; `longtake rm` and `cache prune` free some", code: code,
+                    underlying: error)
             }
-            throw StoreError.catalog(path, error.message ?? error.description, code: code)
+            throw StoreError.catalog(path, error.message ?? error.description, code: code, underlying: error)
         }
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 
 /// An error of the frame cache.
 ///
@@ -36,13 +37,16 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
     public let code: Code
     /// The error as one sentence.
     public let message: String
+    /// The error of the system or of SQLite that caused it; nil if there is none.
+    public let underlying: (any Error)?
 
-    /// The code and the message.
-    public var description: String { "\(code.rawValue): \(message)" }
+    /// The message.
+    public var description: String { message }
 
-    init(_ code: Code, _ message: String) {
+    init(_ code: Code, _ message: String, underlying: (any Error)? = nil) {
         self.code = code
         self.message = message
+        self.underlying = underlying
     }
 }
 
@@ -52,33 +56,31 @@ extension StoreError {
 
     // Errors of the operating system.
 
-    /// Returns the error for `number` (an errno) while doing `action` on `path`; `bytes` is the size of the failed
-    /// write.
-    static func system(_ number: Int32, _ action: String, _ path: String, bytes: Int = 0) -> StoreError {
-        let reason = String(cString: strerror(number))
-        switch number {
+    /// Returns the error for a call that failed while doing `action` on `path`; `bytes` is the size of the failed write.
+    static func system(_ error: SystemError, _ action: String, _ path: String, bytes: Int = 0) -> StoreError {
+        switch error.number {
         case ENOSPC, EDQUOT, EFBIG:
-            let folder = Posix.parent(of: path)
-            if number == ENOSPC, Posix.lacksInodes(at: folder) {
-                return StoreError(
-                    .noSpace,
-                    "cannot \(action) \(path): no inodes are left on the file system of \(folder), which can hold no more files; "
-                        + "remove files there (\(reason))")
-            }
-            let free = (try? Posix.freeBytes(at: folder)).map { counted($0, "byte is", "bytes are") + " free" }
-            let room = free ?? "the free space is unknown"
-            return StoreError(.noSpace, "cannot \(action) \(path): \(bytes) bytes do not fit, \(room) (\(reason))")
-        case ENOENT: return StoreError(.notFound, "cannot \(action) \(path): \(reason)")
-        default: return StoreError(.io, "cannot \(action) \(path): \(reason)")
+            StoreError(
+                .noSpace, "cannot \(action) \(path): \(lacking(error, path, bytes)) (\(error))", underlying: error)
+        case ENOENT: StoreError(.notFound, "cannot \(action) \(path): \(error)", underlying: error)
+        default: StoreError(.io, "cannot \(action) \(path): \(error)", underlying: error)
         }
     }
 
-    static func notSynced(_ path: String, _ number: Int32) -> StoreError {
-        switch number {
-        case ENOSPC, EDQUOT, EFBIG: system(number, "flush", path)
-        default:
-            StoreError(
-                .io, "\(path) did not reach the disk and was thrown away: \(String(cString: strerror(number)))")
+    /// Describes what a full file system lacks: inodes or bytes.
+    private static func lacking(_ error: SystemError, _ path: String, _ bytes: Int) -> String {
+        let folder = Posix.parent(of: path)
+        if error.number == ENOSPC, Posix.lacksInodes(at: folder) {
+            return "no inodes are left on the file system of \(folder), which can hold no more files; remove files there"
+        }
+        let free = (try? Posix.freeBytes(at: folder)).map { counted($0, "byte is", "bytes are") + " free" }
+        return "\(bytes) bytes do not fit, \(free ?? "the free space is unknown")"
+    }
+
+    static func notSynced(_ path: String, _ error: SystemError) -> StoreError {
+        switch error.number {
+        case ENOSPC, EDQUOT, EFBIG: system(error, "flush", path)
+        default: StoreError(.io, "\(path) could not be flushed to the disk and was removed: \(error)", underlying: error)
         }
     }
 
@@ -216,7 +218,7 @@ extension StoreError {
 
     // The catalog.
 
-    static func catalog(_ path: String, _ reason: String, code: Code) -> StoreError {
-        StoreError(code, "the catalog \(path) failed: \(reason)")
+    static func catalog(_ path: String, _ reason: String, code: Code, underlying: any Error) -> StoreError {
+        StoreError(code, "the catalog \(path) failed: \(reason)", underlying: underlying)
     }
 }

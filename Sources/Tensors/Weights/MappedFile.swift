@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 
 /// A regular file, mapped read-only as long as this object lives.
 ///
@@ -88,11 +89,4 @@ package final class MappedFile: @unchecked Sendable {
 }
 
 /// The system's message for an `errno` value; thread-safe.
-package func systemText(_ code: Int32) -> String {
-    var buffer = [CChar](repeating: 0, count: 256)
-    // strerror is not thread-safe; the XSI strerror_r is.
-    return buffer.withUnsafeMutableBufferPointer { raw in
-        guard let base = raw.baseAddress, strerror_r(code, base, raw.count) == 0 else { return "error \(code)" }
-        return String(cString: base)
-    }
-}
+package func systemText(_ code: Int32) -> String { "\(SystemError(code))" }

@@ -69,18 +69,15 @@ package final class MappedFile: @unchecked Sendable {
     ///
     /// - Throws: `file_unreadable`, or `file_changed` if the file ends earlier.
     package func copy(from offset: Int, count: Int) throws -> [UInt8] {
-        var failed: Int32 = 0
-        let copied = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            while filled < count {
-                let got = pread(
-                    descriptor, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
-                if got < 0, errno == EINTR { continue }
-                if got < 0 { failed = errno }
-                if got <= 0 { break }
-                filled += got
+        let copied: [UInt8]
+        do {
+            copied = try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+                let all = UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count)
+                filled = try SystemCall.read(descriptor, all, at: offset)
             }
+        } catch {
+            throw WeightsError.fileUnreadable(path, "\(error)")
         }
-        guard failed == 0 else { throw WeightsError.fileUnreadable(path, systemText(failed)) }
         guard copied.count == count else {
             throw WeightsError.fileChanged(path, was: bytes.count, now: offset + copied.count)
         }

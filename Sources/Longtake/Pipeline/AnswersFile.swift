@@ -72,16 +72,18 @@ final class AnswersFile {
             contents.notes.append("\(path): \(what) unchanged; an interrupted run may have left part of a line")
         }
         // The next answer must start on a line of its own.
-        if !lines.isWhole { try append([UInt8(ascii: "\n")]) }
+        if !lines.isWhole { try append(line: "") }
         return contents
     }
 
-    /// Appends all bytes.
+    /// Appends one JSON object as a line.
     ///
     /// - Throws: `Failure` `cannot_write`.
-    func append(_ bytes: [UInt8]) throws {
+    func append(_ value: some Encodable) throws { try append(line: JSONText.line(value)) }
+
+    private func append(line: String) throws {
         do {
-            try SystemCall.writeAll(descriptor, bytes)
+            try SystemCall.writeAll(descriptor, Array((line + "\n").utf8))
         } catch {
             throw Self.cannotWrite(path, error)
         }

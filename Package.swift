@@ -73,7 +73,8 @@ let package = Package(
             dependencies: ["Checkpoints", "Media", "Models", "Store", "SystemCalls", "Tensors", "Tokenizers", yams],
             swiftSettings: strict),
         .executableTarget(
-            name: "LongtakeCLI", dependencies: ["CStart", "Longtake", "SystemCalls", argumentParser], swiftSettings: strict),
+            name: "LongtakeCLI", dependencies: ["CStart", "Longtake", "SystemCalls", argumentParser],
+            swiftSettings: strict),
 
         // What the tests of several targets share: real tools, pictures that tell their number, broken time stamps.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),

@@ -46,7 +46,9 @@ package struct PipelineFile: Sendable {
         } catch let error as LongtakeError where error.code == .badRequest {
             throw LongtakeError(code: .badPipeline, message: error.message)
         }
-        guard let bytes else { throw Self.bad(path, "longer than \(Self.maxBytes) bytes, the limit for a pipeline file") }
+        guard let bytes else {
+            throw Self.bad(path, "longer than \(Self.maxBytes) bytes, the limit for a pipeline file")
+        }
         guard let text = String(validating: bytes, as: UTF8.self) else { throw Self.bad(path, "not valid UTF-8") }
         if let fault = YAMLCheck.fault(in: text) {
             throw LongtakeError(code: .badPipeline, message: "\(path):\(fault.line): \(fault.reason)")
@@ -72,7 +74,9 @@ package struct PipelineFile: Sendable {
             throw Self.bad(path, "`inputs` must be a list of files and folders")
         }
         inputs = try sequence.map { entry in
-            guard let name = entry.string, !name.isEmpty else { throw Self.bad(path, "each input must be a path", entry) }
+            guard let name = entry.string, !name.isEmpty else {
+                throw Self.bad(path, "each input must be a path", entry)
+            }
             return resolve(name)
         }
         recursive = try reader.boolean("recursive") ?? true
@@ -90,7 +94,7 @@ package struct PipelineFile: Sendable {
         }
         output = try reader.string("output").map(resolve)
         if !questions.isEmpty, output == nil {
-            throw Self.bad(path, "`output` is missing: the file that answers are appended to, as JSON lines")
+            throw Self.bad(path, "`output` is missing: the JSON lines file that answers are appended to")
         }
     }
 
@@ -98,10 +102,14 @@ package struct PipelineFile: Sendable {
         if let text = node.string {
             return PipelineQuestion(id: "q\(index + 1)", text: text, from: nil, to: nil, maxTokens: nil, fusion: nil)
         }
-        guard let mapping = node.mapping else { throw bad(path, "a question must be text or a mapping with `ask`", node) }
+        guard let mapping = node.mapping else {
+            throw bad(path, "a question must be text or a mapping with `ask`", node)
+        }
         let keys = Keys(path: path, mapping: mapping, where: "in question \(index + 1)")
         try keys.allow(["id", "ask", "from", "to", "max_tokens", "fusion"])
-        guard let text = try keys.string("ask") else { throw bad(path, "question \(index + 1): `ask` is missing", node) }
+        guard let text = try keys.string("ask") else {
+            throw bad(path, "question \(index + 1): `ask` is missing", node)
+        }
         let (from, to) = (try keys.duration("from"), try keys.duration("to"))
         if let from, let to, from >= to { throw bad(path, "question \(index + 1): `from` must be before `to`", node) }
         let mode = try keys.string("fusion")

@@ -66,7 +66,7 @@ final class FileBytes {
             try waitUntilReadable(descriptor, cancellation)
             do {
                 return try SystemCall.read(descriptor, buffer)
-            } catch where error.number == EAGAIN {
+            } catch  where error.number == EAGAIN {
                 // Another process has read what was there.
                 continue
             }

@@ -66,7 +66,8 @@ enum StandardInputFile {
             } catch {
                 throw Failure(
                     code: "no_space",
-                    message: "no space in \(folder) for standard input after \(total) bytes; set TMPDIR to another folder",
+                    message:
+                        "no space in \(folder) for standard input after \(total) bytes; set TMPDIR to another folder",
                     exitCode: Exit.space)
             }
         }

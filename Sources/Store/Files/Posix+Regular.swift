@@ -26,7 +26,7 @@ extension Posix {
     }
 
     /// Opens a lock file or another file without content; anything else at `path` is removed.
-    static func openOwn(_ path: String, _ flags: Int32) throws -> Int32 {
+    static func openOrRecreate(_ path: String, _ flags: Int32) throws -> Int32 {
         do {
             return try openRegular(path, flags)
         } catch let error as StoreError where error.code == .damaged {

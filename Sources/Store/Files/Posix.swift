@@ -113,13 +113,13 @@ enum Posix {
     ///
     /// Throws `.interrupted` if the wait ended because this process was asked to exit.
     static func lock(_ descriptor: Int32, _ kind: Int32, for seconds: Double = 0, path: String) throws -> Bool {
-        let wait = Patience.Wait(seconds: seconds)
+        let wait = LockWaits.Wait(seconds: seconds)
         while flock(descriptor, kind | LOCK_NB) != 0 {
             let number = errno
             if number == EINTR { continue }
             guard number == EWOULDBLOCK else { throw StoreError.system(SystemError(number), "lock", path) }
-            guard seconds > 0, wait.goesOn() else {
-                if seconds > 0, Patience.isOver { throw StoreError.interrupted(path) }
+            guard seconds > 0, wait.sleepIfTimeIsLeft() else {
+                if seconds > 0, LockWaits.isEnding { throw StoreError.interrupted(path) }
                 return false
             }
         }

@@ -50,7 +50,7 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
     }
 }
 
-// Every error text of the store, in one place.
+// All error messages of the store.
 extension StoreError {
     private static let again = "index the recording again with --force"
 
@@ -71,7 +71,8 @@ extension StoreError {
     private static func lacking(_ error: SystemError, _ path: String, _ bytes: Int) -> String {
         let folder = Posix.parent(of: path)
         if error.number == ENOSPC, Posix.lacksInodes(at: folder) {
-            return "no inodes are left on the file system of \(folder), which can hold no more files; remove files there"
+            return
+                "no inodes are left on the file system of \(folder), which can hold no more files; remove files there"
         }
         let free = (try? Posix.freeBytes(at: folder)).map { counted($0, "byte is", "bytes are") + " free" }
         return "\(bytes) bytes do not fit, \(free ?? "the free space is unknown")"
@@ -80,7 +81,8 @@ extension StoreError {
     static func notSynced(_ path: String, _ error: SystemError) -> StoreError {
         switch error.number {
         case ENOSPC, EDQUOT, EFBIG: system(error, "flush", path)
-        default: StoreError(.io, "\(path) could not be flushed to the disk and was removed: \(error)", underlying: error)
+        default:
+            StoreError(.io, "\(path) could not be flushed to the disk and was removed: \(error)", underlying: error)
         }
     }
 
@@ -105,7 +107,7 @@ extension StoreError {
     }
 
     static func badIndexID(_ id: String) -> StoreError {
-        StoreError(.badKey, "\(id.debugDescription) is not an index id: 32 lower-case hexadecimal digits are")
+        StoreError(.badKey, "invalid index ID \(id.debugDescription): use 32 lowercase hexadecimal digits")
     }
 
     static func locked(_ path: String) -> StoreError {
@@ -117,32 +119,33 @@ extension StoreError {
     }
 
     static func busy(_ path: String) -> StoreError {
-        StoreError(.locked, "\(path): another process has been changing it for too long")
+        StoreError(.locked, "\(path) is locked by another process: try again later")
     }
 
     static func interrupted(_ path: String) -> StoreError {
-        StoreError(.interrupted, "interrupted while another process was changing \(path)")
+        StoreError(.interrupted, "interrupted while waiting for another process to unlock \(path)")
     }
 
     static func full(_ path: String, needed: Int64, limit: Int64, used: Int64, pinned: [String]) -> StoreError {
         let list =
-            pinned.isEmpty ? "nothing in it can go" : "what is in it cannot go: " + pinned.joined(separator: ", ")
+            pinned.isEmpty
+            ? "nothing in it can be removed" : "its contents cannot be removed: " + pinned.joined(separator: ", ")
         return StoreError(
             .cacheFull,
-            "\(path) may hold \(limit) bytes and holds \(used): there is no room for \(needed) more, and \(list); "
+            "\(path) has a limit of \(limit) bytes and holds \(used): \(needed) more do not fit, and \(list); "
                 + "raise --cache-max or wait until nobody reads these")
     }
 
     static func notWritten(_ path: String, _ reason: String) -> StoreError {
         StoreError(
-            .io, "\(path) could not be read back as it was written (\(reason)) and was thrown away: check the disk")
+            .io, "\(path) does not read back as it was written (\(reason)) and was removed: check the disk")
     }
 
     // Keys, layouts and calls that do not match them.
 
     static func newer(_ path: String, found: Int, known: Int) -> StoreError {
         StoreError(
-            .newerFormat, "\(path) has format version \(found), this program knows version \(known): use a newer one")
+            .newerFormat, "\(path) has format version \(found), this program reads version \(known): update it")
     }
 
     static func older(_ path: String, found: Int, known: Int) -> StoreError {
@@ -157,23 +160,23 @@ extension StoreError {
     }
 
     static func layoutTooLarge() -> StoreError {
-        StoreError(.badKey, "the record layout has a negative size or is too large")
+        StoreError(.badKey, "the record layout has a negative size or does not fit in an Int")
     }
 
     static func headerTooLarge(_ bytes: Int, limit: Int) -> StoreError {
-        StoreError(.badKey, "key and layout take \(bytes) bytes, a segment header holds \(limit)")
+        StoreError(.badKey, "key and layout take \(bytes) bytes, the limit in a segment header is \(limit)")
     }
 
     static func badSegmentLength(_ frames: Int, limit: Int) -> StoreError {
-        StoreError(.badKey, "\(frames) frames per segment: 1 to \(limit) are possible")
+        StoreError(.badKey, "invalid segment length of \(frames) frames: use 1 to \(limit)")
     }
 
     static func outOfOrder(got: UInt32, expected: Int) -> StoreError {
-        StoreError(.badKey, "frame \(got) was appended where frame \(expected) is next")
+        StoreError(.badKey, "frame \(got) was appended, expected frame \(expected)")
     }
 
     static func badParts(_ sizes: [Int], expected: [Int]) -> StoreError {
-        StoreError(.badKey, "a record has parts of \(expected) bytes, not \(sizes)")
+        StoreError(.badKey, "a record has parts of \(sizes) bytes, expected \(expected)")
     }
 
     static func noSuchPart(part: Int, frame: Int, parts: Int, frames: Int) -> StoreError {
@@ -187,13 +190,13 @@ extension StoreError {
     }
 
     static func badBuffer(_ bytes: Int, expected: Int) -> StoreError {
-        StoreError(.badKey, "the buffer holds \(bytes) bytes, the part \(expected)")
+        StoreError(.badKey, "the buffer has \(bytes) bytes, expected \(expected)")
     }
 
-    static func writerFinished() -> StoreError { StoreError(.badKey, "the index writer has finished already") }
+    static func writerFinished() -> StoreError { StoreError(.badKey, "the index writer has already finished") }
 
-    static func manifestMismatch(_ what: String) -> StoreError {
-        StoreError(.badKey, "the manifest's \(what) is not the one that was written")
+    static func manifestMismatch(_ field: String) -> StoreError {
+        StoreError(.badKey, "the manifest's \(field) differs from what was written")
     }
 
     static func noIndex(_ path: String) -> StoreError { StoreError(.notFound, "there is no index in \(path)") }

@@ -111,7 +111,7 @@ import Store
         }
         for answer in answers { try catalog.record(answer: answer) }
         #expect(try catalog.answers(indexID: "i") == [answers[1], answers[0]])
-        // The recordings are made anew, what was answered is not touched.
+        // The recordings are rebuilt, answers are not touched.
         try catalog.rebuild(from: [])
         #expect(try catalog.answers(indexID: "other") == [answers[2]])
     }

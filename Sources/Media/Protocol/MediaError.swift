@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 
 /// The reason a recording cannot be read, or a frame of it cannot be made.
 public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
@@ -213,7 +214,7 @@ extension MediaError {
 
     /// A system call failed: `what` could not be obtained; `number` is its errno.
     package static func limit(_ what: String, _ number: Int32) -> Self {
-        let reason = "\(what): \(String(cString: strerror(number)))"
+        let reason = "\(what): \(SystemError(number))"
         guard let limit = ResourceLimits.limit(number) else { return worker(reason) }
         return .init(code: .processLimit, message: "\(reason); \(limit)")
     }

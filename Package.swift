@@ -50,26 +50,31 @@ let package = Package(
         // What the program does before its libraries are initialized.
         .target(name: "CStart", cSettings: strictC + [.define("LONGTAKE_COMMIT", to: "\"\(commit)\"")]),
 
+        // System calls and threads, for all targets above.
+        .target(name: "SystemCalls", swiftSettings: strict),
+
         // Leaves: none of them knows another one, except that models are made of tensors.
         .target(
             name: "Tensors",
             dependencies: [
                 "CKernels", "COpenMP", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: ["OneDNN"])),
+                "SystemCalls",
             ],
             swiftSettings: strict),
-        .target(name: "Media", dependencies: ["CFFmpeg", "CSeccomp"], swiftSettings: strict),
-        .target(name: "Checkpoints", dependencies: ["Tensors"], swiftSettings: strict),
-        .target(name: "Tokenizers", dependencies: ["Checkpoints"], swiftSettings: strict),
+        .target(name: "Media", dependencies: ["CFFmpeg", "CSeccomp", "SystemCalls"], swiftSettings: strict),
+        .target(name: "Checkpoints", dependencies: ["SystemCalls", "Tensors"], swiftSettings: strict),
+        .target(name: "Tokenizers", dependencies: ["Checkpoints", "SystemCalls"], swiftSettings: strict),
         .target(name: "Models", dependencies: ["Checkpoints", "Tensors"], swiftSettings: strict),
-        .target(name: "Store", dependencies: ["CXXHash", "CCrypto", grdb], swiftSettings: strict),
+        .target(name: "Store", dependencies: ["CXXHash", "CCrypto", "SystemCalls", grdb], swiftSettings: strict),
 
         // Where the leaves meet, and the command line in front of it.
         .target(
             name: "Longtake",
-            dependencies: ["Checkpoints", "Media", "Models", "Store", "Tensors", "Tokenizers", yams],
+            dependencies: ["Checkpoints", "Media", "Models", "Store", "SystemCalls", "Tensors", "Tokenizers", yams],
             swiftSettings: strict),
         .executableTarget(
-            name: "LongtakeCLI", dependencies: ["CStart", "Longtake", argumentParser], swiftSettings: strict),
+            name: "LongtakeCLI", dependencies: ["CStart", "Longtake", "SystemCalls", argumentParser],
+            swiftSettings: strict),
 
         // What the tests of several targets share: real tools, pictures that tell their number, broken time stamps.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
@@ -88,6 +93,7 @@ let package = Package(
         .testTarget(
             name: "TokenizersTests", dependencies: ["Tokenizers", "Checkpoints", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "Checkpoints", "Tensors"], swiftSettings: strict),
+        .testTarget(name: "SystemCallsTests", dependencies: ["SystemCalls", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "LongtakeTests",

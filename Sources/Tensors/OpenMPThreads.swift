@@ -1,5 +1,6 @@
 internal import COpenMP
 import Glibc
+import SystemCalls
 
 /// How libgomp's threads wait between parallel regions.
 ///
@@ -14,7 +15,7 @@ enum OpenMPThreads {
 
     private static let once: Void = {
         guard getenv("OMP_WAIT_POLICY") == nil, getenv("GOMP_SPINCOUNT") == nil else { return }
-        let thread = BackgroundThread {
+        let thread = try? BackgroundThread {
             let count = UInt32(clamping: sysconf(Int32(_SC_NPROCESSORS_ONLN)) + 1)
             GOMP_parallel({ _ in }, nil, count, 0)
             // libgomp keeps this thread's pool as long as the thread lives.

@@ -35,7 +35,7 @@ import Testing
         #expect(error["error"] as? String == "not_enough_disk")
         let message = try #require(error["message"] as? String)
         let numbers = message.split(separator: " ").compactMap { Int($0) }
-        // The catalogue lies on the same disk: looking into it takes some pages of it.
+        // The catalog lies on the same disk: looking into it takes some pages of it.
         #expect(message.contains("720 frames") && message.contains(" free"), "\(message)")
         #expect(numbers.contains { abs($0 - free) < 200_000 }, "\(message)")
         let needed = try #require(numbers.first)
@@ -93,7 +93,7 @@ import Testing
         #expect(try tool.run("cache", "verify", "--read-data").status == 0)
     }
 
-    @Test func `a catalogue that cannot be written ends the run, and the index is found again`() throws {
+    @Test func `a catalog that cannot be written ends the run, and the index is found again`() throws {
         let disk = try SmallDisk(size: "1m")
         defer { disk.remove() }
         var tool = try Tool()
@@ -105,11 +105,11 @@ import Testing
         try disk.fill()
         let refused = try tool.run("index", Fixtures.video.get(), "--fps", "3", "--json")
         #expect(refused.status == 13)
-        #expect(try (refused.exitError()["message"] as? String)?.contains("catalogue \(disk.path)") == true)
+        #expect(try (refused.exitError()["message"] as? String)?.contains("catalog \(disk.path)") == true)
         // Questions do without it.
         #expect(try tool.tokens("ask", id, "What is it?") == answer)
         let said = try tool.run("show", id)
-        #expect(said.status == 0 && said.errors.contains("does without the catalogue"), "\(said.errors)")
+        #expect(said.status == 0 && said.errors.contains("does without the catalog"), "\(said.errors)")
         disk.empty()
         #expect(try index(tool)["action"] as? String == "unchanged")
         #expect(try tool.run("cache", "verify").status == 0)
@@ -133,7 +133,7 @@ import Testing
         #expect(refused.status == 13)
         let error = try refused.exitError()
         #expect(error["error"] as? String == "no_space")
-        #expect((error["message"] as? String)?.contains("no room in \(disk.path)") == true, "\(error)")
+        #expect((error["message"] as? String)?.contains("no space in \(disk.path)") == true, "\(error)")
         #expect(tool.files(below: disk.path) == ["filler"])
         #expect(disk.free > 0, "the spool has gone")
         disk.empty()
@@ -171,7 +171,7 @@ import Testing
         #expect(again["answers"] as? Int == 0 && again["answers_unchanged"] as? Int == 6)
     }
 
-    /// Cache and catalogue on one disk: SQLite can make neither its log nor the log's index there.
+    /// Cache and catalog on one disk: SQLite can make neither its log nor the log's index there.
     @Test(arguments: [["rm", "ID", "--yes"], ["rm", "PATH", "--yes"], ["cache", "prune", "--max", "0", "--yes"]])
     func `what is removed makes room on a disk without any`(arguments: [String]) throws {
         let disk = try SmallDisk(size: "64m")

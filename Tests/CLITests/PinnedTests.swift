@@ -37,7 +37,7 @@ import Testing
         #expect(error["error"] as? String == "cache_full")
         let message = try #require(error["message"] as? String)
         #expect(message.contains("video.mp4 (open, ") && message.contains("video.mp4 (being written, "), "\(message)")
-        #expect(message.contains("may hold \(used + 100_000) bytes"), "\(message)")
+        #expect(message.contains("a limit of \(used + 100_000) bytes"), "\(message)")
         #expect(try [open, written].map { try indexFiles(tool.path("cache/indexes/" + $0.id)) } == before)
         #expect(try tool.run("ls", "--json").list().count == 2)
         // `prune` says the same.

@@ -180,7 +180,7 @@ import Testing
         try Data(yaml.utf8).write(to: URL(filePath: tool.path("p.yaml")))
         let result = try Child(tool, "run", tool.path("p.yaml")).end()
         #expect(result.status == 64)
-        #expect(result.errors.contains("name a regular file"), "\(result.errors)")
+        #expect(result.errors.contains("give a regular file"), "\(result.errors)")
         #expect(result.text.isEmpty)
     }
 

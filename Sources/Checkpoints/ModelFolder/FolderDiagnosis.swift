@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 import Tensors
 
 /// Identifies common kinds of wrong paths and folders and says how to fix each.
@@ -199,15 +200,7 @@ enum FolderDiagnosis {
 
     /// The names in a folder without hidden ones, sorted.
     private static func listing(_ folder: String) -> [String] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if !name.hasPrefix(".") { names.append(name) }
-        }
-        return names.sorted()
+        let names = (try? SystemCall.names(in: folder)) ?? []
+        return names.map { String(decoding: $0, as: UTF8.self) }.filter { !$0.hasPrefix(".") }.sorted()
     }
 }

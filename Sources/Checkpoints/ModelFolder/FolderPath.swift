@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 internal import Tensors
 
 /// Resolves file names in a model folder; refuses names and links that lead out of it.
@@ -52,8 +53,7 @@ package enum FolderPath {
 
     /// True if `path` is a folder or a link to one.
     package static func isFolder(_ path: String) -> Bool {
-        var info = stat()
-        return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
+        (try? SystemCall.status(of: path)).map { $0.st_mode & S_IFMT == S_IFDIR } ?? false
     }
 
     /// Reads a small file completely; nil if it does not exist.
@@ -62,26 +62,23 @@ package enum FolderPath {
     /// - Throws: `path_refused`, `too_large` or `file_unreadable`.
     package static func read(_ name: String, in folder: String, limit: Int) throws -> [UInt8]? {
         guard let path = try resolve(name, in: folder) else { return nil }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw WeightsError.fileUnreadable(path, systemText(errno)) }
-        defer { close(descriptor) }
-        var info = stat()
-        guard fstat(descriptor, &info) == 0 else { throw WeightsError.fileUnreadable(path, systemText(errno)) }
-        guard info.st_mode & S_IFMT == S_IFREG else {
-            throw WeightsError.fileUnreadable(path, "it is not a regular file")
+        do {
+            let descriptor = try SystemCall.open(path, O_RDONLY | O_NONBLOCK)
+            defer { close(descriptor) }
+            let info = try SystemCall.status(descriptor)
+            guard info.st_mode & S_IFMT == S_IFREG else {
+                throw WeightsError.fileUnreadable(path, "it is not a regular file")
+            }
+            guard info.st_size <= limit else {
+                throw WeightsError(
+                    .tooLarge, "\(path): is \(info.st_size) bytes, the limit for this file is \(limit)")
+            }
+            guard let content = try SystemCall.contents(descriptor, limit: limit) else {
+                throw WeightsError(.tooLarge, "\(path): grew beyond \(limit) bytes while it was read")
+            }
+            return content
+        } catch let error as SystemError {
+            throw WeightsError.fileUnreadable(path, "\(error)")
         }
-        guard info.st_size <= limit else {
-            throw WeightsError(.tooLarge, "\(path): is \(info.st_size) bytes, the limit for this file is \(limit)")
-        }
-        var content: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        while content.count <= limit {
-            let got = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw WeightsError.fileUnreadable(path, systemText(errno)) }
-            if got == 0 { return content }
-            content.append(contentsOf: buffer[..<got])
-        }
-        throw WeightsError(.tooLarge, "\(path): grew beyond \(limit) bytes while it was read")
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import SystemCalls
 import Tensors
 
 /// A new folder, written as `<folder>.partial` and renamed when it is complete.
@@ -84,18 +85,12 @@ package final class PartialFolder {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw CheckpointError.writeFailed(path, "creating it", systemText(errno)) }
         defer { close(descriptor) }
-        var text = text
-        let failure = text.withUTF8 { bytes -> Int32 in
-            var done = 0
-            while done < bytes.count {
-                let put = Glibc.write(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done)
-                if put < 0, errno == EINTR { continue }
-                guard put > 0 else { return errno }
-                done += put
-            }
-            return fsync(descriptor) == 0 ? 0 : errno
+        do {
+            try SystemCall.writeAll(descriptor, Array(text.utf8))
+            try SystemCall.sync(descriptor)
+        } catch {
+            throw CheckpointError.writeFailed(path, "write", "\(error)")
         }
-        guard failure == 0 else { throw CheckpointError.writeFailed(path, "write", systemText(failure)) }
     }
 
     private static func sync(_ folder: String) throws {

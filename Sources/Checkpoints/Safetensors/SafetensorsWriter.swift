@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 public import Tensors
 
 /// Writes a safetensors file of any size in one pass: the header, then the tensors' bytes in the declared order.
@@ -113,19 +114,16 @@ public final class SafetensorsWriter {
         guard !failed, descriptor >= 0 else {
             throw WeightsError.writeMisuse(path, "the writer has failed or has finished")
         }
-        var done = 0
-        while done < bytes.count {
-            let put = Glibc.write(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done)
-            if put < 0, errno == EINTR { continue }
-            guard put > 0 else { throw fail("write") }
-            done += put
+        do {
+            try SystemCall.writeAll(descriptor, bytes)
+        } catch {
+            throw fail("write", error)
         }
     }
 
-    private func fail(_ step: String) -> WeightsError {
-        let reason = systemText(errno)
+    private func fail(_ step: String, _ error: SystemError = .last) -> WeightsError {
         failed = true
-        return .writeFailed(path, step, reason)
+        return .writeFailed(path, step, "\(error)")
     }
 
     private func abandon() {

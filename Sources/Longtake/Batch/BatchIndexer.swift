@@ -44,7 +44,7 @@ package struct BatchSummary: Sendable, Codable {
     /// True if some inputs failed or are incomplete, or the run was stopped.
     package var isPartial: Bool { filesFailed > 0 || filesPartial > 0 || answersFailed > 0 || stopped != nil }
 
-    /// Whether the run has done anything: a run past its time limit continues until then, so that each makes progress.
+    /// True if the run has done anything; before that it ignores its time limit, so that every run makes progress.
     var hasWorked: Bool { filesNew + filesResumed + filesFailed + answers + answersFailed > 0 }
 
     /// A summary of a run that starts now.
@@ -84,7 +84,7 @@ package enum BatchEvent {
     /// The answer has been appended to the pipeline's output.
     case answered(Answer, questionID: String)
     case answerFailed(path: String, questionID: String, Failure)
-    /// A remark about the run itself, for people.
+    /// A remark about the run itself.
     case note(String)
 }
 
@@ -143,7 +143,7 @@ package struct BatchIndexer {
                 // A plan larger than the disk concerns only that file; a full disk concerns all of them.
                 let isPlan = failure.code == LongtakeError.Code.notEnoughDisk.rawValue && files.count > 1
                 if failure.exitCode == Exit.interrupted {
-                    summary.stop(left: files.count - number, why: failure.code)
+                    summary.stop(left: files.count - number, reason: failure.code)
                     event(.stopped(path: file.description, failure))
                 }
                 if !isPlan, failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
@@ -179,8 +179,8 @@ extension BatchSummary {
     }
 
     /// Records that the run ended early.
-    mutating func stop(left: Int, why: String = LongtakeError.Code.timeIsOver.rawValue) {
-        stopped = why
+    mutating func stop(left: Int, reason: String = LongtakeError.Code.timeIsOver.rawValue) {
+        stopped = reason
         filesLeft = left
     }
 

@@ -118,11 +118,7 @@ package struct AnswerExport: Sendable {
 
     // MARK: Lines
 
-    static func line(_ record: AnswerRecord) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(record), as: UTF8.self)
-    }
+    static func line(_ record: AnswerRecord) throws -> String { try JSONText.line(record) }
 
     /// The header row of CSV; rows end in CRLF (RFC 4180).
     package static let csvHead =

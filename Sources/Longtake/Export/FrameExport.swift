@@ -108,9 +108,8 @@ package struct FrameExport {
             let summary = Summary(
                 path: path, info: result.info, status: result.status.rawValue, notes: result.notes,
                 counters: result.counters.dictionary, coveredSeconds: result.coveredSeconds, frames: entries)
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            try encoder.encode(summary).write(to: URL(fileURLWithPath: folder + "/frames.json"), options: .atomic)
+            try JSONText.encoder(pretty: true).encode(summary).write(
+                to: URL(fileURLWithPath: folder + "/frames.json"), options: .atomic)
             return summary
         } catch {
             if cancellation.isCancelled {

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import Glibc
 internal import Media
+internal import SystemCalls
 
 /// The bounded queue between decoding and encoding.
 ///
@@ -28,23 +29,15 @@ final class FrameQueue: @unchecked Sendable {
     ///
     /// - Throws: `MediaError` `process_limit` if no thread can be started.
     func start() throws {
-        let own = Unmanaged.passRetained(self)
-        // Not Foundation's Thread: it does not report that it could not start, and its frames would be waited for
-        // forever.
-        var thread = pthread_t()
         let failure = ResourceLimits.retry {
-            pthread_create(&thread, nil, { FrameQueue.run($0) }, own.toOpaque())
+            do throws(SystemError) {
+                try BackgroundThread { self.decode() }.detach()
+                return 0
+            } catch {
+                return error.number
+            }
         }
-        guard failure == 0 else {
-            own.release()
-            throw MediaError.limit("no thread to decode with", failure)
-        }
-        pthread_detach(thread)
-    }
-
-    private static func run(_ queue: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-        if let queue { Unmanaged<FrameQueue>.fromOpaque(queue).takeRetainedValue().decode() }
-        return nil
+        guard failure == 0 else { throw MediaError.limit("no thread to decode with", failure) }
     }
 
     private func decode() {

@@ -135,7 +135,7 @@ extension Library {
         // Remove the index first: an index being written is kept together with its row, and on a full disk SQLite
         // cannot write before space is freed. A row without an index is like one of a recording that was never indexed.
         try cache.remove(indexID: index)
-        if try !forget(index, in: catalog), let again = try? Catalog(path: cataloguePath) {
+        if try !forget(index, in: catalog), let again = try? Catalog(path: catalogPath) {
             _ = try forget(index, in: again)
         }
     }
@@ -144,7 +144,7 @@ extension Library {
     private func forget(_ indexID: String, in catalog: Catalog) throws -> Bool {
         do {
             try catalog.remove(indexID: indexID)
-            return catalog.path == cataloguePath
+            return catalog.path == catalogPath
         } catch let error as StoreError where [.noSpace, .io].contains(error.code) {
             return false
         }

@@ -17,7 +17,7 @@ package final class Library {
     /// The cache's size limit, and whether it was requested with `remember`.
     private var knownLimit: (bytes: Int64, isRemembered: Bool)?
     /// Path of the catalog file.
-    let cataloguePath: String
+    let catalogPath: String
 
     /// Opens both folders, creating them if missing; rebuilds the catalog if it is new or damaged.
     ///
@@ -27,7 +27,7 @@ package final class Library {
     /// - Throws: `StoreError` if a folder cannot be created or other users can write to it.
     package init(cachePath: String, dataPath: String, cacheMax: String? = nil, forQuestions: Bool = false) throws {
         self.cacheMax = try cacheMax.map(Self.size)
-        cataloguePath = dataPath + "/catalog.sqlite"
+        catalogPath = dataPath + "/catalog.sqlite"
         do {
             cache = try CacheDirectory(path: cachePath)
         } catch let error as StoreError where error.code == .notFound {
@@ -39,7 +39,7 @@ package final class Library {
         } catch  where Self.canDoWithout(dataPath, cache, error, forQuestions: forQuestions) {
             catalog = try Catalog.inMemory()
             _ = try Self.refill(catalog, from: cache)
-            notes = ["\(Failure(error).message); this run does without the catalogue, its answers are not remembered"]
+            notes = ["\(Failure(error).message); this run does without the catalog, its answers are not remembered"]
         }
     }
 
@@ -52,7 +52,7 @@ package final class Library {
         } catch {
             throw Failure(
                 code: "io",
-                message: "\(path): the folder of the catalogue cannot be made; choose another with --data-dir",
+                message: "\(path): the folder of the catalog cannot be made; choose another with --data-dir",
                 exitCode: Exit.space)
         }
         try CacheDirectory.requirePrivate(path)
@@ -78,12 +78,12 @@ package final class Library {
             "\(counted(manifests.count, "recording was", "recordings were")) entered again from the cache"
         if let aside = catalog.aside {
             return [
-                "the catalogue \(catalog.path) was damaged and is \(aside) now; \(entered), earlier answers were not"
+                "the catalog \(catalog.path) was damaged and is \(aside) now; \(entered), earlier answers were not"
             ]
         }
-        if changed > 0 { return ["the catalogue \(catalog.path) had \(changed) damaged entries; \(entered)"] }
+        if changed > 0 { return ["the catalog \(catalog.path) had \(changed) damaged entries; \(entered)"] }
         let isLost = catalog.isNew && catalog.path != ":memory:" && !manifests.isEmpty
-        return isLost ? ["there was no catalogue \(catalog.path); \(entered)"] : []
+        return isLost ? ["there was no catalog \(catalog.path); \(entered)"] : []
     }
 
     /// Returns true if the library can work without its catalog, as a read-only one can; a newer program's catalog

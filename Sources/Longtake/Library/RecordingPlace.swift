@@ -164,7 +164,7 @@ struct RecordingPlaces {
         }
         if let device, FileFingerprint(path: folder.bytes)?.device == device { return true }
         // The folder of a disk that is not mounted is empty.
-        return folder == parent && InputWalker.names(parent)?.contains { $0 != [46] && $0 != [46, 46] } == true
+        return folder == parent && (try? InputWalker.names(parent))?.isEmpty == false
     }
 }
 

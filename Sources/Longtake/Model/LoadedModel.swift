@@ -89,7 +89,7 @@ package final class LoadedModel {
         try budget?.check("the weights of \(name)", needed: isWide ? cost.loadBytes.f32 : cost.loadBytes.bf16)
         // The limits at start were checked before the weight files took address space.
         if checkpoint.weights.dataBytes >= 1 << 30 {
-            try StartingLimits.checkMemory(threads: settings.threads, beside: isWide ? cost.loadBytes.f32 : 0)
+            try StartingLimits.checkMemory(threads: settings.threads, plus: isWide ? cost.loadBytes.f32 : 0)
         }
         warmUp = WarmUp(precision: precision, backend: settings.backend)
         let hashing = BackgroundValue { ContentHash.sha256(pieces: checkpoint.identityBytes) }

@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+internal import SystemCalls
 
 /// The file a pipeline appends its answers to, one JSON object per line.
 final class AnswersFile {
@@ -25,24 +26,27 @@ final class AnswersFile {
     /// - Throws: `LongtakeError` `bad_pipeline` for another kind of file, `Failure` `cannot_write`.
     init(path: String) throws {
         self.path = path
-        var status = stat()
-        if stat(path, &status) == 0 { try Self.requireRegular(status, path) }
+        if let status = try? SystemCall.status(of: path) { try Self.requireRegular(status, path) }
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        // O_NONBLOCK: a pipe that replaces the file between stat and open must not block the open.
-        descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0o644)
-        guard descriptor >= 0 else { throw Self.cannotWrite(path) }
-        guard fstat(descriptor, &status) == 0 else { throw Self.cannotWrite(path) }
+        let status: stat
+        do {
+            // O_NONBLOCK: a pipe that replaces the file between stat and open must not block the open.
+            descriptor = try SystemCall.open(path, O_RDWR | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, mode: 0o644)
+            status = try SystemCall.status(descriptor)
+        } catch {
+            throw Self.cannotWrite(path, error)
+        }
         try Self.requireRegular(status, path)
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    deinit { close(descriptor) }
 
     private static func requireRegular(_ status: stat, _ path: String) throws {
         guard let kind = FileKind.name(ofOther: status.st_mode) else { return }
         throw LongtakeError(
             code: .badPipeline,
-            message: "\(path): the output is \(kind); answers are appended and read back: name a regular file")
+            message: "\(path): the output is \(kind); give a regular file, since answers are appended and read back")
     }
 
     /// Reads the file line by line, in bounded memory, and terminates a last line that was cut off.
@@ -64,48 +68,28 @@ final class AnswersFile {
         }
         broken += lines.tooLong
         if broken > 0 {
-            let what = counted(broken, "line is not an answer and is", "lines are not answers and are")
-            contents.notes.append("\(path): \(what) left as it is; a run that was cut off may have left half a line")
+            let what = counted(broken, "line is not an answer and stays", "lines are not answers and stay")
+            contents.notes.append("\(path): \(what) unchanged; an interrupted run may have left part of a line")
         }
         // The next answer must start on a line of its own.
-        if !lines.isWhole { try append([UInt8(ascii: "\n")]) }
+        if !lines.isWhole { try append(line: "") }
         return contents
     }
 
-    /// Appends all bytes.
+    /// Appends one JSON object as a line.
     ///
     /// - Throws: `Failure` `cannot_write`.
-    func append(_ bytes: [UInt8]) throws {
-        var done = 0
-        while done < bytes.count {
-            let wrote = bytes.withUnsafeBytes {
-                write(descriptor, $0.baseAddress.map { base in base + done }, bytes.count - done)
-            }
-            if wrote < 0, errno == EINTR { continue }
-            guard wrote > 0 else { throw Self.cannotWrite(path) }
-            done += wrote
+    func append(_ value: some Encodable) throws { try append(line: JSONText.line(value)) }
+
+    private func append(line: String) throws {
+        do {
+            try SystemCall.writeAll(descriptor, Array((line + "\n").utf8))
+        } catch {
+            throw Self.cannotWrite(path, error)
         }
     }
 
-    private static func cannotWrite(_ path: String) -> Failure {
-        Failure(
-            code: "cannot_write", message: "\(path): cannot write answers: \(String(cString: strerror(errno)))",
-            exitCode: Exit.space)
-    }
-}
-
-/// Names of file types other than regular files.
-enum FileKind {
-    /// "a folder", "a named pipe (FIFO)", …; nil for a regular file.
-    static func name(ofOther mode: mode_t) -> String? {
-        switch mode & S_IFMT {
-        case S_IFREG: nil
-        case S_IFDIR: "a folder"
-        case S_IFIFO: "a named pipe (FIFO)"
-        case S_IFCHR, S_IFBLK: "a device"
-        case S_IFSOCK: "a socket"
-        case S_IFLNK: "a symbolic link"
-        default: "not a regular file"
-        }
+    private static func cannotWrite(_ path: String, _ error: SystemError) -> Failure {
+        Failure(code: "cannot_write", message: "\(path): cannot write answers: \(error)", exitCode: Exit.space)
     }
 }

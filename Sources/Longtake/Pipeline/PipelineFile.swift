@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+internal import SystemCalls
 internal import Yams
 
 /// A pipeline read from its YAML file: the inputs to index, the questions to ask and the output file.
@@ -7,30 +8,7 @@ internal import Yams
 /// Relative paths are resolved against the file's folder. An unknown key is an error that suggests the nearest known
 /// one.
 package struct PipelineFile: Sendable {
-    /// One question of the pipeline.
-    package struct Asked: Sendable {
-        /// Unique in the file; "q1", "q2", … by default.
-        package let id: String
-        /// The question's text.
-        package let question: String
-        /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
-        package let from: Double?
-        /// End of the range, not included; nil: the recording's end.
-        package let to: Double?
-        /// Most tokens of the answer; nil: `Question.defaultMaxTokens`.
-        package let maxTokens: Int?
-        /// Which frames the text is fused with; nil: automatic.
-        package let fusion: FusionMode?
-
-        var request: Question {
-            var asked = Question(
-                question, from: from, to: to, maxTokens: maxTokens ?? Question.defaultMaxTokens,
-                fusion: fusion ?? .automatic)
-            asked.id = id
-            return asked
-        }
-    }
-
+    /// Largest pipeline file, in bytes.
     private static let maxBytes = 1 << 20
 
     /// Path of the YAML file as given.
@@ -48,7 +26,7 @@ package struct PipelineFile: Sendable {
     /// Index of the video stream in each file.
     package let stream: Int?
     /// The questions asked about each recording.
-    package let questions: [Asked]
+    package let questions: [PipelineQuestion]
     /// Path of the JSON lines file that answers are appended to; nil without questions.
     package let output: String?
 
@@ -59,8 +37,8 @@ package struct PipelineFile: Sendable {
         self.path = path
         let url = URL(fileURLWithPath: path)
         guard access(path, R_OK) == 0 else {
-            throw Self.bad(
-                path, errno == ENOENT ? "no such pipeline file" : "cannot read: \(String(cString: strerror(errno)))")
+            let error = SystemError.last
+            throw Self.bad(path, error.number == ENOENT ? "no such pipeline file" : "cannot read: \(error)")
         }
         let bytes: [UInt8]?
         do {
@@ -68,8 +46,10 @@ package struct PipelineFile: Sendable {
         } catch let error as LongtakeError where error.code == .badRequest {
             throw LongtakeError(code: .badPipeline, message: error.message)
         }
-        guard let bytes else { throw Self.bad(path, "is longer than \(Self.maxBytes) bytes; a pipeline is text") }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw Self.bad(path, "is not UTF-8") }
+        guard let bytes else {
+            throw Self.bad(path, "longer than \(Self.maxBytes) bytes, the limit for a pipeline file")
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw Self.bad(path, "not valid UTF-8") }
         if let fault = YAMLCheck.fault(in: text) {
             throw LongtakeError(code: .badPipeline, message: "\(path):\(fault.line): \(fault.reason)")
         }
@@ -79,11 +59,11 @@ package struct PipelineFile: Sendable {
         } catch {
             throw Self.bad(path, "\(error)")
         }
-        guard let root = node?.mapping else { throw Self.bad(path, "must be a mapping with `version: 1`") }
+        guard let root = node?.mapping else { throw Self.bad(path, "must be a mapping that begins with `version: 1`") }
         let reader = Keys(path: path, mapping: root, where: "at the top")
         try reader.allow(["version", "model", "inputs", "recursive", "min_age", "fps", "stream", "questions", "output"])
         guard try reader.integer("version") == 1 else {
-            throw Self.bad(path, "`version: 1` is needed; this program knows no other")
+            throw Self.bad(path, "`version: 1` is required, the only version that this program reads")
         }
         func resolve(_ name: String) -> String {
             URL(fileURLWithPath: Self.withHome(name), relativeTo: url.deletingLastPathComponent())
@@ -94,7 +74,9 @@ package struct PipelineFile: Sendable {
             throw Self.bad(path, "`inputs` must be a list of files and folders")
         }
         inputs = try sequence.map { entry in
-            guard let name = entry.string, !name.isEmpty else { throw Self.bad(path, "an input is no path", entry) }
+            guard let name = entry.string, !name.isEmpty else {
+                throw Self.bad(path, "each input must be a path", entry)
+            }
             return resolve(name)
         }
         recursive = try reader.boolean("recursive") ?? true
@@ -105,34 +87,38 @@ package struct PipelineFile: Sendable {
             throw Self.bad(path, "`questions` must be a list", node)
         }
         questions = try (root["questions"]?.sequence.map(Array.init) ?? []).enumerated().map {
-            try Self.question($1, $0, path)
+            try Self.question($1, index: $0, path)
         }
         guard Set(questions.map(\.id)).count == questions.count else {
-            throw Self.bad(path, "two questions have the same id")
+            throw Self.bad(path, "two questions have the same id; each `id` must be unique")
         }
         output = try reader.string("output").map(resolve)
         if !questions.isEmpty, output == nil {
-            throw Self.bad(path, "questions need an `output`, the JSONL file answers are appended to")
+            throw Self.bad(path, "`output` is missing: the JSON lines file that answers are appended to")
         }
     }
 
-    private static func question(_ node: Node, _ index: Int, _ path: String) throws -> Asked {
+    private static func question(_ node: Node, index: Int, _ path: String) throws -> PipelineQuestion {
         if let text = node.string {
-            return Asked(id: "q\(index + 1)", question: text, from: nil, to: nil, maxTokens: nil, fusion: nil)
+            return PipelineQuestion(id: "q\(index + 1)", text: text, from: nil, to: nil, maxTokens: nil, fusion: nil)
         }
-        guard let mapping = node.mapping else { throw bad(path, "a question is neither text nor a mapping", node) }
+        guard let mapping = node.mapping else {
+            throw bad(path, "a question must be text or a mapping with `ask`", node)
+        }
         let keys = Keys(path: path, mapping: mapping, where: "in question \(index + 1)")
         try keys.allow(["id", "ask", "from", "to", "max_tokens", "fusion"])
-        guard let text = try keys.string("ask") else { throw bad(path, "question \(index + 1) has no `ask`", node) }
+        guard let text = try keys.string("ask") else {
+            throw bad(path, "question \(index + 1): `ask` is missing", node)
+        }
         let (from, to) = (try keys.duration("from"), try keys.duration("to"))
         if let from, let to, from >= to { throw bad(path, "question \(index + 1): `from` must be before `to`", node) }
-        let word = try keys.string("fusion")
-        let fusion = word.flatMap(FusionMode.init)
-        guard word == nil || fusion != nil else {
-            throw bad(path, "question \(index + 1): `fusion` is auto or exact, not \(word ?? "")", node)
+        let mode = try keys.string("fusion")
+        let fusion = mode.flatMap(FusionMode.init)
+        guard mode == nil || fusion != nil else {
+            throw bad(path, "question \(index + 1): `fusion` must be auto or exact, not \(mode ?? "")", node)
         }
-        return Asked(
-            id: try keys.string("id") ?? "q\(index + 1)", question: text, from: from, to: to,
+        return PipelineQuestion(
+            id: try keys.string("id") ?? "q\(index + 1)", text: text, from: from, to: to,
             maxTokens: try keys.integer("max_tokens"), fusion: fusion)
     }
 
@@ -142,10 +128,34 @@ package struct PipelineFile: Sendable {
         return (ProcessInfo.processInfo.environment["HOME"] ?? NSHomeDirectory()) + name.dropFirst()
     }
 
-    static func bad(_ path: String, _ what: String, _ node: Node? = nil) -> LongtakeError {
+    static func bad(_ path: String, _ problem: String, _ node: Node? = nil) -> LongtakeError {
         let line = node?.mark.map { ":\($0.line)" } ?? ""
         return LongtakeError(
-            code: .badPipeline, message: "\(path)\(line): \(what.split(separator: "\n").joined(separator: "; "))")
+            code: .badPipeline, message: "\(path)\(line): \(problem.split(separator: "\n").joined(separator: "; "))")
+    }
+}
+
+/// One question of a pipeline.
+package struct PipelineQuestion: Sendable {
+    /// Unique in the file; "q1", "q2", … by default.
+    package let id: String
+    /// The question's text.
+    package let text: String
+    /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
+    package let from: Double?
+    /// End of the range, not included; nil: the recording's end.
+    package let to: Double?
+    /// Most tokens of the answer; nil: `Question.defaultMaxTokens`.
+    package let maxTokens: Int?
+    /// Which frames the text is fused with; nil: automatic.
+    package let fusion: FusionMode?
+
+    /// The question as it is asked.
+    var request: Question {
+        var question = Question(
+            text, from: from, to: to, maxTokens: maxTokens ?? Question.defaultMaxTokens, fusion: fusion ?? .automatic)
+        question.id = id
+        return question
     }
 }
 
@@ -161,7 +171,7 @@ private struct Keys {
                 let name = key.string ?? "?"
                 let hint =
                     Spelling.suggestion(for: name, among: known).map { "did you mean `\($0)`?" }
-                    ?? "known are \(known.joined(separator: ", "))"
+                    ?? "known keys: \(known.joined(separator: ", "))"
                 throw PipelineFile.bad(path, "unknown key `\(name)` \(`where`); \(hint)", key)
             }
         }
@@ -178,7 +188,7 @@ private struct Keys {
     func integer(_ key: String) throws -> Int? {
         guard let node = mapping[key] else { return nil }
         guard let value = node.scalar.flatMap({ Int($0.string) }), value > 0 else {
-            throw PipelineFile.bad(path, "`\(key)` must be a whole number above 0", node)
+            throw PipelineFile.bad(path, "`\(key)` must be a whole number, 1 or more", node)
         }
         return value
     }

@@ -105,65 +105,64 @@ package struct PipelineRunner {
         for note in contents.notes { event(.note(note)) }
         var known = contents.keys
         for recording in recordings {
-            let open = file.questions.filter { asked in
-                guard known.contains(Self.key(recording, asked)) else { return true }
+            let unanswered = file.questions.filter { question in
+                guard known.contains(Self.key(recording, question)) else { return true }
                 summary.answersUnchanged += 1
                 return false
             }
-            // Questions about the same range are asked together, since they share most of the work.
-            var ranges: [[PipelineFile.Asked]] = []
-            for asked in open {
-                let place = ranges.firstIndex {
-                    $0[0].from == asked.from && $0[0].to == asked.to && $0[0].request.fusion == asked.request.fusion
-                }
-                if let place {
-                    ranges[place].append(asked)
-                } else {
-                    ranges.append([asked])
-                }
-            }
-            for group in ranges {
+            for group in Self.grouped(unanswered) {
                 if options.isOver, summary.hasWorked { return summary.stop(left: 0) }
-                var done = 0
+                var answered = 0
                 let analyzer = try analyzer.get()
                 do {
-                    try analyzer.ask(group.map(\.request), index: recording) { place, answer in
-                        let key = Self.key(recording, group[place])
-                        try Self.append(
+                    try analyzer.ask(group.map(\.request), index: recording) { index, answer in
+                        let key = Self.key(recording, group[index])
+                        try output.append(
                             Line(
                                 key: key, run: summary.runID, time: Date().formatted(.iso8601),
-                                questionID: group[place].id, answer: answer), to: output)
+                                questionID: group[index].id, answer: answer))
                         known.insert(key)
                         summary.answers += 1
-                        done = place + 1
-                        event(.answered(answer, questionID: group[place].id))
+                        answered = index + 1
+                        event(.answered(answer, questionID: group[index].id))
                     }
                 } catch {
                     let failure = Failure(error, subject: recording.path)
                     if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
-                    summary.answersFailed += group.count - done
-                    for asked in group[done...] {
-                        event(.answerFailed(path: recording.path, questionID: asked.id, failure))
+                    summary.answersFailed += group.count - answered
+                    for question in group[answered...] {
+                        event(.answerFailed(path: recording.path, questionID: question.id, failure))
                     }
                 }
             }
         }
     }
 
-    /// Identifies an answer by all it depends on: the index and the question as asked.
-    private static func key(_ recording: IndexedRecording, _ asked: PipelineFile.Asked) -> String {
-        let parts =
-            [
-                recording.index, "\(recording.frames)", recording.state, asked.id, asked.question,
-                asked.from.map { "\($0)" } ?? "", asked.to.map { "\($0)" } ?? "",
-                asked.maxTokens.map { "\($0)" } ?? "",
-            ] + (asked.fusion.map { [$0.rawValue] } ?? [])
-        return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))
+    /// Groups questions about the same range: asked together, they share most of the work.
+    private static func grouped(_ questions: [PipelineQuestion]) -> [[PipelineQuestion]] {
+        var groups: [[PipelineQuestion]] = []
+        for question in questions {
+            let group = groups.firstIndex {
+                $0[0].from == question.from && $0[0].to == question.to
+                    && $0[0].request.fusion == question.request.fusion
+            }
+            if let group {
+                groups[group].append(question)
+            } else {
+                groups.append([question])
+            }
+        }
+        return groups
     }
 
-    private static func append(_ line: Line, to output: AnswersFile) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        try output.append([UInt8](try encoder.encode(line)) + [UInt8(ascii: "\n")])
+    /// Identifies an answer by everything it depends on: the index and the question as asked.
+    private static func key(_ recording: IndexedRecording, _ question: PipelineQuestion) -> String {
+        let parts =
+            [
+                recording.index, "\(recording.frames)", recording.state, question.id, question.text,
+                question.from.map { "\($0)" } ?? "", question.to.map { "\($0)" } ?? "",
+                question.maxTokens.map { "\($0)" } ?? "",
+            ] + (question.fusion.map { [$0.rawValue] } ?? [])
+        return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))
     }
 }

@@ -1,5 +1,5 @@
 internal import Synchronization
-internal import Tensors
+internal import SystemCalls
 
 /// A value computed on a background thread.
 final class BackgroundValue<Value: Sendable> {
@@ -15,7 +15,7 @@ final class BackgroundValue<Value: Sendable> {
         let made = Made()
         self.make = make
         self.made = made
-        thread = BackgroundThread {
+        thread = try? BackgroundThread {
             let result = Result { try make() }
             made.result.withLock { $0 = result }
         }

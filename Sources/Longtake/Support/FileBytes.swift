@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+internal import SystemCalls
 
 /// Reads a file or a pipe in pieces; a cancellation ends every wait.
 final class FileBytes {
@@ -15,9 +16,12 @@ final class FileBytes {
         name = path == "-" ? "standard input" : path
         self.cancellation = cancellation
         // Without O_NONBLOCK, opening a named pipe would wait for its writer and could not be cancelled.
-        descriptor = path == "-" ? 0 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         isOwn = path != "-"
-        guard descriptor >= 0 else { throw unreadable(errno) }
+        do {
+            descriptor = try isOwn ? SystemCall.open(path, O_RDONLY | O_NONBLOCK) : STDIN_FILENO
+        } catch {
+            throw Self.unreadable(name, error)
+        }
     }
 
     /// Reads an open file from its current offset; the owner of the descriptor closes it.
@@ -26,22 +30,18 @@ final class FileBytes {
         isOwn = false
     }
 
-    deinit { if isOwn, descriptor >= 0 { close(descriptor) } }
+    deinit { if isOwn { close(descriptor) } }
 
     /// Returns the next bytes, at most 64 KiB; empty at the end.
     ///
     /// - Throws: `LongtakeError` `interrupted`, `bad_request` if the file cannot be read.
     func next() throws -> [UInt8] {
-        while true {
-            try Self.waitUntilReadable(descriptor, cancellation)
-            var number: Int32 = 0
-            let bytes = [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, filled in
-                let got = read(descriptor, buffer.baseAddress, buffer.count)
-                number = got < 0 ? errno : 0
-                filled = max(got, 0)
+        do {
+            return try [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, filled in
+                filled = try Self.read(descriptor, UnsafeMutableRawBufferPointer(buffer), cancellation)
             }
-            if number == 0 { return bytes }
-            guard number == EINTR || number == EAGAIN else { throw unreadable(number) }
+        } catch let error as SystemError {
+            throw Self.unreadable(name, error)
         }
     }
 
@@ -56,10 +56,27 @@ final class FileBytes {
         }
     }
 
+    /// Waits until there is something to read, then reads once; returns 0 at the end.
+    ///
+    /// - Throws: `LongtakeError` `interrupted`, `SystemError`.
+    static func read(
+        _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, _ cancellation: Cancellation
+    ) throws -> Int {
+        while true {
+            try waitUntilReadable(descriptor, cancellation)
+            do {
+                return try SystemCall.read(descriptor, buffer)
+            } catch  where error.number == EAGAIN {
+                // Another process has read what was there.
+                continue
+            }
+        }
+    }
+
     /// Waits until a read would not block.
     ///
     /// Polls in steps of 200 ms: a signal between the check for cancellation and poll(2) would otherwise be lost.
-    static func waitUntilReadable(_ descriptor: Int32, _ cancellation: Cancellation) throws {
+    private static func waitUntilReadable(_ descriptor: Int32, _ cancellation: Cancellation) throws {
         while true {
             try cancellation.check()
             var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -68,9 +85,8 @@ final class FileBytes {
         }
     }
 
-    private func unreadable(_ number: Int32) -> LongtakeError {
-        LongtakeError(
-            code: .badRequest, message: "\(name): cannot be read: \(String(cString: strerror(number)))")
+    private static func unreadable(_ name: String, _ error: SystemError) -> LongtakeError {
+        LongtakeError(code: .badRequest, message: "\(name): cannot be read: \(error)")
     }
 }
 

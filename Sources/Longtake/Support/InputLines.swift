@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Media
+internal import SystemCalls
 
 /// The lines of a file, a pipe or standard input, each as soon as it is available; blank lines are skipped.
 package final class InputLines {
@@ -9,9 +10,10 @@ package final class InputLines {
     private let name: String
     private let descriptor: Int32
     private let cancellation: Cancellation
-    private var waiting: [UInt8] = []
+    private var unread: [UInt8] = []
+    /// Number of the last line, from 1.
     private var number = 0
-    private var given = 0
+    private var returned = 0
     private var ended = false
     private let separator: UInt8
     private let mayBeEmpty: Bool
@@ -28,9 +30,12 @@ package final class InputLines {
         self.mayBeEmpty = mayBeEmpty
         name = path.isStandardInput ? "standard input" : path.description
         self.cancellation = cancellation
-        // Without O_NONBLOCK, opening a named pipe would wait for its writer and could not be cancelled.
-        descriptor = path.isStandardInput ? 0 : path.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) } ?? -1
-        guard descriptor >= 0 else { throw unreadable() }
+        do {
+            // Without O_NONBLOCK, opening a named pipe would wait for its writer and could not be cancelled.
+            descriptor = try path.isStandardInput ? STDIN_FILENO : path.open(O_RDONLY | O_NONBLOCK)
+        } catch {
+            throw Self.unreadable(name, error)
+        }
     }
 
     deinit { if descriptor > 0 { close(descriptor) } }
@@ -39,15 +44,15 @@ package final class InputLines {
     ///
     /// - Throws: `Failure` naming the file: `empty_file` if there was no line at all.
     package func next() throws -> [UInt8]? {
-        while let line = try nextOfAny() {
+        while let line = try nextOrBlank() {
             let isBlank =
                 line.isEmpty || separator == 0x0A && line.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
             guard !isBlank else { continue }
-            given += 1
+            returned += 1
             return line
         }
-        guard given > 0 || mayBeEmpty else {
-            throw failure(.emptyFile, "no line with anything in it; write one input per line")
+        guard returned > 0 || mayBeEmpty else {
+            throw failure(.emptyFile, "all lines are blank; write one input per line")
         }
         return nil
     }
@@ -63,20 +68,20 @@ package final class InputLines {
         return text
     }
 
-    private func nextOfAny() throws -> [UInt8]? {
+    private func nextOrBlank() throws -> [UInt8]? {
         while true {
-            if let end = waiting.firstIndex(of: separator) {
-                let line = waiting[..<end]
-                waiting.removeSubrange(...end)
+            if let end = unread.firstIndex(of: separator) {
+                let line = unread[..<end]
+                unread.removeSubrange(...end)
                 return finished(line)
             }
-            guard waiting.count <= Self.limit else {
+            guard unread.count <= Self.limit else {
                 throw failure(.tooLarge, "line \(number + 1) is longer than \(Self.limit) bytes")
             }
             guard !ended else {
-                guard !waiting.isEmpty else { return nil }
-                defer { waiting = [] }
-                return finished(waiting[...])
+                guard !unread.isEmpty else { return nil }
+                defer { unread = [] }
+                return finished(unread[...])
             }
             try fill()
         }
@@ -92,19 +97,17 @@ package final class InputLines {
 
     private func fill() throws {
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            try FileBytes.waitUntilReadable(descriptor, cancellation)
-            let got = read(descriptor, &buffer, buffer.count)
-            if got < 0, errno == EINTR || errno == EAGAIN { continue }
-            guard got >= 0 else { throw unreadable() }
+        do {
+            let got = try buffer.withUnsafeMutableBytes { try FileBytes.read(descriptor, $0, cancellation) }
             ended = got == 0
-            waiting += buffer.prefix(got)
-            return
+            unread += buffer.prefix(got)
+        } catch let error as SystemError {
+            throw Self.unreadable(name, error)
         }
     }
 
-    private func unreadable() -> Failure {
-        failure(.cannotRead, "cannot read: \(String(cString: strerror(errno)))")
+    private static func unreadable(_ name: String, _ error: SystemError) -> Failure {
+        Failure(MediaError(code: .cannotRead, message: "\(name): cannot read: \(error)"))
     }
 
     private func failure(_ code: MediaError.Code, _ message: String) -> Failure {

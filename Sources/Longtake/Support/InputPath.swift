@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+internal import SystemCalls
 
 /// A path as bytes, which need not be UTF-8.
 package struct InputPath: Sendable, Hashable, CustomStringConvertible {
@@ -42,6 +43,12 @@ package struct InputPath: Sendable, Hashable, CustomStringConvertible {
 
     func appending(_ name: [UInt8]) -> InputPath {
         InputPath(bytes: bytes.last == UInt8(ascii: "/") ? bytes + name : bytes + [UInt8(ascii: "/")] + name)
+    }
+
+    /// Opens the file at this path and returns its descriptor; ENOENT if the path contains a NUL byte.
+    func open(_ flags: Int32) throws(SystemError) -> Int32 {
+        guard !bytes.contains(0) else { throw SystemError(ENOENT) }
+        return try SystemCall.open(bytes.map { CChar(bitPattern: $0) } + [0], flags)
     }
 
     /// Calls `body` with the path as a C string; returns nil if the path contains a NUL byte.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SystemCalls
 
 /// Finds the recordings among files and folders.
 package struct InputWalker {
@@ -64,9 +65,10 @@ package struct InputWalker {
     }
 
     private func mode(_ path: InputPath, follow: Bool) -> mode_t? {
-        var status = stat()
-        let found = path.withCString { name in follow ? stat(name, &status) : lstat(name, &status) }
-        return found == 0 ? status.st_mode & S_IFMT : nil
+        let status = path.withCString { name in
+            follow ? try? SystemCall.status(of: name) : try? SystemCall.linkStatus(of: name)
+        }
+        return (status ?? nil).map { $0.st_mode & S_IFMT }
     }
 
     private mutating func walk(_ folder: InputPath, recursive: Bool, depth: Int) {
@@ -74,8 +76,11 @@ package struct InputWalker {
             unreadable.append((folder, "folders are nested deeper than \(Self.maximumDepth)"))
             return
         }
-        guard let names = Self.names(folder) else {
-            unreadable.append((folder, String(cString: strerror(errno))))
+        let names: [[UInt8]]
+        do {
+            names = try Self.names(folder)
+        } catch {
+            unreadable.append((folder, "\(error)"))
             return
         }
         var folders: [InputPath] = []
@@ -99,15 +104,9 @@ package struct InputWalker {
         if recursive { for path in folders { walk(path, recursive: true, depth: depth + 1) } }
     }
 
-    /// Returns the names in a folder, including "." and ".."; nil with `errno` set if it cannot be read.
-    static func names(_ folder: InputPath) -> [[UInt8]]? {
-        guard let directory = folder.withCString({ opendir($0) }) ?? nil else { return nil }
-        defer { closedir(directory) }
-        var names: [[UInt8]] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { raw in Array(raw.prefix { $0 != 0 }) }
-            names.append(name)
-        }
-        return names
+    /// Returns the names in a folder, without "." and "..".
+    static func names(_ folder: InputPath) throws(SystemError) -> [[UInt8]] {
+        guard !folder.bytes.contains(0) else { throw SystemError(ENOENT) }
+        return try SystemCall.names(in: folder.bytes.map { CChar(bitPattern: $0) } + [0])
     }
 }

@@ -1,70 +1,75 @@
 internal import Foundation
 internal import Glibc
 internal import Media
+internal import SystemCalls
 
 extension InputPath {
     /// Opens the recording at this path; standard input is copied to a temporary file first.
     func open(cancellation: Cancellation) throws -> RecordingFile {
         try isStandardInput
-            ? StandardInputFile.standardInput(limit: StandardInputFile.defaultLimit, cancellation: cancellation)
+            ? StandardInputFile.open(limit: StandardInputFile.defaultLimit, cancellation: cancellation)
             : RecordingFile(path: absolute.bytes)
     }
 }
 
 /// A recording from a pipe, copied to an unnamed temporary file because containers need seeking.
 enum StandardInputFile {
+    /// Largest recording that is copied, in bytes.
     static let defaultLimit: Int64 = 64 << 30
 
-    static func standardInput(limit: Int64, cancellation: Cancellation) throws -> RecordingFile {
+    /// Copies standard input to its end.
+    ///
+    /// - Throws: `MediaError` `cannot_read`, `limit_reached` after `limit` bytes; `Failure` `no_space`, `io`.
+    static func open(limit: Int64, cancellation: Cancellation) throws -> RecordingFile {
         let folder = NSTemporaryDirectory()
         var template = Array((folder + "/longtake-XXXXXX").utf8CString)
         let descriptor = mkstemp(&template)
         guard descriptor >= 0 else {
             throw Failure(
-                code: "io", message: "cannot make a file in \(folder): \(String(cString: strerror(errno)))",
+                code: "io", message: "cannot create a temporary file in \(folder): \(SystemError.last)",
                 exitCode: Exit.space)
         }
         unlink(template)
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        do {
+            try copy(to: descriptor, in: folder, limit: limit, cancellation: cancellation)
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        return try RecordingFile(descriptor: descriptor, name: "")
+    }
+
+    private static func copy(
+        to descriptor: Int32, in folder: String, limit: Int64, cancellation: Cancellation
+    ) throws {
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         var total: Int64 = 0
         while true {
+            let got: Int
             do {
-                try FileBytes.waitUntilReadable(0, cancellation)
-            } catch {
-                close(descriptor)
-                throw error
+                got = try buffer.withUnsafeMutableBytes { try FileBytes.read(STDIN_FILENO, $0, cancellation) }
+            } catch let error as SystemError {
+                throw MediaError(code: .cannotRead, message: "cannot read standard input: \(error)")
             }
-            let got = read(0, &buffer, buffer.count)
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else {
-                close(descriptor)
-                throw MediaError(
-                    code: .cannotRead, message: "cannot read standard input: \(String(cString: strerror(errno)))")
-            }
-            if got == 0 { break }
+            if got == 0 { return }
             total += Int64(got)
-            var done = 0
-            while done < got, total <= limit {
-                let wrote = buffer.withUnsafeBytes {
-                    write(descriptor, $0.baseAddress.map { base in base + done }, got - done)
-                }
-                if wrote < 0, errno == EINTR { continue }
-                guard wrote > 0 else {
-                    close(descriptor)
-                    throw Failure(
-                        code: "no_space", message: "no room in \(folder) for standard input after \(total) bytes",
-                        exitCode: Exit.space)
-                }
-                done += wrote
-            }
             guard total <= limit else {
-                close(descriptor)
                 throw MediaError(
                     code: .limitReached,
                     message: "standard input is longer than \(limit) bytes; save it to a file first")
             }
+            do {
+                try buffer.withUnsafeBytes {
+                    try SystemCall.writeAll(descriptor, UnsafeRawBufferPointer(rebasing: $0[..<got]))
+                }
+            } catch {
+                throw Failure(
+                    code: "no_space",
+                    message:
+                        "no space in \(folder) for standard input after \(total) bytes; set TMPDIR to another folder",
+                    exitCode: Exit.space)
+            }
         }
-        return try RecordingFile(descriptor: descriptor, name: "")
     }
 }

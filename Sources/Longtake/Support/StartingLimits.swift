@@ -1,7 +1,7 @@
 internal import Foundation
 internal import Glibc
 internal import Media
-internal import Tensors
+internal import SystemCalls
 
 /// Checks process limits before a library runs into them.
 ///
@@ -28,8 +28,8 @@ package enum StartingLimits {
         if ResourceLimits.lacksDescriptors(files) {
             throw failure(
                 "process_limit",
-                "too few open files: \(String(cString: strerror(EMFILE))); this process may have \(soft(RLIMIT_NOFILE)) open and "
-                    + "needs \(files) more than it has; raise the limit (ulimit -n 256, LimitNOFILE= of a systemd unit)"
+                "the limit of open files is too low: \(SystemError(EMFILE)); this process may open \(soft(RLIMIT_NOFILE)) and "
+                    + "needs \(files) more than are open; raise the limit (ulimit -n 256, LimitNOFILE= of a systemd unit)"
             )
         }
         try checkThreads(all)
@@ -38,7 +38,7 @@ package enum StartingLimits {
     /// Checks that enough memory is left for computing after a model's files were mapped and `bytes` more are used.
     ///
     /// - Throws: `Failure` with exit status 13.
-    static func checkMemory(threads: Int, beside bytes: Int64) throws {
+    static func checkMemory(threads: Int, plus bytes: Int64) throws {
         try checkMemory(threads: all(threads), more: Int(clamping: bytes))
     }
 
@@ -53,7 +53,7 @@ package enum StartingLimits {
         guard limit < stack else { return }
         throw failure(
             "process_limit",
-            "too small a stack: \(limit >> 10) KiB, and \(stack >> 10) KiB are needed; raise the limit (ulimit -s 8192, "
+            "the stack limit is too low: it is \(limit >> 10) KiB, and \(stack >> 10) KiB are needed; raise the limit (ulimit -s 8192, "
                 + "LimitSTACK= of a systemd unit)")
     }
 
@@ -86,7 +86,7 @@ package enum StartingLimits {
         let gate = DispatchSemaphore(value: 0)
         var started: [BackgroundThread] = []
         for _ in 0..<count {
-            guard let thread = BackgroundThread({ gate.wait() }) else { break }
+            guard let thread = try? BackgroundThread({ gate.wait() }) else { break }
             started.append(thread)
         }
         for _ in started { gate.signal() }
@@ -94,7 +94,7 @@ package enum StartingLimits {
         guard started.count < count else { return }
         throw failure(
             "process_limit",
-            "too few threads: \(counted(count, "is", "are")) needed, \(started.count) can be had: \(String(cString: strerror(EAGAIN))); "
+            "cannot start enough threads: \(counted(count, "is", "are")) needed, \(started.count) could be started: \(SystemError(EAGAIN)); "
                 + "this user may have \(text(soft(__RLIMIT_NPROC))) processes and threads (ulimit -u; TasksMax= of a systemd unit), "
                 + "each with a stack of \(text(soft(RLIMIT_STACK))) bytes (ulimit -s); raise the limits, or give --threads 1"
         )

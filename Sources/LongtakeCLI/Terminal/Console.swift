@@ -44,9 +44,7 @@ enum Console {
     static func json(_ value: some Encodable) { line(encoded(value, pretty: true)) }
 
     private static func encoded(_ value: some Encodable, pretty: Bool) -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting =
-            pretty ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+        let encoder = JSONText.encoder(pretty: pretty)
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
         return escaped((try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}")

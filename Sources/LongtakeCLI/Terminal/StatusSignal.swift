@@ -2,6 +2,7 @@ import CStart
 import Glibc
 import Longtake
 import Synchronization
+import SystemCalls
 
 /// Prints one line about the work on SIGUSR1: on standard error, even with --quiet and --json.
 enum StatusSignal {
@@ -24,20 +25,13 @@ enum StatusSignal {
 
     /// Starts answering the signal; if no thread can be started, the signal has no effect.
     static func answer() {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, 1 << 18)
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        var thread = pthread_t()
-        let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { _ in
+        let thread = try? BackgroundThread(stackSize: 1 << 18) {
             var set = StatusSignal.only
             var number: Int32 = 0
             while sigwait(&set, &number) == 0 {
                 Console.note("longtake: status: " + Console.name(StatusSignal.line.withLock { $0 }))
             }
-            return nil
         }
-        _ = pthread_create(&thread, &attributes, main, nil)
+        thread?.detach()
     }
 }

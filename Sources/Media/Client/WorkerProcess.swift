@@ -2,6 +2,7 @@ import CSeccomp
 import Foundation
 import Glibc
 import Synchronization
+import SystemCalls
 
 /// A running decode worker and the read ends of its pipes.
 final class WorkerProcess: Sendable {
@@ -225,7 +226,6 @@ final class WorkerProcess: Sendable {
     }
 
     private func fill(_ buffer: UnsafeMutableRawBufferPointer, timeout: Double, endAllowed: Bool) throws -> Bool {
-        guard let base = buffer.baseAddress else { return true }
         let limit = min(max(timeout, 0.01), 86_400)
         // Time while this process was stopped (Ctrl-Z) must not count as waiting for the worker. The kernel ends a poll
         // whose timeout passed meanwhile; with many short polls, that is only one of them.
@@ -250,9 +250,8 @@ final class WorkerProcess: Sendable {
                 if waited >= limit { throw MediaError.stuck(timeout) }
                 continue
             }
-            let got = Glibc.read(pipe, base + done, buffer.count - done)
-            if got < 0, errno == EINTR { continue }
-            if got <= 0 {
+            let got = (try? SystemCall.read(pipe, UnsafeMutableRawBufferPointer(rebasing: buffer[done...]))) ?? 0
+            if got == 0 {
                 if done == 0, endAllowed { return false }
                 throw died()
             }

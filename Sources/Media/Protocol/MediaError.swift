@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import SystemCalls
 
 /// The reason a recording cannot be read, or a frame of it cannot be made.
 public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
@@ -254,7 +255,7 @@ extension MediaError {
 
     /// A system call failed: `what` could not be obtained; `number` is its errno.
     package static func limit(_ what: String, _ number: Int32) -> Self {
-        let reason = "\(what): \(String(cString: strerror(number)))"
+        let reason = "\(what): \(SystemError(number))"
         let underlying = systemError(number)
         guard let limit = ResourceLimits.limit(number) else { return worker(reason, underlying: underlying) }
         return .init(code: .processLimit, message: "\(reason); \(limit)", underlying: underlying)

@@ -43,8 +43,8 @@ public struct CheckSubset: Sendable, Equatable {
 
     /// Parses text such as "2/7"; nil if the text is invalid.
     public init?(_ text: String) {
-        let words = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard words.count == 2, let part = Int(words[0]), let of = Int(words[1]), (1...1_000_000).contains(of),
+        let numbers = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard numbers.count == 2, let part = Int(numbers[0]), let of = Int(numbers[1]), (1...1_000_000).contains(of),
             (1...of).contains(part)
         else { return nil }
         (self.part, self.of) = (part, of)
@@ -123,9 +123,8 @@ extension CacheDirectory {
                 }) {
                     note(file.name, fault.frame, fault.reason)
                 }
-            } catch let error as StoreError where Posix.otherKind(directory + "/" + file.name) != nil {
+            } catch is StoreError where Posix.otherKind(directory + "/" + file.name) != nil {
                 // Already reported as not a regular file.
-                _ = error
             } catch let error as StoreError {
                 // The file was removed with its index or replaced by its writer.
                 let isGone = Posix.linkStatus(directory) == nil || !isSettled && error.code == .notFound
@@ -207,7 +206,7 @@ extension CacheDirectory {
                         indexID: name, name: found.first?.name, action: action, frames: frames, damage: found))
             }
             guard !found.contains(where: \.isUnreadable), let lock = try? IndexLock(directory: directory),
-                let readers = try? ReaderLock.alone(directory: directory)
+                let readers = try? ReaderLock.exclusive(directory: directory)
             else {
                 done(.skipped, 0)
                 continue
@@ -217,7 +216,7 @@ extension CacheDirectory {
                 let hasManifest = Posix.linkStatus(directory + "/" + ManifestFile.name) != nil
                 done(hasManifest ? .shortened : .reopened, frames)
             } else {
-                try bury(directory)
+                try moveToTrash(directory)
                 done(.removed, 0)
             }
             withExtendedLifetime(readers) {}
@@ -334,7 +333,7 @@ extension CacheDirectory {
             isUnreadable: false)
     }
 
-    /// Removes a stray outside an index, in place of one, or a hidden file inside one; returns false for other files.
+    /// Removes a stray outside the indexes, one with the name of an index, or a hidden file in an index; returns false for other files.
     private func removeStray(_ file: String, indexID: String) throws -> Bool {
         let folder = Posix.parent(of: file)
         let isHidden = file.split(separator: "/").last?.hasPrefix(".") == true

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import SystemCalls
 
 extension CacheDirectory {
     /// Makes room for `bytes` more in `derived/` within `limit` bytes, removing the least recently read files first.
@@ -22,16 +23,16 @@ extension CacheDirectory {
     /// Returns the size in bytes of the files derived from an index.
     public func derivedBytes(indexID: String) -> Int64 {
         ((try? Posix.names(in: derivedPath)) ?? []).filter { $0.hasPrefix(indexID + ".") }.reduce(0) {
-            var status = stat()
-            return stat("\(derivedPath)/\($1)", &status) == 0 ? $0 + Int64(status.st_size) : $0
+            $0 + Int64((try? SystemCall.status(of: "\(derivedPath)/\($1)"))?.st_size ?? 0)
         }
     }
 
     /// Returns the size in bytes of derived files by index ID.
     public func derivedBytesByIndex() -> [String: Int64] {
         ((try? Posix.names(in: derivedPath)) ?? []).reduce(into: [:]) { sizes, name in
-            var status = stat()
-            guard let dot = name.firstIndex(of: "."), stat("\(derivedPath)/\(name)", &status) == 0 else { return }
+            guard let dot = name.firstIndex(of: "."),
+                let status = try? SystemCall.status(of: "\(derivedPath)/\(name)")
+            else { return }
             sizes[String(name[..<dot]), default: 0] += Int64(status.st_size)
         }
     }

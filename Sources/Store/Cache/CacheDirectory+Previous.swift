@@ -41,7 +41,7 @@ extension CacheDirectory {
         guard Posix.linkStatus(directory) != nil else { return nil }
         // The lock is on the file, so it moves with the directory.
         let lock = try IndexLock(directory: directory)
-        try bury(previousPath(indexID))
+        try moveToTrash(previousPath(indexID))
         try Posix.rename(directory, to: previousPath(indexID), "set aside")
         CrashPoint.reach(.setAside)
         try Posix.syncDirectory(Posix.parent(of: directory))
@@ -49,13 +49,13 @@ extension CacheDirectory {
     }
 
     fileprivate func dropPrevious(_ indexID: String) throws {
-        try bury(previousPath(indexID))
+        try moveToTrash(previousPath(indexID))
         try emptyTrash()
     }
 
     fileprivate func restorePrevious(_ indexID: String) throws {
         guard Posix.linkStatus(previousPath(indexID)) != nil else { return }
-        try bury(path(indexID: indexID))
+        try moveToTrash(path(indexID: indexID))
         try Posix.rename(previousPath(indexID), to: path(indexID: indexID), "put back")
         try Posix.syncDirectory(Posix.parent(of: path(indexID: indexID)))
         try emptyTrash()

@@ -22,7 +22,7 @@ public struct CacheRemoval: Sendable, Equatable {
     public let kind: Kind
     /// The path of the file or folder.
     public let path: String
-    /// The index it belonged to; nil if none.
+    /// The index it belonged to; nil if it belonged to no index.
     public let indexID: String?
     /// The recording's file name, if known.
     public let name: String?
@@ -38,7 +38,7 @@ public struct PinnedIndex: Sendable, Equatable {
     public let name: String?
     /// Size in bytes.
     public let bytes: Int64
-    /// Why it was kept: "being written", "open" or "kept until its successor is complete".
+    /// Why it was kept: "being written", "open" or "kept until the new index is complete".
     public let reason: String
 }
 
@@ -81,13 +81,13 @@ extension CacheDirectory {
             }
             guard report.bytesAfter > limit else { return report }
             let indexes = try contents().filter { !keep.contains($0.name) }.sorted { $0.asked < $1.asked }
-            var slimmed: [String: Int64] = [:]
+            var freedPatches: [String: Int64] = [:]
             for index in indexes where report.bytesAfter > limit {
                 guard let bytes = removablePatches(index) else { continue }
                 // An index whose patches cannot be removed now may be removed whole or reported as pinned below.
-                let freed = try dryRun ? (whyNot(index) == nil ? bytes : nil) : evictPatches(index)
+                let freed = try dryRun ? (reasonToKeep(index) == nil ? bytes : nil) : evictPatches(index)
                 guard let freed else { continue }
-                slimmed[index.name] = freed
+                freedPatches[index.name] = freed
                 report.add(removal(.patches, index, bytes: freed))
             }
             for index in indexes where report.bytesAfter > limit {
@@ -96,14 +96,14 @@ extension CacheDirectory {
                 default: break
                 }
                 if index.state == .setAside {
-                    let reason = "kept until its successor is complete"
+                    let reason = "kept until the new index is complete"
                     report.pinned.append(
                         PinnedIndex(
                             indexID: index.name, name: index.manifest?.name, bytes: index.bytes, reason: reason))
                     continue
                 }
-                let bytes = index.bytes - (slimmed[index.name] ?? 0)
-                if let reason = try dryRun ? whyNot(index) : evict(index) {
+                let bytes = index.bytes - (freedPatches[index.name] ?? 0)
+                if let reason = try dryRun ? reasonToKeep(index) : evict(index) {
                     report.pinned.append(
                         PinnedIndex(indexID: index.name, name: index.manifest?.name, bytes: bytes, reason: reason))
                 } else {
@@ -136,10 +136,10 @@ extension CacheDirectory {
                 case .newer, .damaged, .unreadable, .setAside: continue
                 case .complete, .partial, .older, .unfinished: break
                 }
-                var goes = false
-                if case .older = index.state { goes = true }
-                if goes || unfinished && index.state == .unfinished {
-                    if let reason = try dryRun ? whyNot(index) : evict(index) {
+                var isOlder = false
+                if case .older = index.state { isOlder = true }
+                if isOlder || unfinished && index.state == .unfinished {
+                    if let reason = try dryRun ? reasonToKeep(index) : evict(index) {
                         report.pinned.append(
                             PinnedIndex(indexID: index.name, name: nil, bytes: index.bytes, reason: reason))
                     } else {
@@ -188,7 +188,7 @@ extension CacheDirectory {
     /// Runs `body` while no other process is making room.
     private func exclusively<Value>(_ body: () throws -> Value) throws -> Value {
         let file = path + "/" + Self.budgetName
-        let descriptor = try Posix.openOwn(file, O_RDWR | O_CREAT)
+        let descriptor = try Posix.openOrRecreate(file, O_RDWR | O_CREAT)
         defer { Posix.unlock(descriptor) }
         guard try Posix.lock(descriptor, LOCK_EX, for: 60, path: file) else { throw StoreError.busy(path) }
         return try body()
@@ -234,7 +234,7 @@ extension CacheDirectory {
     /// Returns the number of bytes that evicting an index's patches would free; nil if nothing would be freed.
     private func removablePatches(_ index: CachedIndex) -> Int64? {
         guard let manifest = index.manifest, index.state == .complete || index.state == .partial,
-            manifest.patches.kept == .all, manifest.frames > PatchSample.most
+            manifest.patches.kept == .all, manifest.frames > PatchSample.maxFrames
         else { return nil }
         let sample =
             PatchSample.indices(frames: manifest.frames).count * manifest.layout.patchBytes + SegmentFormat.headerBytes
@@ -244,11 +244,11 @@ extension CacheDirectory {
     }
 
     /// Returns the reason why an index cannot be removed; nil if it can.
-    private func whyNot(_ index: CachedIndex) throws -> String? {
+    private func reasonToKeep(_ index: CachedIndex) throws -> String? {
         let directory = indexesPath + "/" + index.name
         guard let lock = try? IndexLock(directory: directory) else { return "being written" }
         defer { lock.release() }
-        return (try? ReaderLock.alone(directory: directory)) == nil ? "open" : nil
+        return (try? ReaderLock.exclusive(directory: directory)) == nil ? "open" : nil
     }
 
     /// Removes a whole index; returns the reason if it could not be removed.
@@ -257,8 +257,8 @@ extension CacheDirectory {
         guard let lock = try? IndexLock(directory: directory) else { return "being written" }
         defer { lock.release() }
         do {
-            let readers = try ReaderLock.alone(directory: directory)
-            try bury(directory)
+            let readers = try ReaderLock.exclusive(directory: directory)
+            try moveToTrash(directory)
             withExtendedLifetime(readers) {}
         } catch let error as StoreError where error.code == .locked {
             return "open"
@@ -295,7 +295,7 @@ extension CacheDirectory {
             }
             let header = SegmentFormat.Header(
                 identity: SegmentFormat.Identity(key: manifest.key, layout: manifest.layout), stream: .patch,
-                framesPerSegment: PatchSample.most, number: SegmentFormat.sampleNumber)
+                framesPerSegment: PatchSample.maxFrames, number: SegmentFormat.sampleNumber)
             // Written before readers are locked out, to keep the time they are locked out short.
             new = PatchFiles(
                 kept: .sample,
@@ -308,7 +308,7 @@ extension CacheDirectory {
         manifest.patches = new
         let readers: ReaderLock
         do {
-            readers = try ReaderLock.alone(directory: directory)
+            readers = try ReaderLock.exclusive(directory: directory)
             try ManifestFile.save(manifest, directory: directory)
         } catch {
             // The rename of the new manifest may have succeeded even if the flush after it failed.

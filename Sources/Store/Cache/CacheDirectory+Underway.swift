@@ -37,15 +37,15 @@ extension CacheDirectory {
         for file in (try? Posix.names(in: directory)) ?? [] {
             let size = Posix.linkStatus(directory + "/" + file).map { Int64($0.st_size) } ?? 0
             bytes += size
-            let words = file.split(separator: ".")
-            guard let number = words.first.flatMap({ Int($0) }), words.dropFirst().first == "seg",
-                words.count == 2 || isHeld && words.last == "tmp",
+            let parts = file.split(separator: ".")
+            guard let number = parts.first.flatMap({ Int($0) }), parts.dropFirst().first == "seg",
+                parts.count == 2 || isHeld && parts.last == "tmp",
                 let header = header(ofFile: directory + "/" + file)
             else { continue }
-            if words.count == 2 { segments += 1 }
+            if parts.count == 2 { segments += 1 }
             key = header.identity.key
             let record = Int64(max(header.identity.layout.frameBytes, 1))
-            let body = size - Int64(SegmentFormat.headerBytes) - Int64(words.count == 2 ? SegmentFormat.footerBytes : 0)
+            let body = size - Int64(SegmentFormat.headerBytes) - Int64(parts.count == 2 ? SegmentFormat.footerBytes : 0)
             let count = min(Int(max(body, 0) / record), header.framesPerSegment)
             frames = max(frames, number * header.framesPerSegment + count)
         }

@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 
 /// The cache directory, which holds all indexes.
 ///
@@ -36,7 +37,7 @@ public final class CacheDirectory: Sendable {
         } catch {
             // A read-only cache can still answer questions.
             guard access(path, W_OK) != 0, Posix.linkStatus(indexesPath) != nil else {
-                throw access(path, W_OK) == 0 ? error : StoreError.system(errno, "write to", path)
+                throw access(path, W_OK) == 0 ? error : StoreError.system(.last, "write to", path)
             }
         }
     }
@@ -81,7 +82,7 @@ public final class CacheDirectory: Sendable {
         guard Posix.linkStatus(directory) != nil else { throw StoreError.noIndex(directory) }
         let lock = try IndexLock(directory: directory)
         defer { lock.release() }
-        try bury(directory)
+        try moveToTrash(directory)
         try emptyTrash()
     }
 
@@ -90,7 +91,7 @@ public final class CacheDirectory: Sendable {
         guard IndexKey.isID(indexID) else { return }
         let file = path(indexID: indexID) + "/" + CacheDirectory.askedName
         // Ignored in a read-only cache: nothing is evicted there either.
-        guard let descriptor = try? Posix.openOwn(file, O_WRONLY | O_CREAT) else { return }
+        guard let descriptor = try? Posix.openOrRecreate(file, O_WRONLY | O_CREAT) else { return }
         futimens(descriptor, nil)
         close(descriptor)
     }
@@ -102,13 +103,13 @@ public final class CacheDirectory: Sendable {
     package static func requirePrivate(_ path: String) throws { try Posix.requirePrivate(path) }
 
     /// Moves a directory to the trash by one rename; does nothing if it does not exist.
-    func bury(_ directory: String) throws {
+    func moveToTrash(_ directory: String) throws {
         guard Posix.linkStatus(directory) != nil else { return }
         var moment = timespec()
         clock_gettime(CLOCK_REALTIME, &moment)
         let name = directory.split(separator: "/").last.map(String.init) ?? "index"
-        let grave = "\(trashPath)/\(name).\(getpid()).\(moment.tv_sec).\(moment.tv_nsec)"
-        try Posix.rename(directory, to: grave, "remove")
+        let target = "\(trashPath)/\(name).\(getpid()).\(moment.tv_sec).\(moment.tv_nsec)"
+        try Posix.rename(directory, to: target, "remove")
         CrashPoint.reach(.buried)
         if IndexKey.isID(name) { removeDerived(indexID: name) }
         try Posix.syncDirectory(indexesPath)
@@ -149,10 +150,13 @@ public final class CacheDirectory: Sendable {
     }
 
     private static func makeWithParents(_ path: String) throws {
-        var status = stat()
-        if stat(path, &status) != 0, errno == ENOENT {
+        do {
+            _ = try SystemCall.status(of: path)
+        } catch  where error.number == ENOENT {
             let parent = Posix.parent(of: path)
             if parent != path, parent != "." { try makeWithParents(parent) }
+        } catch {
+            // Creating it reports what is wrong.
         }
         if try Posix.makeDirectory(path) { try Posix.syncName(of: path) }
     }

@@ -185,24 +185,24 @@ struct CatalogFields {
     }
 
     func text(_ name: String) throws -> String? { try text(row[name], name) }
-    func text(_ place: Int) throws -> String? { try text(row[place], "\(place)") }
+    func text(_ column: Int) throws -> String? { try text(row[column], "\(column)") }
 
     func required(_ name: String) throws -> String {
         guard let text = try text(name) else { throw damaged(name) }
         return text
     }
 
-    func required(_ place: Int) throws -> String {
-        guard let text = try text(place) else { throw damaged("\(place)") }
+    func required(_ column: Int) throws -> String {
+        guard let text = try text(column) else { throw damaged("\(column)") }
         return text
     }
 
     func number(_ name: String) throws -> Int64 { try number(row[name], name) }
-    func number(_ place: Int) throws -> Int64 { try number(row[place], "\(place)") }
+    func number(_ column: Int) throws -> Int64 { try number(row[column], "\(column)") }
 
-    func optionalNumber(_ place: Int) throws -> Int64? {
-        let value: DatabaseValue = row[place]
-        return value.isNull ? nil : try number(value, "\(place)")
+    func optionalNumber(_ column: Int) throws -> Int64? {
+        let value: DatabaseValue = row[column]
+        return value.isNull ? nil : try number(value, "\(column)")
     }
 
     private func text(_ value: DatabaseValue, _ name: @autoclosure () -> String) throws -> String? {

@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import Glibc
 import Synchronization
+import SystemCalls
 
 /// The list of known recordings, jobs and answers, an SQLite file in WAL mode.
 ///
@@ -268,7 +269,7 @@ public final class Catalog: Sendable {
                 throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "integrity_check failed")
             }
             if try refusesWriting(database, path, waiting) {
-                throw DatabaseError(resultCode: .SQLITE_NOTADB, message: "its header claims another format")
+                throw DatabaseError(resultCode: .SQLITE_NOTADB, message: "its header names another format")
             }
             if found < version { try migrate(database) }
             // A table of the same name with other columns was not created by this program.
@@ -276,7 +277,7 @@ public final class Catalog: Sendable {
                 ("recording", columns), (JobRow.table, JobRow.columns), (AnswerRow.table, AnswerRow.columns),
             ] {
                 guard try database.tableExists(table), try database.columns(in: table).map(\.name) == names else {
-                    throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "other columns")
+                    throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a table has other columns")
                 }
             }
         }
@@ -371,18 +372,18 @@ public final class Catalog: Sendable {
     }
 
     /// How long to wait for another process, in seconds.
-    fileprivate static let patience = 5.0
+    fileprivate static let busyTimeout = 5.0
 
     /// Renames a damaged file; the first process to find it does so, the others open the new file.
     private static func replaceDamaged(_ path: String) throws -> (DatabaseQueue, String?) {
         let folder = Posix.parent(of: path)
         let descriptor = try Posix.open(folder, O_RDONLY | O_DIRECTORY)
         defer { Posix.unlock(descriptor) }
-        guard try Posix.lock(descriptor, LOCK_EX, for: patience, path: folder) else { throw StoreError.busy(path) }
+        guard try Posix.lock(descriptor, LOCK_EX, for: busyTimeout, path: folder) else { throw StoreError.busy(path) }
         do {
             return (try open(path), nil)
         } catch let error as DatabaseError where isDamage(error) {
-            let aside = try putAside(path)
+            let aside = try renameDamaged(path)
             return (try open(path), aside)
         }
     }
@@ -393,7 +394,8 @@ public final class Catalog: Sendable {
             ? [] : ["", "-wal", "-shm", "-journal"].map { path + $0 }.filter { Posix.otherKind($0) != nil }
     }
 
-    private static func putAside(_ path: String) throws -> String {
+    /// Renames the damaged file and what SQLite keeps with it; returns the new path.
+    private static func renameDamaged(_ path: String) throws -> String {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         let aside = "\(path).damaged-\(now.tv_sec).\(now.tv_nsec)"
@@ -402,14 +404,14 @@ public final class Catalog: Sendable {
         if !companions.isEmpty, Posix.otherKind(path) == nil {
             for companion in companions {
                 let target = aside + companion.dropFirst(path.count)
-                if rename(companion, target) != 0 { throw StoreError.system(errno, "rename", companion) }
+                if rename(companion, target) != 0 { throw StoreError.system(.last, "rename", companion) }
             }
             return aside + (companions.first ?? path).dropFirst(path.count)
         }
-        if rename(path, aside) != 0 { throw StoreError.system(errno, "rename", path) }
-        // The WAL belongs to the damaged file; if left in place, it would be replayed into the new one.
+        if rename(path, aside) != 0 { throw StoreError.system(.last, "rename", path) }
+        // The WAL belongs to the damaged file; otherwise it would be replayed into the new one.
         for suffix in ["-wal", "-shm"] where Posix.linkStatus(path + suffix) != nil {
-            if rename(path + suffix, aside + suffix) != 0 { throw StoreError.system(errno, "rename", path + suffix) }
+            if rename(path + suffix, aside + suffix) != 0 { throw StoreError.system(.last, "rename", path + suffix) }
         }
         return aside
     }
@@ -481,8 +483,8 @@ public final class Catalog: Sendable {
         configuration.busyMode = BusyWait().mode
         do {
             let queue = try DatabaseQueue(path: path, configuration: configuration)
-            let said = try queue.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(3)") }
-            return said == ["ok"] ? nil : said.joined(separator: "; ")
+            let report = try queue.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(3)") }
+            return report == ["ok"] ? nil : report.joined(separator: "; ")
         } catch let error as DatabaseError where isDamage(error) {
             return error.message ?? error.description
         } catch {
@@ -507,25 +509,26 @@ public final class Catalog: Sendable {
                 switch error.resultCode {
                 case .SQLITE_CORRUPT, .SQLITE_NOTADB: .damaged
                 case .SQLITE_FULL: .noSpace
-                case .SQLITE_BUSY, .SQLITE_LOCKED: Patience.isOver ? .interrupted : .locked
+                case .SQLITE_BUSY, .SQLITE_LOCKED: LockWaits.isEnding ? .interrupted : .locked
                 default: hasNoRoom(path) ? .noSpace : .io
                 }
             if code == .interrupted { throw StoreError.interrupted(path) }
             if code == .noSpace {
                 let what = Posix.lacksInodes(at: Posix.parent(of: path)) ? "no inodes are left" : "no space is left"
                 throw StoreError.catalog(
-                    path, "\(what) on its file system; `longtake rm` and `cache prune` free some", code: code)
+                    path, "\(what) on its file system; `longtake rm` and `cache prune` free some", code: code,
+                    underlying: error)
             }
-            throw StoreError.catalog(path, error.message ?? error.description, code: code)
+            throw StoreError.catalog(path, error.message ?? error.description, code: code, underlying: error)
         }
     }
 }
 
 /// Waits while another process holds the file; SQLite's own wait could not be ended by a signal.
 private final class BusyWait: Sendable {
-    private let state = Mutex<(wait: Patience.Wait, isOff: Bool)>((.init(seconds: 0), false))
+    private let state = Mutex<(wait: LockWaits.Wait, isOff: Bool)>((.init(seconds: 0), false))
 
-    /// If true, waits for nobody.
+    /// True if it does not wait at all.
     var isOff: Bool {
         get { state.withLock { $0.isOff } }
         set { state.withLock { $0.isOff = newValue } }
@@ -534,8 +537,8 @@ private final class BusyWait: Sendable {
     var mode: Database.BusyMode {
         .callback { tries in
             self.state.withLock { state in
-                if tries == 0 { state.wait = .init(seconds: Catalog.patience) }
-                return !state.isOff && state.wait.goesOn()
+                if tries == 0 { state.wait = .init(seconds: Catalog.busyTimeout) }
+                return !state.isOff && state.wait.sleepIfTimeIsLeft()
             }
         }
     }

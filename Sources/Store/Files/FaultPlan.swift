@@ -116,16 +116,17 @@ package final class FaultPlan: Sendable {
     static func effect(_ operation: Operation, _ path: String) -> Effect? {
         guard isArmed.load(ordering: .relaxed) else { return nil }
         let found = plans.withLock { $0.filter { path.hasPrefix($0.folder) } }
-        return found.compactMap { $0.meet(operation) }.first
+        return found.compactMap { $0.effect(of: operation) }.first
     }
 
-    private func meet(_ called: Operation) -> Effect? {
-        let place = state.withLock { state in
-            let place = state.counts[called] ?? 0
-            state.counts[called] = place + 1
-            return place
+    /// Counts a call and returns what should happen to it.
+    private func effect(of called: Operation) -> Effect? {
+        let call = state.withLock { state in
+            let call = state.counts[called] ?? 0
+            state.counts[called] = call + 1
+            return call
         }
-        guard called == operation, isSticky ? place >= number : place == number else { return nil }
+        guard called == operation, isSticky ? call >= number : call == number else { return nil }
         return effect
     }
 }
@@ -151,8 +152,8 @@ enum CrashPoint: String, CaseIterable {
 
     private static let plan: (point: String, number: Int)? = {
         guard let text = getenv("LONGTAKE_CRASH_AT") else { return nil }
-        let words = String(cString: text).split(separator: ":")
-        return words.first.map { (String($0), words.count > 1 ? Int(words[1]) ?? 1 : 1) }
+        let parts = String(cString: text).split(separator: ":")
+        return parts.first.map { (String($0), parts.count > 1 ? Int(parts[1]) ?? 1 : 1) }
     }()
     private static let count = Atomic<Int>(0)
 

@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 
 /// The metadata of a file by which it can be recognized without reading it.
 ///
@@ -31,18 +32,11 @@ public struct FileFingerprint: Sendable, Equatable {
             changed: Self.nanoseconds(status.st_ctim), inode: UInt64(status.st_ino), device: UInt64(status.st_dev))
     }
 
-    /// Reads the fingerprint of the file at `path` (bytes, links are followed); nil with `errno` set if that fails.
+    /// Reads the fingerprint of the file at `path` (bytes, links are followed); nil if that fails.
     public init?(path: [UInt8]) {
-        var status = stat()
-        guard !path.contains(0) else {
-            errno = ENOENT
-            return nil
-        }
-        let found = (path.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { name -> Int32 in
-            guard let name = name.baseAddress else { return -1 }
-            return stat(name, &status)
-        }
-        guard found == 0 else { return nil }
+        guard !path.contains(0),
+            let status = try? SystemCall.status(of: path.map { CChar(bitPattern: $0) } + [0])
+        else { return nil }
         self.init(status)
     }
 

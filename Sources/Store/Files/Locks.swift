@@ -7,7 +7,7 @@ final class IndexLock {
     /// Takes `<directory>/.lock` without waiting; throws `.locked` if another writer has it.
     init(directory: String) throws {
         let path = directory + "/.lock"
-        let descriptor = try Posix.openOwn(path, O_RDWR | O_CREAT)
+        let descriptor = try Posix.openOrRecreate(path, O_RDWR | O_CREAT)
         do {
             // Wait up to 1 s: `isHeld` in another process holds it briefly, longer on a busy machine.
             guard try Posix.lock(descriptor, LOCK_EX, for: 1, path: path) else {
@@ -65,7 +65,7 @@ final class ReaderLock: Sendable {
     }
 
     /// Takes the lock exclusively, without waiting; throws `.locked` if the index is open.
-    static func alone(directory: String) throws -> ReaderLock {
+    static func exclusive(directory: String) throws -> ReaderLock {
         try makeFile(directory: directory)
         let path = directory + "/" + name
         let lock = ReaderLock(try Posix.openRegular(path, O_RDONLY))
@@ -76,7 +76,7 @@ final class ReaderLock: Sendable {
     }
 
     static func makeFile(directory: String) throws {
-        close(try Posix.openOwn(directory + "/" + name, O_RDONLY | O_CREAT))
+        close(try Posix.openOrRecreate(directory + "/" + name, O_RDONLY | O_CREAT))
     }
 
     private init(_ descriptor: Int32) { self.descriptor = descriptor }

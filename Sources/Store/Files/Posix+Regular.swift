@@ -1,8 +1,9 @@
 import Glibc
+import SystemCalls
 
 // A file in the cache that is not a regular file is damage: it is not waited for, not followed and not written through.
 extension Posix {
-    /// Opens a file that must be a regular file; never blocks on a pipe or device in its place.
+    /// Opens a file that must be a regular file; never blocks on a pipe or device.
     ///
     /// Throws `StoreError` `.damaged` for a named pipe, socket, device, symbolic link or folder.
     static func openRegular(_ path: String, _ flags: Int32, mode: mode_t = 0o600) throws -> Int32 {
@@ -16,7 +17,7 @@ extension Posix {
         }
         do {
             let found = try status(descriptor, path: path)
-            guard isRegular(found) else { throw StoreError.notRegular(path, kind(found)) }
+            if let kind = FileKind.name(ofOther: found.st_mode) { throw StoreError.notRegular(path, kind) }
         } catch {
             close(descriptor)
             throw error
@@ -24,8 +25,8 @@ extension Posix {
         return descriptor
     }
 
-    /// Opens a lock file or another file without content; anything in its place that is not a regular file is removed.
-    static func openOwn(_ path: String, _ flags: Int32) throws -> Int32 {
+    /// Opens a lock file or another file without content; anything else at `path` is removed.
+    static func openOrRecreate(_ path: String, _ flags: Int32) throws -> Int32 {
         do {
             return try openRegular(path, flags)
         } catch let error as StoreError where error.code == .damaged {
@@ -38,26 +39,12 @@ extension Posix {
     static func contents(_ path: String, limit: Int) -> [UInt8]? {
         guard let descriptor = try? openRegular(path, O_RDONLY) else { return nil }
         defer { close(descriptor) }
-        guard let size = try? status(descriptor, path: path).st_size, size <= off_t(limit) else { return nil }
-        var bytes = [UInt8](repeating: 0, count: Int(size))
-        let got = try? bytes.withUnsafeMutableBytes { try pread(descriptor, $0, offset: 0, path: path) }
-        return got == bytes.count ? bytes : nil
+        return (try? SystemCall.contents(descriptor, limit: limit)) ?? nil
     }
 
     /// Describes what is at `path` if it is not a regular file; nil for a regular file or if nothing is there.
     static func otherKind(_ path: String) -> String? {
-        linkStatus(path).flatMap { isRegular($0) ? nil : kind($0) }
-    }
-
-    private static func kind(_ status: stat) -> String {
-        switch status.st_mode & S_IFMT {
-        case S_IFDIR: "a folder"
-        case S_IFIFO: "a named pipe"
-        case S_IFSOCK: "a socket"
-        case S_IFLNK: "a symbolic link"
-        case S_IFCHR, S_IFBLK: "a device"
-        default: "of an unknown kind"
-        }
+        linkStatus(path).flatMap { FileKind.name(ofOther: $0.st_mode) }
     }
 
     /// Removes a folder with everything in it; links are not followed.

@@ -1,57 +1,63 @@
 import Glibc
+import SystemCalls
 
-/// The system calls the store makes; they handle EINTR and short transfers.
+/// The store's system calls: those of `SystemCall`, with errors that name the path, and with faults for tests.
 enum Posix {
     /// Opens `path` close-on-exec; throws `StoreError` on failure.
     static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o600) throws -> Int32 {
-        var patience = 3
+        var retries = 3
         while true {
-            var number = failure(.open, path)
-            if number == 0 {
+            do {
+                try fail(.open, path)
                 let isNew = FaultPlan.isRecording && flags & O_CREAT != 0 && linkStatus(path) == nil
-                let descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
-                if descriptor >= 0 {
-                    if isNew { FaultPlan.note(.create(path)) }
-                    return descriptor
+                let descriptor = try SystemCall.open(path, flags, mode: mode)
+                if isNew { FaultPlan.note(.create(path)) }
+                return descriptor
+            } catch {
+                if error.number == EINTR { continue }
+                // Other threads may be about to close descriptors.
+                guard [EMFILE, ENFILE].contains(error.number), retries > 0 else {
+                    throw StoreError.system(error, "open", path)
                 }
-                number = errno
-            }
-            if number == EINTR { continue }
-            // Other threads may be about to close descriptors.
-            if [EMFILE, ENFILE].contains(number), patience > 0 {
-                patience -= 1
+                retries -= 1
                 usleep(5000)
-                continue
             }
-            throw StoreError.system(number, "open", path)
         }
     }
 
-    /// Returns the errno a test wants this call to fail with, else 0.
-    private static func failure(_ operation: FaultPlan.Operation, _ path: String) -> Int32 {
-        if case .error(let number) = FaultPlan.effect(operation, path) { number } else { 0 }
+    /// Throws the error a test wants this call to fail with.
+    private static func fail(_ operation: FaultPlan.Operation, _ path: String) throws(SystemError) {
+        if case .error(let number) = FaultPlan.effect(operation, path) { throw SystemError(number) }
+    }
+
+    /// Converts a `SystemError` of `body` to a `StoreError` that names the action and the path.
+    private static func naming<Value>(
+        _ action: String, _ path: String, _ body: () throws(SystemError) -> Value
+    ) throws -> Value {
+        do {
+            return try body()
+        } catch {
+            throw StoreError.system(error, action, path)
+        }
     }
 
     /// Writes all of `bytes`; throws `.noSpace` with the number of bytes that did not fit.
     static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, path: String) throws {
-        guard let base = bytes.baseAddress else { return }
-        var done = 0
-        while done < bytes.count {
-            var wanted = bytes.count - done
+        var rest = bytes
+        while !rest.isEmpty {
+            var wanted = rest.count
             switch FaultPlan.effect(.write, path) {
             case .error(EINTR): continue
-            case .error(let number): throw StoreError.system(number, "write", path, bytes: wanted)
+            case .error(let number): throw StoreError.system(SystemError(number), "write", path, bytes: wanted)
             case .short: wanted = (wanted + 1) / 2
             case nil: break
             }
-            let written = Glibc.write(descriptor, base + done, wanted)
-            if written > 0 {
-                FaultPlan.note(.write(path, Array(UnsafeRawBufferPointer(start: base + done, count: written))))
-                done += written
-            } else if written == 0 {
-                throw StoreError.system(EIO, "write", path)
-            } else if errno != EINTR {
-                throw StoreError.system(errno, "write", path, bytes: bytes.count - done)
+            do {
+                let written = try SystemCall.write(descriptor, UnsafeRawBufferPointer(rebasing: rest[..<wanted]))
+                FaultPlan.note(.write(path, Array(rest[..<written])))
+                rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+            } catch {
+                throw StoreError.system(error, "write", path, bytes: rest.count)
             }
         }
     }
@@ -60,56 +66,46 @@ enum Posix {
     static func pread(
         _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, offset: Int, path: String
     ) throws -> Int {
-        guard let base = buffer.baseAddress else { return 0 }
-        var done = 0
-        while done < buffer.count {
-            let got = Glibc.pread(descriptor, base + done, buffer.count - done, off_t(offset + done))
-            if got == 0 { break }
-            if got > 0 {
-                done += got
-            } else if errno != EINTR {
-                throw StoreError.system(errno, "read", path)
-            }
-        }
-        return done
+        try naming("read", path) { () throws(SystemError) in try SystemCall.read(descriptor, buffer, at: offset) }
     }
 
     /// Flushes a file; a failure is final, since the kernel may have dropped the pages.
     static func sync(_ descriptor: Int32, path: String) throws {
-        let number = failure(.sync, path)
-        if number != 0 { throw StoreError.notSynced(path, number) }
-        if fsync(descriptor) != 0 { throw StoreError.notSynced(path, errno) }
+        do {
+            try fail(.sync, path)
+            try SystemCall.sync(descriptor)
+        } catch {
+            throw StoreError.notSynced(path, error)
+        }
         FaultPlan.note(.sync(path))
     }
 
     /// Renames a file or folder, replacing what is there.
     static func rename(_ old: String, to new: String, _ action: String = "rename") throws {
-        let number = failure(.rename, old)
-        if number != 0 { throw StoreError.system(number, action, old) }
+        try naming(action, old) { () throws(SystemError) in try fail(.rename, old) }
         var done = Glibc.rename(old, new) == 0
         if !done, errno == EISDIR {
-            // A folder is in the place of a file.
+            // There is a folder where the file belongs.
             try removeTree(new)
             done = Glibc.rename(old, new) == 0
         }
-        if !done { throw StoreError.system(errno, action, old) }
+        if !done { throw StoreError.system(.last, action, old) }
         FaultPlan.note(.rename(old, new))
     }
 
     /// Creates a hard link; returns false if `new` exists, nil if the file system does not support links.
     static func link(_ old: String, to new: String) throws -> Bool? {
-        var number = failure(.link, new)
-        if number == 0 {
-            if Glibc.link(old, new) == 0 {
-                FaultPlan.note(.link(old, new))
-                return true
+        do throws(SystemError) {
+            try fail(.link, new)
+            guard Glibc.link(old, new) == 0 else { throw SystemError.last }
+            FaultPlan.note(.link(old, new))
+            return true
+        } catch {
+            switch error.number {
+            case EEXIST: return false
+            case EPERM, EOPNOTSUPP, ENOSYS, EMLINK: return nil
+            default: throw StoreError.system(error, "link", new)
             }
-            number = errno
-        }
-        switch number {
-        case EEXIST: return false
-        case EPERM, EOPNOTSUPP, ENOSYS, EMLINK: return nil
-        default: throw StoreError.system(number, "link", new)
         }
     }
 
@@ -117,13 +113,13 @@ enum Posix {
     ///
     /// Throws `.interrupted` if the wait ended because this process was asked to exit.
     static func lock(_ descriptor: Int32, _ kind: Int32, for seconds: Double = 0, path: String) throws -> Bool {
-        let wait = Patience.Wait(seconds: seconds)
+        let wait = LockWaits.Wait(seconds: seconds)
         while flock(descriptor, kind | LOCK_NB) != 0 {
             let number = errno
             if number == EINTR { continue }
-            guard number == EWOULDBLOCK else { throw StoreError.system(number, "lock", path) }
-            guard seconds > 0, wait.goesOn() else {
-                if seconds > 0, Patience.isOver { throw StoreError.interrupted(path) }
+            guard number == EWOULDBLOCK else { throw StoreError.system(SystemError(number), "lock", path) }
+            guard seconds > 0, wait.sleepIfTimeIsLeft() else {
+                if seconds > 0, LockWaits.isEnding { throw StoreError.interrupted(path) }
                 return false
             }
         }
@@ -165,16 +161,16 @@ enum Posix {
     }
 
     static func status(_ descriptor: Int32, path: String) throws -> stat {
-        var status = stat()
-        if fstat(descriptor, &status) != 0 { throw StoreError.system(errno, "stat", path) }
-        return status
+        try naming("stat", path) { () throws(SystemError) in try SystemCall.status(descriptor) }
+    }
+
+    /// Returns the status of the file at `path`, following links; throws `StoreError` if it cannot be read.
+    static func status(of path: String) throws -> stat {
+        try naming("stat", path) { () throws(SystemError) in try SystemCall.status(of: path) }
     }
 
     /// Returns the status of `path` itself (links are not followed); nil if it does not exist.
-    static func linkStatus(_ path: String) -> stat? {
-        var status = stat()
-        return lstat(path, &status) == 0 ? status : nil
-    }
+    static func linkStatus(_ path: String) -> stat? { try? SystemCall.linkStatus(of: path) }
 
     static func isDirectory(_ status: stat) -> Bool { status.st_mode & S_IFMT == S_IFDIR }
     static func isRegular(_ status: stat) -> Bool { status.st_mode & S_IFMT == S_IFREG }
@@ -182,30 +178,27 @@ enum Posix {
     /// Creates one directory for this user only; returns true if it did not exist before.
     @discardableResult
     static func makeDirectory(_ path: String) throws -> Bool {
-        var number = failure(.mkdir, path)
-        if number == 0 {
-            if mkdir(path, 0o700) == 0 {
-                FaultPlan.note(.mkdir(path))
-                return true
+        do throws(SystemError) {
+            try fail(.mkdir, path)
+            guard mkdir(path, 0o700) == 0 else { throw SystemError.last }
+            FaultPlan.note(.mkdir(path))
+            return true
+        } catch {
+            guard error.number == EEXIST else { throw StoreError.system(error, "create", path) }
+            guard let status = try? SystemCall.status(of: path), isDirectory(status) else {
+                throw StoreError.notADirectory(path)
             }
-            number = errno
+            return false
         }
-        var status = stat()
-        if number == EEXIST {
-            if stat(path, &status) == 0, isDirectory(status) { return false }
-            throw StoreError.notADirectory(path)
-        }
-        throw StoreError.system(number, "create", path)
     }
 
-    /// Removes a file, or a folder in its place; a missing file is not an error.
+    /// Removes a file, or the folder that is there instead; a missing file is not an error.
     static func remove(_ path: String) throws {
-        let number = failure(.unlink, path)
-        if number != 0 { throw StoreError.system(number, "remove", path) }
+        try naming("remove", path) { () throws(SystemError) in try fail(.unlink, path) }
         if unlink(path) == 0 { return FaultPlan.note(.unlink(path)) }
-        let reason = errno
-        if reason == EISDIR { return try removeTree(path) }
-        if reason != ENOENT { throw StoreError.system(reason, "remove", path) }
+        let error = SystemError.last
+        if error.number == EISDIR { return try removeTree(path) }
+        if error.number != ENOENT { throw StoreError.system(error, "remove", path) }
     }
 
     /// Removes a temporary file after a failure, ignoring errors.
@@ -216,14 +209,13 @@ enum Posix {
     /// Removes an empty directory; a missing directory is not an error.
     static func removeDirectory(_ path: String) throws {
         if rmdir(path) == 0 { return FaultPlan.note(.unlink(path)) }
-        if errno != ENOENT { throw StoreError.system(errno, "remove", path) }
+        if errno != ENOENT { throw StoreError.system(.last, "remove", path) }
     }
 
     /// Throws for a directory that other users could change: owned by another user (except root), or group- or
     /// world-writable.
     static func requirePrivate(_ path: String) throws {
-        var status = stat()
-        if stat(path, &status) != 0 { throw StoreError.system(errno, "stat", path) }
+        let status = try status(of: path)
         guard isDirectory(status) else { throw StoreError.notADirectory(path) }
         guard status.st_uid == geteuid() || status.st_uid == 0 else {
             throw StoreError.ownedByAnother(path, user: status.st_uid)
@@ -235,37 +227,36 @@ enum Posix {
 
     /// Returns the names in a directory except `.` and `..`, sorted; names that are not UTF-8 are left out.
     static func names(in path: String) throws -> [String] {
-        guard let directory = opendir(path) else { throw StoreError.system(errno, "list", path) }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(validatingCString: $0) }
-            }
-            if let name, name != ".", name != ".." { names.append(name) }
-        }
-        return names.sorted()
+        try naming("list", path) { () throws(SystemError) in try SystemCall.names(in: path) }
+            .compactMap { String(validating: $0, as: UTF8.self) }.sorted()
     }
 
     /// Returns the number of bytes an unprivileged user can still write on the file system of `path`.
     static func freeBytes(at path: String) throws -> Int64 {
-        var status = statvfs()
-        if statvfs(path, &status) != 0 { throw StoreError.system(errno, "measure", path) }
-        let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
-        return overflow ? Int64.max : Int64(clamping: bytes)
+        let status = try fileSystem(at: path)
+        return bytes(blocks: UInt64(status.f_bavail), of: status)
     }
 
     /// Returns true if the file system of `path` has free bytes but no inode for another file.
     static func lacksInodes(at path: String) -> Bool {
-        var status = statvfs()
-        return statvfs(path, &status) == 0 && status.f_files > 0 && status.f_favail == 0 && status.f_bavail > 0
+        guard let status = try? fileSystem(at: path) else { return false }
+        return status.f_files > 0 && status.f_favail == 0 && status.f_bavail > 0
     }
 
     /// Returns the size in bytes of the file system of `path`.
     static func totalBytes(at path: String) throws -> Int64 {
+        let status = try fileSystem(at: path)
+        return bytes(blocks: UInt64(status.f_blocks), of: status)
+    }
+
+    private static func fileSystem(at path: String) throws -> statvfs {
         var status = statvfs()
-        if statvfs(path, &status) != 0 { throw StoreError.system(errno, "measure", path) }
-        let (bytes, overflow) = UInt64(status.f_blocks).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+        guard statvfs(path, &status) == 0 else { throw StoreError.system(.last, "measure", path) }
+        return status
+    }
+
+    private static func bytes(blocks: UInt64, of status: statvfs) -> Int64 {
+        let (bytes, overflow) = blocks.multipliedReportingOverflow(by: UInt64(status.f_frsize))
         return overflow ? Int64.max : Int64(clamping: bytes)
     }
 

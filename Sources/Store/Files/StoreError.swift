@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 
 /// An error of the frame cache.
 ///
@@ -36,49 +37,52 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
     public let code: Code
     /// The error as one sentence.
     public let message: String
+    /// The error of the system or of SQLite that caused it; nil if there is none.
+    public let underlying: (any Error)?
 
-    /// The code and the message.
-    public var description: String { "\(code.rawValue): \(message)" }
+    /// The message.
+    public var description: String { message }
 
-    init(_ code: Code, _ message: String) {
+    init(_ code: Code, _ message: String, underlying: (any Error)? = nil) {
         self.code = code
         self.message = message
+        self.underlying = underlying
     }
 }
 
-// Every error text of the store, in one place.
+// All error messages of the store.
 extension StoreError {
     private static let again = "index the recording again with --force"
 
     // Errors of the operating system.
 
-    /// Returns the error for `number` (an errno) while doing `action` on `path`; `bytes` is the size of the failed
-    /// write.
-    static func system(_ number: Int32, _ action: String, _ path: String, bytes: Int = 0) -> StoreError {
-        let reason = String(cString: strerror(number))
-        switch number {
+    /// Returns the error for a call that failed while doing `action` on `path`; `bytes` is the size of the failed write.
+    static func system(_ error: SystemError, _ action: String, _ path: String, bytes: Int = 0) -> StoreError {
+        switch error.number {
         case ENOSPC, EDQUOT, EFBIG:
-            let folder = Posix.parent(of: path)
-            if number == ENOSPC, Posix.lacksInodes(at: folder) {
-                return StoreError(
-                    .noSpace,
-                    "cannot \(action) \(path): no inodes are left on the file system of \(folder), which can hold no more files; "
-                        + "remove files there (\(reason))")
-            }
-            let free = (try? Posix.freeBytes(at: folder)).map { counted($0, "byte is", "bytes are") + " free" }
-            let room = free ?? "the free space is unknown"
-            return StoreError(.noSpace, "cannot \(action) \(path): \(bytes) bytes do not fit, \(room) (\(reason))")
-        case ENOENT: return StoreError(.notFound, "cannot \(action) \(path): \(reason)")
-        default: return StoreError(.io, "cannot \(action) \(path): \(reason)")
+            StoreError(
+                .noSpace, "cannot \(action) \(path): \(lacking(error, path, bytes)) (\(error))", underlying: error)
+        case ENOENT: StoreError(.notFound, "cannot \(action) \(path): \(error)", underlying: error)
+        default: StoreError(.io, "cannot \(action) \(path): \(error)", underlying: error)
         }
     }
 
-    static func notSynced(_ path: String, _ number: Int32) -> StoreError {
-        switch number {
-        case ENOSPC, EDQUOT, EFBIG: system(number, "flush", path)
+    /// Describes what a full file system lacks: inodes or bytes.
+    private static func lacking(_ error: SystemError, _ path: String, _ bytes: Int) -> String {
+        let folder = Posix.parent(of: path)
+        if error.number == ENOSPC, Posix.lacksInodes(at: folder) {
+            return
+                "no inodes are left on the file system of \(folder), which can hold no more files; remove files there"
+        }
+        let free = (try? Posix.freeBytes(at: folder)).map { counted($0, "byte is", "bytes are") + " free" }
+        return "\(bytes) bytes do not fit, \(free ?? "the free space is unknown")"
+    }
+
+    static func notSynced(_ path: String, _ error: SystemError) -> StoreError {
+        switch error.number {
+        case ENOSPC, EDQUOT, EFBIG: system(error, "flush", path)
         default:
-            StoreError(
-                .io, "\(path) did not reach the disk and was thrown away: \(String(cString: strerror(number)))")
+            StoreError(.io, "\(path) could not be flushed to the disk and was removed: \(error)", underlying: error)
         }
     }
 
@@ -103,7 +107,7 @@ extension StoreError {
     }
 
     static func badIndexID(_ id: String) -> StoreError {
-        StoreError(.badKey, "\(id.debugDescription) is not an index id: 32 lower-case hexadecimal digits are")
+        StoreError(.badKey, "invalid index ID \(id.debugDescription): use 32 lowercase hexadecimal digits")
     }
 
     static func locked(_ path: String) -> StoreError {
@@ -115,32 +119,33 @@ extension StoreError {
     }
 
     static func busy(_ path: String) -> StoreError {
-        StoreError(.locked, "\(path): another process has been changing it for too long")
+        StoreError(.locked, "\(path) is locked by another process: try again later")
     }
 
     static func interrupted(_ path: String) -> StoreError {
-        StoreError(.interrupted, "interrupted while another process was changing \(path)")
+        StoreError(.interrupted, "interrupted while waiting for another process to unlock \(path)")
     }
 
     static func full(_ path: String, needed: Int64, limit: Int64, used: Int64, pinned: [String]) -> StoreError {
         let list =
-            pinned.isEmpty ? "nothing in it can go" : "what is in it cannot go: " + pinned.joined(separator: ", ")
+            pinned.isEmpty
+            ? "nothing in it can be removed" : "its contents cannot be removed: " + pinned.joined(separator: ", ")
         return StoreError(
             .cacheFull,
-            "\(path) may hold \(limit) bytes and holds \(used): there is no room for \(needed) more, and \(list); "
+            "\(path) has a limit of \(limit) bytes and holds \(used): \(needed) more do not fit, and \(list); "
                 + "raise --cache-max or wait until nobody reads these")
     }
 
     static func notWritten(_ path: String, _ reason: String) -> StoreError {
         StoreError(
-            .io, "\(path) could not be read back as it was written (\(reason)) and was thrown away: check the disk")
+            .io, "\(path) does not read back as it was written (\(reason)) and was removed: check the disk")
     }
 
     // Keys, layouts and calls that do not match them.
 
     static func newer(_ path: String, found: Int, known: Int) -> StoreError {
         StoreError(
-            .newerFormat, "\(path) has format version \(found), this program knows version \(known): use a newer one")
+            .newerFormat, "\(path) has format version \(found), this program reads version \(known): update it")
     }
 
     static func older(_ path: String, found: Int, known: Int) -> StoreError {
@@ -155,23 +160,23 @@ extension StoreError {
     }
 
     static func layoutTooLarge() -> StoreError {
-        StoreError(.badKey, "the record layout has a negative size or is too large")
+        StoreError(.badKey, "the record layout has a negative size or does not fit in an Int")
     }
 
     static func headerTooLarge(_ bytes: Int, limit: Int) -> StoreError {
-        StoreError(.badKey, "key and layout take \(bytes) bytes, a segment header holds \(limit)")
+        StoreError(.badKey, "key and layout take \(bytes) bytes, the limit in a segment header is \(limit)")
     }
 
     static func badSegmentLength(_ frames: Int, limit: Int) -> StoreError {
-        StoreError(.badKey, "\(frames) frames per segment: 1 to \(limit) are possible")
+        StoreError(.badKey, "invalid segment length of \(frames) frames: use 1 to \(limit)")
     }
 
     static func outOfOrder(got: UInt32, expected: Int) -> StoreError {
-        StoreError(.badKey, "frame \(got) was appended where frame \(expected) is next")
+        StoreError(.badKey, "frame \(got) was appended, expected frame \(expected)")
     }
 
     static func badParts(_ sizes: [Int], expected: [Int]) -> StoreError {
-        StoreError(.badKey, "a record has parts of \(expected) bytes, not \(sizes)")
+        StoreError(.badKey, "a record has parts of \(sizes) bytes, expected \(expected)")
     }
 
     static func noSuchPart(part: Int, frame: Int, parts: Int, frames: Int) -> StoreError {
@@ -185,13 +190,13 @@ extension StoreError {
     }
 
     static func badBuffer(_ bytes: Int, expected: Int) -> StoreError {
-        StoreError(.badKey, "the buffer holds \(bytes) bytes, the part \(expected)")
+        StoreError(.badKey, "the buffer has \(bytes) bytes, expected \(expected)")
     }
 
-    static func writerFinished() -> StoreError { StoreError(.badKey, "the index writer has finished already") }
+    static func writerFinished() -> StoreError { StoreError(.badKey, "the index writer has already finished") }
 
-    static func manifestMismatch(_ what: String) -> StoreError {
-        StoreError(.badKey, "the manifest's \(what) is not the one that was written")
+    static func manifestMismatch(_ field: String) -> StoreError {
+        StoreError(.badKey, "the manifest's \(field) differs from what was written")
     }
 
     static func noIndex(_ path: String) -> StoreError { StoreError(.notFound, "there is no index in \(path)") }
@@ -216,7 +221,7 @@ extension StoreError {
 
     // The catalog.
 
-    static func catalog(_ path: String, _ reason: String, code: Code) -> StoreError {
-        StoreError(code, "the catalogue \(path) failed: \(reason)")
+    static func catalog(_ path: String, _ reason: String, code: Code, underlying: any Error) -> StoreError {
+        StoreError(code, "the catalog \(path) failed: \(reason)", underlying: underlying)
     }
 }

@@ -77,18 +77,18 @@ public final class IndexScan: Sendable {
         segment number: Int, parts: [Int], buffer: UnsafeMutableRawBufferPointer, _ body: (Records) throws -> Void
     ) throws {
         let layout = manifest.layout
-        let own = layout.parts(of: .frame)
-        let places = parts.compactMap { own.firstIndex(of: $0) }
-        guard manifest.segments.indices.contains(number), places.count == parts.count else {
+        let available = layout.parts(of: .frame)
+        let positions = parts.compactMap { available.firstIndex(of: $0) }
+        guard manifest.segments.indices.contains(number), positions.count == parts.count else {
             throw StoreError.noSuchPart(
-                part: parts.first { !own.contains($0) } ?? 0, frame: 0, parts: layout.parts.count,
+                part: parts.first { !available.contains($0) } ?? 0, frame: 0, parts: layout.parts.count,
                 frames: manifest.frames)
         }
         let stride = layout.frameBytes
         guard let base = buffer.baseAddress, buffer.count >= stride else {
             throw StoreError.badBuffer(buffer.count, expected: stride)
         }
-        let checks = zip(parts, places).map {
+        let checks = zip(parts, positions).map {
             (
                 offset: layout.offset(ofPart: $0), bytes: layout.parts[$0].bytes, sum: 32 + 8 * $1,
                 name: layout.parts[$0].name
@@ -100,10 +100,10 @@ public final class IndexScan: Sendable {
         defer { close(descriptor) }
         posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
         try checkEnds(descriptor, path, number)
-        let most = buffer.count / stride
+        let perRead = buffer.count / stride
         var done = 0
         while done < summary.count {
-            let count = min(most, summary.count - done)
+            let count = min(perRead, summary.count - done)
             let piece = UnsafeMutableRawBufferPointer(start: base, count: count * stride)
             let got = try Posix.pread(
                 descriptor, piece, offset: SegmentFormat.headerBytes + done * stride, path: path)

@@ -125,21 +125,22 @@ extension IndexWriter {
 
 /// Builds `sample.pat` from records in other patch files.
 enum SampleWriter {
-    /// Throws `StoreError`: `.damaged` if a record is damaged or in none of the files, `.noSpace`, `.io`.
+    /// Throws `StoreError`: `.damaged` if a record is damaged or missing from all files, `.noSpace`, `.io`.
     static func write(
         _ indices: [Int], from sources: [SegmentReader], directory: String, header: SegmentFormat.Header
     ) throws -> SegmentSummary {
         let writer = try SegmentWriter(directory: directory, header: header)
         defer { writer.discard() }
         let records = RecordBuffer(header.identity.layout)
-        var place = 0
+        var firstSource = 0
         var opened: (source: Int, descriptor: Int32)?
         defer { if let opened { close(opened.descriptor) } }
         for index in indices {
             // Sources and indices are both ascending; the earlier sample comes first and overlaps the other sources.
-            while place < sources.count, sources[place].last < index { place += 1 }
+            while firstSource < sources.count, sources[firstSource].last < index { firstSource += 1 }
             var found: (source: Int, record: Int)?
-            for source in place..<sources.count where found == nil && sources[source].summary.first <= index {
+            for source in firstSource..<sources.count
+            where found == nil && sources[source].summary.first <= index {
                 if let record = sources[source].record(of: index) { found = (source, record) }
             }
             guard let found else {

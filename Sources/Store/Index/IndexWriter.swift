@@ -98,15 +98,15 @@ public final class IndexWriter {
     /// Returns the bytes needed while writing `frames` frames from `first` on as one segment.
     public static func bytes(first: Int, frames: Int, layout: RecordLayout, keep: PatchKeeping) -> Int64 {
         // Two headers, two footers and a manifest.
-        let own = Int64(frames) * Int64(layout.frameBytes) + 16384
+        let frameFile = Int64(frames) * Int64(layout.frameBytes) + 16384
         switch keep {
-        case .none: return own
-        case .all: return own + Int64(frames) * Int64(layout.patchBytes)
+        case .none: return frameFile
+        case .all: return frameFile + Int64(frames) * Int64(layout.patchBytes)
         case .sample:
             // The multiples of a power of two, plus the sample made of them at the end.
             let held = (first..<first + max(frames, 0)).count { PatchSample.holds($0) }
             let sample = PatchSample.indices(frames: first + max(frames, 0)).count
-            return own + Int64(held + sample) * Int64(layout.patchBytes)
+            return frameFile + Int64(held + sample) * Int64(layout.patchBytes)
         }
     }
 
@@ -132,14 +132,14 @@ public final class IndexWriter {
             throw error
         }
         let contents = IndexContents(frames: framesDone, segments: segments, patches: try sealedPatches())
-        let made = manifest(contents)
-        if made.key != key { throw StoreError.manifestMismatch("key") }
-        if made.layout != layout { throw StoreError.manifestMismatch("layout") }
-        if made.frames != framesDone { throw StoreError.manifestMismatch("number of frames") }
-        if made.segments != segments { throw StoreError.manifestMismatch("list of segments") }
-        if made.patches != contents.patches { throw StoreError.manifestMismatch("list of patch files") }
-        try ManifestFile.save(made, directory: directory)
-        try ManifestFile.removeOtherFiles(directory: directory, manifest: made)
+        let manifest = manifest(contents)
+        if manifest.key != key { throw StoreError.manifestMismatch("key") }
+        if manifest.layout != layout { throw StoreError.manifestMismatch("layout") }
+        if manifest.frames != framesDone { throw StoreError.manifestMismatch("number of frames") }
+        if manifest.segments != segments { throw StoreError.manifestMismatch("list of segments") }
+        if manifest.patches != contents.patches { throw StoreError.manifestMismatch("list of patch files") }
+        try ManifestFile.save(manifest, directory: directory)
+        try ManifestFile.removeOtherFiles(directory: directory, manifest: manifest)
         lock = nil
     }
 
@@ -169,7 +169,7 @@ public final class IndexWriter {
     func header(_ number: Int, _ stream: RecordStream) -> SegmentFormat.Header {
         SegmentFormat.Header(
             identity: SegmentFormat.Identity(key: key, layout: layout), stream: stream,
-            framesPerSegment: number == SegmentFormat.sampleNumber ? PatchSample.most : framesPerSegment,
+            framesPerSegment: number == SegmentFormat.sampleNumber ? PatchSample.maxFrames : framesPerSegment,
             number: number)
     }
 

@@ -130,8 +130,8 @@ public final class DerivedFile: Sendable {
             Array(head[(24 + 24 * count)..<end]) == identity
         else { return nil }
         var sections: [Section] = []
-        for place in 0..<count {
-            let at = 24 + 24 * place
+        for section in 0..<count {
+            let at = 24 + 24 * section
             let (offset, bytes) = (number(head, at: at, 8), number(head, at: at + 8, 8))
             // Reading a mapping past the end of its file raises SIGBUS.
             guard offset % UInt64(page) == 0, offset <= UInt64(size), bytes <= UInt64(size) - offset else { return nil }
@@ -160,7 +160,7 @@ public final class DerivedFile: Sendable {
     ///
     /// A lost file is recomputed, and a torn one is detected by its checksums. Throws `StoreError` `.noSpace`, `.io`.
     public static func write(path: String, identity: [UInt8], sections: [UnsafeRawBufferPointer]) throws {
-        precondition(sections.count <= mostSections && identity.count <= largestHeader / 2, "too long a head")
+        precondition(sections.count <= mostSections && identity.count <= largestHeader / 2, "the head is too long")
         var head =
             magic + bytes(version) + bytes(UInt32(identity.count)) + bytes(UInt32(sections.count)) + [0, 0, 0, 0]
         var offset = rounded(32 + 24 * sections.count + identity.count)

@@ -108,12 +108,12 @@ public enum PatchKeeping: String, Sendable, Codable, CaseIterable {
 /// Whether a frame is held depends on its index alone, so an interrupted run ends with the same sample.
 package enum PatchSample {
     /// Largest number of frames in the sample.
-    package static let most = 128
+    package static let maxFrames = 128
 
     /// Returns the stride after `frames` frames: the smallest power of two with at most 128 multiples below `frames`.
     package static func stride(frames: Int) -> Int {
         var step = 1
-        while (frames - 1) / step >= most { step *= 2 }
+        while (frames - 1) / step >= maxFrames { step *= 2 }
         return step
     }
 

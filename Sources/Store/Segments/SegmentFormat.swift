@@ -104,7 +104,7 @@ enum SegmentFormat {
         func damaged(_ reason: String) -> StoreError { .damagedSegment(path, reason) }
         guard bytes.count == headerBytes else { throw damaged("no header") }
         let isFrames = bytes.prefix(8).elementsEqual(magic)
-        guard isFrames || bytes.prefix(8).elementsEqual(patchMagic) else { throw damaged("no magic") }
+        guard isFrames || bytes.prefix(8).elementsEqual(patchMagic) else { throw damaged("not a segment file") }
         guard Checksum.of(UnsafeRawBufferPointer(rebasing: bytes.prefix(headerBytes - 8))) == bytes.u64(4088) else {
             throw damaged("header checksum")
         }
@@ -116,13 +116,13 @@ enum SegmentFormat {
         }
         let (frames, number, length) = (Int(bytes.u32(20)), Int(bytes.u32(24)), Int(bytes.u32(28)))
         guard (1...maxFrames).contains(frames), length <= headerBytes - 8 - jsonOffset else {
-            throw damaged("header numbers")
+            throw damaged("header values")
         }
         let text = bytes[jsonOffset..<(jsonOffset + length)]
         let isKnown = known.map { text.elementsEqual($0.text) } ?? false
         let decoded = isKnown ? known?.identity : try? JSONDecoder().decode(Identity.self, from: Data(text))
         guard let identity = decoded, identity.layout.isConsistent else {
-            throw damaged("header text")
+            throw damaged("header JSON")
         }
         return Header(
             identity: identity, stream: isFrames ? .frame : .patch, framesPerSegment: frames, number: number)

@@ -76,11 +76,12 @@ struct SegmentReader {
         headerBytes.withUnsafeBytes { running.add(UnsafeRawBufferPointer(rebasing: $0.suffix(8))) }
         // Small records are read whole, many at once: cheaper than one call per head. 64 KiB at a time, so that malloc
         // does not fetch fresh pages for each read.
-        let step = heads == .all && recordBytes <= 4096 ? (64 << 10) / recordBytes : 1
+        let recordsPerRead = heads == .all && recordBytes <= 4096 ? (64 << 10) / recordBytes : 1
         var (read, firstRead): ([UInt8], Int) = ([], 0)
         for record in heads == .all ? Array(0..<count) : [0, count - 1] {
-            if step == 1 || record % step == 0 {
-                let bytes = step == 1 ? headBytes : min(step, count - record) * recordBytes
+            if recordsPerRead == 1 || record % recordsPerRead == 0 {
+                let bytes =
+                    recordsPerRead == 1 ? headBytes : min(recordsPerRead, count - record) * recordBytes
                 read = try SegmentReader.read(
                     descriptor, bytes, at: SegmentFormat.headerBytes + record * recordBytes, path)
                 firstRead = record
@@ -110,7 +111,7 @@ struct SegmentReader {
             file: name, first: Int(first.index), count: count, bytes: size, checksum: Checksum.hex(footer.checksum))
     }
 
-    /// Opens a segment for reading; does not follow a link or wait for a pipe in its place.
+    /// Opens a segment for reading; never follows a link or waits for a pipe.
     static func open(_ path: String) throws -> Int32 { try Posix.openRegular(path, O_RDONLY) }
 
     /// Reads one part of one record and verifies its checksum; `part` is an index in the whole layout.
@@ -124,12 +125,12 @@ struct SegmentReader {
         guard buffer.count == size else { throw StoreError.badBuffer(buffer.count, expected: size) }
         func damaged(_ reason: String) -> StoreError { .damagedFrame(path, frame: frame, reason) }
         let start = SegmentFormat.headerBytes + record * layout.recordBytes(of: stream)
-        guard let place = parts.firstIndex(of: part) else { throw damaged("no such part") }
+        guard let position = parts.firstIndex(of: part) else { throw damaged("no such part") }
         let expected: UInt64
         if checksums.isEmpty {
-            expected = try head(descriptor, record: record, frame: frame).sums[place]
+            expected = try head(descriptor, record: record, frame: frame).sums[position]
         } else {
-            expected = checksums[record * parts.count + place]
+            expected = checksums[record * parts.count + position]
         }
         let offset = start + layout.offset(ofPart: part)
         let got = try Posix.pread(descriptor, buffer, offset: offset, path: path)
@@ -184,10 +185,10 @@ struct SegmentReader {
             return "head"
         }
         var offset = headBytes
-        for (place, part) in parts.enumerated() {
+        for (position, part) in parts.enumerated() {
             let end = offset + layout.parts[part].bytes
-            let expected = checksums[record * parts.count + place]
-            guard sums[place] == expected,
+            let expected = checksums[record * parts.count + position]
+            guard sums[position] == expected,
                 Checksum.of(UnsafeRawBufferPointer(rebasing: bytes[offset..<end])) == expected
             else { return "checksum of \(layout.parts[part].name)" }
             offset = end

@@ -46,11 +46,11 @@ final class SegmentWriter {
 
     /// Writes one record; `all` are the parts of the whole layout, of which only this file's parts are written.
     func append(_ entry: FrameEntry, parts all: [UnsafeRawBufferPointer]) throws {
-        let own = parts.map { all[$0] }
-        let head = SegmentFormat.encodeHead(entry, checksums: own.map { Checksum.of($0) })
+        let written = parts.map { all[$0] }
+        let head = SegmentFormat.encodeHead(entry, checksums: written.map { Checksum.of($0) })
         record.copyBytes(from: head)
         var offset = head.count
-        for part in own {
+        for part in written {
             UnsafeMutableRawBufferPointer(rebasing: record[offset..<(offset + part.count)]).copyMemory(from: part)
             offset += part.count
         }
@@ -107,8 +107,8 @@ final class SegmentWriter {
             case true?: break
             case false?:
                 // The first writer wins; the second continues if its file is the same.
-                let there = try? SegmentReader(directory: directory, number: header.number, stream: header.stream)
-                guard there?.summary == sealed else { throw StoreError.locked(directory) }
+                let existing = try? SegmentReader(directory: directory, number: header.number, stream: header.stream)
+                guard existing?.summary == sealed else { throw StoreError.locked(directory) }
             case nil:
                 // Some file systems have no hard links; under the lock a rename is equivalent.
                 try Posix.rename(temporary, to: path)

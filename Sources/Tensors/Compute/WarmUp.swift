@@ -1,3 +1,5 @@
+import SystemCalls
+
 /// Computes a small attention on a background thread and discards it, so that oneDNN generates code early.
 ///
 /// oneDNN generates machine code at the first product: up to 20 ms, which this overlaps with loading weights. If no
@@ -8,7 +10,7 @@ public final class WarmUp {
 
     /// Starts the computation in the background.
     public init(precision: DType, backend: Backend? = nil) {
-        thread = BackgroundThread { WarmUp.compute(precision, backend) }
+        thread = try? BackgroundThread { WarmUp.compute(precision, backend) }
     }
 
     private static func compute(_ precision: DType, _ backend: Backend?) {

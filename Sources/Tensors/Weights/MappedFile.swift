@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 
 /// A regular file, mapped read-only as long as this object lives.
 ///
@@ -68,18 +69,15 @@ package final class MappedFile: @unchecked Sendable {
     ///
     /// - Throws: `file_unreadable`, or `file_changed` if the file ends earlier.
     package func copy(from offset: Int, count: Int) throws -> [UInt8] {
-        var failed: Int32 = 0
-        let copied = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            while filled < count {
-                let got = pread(
-                    descriptor, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
-                if got < 0, errno == EINTR { continue }
-                if got < 0 { failed = errno }
-                if got <= 0 { break }
-                filled += got
+        let copied: [UInt8]
+        do {
+            copied = try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+                let all = UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count)
+                filled = try SystemCall.read(descriptor, all, at: offset)
             }
+        } catch {
+            throw WeightsError.fileUnreadable(path, "\(error)")
         }
-        guard failed == 0 else { throw WeightsError.fileUnreadable(path, systemText(failed)) }
         guard copied.count == count else {
             throw WeightsError.fileChanged(path, was: bytes.count, now: offset + copied.count)
         }
@@ -88,11 +86,4 @@ package final class MappedFile: @unchecked Sendable {
 }
 
 /// The system's message for an `errno` value; thread-safe.
-package func systemText(_ code: Int32) -> String {
-    var buffer = [CChar](repeating: 0, count: 256)
-    // strerror is not thread-safe; the XSI strerror_r is.
-    return buffer.withUnsafeMutableBufferPointer { raw in
-        guard let base = raw.baseAddress, strerror_r(code, base, raw.count) == 0 else { return "error \(code)" }
-        return String(cString: base)
-    }
-}
+package func systemText(_ code: Int32) -> String { "\(SystemError(code))" }

@@ -3,7 +3,7 @@ import Testing
 
 import Store
 
-@Suite struct DamageTests {
+@Suite struct SegmentDamageTests {
     /// An index of two segments, 4 and 1 frames.
     private func index() throws -> (TemporaryDirectory, CacheDirectory, String) {
         let directory = try TemporaryDirectory(inMemory: true)

@@ -3,7 +3,7 @@ import Store
 import Testing
 
 /// Reading every record of an index in large pieces.
-@Suite struct ScanTests {
+@Suite struct IndexScanTests {
     private static let frames = 11
 
     /// Three segments of four, four and three frames.

@@ -8,7 +8,7 @@ import Store
 ///
 /// It stands for cutting the power of a real disk, for which one needs a device that forgets what was not flushed: all calls are
 /// written down, and for each beginning of that list the folders are made that a disk might hold then (`DiskModel`). SQLite's
-/// catalogue is not among them; it has a log of its own and is made again from the indexes.
+/// catalog is not among them; it has a log of its own and is made again from the indexes.
 @Suite struct CrashModelTests {
     private static let seeds = 4
 

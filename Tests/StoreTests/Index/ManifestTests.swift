@@ -4,7 +4,7 @@ import Testing
 import Store
 
 /// Numbers of files that say they are whole and cannot be true: damage, never the end of the program.
-@Suite struct NumberTests {
+@Suite struct ManifestTests {
     private static let extremes = [-1, Int(UInt32.max) + 1, 1 << 47, Int.max - 1, Int.max, Int.min]
 
     private static func summary(_ old: SegmentSummary, _ key: String, _ value: Int) -> SegmentSummary {

@@ -119,7 +119,7 @@ import Store
     }
 
     @Test(arguments: Kind.allCases, ["", "-wal", "-shm"])
-    func `a file of the catalogue`(kind: Kind, suffix: String) throws {
+    func `a file of the catalog`(kind: Kind, suffix: String) throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let path = directory.path + "/catalog.sqlite"
         let row = Catalog.RecordingRow(
@@ -131,7 +131,7 @@ import Store
         #expect(Catalog.damage(path: path)?.contains("not a regular file") == true)
         let catalog = try Catalog(path: path)
         #expect(catalog.aside != nil)
-        // Beside a catalogue that is whole nothing is lost.
+        // Beside a catalog that is whole nothing is lost.
         #expect(try catalog.all() == (suffix.isEmpty ? [] : [row]))
         try catalog.upsert(row)
         #expect(Catalog.damage(path: path) == nil)

@@ -9,7 +9,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
 
     /// How to tell that nothing is lost.
     enum Judge: Sendable, Equatable {
-        /// A writer goes on from at least so many frames.
+        /// A writer continues from at least this many frames.
         case sealed(Int)
         /// The index can be read, with all frames.
         case readable
@@ -65,7 +65,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
             ]
         } + [
             Scenario(
-                name: "make anew", judge: .readable, prepare: { try Sample.write(frames, to: $0) },
+                name: "rebuild", judge: .readable, prepare: { try Sample.write(frames, to: $0) },
                 run: { path, _ in
                     let cache = try CacheDirectory(path: path)
                     let previous = try cache.setAside(indexID: Sample.key().id)

@@ -1,8 +1,8 @@
 import Glibc
 
-/// A joinable POSIX thread that blocks all signals.
+/// A joinable POSIX thread that blocks all signals; all threads of the program are started by it.
 ///
-/// Threads started from it inherit the signal mask.
+/// Threads started from it inherit the signal mask. Foundation's `Thread` cannot report that none could be started.
 package final class BackgroundThread {
     private let thread: pthread_t
     private var isOwned = true
@@ -12,17 +12,24 @@ package final class BackgroundThread {
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    /// Starts a thread that runs `body`; nil if no thread can be started.
-    package init?(_ body: @escaping @Sendable () -> Void) {
+    /// Starts a thread that runs `body`.
+    ///
+    /// - Parameter stackSize: in bytes; nil for the process's limit (`ulimit -s`).
+    /// - Throws: `SystemError`, usually EAGAIN, if no thread can be started.
+    package init(stackSize: Int? = nil, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
         // A new thread inherits its creator's signal mask, so block all signals while it is created.
         var (all, before) = (sigset_t(), sigset_t())
         sigfillset(&all)
         pthread_sigmask(SIG_SETMASK, &all, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        defer { pthread_attr_destroy(&attributes) }
+        if let stackSize { pthread_attr_setstacksize(&attributes, stackSize) }
         let work = Unmanaged.passRetained(Work(body))
         var made = pthread_t()
         let failure = pthread_create(
-            &made, nil,
+            &made, &attributes,
             { argument in
                 if let argument { Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body() }
                 return nil
@@ -31,7 +38,7 @@ package final class BackgroundThread {
         if failure != 0 {
             isOwned = false
             work.release()
-            return nil
+            throw SystemError(failure)
         }
     }
 
@@ -42,7 +49,7 @@ package final class BackgroundThread {
     }
 
     /// Gives up ownership: the thread keeps running and is never joined.
-    func detach() {
+    package func detach() {
         if isOwned { pthread_detach(thread) }
         isOwned = false
     }

@@ -4,7 +4,7 @@ import Testing
 
 import Store
 
-/// A catalogue in which a bit has changed: what is read of it is what was written, or it is put aside.
+/// A catalog in which a bit has changed: what is read of it is what was written, or it is put aside.
 @Suite struct CatalogDamageTests {
     private static let rows = (0..<3).map { row("/video/\($0)", index: "index\($0)") }
     private static let jobs = (0..<2).map {
@@ -23,8 +23,8 @@ import Store
             added: "2025", state: "complete")
     }
 
-    /// A catalogue with pages of 512 bytes, so that there are few bytes to flip.
-    private func catalogue(_ path: String) throws -> Catalog {
+    /// A catalog with pages of 512 bytes, so that there are few bytes to flip.
+    private func catalog(_ path: String) throws -> Catalog {
         let made = Process()
         made.executableURL = URL(filePath: "/usr/bin/env")
         let text = """
@@ -80,7 +80,7 @@ import Store
     @Test func everyFlippedByteIsSurvived() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let path = directory.path + "/catalog.sqlite"
-        do { _ = try catalogue(path) }
+        do { _ = try catalog(path) }
         #expect(!Posix.exists(path + "-wal"))
         let good = try contents(path)
         let all = LongRun.isWhole
@@ -98,7 +98,7 @@ import Store
                     lost += result.lost ? 1 : 0
                     aside += result.aside ? 1 : 0
                 } catch let error as StoreError {
-                    // The version's own four bytes: a newer program's catalogue is left alone.
+                    // The version's own four bytes: a newer program's catalog is left alone.
                     if error.code == .newerFormat, (60..<64).contains(offset) {
                         newer += 1
                     } else {
@@ -109,13 +109,13 @@ import Store
         }
         #expect(troubles.isEmpty, "\(troubles.count): \(troubles.prefix(20).joined(separator: "; "))")
         #expect(lost > 0 && aside > 0 && newer > 0)
-        print("catalogue: \(runs) flips, \(lost) lost rows, \(aside) put aside, \(newer) newer versions")
+        print("catalog: \(runs) flips, \(lost) lost rows, \(aside) put aside, \(newer) newer versions")
     }
 
     @Test func flipsInTheLogAreSurvived() throws {
         let (directory, copies) = (try TemporaryDirectory(inMemory: true), try TemporaryDirectory(inMemory: true))
         let path = directory.path + "/catalog.sqlite"
-        let open = try catalogue(path)
+        let open = try catalog(path)
         let (file, log) = (try contents(path), try contents(path + "-wal"))
         #expect(log.count > 1000)
         withExtendedLifetime(open) {}
@@ -162,11 +162,11 @@ import Store
         }
     }
 
-    /// An index that does not lead to a row any more is found when the catalogue is opened, not when the row is replaced.
+    /// An index that does not lead to a row any more is found when the catalog is opened, not when the row is replaced.
     @Test func changedRowsAreCounted() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let path = directory.path + "/catalog.sqlite"
-        do { _ = try catalogue(path) }
+        do { _ = try catalog(path) }
         var bytes = try contents(path)
         // The state is in no index: only the row's own checksum tells.
         let place = try #require(bytes.firstRange(of: Array("complete".utf8)))

@@ -4,7 +4,7 @@ import Testing
 
 import Store
 
-@Suite struct CacheTests {
+@Suite struct CacheDirectoryTests {
     private func mode(_ path: String) throws -> UInt32 {
         var status = stat()
         try #require(stat(path, &status) == 0)

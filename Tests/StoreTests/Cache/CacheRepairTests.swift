@@ -3,7 +3,7 @@ import Testing
 
 import Store
 
-@Suite struct RepairTests {
+@Suite struct CacheRepairTests {
     private func flip(_ path: String, _ offset: Int) throws {
         var bytes = try contents(path)
         bytes[offset] ^= 1

@@ -4,7 +4,7 @@ import Testing
 
 import Store
 
-@Suite struct IndexTests {
+@Suite struct IndexWriterTests {
     @Test func roundTripOverTwoAndAHalfSegments() throws {
         let directory = try TemporaryDirectory()
         let cache = try directory.cache()

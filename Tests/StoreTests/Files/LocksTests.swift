@@ -5,7 +5,7 @@ import Testing
 import Store
 
 /// Locks end with what took them, whoever has a copy of the descriptor.
-@Suite struct LockTests {
+@Suite struct LocksTests {
     /// Copies of this process's open descriptors whose file is below `folder`.
     ///
     /// A process that is being started has the same between fork and exec.

@@ -6,7 +6,7 @@ import Testing
 import Store
 
 /// Bounds: what goes, in which order, and what stays.
-@Suite struct RemovalTests {
+@Suite struct CacheRemovalTests {
     /// Three indexes of 300 frames; "a" was asked last, then "b", then "c".
     private func library() throws -> (TemporaryDirectory, CacheDirectory) {
         let directory = try TemporaryDirectory(inMemory: true)
@@ -18,7 +18,7 @@ import Store
         return (directory, cache)
     }
 
-    /// As if it had been asked so many seconds ago.
+    /// Sets when the index was last asked, in seconds before now.
     private func age(_ cache: CacheDirectory, _ name: String, _ seconds: Int) throws {
         cache.touchAsked(indexID: Sample.key(name).id)
         try FileManager.default.setAttributes(
@@ -189,7 +189,7 @@ import Store
         #expect(try cache.limit(.bytes(77)) == 77)
         #expect(try cache.limit(.percent(50)) > 0)
         #expect(try cache.limit() == kept)
-        // What cannot be read is made anew.
+        // What cannot be read is rebuilt.
         try overwrite(cache.path + "/limits.json", Array("{".utf8))
         #expect(try cache.limit() > 0)
     }

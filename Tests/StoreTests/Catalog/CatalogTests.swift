@@ -73,7 +73,7 @@ import Store
         #expect(try Catalog(path: path).all().count == 1)
     }
 
-    @Test func aNewerCatalogueIsLeftAlone() throws {
+    @Test func aNewerCatalogIsLeftAlone() throws {
         let directory = try TemporaryDirectory()
         let path = directory.path + "/catalog.sqlite"
         do { _ = try Catalog(path: path) }
@@ -111,12 +111,12 @@ import Store
         }
         for answer in answers { try catalog.record(answer: answer) }
         #expect(try catalog.answers(indexID: "i") == [answers[1], answers[0]])
-        // The recordings are made anew, what was answered is not touched.
+        // The recordings are rebuilt, answers are not touched.
         try catalog.rebuild(from: [])
         #expect(try catalog.answers(indexID: "other") == [answers[2]])
     }
 
-    /// The catalogue of a program before this one: recordings alone, without checksums.
+    /// The catalog of a program before this one: recordings alone, without checksums.
     @Test func theFirstVersionIsBroughtUpToDate() throws {
         let directory = try TemporaryDirectory()
         let path = directory.path + "/catalog.sqlite"
@@ -219,6 +219,6 @@ import Store
             }
         }
         #expect(lost > 0)
-        print("catalogue: \(lost) flips lost rows, \(refused) were refused")
+        print("catalog: \(lost) flips lost rows, \(refused) were refused")
     }
 }

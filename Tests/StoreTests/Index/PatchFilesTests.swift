@@ -5,7 +5,7 @@ import Testing
 import Store
 
 /// The patch stream: complete, a sample, or gone.
-@Suite struct PatchTests {
+@Suite struct PatchFilesTests {
     /// What a sample must be, by counting: a stride doubles whenever 128 are held.
     private func counted(_ frames: Int) -> [Int] {
         var (held, step) = ([Int](), 1)

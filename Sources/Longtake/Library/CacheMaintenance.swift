@@ -27,7 +27,7 @@ package struct CacheMaintenance {
         self.cancellation = cancellation
     }
 
-    private var cataloguePath: String { dataPath + "/catalog.sqlite" }
+    private var catalogPath: String { dataPath + "/catalog.sqlite" }
 
     /// Returns statistics of the cache.
     package func stats() throws -> CacheStats {
@@ -71,8 +71,8 @@ package struct CacheMaintenance {
             try cancellation.check()
         }
         var damage = check.damage.map { CacheVerification.Damage($0) }
-        if let reason = Catalog.damage(path: cataloguePath) {
-            damage.append(CacheVerification.Damage(catalogue: cataloguePath, reason: reason))
+        if let reason = Catalog.damage(path: catalogPath) {
+            damage.append(CacheVerification.Damage(catalogue: catalogPath, reason: reason))
         }
         return CacheVerification(
             indexes: check.indexes, unfinished: check.unfinished, otherVersions: check.otherVersions,
@@ -110,8 +110,8 @@ package struct CacheMaintenance {
         if !dryRun {
             let gone = report.removed.filter { $0.kind == .index }.compactMap(\.indexID)
             // A damaged catalog is rebuilt by the next command that opens the library, which reports it.
-            if !gone.isEmpty, Catalog.damage(path: cataloguePath) == nil,
-                let catalog = try? Catalog(path: cataloguePath)
+            if !gone.isEmpty, Catalog.damage(path: catalogPath) == nil,
+                let catalog = try? Catalog(path: catalogPath)
             {
                 // A full disk may prevent removing the row; that is harmless, since its index is gone.
                 for id in gone { try? catalog.remove(indexID: id) }
@@ -130,8 +130,8 @@ package struct CacheMaintenance {
 
     /// Returns the newest path of each index in the catalog; empty if the catalog is missing or damaged.
     private func recordingPaths() -> [String: String] {
-        guard access(cataloguePath, F_OK) == 0, Catalog.damage(path: cataloguePath) == nil,
-            let rows = try? Catalog(path: cataloguePath).history()
+        guard access(catalogPath, F_OK) == 0, Catalog.damage(path: catalogPath) == nil,
+            let rows = try? Catalog(path: catalogPath).history()
         else { return [:] }
         return Dictionary(rows.map { ($0.indexID, $0.path) }, uniquingKeysWith: { $1 })
     }
@@ -151,10 +151,10 @@ package struct CacheMaintenance {
         let library = try Library(cachePath: cache.path, dataPath: dataPath)
         if !dryRun { try library.noteMissing() }
         let now = Double(FileFingerprint.now / 1_000_000_000)
-        var places = try library.places()
+        var locations = try library.locations()
         var lost = Lost()
         for manifest in try cache.indexes() {
-            let all = places.all(of: manifest.key.id, or: manifest)
+            let all = locations.all(of: manifest.key.id, manifest)
             if all.first?.state == .unreachable { lost.unreachable += 1 }
             guard all.allSatisfy(\.state.isMissing), let path = all.first?.path,
                 all.allSatisfy({ now - ($0.row?.missing.map { Double($0) } ?? now) >= seconds })

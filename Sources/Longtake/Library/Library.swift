@@ -17,7 +17,7 @@ package final class Library {
     /// The cache's size limit, and whether it was requested with `remember`.
     private var knownLimit: (bytes: Int64, isRemembered: Bool)?
     /// Path of the catalog file.
-    let cataloguePath: String
+    let catalogPath: String
 
     /// Opens both folders, creating them if missing; rebuilds the catalog if it is new or damaged.
     ///
@@ -27,7 +27,7 @@ package final class Library {
     /// - Throws: `StoreError` if a folder cannot be created or other users can write to it.
     package init(cachePath: String, dataPath: String, cacheMax: String? = nil, forQuestions: Bool = false) throws {
         self.cacheMax = try cacheMax.map(Self.size)
-        cataloguePath = dataPath + "/catalog.sqlite"
+        catalogPath = dataPath + "/catalog.sqlite"
         do {
             cache = try CacheDirectory(path: cachePath)
         } catch let error as StoreError where error.code == .notFound {
@@ -144,8 +144,8 @@ package final class Library {
             throw Failure(code: "newer_format", message: newer.description, exitCode: Exit.model)
         }
         guard Set(found.map(\.key.content)).count <= 1 else {
-            let places = found.map { (Self.id(content: $0.key.content), currentPath(of: $0).description) }
-            let shown = places.prefix(10).map { "\($0.0) (\($0.1))" }.joined(separator: ", ")
+            let recordings = found.map { (Self.id(content: $0.key.content), currentPath(of: $0).description) }
+            let shown = recordings.prefix(10).map { "\($0.0) (\($0.1))" }.joined(separator: ", ")
             throw LongtakeError(
                 code: .badRequest,
                 message: "\(name) fits several recordings: \(shown); give more of the id (`longtake ls` lists them)")

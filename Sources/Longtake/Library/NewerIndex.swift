@@ -6,7 +6,7 @@ struct NewerIndex: CustomStringConvertible {
     let path: String
     let indexID: String
     let version: Int
-    /// Recording ID "vid_…", if the manifest has it in the same place as this version's.
+    /// Recording ID "vid_…", if the manifest has it under the same key as this version's.
     let recording: String?
 
     var description: String {

@@ -57,13 +57,13 @@ package struct RecordingSummary: Sendable, Codable {
         case prefixCacheBytes = "prefix_cache_bytes"
     }
 
-    init(_ manifest: Manifest, _ place: RecordingPlace) {
+    init(_ manifest: Manifest, _ location: RecordingLocation) {
         id = Library.id(content: manifest.key.content)
         index = manifest.key.id
-        name = place.path.bytes.isEmpty ? manifest.name : String(decoding: place.path.name, as: UTF8.self)
-        path = place.path.description
-        pathBase64 = place.path.base64
-        file = place.state
+        name = location.path.bytes.isEmpty ? manifest.name : String(decoding: location.path.name, as: UTF8.self)
+        path = location.path.description
+        pathBase64 = location.path.base64
+        file = location.state
         frames = manifest.frames
         duration = manifest.duration
         start = manifest.start
@@ -82,15 +82,15 @@ package struct RecordingSummary: Sendable, Codable {
     /// Creates the summary of an unfinished index.
     ///
     /// - Parameter manifest: the manifest of an index that is being extended, else nil.
-    init(_ underway: UnderwayIndex, _ manifest: Manifest?, _ place: RecordingPlace?) {
-        let content = underway.key?.content ?? place?.row?.content ?? manifest?.key.content
+    init(_ underway: UnderwayIndex, _ manifest: Manifest?, _ location: RecordingLocation?) {
+        let content = underway.key?.content ?? location?.row?.content ?? manifest?.key.content
         id = content.map { Library.id(content: $0) } ?? ""
         index = underway.indexID
-        let path = place?.path ?? InputPath("")
+        let path = location?.path ?? InputPath("")
         name = path.bytes.isEmpty ? manifest?.name ?? "" : String(decoding: path.name, as: UTF8.self)
         self.path = path.description
         pathBase64 = path.base64
-        file = place?.state ?? .pipe
+        file = location?.state ?? .pipe
         frames = underway.frames
         duration = nil
         start = manifest?.start
@@ -100,7 +100,7 @@ package struct RecordingSummary: Sendable, Codable {
         model = manifest?.modelName ?? ""
         sampling = underway.key?.sampling ?? manifest?.key.sampling ?? ""
         record = underway.key?.record ?? manifest?.key.record ?? ""
-        created = manifest?.created ?? place?.row?.added ?? ""
+        created = manifest?.created ?? location?.row?.added ?? ""
         segments = underway.segments
         warnings = []
         counters = [:]

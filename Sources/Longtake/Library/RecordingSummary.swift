@@ -25,8 +25,8 @@ package struct RecordingSummary: Sendable, Codable {
     package let bytes: Int64
     /// Size of its prefix cache in bytes.
     package internal(set) var prefixCacheBytes: Int64 = 0
-    /// `complete`, `partial`, `indexing` (a process is writing it) or `interrupted` (the next run continues it).
-    package let state: String
+    /// The state of the index.
+    package let state: IndexState
     /// Name of the model.
     package let model: String
     /// How frames were sampled, as in the index key.
@@ -69,7 +69,7 @@ package struct RecordingSummary: Sendable, Codable {
         start = manifest.start
         bytes = manifest.bytes
         patches = manifest.patches.kept.rawValue
-        state = manifest.state
+        state = manifest.indexState
         model = manifest.modelName
         sampling = manifest.key.sampling
         record = manifest.key.record
@@ -96,7 +96,7 @@ package struct RecordingSummary: Sendable, Codable {
         start = manifest?.start
         bytes = underway.bytes
         patches = manifest?.patches.kept.rawValue ?? ""
-        state = underway.isBeingWritten ? "indexing" : "interrupted"
+        state = underway.isBeingWritten ? .indexing : .interrupted
         model = manifest?.modelName ?? ""
         sampling = underway.key?.sampling ?? manifest?.key.sampling ?? ""
         record = underway.key?.record ?? manifest?.key.record ?? ""
@@ -110,7 +110,7 @@ package struct RecordingSummary: Sendable, Codable {
     package var allBytes: Int64 { bytes + prefixCacheBytes }
 
     /// True if there is an index that can be asked.
-    package var isFinished: Bool { state == "complete" || state == "partial" }
+    package var isFinished: Bool { state == .complete || state == .partial }
 }
 
 extension RecordingSummary {

@@ -154,7 +154,7 @@ package struct PipelineRunner {
     private static func key(_ recording: IndexedRecording, _ asked: PipelineFile.Asked) -> String {
         let parts =
             [
-                recording.index, "\(recording.frames)", recording.state, asked.id, asked.question,
+                recording.index, "\(recording.frames)", recording.state.rawValue, asked.id, asked.question,
                 asked.from.map { "\($0)" } ?? "", asked.to.map { "\($0)" } ?? "",
                 asked.maxTokens.map { "\($0)" } ?? "",
             ] + (asked.fusion.map { [$0.rawValue] } ?? [])

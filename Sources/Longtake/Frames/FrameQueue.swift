@@ -28,15 +28,15 @@ final class FrameQueue: @unchecked Sendable {
     ///
     /// - Throws: `MediaError` `process_limit` if no thread can be started.
     func start() throws {
-        let own = Unmanaged.passRetained(self)
+        let retained = Unmanaged.passRetained(self)
         // Not Foundation's Thread: it does not report that it could not start, and its frames would be waited for
         // forever.
         var thread = pthread_t()
         let failure = ResourceLimits.retry {
-            pthread_create(&thread, nil, { FrameQueue.run($0) }, own.toOpaque())
+            pthread_create(&thread, nil, { FrameQueue.run($0) }, retained.toOpaque())
         }
         guard failure == 0 else {
-            own.release()
+            retained.release()
             throw MediaError.limit("no thread to decode with", failure)
         }
         pthread_detach(thread)

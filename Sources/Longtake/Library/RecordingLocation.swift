@@ -183,10 +183,10 @@ extension Library {
 
     /// Returns the current location of one recording.
     func location(of manifest: Manifest) throws -> RecordingLocation {
-        let own = try catalog.rows(indexID: manifest.key.id)
+        let rows = try catalog.rows(indexID: manifest.key.id)
         // Of each path, only the newest row matters in addition to these.
-        let newest = try own.compactMap { try catalog.rows(path: $0.pathBytes).first }
-        let rest = own.filter { !newest.contains($0) }
+        let newest = try rows.compactMap { try catalog.rows(path: $0.pathBytes).first }
+        let rest = rows.filter { !newest.contains($0) }
         var locations = RecordingLocations(rest.reversed() + newest.reversed())
         return locations.shown(of: manifest.key.id, manifest)[0]
     }

@@ -198,14 +198,14 @@ package final class Analyzer {
             throw LongtakeError(
                 code: .unknownRecording,
                 message: "\(name) is indexed with \(known.map(\.modelName).joined(separator: ", ")), not with "
-                    + "\(model.name): give the file to index it with this model, or --model")
+                    + "\(model.name); give the file to index it with this model, or --model")
         }
         var opened = OpenIndex(reader: try library.reader(chosen.key.id), seconds: (clock.now - start).seconds)
         let wanted = settings.key(content: chosen.key.content)
         if wanted.sampling != chosen.key.sampling || wanted.record != chosen.key.record {
             opened.settingsNote =
-                "options: the index there is has sampling \(chosen.key.sampling) and record "
-                + "\(chosen.key.record); give the file to index it as this command's options say"
+                "options: the existing index has sampling \(chosen.key.sampling) and record "
+                + "\(chosen.key.record); give the file to index it with this command's options"
         }
         return opened
     }
@@ -424,6 +424,6 @@ package final class Analyzer {
 
 extension LongtakeError {
     static func unknown(_ name: String) -> Self {
-        .init(code: .unknownRecording, message: "no recording \(name) is indexed; `longtake ls` lists what is")
+        .init(code: .unknownRecording, message: "no recording \(name) is indexed; `longtake ls` lists those that are")
     }
 }

@@ -201,11 +201,11 @@ package final class Indexer {
     ) throws -> LongtakeError {
         let id = Library.id(content: key.content)
         if let replaces {
-            return error("the index there was stays as it is", .init(id: id, index: key.id, frames: replaces))
+            return error("the existing index is unchanged", .init(id: id, index: key.id, frames: replaces))
         }
         let frames = try writer.suspend()
         return error(
-            "\(counted(frames, "frame is", "frames are")) kept, the next run goes on from there",
+            "\(counted(frames, "frame is", "frames are")) kept; the next run continues from there",
             .init(id: id, index: key.id, frames: frames))
     }
 

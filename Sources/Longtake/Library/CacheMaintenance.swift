@@ -19,7 +19,7 @@ package struct CacheMaintenance {
         var status = stat()
         guard stat(cachePath, &status) == 0 || errno != ENOENT else {
             throw Failure(
-                code: "no_cache", message: "there is no cache in \(cachePath); `longtake index` makes one",
+                code: "no_cache", message: "no cache at \(cachePath); `longtake index` creates one",
                 exitCode: Exit.noCache)
         }
         cache = try CacheDirectory(path: cachePath)
@@ -60,7 +60,7 @@ package struct CacheMaintenance {
         let part = try subset.map { text in
             guard let part = CheckSubset(text) else {
                 throw LongtakeError(
-                    code: .badRequest, message: "\(text) is no part: 2/7 means the second of seven")
+                    code: .badRequest, message: "invalid subset \"\(text)\"; 2/7 is the second of seven parts")
             }
             return part
         }
@@ -72,7 +72,7 @@ package struct CacheMaintenance {
         }
         var damage = check.damage.map { CacheVerification.Damage($0) }
         if let reason = Catalog.damage(path: catalogPath) {
-            damage.append(CacheVerification.Damage(catalogue: catalogPath, reason: reason))
+            damage.append(CacheVerification.Damage(catalog: catalogPath, reason: reason))
         }
         return CacheVerification(
             indexes: check.indexes, unfinished: check.unfinished, otherVersions: check.otherVersions,

@@ -73,10 +73,10 @@ package struct CacheVerification: Sendable, Codable {
             reason = damage.reason
         }
 
-        init(catalogue: String, reason: String) {
+        init(catalog: String, reason: String) {
             index = ""
             name = nil
-            file = catalogue
+            file = catalog
             frame = nil
             self.reason = reason
         }

@@ -118,7 +118,8 @@ extension Library {
         let shown = fitting.prefix(10).map { "\($0.id) (\($0.path))" }.joined(separator: ", ")
         let more = fitting.count > 10 ? " and \(fitting.count - 10) more" : ""
         return LongtakeError(
-            code: .badRequest, message: "\(name) fits several recordings: \(shown)\(more); give an id or a longer path")
+            code: .badRequest,
+            message: "\(name) matches several recordings: \(shown)\(more); give an ID or a longer path")
     }
 
     /// Returns recordings whose files are gone or were replaced, and those that cannot be reached now.

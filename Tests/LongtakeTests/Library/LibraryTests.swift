@@ -5,7 +5,7 @@ import Store
 import Testing
 
 extension LongtakeTests {
-    /// A catalogue that was lost or damaged is made again from the cache, and whoever opens the library hears of it.
+    /// A catalog that was lost or damaged is made again from the cache, and whoever opens the library hears of it.
     @Suite struct LibraryTests {
         /// Two recordings of three frames each.
         private func fill(_ folder: Folder) throws -> Library {
@@ -30,7 +30,7 @@ extension LongtakeTests {
             return library
         }
 
-        /// The folder, and the bytes of the catalogue in it.
+        /// The folder, and the bytes of the catalog in it.
         private func prepared() throws -> (Folder, path: String, bytes: Data, rows: [Catalog.RecordingRow]) {
             let folder = try Folder()
             do { _ = try fill(folder) }
@@ -73,7 +73,7 @@ extension LongtakeTests {
                 #expect(try library.recordings().count == 2)
                 let (isSaid, word) =
                     switch how {
-                    case "deleted": (true, "no catalogue")
+                    case "deleted": (true, "no catalog")
                     case "text": (true, ".damaged-")
                     case "row": (true, "1 damaged entries")
                     default: (false, "")
@@ -84,7 +84,7 @@ extension LongtakeTests {
             #expect(try folder.library().notes.isEmpty)
         }
 
-        /// Every 61st byte of the catalogue, one of its bits.
+        /// Every 61st byte of the catalog, one of its bits.
         @Test func aFlippedBitStopsNothing() throws {
             let (folder, path, bytes, rows) = try prepared()
             var said = 0

@@ -5,7 +5,7 @@ import Testing
 
 extension LongtakeTests {
     /// Files that move, change, grow, break off or are no recordings.
-    @Suite struct FileChangeTests {
+    @Suite struct IndexerFileTests {
         @Test func sameContentTwoPaths() throws {
             let folder = try Folder()
             let library = try folder.library()

@@ -7,7 +7,7 @@ import Testing
 
 extension LongtakeTests {
     /// Runs that stop in the middle, and the run after.
-    @Suite struct InterruptTests {
+    @Suite struct IndexerStopTests {
         /// 720 frames: one sealed segment of 600, and an open one when the run is stopped.
         private static let rate = 60.0
 

@@ -8,7 +8,7 @@ import Testing
 
 extension LongtakeTests {
     /// From a video file to records and back.
-    @Suite struct IndexTests {
+    @Suite struct IndexerTests {
         @Test func oneFramePerSecond() throws {
             let folder = try Folder()
             let library = try folder.library()

@@ -102,7 +102,7 @@ extension LongtakeTests {
             try handle.seek(toOffset: middle)
             try handle.write(contentsOf: Data([byte ^ 1]))
             try handle.close()
-            // By its id there is nothing to make it anew from.
+            // An ID does not say which file to index again.
             #expect(code { _ = try analyzer.ask(question(), about: made.id, options: IndexOptions()) } == "damaged")
             // With the file at hand the records are made again, and the answer says so.
             let whole = try folder.library("whole")

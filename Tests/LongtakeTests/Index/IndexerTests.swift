@@ -89,7 +89,7 @@ extension LongtakeTests {
             #expect(deviation(stored, fresh) < 1e-5)
         }
 
-        /// Five pictures a frame: crops and the whole, in their order through worker, batch and record.
+        /// Five images per frame, crops and the whole, keep their order through worker, batch and record.
         @Test func highResolution() throws {
             let folder = try Folder()
             let path = folder.path + "/model"

@@ -15,7 +15,6 @@ package final class Analyzer {
     private let cancellation: Cancellation
     private let derive: PrefixCache.Policy
     private let asker: Asker
-    private let probes = ProbeMemory()
 
     /// An analyzer for one model and one cache.
     ///
@@ -39,58 +38,54 @@ package final class Analyzer {
     /// Operations a prefix cache must save each question under `auto`: about 0.2 s of two cores.
     static let leastSaving = 20e9
 
-    /// Indexes a file, or finds its existing index.
+    /// Indexes a recording, or finds its existing index; closes its file.
     ///
     /// - Throws: `Failure` that names the file.
     package func index(
+        _ recording: Recording, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
+    ) throws -> IndexedRecording {
+        defer { recording.close() }
+        let path = try open(recording).displayPath
+        let started = Date().formatted(.iso8601)
+        do {
+            var indexed = try indexer(options).index(recording, progress: progress)
+            let bytesBefore = library.cache.derivedBytes(indexID: indexed.index)
+            if derive == .now || derive == .auto {
+                try makePrefixCache(indexed.index) { done, frameSeconds in
+                    progress(
+                        IndexProgress(
+                            stage: .prefixCache(done: done), frames: indexed.frames, framesTotal: indexed.frames,
+                            framesNow: indexed.framesNow, seconds: indexed.seconds, frameSeconds: frameSeconds))
+                }
+            }
+            if indexed.action != .unchanged { recordJob(path, indexed.state.rawValue, started) }
+            indexed.prefixCacheBytes = library.cache.derivedBytes(indexID: indexed.index)
+            indexed.prefixCacheBytesNow = max(0, indexed.prefixCacheBytes - bytesBefore)
+            return indexed
+        } catch {
+            let failure = Failure(error, subject: recording.path.description)
+            let isStopped = failure.code == LongtakeError.Code.timeIsOver.rawValue
+            recordJob(path, isStopped ? "stopped" : "failed", started, error: failure.message)
+            throw failure
+        }
+    }
+
+    /// Indexes the file at `path`; see the other `index`.
+    package func index(
         _ path: InputPath, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
     ) throws -> IndexedRecording {
-        try index(open(path), path.description, options: options, progress: progress)
+        try index(Recording(path), options: options, progress: progress)
     }
 
     /// Indexes the file at `path`; see the other `index`.
     package func index(
         _ path: String, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
     ) throws -> IndexedRecording {
-        try index(InputPath(path), options: options, progress: progress)
-    }
-
-    private func index(
-        _ file: RecordingFile, _ name: String, options: IndexOptions, progress: (IndexProgress) -> Void
-    ) throws -> IndexedRecording {
-        let started = Date().formatted(.iso8601)
-        do {
-            let indexer = try indexer(options)
-            let outcome = try indexer.index(file, progress: progress)
-            let kept = library.cache.derivedBytes(indexID: outcome.manifest.key.id)
-            if derive == .now || derive == .auto {
-                let manifest = outcome.manifest
-                try makeDerivedState(manifest.key.id) {
-                    progress(
-                        IndexProgress(
-                            frames: manifest.frames, framesTotal: manifest.frames, framesNow: outcome.framesNow,
-                            seconds: outcome.seconds, frameSeconds: manifest.key.frameSeconds, derived: $0))
-                }
-            }
-            if outcome.action != .unchanged { note(file.displayPath, outcome.manifest.state, started) }
-            var indexed = IndexedRecording(
-                action: outcome.action.rawValue, id: outcome.id, index: outcome.manifest.key.id, path: file.displayPath,
-                frames: outcome.manifest.frames, framesNow: outcome.framesNow, duration: outcome.manifest.duration,
-                bytes: outcome.manifest.bytes, state: outcome.manifest.state,
-                notes: outcome.manifest.warnings, counters: outcome.manifest.counters, seconds: outcome.seconds)
-            indexed.prefixCacheBytes = library.cache.derivedBytes(indexID: indexed.index)
-            indexed.prefixCacheBytesNow = max(0, indexed.prefixCacheBytes - kept)
-            return indexed
-        } catch {
-            let failure = Failure(error, subject: name)
-            let isStopped = failure.code == LongtakeError.Code.timeIsOver.rawValue
-            note(file.displayPath, isStopped ? "stopped" : "failed", started, error: failure.message)
-            throw failure
-        }
+        try index(Recording(InputPath(path)), options: options, progress: progress)
     }
 
     /// Records the outcome of indexing in the catalog; ignored if the catalog cannot be written.
-    private func note(_ path: String, _ state: String, _ started: String, error: String? = nil) {
+    private func recordJob(_ path: String, _ state: String, _ started: String, error: String? = nil) {
         try? library.catalog.record(
             job: Catalog.JobRow(
                 id: "job_" + UUID().uuidString.lowercased(), kind: "index", path: path,
@@ -99,11 +94,13 @@ package final class Analyzer {
     }
 
     /// Computes the prefix cache over the whole recording; does nothing if that exceeds the model's context.
-    private func makeDerivedState(_ indexID: String, progress: (Double) -> Void) throws {
+    ///
+    /// - Parameter progress: gets the fraction done and the seconds per frame.
+    private func makePrefixCache(_ indexID: String, progress: (_ done: Double, Double) -> Void) throws {
         try cancellation.check()
         let reader = try library.reader(indexID)
         do {
-            try asker.derive(reader, progress: progress)
+            try asker.derive(reader) { progress($0, reader.manifest.key.frameSeconds) }
         } catch let error as ModelError where error.code == .contextExceeded {
             return
         } catch let error as StoreError where error.code == .notKept {
@@ -111,104 +108,113 @@ package final class Analyzer {
         }
     }
 
-    /// Estimates what indexing the file would take.
+    /// Estimates what indexing a recording would take.
     ///
     /// - Parameters:
     ///   - sizes: whether to report the cache's size, which requires a stat of every file in it.
     ///   - strict: throw the errors that indexing would throw: too little space, a file that is still growing.
     /// - Throws: `Failure` that names the file.
     package func plan(
-        _ path: InputPath, options: IndexOptions, sizes: Bool = true, strict: Bool = false
+        _ recording: Recording, options: IndexOptions, sizes: Bool = true, strict: Bool = false
     ) throws -> IndexPlan {
         do {
-            var plan = try indexer(options).plan(open(path), sizes: sizes, strict: strict)
+            var plan = try indexer(options).plan(recording, sizes: sizes, strict: strict)
             if derive == .now || derive == .auto, !plan.indexed {
                 plan.prefixCacheBytes = plan.frames.map { asker.prefixBytes(frames: $0) }
             }
             return plan
         } catch {
-            throw Failure(error, subject: path.description)
+            throw Failure(error, subject: recording.path.description)
         }
     }
 
     /// Estimates what indexing the file at `path` would take; see the other `plan`.
     package func plan(_ path: String, options: IndexOptions) throws -> IndexPlan {
-        try plan(InputPath(path), options: options)
+        try plan(Recording(InputPath(path)), options: options)
     }
 
     /// Asks several questions about a recording just indexed, over the range of the first question.
     ///
     /// The prompts' common part is computed once; `onAnswer` gets each answer when it is complete.
     package func ask(
-        _ questions: [Question], index: IndexedRecording, onAnswer: (_ place: Int, Answer) throws -> Void
+        _ questions: [Question], index: IndexedRecording, onAnswer: (_ number: Int, Answer) throws -> Void
     ) throws {
         try cancellation.check()
         library.cache.touchAsked(indexID: index.index)
         let reader = try library.reader(index.index)
-        try asker.ask(questions, index: reader) { place, answer in
+        try asker.ask(questions, index: reader) { number, answer in
             var answer = answer
             answer.recording.path = index.path
-            library.remember(answer, questionID: questions[place].id)
-            try onAnswer(place, answer)
+            library.remember(answer, questionID: questions[number].id)
+            try onAnswer(number, answer)
             try cancellation.check()
         }
     }
 
     /// The index that a question is asked about.
-    private struct Opened {
+    private struct OpenIndex {
         var reader: IndexReader
         /// The result of indexing the recording for this question; nil if it was named by its ID.
         var indexed: IndexedRecording?
         /// A note if the index was made with other settings than requested.
-        var otherwise: String?
+        var settingsNote: String?
         let seconds: Double
     }
 
     /// Opens the index for a file (creating it if missing) or for a recording ID.
-    private func open(
-        _ recording: InputPath, options: IndexOptions, indexing: (IndexProgress) -> Void,
-        beforeIndexing: () throws -> Void
-    ) throws -> Opened {
+    ///
+    /// - Parameter beforeIndexing: called if the file must be indexed first.
+    private func openIndex(
+        of recording: Recording, options: IndexOptions, indexing: (IndexProgress) -> Void,
+        beforeIndexing: () throws -> Void = {}
+    ) throws -> OpenIndex {
         let clock = ContinuousClock()
         let start = clock.now
-        let name = recording.description
-        let isFile = recording.isStandardInput || recording.withCString { access($0, F_OK) } == 0
+        let path = recording.path
+        let name = path.description
+        let isFile = path.isStandardInput || path.exists
         let known = isFile ? [] : try library.indexes(matching: name)
-        if isFile, !recording.isStandardInput,
-            let known = try KnownFiles(library, model: ModelIdentity(model), options: options).unchanged(recording)
+        if isFile, !path.isStandardInput,
+            let known = try KnownFiles(library, model: ModelIdentity(model), options: options).unchanged(path)
         {
-            return Opened(
+            return OpenIndex(
                 reader: try library.reader(known.index), indexed: known, seconds: (clock.now - start).seconds)
         }
         if isFile || known.isEmpty {
             guard isFile || !name.hasPrefix("vid_") else { throw LongtakeError.unknown(name) }
             // An existing index has already been checked; probing the file again would take longer than an answer.
-            let indexer = try indexer(options)
-            if try recording.isStandardInput || !indexer.isIndexed(open(recording)) { try beforeIndexing() }
+            if try path.isStandardInput || !isIndexed(recording, options) { try beforeIndexing() }
             let made = try index(recording, options: options, progress: indexing)
-            return Opened(
+            return OpenIndex(
                 reader: try library.reader(made.index), indexed: made,
                 seconds: (clock.now - start).seconds)
         }
-        let indexer = try indexer(options)
-        let own = known.filter { $0.key.model == model.hash }
+        try options.validate()
+        let settings = IndexSettings(options, ModelIdentity(model))
+        let ofModel = known.filter { $0.key.model == model.hash }
         // Prefer the index with the requested options; any other can answer too, at its own frame rate.
-        guard let fitting = own.first(where: { $0.key == indexer.key(content: $0.key.content) }) ?? own.first else {
+        let chosen = ofModel.first { $0.key == settings.key(content: $0.key.content) } ?? ofModel.first
+        guard let chosen else {
             throw LongtakeError(
                 code: .unknownRecording,
                 message: "\(name) is indexed with \(known.map(\.modelName).joined(separator: ", ")), not with "
-                    + "\(model.name): give the file to index it with this model, or --model")
+                    + "\(model.name); give the file to index it with this model, or --model")
         }
-        var opened = Opened(
-            reader: try library.reader(fitting.key.id),
-            seconds: (clock.now - start).seconds)
-        let wanted = indexer.key(content: fitting.key.content)
-        if wanted.sampling != fitting.key.sampling || wanted.record != fitting.key.record {
-            opened.otherwise =
-                "options: the index there is has sampling \(fitting.key.sampling) and record "
-                + "\(fitting.key.record); give the file to index it as this command's options say"
+        var opened = OpenIndex(reader: try library.reader(chosen.key.id), seconds: (clock.now - start).seconds)
+        let wanted = settings.key(content: chosen.key.content)
+        if wanted.sampling != chosen.key.sampling || wanted.record != chosen.key.record {
+            opened.settingsNote =
+                "options: the existing index has sampling \(chosen.key.sampling) and record "
+                + "\(chosen.key.record); give the file to index it with this command's options"
         }
         return opened
+    }
+
+    /// Returns true if the catalog has an index of the recording; opens its file.
+    private func isIndexed(_ recording: Recording, _ options: IndexOptions) throws -> Bool {
+        let indexer = try indexer(options)
+        _ = try open(recording)
+        return try indexer.isIndexed(recording)
     }
 
     /// Asks about a file, which is indexed first if necessary, or about an indexed recording by its ID.
@@ -222,48 +228,50 @@ package final class Analyzer {
     ///   - onAnswer: gets each answer when it is complete.
     /// - Throws: as `Asker.ask`, and `Failure` if the file cannot be indexed.
     package func ask(
-        _ questions: [Question], about recording: InputPath, options: IndexOptions, every segment: Double? = nil,
+        _ questions: [Question], about path: InputPath, options: IndexOptions, every segment: Double? = nil,
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
         onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
     ) throws {
         // Reject invalid questions before anything is opened.
         for question in questions { _ = try model.prompt(question.text) }
-        var opened = try open(recording, options: options, indexing: indexing) {
+        let recording = Recording(path)
+        var opened = try openIndex(of: recording, options: options, indexing: indexing) {
             try checkFit(questions, recording, options: options, every: segment)
         }
         library.cache.touchAsked(indexID: opened.reader.manifest.key.id)
         // The file of a recording named by its ID may have moved since it was indexed.
-        let path = library.currentPath(of: opened.reader.manifest).description
+        let currentPath = library.currentPath(of: opened.reader.manifest).description
         // A note for every answer if a damaged index had to be rebuilt.
-        var damage: String?
-        var said = 0
-        let finish = { (place: Int, answer: Answer) in
+        var damageNote: String?
+        var answered = 0
+        let finish = { (number: Int, answer: Answer) in
             var answer = answer
-            if place == 0, said == 0 { answer.timings.index = opened.seconds }
-            if let damage { answer.notes.append(damage) }
-            if let otherwise = opened.otherwise { answer.notes.append(otherwise) }
+            let isFirst = number == 0 && answered == 0
+            if isFirst { answer.timings.index = opened.seconds }
+            if let damageNote { answer.notes.append(damageNote) }
+            if let note = opened.settingsNote { answer.notes.append(note) }
             if let indexed = opened.indexed {
-                if indexed.framesNow > 0, place == 0, said == 0 {
+                if indexed.framesNow > 0, isFirst {
                     answer.timings.secondsPerFrame = indexed.seconds / Double(indexed.framesNow)
                 }
-                answer.recording.path = recording.absolute.description
+                answer.recording.path = path.absolute.description
             } else {
-                answer.recording.path = path
+                answer.recording.path = currentPath
             }
-            said += 1
-            self.library.remember(answer, questionID: questions[place].id)
-            try onAnswer(place, answer)
+            answered += 1
+            self.library.remember(answer, questionID: questions[number].id)
+            try onAnswer(number, answer)
         }
         do {
             try ask(questions, opened.reader, every: segment, progress: progress, onText: onText, onAnswer: finish)
-        } catch let error as StoreError where error.code == .damaged && opened.indexed != nil && said == 0 {
+        } catch let error as StoreError where error.code == .damaged && opened.indexed != nil && answered == 0 {
             // All records are read before the first token is generated, so no part of the answer has been shown.
-            var again = options
-            again.force = true
-            let made = try index(recording, options: again, progress: indexing)
-            opened.reader = try library.reader(made.index)
-            opened.indexed = made
-            damage = "damaged: \(error.message); the recording was indexed again"
+            var forced = options
+            forced.force = true
+            let rebuilt = try index(recording, options: forced, progress: indexing)
+            opened.reader = try library.reader(rebuilt.index)
+            opened.indexed = rebuilt
+            damageNote = "damaged: \(error.message); the recording was indexed again"
             try ask(questions, opened.reader, every: segment, progress: progress, onText: onText, onAnswer: finish)
         }
     }
@@ -297,11 +305,11 @@ package final class Analyzer {
                 (part.from, part.to) = (from, to)
                 return part
             }
-            try asker.ask(parts, index: reader, progress: progress, onText: onText) { place, answer in
+            try asker.ask(parts, index: reader, progress: progress, onText: onText) { question, answer in
                 var answer = answer
                 answer.segment = [from, to]
                 answer.segmentFromFirstFrame = [clock.fromFirstFrame(from), clock.fromFirstFrame(to)]
-                try onAnswer(place, answer)
+                try onAnswer(question, answer)
             }
             try cancellation.check()
             number += 1
@@ -311,7 +319,7 @@ package final class Analyzer {
     private static func badSegment(_ segment: Double, _ frame: Double) -> LongtakeError {
         LongtakeError(
             code: .badRequest,
-            message: "segments of \(segment) s: possible is at least a frame's time, \(frame) s, and at most "
+            message: "segments of \(segment) s; use at least one frame's duration, \(frame) s, and at most "
                 + "\(maxSegments) segments in the range")
     }
 
@@ -320,25 +328,25 @@ package final class Analyzer {
 
     /// For each question, the deviation of the mean over sampled frames from that over all, and its estimate.
     package func fusionDeviations(
-        of questions: [Question], about recording: InputPath, options: IndexOptions
+        of questions: [Question], about path: InputPath, options: IndexOptions
     ) throws -> [FusionDeviation] {
-        try asker.deviations(questions, open(recording, options: options, indexing: { _ in }) {}.reader)
+        try asker.deviations(
+            questions, openIndex(of: Recording(path), options: options, indexing: { _ in }).reader)
     }
 
     /// Starts a conversation about a file, which is indexed first if necessary, or about a recording's ID.
     ///
     /// - Parameter settings: all properties but the text apply to each turn.
     package func converse(
-        about recording: InputPath, settings: Question, options: IndexOptions,
+        about path: InputPath, settings: Question, options: IndexOptions,
         indexing: (IndexProgress) -> Void = { _ in }
     ) throws -> Conversation {
-        let opened = try open(recording, options: options, indexing: indexing) {}
+        let opened = try openIndex(of: Recording(path), options: options, indexing: indexing)
         library.cache.touchAsked(indexID: opened.reader.manifest.key.id)
-        let path =
-            opened.indexed == nil
-            ? library.currentPath(of: opened.reader.manifest).description : recording.absolute.description
+        let currentPath = opened.indexed == nil ? library.currentPath(of: opened.reader.manifest) : path.absolute
         return try Conversation(
-            asker, opened.reader, settings: settings, path: path, onAnswer: { [library] in library.remember($0) })
+            asker, opened.reader, settings: settings, path: currentPath.description,
+            onAnswer: { [library] in library.remember($0) })
     }
 
     /// Asks one question about a file or an indexed recording; see the other `ask`.
@@ -372,20 +380,20 @@ package final class Analyzer {
     package func ask(
         _ question: Question, aboutImage path: String, onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
-        let picture: RGBImage
+        let image: RGBImage
         do {
-            picture = try FrameStream.image(RecordingFile(image: InputPath(path).bytes))
+            image = try FrameStream.image(RecordingFile(image: InputPath(path).bytes))
         } catch {
             throw Failure(error, subject: path)
         }
-        return try asker.ask(question, picture: picture, name: path, onText: onText)
+        return try asker.ask(question, picture: image, name: path, onText: onText)
     }
 
     /// Checks, before hours of indexing, that the answers will fit the model's context; probes the file once.
     private func checkFit(
-        _ questions: [Question], _ path: InputPath, options: IndexOptions, every segment: Double?
+        _ questions: [Question], _ recording: Recording, options: IndexOptions, every segment: Double?
     ) throws {
-        let plan = path.isStandardInput ? nil : try plan(path, options: options)
+        let plan = recording.path.isStandardInput ? nil : try plan(recording, options: options)
         // An existing index is checked later, with its exact number of frames.
         if let plan, plan.indexed { return }
         for question in questions {
@@ -401,20 +409,21 @@ package final class Analyzer {
     }
 
     private func indexer(_ options: IndexOptions) throws -> Indexer {
-        try Indexer(model, library: library, options: options, probes: probes, cancellation: cancellation)
+        try Indexer(model, library: library, options: options, cancellation: cancellation)
     }
 
-    private func open(_ path: InputPath) throws -> RecordingFile {
+    /// Opens the recording's file; errors name the path as it was given.
+    private func open(_ recording: Recording) throws -> RecordingFile {
         do {
-            return try path.open(cancellation: cancellation)
+            return try recording.open(cancellation)
         } catch {
-            throw Failure(error, subject: path.description)
+            throw Failure(error, subject: recording.path.description)
         }
     }
 }
 
 extension LongtakeError {
     static func unknown(_ name: String) -> Self {
-        .init(code: .unknownRecording, message: "no recording \(name) is indexed; `longtake ls` lists what is")
+        .init(code: .unknownRecording, message: "no recording \(name) is indexed; `longtake ls` lists those that are")
     }
 }

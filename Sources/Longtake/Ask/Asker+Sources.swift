@@ -102,7 +102,7 @@ extension Asker {
         let tokens = Buffer<Float>(count: model.fusion.tokensPerFrame * model.hiddenSize)
         let patchBlock = MatrixView(patches.pointer, rows: rows, columns: width)
         let tokenBlock = MatrixView(tokens.pointer, rows: model.fusion.tokensPerFrame, columns: model.hiddenSize)
-        try encoder.encode([frame], count: 1) { _, encoded in
+        try encoder.encode([frame]) { _, encoded in
             loaded.compute.convert(encoded.token, into: tokenBlock)
             loaded.compute.convert(encoded.patches, into: patchBlock)
         }

@@ -93,6 +93,7 @@ package struct BatchIndexer {
     private let analyzer: Deferred<Analyzer>
     private let options: IndexOptions
     private let known: [InputPath: IndexedRecording]
+    private let opened: [InputPath: Recording]
 
     /// A batch with an existing analyzer.
     package init(_ analyzer: Analyzer, options: IndexOptions) {
@@ -104,10 +105,15 @@ package struct BatchIndexer {
     /// - Parameters:
     ///   - analyzer: created for the first file that is not in `known`.
     ///   - known: the files whose index is up to date, from `KnownFiles`.
-    package init(_ analyzer: Deferred<Analyzer>, options: IndexOptions, known: [InputPath: IndexedRecording]) {
+    ///   - opened: recordings that were opened before, for a plan.
+    package init(
+        _ analyzer: Deferred<Analyzer>, options: IndexOptions, known: [InputPath: IndexedRecording],
+        opened: [InputPath: Recording] = [:]
+    ) {
         self.analyzer = analyzer
         self.options = options
         self.known = known
+        self.opened = opened
     }
 
     /// Indexes the files in order.
@@ -132,7 +138,7 @@ package struct BatchIndexer {
             }
             let analyzer = try analyzer.get()
             do {
-                let indexed = try analyzer.index(file, options: options) {
+                let indexed = try analyzer.index(opened[file] ?? Recording(file), options: options) {
                     event(.progress(path: file.description, $0))
                 }
                 summary.add(indexed)
@@ -168,9 +174,9 @@ package struct BatchIndexer {
 extension BatchSummary {
     mutating func add(_ indexed: IndexedRecording) {
         switch indexed.action {
-        case IndexOutcome.Action.unchanged.rawValue: filesUnmodified += 1
-        case IndexOutcome.Action.resumed.rawValue: filesResumed += 1
-        default: filesNew += 1
+        case .unchanged: filesUnmodified += 1
+        case .resumed: filesResumed += 1
+        case .new: filesNew += 1
         }
         if indexed.isPartial { filesPartial += 1 }
         frames += indexed.frames

@@ -45,25 +45,27 @@ final class FrameEncoder {
     /// Returns the frames per batch: 4 of 576 patches, more of smaller frames, 1 at high resolution.
     static func batchSize(rows: Int) -> Int { max(1, min(32, 2304 / max(rows, 1))) }
 
-    /// Encodes the first `count` frames of `batch`, each with parts · side · side RGB pixels.
+    /// Encodes at most `batchSize` frames, each with parts · side · side RGB pixels.
     ///
     /// - Parameters:
     ///   - isFirst: true for a frame to compute even if it equals the one before it, so that a run that starts there
     ///     writes the same bytes.
-    ///   - each: gets each frame's index in the batch and its outputs.
+    ///   - each: gets each frame and its outputs, in order.
     /// - Throws: `ModelError` `not_a_number` for a frame without an embedding, and errors thrown by `each`.
     func encode(
-        _ batch: [Frame], count: Int, isFirst: (Frame) -> Bool = { _ in false },
-        each: (Int, EncodedFrame) throws -> Void
+        _ batch: ArraySlice<Frame>, isFirst: (Frame) -> Bool = { _ in false },
+        each: (Frame, EncodedFrame) throws -> Void
     ) throws {
+        guard let last = batch.last else { return }
         let (rows, width) = (model.patchRows, model.vision.hiddenSize)
         // For each frame its index among the computed frames, -1 for the last frame of the previous call.
-        var places: [Int] = []
-        var computed: [Int] = []
-        for frame in 0..<count {
-            let before = frame > 0 ? batch[frame - 1].rgb : lastPixels
-            if isFirst(batch[frame]) || !isSame(batch[frame].rgb, before) { computed.append(frame) }
-            places.append(computed.count - 1)
+        var slots: [Int] = []
+        var computed: [Frame] = []
+        var before = lastPixels
+        for frame in batch {
+            if isFirst(frame) || !isSame(frame.rgb, before) { computed.append(frame) }
+            slots.append(computed.count - 1)
+            before = frame.rgb
         }
         let patches = MatrixView(patchBuffer.pointer, rows: computed.count * rows, columns: width)
         let perFrame = model.fusion.tokensPerFrame
@@ -73,24 +75,24 @@ final class FrameEncoder {
             MatrixView(embeddingBuffer.pointer, rows: computed.count, columns: $0)
         }
         let lastRow = model.embeddingSize.map { MatrixView(lastEmbedding.pointer, rows: 1, columns: $0) }
-        let tokens =
-            try computed.isEmpty
-            ? lastToken : compute(computed.map { batch[$0] }, into: patches, embeddings: embeddings)
-        for (frame, place) in places.enumerated() {
-            let encoded =
-                place < 0
-                ? EncodedFrame(token: lastToken, patches: lastPatch, embedding: lastRow)
-                : EncodedFrame(
-                    token: tokens.rows(place * perFrame..<(place + 1) * perFrame),
-                    patches: patches.rows(place * rows..<(place + 1) * rows),
-                    embedding: embeddings?.rows(place..<place + 1))
-            try each(frame, encoded)
+        let tokens = try computed.isEmpty ? lastToken : compute(computed, into: patches, embeddings: embeddings)
+        func output(_ slot: Int) -> EncodedFrame {
+            EncodedFrame(
+                token: tokens.rows(slot * perFrame..<(slot + 1) * perFrame),
+                patches: patches.rows(slot * rows..<(slot + 1) * rows),
+                embedding: embeddings?.rows(slot..<slot + 1))
         }
-        guard let place = places.last, place >= 0 else { return }
-        model.compute.convert(tokens.rows(place * perFrame..<(place + 1) * perFrame), into: lastToken)
-        model.compute.convert(patches.rows(place * rows..<(place + 1) * rows), into: lastPatch)
-        if let embeddings, let lastRow { model.compute.convert(embeddings.rows(place..<place + 1), into: lastRow) }
-        lastPixels = batch[count - 1].rgb
+        for (frame, slot) in zip(batch, slots) {
+            try each(
+                frame,
+                slot < 0 ? EncodedFrame(token: lastToken, patches: lastPatch, embedding: lastRow) : output(slot))
+        }
+        guard let slot = slots.last, slot >= 0 else { return }
+        let kept = output(slot)
+        model.compute.convert(kept.token, into: lastToken)
+        model.compute.convert(kept.patches, into: lastPatch)
+        if let embedding = kept.embedding, let lastRow { model.compute.convert(embedding, into: lastRow) }
+        lastPixels = last.rgb
     }
 
     /// Computes the frames' patches and embeddings; returns their vision tokens [frames · C2, H] f32.
@@ -103,11 +105,11 @@ final class FrameEncoder {
         }
         let (rows, perFrame) = (model.patchRows, model.fusion.tokensPerFrame)
         let tokens = MatrixView(tokenBuffer.pointer, rows: frames.count * perFrame, columns: model.hiddenSize)
-        for (place, frame) in frames.enumerated() {
-            let own = try computeTogether(
-                [frame], into: patches.rows(place * rows..<(place + 1) * rows),
-                embeddings: embeddings?.rows(place..<place + 1))
-            model.compute.convert(own, into: tokens.rows(place * perFrame..<(place + 1) * perFrame))
+        for (index, frame) in frames.enumerated() {
+            let token = try computeTogether(
+                [frame], into: patches.rows(index * rows..<(index + 1) * rows),
+                embeddings: embeddings?.rows(index..<index + 1))
+            model.compute.convert(token, into: tokens.rows(index * perFrame..<(index + 1) * perFrame))
         }
         return tokens
     }
@@ -116,13 +118,13 @@ final class FrameEncoder {
         -> MatrixView
     {
         let parts = model.fusion.partCount
-        let pictureBytes = 3 * model.vision.imageSize * model.vision.imageSize
-        func patchify(_ picture: Int, _ out: MatrixView) {
-            frames[picture / parts].rgb.withUnsafeBufferPointer { rgb in
-                precondition(rgb.count == parts * pictureBytes, "a frame of \(rgb.count) bytes")
+        let imageBytes = 3 * model.vision.imageSize * model.vision.imageSize
+        func patchify(_ image: Int, _ out: MatrixView) {
+            frames[image / parts].rgb.withUnsafeBufferPointer { rgb in
+                precondition(rgb.count == parts * imageBytes, "a frame of \(rgb.count) bytes")
                 guard let base = rgb.baseAddress else { return }
                 model.compute.patchify(
-                    rgb: base + picture % parts * pictureBytes, grid: model.vision.gridSize,
+                    rgb: base + image % parts * imageBytes, grid: model.vision.gridSize,
                     patch: model.vision.patchSize, mean: preprocessing.mean, std: preprocessing.std, into: out)
             }
         }

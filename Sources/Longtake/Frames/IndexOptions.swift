@@ -79,9 +79,9 @@ package struct IndexOptions: Sendable {
     package mutating func set(
         sampling: String, record: String = RecordKind.standard.rawValue, keep: String? = nil
     ) throws {
-        func unknown(_ what: String, _ word: String, _ known: [String]) -> LongtakeError {
+        func unknown(_ what: String, _ name: String, _ known: [String]) -> LongtakeError {
             LongtakeError(
-                code: .badRequest, message: "unknown \(what) \(word); known: \(known.joined(separator: ", "))")
+                code: .badRequest, message: "unknown \(what) \(name); known: \(known.joined(separator: ", "))")
         }
         guard let knownSampling = FrameRequest.Sampling(rawValue: sampling) else {
             throw unknown("sampling", sampling, Self.samplings)
@@ -104,18 +104,19 @@ package struct IndexOptions: Sendable {
     func validate() throws {
         func check(_ fits: Bool, _ name: String, _ value: some Any, _ limits: String) throws {
             guard !fits else { return }
-            throw LongtakeError(code: .badRequest, message: "\(name) is \(value); possible is \(limits)")
+            throw LongtakeError(code: .badRequest, message: "\(name) is \(value); use \(limits)")
         }
         try check(
             framesPerSecond > 0 && framesPerSecond <= Self.maxFramesPerSecond, "frames per second", framesPerSecond,
             "more than 0 and at most \(Self.maxFramesPerSecond)")
         try check(
-            maxDuration > 0 && maxDuration <= 1e9, "the longest duration", maxDuration, "more than 0 and at most 1e9 s")
-        try check((1...Int(Int32.max)).contains(maxFrames), "the number of frames", maxFrames, "1 to \(Int32.max)")
-        try check((1...64).contains(decodeThreads), "the number of decode threads", decodeThreads, "1 to 64")
-        try check((0...1e9).contains(minimumAge), "the least age", minimumAge, "0 to 1e9 s")
+            maxDuration > 0 && maxDuration <= 1e9, "the maximum duration", maxDuration, "more than 0 and at most 1e9 s")
         try check(
-            watchdog > 0 && watchdog <= 86_400, "the watchdog's time", watchdog, "more than 0 and at most 86400 s")
+            (1...Int(Int32.max)).contains(maxFrames), "the maximum number of frames", maxFrames, "1 to \(Int32.max)")
+        try check((1...64).contains(decodeThreads), "the number of decode threads", decodeThreads, "1 to 64")
+        try check((0...1e9).contains(minimumAge), "the minimum age", minimumAge, "0 to 1e9 s")
+        try check(
+            watchdog > 0 && watchdog <= 86_400, "the watchdog time", watchdog, "more than 0 and at most 86400 s")
         try check((0...1e9).contains(lockWait), "the time to wait for a lock", lockWait, "0 to 1e9 s")
         try check((stream ?? 0) >= 0, "the stream", stream ?? 0, "0 or more")
     }

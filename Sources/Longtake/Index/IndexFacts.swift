@@ -7,7 +7,7 @@ struct IndexFacts: Codable {
     let frames: Int
     let bytes: Int64
     let duration: Double?
-    let state: String
+    let state: IndexState
     let warnings: [String]
     let counters: [String: Int]
     let hasAllPatches: Bool
@@ -17,7 +17,7 @@ struct IndexFacts: Codable {
         frames = manifest.frames
         bytes = manifest.bytes
         duration = manifest.duration
-        state = manifest.state
+        state = manifest.indexState
         warnings = manifest.warnings
         counters = manifest.counters
         hasAllPatches = manifest.hasAllPatches

@@ -1,5 +1,5 @@
 package import Media
-package import Store
+internal import Store
 
 /// What indexing a recording will cost, computed before it starts.
 package struct IndexPlan: Sendable, Codable {
@@ -75,51 +75,4 @@ package struct IndexPlan: Sendable, Codable {
         case cacheBytes = "cache_bytes"
         case cacheMaxBytes = "cache_max_bytes"
     }
-}
-
-/// The progress of indexing a recording.
-package struct IndexProgress: Sendable {
-    /// Number of frames done, including those of earlier runs.
-    package let frames: Int
-    /// Total number of frames; nil if unknown.
-    package let framesTotal: Int?
-    /// Frames encoded by this run.
-    package let framesNow: Int
-    /// Seconds since this run started.
-    package let seconds: Double
-    /// Seconds of the recording per frame.
-    package let frameSeconds: Double
-    /// Fraction of the prefix cache that is computed, 0 to 1; nil while frames are encoded.
-    package var derived: Double?
-
-    /// Seconds of the recording encoded per second.
-    package var timesRealTime: Double { framesPerSecond * frameSeconds }
-    /// Frames encoded per second by this run.
-    package var framesPerSecond: Double { seconds > 0 ? Double(framesNow) / seconds : 0 }
-    /// Estimated seconds until all frames are encoded; nil if unknown.
-    package var secondsLeft: Double? {
-        guard let framesTotal, framesPerSecond > 0 else { return nil }
-        return Double(max(0, framesTotal - frames)) / framesPerSecond
-    }
-}
-
-/// The result of indexing one recording.
-package struct IndexOutcome: Sendable {
-    /// What was done: `unchanged` if a complete index existed, `resumed` if an earlier run's was continued.
-    package enum Action: String, Sendable, Codable { case new, resumed, unchanged }
-
-    /// What was done.
-    package let action: Action
-    /// Recording ID.
-    package let id: String
-    /// The manifest of the index.
-    package let manifest: Manifest
-    /// Notes about decoding.
-    package let notes: [MediaNote]
-    /// Seconds this took.
-    package let seconds: Double
-    /// Frames encoded by this run.
-    package let framesNow: Int
-    /// True if the index does not cover the whole recording.
-    package var isPartial: Bool { manifest.state == "partial" }
 }

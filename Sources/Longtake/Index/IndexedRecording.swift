@@ -1,7 +1,17 @@
 /// The result of indexing one recording.
 package struct IndexedRecording: Sendable, Codable {
-    /// What was done: `new`, `resumed` or `unchanged`.
-    package let action: String
+    /// What was done.
+    package enum Action: String, Sendable, Codable {
+        /// The recording was indexed from its first frame.
+        case new
+        /// An earlier run's index was continued.
+        case resumed
+        /// A finished index existed.
+        case unchanged
+    }
+
+    /// What was done.
+    package let action: Action
     /// Recording ID.
     package let id: String
     /// Index ID.
@@ -21,7 +31,7 @@ package struct IndexedRecording: Sendable, Codable {
     /// Bytes of the prefix cache written by this run.
     package var prefixCacheBytesNow: Int64 = 0
     /// `complete` or `partial`.
-    package let state: String
+    package let state: IndexState
     /// Notes about the recording.
     package let notes: [String]
     /// Counts of what happened while decoding, by name.
@@ -30,5 +40,5 @@ package struct IndexedRecording: Sendable, Codable {
     package let seconds: Double
 
     /// True if the index does not cover the whole recording.
-    package var isPartial: Bool { state == "partial" }
+    package var isPartial: Bool { state == .partial }
 }

@@ -54,7 +54,7 @@ package final class KnownFiles {
         }
         guard library.cache.manifestStamp(indexID: row.indexID) == stamp else { return nil }
         return IndexedRecording(
-            action: IndexOutcome.Action.unchanged.rawValue, id: row.id, index: row.indexID, path: row.path,
+            action: .unchanged, id: row.id, index: row.indexID, path: row.path,
             frames: facts.frames, framesNow: 0, duration: facts.duration, bytes: facts.bytes,
             prefixCacheBytes: prefixCache[row.indexID] ?? 0, state: facts.state,
             notes: facts.warnings, counters: facts.counters, seconds: (ContinuousClock.now - start).seconds)

@@ -30,12 +30,12 @@ package enum RandomRecords {
         cancellation: Cancellation = Cancellation(), progress: (Int) -> Void = { _ in }
     ) throws -> Filled {
         guard (1...10_000_000).contains(frames) else {
-            throw LongtakeError(code: .badRequest, message: "\(frames) frames: possible are 1 to 10000000")
+            throw LongtakeError(code: .badRequest, message: "\(frames) frames; use 1 to 10000000")
         }
         let name = "\(frames) random records, seed \(seed)"
         let key = try Indexer(model, library: library, options: options).key(
             content: ContentHash.sha256(Array(name.utf8)))
-        if let known = try? IndexReader(cache: library.cache, key: key), known.manifest.state == "complete" {
+        if let known = try? IndexReader(cache: library.cache, key: key), known.manifest.indexState == .complete {
             return filled(known.manifest)
         }
         let layout = try RecordCodec(kind: options.record, model: model.llava).layout()
@@ -65,8 +65,9 @@ package enum RandomRecords {
         try writer.finish { contents in
             let made = Manifest(
                 key: key, layout: layout, name: name, path: name, pathBase64: nil, fileSize: 0, modified: 0, inode: 0,
-                timeBase: [1, 1], contents: contents, state: "complete", warnings: ["random: these answers are noise"],
-                counters: [:], duration: Double(frames), created: Date().formatted(.iso8601), modelName: model.name)
+                timeBase: [1, 1], contents: contents, state: IndexState.complete.rawValue,
+                warnings: ["random: these answers are noise"], counters: [:], duration: Double(frames),
+                created: Date().formatted(.iso8601), modelName: model.name)
             manifest = made
             return made
         }
@@ -94,22 +95,22 @@ package enum RandomRecords {
         [UInt8](unsafeUninitializedCapacity: part.bytes) { target, count in
             let raw = UnsafeMutableRawBufferPointer(target)
             if part.format.hasPrefix("i8") {
-                for place in 0..<part.bytes / 8 {
-                    raw.storeBytes(of: generator.next(), toByteOffset: 8 * place, as: UInt64.self)
+                for index in 0..<part.bytes / 8 {
+                    raw.storeBytes(of: generator.next(), toByteOffset: 8 * index, as: UInt64.self)
                 }
-                for place in part.bytes / 8 * 8..<part.bytes {
-                    target[place] = UInt8(truncatingIfNeeded: generator.next())
+                for index in part.bytes / 8 * 8..<part.bytes {
+                    target[index] = UInt8(truncatingIfNeeded: generator.next())
                 }
             } else if part.format.hasPrefix("bf16") {
-                for place in 0..<part.bytes / 2 {
+                for index in 0..<part.bytes / 2 {
                     let bits = Self.unit(&generator).bitPattern >> 16
-                    raw.storeBytes(of: UInt16(truncatingIfNeeded: bits), toByteOffset: 2 * place, as: UInt16.self)
+                    raw.storeBytes(of: UInt16(truncatingIfNeeded: bits), toByteOffset: 2 * index, as: UInt16.self)
                 }
             } else {
-                for place in 0..<part.bytes / 4 {
-                    let value =
-                        part.name.hasSuffix("scale") || part.name.hasSuffix("scales") ? 1 / 128 : Self.unit(&generator)
-                    raw.storeBytes(of: value, toByteOffset: 4 * place, as: Float.self)
+                for index in 0..<part.bytes / 4 {
+                    let isScale = part.name.hasSuffix("scale") || part.name.hasSuffix("scales")
+                    let value = isScale ? 1 / 128 : Self.unit(&generator)
+                    raw.storeBytes(of: value, toByteOffset: 4 * index, as: Float.self)
                 }
             }
             count = part.bytes

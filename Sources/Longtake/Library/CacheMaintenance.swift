@@ -19,7 +19,7 @@ package struct CacheMaintenance {
         var status = stat()
         guard stat(cachePath, &status) == 0 || errno != ENOENT else {
             throw Failure(
-                code: "no_cache", message: "there is no cache in \(cachePath); `longtake index` makes one",
+                code: "no_cache", message: "no cache at \(cachePath); `longtake index` creates one",
                 exitCode: Exit.noCache)
         }
         cache = try CacheDirectory(path: cachePath)
@@ -60,7 +60,7 @@ package struct CacheMaintenance {
         let part = try subset.map { text in
             guard let part = CheckSubset(text) else {
                 throw LongtakeError(
-                    code: .badRequest, message: "\(text) is no part: 2/7 means the second of seven")
+                    code: .badRequest, message: "invalid subset \"\(text)\"; 2/7 is the second of seven parts")
             }
             return part
         }
@@ -151,10 +151,10 @@ package struct CacheMaintenance {
         let library = try Library(cachePath: cache.path, dataPath: dataPath)
         if !dryRun { try library.noteMissing() }
         let now = Double(FileFingerprint.now / 1_000_000_000)
-        var places = try library.places()
+        var locations = try library.locations()
         var lost = Lost()
         for manifest in try cache.indexes() {
-            let all = places.all(of: manifest.key.id, or: manifest)
+            let all = locations.all(of: manifest.key.id, manifest)
             if all.first?.state == .unreachable { lost.unreachable += 1 }
             guard all.allSatisfy(\.state.isMissing), let path = all.first?.path,
                 all.allSatisfy({ now - ($0.row?.missing.map { Double($0) } ?? now) >= seconds })

@@ -5,7 +5,7 @@ internal import Store
 private struct Listed {
     let index: String
     let content: String
-    let places: [RecordingPlace]
+    let locations: [RecordingLocation]
     let summaries: [RecordingSummary]
 }
 
@@ -32,25 +32,25 @@ extension Library {
             summary.prefixCacheBytes = prefixCache[summary.index] ?? 0
             return summary
         }
-        var places = try places()
+        var locations = try locations()
         let manifests = Dictionary(
             try cache.indexes().map { ($0.key.id, $0) }, uniquingKeysWith: { first, _ in first })
         let underway = try cache.underway()
         let open = Set(underway.map(\.indexID))
         var all = underway.map { index in
             let manifest = manifests[index.indexID]
-            let known = places.all(of: index.indexID, or: manifest)
-            let place = places.shown(of: index.indexID, or: manifest).first
+            let known = locations.all(of: index.indexID, manifest)
+            let location = locations.shown(of: index.indexID, manifest).first
             return Listed(
-                index: index.indexID, content: index.key?.content ?? place?.row?.content ?? "", places: known,
-                summaries: [sized(RecordingSummary(index, manifest, place))])
+                index: index.indexID, content: index.key?.content ?? location?.row?.content ?? "", locations: known,
+                summaries: [sized(RecordingSummary(index, manifest, location))])
         }
         for manifest in manifests.values where !open.contains(manifest.key.id) {
-            let shown = places.shown(of: manifest.key.id, or: manifest)
+            let shown = locations.shown(of: manifest.key.id, manifest)
             all.append(
                 Listed(
                     index: manifest.key.id, content: manifest.key.content,
-                    places: places.all(of: manifest.key.id, or: manifest),
+                    locations: locations.all(of: manifest.key.id, manifest),
                     summaries: shown.map { sized(RecordingSummary(manifest, $0)) }))
         }
         return all.sorted { $0.index < $1.index }
@@ -101,7 +101,7 @@ extension Library {
     private func recordings(at path: InputPath, _ all: [Listed], newest: Bool) throws -> [RecordingSummary] {
         let order = try catalog.rows(path: path.bytes).map(\.indexID)
         func age(_ one: Listed) -> Int { order.firstIndex(of: one.index) ?? order.count }
-        let here = all.filter { one in one.places.contains { $0.path == path } }.sorted { age($0) < age($1) }
+        let here = all.filter { one in one.locations.contains { $0.path == path } }.sorted { age($0) < age($1) }
         guard let content = here.first?.content else { return [] }
         func summary(_ one: Listed) -> RecordingSummary? {
             one.summaries.first { Self.path(of: $0) == path } ?? one.summaries.first
@@ -118,7 +118,8 @@ extension Library {
         let shown = fitting.prefix(10).map { "\($0.id) (\($0.path))" }.joined(separator: ", ")
         let more = fitting.count > 10 ? " and \(fitting.count - 10) more" : ""
         return LongtakeError(
-            code: .badRequest, message: "\(name) fits several recordings: \(shown)\(more); give an id or a longer path")
+            code: .badRequest,
+            message: "\(name) matches several recordings: \(shown)\(more); give an ID or a longer path")
     }
 
     /// Returns recordings whose files are gone or were replaced, and those that cannot be reached now.

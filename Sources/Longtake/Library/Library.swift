@@ -39,7 +39,7 @@ package final class Library {
         } catch  where Self.canDoWithout(dataPath, cache, error, forQuestions: forQuestions) {
             catalog = try Catalog.inMemory()
             _ = try Self.refill(catalog, from: cache)
-            notes = ["\(Failure(error).message); this run does without the catalog, its answers are not remembered"]
+            notes = ["\(Failure(error).message); this run works without the catalog and does not store its answers"]
         }
     }
 
@@ -52,7 +52,7 @@ package final class Library {
         } catch {
             throw Failure(
                 code: "io",
-                message: "\(path): the folder of the catalog cannot be made; choose another with --data-dir",
+                message: "\(path): the catalog's folder cannot be created; choose another with --data-dir",
                 exitCode: Exit.space)
         }
         try CacheDirectory.requirePrivate(path)
@@ -74,16 +74,16 @@ package final class Library {
         guard changed > 0 || isEmpty || catalog.aside != nil else { return [] }
         let manifests = try cache.indexes()
         if changed > 0 || !manifests.isEmpty { try catalog.rebuild(from: manifests) }
-        let entered =
-            "\(counted(manifests.count, "recording was", "recordings were")) entered again from the cache"
+        let added =
+            "\(counted(manifests.count, "recording was", "recordings were")) added from the cache"
         if let aside = catalog.aside {
             return [
-                "the catalog \(catalog.path) was damaged and is \(aside) now; \(entered), earlier answers were not"
+                "the catalog \(catalog.path) was damaged and is now \(aside); \(added), earlier answers were not"
             ]
         }
-        if changed > 0 { return ["the catalog \(catalog.path) had \(changed) damaged entries; \(entered)"] }
+        if changed > 0 { return ["the catalog \(catalog.path) had \(changed) damaged entries; \(added)"] }
         let isLost = catalog.isNew && catalog.path != ":memory:" && !manifests.isEmpty
-        return isLost ? ["there was no catalog \(catalog.path); \(entered)"] : []
+        return isLost ? ["there was no catalog \(catalog.path); \(added)"] : []
     }
 
     /// Returns true if the library can work without its catalog, as a read-only one can; a newer program's catalog
@@ -103,7 +103,7 @@ package final class Library {
     static func size(_ text: String) throws -> CacheSize {
         guard let size = CacheSize(text) else {
             throw LongtakeError(
-                code: .badRequest, message: "\(text) is no size; 500000000, 200G, 1.5TiB and 80% are some")
+                code: .badRequest, message: "invalid size \"\(text)\"; use bytes, 200G, 1.5TiB or 80%")
         }
         return size
     }
@@ -144,11 +144,11 @@ package final class Library {
             throw Failure(code: "newer_format", message: newer.description, exitCode: Exit.model)
         }
         guard Set(found.map(\.key.content)).count <= 1 else {
-            let places = found.map { (Self.id(content: $0.key.content), currentPath(of: $0).description) }
-            let shown = places.prefix(10).map { "\($0.0) (\($0.1))" }.joined(separator: ", ")
+            let recordings = found.map { (Self.id(content: $0.key.content), currentPath(of: $0).description) }
+            let shown = recordings.prefix(10).map { "\($0.0) (\($0.1))" }.joined(separator: ", ")
             throw LongtakeError(
                 code: .badRequest,
-                message: "\(name) fits several recordings: \(shown); give more of the id (`longtake ls` lists them)")
+                message: "\(name) matches several recordings: \(shown); give more of the ID (`longtake ls` lists them)")
         }
         return found
     }

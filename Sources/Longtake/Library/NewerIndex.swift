@@ -6,11 +6,11 @@ struct NewerIndex: CustomStringConvertible {
     let path: String
     let indexID: String
     let version: Int
-    /// Recording ID "vid_…", if the manifest has it in the same place as this version's.
+    /// Recording ID "vid_…", if the manifest has it under the same key as this version's.
     let recording: String?
 
     var description: String {
-        "\(path) has format version \(version), this program knows version \(IndexKey.currentFormatVersion): use a newer one"
+        "\(path) has format version \(version), this program reads up to version \(IndexKey.currentFormatVersion); use a newer program"
     }
 
     /// Returns true if `name` is one of its IDs or a prefix of one.

@@ -29,9 +29,9 @@ package struct PathLabels {
 
     private static func end(of path: [UInt8], _ depth: Int) -> [UInt8] {
         var left = depth
-        for place in path.indices.reversed() where path[place] == UInt8(ascii: "/") {
+        for index in path.indices.reversed() where path[index] == UInt8(ascii: "/") {
             left -= 1
-            if left == 0 { return place == 0 && depth > 1 ? path : Array(path[(place + 1)...]) }
+            if left == 0 { return index == 0 && depth > 1 ? path : Array(path[(index + 1)...]) }
         }
         return path
     }

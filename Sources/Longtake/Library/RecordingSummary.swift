@@ -25,8 +25,8 @@ package struct RecordingSummary: Sendable, Codable {
     package let bytes: Int64
     /// Size of its prefix cache in bytes.
     package internal(set) var prefixCacheBytes: Int64 = 0
-    /// `complete`, `partial`, `indexing` (a process is writing it) or `interrupted` (the next run continues it).
-    package let state: String
+    /// The state of the index.
+    package let state: IndexState
     /// Name of the model.
     package let model: String
     /// How frames were sampled, as in the index key.
@@ -57,19 +57,19 @@ package struct RecordingSummary: Sendable, Codable {
         case prefixCacheBytes = "prefix_cache_bytes"
     }
 
-    init(_ manifest: Manifest, _ place: RecordingPlace) {
+    init(_ manifest: Manifest, _ location: RecordingLocation) {
         id = Library.id(content: manifest.key.content)
         index = manifest.key.id
-        name = place.path.bytes.isEmpty ? manifest.name : String(decoding: place.path.name, as: UTF8.self)
-        path = place.path.description
-        pathBase64 = place.path.base64
-        file = place.state
+        name = location.path.bytes.isEmpty ? manifest.name : String(decoding: location.path.name, as: UTF8.self)
+        path = location.path.description
+        pathBase64 = location.path.base64
+        file = location.state
         frames = manifest.frames
         duration = manifest.duration
         start = manifest.start
         bytes = manifest.bytes
         patches = manifest.patches.kept.rawValue
-        state = manifest.state
+        state = manifest.indexState
         model = manifest.modelName
         sampling = manifest.key.sampling
         record = manifest.key.record
@@ -82,25 +82,25 @@ package struct RecordingSummary: Sendable, Codable {
     /// Creates the summary of an unfinished index.
     ///
     /// - Parameter manifest: the manifest of an index that is being extended, else nil.
-    init(_ underway: UnderwayIndex, _ manifest: Manifest?, _ place: RecordingPlace?) {
-        let content = underway.key?.content ?? place?.row?.content ?? manifest?.key.content
+    init(_ underway: UnderwayIndex, _ manifest: Manifest?, _ location: RecordingLocation?) {
+        let content = underway.key?.content ?? location?.row?.content ?? manifest?.key.content
         id = content.map { Library.id(content: $0) } ?? ""
         index = underway.indexID
-        let path = place?.path ?? InputPath("")
+        let path = location?.path ?? InputPath("")
         name = path.bytes.isEmpty ? manifest?.name ?? "" : String(decoding: path.name, as: UTF8.self)
         self.path = path.description
         pathBase64 = path.base64
-        file = place?.state ?? .pipe
+        file = location?.state ?? .pipe
         frames = underway.frames
         duration = nil
         start = manifest?.start
         bytes = underway.bytes
         patches = manifest?.patches.kept.rawValue ?? ""
-        state = underway.isBeingWritten ? "indexing" : "interrupted"
+        state = underway.isBeingWritten ? .indexing : .interrupted
         model = manifest?.modelName ?? ""
         sampling = underway.key?.sampling ?? manifest?.key.sampling ?? ""
         record = underway.key?.record ?? manifest?.key.record ?? ""
-        created = manifest?.created ?? place?.row?.added ?? ""
+        created = manifest?.created ?? location?.row?.added ?? ""
         segments = underway.segments
         warnings = []
         counters = [:]
@@ -110,7 +110,7 @@ package struct RecordingSummary: Sendable, Codable {
     package var allBytes: Int64 { bytes + prefixCacheBytes }
 
     /// True if there is an index that can be asked.
-    package var isFinished: Bool { state == "complete" || state == "partial" }
+    package var isFinished: Bool { state == .complete || state == .partial }
 }
 
 extension RecordingSummary {

@@ -77,8 +77,8 @@ package final class LoadedModel {
             throw LongtakeError(
                 code: .unsupportedModel,
                 message:
-                    "\(path) has no vision tower: mm_vision_tower names a folder that is not there, and the checkpoint "
-                    + "holds none")
+                    "\(path) has no vision tower: mm_vision_tower names a folder that does not exist, and the "
+                    + "checkpoint does not contain one")
         }
         cost = ModelCost(checkpoint)
         let precision = settings.resolvedPrecision(parameters: cost.parameters, storedInHalves: checkpoint.storesHalves)
@@ -108,7 +108,7 @@ package final class LoadedModel {
         guard tokenizer.vocabularySize <= language.vocabularySize else {
             throw LongtakeError(
                 code: .unsupportedModel,
-                message: "\(path): the tokenizer has \(tokenizer.vocabularySize) ids, the model's vocab_size is "
+                message: "\(path): the tokenizer has \(tokenizer.vocabularySize) IDs, the model's vocab_size is "
                     + "\(language.vocabularySize): tokenizer and weights are from different models")
         }
         stopIDs = Set(checkpoint.stopTokenIDs.map { Int32($0) })
@@ -148,7 +148,7 @@ package final class LoadedModel {
         guard preprocessing.side == side else {
             throw LongtakeError(
                 code: .unsupportedModel,
-                message: "preprocessor_config.json makes pictures of \(preprocessing.side)×\(preprocessing.side), but "
+                message: "preprocessor_config.json produces images of \(preprocessing.side)×\(preprocessing.side), but "
                     + "the vision tower takes \(side)×\(side)")
         }
         return preprocessing

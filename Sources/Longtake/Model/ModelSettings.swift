@@ -52,27 +52,26 @@ package struct ModelSettings: Sendable {
     package mutating func set(memory text: String) throws {
         let size = try Library.size(text)
         guard case .bytes(let bytes) = size, bytes > 0 else {
-            throw LongtakeError(code: .badRequest, message: "memory is \(text); 6G and 500MB are possible")
+            throw LongtakeError(code: .badRequest, message: "invalid memory size \"\(text)\"; use bytes, 6G or 500MB")
         }
         memory = bytes
     }
 
     /// Sets the precision if none was chosen.
-    package mutating func setDefault(precision word: String) throws {
-        if precision == nil { precision = try ModelSettings(precision: word, backend: nil, threads: threads).precision }
+    package mutating func setDefault(precision name: String) throws {
+        if precision == nil { precision = try ModelSettings(precision: name, backend: nil, threads: threads).precision }
     }
 
-    static let possibleThreads = 1...1024
+    static let threadLimits = 1...1024
 
     /// Checks the settings.
     ///
     /// - Throws: `LongtakeError` `bad_request` for an invalid number of threads.
     func validate() throws {
-        guard Self.possibleThreads.contains(threads) else {
+        guard Self.threadLimits.contains(threads) else {
             throw LongtakeError(
                 code: .badRequest,
-                message: "\(threads) threads; possible is \(Self.possibleThreads.lowerBound) to "
-                    + "\(Self.possibleThreads.upperBound)")
+                message: "\(threads) threads; use \(Self.threadLimits.lowerBound) to \(Self.threadLimits.upperBound)")
         }
     }
 

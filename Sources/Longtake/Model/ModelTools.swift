@@ -25,7 +25,7 @@ package struct ModelInspection: Sendable, Codable {
     /// Context length in tokens.
     package let maxPositions: Int?
     /// Side of the vision tower's input in pixels.
-    package let pictureSize: Int?
+    package let imageSize: Int?
     /// Patches per image.
     package let patches: Int?
     /// Vision tokens per frame.
@@ -42,7 +42,7 @@ package struct ModelInspection: Sendable, Codable {
         case modelType = "model_type"
         case hiddenSize = "hidden_size"
         case maxPositions = "max_positions"
-        case pictureSize = "picture_size"
+        case imageSize = "picture_size"
         case tokensPerFrame = "tokens_per_frame"
         case prefusionLayers = "prefusion_layers"
         case nonFinite = "non_finite"
@@ -63,7 +63,7 @@ package struct ModelInspection: Sendable, Codable {
         layers = checkpoint.language?.layerCount
         vocabulary = checkpoint.language?.vocabularySize
         maxPositions = checkpoint.language?.maxPositions
-        pictureSize = checkpoint.vision?.imageSize
+        imageSize = checkpoint.vision?.imageSize
         patches = checkpoint.vision?.patchCount
         tokensPerFrame = checkpoint.fusion?.tokensPerFrame
         prefusionLayers = checkpoint.fusion?.prefusionLayerCount
@@ -80,8 +80,8 @@ package struct ModelInspection: Sendable, Codable {
         var rows = [["kind", "\(kind) (\(modelType))"]]
         if let tower { rows.append(["vision tower", tower]) }
         rows += optional("hidden size", hiddenSize) + optional("layers", layers) + optional("vocabulary", vocabulary)
-        rows += optional("context (positions)", maxPositions) + optional("picture side", pictureSize)
-        rows += optional("patches per picture", patches) + optional("vision tokens per frame", tokensPerFrame)
+        rows += optional("context (positions)", maxPositions) + optional("image side", imageSize)
+        rows += optional("patches per image", patches) + optional("vision tokens per frame", tokensPerFrame)
         rows += optional("pre-fusion layers", prefusionLayers)
         rows.append(["parameters", "\(cost.parameters) in \(bytes(Int64(cost.bytes)))"])
         rows += cost.parts.map { ["  \($0.part.rawValue)", "\($0.parameters) in \(bytes(Int64($0.bytes)))"] }
@@ -108,7 +108,7 @@ package struct ModelInspection: Sendable, Codable {
             rows.append(["per frame, while answering", "\(bytes(Int64(kv))) of keys and values"])
         }
         if let nonFinite {
-            rows.append(["values that are no numbers", nonFinite.isEmpty ? "none" : ""])
+            rows.append(["values that are not finite", nonFinite.isEmpty ? "none" : ""])
             rows += nonFinite.prefix(10).map { ["  \($0.name)", "\($0)"] }
         }
         return rows
@@ -160,7 +160,7 @@ package struct TokenizerTool {
         if let unknown = ids.first(where: { $0 < 0 || Int($0) >= tokenizer.vocabularySize }) {
             throw LongtakeError(
                 code: .badRequest,
-                message: "id \(unknown) is none: the tokenizer has 0 to \(tokenizer.vocabularySize - 1)")
+                message: "unknown token ID \(unknown); the tokenizer has 0 to \(tokenizer.vocabularySize - 1)")
         }
         return tokenizer.decode(ids, skipSpecial: skipSpecial)
     }

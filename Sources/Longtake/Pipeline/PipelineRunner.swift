@@ -159,7 +159,7 @@ package struct PipelineRunner {
     private static func key(_ recording: IndexedRecording, _ question: PipelineQuestion) -> String {
         let parts =
             [
-                recording.index, "\(recording.frames)", recording.state, question.id, question.text,
+                recording.index, "\(recording.frames)", recording.state.rawValue, question.id, question.text,
                 question.from.map { "\($0)" } ?? "", question.to.map { "\($0)" } ?? "",
                 question.maxTokens.map { "\($0)" } ?? "",
             ] + (question.fusion.map { [$0.rawValue] } ?? [])

@@ -141,23 +141,14 @@ extension Embedder {
         do {
             try options.validate()
             let file = try path.open(cancellation: cancellation)
-            let stream = try FrameStream(file, request: options.request(.model(preprocessing, resolutionRatio: 1)))
-            let queue = FrameQueue(stream, capacity: 2 * batchSize, cancellation: cancellation)
-            try queue.start()
-            defer { queue.stop() }
-            var batch = (0..<batchSize).map { _ in Frame() }
+            let request = options.request(.model(preprocessing, resolutionRatio: 1))
             var done = 0
-            while true {
-                try cancellation.check()
-                let count = try queue.take(into: &batch)
-                guard count > 0 else { break }
-                let frames = batch.prefix(count)
+            let result = try FrameBatches.forEach(of: file, request, size: batchSize, cancellation) { frames, _ in
                 for (frame, embedding) in zip(frames, try embed(frames: frames)) {
                     try each(FrameEmbedding(index: frame.index, time: frame.gridTime, embedding: embedding))
                 }
-                done += count
+                done += frames.count
             }
-            let result = queue.result
             var notes = result.notes.map { "\($0.code): \($0.message)" }
             if result.status == .partial {
                 notes.append("partial: the frames cover 0 to \((result.coveredSeconds * 10).rounded() / 10) s")

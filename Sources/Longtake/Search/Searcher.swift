@@ -108,7 +108,7 @@ package final class Searcher {
                 scored.map(\.scores), threshold: Float(threshold),
                 mean: options.threshold == nil ? Float(mean) : nil, limit: options.limit) : []
         var moments = [Moment?](repeating: nil, count: runs.count)
-        var files = try library.places()
+        var files = try library.locations()
         // One index is open at a time, whatever the number of moments.
         for (recording, places) in Dictionary(grouping: runs.indices, by: { runs[$0].recording }) {
             let manifest = scored[recording].manifest
@@ -143,11 +143,11 @@ package final class Searcher {
 }
 
 extension Moment.Recording {
-    init(_ manifest: Manifest, _ places: inout RecordingPlaces) {
-        let place = places.shown(of: manifest.key.id, or: manifest)[0]
+    init(_ manifest: Manifest, _ locations: inout RecordingLocations) {
+        let location = locations.shown(of: manifest.key.id, manifest)[0]
         self.init(
             id: Library.id(content: manifest.key.content), index: manifest.key.id,
-            name: place.path.bytes.isEmpty ? manifest.name : String(decoding: place.path.name, as: UTF8.self),
-            path: place.path.description, file: place.state)
+            name: location.path.bytes.isEmpty ? manifest.name : String(decoding: location.path.name, as: UTF8.self),
+            path: location.path.description, file: location.state)
     }
 }

@@ -5,29 +5,25 @@ internal import Store
 internal import Tensors
 internal import Tokenizers
 
-/// An error with a stable code and an exit status; `Failure` is built from it.
+/// An error of any layer: a stable code, a message and an exit status. `Failure` is built from it.
 ///
 /// The lower layers do not know exit statuses or each other, so their conformances are here.
 protocol CodedError: Error {
-    /// The `code` in the JSON output, stable across versions.
-    var failureCode: String { get }
+    associatedtype Code: RawRepresentable<String>
+    /// The raw value is the `code` in the JSON output, stable across versions.
+    var code: Code { get }
     /// What is wrong, which limit applies, and the next step.
-    var failureMessage: String { get }
+    var message: String { get }
     /// The exit status, see `Exit`.
     var exitStatus: Int32 { get }
 }
 
 extension CodedError {
-    var failureMessage: String { "\(self)" }
-}
-
-extension Failure: CodedError {
-    var failureCode: String { code }
-    var exitStatus: Int32 { exitCode }
+    /// The code as text.
+    var codeText: String { code.rawValue }
 }
 
 extension MediaError: CodedError {
-    var failureCode: String { code.rawValue }
     var exitStatus: Int32 {
         switch code {
         case .worker: 1
@@ -38,13 +34,10 @@ extension MediaError: CodedError {
 }
 
 extension ImageError: CodedError {
-    var failureCode: String { code.rawValue }
     var exitStatus: Int32 { code == .badConfig ? Exit.model : Exit.input }
 }
 
 extension StoreError: CodedError {
-    var failureCode: String { code.rawValue }
-    var failureMessage: String { message }
     var exitStatus: Int32 {
         switch code {
         case .notFound, .notKept: Exit.noCache
@@ -59,7 +52,6 @@ extension StoreError: CodedError {
 }
 
 extension CheckpointError: CodedError {
-    var failureCode: String { code.rawValue }
     var exitStatus: Int32 {
         switch code {
         case .notEnoughMemory, .notEnoughDisk, .writeFailed: Exit.space
@@ -70,7 +62,6 @@ extension CheckpointError: CodedError {
 }
 
 extension WeightsError: CodedError {
-    var failureCode: String { code.rawValue }
     var exitStatus: Int32 {
         switch code {
         case .writeFailed, .notEnoughMemory: Exit.space
@@ -80,22 +71,18 @@ extension WeightsError: CodedError {
 }
 
 extension ModelError: CodedError {
-    var failureCode: String { code.rawValue }
     var exitStatus: Int32 { code == .contextExceeded ? Exit.refused : Exit.model }
 }
 
 extension TokenizerError: CodedError {
-    var failureCode: String { code.rawValue }
     var exitStatus: Int32 { code.rawValue.hasPrefix("question") ? Exit.usage : Exit.model }
 }
 
 extension ComputeError: CodedError {
-    var failureCode: String { code.rawValue }
     var exitStatus: Int32 { Exit.usage }
 }
 
 extension LongtakeError: CodedError {
-    var failureCode: String { code.rawValue }
     var exitStatus: Int32 {
         switch code {
         case .unsupportedModel, .noModel: Exit.model

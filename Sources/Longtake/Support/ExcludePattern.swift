@@ -51,15 +51,15 @@ struct ExcludePattern {
     /// Backtracks only to the last `**`, so the cost is at most names × parts.
     private func fits(_ names: [[CChar]]) -> Bool {
         var (part, name) = (0, 0)
-        var again: (part: Int, name: Int)?
+        var lastStars: (part: Int, name: Int)?
         while name < names.count {
             if part < parts.count, parts[part] == nil {
                 part += 1
-                again = (part, name)
-            } else if part < parts.count, let own = parts[part], fnmatch(own, names[name], FNM_PATHNAME) == 0 {
+                lastStars = (part, name)
+            } else if part < parts.count, let pattern = parts[part], fnmatch(pattern, names[name], FNM_PATHNAME) == 0 {
                 (part, name) = (part + 1, name + 1)
-            } else if let last = again {
-                again = (last.part, last.name + 1)
+            } else if let last = lastStars {
+                lastStars = (last.part, last.name + 1)
                 (part, name) = (last.part, last.name + 1)
             } else {
                 return false

@@ -10,6 +10,8 @@ package struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     package let exitCode: Int32
     /// The frames a stopped run has sealed; the next run continues from there.
     package var kept: Kept?
+    /// The error of the lower layer that this was made from; nil for one of this layer. Not in JSON.
+    package private(set) var underlying: (any Error)?
 
     /// The index a stopped run left.
     package struct Kept: Sendable, Codable {
@@ -45,22 +47,26 @@ package struct Failure: Error, CustomStringConvertible, Sendable, Codable {
         let half = messageLimit / 2 - 50
         let (start, end) = (message.utf8.prefix(half), message.utf8.suffix(half))
         let left = message.utf8.count - 2 * half
-        return String(decoding: start, as: UTF8.self) + " … (\(left) bytes left out) … "
+        return String(decoding: start, as: UTF8.self) + " … (\(left) bytes omitted) … "
             + String(decoding: end, as: UTF8.self)
     }
 
     /// Converts any error; `subject` is prepended to messages that do not name the file themselves.
+    ///
+    /// A `Failure` stays as it is: it has its subject already.
     package init(_ error: any Error, subject: String? = nil) {
+        if let failure = error as? Failure {
+            self = failure
+            return
+        }
         let coded = error as? any CodedError
-        var message = coded?.failureMessage ?? (error as NSError).localizedDescription
-        // A `Failure` has its subject already, and so does a message with the absolute path.
-        if let subject, !(error is Failure), !message.contains(subject),
-            !message.contains(InputPath(subject).absolute.description)
-        {
+        var message = coded?.message ?? (error as NSError).localizedDescription
+        if let subject, !message.contains(subject), !message.contains(InputPath(subject).absolute.description) {
             message = "\(subject): \(message)"
         }
-        self.init(code: coded?.failureCode ?? "failure", message: message, exitCode: coded?.exitStatus ?? 1)
-        kept = (error as? Failure)?.kept ?? (error as? LongtakeError)?.kept
+        self.init(code: coded?.codeText ?? "failure", message: message, exitCode: coded?.exitStatus ?? 1)
+        kept = (error as? LongtakeError)?.kept
+        underlying = error
     }
 }
 

@@ -33,6 +33,11 @@ package struct InputPath: Sendable, Hashable, CustomStringConvertible {
         return InputPath(bytes: [UInt8(ascii: "/")] + parts.joined(separator: [UInt8(ascii: "/")]))
     }
 
+    /// The path in base64 if it is not UTF-8, else nil.
+    var base64: String? {
+        String(validating: bytes, as: UTF8.self) == nil ? Data(bytes).base64EncodedString() : nil
+    }
+
     /// True if a file or folder exists at this path.
     package var exists: Bool { withCString { access($0, F_OK) } == 0 }
     /// True if the path is a folder or a link to one.

@@ -4,7 +4,7 @@
 /// text, and returns values that can be printed.
 ///
 /// # Terms
-/// - **Recording**: one video stream of one file, identified by its content, not its path (`RecordingFile`).
+/// - **Recording**: one video stream of one file, identified by its content, not its path (`Recording`).
 /// - **Frame**: the image displayed at grid time t = 0, 1, 2 … s, with its true presentation time (`Frame`).
 /// - **Patches**: the vision tower's features of a frame, [R, D]: 576 × 1024 at full size.
 /// - **Vision token**: the frame's compressed token after pre-fusion, [C2, H]; it does not depend on the question.
@@ -20,7 +20,7 @@
 ///    (preprocessing).
 /// 2. Frames become patches and a vision token: Models/CLIP, `Compressor` and `PreFusion`, combined in `LlavaMini`;
 ///    matrix products and kernels are in Tensors and CKernels.
-/// 3. Tokens and patches become frame records, and these an index: Index/ (`Indexer`), Store.
+/// 3. Tokens and patches become frame records, and these an index: Frames/ (`FrameEncoder`), Index/ (`Indexer`), Store.
 /// 4. A question becomes a prompt, is fused with frames and answered: Ask/ (`Asker`), Tokenizers, Models/Llama.
 /// 5. `Analyzer` does steps 1 to 4 for one recording, `BatchIndexer` and `PipelineRunner` for many.
 package enum Longtake {

@@ -42,8 +42,8 @@ package struct LongtakeError: Error, CustomStringConvertible, Sendable {
         .init(
             code: .growing,
             message:
-                "\(path): still growing (changed \(Int(saturating: age)) s ago, the least age is \(Int(saturating: minimum)) s); it is taken next time"
-        )
+                "\(path): still growing (changed \(Int(saturating: age)) s ago, the minimum age is "
+                + "\(Int(saturating: minimum)) s); the next run indexes it")
     }
 
     static func interrupted(_ path: String, _ what: String, kept: Failure.Kept? = nil) -> Self {
@@ -62,6 +62,6 @@ package struct LongtakeError: Error, CustomStringConvertible, Sendable {
     static func unstable(_ path: String) -> Self {
         .init(
             code: .unstable,
-            message: "\(path): changed while it was read; nothing was kept. Index it when it is finished")
+            message: "\(path): changed while it was read; nothing was kept; index it when it is finished")
     }
 }

@@ -1,14 +1,14 @@
 /// Suggests the name that was probably meant, for messages about unknown names.
 package enum Spelling {
     /// Returns the closest of `known` and its edit distance; nil if `known` is empty.
-    package static func nearest(to word: String, among known: [String]) -> (word: String, distance: Int)? {
-        known.map { (word: $0, distance: distance($0, word)) }.min { $0.distance < $1.distance }
+    package static func nearest(to name: String, among known: [String]) -> (name: String, distance: Int)? {
+        known.map { (name: $0, distance: distance($0, name)) }.min { $0.distance < $1.distance }
     }
 
-    /// Returns the closest known name within an edit distance of 2 from `word`; nil if there is none.
-    package static func suggestion(for word: String, among known: [String]) -> String? {
-        guard word.count <= 100 else { return nil }
-        return nearest(to: word, among: known).flatMap { $0.distance <= 2 ? $0.word : nil }
+    /// Returns the closest known name within an edit distance of 2 from `name`; nil if there is none.
+    package static func suggestion(for name: String, among known: [String]) -> String? {
+        guard name.count <= 100 else { return nil }
+        return nearest(to: name, among: known).flatMap { $0.distance <= 2 ? $0.name : nil }
     }
 
     /// Levenshtein distance: letters to insert, remove or replace.

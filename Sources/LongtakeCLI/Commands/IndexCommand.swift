@@ -106,9 +106,11 @@ struct IndexCommand: ParsableCommand {
         if walker.linksSkipped > 0 {
             output.note("note: \(counted(walker.linksSkipped, "symbolic link")) inside folders not followed")
         }
+        // The recordings of the plan, which indexing takes over.
+        var opened: [InputPath: Recording] = [:]
         // A pipe can be read only once, so it gets no plan.
         if !walker.files.contains(where: \.isStandardInput) || dryRun {
-            let failure = try plan(walker.files, known, library, analyzer, options, report)
+            let failure = try plan(walker.files, known, &opened, library, analyzer, options, report)
             if dryRun {
                 // In JSON, the last line on standard error gives the outcome; in text it has already been printed.
                 if let failure, walker.files.count == 1, output.json { throw failure }
@@ -119,8 +121,8 @@ struct IndexCommand: ParsableCommand {
         let start = ContinuousClock.now
         var last: Failure?
         do {
-            _ = try BatchIndexer(analyzer, options: options, known: known).run(walker.files, summary: &summary) {
-                event in
+            let indexer = BatchIndexer(analyzer, options: options, known: known, opened: opened)
+            _ = try indexer.run(walker.files, summary: &summary) { event in
                 if case .failed(_, let failure) = event { last = failure }
                 report.show(event)
             }
@@ -144,8 +146,8 @@ struct IndexCommand: ParsableCommand {
 
     /// Prints the plan; returns the last failure if files cannot be read.
     private func plan(
-        _ files: [InputPath], _ known: [InputPath: IndexedRecording], _ library: Library,
-        _ analyzer: Deferred<Analyzer>, _ options: IndexOptions, _ report: IndexReport
+        _ files: [InputPath], _ known: [InputPath: IndexedRecording], _ opened: inout [InputPath: Recording],
+        _ library: Library, _ analyzer: Deferred<Analyzer>, _ options: IndexOptions, _ report: IndexReport
     ) throws -> Failure? {
         var plans: [IndexPlan] = []
         var failure: Failure?
@@ -161,9 +163,13 @@ struct IndexCommand: ParsableCommand {
             looked += 1
             let analyzer = try analyzer.get()
             do {
+                let recording = Recording(file)
+                // Only one file stays open until it is indexed: a process may have few open files.
+                defer { if dryRun || files.count > 1 { recording.close() } }
+                if !dryRun { opened[file] = recording }
                 // Print the figures even if the run will be refused because of them.
-                plans.append(try analyzer.plan(file, options: options, sizes: dryRun || output.json))
-                if dryRun { _ = try analyzer.plan(file, options: options, sizes: false, strict: true) }
+                plans.append(try analyzer.plan(recording, options: options, sizes: dryRun || output.json))
+                if dryRun { _ = try analyzer.plan(recording, options: options, sizes: false, strict: true) }
             } catch let error as Failure {
                 failure = error
                 // Without --dry-run the failure is reported when the file's turn comes.

@@ -18,9 +18,9 @@ final class IndexReport {
 
     /// Progress as text: "1200 of 10800 frames, 3.1 frames/s, 3.1× real time, 00:51:37 left".
     static func line(_ progress: IndexProgress) -> String {
-        if let derived = progress.derived {
+        if let done = progress.prefixCacheDone {
             return
-                "\(counted(progress.frames, "frame")) done; what all questions share: \(Int(saturating: derived * 100)) %"
+                "\(counted(progress.frames, "frame")) done; what all questions share: \(Int(saturating: done * 100)) %"
         }
         var line = "\(progress.frames)"
         if let total = progress.framesTotal { line += " of \(total)" }
@@ -158,7 +158,7 @@ final class IndexReport {
                 percent_done: step.framesTotal.map { Double(step.frames) / Double(max($0, 1)) },
                 frames_done: step.frames,
                 frames_total: step.framesTotal, frames_per_second: step.framesPerSecond,
-                times_real_time: step.timesRealTime, derived_done: step.derived, current_files: [path]))
+                times_real_time: step.timesRealTime, derived_done: step.prefixCacheDone, current_files: [path]))
     }
 
     private func show(_ indexed: IndexedRecording) {
@@ -166,9 +166,9 @@ final class IndexReport {
         if output.json {
             return Console.jsonLine(
                 Done(
-                    action: indexed.action, item: indexed.path, id: indexed.id, index: indexed.index,
+                    action: indexed.action.rawValue, item: indexed.path, id: indexed.id, index: indexed.index,
                     frames: indexed.frames,
-                    duration: indexed.seconds, state: indexed.state, bytes: indexed.bytes,
+                    duration: indexed.seconds, state: indexed.state.rawValue, bytes: indexed.bytes,
                     prefix_cache_bytes: indexed.prefixCacheBytes, warnings: indexed.notes,
                     counters: indexed.counters))
         }
@@ -178,7 +178,7 @@ final class IndexReport {
         if indexed.prefixCacheBytes > 0 {
             line += " and \(Format.bytes(indexed.prefixCacheBytes)) that questions share"
         }
-        if indexed.action == "unchanged" {
+        if indexed.action == .unchanged {
             line += ", indexed before"
         } else {
             line += " in \(Format.time(indexed.seconds))"

@@ -31,7 +31,7 @@ struct ListCommand: ParsableCommand {
         let rows = recordings.map {
             [
                 $0.id, $0.samplingName, $0.duration.map { TimeText.clock($0) } ?? "",
-                counted($0.frames, "frame"), Format.bytes($0.allBytes), $0.state,
+                counted($0.frames, "frame"), Format.bytes($0.allBytes), $0.state.rawValue,
                 $0.file.rawValue, Console.name($0.model),
                 Console.name($0.path.isEmpty ? $0.name : labels.name($0.path)),
             ]
@@ -97,7 +97,7 @@ struct ShowCommand: ParsableCommand {
                 ["first picture", Self.firstImage(item)],
                 ["frames", "\(item.frames) in \(counted(item.segments, "segment")), \(Format.bytes(item.bytes))"],
                 ["prefix cache", Format.bytes(item.prefixCacheBytes)],
-                ["state", item.state],
+                ["state", item.state.rawValue],
                 ["sampling", item.sampling], ["record", item.record], ["model", Console.name(item.model)],
                 ["indexed", item.created],
             ]

@@ -233,6 +233,8 @@ package struct ParityError: Error, CustomStringConvertible, Sendable {
 }
 
 extension ParityError: CodedError {
-    var failureCode: String { "not_a_case" }
-    var exitStatus: Int32 { message.isEmpty ? 1 : Exit.model }
+    /// The kinds of error.
+    enum Code: String { case notACase = "not_a_case" }
+    var code: Code { .notACase }
+    var exitStatus: Int32 { Exit.model }
 }

@@ -127,15 +127,15 @@ private struct Run {
             bytes += size
         }
         guard shards.count > 1 else { return try single(tensors, in: folder, progress: progress) }
-        var places: [String: JSONValue] = [:]
+        var weightMap: [String: JSONValue] = [:]
         for (number, shard) in shards.enumerated() {
             let name = "model-\(Self.five(number + 1))-of-\(Self.five(shards.count)).safetensors"
-            for tensor in shard { places[tensor.name] = .string(name) }
+            for tensor in shard { weightMap[tensor.name] = .string(name) }
             try write(shard, to: folder + "/" + name, progress: progress)
         }
         let size = tensors.reduce(0) { $0 + $1.count * type.element.size }
         let index = JSONValue.object([
-            "metadata": .object(["total_size": .integer(Int64(size))]), "weight_map": .object(places),
+            "metadata": .object(["total_size": .integer(Int64(size))]), "weight_map": .object(weightMap),
         ])
         try PartialFolder.writeFile(folder + "/" + SafetensorsFolder.indexName, index.text(indented: true) + "\n")
     }

@@ -13,7 +13,7 @@ struct RandomValues {
     /// Distance between values of consecutive 16-bit integers.
     private let step: Float
     private let count: Int
-    private var place = 0
+    private var position = 0
     private let floats: Storage
     private let bytes: Storage
 
@@ -42,11 +42,11 @@ struct RandomValues {
 
     /// Returns the next piece, little endian, valid until the next call; nil at the end.
     mutating func next() -> UnsafeRawBufferPointer? {
-        let wanted = min(Self.pieceCount, count - place)
+        let wanted = min(Self.pieceCount, count - position)
         guard wanted > 0 else { return nil }
         let values = floats.memory.assumingMemoryBound(to: Float.self)
         fill(values, draws: (wanted + 3) / 4)
-        place += wanted
+        position += wanted
         let raw = bytes.memory
         switch type {
         case .f32: raw.copyMemory(from: floats.memory, byteCount: wanted * 4)
@@ -65,7 +65,7 @@ struct RandomValues {
     }
 
     private func fill(_ values: UnsafeMutablePointer<Float>, draws: Int) {
-        var state = start &+ UInt64(place / 4) &* Self.gamma
+        var state = start &+ UInt64(position / 4) &* Self.gamma
         for draw in 0..<draws {
             state = state &+ Self.gamma
             let bits = Self.mix(state)

@@ -93,8 +93,8 @@ struct RandomVocabulary {
 
     private func settings(_ ends: [String: JSONValue]) -> [String: JSONValue] {
         var decoder: [String: JSONValue] = [:]
-        for (place, name) in Self.specials.enumerated() {
-            decoder[String(shape.regularTokens + place)] = .object(Self.added(name))
+        for (index, name) in Self.specials.enumerated() {
+            decoder[String(shape.regularTokens + index)] = .object(Self.added(name))
         }
         // The chat template of the first Llama 3.1 release, which the checkpoint was trained with.
         let template =
@@ -111,9 +111,9 @@ struct RandomVocabulary {
     }
 
     private func tokenizer() -> String {
-        let special = Self.specials.enumerated().map { place, name in
+        let special = Self.specials.enumerated().map { index, name in
             JSONValue.object(
-                Self.added(name).merging(["id": .integer(Int64(shape.regularTokens + place))]) { _, new in new })
+                Self.added(name).merging(["id": .integer(Int64(shape.regularTokens + index))]) { _, new in new })
         }
         let begin = Self.specials[0]
         let bytes: [String: JSONValue] = [

@@ -6,7 +6,7 @@ import Testing
 
 extension LongtakeTests {
     /// Any CPU, and a machine whose memory is too small.
-    @Suite struct MachineTests {
+    @Suite struct LoadedModelTests {
         private static let question = "What happens in the video?"
 
         /// Tokens of the index and the answer's ids as one kernel table makes them.

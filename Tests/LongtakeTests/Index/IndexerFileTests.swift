@@ -1,12 +1,11 @@
 import Foundation
 import Longtake
-import Media
 import Store
 import Testing
 
 extension LongtakeTests {
     /// Files that move, change, grow, break off or are no recordings.
-    @Suite struct FileChangeTests {
+    @Suite struct IndexerFileTests {
         @Test func sameContentTwoPaths() throws {
             let folder = try Folder()
             let library = try folder.library()
@@ -14,7 +13,7 @@ extension LongtakeTests {
             let paths = ["a.mp4", "b.mp4"].map { folder.path + "/" + $0 }
             for path in paths { try FileManager.default.copyItem(atPath: Shared.video, toPath: path) }
             let made = try paths.map { try analyzer.index($0, options: IndexOptions()) }
-            #expect(made.map(\.action) == ["new", "unchanged"])
+            #expect(made.map(\.action) == [.new, .unchanged])
             #expect(made[0].index == made[1].index && made[0].id == made[1].id)
             #expect(try library.cache.indexes().count == 1)
             #expect(try library.catalog.all().map(\.path).sorted() == paths)
@@ -28,7 +27,7 @@ extension LongtakeTests {
             let first = try analyzer.index(before, options: IndexOptions())
             try FileManager.default.moveItem(atPath: before, toPath: after)
             let second = try analyzer.index(after, options: IndexOptions())
-            #expect(second.action == "unchanged" && second.index == first.index)
+            #expect(second.action == .unchanged && second.index == first.index)
         }
 
         /// Removed is what was found gone seven days ago, not what was gone for seven days when it was first found so.
@@ -65,7 +64,7 @@ extension LongtakeTests {
             let first = try analyzer.index(path, options: IndexOptions())
             try makeVideo(to: path, source: "testsrc", seconds: 4)
             let second = try analyzer.index(path, options: IndexOptions())
-            #expect(second.action == "new" && second.index != first.index && second.id != first.id)
+            #expect(second.action == .new && second.index != first.index && second.id != first.id)
             #expect((first.frames, second.frames) == (3, 4))
             let answer = try analyzer.ask(question(), about: path, options: IndexOptions())
             #expect(answer.recording.id == second.id && answer.frames == 4)
@@ -79,7 +78,7 @@ extension LongtakeTests {
             try makeVideo(to: path + ".other.mp4", source: "testsrc", seconds: 6)
             let indexer = try Indexer(try nano(), library: library, options: IndexOptions())
             var replaced = false
-            let outcome = try indexer.index(RecordingFile(path: path)) { _ in
+            let made = try indexer.index(Recording(InputPath(path))) { _ in
                 guard !replaced else { return }
                 replaced = true
                 // Written over in place: the descriptor that is being read sees it.
@@ -94,7 +93,7 @@ extension LongtakeTests {
             }
             // The second try took the file as it was by then, and nothing of the first is left.
             #expect(replaced)
-            #expect(outcome.manifest.frames == 6)
+            #expect(made.frames == 6)
             #expect(try library.cache.indexes().map(\.frames) == [6])
         }
 
@@ -115,7 +114,7 @@ extension LongtakeTests {
             // A clock that was wrong: a file of the future is no growing file.
             try FileManager.default.setAttributes(
                 [.modificationDate: Date(timeIntervalSinceNow: 86_400)], ofItemAtPath: path)
-            #expect(try analyzer.index(path, options: options).action == "unchanged")
+            #expect(try analyzer.index(path, options: options).action == .unchanged)
         }
 
         @Test func truncatedRecording() throws {

@@ -8,16 +8,16 @@ import Testing
 
 extension LongtakeTests {
     /// From a video file to records and back.
-    @Suite struct IndexTests {
+    @Suite struct IndexerTests {
         @Test func oneFramePerSecond() throws {
             let folder = try Folder()
             let library = try folder.library()
             let analyzer = Analyzer(model: try nano(), library: library)
             var seen: [IndexProgress] = []
             let made = try analyzer.index(Shared.video, options: IndexOptions()) { seen.append($0) }
-            #expect(made.action == "new")
+            #expect(made.action == .new)
             #expect(made.frames == 12)
-            #expect(made.state == "complete")
+            #expect(made.state == .complete)
             #expect(made.id.hasPrefix("vid_") && made.id.count == 20)
             #expect(made.counters["frames_sampled"] == 12)
             #expect(seen.last?.frames == 12 && seen.last?.framesTotal == 12)
@@ -25,7 +25,7 @@ extension LongtakeTests {
             #expect(reader.entries.map(\.gridTime) == (0..<12).map(Double.init))
             #expect(reader.entries.map { Int($0.index) } == Array(0..<12))
             let again = try analyzer.index(Shared.video, options: IndexOptions())
-            #expect(again.action == "unchanged" && again.index == made.index && again.frames == 12)
+            #expect(again.action == .unchanged && again.index == made.index && again.frames == 12)
         }
 
         /// Records in f32 hold what the model made, and a batch of frames gives the tokens that one frame alone gives.
@@ -89,7 +89,7 @@ extension LongtakeTests {
             #expect(deviation(stored, fresh) < 1e-5)
         }
 
-        /// Five pictures a frame: crops and the whole, in their order through worker, batch and record.
+        /// Five images per frame, crops and the whole, keep their order through worker, batch and record.
         @Test func highResolution() throws {
             let folder = try Folder()
             let path = folder.path + "/model"
@@ -153,7 +153,7 @@ extension LongtakeTests {
             let analyzer = Analyzer(model: model, library: library)
             let first = try analyzer.index(Shared.video, options: IndexOptions())
             let second = try Analyzer(model: other, library: library).index(Shared.video, options: IndexOptions())
-            #expect(second.action == "new" && second.index != first.index && second.id == first.id)
+            #expect(second.action == .new && second.index != first.index && second.id == first.id)
             #expect(try library.recordings().count == 2)
         }
 
@@ -164,7 +164,7 @@ extension LongtakeTests {
             options.maxFrames = 5
             let made = try analyzer.index(Shared.video, options: options)
             #expect(made.frames == 5)
-            #expect(made.state == "partial" || !made.notes.isEmpty, "nobody is told that frames are missing")
+            #expect(made.state == .partial || !made.notes.isEmpty, "nobody is told that frames are missing")
         }
 
         @Test func planSaysWhatItTakes() throws {

@@ -7,7 +7,7 @@ import Testing
 
 extension LongtakeTests {
     /// Numbers that come from a command line or a request: refused with their limits, never a trap.
-    @Suite struct BadNumberTests {
+    @Suite struct IndexOptionsTests {
         private static func options(_ change: (inout IndexOptions) -> Void) -> IndexOptions {
             var options = IndexOptions()
             change(&options)

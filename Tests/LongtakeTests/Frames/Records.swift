@@ -25,7 +25,7 @@ func storedTokens(_ library: Library, _ index: String, width: Int) throws -> [[F
     }
 }
 
-/// The patches of each frame, made one frame at a time, without the index and without the façade.
+/// The patches of each frame, computed one frame at a time, without an index.
 func eachFrame(
     _ model: LoadedModel, _ path: String, framesPerSecond: Double, _ body: (MatrixView) throws -> Void
 ) throws {
@@ -39,11 +39,11 @@ func eachFrame(
     let rows = MatrixView(patches.pointer, rows: llava.patchRows, columns: llava.vision.hiddenSize)
     var frame = Frame()
     while try stream.next(into: &frame) {
-        llava.patches(frames: 1, into: rows) { picture, out in
+        llava.patches(frames: 1, into: rows) { image, out in
             frame.rgb.withUnsafeBufferPointer { rgb in
                 guard let base = rgb.baseAddress else { return }
                 model.compute.patchify(
-                    rgb: base + picture * rgb.count / parts, grid: llava.vision.gridSize, patch: llava.vision.patchSize,
+                    rgb: base + image * rgb.count / parts, grid: llava.vision.gridSize, patch: llava.vision.patchSize,
                     mean: model.preprocessing.mean, std: model.preprocessing.std, into: out)
             }
         }

@@ -7,7 +7,7 @@ import Testing
 
 extension LongtakeTests {
     /// Runs that stop in the middle, and the run after.
-    @Suite struct InterruptTests {
+    @Suite struct IndexerStopTests {
         /// 720 frames: one sealed segment of 600, and an open one when the run is stopped.
         private static let rate = 60.0
 
@@ -37,11 +37,11 @@ extension LongtakeTests {
             let resumed = try analyzer.index(Shared.video, options: options()) { progress in
                 if first == nil { first = progress.frames - progress.framesNow }
             }
-            #expect(resumed.action == "resumed" && resumed.frames == 720 && resumed.state == "complete")
+            #expect(resumed.action == .resumed && resumed.frames == 720 && resumed.state == .complete)
             #expect((first ?? 0) > 600, "the open segment is kept too")
             let whole = try folder.library("whole")
             let made = try Analyzer(model: model, library: whole).index(Shared.video, options: options())
-            #expect(made.action == "new" && made.frames == 720)
+            #expect(made.action == .new && made.frames == 720)
             let width = model.llava.hiddenSize
             let a = try storedTokens(library, resumed.index, width: width)
             let b = try storedTokens(whole, made.index, width: width)
@@ -58,7 +58,7 @@ extension LongtakeTests {
             let stopping = Analyzer(model: model, library: library, cancellation: cancellation)
             #expect(code { _ = try stopping.index(Shared.video, options: IndexOptions()) } == "interrupted")
             let made = try Analyzer(model: model, library: library).index(Shared.video, options: IndexOptions())
-            #expect(made.action == "new" && made.frames == 12)
+            #expect(made.action == .new && made.frames == 12)
         }
 
         /// The process may end between the last segment and the manifest: then there is nothing left to decode.
@@ -70,7 +70,7 @@ extension LongtakeTests {
             let before = try analyzer.ask(question(), about: Shared.video, options: IndexOptions())
             try FileManager.default.removeItem(atPath: library.cache.path(indexID: made.index) + "/manifest.json")
             let again = try analyzer.index(Shared.video, options: IndexOptions())
-            #expect(again.action == "resumed" && again.frames == 12 && again.state == "complete")
+            #expect(again.action == .resumed && again.frames == 12 && again.state == .complete)
             let after = try analyzer.ask(question(), about: Shared.video, options: IndexOptions())
             #expect(after.tokenIDs == before.tokenIDs)
         }
@@ -82,7 +82,7 @@ extension LongtakeTests {
             var options = IndexOptions()
             options.force = true
             let again = try analyzer.index(Shared.video, options: options)
-            #expect(again.action == "new" && again.index == made.index && again.frames == 12)
+            #expect(again.action == .new && again.index == made.index && again.frames == 12)
         }
 
         @Test func damagedSegmentIsNoticed() throws {
@@ -102,7 +102,7 @@ extension LongtakeTests {
             try handle.seek(toOffset: middle)
             try handle.write(contentsOf: Data([byte ^ 1]))
             try handle.close()
-            // By its id there is nothing to make it anew from.
+            // An ID does not say which file to index again.
             #expect(code { _ = try analyzer.ask(question(), about: made.id, options: IndexOptions()) } == "damaged")
             // With the file at hand the records are made again, and the answer says so.
             let whole = try folder.library("whole")

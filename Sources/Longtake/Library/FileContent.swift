@@ -1,4 +1,3 @@
-internal import Foundation
 internal import Media
 internal import Store
 
@@ -7,6 +6,8 @@ final class FileContent {
     let file: RecordingFile
     /// SHA-256 in hex.
     let hash: String
+    /// False if the hash was taken from the catalog.
+    let isHashed: Bool
     /// The file's fingerprint when its content was last verified.
     private(set) var fingerprint: FileFingerprint
     /// When that was, in nanoseconds since 1970.
@@ -23,11 +24,12 @@ final class FileContent {
         if !force, !file.path.isEmpty, let known = try catalog.find(path: file.path, fingerprint),
             let time = known.checked
         {
-            (hash, checked) = (known.content, time)
+            (hash, checked, isHashed) = (known.content, time, false)
             return
         }
         checked = FileFingerprint.now
         hash = try Self.hash(file, cancellation)
+        isHashed = true
         try check()
     }
 
@@ -52,46 +54,5 @@ final class FileContent {
         } catch let error as StoreError {
             throw MediaError(code: .cannotRead, message: "cannot read: \(error.message)")
         }
-    }
-}
-
-extension RecordingFile {
-    /// The file's fingerprint when it was opened.
-    var fingerprint: FileFingerprint {
-        FileFingerprint(size: size, modified: modified, changed: changed, inode: inode, device: device)
-    }
-
-    /// The path in base64 if it is not UTF-8, else nil.
-    var pathBase64: String? { InputPath(bytes: path).base64 }
-}
-
-extension InputPath {
-    /// The path in base64 if it is not UTF-8, else nil.
-    var base64: String? {
-        String(validating: bytes, as: UTF8.self) == nil ? Data(bytes).base64EncodedString() : nil
-    }
-}
-
-extension Library {
-    /// The state of a catalog row whose index is being written.
-    static let indexing = "indexing"
-
-    /// Adds the index to the catalog under the file's path; the row becomes the newest.
-    func register(_ content: FileContent, indexID: String, state: String) throws {
-        let file = content.file
-        var row = Catalog.RecordingRow(
-            path: file.displayPath, pathBase64: file.pathBase64, size: file.size, modified: file.modified,
-            inode: file.inode, content: content.hash, indexID: indexID, added: Date().formatted(.iso8601), state: state)
-        row.fingerprint = content.fingerprint
-        row.checked = content.checked
-        if state != Self.indexing, let stamp = cache.manifestStamp(indexID: indexID),
-            let manifest = try? cache.manifest(indexID: indexID), cache.manifestStamp(indexID: indexID) == stamp
-        {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = .sortedKeys
-            row.stamp = stamp
-            row.facts = (try? encoder.encode(IndexFacts(manifest))).map { String(decoding: $0, as: UTF8.self) }
-        }
-        try catalog.upsert(row)
     }
 }

@@ -40,7 +40,7 @@ package enum FileState: String, Sendable, Codable {
 }
 
 /// One path under which a recording was indexed.
-struct RecordingPlace {
+struct RecordingLocation {
     let path: InputPath
     let state: FileState
     /// The catalog's row; nil if only the manifest has the path.
@@ -48,11 +48,12 @@ struct RecordingPlace {
 }
 
 /// The current state of the files of indexed recordings, from the catalog and one `stat` per path.
-struct RecordingPlaces {
+struct RecordingLocations {
     /// Rows by index ID, newest first.
     private var rowsOfIndex: [String: [Catalog.RecordingRow]] = [:]
     private var newestOfPath: [InputPath: Catalog.RecordingRow] = [:]
-    private var states: [InputPath: PathState] = [:]
+    /// Fingerprints of the paths checked so far; nil where there is no file.
+    private var fingerprints: [InputPath: FileFingerprint?] = [:]
     private var contents: [InputPath: Content] = [:]
     /// Bytes that may still be read to compare files with their recorded content.
     private var bytesLeft: Int64 = 256 << 20
@@ -66,13 +67,7 @@ struct RecordingPlaces {
         let checked: Int64
     }
 
-    /// The state of a path when it was checked.
-    private enum PathState {
-        case file(FileFingerprint)
-        case nothing
-    }
-
-    /// Creates the places from catalog rows.
+    /// Creates the locations from catalog rows.
     ///
     /// - Parameter rows: rows, oldest first.
     init(_ rows: [Catalog.RecordingRow]) {
@@ -87,37 +82,36 @@ struct RecordingPlaces {
     func newest(of path: InputPath) -> Catalog.RecordingRow? { newestOfPath[path] }
 
     /// Returns all paths of an index, best first, then newest first; empty only if there is neither row nor manifest.
-    mutating func all(of index: String, or manifest: Manifest?) -> [RecordingPlace] {
-        var places = (rowsOfIndex[index] ?? []).map { row in
+    mutating func all(of index: String, _ manifest: Manifest?) -> [RecordingLocation] {
+        var locations = (rowsOfIndex[index] ?? []).map { row in
             let path = InputPath(bytes: row.pathBytes)
-            return RecordingPlace(path: path, state: state(of: row, path), row: row)
+            return RecordingLocation(path: path, state: state(of: row, path), row: row)
         }
-        if places.isEmpty, let manifest {
+        if locations.isEmpty, let manifest {
             var row = Catalog.RecordingRow(
                 path: manifest.path, pathBase64: manifest.pathBase64, size: manifest.fileSize,
                 modified: manifest.modified, inode: manifest.inode, content: manifest.key.content, indexID: index,
                 added: manifest.created, state: manifest.state)
             row.changed = manifest.changed
             let path = InputPath(bytes: manifest.pathBytes)
-            places = [RecordingPlace(path: path, state: state(of: row, path), row: nil)]
+            locations = [RecordingLocation(path: path, state: state(of: row, path), row: nil)]
         }
-        return places.enumerated().sorted { ($0.element.state.rank, $0.offset) < ($1.element.state.rank, $1.offset) }
+        return locations.enumerated().sorted { ($0.element.state.rank, $0.offset) < ($1.element.state.rank, $1.offset) }
             .map(\.element)
     }
 
     /// Returns the paths of an index to display: those where its file exists, or else the best one.
-    mutating func shown(of index: String, or manifest: Manifest?) -> [RecordingPlace] {
-        let all = all(of: index, or: manifest)
+    mutating func shown(of index: String, _ manifest: Manifest?) -> [RecordingLocation] {
+        let all = all(of: index, manifest)
         let present = all.filter { $0.state == .present }
         return present.isEmpty ? Array(all.prefix(1)) : present
     }
 
     private mutating func state(of row: Catalog.RecordingRow, _ path: InputPath) -> FileState {
         guard !path.bytes.isEmpty else { return .pipe }
-        let look = states[path] ?? look(at: path)
-        states[path] = look
+        let current = fingerprint(of: path)
         var isTouched = false
-        if case .file(let now) = look {
+        if let now = current {
             if row.fingerprint.isLike(now), row.changed == nil || row.changed == now.changed { return .present }
             if row.size == now.size, row.modified == now.modified {
                 let content = content(of: path, now)
@@ -129,7 +123,7 @@ struct RecordingPlaces {
             }
         }
         if let newest = newestOfPath[path], newest.content != row.content { return .replaced }
-        if case .file = look { return isTouched ? .touched : .changed }
+        if current != nil { return isTouched ? .touched : .changed }
         return Self.isReachable(path, device: row.device) ? .gone : .unreachable
     }
 
@@ -148,8 +142,12 @@ struct RecordingPlaces {
         return content
     }
 
-    private func look(at path: InputPath) -> PathState {
-        FileFingerprint(path: path.bytes).map { .file($0) } ?? .nothing
+    /// Returns the fingerprint of the file at a path, read once; nil if there is none.
+    private mutating func fingerprint(of path: InputPath) -> FileFingerprint? {
+        if let known = fingerprints[path] { return known }
+        let current = FileFingerprint(path: path.bytes)
+        fingerprints.updateValue(current, forKey: path)
+        return current
     }
 
     /// Returns true if the file would be reachable at this path if it still existed.
@@ -180,39 +178,39 @@ extension InputPath {
 }
 
 extension Library {
-    /// Returns the places of all recordings.
-    func places() throws -> RecordingPlaces { RecordingPlaces(try catalog.history()) }
+    /// Returns the locations of all recordings.
+    func locations() throws -> RecordingLocations { RecordingLocations(try catalog.history()) }
 
-    /// Returns the current place of one recording.
-    func place(of manifest: Manifest) throws -> RecordingPlace {
-        let own = try catalog.rows(indexID: manifest.key.id)
+    /// Returns the current location of one recording.
+    func location(of manifest: Manifest) throws -> RecordingLocation {
+        let rows = try catalog.rows(indexID: manifest.key.id)
         // Of each path, only the newest row matters in addition to these.
-        let newest = try own.compactMap { try catalog.rows(path: $0.pathBytes).first }
-        let rest = own.filter { !newest.contains($0) }
-        var places = RecordingPlaces(rest.reversed() + newest.reversed())
-        return places.shown(of: manifest.key.id, or: manifest)[0]
+        let newest = try rows.compactMap { try catalog.rows(path: $0.pathBytes).first }
+        let rest = rows.filter { !newest.contains($0) }
+        var locations = RecordingLocations(rest.reversed() + newest.reversed())
+        return locations.shown(of: manifest.key.id, manifest)[0]
     }
 
     /// Returns the current path of a recording.
     func currentPath(of manifest: Manifest) -> InputPath {
-        (try? place(of: manifest).path) ?? InputPath(bytes: manifest.pathBytes)
+        (try? location(of: manifest).path) ?? InputPath(bytes: manifest.pathBytes)
     }
 
     /// Records in the catalog which files are now missing, which exist again, and which were only touched.
     func noteMissing() throws {
-        var places = try places()
+        var locations = try locations()
         let now = FileFingerprint.now / 1_000_000_000
         var changes: [(row: Catalog.RecordingRow, seconds: Int64?)] = []
         for index in Set(try catalog.history().map(\.indexID)).sorted() {
-            for place in places.all(of: index, or: nil) {
-                guard let row = place.row else { continue }
-                if place.state.isMissing, row.missing == nil { changes.append((row, now)) }
-                if [.present, .touched, .changed].contains(place.state), row.missing != nil {
+            for location in locations.all(of: index, nil) {
+                guard let row = location.row else { continue }
+                if location.state.isMissing, row.missing == nil { changes.append((row, now)) }
+                if [.present, .touched, .changed].contains(location.state), row.missing != nil {
                     changes.append((row, nil))
                 }
             }
         }
         try catalog.set(missing: changes)
-        try catalog.set(confirmed: places.confirmed)
+        try catalog.set(confirmed: locations.confirmed)
     }
 }

@@ -66,14 +66,14 @@ extension LongtakeTests {
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let conversation = try begin(analyzer)
             _ = try conversation.ask(Self.asked[0])
-            try conversation.look(from: 4, to: 8)
+            try conversation.setRange(from: 4, to: 8)
             let part = try conversation.ask(Self.asked[1])
             let head = try #require(try analyzer.model.prompt(Self.asked[1]).imageIndex)
             #expect(part.frames == 4 && part.range == [4, 7] && conversation.rowsReused == head + 4)
-            try conversation.look(from: 50, to: nil)
+            try conversation.setRange(from: 50, to: nil)
             let none = try conversation.ask(Self.asked[1])
             #expect(none.frames == 0 && !none.found && none.answer == "no frames in range")
-            try conversation.look(from: nil, to: nil)
+            try conversation.setRange(from: nil, to: nil)
             #expect(try conversation.ask(Self.asked[1]).frames == 12)
         }
 

@@ -26,7 +26,7 @@ extension LongtakeTests {
             let strongest = plain.attention.indices.sorted { plain.attention[$0] > plain.attention[$1] }.prefix(3)
             #expect(Set(focus.frames) == Set(strongest))
             #expect(answer.fusion.frames == 3 && answer.fusion.of == 12)
-            #expect(focus.changed.contains("answer") == (answer.answer != plain.answer))
+            #expect(focus.changed.contains(.answer) == (answer.answer != plain.answer))
         }
 
         @Test func allFramesAgainChangeNothing() throws {
@@ -54,10 +54,10 @@ extension LongtakeTests {
             #expect(certainty > 0 && certainty < FocusMode.certain)
         }
 
-        private static func source(_ analyzer: Analyzer, _ folder: Folder) throws -> Asker.Source {
+        private static func source(_ analyzer: Analyzer, _ folder: Folder) throws -> FrameSource {
             let made = try analyzer.index(Shared.video, options: IndexOptions())
             let reader = try IndexReader(directory: analyzer.library.cache.path(indexID: made.index))
-            return try Asker(analyzer.model).source(reader, from: nil, to: nil)
+            return try Asker(analyzer.model).frames(of: reader)
         }
 
         private struct Gone: Error {}
@@ -70,14 +70,13 @@ extension LongtakeTests {
             var question = asked(.frames(3))
             question.mustBeSeen = mustBeSeen
             var pieces: [String] = []
-            let answer = try Asker(analyzer.model).ask(question, of: source) { _ in
-            } onText: {
+            let answer = try Asker(analyzer.model).answer(question, about: source) {
                 pieces.append($0)
                 return false
             }
             #expect(answer.focus?.tokenIDs.isEmpty == false && pieces == [answer.answer])
             // Who does not want more of it ends it with its first word.
-            #expect((answer.stop == "cancelled") == !mustBeSeen, "\(answer.stop)")
+            #expect((answer.stop == .cancelled) == !mustBeSeen, "\(answer.stop)")
         }
 
         @Test func framesWithoutPatchesAreLeftOut() throws {
@@ -85,7 +84,7 @@ extension LongtakeTests {
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let source = try Self.source(analyzer, folder)
             let asker = Asker(analyzer.model)
-            let whole = try asker.ask(asked(.frames(2)), of: source)
+            let whole = try asker.answer(asked(.frames(2)), about: source)
             let best = try #require(whole.focus?.frames.first)
             // The first pass reads each frame once; then this one has lost its patches.
             let reads = Counter()
@@ -94,7 +93,7 @@ extension LongtakeTests {
                 if reads.value > 12, frame == best { throw Gone() }
                 try source.patches(frame, block)
             }
-            let answer = try asker.ask(asked(.frames(2)), of: holed)
+            let answer = try asker.answer(asked(.frames(2)), about: holed)
             let focus = try #require(answer.focus)
             #expect(focus.frames.count == 2 && !focus.frames.contains(best))
 
@@ -104,7 +103,7 @@ extension LongtakeTests {
                 if reads.value > 12 { throw Gone() }
                 try source.patches(frame, block)
             }
-            let kept = try asker.ask(asked(.frames(2)), of: bare)
+            let kept = try asker.answer(asked(.frames(2)), about: bare)
             #expect(kept.focus == nil && kept.tokenIDs == whole.focus?.tokenIDs)
             #expect(kept.notes.contains { $0.hasPrefix("focus:") })
         }

@@ -130,7 +130,7 @@ extension LongtakeTests {
             (asked.from, asked.to) = (from, to)
             let answer = try analyzer.ask(asked, about: Shared.video, options: IndexOptions())
             #expect(!answer.found && answer.answer == "no frames in range" && answer.tokenIDs.isEmpty)
-            #expect(answer.frames == 0 && answer.range.isEmpty && answer.stop == "no_frames_in_range")
+            #expect(answer.frames == 0 && answer.range.isEmpty && answer.stop == .noFramesInRange)
             #expect(answer.notes.contains { $0.contains("0 to 11") })
             // NaN and infinity would not be JSON.
             #expect(throws: Never.self) { try JSONEncoder().encode(answer) }

@@ -40,12 +40,12 @@ extension LongtakeTests {
         @Test func nextSizeIsTheOneThatIsEnough() {
             let steps = FusionPlan.Steps(sampleOf: 64)
             #expect(steps.sizes == [8, 16, 32, 64])
-            #expect(steps.size(after: 8, error: 0.06, enough: 0.05) == 16)
-            #expect(steps.size(after: 8, error: 0.07, enough: 0.05) == 16)
-            #expect(steps.size(after: 8, error: 0.08, enough: 0.05) == 32)
-            #expect(steps.size(after: 16, error: 0.051, enough: 0.05) == 32)
-            #expect(steps.size(after: 8, error: 1, enough: 0.05) == 64)
-            #expect(steps.size(after: 8, error: .nan, enough: 0.05) == 64)
+            #expect(steps.size(after: 8, error: 0.06, target: 0.05) == 16)
+            #expect(steps.size(after: 8, error: 0.07, target: 0.05) == 16)
+            #expect(steps.size(after: 8, error: 0.08, target: 0.05) == 32)
+            #expect(steps.size(after: 16, error: 0.051, target: 0.05) == 32)
+            #expect(steps.size(after: 8, error: 1, target: 0.05) == 64)
+            #expect(steps.size(after: 8, error: .nan, target: 0.05) == 64)
             #expect(FusionPlan.Steps(whole: 5).sizes == [5])
         }
 

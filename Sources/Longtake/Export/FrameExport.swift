@@ -104,7 +104,7 @@ package struct FrameExport {
             }
             let result = stream.result
             let clock = RecordingClock(start: result.info.fileStart ?? 0)
-            for place in entries.indices { entries[place].fileTime = clock.fileTime(entries[place].gridTime) }
+            for index in entries.indices { entries[index].fileTime = clock.fileTime(entries[index].gridTime) }
             let summary = Summary(
                 path: path, info: result.info, status: result.status.rawValue, notes: result.notes,
                 counters: result.counters.dictionary, coveredSeconds: result.coveredSeconds, frames: entries)
@@ -114,7 +114,7 @@ package struct FrameExport {
             return summary
         } catch {
             if cancellation.isCancelled {
-                throw LongtakeError.interrupted(path, "the pictures so far are in \(folder), without frames.json")
+                throw LongtakeError.interrupted(path, "the images so far are in \(folder), without frames.json")
             }
             throw Failure(error, subject: path)
         }
@@ -138,9 +138,7 @@ package struct FrameExport {
         } catch let error as Failure {
             throw error
         } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(folder): the folder cannot be made or written to",
-                exitCode: Exit.space)
+            throw ThumbnailFolder.cannotCreate(folder)
         }
     }
 

@@ -1,3 +1,5 @@
+internal import Models
+
 /// An answer with its evidence and timings: the JSON of `longtake ask --json`.
 package struct Answer: Sendable, Codable {
     /// The recording an answer is about.
@@ -124,5 +126,17 @@ package struct Answer: Sendable, Codable {
         case segmentFromFirstFrame = "segment_from_first_frame"
         case found, certainty, evidence, recording, frames, range, segment, fusion, reused, focus, stop, timings, model
         case created, notes, thumbnails
+    }
+}
+
+extension Answer.Stop {
+    /// The reason why the language model ended.
+    init(_ reason: StopReason) {
+        self =
+            switch reason {
+            case .stopToken: .stopToken
+            case .length: .length
+            case .cancelled: .cancelled
+            }
     }
 }

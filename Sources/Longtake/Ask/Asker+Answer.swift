@@ -1,5 +1,3 @@
-internal import Models
-
 extension Asker {
     /// Builds an answer from the passes over its question; nil: the range has no frame.
     ///
@@ -35,17 +33,5 @@ extension Asker {
             notes: loaded.notes + source.notes + (passes?.notes ?? []) + [emptyNote].compactMap(\.self)
                 + context.notes,
             caution: Answer.caution)
-    }
-}
-
-extension Answer.Stop {
-    /// The reason why the language model ended.
-    init(_ reason: StopReason) {
-        self =
-            switch reason {
-            case .stopToken: .stopToken
-            case .length: .length
-            case .cancelled: .cancelled
-            }
     }
 }

@@ -66,8 +66,8 @@ package struct RecordingImages {
     package func contactSheet(to file: String, count: Int = RecordingImages.defaultCount) throws -> Written {
         var written = Written()
         let frames = min(max(count, 1), max(manifest.frames, 1))
-        let numbers = (0..<frames).map { $0 * manifest.frames / frames }
-        let found = try images(of: numbers, into: &written)
+        let frameNumbers = (0..<frames).map { $0 * manifest.frames / frames }
+        let found = try images(of: frameNumbers, into: &written)
         let images = found.sorted { $0.key < $1.key }.map { $0.value.scaled(toWidth: ThumbnailFolder.sheetWidth) }
         guard let image = ContactSheet(images).image() else { return written }
         try ThumbnailFolder.write(image, to: file)
@@ -148,10 +148,11 @@ package struct RecordingImages {
         guard !isUnreliable, !isRetimed, let reader = try? library.reader(manifest.key.id) else {
             return []
         }
-        let numbers = wanted.filter { reader.entries.indices.contains($0) }.sorted()
-        return stride(from: 0, to: numbers.count, by: Self.stillsPerRequest).map { start in
+        let frameNumbers = wanted.filter { reader.entries.indices.contains($0) }.sorted()
+        return stride(from: 0, to: frameNumbers.count, by: Self.stillsPerRequest).map { start in
             var request = manifest.key.samplingOptions.request(.native)
-            request.stills = numbers[start..<min(start + Self.stillsPerRequest, numbers.count)].map {
+            let end = min(start + Self.stillsPerRequest, frameNumbers.count)
+            request.stills = frameNumbers[start..<end].map {
                 FrameRequest.Still(index: $0, pts: reader.entries[$0].pts)
             }
             return request

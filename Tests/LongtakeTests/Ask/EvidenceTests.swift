@@ -12,7 +12,7 @@ extension LongtakeTests {
                 mass, times: numbers.map { Double($0) * seconds }, frameNumbers: numbers, frameSeconds: seconds)
         }
 
-        @Test func stretchesAreJoinedOverTwoFramesAndNotOverThree() {
+        @Test func intervalsAreMergedOverTwoFramesAndNotOverThree() {
             #expect(Self.intervals([0, 0, 5, 0, 0, 5, 0, 0]).map { [$0.start, $0.end] } == [[2, 6]])
             let apart = Self.intervals([0, 0, 6, 0, 0, 0, 4, 0])
             #expect(apart.map { [$0.start, $0.end] } == [[2, 3], [6, 7]])
@@ -38,7 +38,7 @@ extension LongtakeTests {
             #expect(Self.intervals([0, 0, 0]).isEmpty)
         }
 
-        /// A stretch that is missing from the index is no join.
+        /// Frames that are missing from the index separate intervals.
         @Test func missingFramesSeparate() {
             let found = Evidence.intervals([1, 1], times: [3, 9], frameNumbers: [3, 9], frameSeconds: 1)
             #expect(found.map(\.start) == [3, 9])
@@ -73,9 +73,9 @@ extension LongtakeTests {
             #expect(answer.evidence.count <= 3)
             let scores = answer.evidence.map(\.score)
             #expect(scores == scores.sorted(by: >) && scores.reduce(0, +) <= 1.0001)
-            for stretch in answer.evidence {
-                #expect(stretch.start >= 0 && stretch.end <= 12 && stretch.start < stretch.end)
-                #expect(Double(stretch.frame) >= stretch.start && Double(stretch.frame) < stretch.end)
+            for interval in answer.evidence {
+                #expect(interval.start >= 0 && interval.end <= 12 && interval.start < interval.end)
+                #expect(Double(interval.frame) >= interval.start && Double(interval.frame) < interval.end)
             }
             var asked = question(maxTokens: 12)
             asked.evidenceLimit = 0
@@ -95,7 +95,7 @@ extension LongtakeTests {
             asked.evidenceLimit = 10
             let answer = try analyzer.ask(asked, about: Shared.video)
             #expect(answer.attention.count == 4)
-            for stretch in answer.evidence { #expect(stretch.start >= 5 && stretch.end <= 9 && stretch.frame >= 5) }
+            for interval in answer.evidence { #expect(interval.start >= 5 && interval.end <= 9 && interval.frame >= 5) }
         }
 
         @Test func severalQuestionsHaveTheEvidenceOfSingleOnes() throws {
@@ -120,7 +120,7 @@ extension LongtakeTests {
             #expect(!answer.found && answer.evidence.isEmpty)
             let score = try #require(answer.foundScore)
             #expect(score > 0 && score < 1)
-            // The model's words stay: a right answer may have nothing to see.
+            // The model's text stays: a right answer may have no evidence.
             #expect(answer.modelText == nil && answer.answer != "not found in this recording")
             var asked = question()
             asked.mustBeSeen = true
@@ -136,7 +136,7 @@ extension LongtakeTests {
             } else {
                 #expect(strict.answer == "not found in this recording" && strict.modelText == answer.answer)
             }
-            #expect(heard == strict.answer, "what was said is what is said in the end")
+            #expect(heard == strict.answer, "the streamed text is the final answer")
             #expect(strict.tokenIDs == answer.tokenIDs)
         }
 

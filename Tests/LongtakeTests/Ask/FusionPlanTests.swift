@@ -11,7 +11,7 @@ extension LongtakeTests {
             #expect(frames == frames.sorted() && Set(frames).count == frames.count)
             #expect(frames.allSatisfy { (0..<count).contains($0) })
             #expect(frames == FusionPlan.frames(count: count, limit: limit))
-            // One of each of `limit` equal stretches.
+            // One of each of `limit` equal parts.
             if count > limit {
                 for (index, frame) in frames.enumerated() {
                     #expect(frame * limit >= index * count - limit && frame * limit < (index + 1) * count + limit)

@@ -5,7 +5,7 @@ import Testing
 
 extension LongtakeTests {
     /// Images of what an answer was read from.
-    @Suite struct ImageTests {
+    @Suite struct RecordingImagesTests {
         private static let evidence = [
             Evidence(start: 6, end: 9, score: 0.7, frame: 7), Evidence(start: 2, end: 3, score: 0.3, frame: 2),
         ]

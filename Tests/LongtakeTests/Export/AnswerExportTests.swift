@@ -4,7 +4,7 @@ import Testing
 
 extension LongtakeTests {
     /// Answers in the formats that video tools read, read back by those tools where they are there.
-    @Suite struct ExportTests {
+    @Suite struct AnswerExportTests {
         private static let records = [
             AnswerRecord(
                 recording: "vid_0", path: "/rec/a day.mp4", question: "Who comes\nin?",

@@ -6,15 +6,15 @@ import Tensors
 import Testing
 
 extension LongtakeTests {
-    /// A second look at the frames that the first answer was read from.
-    @Suite struct FocusTests {
+    /// The second pass, fused with the frames of highest attention in the first.
+    @Suite struct AskerFocusTests {
         private func asked(_ focus: FocusMode) -> Question {
             var asked = question(maxTokens: 10)
             asked.focus = focus
             return asked
         }
 
-        @Test func theSecondAnswerIsFusedWithTheFramesLookedAtMost() throws {
+        @Test func secondAnswerIsFusedWithFramesOfHighestAttention() throws {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let plain = try analyzer.ask(asked(.off), about: Shared.video)
@@ -31,7 +31,7 @@ extension LongtakeTests {
 
         @Test func allFramesAgainChangeNothing() throws {
             let folder = try Folder()
-            // A head whose whole attention counts looks at every frame a little.
+            // An evidence head whose whole attention counts attends to every frame a little.
             let path = try EvidenceTests.model(["heads": [[1, 0]], "found": 0], in: folder)
             let analyzer = Analyzer(model: try nano(path), library: try folder.library())
             let plain = try analyzer.ask(asked(.off), about: Shared.video)
@@ -41,12 +41,12 @@ extension LongtakeTests {
             #expect(answer.tokenIDs == plain.tokenIDs && answer.evidence == plain.evidence)
         }
 
-        /// Small models are fused with all frames: there is nothing to look at again.
-        @Test func automaticOnlyBehindASample() throws {
+        /// An answer that was fused with all frames gets no automatic second pass.
+        @Test func automaticOnlyAfterASample() throws {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             #expect(try analyzer.ask(asked(.automatic), about: Shared.video).focus == nil)
-            // Behind one, a model of random weights is certain of nothing.
+            // After a sample, a model of random weights is never certain.
             var sampled = asked(.automatic)
             sampled.fusionFrames = 4
             let first = try #require(try analyzer.ask(sampled, about: Shared.video).focus)
@@ -62,8 +62,8 @@ extension LongtakeTests {
 
         private struct Gone: Error {}
 
-        /// The first look's words are never said; the second one's come as they are found, unless they must be seen to count.
-        @Test(arguments: [false, true]) func theSecondLookSpeaksAsItGoes(_ mustBeSeen: Bool) throws {
+        /// Text of the first pass is never shown; that of the second is streamed, unless the answer needs evidence.
+        @Test(arguments: [false, true]) func secondPassIsStreamed(_ mustBeSeen: Bool) throws {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let source = try Self.source(analyzer, folder)
@@ -75,7 +75,7 @@ extension LongtakeTests {
                 return false
             }
             #expect(answer.focus?.tokenIDs.isEmpty == false && pieces == [answer.answer])
-            // Who does not want more of it ends it with its first word.
+            // Returning false at the first piece ends a streamed answer.
             #expect((answer.stop == .cancelled) == !mustBeSeen, "\(answer.stop)")
         }
 

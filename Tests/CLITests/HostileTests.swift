@@ -157,7 +157,7 @@ import Testing
     @Test(arguments: [
         (["ask", "-dash.mp4", "What?"], "./-dash.mp4"), (["ask", "VIDEO", "-who?"], "--"),
         (["indx", "."], "did you mean index"),
-        (["frames", "VIDEO", "--out", "VIDEO"], "cannot be made"),
+        (["frames", "VIDEO", "--out", "VIDEO"], "cannot create the folder"),
         (["ask", "--image", "VIDEO", "What?", "--from", "3"], "no times"),
     ])
     func `typing errors are told as such`(arguments: [String], word: String) throws {

@@ -30,13 +30,13 @@ package final class Analyzer {
         // A quarter of the cache's limit: more would evict indexes, which take far longer to compute.
         let limit = ((try? library.cacheLimit(remember: false)) ?? 0) / 4
         asker = Asker(
-            model, derived: derive == .never ? nil : PrefixCache(library.cache, limit: limit),
+            model, prefixCaches: derive == .never ? nil : PrefixCacheStore(library.cache, limit: limit),
             cancellation: cancellation)
-        if derive == .auto || derive == .autoLazy { asker.leastSaving = Self.leastSaving }
+        if derive == .auto || derive == .autoLazy { asker.minimumSaving = Self.minimumSaving }
     }
 
     /// Operations a prefix cache must save each question under `auto`: about 0.2 s of two cores.
-    static let leastSaving = 20e9
+    static let minimumSaving = 20e9
 
     /// Indexes a recording, or finds its existing index; closes its file.
     ///
@@ -100,7 +100,7 @@ package final class Analyzer {
         try cancellation.check()
         let reader = try library.reader(indexID)
         do {
-            try asker.derive(reader) { progress($0, reader.manifest.key.frameSeconds) }
+            try asker.savePrefixCache(of: reader) { progress($0, reader.manifest.key.frameSeconds) }
         } catch let error as ModelError where error.code == .contextExceeded {
             return
         } catch let error as StoreError where error.code == .notKept {
@@ -137,18 +137,20 @@ package final class Analyzer {
     ///
     /// The prompts' common part is computed once; `onAnswer` gets each answer when it is complete.
     package func ask(
-        _ questions: [Question], index: IndexedRecording, onAnswer: (_ number: Int, Answer) throws -> Void
+        _ questions: [Question], index recording: IndexedRecording, onAnswer: (_ index: Int, Answer) throws -> Void
     ) throws {
         try cancellation.check()
-        library.cache.touchAsked(indexID: index.index)
-        let reader = try library.reader(index.index)
-        try asker.ask(questions, index: reader) { number, answer in
-            var answer = answer
-            answer.recording.path = index.path
-            library.remember(answer, questionID: questions[number].id)
-            try onAnswer(number, answer)
-            try cancellation.check()
-        }
+        library.cache.touchAsked(indexID: recording.index)
+        let reader = try library.reader(recording.index)
+        let range = questions.first
+        try asker.answer(
+            questions.map { try asker.prompted($0) }, about: asker.frames(of: reader, from: range?.from, to: range?.to),
+            in: AnswerContext(path: recording.path),
+            onAnswer: { index, answer in
+                library.remember(answer, questionID: questions[index].id)
+                try onAnswer(index, answer)
+                try cancellation.check()
+            })
     }
 
     /// The index that a question is asked about.
@@ -226,44 +228,39 @@ package final class Analyzer {
     ///     of the range to its end. nil: about the whole range.
     ///   - onText: gets a question's index and each piece of its answer; returning false ends that answer.
     ///   - onAnswer: gets each answer when it is complete.
-    /// - Throws: as `Asker.ask`, and `Failure` if the file cannot be indexed.
+    /// - Throws: as `Asker.answer`, and `Failure` if the file cannot be indexed.
     package func ask(
         _ questions: [Question], about path: InputPath, options: IndexOptions, every segment: Double? = nil,
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
         onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
     ) throws {
         // Reject invalid questions before anything is opened.
-        for question in questions { _ = try model.prompt(question.text) }
+        let prompted = try questions.map { try asker.prompted($0) }
         let recording = Recording(path)
         var opened = try openIndex(of: recording, options: options, indexing: indexing) {
-            try checkFit(questions, recording, options: options, every: segment)
+            try checkFit(prompted, recording, options: options, every: segment)
         }
         library.cache.touchAsked(indexID: opened.reader.manifest.key.id)
         // The file of a recording named by its ID may have moved since it was indexed.
         let currentPath = library.currentPath(of: opened.reader.manifest).description
-        // A note for every answer if a damaged index had to be rebuilt.
-        var damageNote: String?
         var answered = 0
-        let finish = { (number: Int, answer: Answer) in
-            var answer = answer
-            let isFirst = number == 0 && answered == 0
-            if isFirst { answer.timings.index = opened.seconds }
-            if let damageNote { answer.notes.append(damageNote) }
-            if let note = opened.settingsNote { answer.notes.append(note) }
-            if let indexed = opened.indexed {
-                if indexed.framesNow > 0, isFirst {
-                    answer.timings.secondsPerFrame = indexed.seconds / Double(indexed.framesNow)
-                }
-                answer.recording.path = path.absolute.description
-            } else {
-                answer.recording.path = currentPath
-            }
+        func finish(_ index: Int, _ answer: Answer) throws {
             answered += 1
-            self.library.remember(answer, questionID: questions[number].id)
-            try onAnswer(number, answer)
+            library.remember(answer, questionID: questions[index].id)
+            try onAnswer(index, answer)
+        }
+        /// - Parameter damage: a note for every answer if a damaged index had to be rebuilt.
+        func answer(damage: String? = nil) throws {
+            let indexed = opened.indexed
+            let context = AnswerContext(
+                path: indexed == nil ? currentPath : path.absolute.description,
+                notes: [damage, opened.settingsNote].compactMap(\.self), indexSeconds: opened.seconds,
+                secondsPerFrame: indexed.flatMap { $0.framesNow > 0 ? $0.seconds / Double($0.framesNow) : nil })
+            try self.answer(
+                prompted, opened.reader, context, every: segment, progress: progress, onText: onText, onAnswer: finish)
         }
         do {
-            try ask(questions, opened.reader, every: segment, progress: progress, onText: onText, onAnswer: finish)
+            try answer()
         } catch let error as StoreError where error.code == .damaged && opened.indexed != nil && answered == 0 {
             // All records are read before the first token is generated, so no part of the answer has been shown.
             var forced = options
@@ -271,19 +268,22 @@ package final class Analyzer {
             let rebuilt = try index(recording, options: forced, progress: indexing)
             opened.reader = try library.reader(rebuilt.index)
             opened.indexed = rebuilt
-            damageNote = "damaged: \(error.message); the recording was indexed again"
-            try ask(questions, opened.reader, every: segment, progress: progress, onText: onText, onAnswer: finish)
+            try answer(damage: "damaged: \(error.message); the recording was indexed again")
         }
     }
 
-    /// Asks about the whole range of the first question, or about one window of it after the other.
-    private func ask(
-        _ questions: [Question], _ reader: IndexReader, every segment: Double?, progress: (Double) -> Void,
-        onText: (Int, String) -> Bool, onAnswer: (Int, Answer) throws -> Void
+    /// Answers about the whole range of the first question, or about one window of it after the other.
+    private func answer(
+        _ questions: [PromptedQuestion], _ reader: IndexReader, _ context: AnswerContext, every segment: Double?,
+        progress: (Double) -> Void, onText: (Int, String) -> Bool, onAnswer: (Int, Answer) throws -> Void
     ) throws {
-        guard let segment, let first = questions.first else {
-            return try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: onAnswer)
+        guard let first = questions.first?.question else { return }
+        func answerRange(from: Double?, to: Double?, _ context: AnswerContext) throws {
+            try asker.answer(
+                questions, about: asker.frames(of: reader, from: from, to: to), in: context, progress: progress,
+                onText: onText, onAnswer: onAnswer)
         }
+        guard let segment else { return try answerRange(from: first.from, to: first.to, context) }
         let frame = reader.manifest.key.frameSeconds
         let clock = reader.manifest.clock
         guard segment.isFinite, segment >= frame else { throw Self.badSegment(segment, frame) }
@@ -292,25 +292,16 @@ package final class Analyzer {
         let end = min(first.to ?? .infinity, clock.fileTime((reader.entries.last?.gridTime ?? 0) + frame))
         guard (end - start) / segment <= Double(Self.maxSegments) else { throw Self.badSegment(segment, frame) }
         // An empty range gives one answer that says so, not one per window.
-        guard start < end else {
-            return try asker.ask(questions, index: reader, progress: progress, onText: onText, onAnswer: onAnswer)
-        }
+        guard start < end else { return try answerRange(from: first.from, to: first.to, context) }
+        var context = context
         var number = 0
         // Multiplied, not summed up, so that rounding errors do not add up.
         while start + Double(number) * segment < end {
             let from = start + Double(number) * segment
             let to = min(start + Double(number + 1) * segment, end)
-            let parts = questions.map { question in
-                var part = question
-                (part.from, part.to) = (from, to)
-                return part
-            }
-            try asker.ask(parts, index: reader, progress: progress, onText: onText) { question, answer in
-                var answer = answer
-                answer.segment = [from, to]
-                answer.segmentFromFirstFrame = [clock.fromFirstFrame(from), clock.fromFirstFrame(to)]
-                try onAnswer(question, answer)
-            }
+            context.segment = [from, to]
+            try answerRange(from: from, to: to, context)
+            context = context.withoutTimings
             try cancellation.check()
             number += 1
         }
@@ -330,8 +321,8 @@ package final class Analyzer {
     package func fusionDeviations(
         of questions: [Question], about path: InputPath, options: IndexOptions
     ) throws -> [FusionDeviation] {
-        try asker.deviations(
-            questions, openIndex(of: Recording(path), options: options, indexing: { _ in }).reader)
+        try asker.fusionDeviations(
+            of: questions, openIndex(of: Recording(path), options: options, indexing: { _ in }).reader)
     }
 
     /// Starts a conversation about a file, which is indexed first if necessary, or about a recording's ID.
@@ -376,7 +367,7 @@ package final class Analyzer {
 
     /// Asks about a still image (PNG, JPEG, WebP).
     ///
-    /// - Throws: `Failure` if the image cannot be read; as `Asker.ask`.
+    /// - Throws: `Failure` if the image cannot be read; as `Asker.answer`.
     package func ask(
         _ question: Question, aboutImage path: String, onText: (String) -> Bool = { _ in true }
     ) throws -> Answer {
@@ -386,25 +377,25 @@ package final class Analyzer {
         } catch {
             throw Failure(error, subject: path)
         }
-        return try asker.ask(question, picture: image, name: path, onText: onText)
+        return try asker.answer(question, about: asker.frame(of: image, path: path), onText: onText)
     }
 
     /// Checks, before hours of indexing, that the answers will fit the model's context; probes the file once.
     private func checkFit(
-        _ questions: [Question], _ recording: Recording, options: IndexOptions, every segment: Double?
+        _ questions: [PromptedQuestion], _ recording: Recording, options: IndexOptions, every segment: Double?
     ) throws {
         let plan = recording.path.isStandardInput ? nil : try plan(recording, options: options)
         // An existing index is checked later, with its exact number of frames.
         if let plan, plan.indexed { return }
-        for question in questions {
+        for asked in questions {
+            let question = asked.question
             let clock = RecordingClock(start: plan?.info?.fileStart ?? 0)
             let start = max(0, clock.fromFirstFrame(question.from ?? 0))
             let last = question.to.map(clock.fromFirstFrame) ?? .infinity
             let end = min(plan?.duration ?? 0, last, segment.map { start + $0 } ?? .infinity)
             let seconds = max(0, end - start)
             let frames = min(Int(saturating: min(seconds * options.framesPerSecond, 1e9)), plan?.frames ?? 0)
-            try asker.checkContext(
-                try model.prompt(question.text), frames: frames, maxTokens: question.maxTokens)
+            try asker.checkContext(asked.prompt, frames: frames, maxTokens: question.maxTokens)
         }
     }
 

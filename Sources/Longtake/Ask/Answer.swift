@@ -1,58 +1,4 @@
-package import Models
-
-/// A question about one recording and how to answer it.
-package struct Question: Sendable {
-    /// The question as asked, without the prompt template around it.
-    package var text: String
-    /// The pipeline's ID for the question; nil outside pipelines.
-    package var id: String?
-    /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
-    package var from: Double?
-    /// End of the range, not included; nil: the recording's end.
-    package var to: Double?
-    /// How each token is chosen.
-    package var sampling: GenerationOptions
-    /// Most tokens of the answer, 1 or more.
-    package var maxTokens: Int
-    /// Which frames of the range the text is fused with.
-    package var fusion: FusionMode
-    /// Most frames the text is fused with, 1 or more; a longer range is sampled.
-    package var fusionFrames = FusionPlan.sampleSize
-    /// Fusion of a sample stops once the relative standard error of the question's own rows is at most this.
-    ///
-    /// 0: always fuse the whole sample; nil: the value in the model's folder, else 0.
-    package var fusionError: Double?
-    /// Whether to answer a second time, fused with the frames the first answer attended to most.
-    package var focus = FocusMode.automatic
-    /// Most evidence intervals in the answer.
-    package var evidenceLimit = 3
-    /// Replaces an answer without evidence by "not found", unless the answer is itself a denial.
-    package var mustBeSeen = false
-    /// Generation stops this many seconds after its prefill began, with the text produced so far.
-    package var timeLimit: Double
-
-    /// Default of `maxTokens`.
-    package static let defaultMaxTokens = 512
-
-    /// A question with the given generation settings; the other properties keep their defaults.
-    package init(
-        _ text: String, from: Double? = nil, to: Double? = nil, sampling: GenerationOptions = .greedy,
-        maxTokens: Int = Question.defaultMaxTokens, fusion: FusionMode = .automatic, timeLimit: Double = 3600
-    ) {
-        self.text = text
-        self.from = from
-        self.to = to
-        self.sampling = sampling
-        self.maxTokens = maxTokens
-        self.fusion = fusion
-        self.timeLimit = timeLimit
-    }
-
-    /// Switches to sampling; the same seed gives the same answer.
-    package mutating func sample(temperature: Double, topP: Double, seed: UInt64) {
-        sampling = GenerationOptions(temperature: temperature, topP: topP, seed: seed)
-    }
-}
+internal import Models
 
 /// An answer with its evidence and timings: the JSON of `longtake ask --json`.
 package struct Answer: Sendable, Codable {
@@ -61,31 +7,45 @@ package struct Answer: Sendable, Codable {
         /// "vid_…"; empty for a still image.
         package let id: String
         /// Where the file was when asked about.
-        package var path: String
+        package let path: String
         /// ID of the index that was asked; nil for a still image.
-        package var index: String?
+        package let index: String?
+    }
+
+    /// Why an answer ended where it does.
+    package enum Stop: String, Sendable, Codable {
+        /// The model ended it.
+        case stopToken = "stop"
+        /// It has as many tokens as the question allows.
+        case length
+        /// The caller wanted no more text.
+        case cancelled
+        /// The question's time limit was reached.
+        case timeLimit = "time_limit"
+        /// Nothing was generated: the range has no frame.
+        case noFramesInRange = "no_frames_in_range"
     }
 
     /// Seconds spent in each stage.
     package struct Timings: Sendable, Codable {
         /// Loading the model.
-        package var load: Double = 0
+        package let load: Double
         /// Indexing the recording, or opening its index.
-        package var index: Double = 0
+        package let index: Double
         /// Fusing the text with frames.
-        package var fuse: Double = 0
+        package let fuse: Double
         /// The language model's prefill, up to the first token.
-        package var prefill: Double = 0
+        package let prefill: Double
         /// Generating the tokens after the first.
-        package var decode: Double = 0
+        package let decode: Double
         /// From the start of the question (model loaded, recording indexed) to the first token.
-        package var firstToken: Double = 0
+        package let firstToken: Double
         /// Indexing time per newly encoded frame; nil if no frame was encoded.
-        package var secondsPerFrame: Double?
+        package let secondsPerFrame: Double?
         /// Generation time per token after the first; nil for fewer than two tokens.
-        package var secondsPerToken: Double?
+        package let secondsPerToken: Double?
         /// Largest resident set of the process so far.
-        package var peakMemoryBytes: Int = 0
+        package let peakMemoryBytes: Int
 
         private enum CodingKeys: String, CodingKey {
             case load, index, fuse, prefill, decode
@@ -97,65 +57,86 @@ package struct Answer: Sendable, Codable {
     }
 
     /// The question's text.
-    package var question: String
+    package let question: String
     /// The generated text, or "not found in this recording", or "no frames in range".
-    package var answer: String
+    package let answer: String
     /// The model's own text, if `answer` was replaced.
-    package var said: String?
+    package let modelText: String?
     /// Generated IDs, the stop token included.
-    package var tokenIDs: [Int32]
+    package let tokenIDs: [Int32]
     /// False if the range has no frame, or attention on frames stayed below the model's threshold.
-    package var found: Bool
+    package let found: Bool
     /// Share of attention on frames, 0 to 1; nil for a model without evidence heads.
-    package var foundScore: Double?
+    package let foundScore: Double?
     /// Lowest probability, over all steps, of the likeliest next token, 0 to 1; nil if nothing was generated.
-    package var certainty: Double?
+    package let certainty: Double?
     /// The intervals the answer was read from, strongest first; empty if it was read from no frame.
-    package var evidence: [Evidence] = []
-    /// Attention on each frame of the range; not in the JSON.
-    package var attention: [Float] = []
+    package let evidence: [Evidence]
+    /// Attention on each frame of the range; not in the JSON, and empty in a decoded answer.
+    package private(set) var attention: [Float] = []
     /// The recording or image the answer is about.
-    package var recording: RecordingReference
+    package let recording: RecordingReference
     /// Frames in the range.
-    package var frames: Int
+    package let frames: Int
     /// Times of the first and the last frame of the range, in seconds on the file's timeline.
-    package var range: [Double]
+    package let range: [Double]
     /// `range` in seconds from the first frame.
-    package var rangeFromFirstFrame: [Double]
+    package let rangeFromFirstFrame: [Double]
     /// Start and end of this window, in seconds on the file's timeline; nil unless asked window by window.
-    package var segment: [Double]?
+    package let segment: [Double]?
     /// `segment` in seconds from the first frame.
-    package var segmentFromFirstFrame: [Double]?
+    package let segmentFromFirstFrame: [Double]?
     /// How many frames the text was fused with.
-    package var fusion: FusionSummary
+    package let fusion: FusionSummary
     /// True if the prefix cache over these frames already existed, from an earlier question or from indexing.
-    package var reused = false
+    package let reused: Bool
     /// The first answer, if there was a second pass.
-    package var focus: FocusSummary?
-    /// A `StopReason`, "time_limit" or "no_frames_in_range".
-    package var stop: String
+    package let focus: FocusSummary?
+    /// Why the answer ended.
+    package let stop: Stop
     /// Time per stage, and peak memory.
-    package var timings: Timings
+    package let timings: Timings
     /// Name of the model's folder.
-    package var model: String
+    package let model: String
     /// Paths of the images written for the evidence.
-    package var thumbnails: [String]?
+    package private(set) var thumbnails: [String]?
     /// When the answer was given, RFC 3339.
-    package var created = ""
+    package let created: String
     /// Remarks about the model, the index and this answer, one sentence each.
-    package var notes: [String]
+    package private(set) var notes: [String]
     /// The warning to show with every answer.
-    package var caution = Self.caution
+    package let caution: String
 
     static let caution = "model output, may be wrong"
 
+    /// The same answer with the images written for its evidence, and remarks about those that could not be.
+    package func adding(thumbnails: [String], notes: [String]) -> Answer {
+        var copy = self
+        copy.thumbnails = thumbnails
+        copy.notes += notes
+        return copy
+    }
+
     private enum CodingKeys: String, CodingKey {
-        case question, answer, said, caution
+        case question, answer, caution
+        case modelText = "said"
         case tokenIDs = "token_ids"
         case foundScore = "found_score"
         case rangeFromFirstFrame = "range_from_first_frame"
         case segmentFromFirstFrame = "segment_from_first_frame"
         case found, certainty, evidence, recording, frames, range, segment, fusion, reused, focus, stop, timings, model
         case created, notes, thumbnails
+    }
+}
+
+extension Answer.Stop {
+    /// The reason why the language model ended.
+    init(_ reason: StopReason) {
+        self =
+            switch reason {
+            case .stopToken: .stopToken
+            case .length: .length
+            case .cancelled: .cancelled
+            }
     }
 }

@@ -34,10 +34,10 @@ package struct AnswerRanking: Sendable, Encodable {
             if a.found != b.found { return a.found }
             return score(a) != score(b) ? score(a) > score(b) : $0 < $1
         }
-        recordings = order.enumerated().map { place, index in
+        recordings = order.enumerated().map { position, index in
             let answer = answers[index]
             return Entry(
-                rank: answer.found ? place + 1 : nil, recording: answer.recording, found: answer.found,
+                rank: answer.found ? position + 1 : nil, recording: answer.recording, found: answer.found,
                 score: score(answer), answer: answer.answer, evidence: answer.evidence)
         }
     }

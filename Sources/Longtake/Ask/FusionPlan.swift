@@ -86,30 +86,12 @@ package enum FusionPlan {
             (self.order, self.sizes) = (order, sizes)
         }
 
-        /// The next size after `size` at which the error should be at most `enough`, else the whole sample.
+        /// The next size after `size` at which the error should be at most `target`, else the whole sample.
         ///
         /// Extrapolates from `error` at `size`, with the error falling as 1/√frames.
-        package func size(after size: Int, error: Double, enough: Double) -> Int {
-            let wanted = Double(size) * (error / enough) * (error / enough)
+        package func size(after size: Int, error: Double, target: Double) -> Int {
+            let wanted = Double(size) * (error / target) * (error / target)
             return sizes.first { $0 > size && Double($0) >= wanted } ?? order.count
         }
-    }
-}
-
-extension Asker {
-    /// Indices of the source's frames that the text is fused with in the first pass.
-    ///
-    /// A long range uses the sample whose patches are never evicted, if the range has enough of them: the answer then
-    /// does not change when other frames' patches are evicted.
-    package func fusionFrames(_ source: Source, _ mode: FusionMode, most limit: Int) -> [Int] {
-        let count = source.times.count
-        guard mode == .automatic else { return Array(0..<count) }
-        if count > limit, source.sample.count >= limit {
-            return FusionPlan.frames(count: source.sample.count, limit: limit).map { source.sample[$0] }
-        }
-        guard let readable = source.readable else { return FusionPlan.frames(count: count, limit: limit) }
-        // If no frame has patches, reading the first one throws the error that says so.
-        guard !readable.isEmpty else { return FusionPlan.frames(count: count, limit: limit) }
-        return FusionPlan.frames(count: readable.count, limit: limit).map { readable[$0] }
     }
 }

@@ -99,16 +99,16 @@ package struct DoctorReport: Sendable, Codable {
             problems.append(
                 Problem(what: "FFmpeg's libraries cannot be loaded: \(missing)", fix: "apt-get install ffmpeg"))
         }
-        lookAtWorker()
+        checkWorker()
         if !Backend.hasOneDNN {
             problems.append(
                 Problem(
-                    what: "this build has no oneDNN: products run in OpenBLAS, f32 only",
+                    what: "this build has no oneDNN: matrix products use OpenBLAS, in f32 only",
                     fix: "apt-get install libdnnl-dev && swift build -c release"))
         }
     }
 
-    private mutating func lookAtWorker() {
+    private mutating func checkWorker() {
         do {
             let state = try DecodeWorker.sandbox()
             (workerIsFiltered, landlock) = (state.isFiltered, state.landlock)
@@ -126,7 +126,7 @@ package struct DoctorReport: Sendable, Codable {
         } else if allowsNoFilter {
             problems.append(
                 Problem(
-                    what: "LONGTAKE_NO_SECCOMP is set, but this kernel takes the filter",
+                    what: "LONGTAKE_NO_SECCOMP is set, but this kernel accepts the filter",
                     fix: "unset LONGTAKE_NO_SECCOMP"))
         }
     }

@@ -24,28 +24,27 @@ package struct FusionDeviation: Sendable, Codable {
 extension Asker {
     /// The deviation for each question, over the range of the first.
     ///
-    /// - Throws: as `ask`.
-    func deviations(_ questions: [Question], _ reader: IndexReader) throws -> [FusionDeviation] {
+    /// - Throws: as `answer`.
+    func fusionDeviations(of questions: [Question], _ reader: IndexReader) throws -> [FusionDeviation] {
         guard let first = questions.first else { return [] }
-        let source = try source(reader, from: first.from, to: first.to)
-        let prompts = try questions.map { try loaded.prompt($0.text).ids }
-        let (some, all) = (try PromptGroup(prompts, model: model), try PromptGroup(prompts, model: model))
-        let frames = fusionFrames(source, .automatic, most: first.fusionFrames)
-        let keep =
-            frames.count <= Self.mostFused
-            ? PreFusionCache(model, prefixRows: some.headRows, capacity: frames.count) : nil
-        let times = try fuse(some, source, frames: frames, keep: keep) { _ in }
-        if let keep {
-            try follow(
-                some, keep, times: times, of: source.times.count, enough: first.fusionError ?? loaded.fusionError
-            ) { _ in }
-        }
-        _ = try fuse(all, source, frames: Array(source.times.indices), keep: nil) { _ in }
-        return questions.indices.map { place in
-            FusionDeviation(
-                question: questions[place].text, frames: some.texts[place].frameCount, of: source.times.count,
-                deviation: some.texts[place].deviation(from: all.texts[place]),
-                relativeStandardError: some.texts[place].relativeStandardError(population: source.times.count))
+        let source = try frames(of: reader, from: first.from, to: first.to)
+        let prompted = try questions.map { try self.prompted($0) }
+        let sampled = try FusionContext(
+            prompted, source, frames: source.fusionFrames(.automatic, limit: first.fusionFrames),
+            targetError: first.fusionError ?? loaded.fusionError, model: model)
+        let whole = try FusionContext(prompted, source, frames: Array(source.times.indices), model: model)
+        let cache =
+            sampled.frames.count <= PrefixCache.maxFusedFrames
+            ? PreFusionCache(model, prefixRows: sampled.group.headRows, capacity: sampled.frames.count) : nil
+        let repeats = try fuse(sampled, into: cache) { _ in }
+        if let cache { try fuseSuffixes(sampled, after: cache, repeats: repeats) { _ in } }
+        _ = try fuse(whole, into: nil) { _ in }
+        return questions.indices.map { index in
+            let summary = sampled.summary(of: index)
+            return FusionDeviation(
+                question: questions[index].text, frames: summary.frames, of: summary.of,
+                deviation: sampled.group.texts[index].deviation(from: whole.group.texts[index]),
+                relativeStandardError: summary.relativeStandardError)
         }
     }
 }

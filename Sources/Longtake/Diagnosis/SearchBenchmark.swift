@@ -41,13 +41,12 @@ package struct SearchBenchmark: Sendable, Codable {
         else {
             throw LongtakeError(
                 code: .badRequest,
-                message:
-                    "possible are 1 to 100000000 frames, 1 to \(ByteVector.maxCount) numbers, 1 to 16777216 bytes of "
-                    + "token, 1 to 1000 runs")
+                message: "out of range: use 1 to 100000000 frames, 1 to \(ByteVector.maxCount) values per embedding, 1 to "
+                    + "16777216 bytes per token, 1 to 1000 runs")
         }
-        let own = folder + "/longtake-bench-\(UUID().uuidString)"
-        defer { try? FileManager.default.removeItem(atPath: own) }
-        let cache = try CacheDirectory(path: own)
+        let path = folder + "/longtake-bench-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let cache = try CacheDirectory(path: path)
         var random = Random()
         let manifest = try Self.makeIndex(
             cache, frames: frames, parts: EmbeddingParts(kind: .standard, size: embedding), tokenBytes: tokenBytes,
@@ -110,7 +109,7 @@ package struct SearchBenchmark: Sendable, Codable {
         var row = [Int8](repeating: 0, count: parts.size)
         var scale: Float = 1 / 1500
         for frame in 0..<frames {
-            for place in row.indices { row[place] = random.byte() }
+            for column in row.indices { row[column] = random.byte() }
             try token.withUnsafeBytes { token in
                 try row.withUnsafeBytes { row in
                     try withUnsafeBytes(of: &scale) { scale in
@@ -121,15 +120,15 @@ package struct SearchBenchmark: Sendable, Codable {
                 }
             }
         }
-        var made: Manifest?
+        var written: Manifest?
         try writer.finish { contents in
             let manifest = Manifest(
                 key: key, layout: layout, name: "bench", path: "/bench", fileSize: 0, modified: 0, inode: 0,
                 timeBase: [1, 1], contents: contents, created: "2025-01-01T00:00:00Z", modelName: "random")
-            made = manifest
+            written = manifest
             return manifest
         }
-        guard let made else { throw LongtakeError(code: .badRequest, message: "no manifest was written") }
-        return made
+        guard let written else { throw LongtakeError(code: .badRequest, message: "no manifest was written") }
+        return written
     }
 }

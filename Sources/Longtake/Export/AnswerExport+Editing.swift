@@ -19,14 +19,14 @@ extension AnswerExport {
             return common.merging(more) { _, new in new }
         }
         let markers: [[String: Any]] = cues.map { cue in
-            let facts: [String: Any] = [
+            let metadata: [String: Any] = [
                 "question": cue.record.question, "answer": cue.record.answer, "model": cue.record.model,
                 "created": cue.record.created, "found": cue.record.found, "caution": Answer.caution,
             ]
             return [
                 "OTIO_SCHEMA": "Marker.2", "name": cue.record.answer, "comment": cue.record.question, "color": "GREEN",
                 "marked_range": range(cue.start, cue.end),
-                "metadata": ["longtake": facts],
+                "metadata": ["longtake": metadata],
             ]
         }
         let whole = range(0, end ?? cues.map(\.end).max() ?? 0)
@@ -59,14 +59,14 @@ extension AnswerExport {
                 throw LongtakeError(
                     code: .badRequest,
                     message:
-                        "\(TimeText.clock(seconds)) in the recording is past the 24 hours that an EDL's time codes "
-                        + "have from the start \(code.text(first) ?? ""): choose an earlier start, or write otio")
+                        "\(TimeText.clock(seconds)) in the recording is past the 24 hours of an EDL's time codes, which "
+                        + "start at \(code.text(first) ?? ""); choose an earlier start, or write otio")
             }
             return first + frame
         }
-        for (place, span) in spans.enumerated() {
+        for (index, span) in spans.enumerated() {
             guard let start = code.text(span.first), let next = code.text(span.first + 1) else { continue }
-            let number = String(repeating: "0", count: max(0, 3 - "\(place + 1)".count)) + "\(place + 1)"
+            let number = String(repeating: "0", count: max(0, 3 - "\(index + 1)".count)) + "\(index + 1)"
             text += "\(number)  001      V     C        \(start) \(next) \(start) \(next)\n"
             text += " |C:ResolveColorBlue |M:\(Self.plain(span.title)) |D:\(span.last - span.first)\n\n"
         }
@@ -81,8 +81,8 @@ extension AnswerExport {
             throw LongtakeError(
                 code: .badRequest,
                 message:
-                    "a start time code of \(TimeText.number(startTimecode)) s and \(startFrames) frames; time codes "
-                    + "are 00:00:00:00 to 23:59:59:\(rate.nominal - 1)")
+                    "invalid start time code, \(TimeText.number(startTimecode)) s and \(startFrames) frames; use "
+                    + "00:00:00:00 to 23:59:59:\(rate.nominal - 1)")
         }
         return first
     }

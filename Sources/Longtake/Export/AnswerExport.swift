@@ -44,9 +44,9 @@ package struct AnswerExport: Sendable {
         case .csv: return Self.csvHead + records.map(Self.rows).joined()
         case .vtt: return Self.vttHead + Self.cues(records).map { Self.vttCue($0) }.joined()
         case .srt:
-            return Self.cues(records).enumerated().map { place, cue in
+            return Self.cues(records).enumerated().map { index, cue in
                 let text = cue.text.replacingOccurrences(of: "-->", with: "→")
-                return "\(place + 1)\n\(cue.times(","))\n\(text)\n\n"
+                return "\(index + 1)\n\(cue.times(","))\n\(text)\n\n"
             }.joined()
         case .otio: return try otio(Self.cues(records), name: name, path: path, end: end)
         case .edl: return try edl(Self.cues(records), name: name)
@@ -85,7 +85,7 @@ package struct AnswerExport: Sendable {
     /// All intervals in time order; answers without an interval are left out.
     static func cues(_ records: [AnswerRecord]) -> [Cue] {
         records.flatMap { record in
-            record.places.map { Cue(start: $0.lowerBound, end: $0.upperBound, record: record) }
+            record.intervals.map { Cue(start: $0.lowerBound, end: $0.upperBound, record: record) }
         }.sorted { $0.start != $1.start ? $0.start < $1.start : $0.end < $1.end }
     }
 
@@ -100,12 +100,12 @@ package struct AnswerExport: Sendable {
 
     /// Merges cues that begin together.
     ///
-    /// - Parameter place: converts seconds to a frame or a thousandth.
-    static func spans(_ cues: [Cue], place: (Double) throws -> Int) rethrows -> [Span] {
+    /// - Parameter position: converts seconds to a frame or a thousandth.
+    static func spans(_ cues: [Cue], position: (Double) throws -> Int) rethrows -> [Span] {
         var spans: [Span] = []
         for cue in cues {
-            let first = try place(cue.start)
-            let last = max(try place(cue.end), first + 1)
+            let first = try position(cue.start)
+            let last = max(try position(cue.end), first + 1)
             if let open = spans.last, open.first == first {
                 spans[spans.count - 1].last = max(open.last, last)
                 if !open.titles.contains(cue.title) { spans[spans.count - 1].titles.append(cue.title) }
@@ -190,7 +190,7 @@ package struct AnswerExport: Sendable {
             text.reduce(into: "") { $0 += "=;#\\".contains($1) ? "\\\($1)" : "\($1)" }
         }
         let head = ";FFMETADATA1\ntitle=\(escaped(name.split { $0.isNewline }.joined(separator: " ")))\n"
-        let spans = spans(cues, place: thousandths)
+        let spans = spans(cues, position: thousandths)
         let nexts = spans.dropFirst().map(\.first) + [.max]
         return head
             + zip(spans, nexts).map { span, next in

@@ -24,17 +24,17 @@ package struct AnswerFilter: Sendable {
                 || $0.questionID.map(questions.contains) == true
         }
         guard !ofQuestions.isEmpty || records.isEmpty else {
-            throw Self.nothing("to these questions", "asked was", records.map(\.question))
+            throw Self.noAnswer("to these questions", "questions asked", records.map(\.question))
         }
         let ofModel = ofQuestions.filter { model == nil || $0.model == model }
         guard !ofModel.isEmpty || ofQuestions.isEmpty else {
-            throw Self.nothing("of the model \(model ?? "")", "there are those of", ofQuestions.map(\.model))
+            throw Self.noAnswer("of the model \(model ?? "")", "models that answered", ofQuestions.map(\.model))
         }
         let recent = ofModel.filter { record in
             since.map { since in Self.date(record.created).map { $0 >= since } ?? false } ?? true
         }
         guard !recent.isEmpty || ofModel.isEmpty else {
-            throw Self.nothing("since then", "the last is of", [ofModel.map(\.created).max() ?? ""])
+            throw Self.noAnswer("since then", "time of the last answer", [ofModel.map(\.created).max() ?? ""])
         }
         return latest ? Self.latest(of: recent) : recent
     }
@@ -49,12 +49,12 @@ package struct AnswerFilter: Sendable {
 
     private static func latest(of records: [AnswerRecord]) -> [AnswerRecord] {
         var last: [Key: Int] = [:]
-        for (place, record) in records.enumerated() {
+        for (index, record) in records.enumerated() {
             let key = Key(
                 recording: record.recording, question: plain(record.question), model: record.model,
                 range: record.segment ?? record.range ?? [])
             if let known = last[key], records[known].created > record.created { continue }
-            last[key] = place
+            last[key] = index
         }
         return last.values.sorted().map { records[$0] }
     }
@@ -63,11 +63,11 @@ package struct AnswerFilter: Sendable {
         text.split(whereSeparator: \.isWhitespace).joined(separator: " ").lowercased()
     }
 
-    private static func nothing(_ what: String, _ there: String, _ names: [String]) -> LongtakeError {
+    private static func noAnswer(_ what: String, _ listed: String, _ names: [String]) -> LongtakeError {
         var known: [String] = []
         for name in names where !known.contains(name) && known.count < 5 { known.append(String(name.prefix(100))) }
         return LongtakeError(
-            code: .badRequest, message: "there is no answer \(what); \(there) \(known.joined(separator: ", "))")
+            code: .badRequest, message: "no answer \(what); \(listed): \(known.joined(separator: ", "))")
     }
 
     /// Parses "2026-11-29", "2026-11-29T04:00:00Z" or a duration before `now`, such as 2d or 90m; nil if invalid.

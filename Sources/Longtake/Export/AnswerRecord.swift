@@ -72,7 +72,7 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
     }
 
     /// The intervals the answer belongs to: its evidence in time order, else its window; empty if it has neither.
-    package var places: [ClosedRange<Double>] {
+    package var intervals: [ClosedRange<Double>] {
         if let segment, segment.count == 2, segment[0] <= segment[1], evidence.isEmpty {
             return [segment[0]...segment[1]]
         }
@@ -92,7 +92,7 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
             for time in span where !(0...Self.lastSecond).contains(time) {
                 throw LongtakeError(
                     code: .badRequest,
-                    message: "\(what) has a time of \(time) s; times are 0 to \(TimeText.number(Self.lastSecond)) s")
+                    message: "\(what) has a time of \(time) s; use 0 to \(TimeText.number(Self.lastSecond)) s")
             }
             guard span.count == 2, span[0] <= span[1] else {
                 throw LongtakeError(code: .badRequest, message: "\(what) has an interval whose end is before its start")
@@ -205,12 +205,12 @@ extension AnswerRecord {
             throw LongtakeError(
                 code: .badRequest,
                 message: "\(path): line \(bad) is not an answer as `longtake ask --json` or `run` write it: "
-                    + "a key is missing, or a value is not possible")
+                    + "a key is missing or a value is invalid")
         }
         guard answers > 0 else {
             throw LongtakeError(
                 code: .badRequest,
-                message: "\(path): no answers in it; it must be what `longtake ask --json` or `run` wrote")
+                message: "\(path): no answers found; use a file written by `longtake ask --json` or `run`")
         }
         return found
     }

@@ -41,8 +41,8 @@ package struct FrameExport {
         package let path: String
         /// The file and its video stream, as probed.
         package let info: RecordingInfo
-        /// "complete" or "partial".
-        package let status: String
+        /// Whether all of the recording was decoded.
+        package let status: DecodeResult.Status
         /// What is unusual about the recording.
         package let notes: [MediaNote]
         /// `DecodeCounters` by name, such as "frames_corrupt".
@@ -51,6 +51,8 @@ package struct FrameExport {
         package let coveredSeconds: Double
         /// One entry per PNG file, in time order.
         package let frames: [Entry]
+        /// True if the frames do not cover the whole recording.
+        package var isPartial: Bool { status == .partial }
         /// `notes` as text, one line each.
         package var noteLines: [String] { notes.map { "\($0.code): \($0.message)" } }
 
@@ -104,16 +106,16 @@ package struct FrameExport {
             }
             let result = stream.result
             let clock = RecordingClock(start: result.info.fileStart ?? 0)
-            for place in entries.indices { entries[place].fileTime = clock.fileTime(entries[place].gridTime) }
+            for index in entries.indices { entries[index].fileTime = clock.fileTime(entries[index].gridTime) }
             let summary = Summary(
-                path: path, info: result.info, status: result.status.rawValue, notes: result.notes,
+                path: path, info: result.info, status: result.status, notes: result.notes,
                 counters: result.counters.dictionary, coveredSeconds: result.coveredSeconds, frames: entries)
             try JSONText.encoder(pretty: true).encode(summary).write(
                 to: URL(fileURLWithPath: folder + "/frames.json"), options: .atomic)
             return summary
         } catch {
             if cancellation.isCancelled {
-                throw LongtakeError.interrupted(path, "the pictures so far are in \(folder), without frames.json")
+                throw LongtakeError.interrupted(path, "the images so far are in \(folder), without frames.json")
             }
             throw Failure(error, subject: path)
         }
@@ -137,9 +139,7 @@ package struct FrameExport {
         } catch let error as Failure {
             throw error
         } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(folder): the folder cannot be made or written to",
-                exitCode: Exit.space)
+            throw ThumbnailFolder.cannotCreate(folder)
         }
     }
 

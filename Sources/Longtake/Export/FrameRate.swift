@@ -10,7 +10,7 @@ package struct FrameRate: Sendable, Equatable {
     package let denominator: Int
 
     /// The rates that are accepted, in frames per second.
-    package static let possible = 1.0...1000
+    package static let accepted = 1.0...1000
 
     /// Parses a rate; nil for a text that is not a rate from 1 to 1000.
     package init?(_ text: String) {
@@ -21,16 +21,16 @@ package struct FrameRate: Sendable, Equatable {
             (numerator, denominator) = (over / common, under / common)
         } else {
             guard parts.count == 1, text.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == ".") }),
-                let value = Double(text), Self.possible.contains(value)
+                let value = Double(text), Self.accepted.contains(value)
             else { return nil }
             (numerator, denominator) = Self.ratio(value)
         }
-        guard Self.possible.contains(value) else { return nil }
+        guard Self.accepted.contains(value) else { return nil }
     }
 
     /// The nearest accepted rate.
     package init(_ value: Double) {
-        let (low, high) = (Self.possible.lowerBound, Self.possible.upperBound)
+        let (low, high) = (Self.accepted.lowerBound, Self.accepted.upperBound)
         (numerator, denominator) = Self.ratio(value.isNaN ? low : min(max(value, low), high))
     }
 
@@ -53,7 +53,7 @@ package struct FrameRate: Sendable, Equatable {
 
     /// The rate as a reduced fraction.
     ///
-    /// - Parameter value: in `possible`.
+    /// - Parameter value: in `accepted`.
     private static func ratio(_ value: Double) -> (Int, Int) {
         // Editors write two decimals: 23.98 differs from 24000/1001 by 0.004.
         for whole in [24, 30, 48, 60, 96, 120, 240] where abs(value - Double(whole) * 1000 / 1001) < 0.006 {

@@ -4,9 +4,6 @@ internal import Store
 
 /// Extracts images from the file of an indexed recording, as long as the file is there and unchanged.
 package struct RecordingImages {
-    /// Width in pixels of a thumbnail, and of an image on a contact sheet.
-    static let thumbnailWidth = 640
-    static let sheetWidth = 240
     /// Default number of images on the contact sheet of a whole recording.
     package static let defaultCount = 24
 
@@ -51,24 +48,15 @@ package struct RecordingImages {
         var written = Written()
         guard !evidence.isEmpty else { return written }
         guard let found = try frames(Set(evidence.map(\.frame)), into: &written) else { return written }
-        try Self.makeFolder(folder)
-        var sheet: [(image: RGBImage, seconds: Double)] = []
-        for (place, stretch) in evidence.enumerated() {
-            guard let frame = found[stretch.frame] else {
-                written.notes.append("thumbnails: frame \(stretch.frame) cannot be read any more")
+        var output = try ThumbnailFolder(folder, prefix: prefix)
+        for (index, interval) in evidence.enumerated() {
+            guard let frame = found[interval.frame] else {
+                written.notes.append("thumbnails: frame \(interval.frame) can no longer be read")
                 continue
             }
-            let clock = TimeText.clock(frame.seconds).split(separator: ":").joined(separator: "-")
-            let file = "\(folder)/\(prefix)\(place + 1)-\(clock).png"
-            try Self.write(ContactSheet.scaled(frame.image, width: Self.thumbnailWidth), to: file)
-            written.files.append(file)
-            sheet.append((ContactSheet.scaled(frame.image, width: Self.sheetWidth), frame.seconds))
+            written.files.append(try output.write(frame, number: index + 1))
         }
-        if let image = ContactSheet(sheet).image() {
-            let file = "\(folder)/\(prefix)contact-sheet.png"
-            try Self.write(image, to: file)
-            written.files.append(file)
-        }
+        if let file = try output.writeContactSheet() { written.files.append(file) }
         return written
     }
 
@@ -78,20 +66,18 @@ package struct RecordingImages {
     package func contactSheet(to file: String, count: Int = RecordingImages.defaultCount) throws -> Written {
         var written = Written()
         let frames = min(max(count, 1), max(manifest.frames, 1))
-        let numbers = (0..<frames).map { $0 * manifest.frames / frames }
-        let found = try self.pictures(numbers, into: &written)
-        let pictures = found.sorted { $0.key < $1.key }.map {
-            (image: ContactSheet.scaled($0.value.image, width: Self.sheetWidth), seconds: $0.value.seconds)
-        }
-        guard let image = ContactSheet(pictures).image() else { return written }
-        try Self.write(image, to: file)
+        let frameNumbers = (0..<frames).map { $0 * manifest.frames / frames }
+        let found = try images(of: frameNumbers, into: &written)
+        let images = found.sorted { $0.key < $1.key }.map { $0.value.scaled(toWidth: ThumbnailFolder.sheetWidth) }
+        guard let image = ContactSheet(images).image() else { return written }
+        try ThumbnailFolder.write(image, to: file)
         written.files.append(file)
         return written
     }
 
     /// Frames by index frame number, no wider than a thumbnail; failures are notes.
-    func pictures(_ numbers: [Int], into written: inout Written) throws -> [Int: (image: RGBImage, seconds: Double)] {
-        let wanted = Set(numbers).filter { (0..<manifest.frames).contains($0) }
+    func images(of frameNumbers: [Int], into written: inout Written) throws -> [Int: TimedImage] {
+        let wanted = Set(frameNumbers).filter { (0..<manifest.frames).contains($0) }
         guard !wanted.isEmpty else { return [:] }
         return try frames(wanted, into: &written) ?? [:]
     }
@@ -100,20 +86,18 @@ package struct RecordingImages {
     ///
     /// Each is decoded from the key frame before it. Frames that seeking cannot find reliably come from one pass over
     /// the file: containers that cannot seek, frames without time stamps, recordings with time discontinuities.
-    private func frames(
-        _ wanted: Set<Int>, into written: inout Written
-    ) throws -> [Int: (image: RGBImage, seconds: Double)]? {
+    private func frames(_ wanted: Set<Int>, into written: inout Written) throws -> [Int: TimedImage]? {
         guard !path.isStandardInput else {
-            written.notes.append("thumbnails: the recording came from a pipe; there are no pictures")
+            written.notes.append("thumbnails: no images: the recording came from a pipe")
             return nil
         }
         do {
             let file = try path.open(cancellation: cancellation)
             guard try isSame(file) else {
-                written.notes.append("thumbnails: \(path) has changed since it was indexed; there are no pictures")
+                written.notes.append("thumbnails: no images: \(path) has changed since it was indexed")
                 return nil
             }
-            var found: [Int: (image: RGBImage, seconds: Double)] = [:]
+            var found: [Int: TimedImage] = [:]
             var frame = Frame()
             for request in stills(wanted) {
                 let stream = try FrameStream(file, request: request) { [cancellation] in cancellation.isCancelled }
@@ -146,27 +130,29 @@ package struct RecordingImages {
         }
     }
 
-    private func thumbnail(_ frame: Frame) -> (image: RGBImage, seconds: Double) {
+    private func thumbnail(_ frame: Frame) -> TimedImage {
         let image = RGBImage(width: frame.width, height: frame.height, pixels: frame.rgb)
-        return (ContactSheet.scaled(image, width: Self.thumbnailWidth), manifest.clock.fileTime(frame.gridTime))
+        return TimedImage(image: image, seconds: manifest.clock.fileTime(frame.gridTime))
+            .scaled(toWidth: ThumbnailFolder.width)
     }
 
     /// Images requested from one worker: the request is a command-line argument, limited to 128 KiB (MAX_ARG_STRLEN).
-    private static let stillsAtOnce = 1000
+    private static let stillsPerRequest = 1000
 
     /// Requests that seek to the wanted frames; empty if the index's times are not the file's.
     private func stills(_ wanted: Set<Int>) -> [FrameRequest] {
         // Such time stamps were changed while indexing, or occur twice in the file.
-        let doubtful = ["discontinuities", "frames_out_of_order"].contains { manifest.counters[$0] ?? 0 > 0 }
+        let isUnreliable = ["discontinuities", "frames_out_of_order"].contains { manifest.counters[$0] ?? 0 > 0 }
         let codes = ["stray_times", "discontinuity", "no_timestamps"]
-        let retimed = manifest.warnings.contains { warning in codes.contains { warning.hasPrefix($0 + ": ") } }
-        guard !doubtful, !retimed, let reader = try? library.reader(manifest.key.id) else {
+        let isRetimed = manifest.warnings.contains { warning in codes.contains { warning.hasPrefix($0 + ": ") } }
+        guard !isUnreliable, !isRetimed, let reader = try? library.reader(manifest.key.id) else {
             return []
         }
-        let numbers = wanted.filter { reader.entries.indices.contains($0) }.sorted()
-        return stride(from: 0, to: numbers.count, by: Self.stillsAtOnce).map { start in
+        let frameNumbers = wanted.filter { reader.entries.indices.contains($0) }.sorted()
+        return stride(from: 0, to: frameNumbers.count, by: Self.stillsPerRequest).map { start in
             var request = manifest.key.samplingOptions.request(.native)
-            request.stills = numbers[start..<min(start + Self.stillsAtOnce, numbers.count)].map {
+            let end = min(start + Self.stillsPerRequest, frameNumbers.count)
+            request.stills = frameNumbers[start..<end].map {
                 FrameRequest.Still(index: $0, pts: reader.entries[$0].pts)
             }
             return request
@@ -181,25 +167,5 @@ package struct RecordingImages {
         }
         return try ContentHash.sha256(fileDescriptor: file.descriptor) { _ in try cancellation.check() }
             == manifest.key.content
-    }
-
-    static func makeFolder(_ folder: String) throws {
-        do {
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(folder): the folder cannot be made or written to",
-                exitCode: Exit.space)
-        }
-    }
-
-    static func write(_ image: RGBImage, to file: String) throws {
-        do {
-            try Data(StillImage.encodePNG(image)).write(to: URL(fileURLWithPath: file))
-        } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(file): cannot be written: \(Failure(error).message)",
-                exitCode: Exit.space)
-        }
     }
 }

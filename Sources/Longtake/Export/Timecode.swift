@@ -21,8 +21,8 @@ package struct Timecode: Sendable {
             throw LongtakeError(
                 code: .badRequest,
                 message:
-                    "\(rate.numerator)/\(rate.denominator) frames per second have no time code; possible are whole "
-                    + "rates from 1 to 100 and 23.976, 29.97, 47.95, 59.94")
+                    "no time code at \(rate.numerator)/\(rate.denominator) frames per second; use a whole rate from 1 to "
+                    + "100, or 23.976, 29.97, 47.95 or 59.94")
         }
         self.rate = rate
     }
@@ -32,8 +32,8 @@ package struct Timecode: Sendable {
         guard (0..<86_400).contains(seconds), (0..<perSecond).contains(frames) else { return nil }
         let minutes = seconds / 60
         // A label skipped by drop frame stands for the next existing one.
-        let isLeftOut = minutes % 10 != 0 && seconds % 60 == 0 && frames < dropped
-        let number = seconds * perSecond + (isLeftOut ? dropped : frames)
+        let isSkipped = minutes % 10 != 0 && seconds % 60 == 0 && frames < dropped
+        let number = seconds * perSecond + (isSkipped ? dropped : frames)
         return number - dropped * (minutes - minutes / 10)
     }
 

@@ -60,20 +60,20 @@ package final class Embedder {
     /// The embedding of a text, truncated to `maxTokens`; names of special tokens are treated as text.
     ///
     /// - Throws: `LongtakeError` `bad_request` for an empty or blank text.
-    package func embed(text words: String) throws -> [Float] { try text.embed(words) }
+    package func embed(text query: String) throws -> [Float] { try text.embed(query) }
 
     /// The embedding of a still image, laid out as `ask` does.
-    package func embed(picture: RGBImage) throws -> [Float] {
-        let rows = try embed(pixels: [preprocessing.square(picture).pixels])
+    package func embed(image: RGBImage) throws -> [Float] {
+        let rows = try embed(pixels: [preprocessing.square(image).pixels])
         return rows.first ?? []
     }
 
     /// The embedding of an image file (PNG, JPEG, WebP), decoded in the sandboxed worker process.
     ///
     /// - Throws: `Failure` that names the file.
-    package func embed(picture path: InputPath) throws -> [Float] {
+    package func embed(imageFile path: InputPath) throws -> [Float] {
         do {
-            return try embed(picture: FrameStream.image(RecordingFile(image: path.bytes)))
+            return try embed(image: FrameStream.image(RecordingFile(image: path.bytes)))
         } catch {
             throw Failure(error, subject: path.description)
         }
@@ -85,16 +85,17 @@ package final class Embedder {
     private func embed(pixels: [[UInt8]]) throws -> [[Float]] {
         let config = vision.config
         let bytes = 3 * config.imageSize * config.imageSize
-        if let odd = pixels.first(where: { $0.isEmpty || $0.count % bytes != 0 }) {
+        if let wrong = pixels.first(where: { $0.isEmpty || $0.count % bytes != 0 }) {
             throw LongtakeError(
                 code: .badRequest,
-                message: "a frame of \(odd.count) bytes; the tower takes \(config.imageSize)×\(config.imageSize) RGB")
+                message: "a frame has \(wrong.count) bytes; the vision tower takes "
+                    + "\(config.imageSize)×\(config.imageSize) RGB")
         }
         var rows: [[Float]] = []
         for start in stride(from: 0, to: pixels.count, by: batchSize) {
             let count = min(batchSize, pixels.count - start)
-            let hidden = vision.forward(images: count) { picture, out in
-                pixels[start + picture].withUnsafeBufferPointer { rgb in
+            let hidden = vision.forward(images: count) { image, out in
+                pixels[start + image].withUnsafeBufferPointer { rgb in
                     guard let base = rgb.baseAddress else { return }
                     compute.patchify(
                         rgb: base + rgb.count - bytes, grid: config.gridSize, patch: config.patchSize,
@@ -121,7 +122,7 @@ extension Embedder {
         package let embedding: [Float]
     }
 
-    /// What embedding a recording's frames found.
+    /// The result of embedding a recording's frames.
     package struct Summary: Sendable {
         /// Frames embedded.
         package let frames: Int

@@ -57,7 +57,8 @@ struct EmbeddingScan {
     }
 
     private struct Task {
-        let place: Int
+        /// Index of the opened index in the batch.
+        let index: Int
         let segment: Int
     }
 
@@ -81,8 +82,8 @@ struct EmbeddingScan {
         /// Keeps the error of the earliest segment, so that the result does not depend on thread order.
         func note(_ error: any Error, _ task: Task) {
             errors.withLock { errors in
-                if let known = errors[task.place], known.segment <= task.segment { return }
-                errors[task.place] = (task.segment, error)
+                if let known = errors[task.index], known.segment <= task.segment { return }
+                errors[task.index] = (task.segment, error)
             }
         }
     }
@@ -90,16 +91,16 @@ struct EmbeddingScan {
     private func run(batch: [Manifest], progress: (Int) -> Void) throws -> [Scored] {
         var found = batch.map { Scored(manifest: $0) }
         var opened: [Opened?] = []
-        for (place, manifest) in batch.enumerated() {
+        for (index, manifest) in batch.enumerated() {
             do {
                 opened.append(try open(manifest))
             } catch {
-                found[place].error = error
+                found[index].error = error
                 opened.append(nil)
             }
         }
-        let tasks = opened.enumerated().flatMap { place, index in
-            (0..<(index?.scan.manifest.segments.count ?? 0)).map { Task(place: place, segment: $0) }
+        let tasks = opened.enumerated().flatMap { index, opened in
+            (0..<(opened?.scan.manifest.segments.count ?? 0)).map { Task(index: index, segment: $0) }
         }
         let slots = Slots(tasks.count)
         let step = Self.segmentsPerThread * workers.threadCount
@@ -112,12 +113,12 @@ struct EmbeddingScan {
             }
             progress(end - start)
         }
-        for (task, scores) in zip(tasks, slots.scores) where found[task.place].error == nil {
-            found[task.place].scores += scores
+        for (task, scores) in zip(tasks, slots.scores) where found[task.index].error == nil {
+            found[task.index].scores += scores
         }
-        for (place, fault) in slots.errors.withLock({ $0 }) {
-            found[place].error = fault.error
-            found[place].scores = []
+        for (index, fault) in slots.errors.withLock({ $0 }) {
+            found[index].error = fault.error
+            found[index].scores = []
         }
         return found
     }
@@ -127,7 +128,7 @@ struct EmbeddingScan {
         let layout = scan.manifest.layout
         guard let embedding = EmbeddingParts(in: layout, size: query.count) else {
             throw LongtakeError(
-                code: .badRequest, message: "\(manifest.path): its index has no embeddings of \(query.count) numbers")
+                code: .badRequest, message: "\(manifest.path): its index has no embeddings of \(query.count) values")
         }
         let parts = layout.parts.indices.filter { layout.parts[$0].name.hasPrefix("embedding") }
         // f32 values are read in place, so they must be aligned.
@@ -148,7 +149,7 @@ struct EmbeddingScan {
             let number = slots.next.wrappingAdd(1, ordering: .relaxed).oldValue
             guard number < end else { return }
             let task = tasks[number]
-            guard let index = opened[task.place] else { continue }
+            guard let index = opened[task.index] else { continue }
             if index.scan.bufferBytes > bytes {
                 buffer.deallocate()
                 bytes = index.scan.bufferBytes
@@ -189,9 +190,9 @@ struct EmbeddingScan {
         var sums = [Int32](repeating: 0, count: index.kind == .f32 ? 0 : summary.count)
         try index.scan.read(segment: segment, parts: index.parts, buffer: buffer) { records in
             let rows = records.base + layout.offset(ofPart: index.parts[0])
-            let place = records.first - summary.first
+            let offset = records.first - summary.first
             found.withUnsafeMutableBufferPointer { found in
-                guard let out = found.baseAddress.map({ $0 + place }) else { return }
+                guard let out = found.baseAddress.map({ $0 + offset }) else { return }
                 if index.kind == .f32 {
                     kernels.dots(
                         query.floats, rows: rows.assumingMemoryBound(to: Float.self), stride: records.stride / 4,

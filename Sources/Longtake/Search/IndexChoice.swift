@@ -1,7 +1,7 @@
 internal import Foundation
 internal import Store
 
-/// Chooses the indexes to search: one per recording, made with the model and containing embeddings.
+/// Chooses the indexes to search: one per recording, of the given model and with embeddings.
 struct IndexChoice {
     let library: Library
     /// Hash of the model's files.

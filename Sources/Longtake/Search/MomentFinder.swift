@@ -47,7 +47,7 @@ package enum MomentFinder {
     ) -> [Run] {
         var found: [Run] = []
         for (recording, scores) in recordings.enumerated() {
-            for range in stretches(scores, threshold) {
+            for range in intervals(scores, threshold) {
                 let frames = range.filter { scores[$0] >= threshold }
                 if let mean {
                     found += peaks(scores, range, frames, mean).map {
@@ -69,7 +69,7 @@ package enum MomentFinder {
     }
 
     /// Intervals of frames at or above the threshold, with at most `gap` weaker ones between them.
-    private static func stretches(_ scores: [Float], _ threshold: Float) -> [ClosedRange<Int>] {
+    private static func intervals(_ scores: [Float], _ threshold: Float) -> [ClosedRange<Int>] {
         var ranges: [ClosedRange<Int>] = []
         for (frame, score) in scores.enumerated() where score >= threshold {
             if let last = ranges.last, frame - last.upperBound <= gap + 1 {

@@ -14,7 +14,7 @@ package struct SearchOptions: Sendable {
     /// Default of `limit`.
     package static let defaultLimit = 20
     /// Accepted values of `limit`.
-    package static let possibleLimits = 1...100_000
+    package static let acceptedLimits = 1...100_000
 
     /// A search over everything with the default limits.
     package init() {}
@@ -24,13 +24,13 @@ package struct SearchOptions: Sendable {
     /// - Throws: `LongtakeError` `bad_request` with the accepted values.
     func validate() throws {
         func fail(_ message: String) -> LongtakeError { LongtakeError(code: .badRequest, message: message) }
-        guard Self.possibleLimits.contains(limit) else {
-            throw fail("a limit of \(limit) moments; possible is 1 to \(Self.possibleLimits.upperBound)")
+        guard Self.acceptedLimits.contains(limit) else {
+            throw fail("invalid limit \(limit); use 1 to \(Self.acceptedLimits.upperBound)")
         }
         if let threshold, !(-1...1).contains(threshold) {
-            throw fail("a threshold of \(threshold); cosines are -1 to 1")
+            throw fail("invalid threshold \(threshold); a cosine is -1 to 1")
         }
-        if let from, let to, from >= to { throw fail("the range's start is not before its end") }
+        if let from, let to, from >= to { throw fail("the range must start before it ends") }
     }
 }
 
@@ -98,7 +98,7 @@ package struct Moment: Sendable, Codable, Equatable {
 /// The result of a search.
 package struct SearchResult: Sendable, Codable {
     /// A recording that could not be searched.
-    package struct Trouble: Sendable, Codable {
+    package struct FailedRecording: Sendable, Codable {
         /// The recording.
         package let recording: Moment.Recording
         /// Why it could not be searched.
@@ -132,7 +132,7 @@ package struct SearchResult: Sendable, Codable {
     /// Remarks about the model, the choice of indexes and the result, one sentence each.
     package var notes: [String]
     /// The recordings that could not be searched.
-    package let failed: [Trouble]
+    package let failed: [FailedRecording]
     /// Path of the contact sheet, if one was written.
     package var contactSheet: String?
     /// Time per stage.

@@ -63,19 +63,19 @@ package final class Searcher {
     ///   that was named can be searched. A damaged index is in the result's `failed`; if all are damaged, the last
     ///   error is thrown.
     package func search(
-        _ words: String, in recordings: [InputPath] = [], options: SearchOptions = SearchOptions(),
+        _ query: String, in recordings: [InputPath] = [], options: SearchOptions = SearchOptions(),
         progress: (Double) -> Void = { _ in }
     ) throws -> SearchResult {
         try options.validate()
-        try TextEmbedder.check(words)
+        try TextEmbedder.check(query)
         var choice = IndexChoice(library: library, model: hash, modelName: model, size: text.size)
         let manifests = try choice.choose(recordings)
         let clock = ContinuousClock()
         let start = clock.now
-        let query = try text.embed(words)
+        let embedding = try text.embed(query)
         let embedded = clock.now
         var scan = EmbeddingScan(
-            query: query, cache: library.cache, kernels: compute.kernels, workers: compute.threadPool)
+            query: embedding, cache: library.cache, kernels: compute.kernels, workers: compute.threadPool)
         scan.from = options.from ?? -.infinity
         scan.to = options.to ?? .infinity
         scan.cancellation = cancellation
@@ -84,7 +84,7 @@ package final class Searcher {
             one.error.map { (one.manifest, Failure($0, subject: one.manifest.path)) }
         }
         if let last = faults.last, faults.count == scored.count { throw last.1 }
-        var result = try result(words, scored, options)
+        var result = try result(query, scored, options)
         result.notes = notes + choice.notes + result.notes
         result.timings = .init(text: (embedded - start).seconds, scan: (clock.now - embedded).seconds)
         for index in Set(result.moments.map(\.recording.index)) { library.cache.touchAsked(indexID: index) }
@@ -92,7 +92,7 @@ package final class Searcher {
     }
 
     private func result(
-        _ words: String, _ scored: [EmbeddingScan.Scored], _ options: SearchOptions
+        _ query: String, _ scored: [EmbeddingScan.Scored], _ options: SearchOptions
     ) throws -> SearchResult {
         var (count, sum, best) = (0, 0.0, -Double.infinity)
         for score in scored.lazy.flatMap(\.scores) where !score.isNaN {
@@ -110,12 +110,12 @@ package final class Searcher {
         var moments = [Moment?](repeating: nil, count: runs.count)
         var files = try library.locations()
         // One index is open at a time, whatever the number of moments.
-        for (recording, places) in Dictionary(grouping: runs.indices, by: { runs[$0].recording }) {
+        for (recording, indices) in Dictionary(grouping: runs.indices, by: { runs[$0].recording }) {
             let manifest = scored[recording].manifest
             let scan = try IndexScan(cache: library.cache, indexID: manifest.key.id)
-            for place in places {
-                let run = runs[place]
-                moments[place] = Moment(
+            for index in indices {
+                let run = runs[index]
+                moments[index] = Moment(
                     start: try scan.entry(of: run.first).gridTime,
                     end: try scan.entry(of: run.last).gridTime + manifest.key.frameSeconds,
                     best: try scan.entry(of: run.best).gridTime, clock: manifest.clock,
@@ -131,7 +131,7 @@ package final class Searcher {
         }
         func rounded(_ value: Double) -> Double? { count > 0 ? Evidence.rounded(value) : nil }
         return SearchResult(
-            query: words, model: model, moments: moments.compactMap { $0 },
+            query: query, model: model, moments: moments.compactMap { $0 },
             threshold: options.threshold ?? rounded(threshold), best: rounded(best), mean: rounded(mean), frames: count,
             recordings: scored.count, notes: notes,
             failed: scored.compactMap { one in

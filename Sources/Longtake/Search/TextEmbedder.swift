@@ -72,18 +72,18 @@ final class TextEmbedder {
     /// The embedding of a text, truncated to `maxTokens`; names of special tokens are treated as text.
     ///
     /// - Throws: `LongtakeError` `bad_request` for an empty or blank text.
-    func embed(_ words: String) throws -> [Float] {
-        try Self.check(words)
-        let (ids, count) = tokenizer.encodeForTower(words, length: maxTokens)
+    func embed(_ text: String) throws -> [Float] {
+        try Self.check(text)
+        let (ids, count) = tokenizer.encodeForTower(text, length: maxTokens)
         return try Self.unit(tower.embed(Array(ids.prefix(count))).projected)
     }
 
     /// Checks that a text is not empty or blank.
     ///
     /// - Throws: `LongtakeError` `bad_request`.
-    static func check(_ words: String) throws {
-        guard !words.allSatisfy(\.isWhitespace) else {
-            throw LongtakeError(code: .badRequest, message: "an empty text has no embedding; give at least a word")
+    static func check(_ text: String) throws {
+        guard !text.allSatisfy(\.isWhitespace) else {
+            throw LongtakeError(code: .badRequest, message: "empty text; give at least one word")
         }
     }
 
@@ -102,7 +102,7 @@ extension LongtakeError {
         .init(
             code: .unsupportedModel,
             message: "\(path) has a vision tower without its text half: embeddings need both towers of CLIP and their "
-                + "projections (model_type clip). Fetch the whole CLIP checkpoint the tower was taken from, with its "
+                + "projections (model_type clip). Fetch the whole CLIP checkpoint that the tower is part of, with its "
                 + "tokenizer, and give its folder")
     }
 }

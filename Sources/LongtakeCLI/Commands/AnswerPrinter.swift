@@ -177,7 +177,8 @@ final class AnswerPrinter {
         for note in answer.notes { tell(note, of: answer) }
         guard answer.frames > 0 else { return }
         if let focus = answer.focus {
-            let what = focus.changed.isEmpty ? "changed nothing" : "changed " + focus.changed.joined(separator: ", ")
+            let changed = focus.changed.map(\.rawValue).joined(separator: ", ")
+            let what = changed.isEmpty ? "changed nothing" : "changed " + changed
             output.note("a second look at \(counted(focus.frames.count, "frame")) \(what)")
         }
         for file in answer.thumbnails ?? [] { output.note("wrote \(Console.name(file))") }

@@ -24,9 +24,7 @@ struct AskWork {
             },
             onText: { printer.text(questions[$0].text, $1) },
             onAnswer: { place, answer in
-                var answer = answer
-                try addThumbnails(to: &answer, number: printer.count)
-                try onAnswer(place, answer)
+                try onAnswer(place, addingThumbnails(to: answer, number: printer.count))
             })
     }
 
@@ -62,14 +60,13 @@ struct AskWork {
         }
     }
 
-    private func addThumbnails(to answer: inout Answer, number: Int) throws {
-        guard let thumbnails, let index = answer.recording.index, !answer.evidence.isEmpty else { return }
+    private func addingThumbnails(to answer: Answer, number: Int) throws -> Answer {
+        guard let thumbnails, let index = answer.recording.index, !answer.evidence.isEmpty else { return answer }
         let pictures = try RecordingImages(
             library: library, index: index, path: answer.recording.path, cancellation: Interruption.cancellation)
         let single = questions.count == 1 && segments == nil && number == 0
         let written = try pictures.thumbnails(
             of: answer.evidence, into: thumbnails, prefix: single ? "" : "answer-\(number + 1)-")
-        answer.thumbnails = written.files
-        answer.notes += written.notes
+        return answer.adding(thumbnails: written.files, notes: written.notes)
     }
 }

@@ -89,7 +89,7 @@ struct ChatCommand: ParsableCommand {
             return say(
                 "/range FROM TO, both like 90, 10m or 01:30:00, FROM before TO; /range alone: everything")
         }
-        try conversation.look(from: times.first ?? nil, to: times.count > 1 ? times[1] : nil)
+        try conversation.setRange(from: times.first ?? nil, to: times.count > 1 ? times[1] : nil)
         output.note("\(counted(conversation.frames, "frame")) in this range")
     }
 

@@ -94,7 +94,7 @@ struct ExportCommand: ParsableCommand {
         Console.result(
             try export.document(chosen, name: item.name, path: item.path, end: item.end))
         if known != .jsonl, known != .csv {
-            let placeless = chosen.count { $0.places.isEmpty }
+            let placeless = chosen.count { $0.intervals.isEmpty }
             if placeless > 0 {
                 output.note(
                     "note: \(placeless) of \(counted(chosen.count, "answer")) "

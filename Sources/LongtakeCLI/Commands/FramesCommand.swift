@@ -53,6 +53,6 @@ struct FramesCommand: ParsableCommand {
                 output.note("note: \(Console.name(recording.path.description)): \(Console.name(note))")
             }
         }
-        if summary.status == "partial" { throw ExitCode(Exit.partial) }
+        if summary.isPartial { throw ExitCode(Exit.partial) }
     }
 }

@@ -60,7 +60,7 @@ struct ModelEmbedCommand: ParsableCommand {
         }
         func write(image: InputPath) throws {
             try Interruption.check()
-            let embedding = try embedder.embed(picture: image)
+            let embedding = try embedder.embed(imageFile: image)
             Console.jsonLine(Line(kind: "image", input: image.description, embedding: embedding))
         }
         for text in text { try write(text: text) }

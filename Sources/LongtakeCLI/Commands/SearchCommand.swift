@@ -76,8 +76,8 @@ struct SearchCommand: ParsableCommand {
         options.to = to?.seconds
         if let from, let to, from.seconds >= to.seconds { throw UsageError("--from must be before --to") }
         options.limit = limit ?? SearchOptions.defaultLimit
-        guard SearchOptions.possibleLimits.contains(options.limit) else {
-            throw UsageError("--limit must be 1 to \(SearchOptions.possibleLimits.upperBound), not \(options.limit)")
+        guard SearchOptions.acceptedLimits.contains(options.limit) else {
+            throw UsageError("--limit must be 1 to \(SearchOptions.acceptedLimits.upperBound), not \(options.limit)")
         }
         let threshold = threshold?.value
         if let threshold, !(-1...1).contains(threshold) {

@@ -37,7 +37,7 @@ extension LongtakeTests {
         }
 
         private func prompt(
-            _ model: LoadedModel, _ source: Asker.Source, _ texts: [String]
+            _ model: LoadedModel, _ source: FrameSource, _ texts: [String]
         ) throws -> (group: PromptGroup, fused: [FusedPrompt]) {
             let llava = model.llava
             let group = try PromptGroup(try texts.map { try model.prompt($0).ids }, model: llava)
@@ -79,7 +79,7 @@ extension LongtakeTests {
             let folder = try Folder()
             let model = try nano(bundledModel)
             let (asker, reader) = try indexed(model, .f32, folder)
-            let source = try asker.source(reader, from: nil, to: nil)
+            let source = try asker.frames(of: reader)
             let (_, fused) = try prompt(model, source, [Self.question, Self.other])
             let language = model.llava.language
             let count = fused[0].prefixRows + fused[0].visionTokens
@@ -98,12 +98,12 @@ extension LongtakeTests {
             let folder = try Folder()
             let model = try nano(bundledModel)
             var answers: [Answered] = []
-            var sources: [Asker.Source] = []
+            var sources: [FrameSource] = []
             var readers: [IndexReader] = []
             for record in [RecordKind.standard, .f32] {
                 let (asker, reader) = try indexed(model, record, folder)
                 readers.append(reader)
-                sources.append(try asker.source(reader, from: nil, to: nil))
+                sources.append(try asker.frames(of: reader))
                 let (_, fused) = try prompt(model, sources.last ?? sources[0], [Self.question])
                 answers.append(try answer(model, fused[0]))
             }

@@ -25,9 +25,9 @@ struct ClipParity {
             let rows = hidden.states[config.layerCount - 1]
             let width = config.hiddenSize
             let length = 1 + config.patchCount
-            let pictures = rows.count / (length * width)
-            let selected = (0..<pictures).flatMap { (picture: Int) -> ArraySlice<Float> in
-                let (first, end) = ((picture * length + 1) * width, (picture + 1) * length * width)
+            let imageCount = rows.count / (length * width)
+            let selected = (0..<imageCount).flatMap { (image: Int) -> ArraySlice<Float> in
+                let (first, end) = ((image * length + 1) * width, (image + 1) * length * width)
                 return rows[first..<end]
             }
             compare("\(name).selected", selected, width, into: &report)
@@ -59,15 +59,15 @@ struct ClipParity {
         }
         let size = 3 * config.imageSize * config.imageSize
         let trace = TraceCollector()
-        let pictures = pixels.count / size
+        let imageCount = pixels.count / size
         let hidden = pixels.withUnsafeBufferPointer { pixels in
-            tower.forward(images: pictures, trace: trace.collect) { picture, out in
+            tower.forward(images: imageCount, trace: trace.collect) { image, out in
                 guard let base = pixels.baseAddress else { return }
                 compute.patchify(
-                    planes: base + picture * size, grid: config.gridSize, patch: config.patchSize, into: out)
+                    planes: base + image * size, grid: config.gridSize, patch: config.patchSize, into: out)
             }
         }
-        let (pooled, projected) = tower.pooled(hidden, images: pictures)
+        let (pooled, projected) = tower.pooled(hidden, images: imageCount)
         let states = (0...config.layerCount).map { trace.values["hidden_\($0)"] ?? [] }
         for (index, state) in states.enumerated() {
             compare("\(name).\(key).\(index)", state, config.hiddenSize, into: &report)
@@ -109,7 +109,7 @@ struct ClipParity {
         }
         compare("\(name).text_pooler_output", pooled, config.hiddenSize, into: &report)
         compare("\(name).text_features_projected", projected, size, into: &report)
-        let (imagesUnit, textsUnit) = (normalised(images, size), normalised(projected, size))
+        let (imagesUnit, textsUnit) = (normalized(images, size), normalized(projected, size))
         compare("\(name).image_embeds_normalised", imagesUnit, size, into: &report)
         compare("\(name).text_embeds_normalised", textsUnit, size, into: &report)
         let scale = expf((try tensors["logit_scale"]?.floats())?.first ?? 0)
@@ -123,7 +123,7 @@ struct ClipParity {
         compare("\(name).logits_per_image", logits, textsUnit.count / size, into: &report)
     }
 
-    private func normalised(_ rows: [Float], _ size: Int) -> [Float] {
+    private func normalized(_ rows: [Float], _ size: Int) -> [Float] {
         stride(from: 0, to: rows.count, by: size).flatMap { start in
             let row = rows[start..<start + size]
             let length = row.reduce(0) { $0 + $1 * $1 }.squareRoot()
@@ -140,6 +140,6 @@ struct ClipParity {
     ) {
         guard var wanted = expected.floats(name) else { return }
         if let rows { wanted = select(wanted, rows, rowLength) }
-        report.tensors.append(tolerance.judge(name, found: found, expected: wanted, rowLength: rowLength))
+        report.tensors.append(tolerance.compare(name, found: found, expected: wanted, rowLength: rowLength))
     }
 }

@@ -41,7 +41,7 @@ struct EndToEndParity {
         let preprocessing = try preprocessing(checkpoint, flow)
         let prompt = try prompt(flow, prefix, &report)
 
-        let frames = try pictures(flow, preprocessing, ratio: ratio, &report)
+        let frames = try images(flow, preprocessing, ratio: ratio, &report)
         comparePixels(prefix, frames, &report)
         let text = try TextFusion(ids: prompt.ids, model: model)
         let (width, tokens) = (model.hiddenSize, model.fusion.tokensPerFrame)
@@ -49,8 +49,8 @@ struct EndToEndParity {
         let buffer = Buffer<Float>(count: model.patchRows * model.vision.hiddenSize)
         let rows = MatrixView(buffer.pointer, rows: model.patchRows, columns: model.vision.hiddenSize)
         for frame in frames {
-            model.patches(frames: 1, into: rows) { picture, out in
-                frame[picture].pixels.withUnsafeBufferPointer { rgb in
+            model.patches(frames: 1, into: rows) { image, out in
+                frame[image].pixels.withUnsafeBufferPointer { rgb in
                     guard let base = rgb.baseAddress else { return }
                     compute.patchify(
                         rgb: base, grid: model.vision.gridSize, patch: model.vision.patchSize, mean: preprocessing.mean,
@@ -75,10 +75,10 @@ struct EndToEndParity {
                 block.floats.update(from: base + range.lowerBound * width, count: range.count * width)
             }
         }
-        try speak(fused, model, flow, prefix, &report)
+        try compareAnswer(fused, model, flow, prefix, &report)
     }
 
-    private func speak(
+    private func compareAnswer(
         _ fused: FusedPrompt, _ model: LlavaMini, _ flow: Flow, _ prefix: String, _ report: inout ParityReport
     ) throws {
         let cache = model.language.makeCache(capacity: fused.count)
@@ -96,10 +96,10 @@ struct EndToEndParity {
         add(prefix + "greedy_ids", wanted, result.ids.map { Int($0) }, exact: false, &report)
         let tokenizer = try TokenizerLoader.load(folder: URL(fileURLWithPath: folder + "/" + flow.tokenizer))
         // The reference strips whitespace from the decoded text.
-        let said = tokenizer.decode(result.ids, skipSpecial: true).trimmingCharacters(in: .whitespacesAndNewlines)
+        let text = tokenizer.decode(result.ids, skipSpecial: true).trimmingCharacters(in: .whitespacesAndNewlines)
         add(
             prefix + "text", flow.expected_text.unicodeScalars.map { Int($0.value) },
-            said.unicodeScalars.map { Int($0.value) },
+            text.unicodeScalars.map { Int($0.value) },
             exact: false, &report)
     }
 
@@ -125,7 +125,7 @@ struct EndToEndParity {
     }
 
     /// Per frame, the images that the vision tower gets.
-    private func pictures(
+    private func images(
         _ flow: Flow, _ preprocessing: ImagePreprocessing, ratio: Int, _ report: inout ParityReport
     ) throws -> [[RGBImage]] {
         guard flow.kind == "video" else {
@@ -134,7 +134,7 @@ struct EndToEndParity {
         }
         guard let raw = inputs.bytes(flow.source), let shape = inputs.shape(flow.source), shape.count == 4,
             let rate = videoRate
-        else { throw ParityError(message: "\(flow.source) is no [frames, H, W, 3] of bytes, or video_fps is missing") }
+        else { throw ParityError(message: "\(flow.source) is not [frames, H, W, 3] of bytes, or video_fps is missing") }
         let indices = ReferenceSampling.indices(frameCount: shape[0], framesPerSecond: rate)
         if let videoIndices { add("video_frame_indices", videoIndices, indices, exact: true, &report) }
         let size = shape[1] * shape[2] * 3
@@ -160,7 +160,7 @@ struct EndToEndParity {
 
     private func compare(_ name: String, _ found: [Float], _ width: Int, _ report: inout ParityReport) {
         guard let wanted = expected.floats(name) else { return }
-        report.tensors.append(tolerance.judge(name, found: found, expected: wanted, rowLength: width))
+        report.tensors.append(tolerance.compare(name, found: found, expected: wanted, rowLength: width))
     }
 
     private func add(_ name: String, _ wanted: [Int], _ found: [Int], exact: Bool, _ report: inout ParityReport) {

@@ -91,7 +91,7 @@ struct LanguageParity {
 
     private func compare(_ name: String, _ found: [Float], _ rowLength: Int, into report: inout ParityReport) {
         guard let wanted = expected.floats(name) else { return }
-        report.tensors.append(tolerance.judge(name, found: found, expected: wanted, rowLength: rowLength))
+        report.tensors.append(tolerance.compare(name, found: found, expected: wanted, rowLength: rowLength))
     }
 }
 

@@ -53,7 +53,7 @@ struct LlavaParity {
         let frameSize = model.fusion.partCount * 3 * side * side
         guard images.count % frameSize == 0 else {
             throw ParityError(
-                message: "images hold \(images.count) numbers, which is no multiple of \(model.fusion.partCount) × 3 × "
+                message: "images have \(images.count) values, not a multiple of \(model.fusion.partCount) × 3 × "
                     + "\(side) × \(side)")
         }
         let frames = images.count / frameSize
@@ -64,8 +64,8 @@ struct LlavaParity {
         images.withUnsafeBufferPointer { images in
             guard let base = images.baseAddress else { return }
             for frame in 0..<frames {
-                model.patches(frames: 1, into: rows) { picture, out in
-                    let planes = base + frame * frameSize + picture * 3 * side * side
+                model.patches(frames: 1, into: rows) { image, out in
+                    let planes = base + frame * frameSize + image * 3 * side * side
                     model.compute.patchify(
                         planes: planes, grid: model.vision.gridSize, patch: model.vision.patchSize, into: out)
                 }
@@ -104,8 +104,8 @@ struct LlavaParity {
         compare(
             prefix + "prefusion_input", trace.values["prefusion_input"], rowLength: width, into: &report,
             keeping: { row in
-                let place = row % (visual + length)
-                return place < visual || visible.contains(place - visual)
+                let position = row % (visual + length)
+                return position < visual || visible.contains(position - visual)
             })
         compare(
             prefix + "fused_text_per_frame", trace.values["fused_visible"], rowLength: width, into: &report,
@@ -220,7 +220,7 @@ struct LlavaParity {
         if shape.first == 1, found.count > wanted.count, !wanted.isEmpty, found.count % wanted.count == 0 {
             found = Array(found[..<wanted.count])
         }
-        report.tensors.append(tolerance.judge(name, found: found, expected: wanted, rowLength: length))
+        report.tensors.append(tolerance.compare(name, found: found, expected: wanted, rowLength: length))
     }
 }
 

@@ -59,7 +59,7 @@ package enum ParityRunner {
     static func loadModel(_ checkpoint: CheckpointFolder, compute: Compute, parts: Int?) throws -> LlavaMini {
         guard let language = checkpoint.language, var fusion = checkpoint.fusion, let vision = checkpoint.vision else {
             throw ParityError(
-                message: "\(checkpoint.path) is no LLaVA-Mini checkpoint, and case.json names no other kind")
+                message: "\(checkpoint.path) is not a LLaVA-Mini checkpoint, and case.json names no other kind")
         }
         try checkpoint.validate()
         if let parts { fusion.resolutionRatio = parts > 1 ? Int(saturating: Double(parts - 1).squareRoot()) : 1 }

@@ -8,7 +8,7 @@ internal import Tensors
 struct ParityTolerance {
     let precision: DType
 
-    func judge(_ name: String, found: [Float], expected: [Float], rowLength: Int) -> TensorDeviation {
+    func compare(_ name: String, found: [Float], expected: [Float], rowLength: Int) -> TensorDeviation {
         var largest = 0.0
         var magnitude = 0.0
         for (a, b) in zip(found, expected) {
@@ -26,9 +26,9 @@ struct ParityTolerance {
             tolerance = base.hasPrefix("logits") || base.hasSuffix("logits") ? 2e-4 : 1e-4
             within = largest <= tolerance
         default:
-            let decides = base == "compressed_per_frame"
-            tolerance = decides ? 0.999 : 0
-            within = !decides || (largest.isFinite && cosine >= 0.999)
+            let isChecked = base == "compressed_per_frame"
+            tolerance = isChecked ? 0.999 : 0
+            within = !isChecked || (largest.isFinite && cosine >= 0.999)
         }
         return TensorDeviation(
             name: name, absolute: largest, relative: magnitude > 0 ? largest / magnitude : largest, cosine: cosine,

@@ -6,21 +6,21 @@ import Testing
 extension LongtakeTests {
     /// Which seconds an answer was read from.
     @Suite struct EvidenceTests {
-        private static func stretches(_ mass: [Double], seconds: Double = 1, first: Int = 0) -> [Evidence] {
+        private static func intervals(_ mass: [Double], seconds: Double = 1, first: Int = 0) -> [Evidence] {
             let numbers = mass.indices.map { first + $0 }
-            return Evidence.stretches(
-                mass, times: numbers.map { Double($0) * seconds }, numbers: numbers, frameSeconds: seconds)
+            return Evidence.intervals(
+                mass, times: numbers.map { Double($0) * seconds }, frameNumbers: numbers, frameSeconds: seconds)
         }
 
-        @Test func stretchesAreJoinedOverTwoFramesAndNotOverThree() {
-            #expect(Self.stretches([0, 0, 5, 0, 0, 5, 0, 0]).map { [$0.start, $0.end] } == [[2, 6]])
-            let apart = Self.stretches([0, 0, 6, 0, 0, 0, 4, 0])
+        @Test func intervalsAreMergedOverTwoFramesAndNotOverThree() {
+            #expect(Self.intervals([0, 0, 5, 0, 0, 5, 0, 0]).map { [$0.start, $0.end] } == [[2, 6]])
+            let apart = Self.intervals([0, 0, 6, 0, 0, 0, 4, 0])
             #expect(apart.map { [$0.start, $0.end] } == [[2, 3], [6, 7]])
             #expect(apart.map(\.score) == [0.6, 0.4] && apart.map(\.frame) == [2, 6])
         }
 
         @Test func theStrongestComesFirst() {
-            let found = Self.stretches([3, 0, 0, 0, 0, 1, 5, 1, 0, 0], first: 100)
+            let found = Self.intervals([3, 0, 0, 0, 0, 1, 5, 1, 0, 0], first: 100)
             #expect(
                 found == [
                     Evidence(start: 105, end: 108, score: 0.7, frame: 106),
@@ -29,18 +29,18 @@ extension LongtakeTests {
         }
 
         @Test func timesAreThoseOfTheSampling() {
-            let found = Self.stretches([0, 1, 1, 0], seconds: 0.5, first: 10)
+            let found = Self.intervals([0, 1, 1, 0], seconds: 0.5, first: 10)
             #expect(found.map { [$0.start, $0.end] } == [[5.5, 6.5]])
         }
 
         @Test func nothingSeenIsNoEvidence() {
-            #expect(Self.stretches([]).isEmpty)
-            #expect(Self.stretches([0, 0, 0]).isEmpty)
+            #expect(Self.intervals([]).isEmpty)
+            #expect(Self.intervals([0, 0, 0]).isEmpty)
         }
 
-        /// A stretch that is missing from the index is no join.
+        /// Frames that are missing from the index separate intervals.
         @Test func missingFramesSeparate() {
-            let found = Evidence.stretches([1, 1], times: [3, 9], numbers: [3, 9], frameSeconds: 1)
+            let found = Evidence.intervals([1, 1], times: [3, 9], frameNumbers: [3, 9], frameSeconds: 1)
             #expect(found.map(\.start) == [3, 9])
         }
 
@@ -48,8 +48,8 @@ extension LongtakeTests {
             ("no", true), ("Nothing.", true), ("there is no red ring", true), ("it does not move", true),
             ("It doesn't change.", true), ("yes", false), ("a red ring", false), ("", false), ("a notice board", false),
         ])
-        func denials(words: String, denies: Bool) {
-            #expect(Answer.denies(words) == denies)
+        func denials(text: String, isDenial: Bool) {
+            #expect(Answer.isDenial(text) == isDenial)
         }
 
         /// The shared model, its config naming heads.
@@ -68,14 +68,14 @@ extension LongtakeTests {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let answer = try analyzer.ask(question(maxTokens: 12), about: Shared.video)
-            #expect(answer.found && answer.foundScore == nil && answer.said == nil)
+            #expect(answer.found && answer.foundScore == nil && answer.modelText == nil)
             #expect(answer.attention.count == 12)
             #expect(answer.evidence.count <= 3)
             let scores = answer.evidence.map(\.score)
             #expect(scores == scores.sorted(by: >) && scores.reduce(0, +) <= 1.0001)
-            for stretch in answer.evidence {
-                #expect(stretch.start >= 0 && stretch.end <= 12 && stretch.start < stretch.end)
-                #expect(Double(stretch.frame) >= stretch.start && Double(stretch.frame) < stretch.end)
+            for interval in answer.evidence {
+                #expect(interval.start >= 0 && interval.end <= 12 && interval.start < interval.end)
+                #expect(Double(interval.frame) >= interval.start && Double(interval.frame) < interval.end)
             }
             var asked = question(maxTokens: 12)
             asked.evidenceLimit = 0
@@ -95,7 +95,7 @@ extension LongtakeTests {
             asked.evidenceLimit = 10
             let answer = try analyzer.ask(asked, about: Shared.video)
             #expect(answer.attention.count == 4)
-            for stretch in answer.evidence { #expect(stretch.start >= 5 && stretch.end <= 9 && stretch.frame >= 5) }
+            for interval in answer.evidence { #expect(interval.start >= 5 && interval.end <= 9 && interval.frame >= 5) }
         }
 
         @Test func severalQuestionsHaveTheEvidenceOfSingleOnes() throws {
@@ -120,8 +120,8 @@ extension LongtakeTests {
             #expect(!answer.found && answer.evidence.isEmpty)
             let score = try #require(answer.foundScore)
             #expect(score > 0 && score < 1)
-            // The model's words stay: a right answer may have nothing to see.
-            #expect(answer.said == nil && answer.answer != "not found in this recording")
+            // The model's text stays: a right answer may have no evidence.
+            #expect(answer.modelText == nil && answer.answer != "not found in this recording")
             var asked = question()
             asked.mustBeSeen = true
             var heard = ""
@@ -131,12 +131,12 @@ extension LongtakeTests {
                     heard += $0
                     return true
                 })
-            if Answer.denies(answer.answer) {
+            if Answer.isDenial(answer.answer) {
                 #expect(strict.answer == answer.answer)
             } else {
-                #expect(strict.answer == "not found in this recording" && strict.said == answer.answer)
+                #expect(strict.answer == "not found in this recording" && strict.modelText == answer.answer)
             }
-            #expect(heard == strict.answer, "what was said is what is said in the end")
+            #expect(heard == strict.answer, "the streamed text is the final answer")
             #expect(strict.tokenIDs == answer.tokenIDs)
         }
 

@@ -11,7 +11,7 @@ extension LongtakeTests {
             #expect(frames == frames.sorted() && Set(frames).count == frames.count)
             #expect(frames.allSatisfy { (0..<count).contains($0) })
             #expect(frames == FusionPlan.frames(count: count, limit: limit))
-            // One of each of `limit` equal stretches.
+            // One of each of `limit` equal parts.
             if count > limit {
                 for (index, frame) in frames.enumerated() {
                     #expect(frame * limit >= index * count - limit && frame * limit < (index + 1) * count + limit)
@@ -40,12 +40,12 @@ extension LongtakeTests {
         @Test func nextSizeIsTheOneThatIsEnough() {
             let steps = FusionPlan.Steps(sampleOf: 64)
             #expect(steps.sizes == [8, 16, 32, 64])
-            #expect(steps.size(after: 8, error: 0.06, enough: 0.05) == 16)
-            #expect(steps.size(after: 8, error: 0.07, enough: 0.05) == 16)
-            #expect(steps.size(after: 8, error: 0.08, enough: 0.05) == 32)
-            #expect(steps.size(after: 16, error: 0.051, enough: 0.05) == 32)
-            #expect(steps.size(after: 8, error: 1, enough: 0.05) == 64)
-            #expect(steps.size(after: 8, error: .nan, enough: 0.05) == 64)
+            #expect(steps.size(after: 8, error: 0.06, target: 0.05) == 16)
+            #expect(steps.size(after: 8, error: 0.07, target: 0.05) == 16)
+            #expect(steps.size(after: 8, error: 0.08, target: 0.05) == 32)
+            #expect(steps.size(after: 16, error: 0.051, target: 0.05) == 32)
+            #expect(steps.size(after: 8, error: 1, target: 0.05) == 64)
+            #expect(steps.size(after: 8, error: .nan, target: 0.05) == 64)
             #expect(FusionPlan.Steps(whole: 5).sizes == [5])
         }
 

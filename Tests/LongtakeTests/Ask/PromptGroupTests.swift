@@ -8,12 +8,12 @@ import Tokenizers
 
 extension LongtakeTests {
     /// Several prompts over the same frames: what they share is computed once, and nothing changes by it.
-    @Suite struct SharedQuestionsTests {
+    @Suite struct PromptGroupTests {
         private static let questions = [
             "What happens in the video?", "Who comes in?", "What is on the table in the second half of it?",
         ]
 
-        @Test func fusedTailsAreThoseOfWholePrompts() throws {
+        @Test func fusedSuffixesEqualThoseOfWholePrompts() throws {
             let model = try nano()
             let llava = model.llava
             let prompts = try Self.questions.map { try model.prompt($0).ids }

@@ -7,8 +7,8 @@ import Testing
 import Tokenizers
 
 extension LongtakeTests {
-    /// Looking at attention while a model answers: nothing changes by it, and it adds up.
-    @Suite struct WatchTests {
+    /// Recording attention while a model answers: it changes no logit, and the sums agree.
+    @Suite struct AttentionRecorderTests {
         /// Ids, all logits, in order.
         private func run(_ model: LoadedModel, watch: AttentionRecorder?) throws -> (ids: [Int32], logits: [Float]) {
             let group = try Self.group(model)

@@ -6,7 +6,7 @@ import Testing
 
 extension LongtakeTests {
     /// The bundled model's text tower over recordings of its world, whose events are known to the second.
-    @Suite struct SearchTests {
+    @Suite struct SearcherTests {
         static let names = ["test-1001730.mkv", "test-1003600.mp4", "test-1004990.webm"]
 
         /// A text, the recording it describes, and when what it describes is there: from, to.

@@ -5,7 +5,7 @@ import Testing
 
 extension LongtakeTests {
     /// Images of what an answer was read from.
-    @Suite struct ImageTests {
+    @Suite struct RecordingImagesTests {
         private static let evidence = [
             Evidence(start: 6, end: 9, score: 0.7, frame: 7), Evidence(start: 2, end: 3, score: 0.3, frame: 2),
         ]
@@ -18,9 +18,9 @@ extension LongtakeTests {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let made = try analyzer.index(Shared.video, options: IndexOptions())
-            let pictures = try RecordingImages(library: analyzer.library, index: made.index)
+            let images = try RecordingImages(library: analyzer.library, index: made.index)
             let out = folder.path + "/out"
-            let written = try pictures.thumbnails(of: Self.evidence, into: out, prefix: "x-")
+            let written = try images.thumbnails(of: Self.evidence, into: out, prefix: "x-")
             #expect(written.notes.isEmpty)
             #expect(files(in: out) == ["x-1-00-00-07.png", "x-2-00-00-02.png", "x-contact-sheet.png"])
             #expect(written.files.count == 3)
@@ -44,8 +44,8 @@ extension LongtakeTests {
             try FileManager.default.copyItem(atPath: Shared.video, toPath: path)
             let made = try analyzer.index(path, options: IndexOptions())
             func notes(_ path: String?) throws -> [String] {
-                let pictures = try RecordingImages(library: analyzer.library, index: made.index, path: path)
-                let written = try pictures.thumbnails(of: Self.evidence, into: folder.path + "/out")
+                let images = try RecordingImages(library: analyzer.library, index: made.index, path: path)
+                let written = try images.thumbnails(of: Self.evidence, into: folder.path + "/out")
                 #expect(written.files.isEmpty == !written.notes.isEmpty)
                 return written.notes
             }
@@ -70,8 +70,8 @@ extension LongtakeTests {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let made = try analyzer.index(Shared.video, options: IndexOptions())
-            let pictures = try RecordingImages(library: analyzer.library, index: made.index)
-            let written = try pictures.contactSheet(to: folder.path + "/sheet.png", count: 6)
+            let images = try RecordingImages(library: analyzer.library, index: made.index)
+            let written = try images.contactSheet(to: folder.path + "/sheet.png", count: 6)
             #expect(written.files.count == 1 && written.notes.isEmpty)
             let sheet = try Self.read(folder.path + "/sheet.png")
             #expect(sheet.width == 3 * 240 + 4 * 4 && sheet.height == 2 * 180 + 3 * 4)
@@ -79,7 +79,7 @@ extension LongtakeTests {
 
         @Test func timesAreWrittenInTheCorner() throws {
             let white = RGBImage(width: 100, height: 60, pixels: [UInt8](repeating: 200, count: 100 * 60 * 3))
-            let sheet = try #require(ContactSheet([(white, 0), (white, 3661)]).image())
+            let sheet = try #require(ContactSheet([0, 3661].map { TimedImage(image: white, seconds: $0) }).image())
             func dark(_ column: Int) -> Int {
                 let left = 4 + column * 104
                 return (0..<14).reduce(0) { count, y in

@@ -35,7 +35,7 @@ extension LongtakeTests {
         ]
         private static let source = golden + "/case11_end_to_end"
 
-        @Test(arguments: names) func sameWords(name: String) throws {
+        @Test(arguments: names) func sameText(name: String) throws {
             let description = try JSONDecoder().decode(
                 Case.self, from: Data(contentsOf: URL(filePath: Self.source + "/case.json")))
             #expect(Set(description.flows.keys) == Set(Self.names))

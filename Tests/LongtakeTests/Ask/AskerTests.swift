@@ -8,7 +8,7 @@ import Testing
 
 extension LongtakeTests {
     /// From a question to an answer.
-    @Suite struct AskTests {
+    @Suite struct AskerTests {
         @Test func askTwice() throws {
             let folder = try Folder()
             let library = try folder.library()
@@ -32,7 +32,7 @@ extension LongtakeTests {
             #expect(try library.recordings().count == 1)
         }
 
-        /// A model loaded anew and an index made anew say the same; another question does not.
+        /// Loading the model and indexing again give the same answer; another question gives another.
         @Test func answerIsAFunctionOfItsInputs() throws {
             let folder = try Folder()
             var options = IndexOptions()
@@ -63,7 +63,7 @@ extension LongtakeTests {
                         == "unknown_recording",
                     "\(name)")
             }
-            // Another model cannot read these records, and says which one can.
+            // Another model cannot read these records; the error names the one that can.
             let other = Analyzer(model: try nano(Shared.otherModel), library: analyzer.library)
             #expect(
                 code { _ = try other.ask(question(), about: made.id, options: IndexOptions()) } == "unknown_recording")
@@ -130,7 +130,7 @@ extension LongtakeTests {
             (asked.from, asked.to) = (from, to)
             let answer = try analyzer.ask(asked, about: Shared.video, options: IndexOptions())
             #expect(!answer.found && answer.answer == "no frames in range" && answer.tokenIDs.isEmpty)
-            #expect(answer.frames == 0 && answer.range.isEmpty && answer.stop == "no_frames_in_range")
+            #expect(answer.frames == 0 && answer.range.isEmpty && answer.stop == .noFramesInRange)
             #expect(answer.notes.contains { $0.contains("0 to 11") })
             // NaN and infinity would not be JSON.
             #expect(throws: Never.self) { try JSONEncoder().encode(answer) }

@@ -13,7 +13,7 @@ extension LongtakeTests {
                 about: InputPath(Shared.video), settings: question(maxTokens: 12), options: IndexOptions())
         }
 
-        /// A turn that goes on from kept keys and values says what a cold run over the whole prompt says.
+        /// A turn that reuses keys and values gives the answer of a cold run over the whole prompt.
         @Test(arguments: [Shared.model, Shared.otherModel]) func appendedTurnsEqualColdRuns(path: String) throws {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(path), library: try folder.library())
@@ -26,7 +26,7 @@ extension LongtakeTests {
                 let again = try cold.ask(text)
                 #expect(answer.tokenIDs == again.tokenIDs, "turn \(place)")
                 #expect(answer.answer == again.answer)
-                // What all questions share, and nothing of what was said.
+                // What all questions share, and nothing of the earlier turns.
                 let head = try #require(try analyzer.model.prompt(text).imageIndex)
                 #expect(cold.rowsReused == head + 12)
                 if place > 0 {
@@ -66,18 +66,18 @@ extension LongtakeTests {
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let conversation = try begin(analyzer)
             _ = try conversation.ask(Self.asked[0])
-            try conversation.look(from: 4, to: 8)
+            try conversation.setRange(from: 4, to: 8)
             let part = try conversation.ask(Self.asked[1])
             let head = try #require(try analyzer.model.prompt(Self.asked[1]).imageIndex)
             #expect(part.frames == 4 && part.range == [4, 7] && conversation.rowsReused == head + 4)
-            try conversation.look(from: 50, to: nil)
+            try conversation.setRange(from: 50, to: nil)
             let none = try conversation.ask(Self.asked[1])
             #expect(none.frames == 0 && !none.found && none.answer == "no frames in range")
-            try conversation.look(from: nil, to: nil)
+            try conversation.setRange(from: nil, to: nil)
             #expect(try conversation.ask(Self.asked[1]).frames == 12)
         }
 
-        /// A question that breaks the rules leaves the conversation as it was.
+        /// A rejected question leaves the conversation as it was.
         @Test func refusedQuestionsAreNoTurns() throws {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())

@@ -66,7 +66,7 @@ extension LongtakeTests {
             let embedder = try embedder("\(Self.folder)/\(name)")
             let wanted = try expected("\(name).image_embeds_normalised")
             let pictures = try pictures(name)
-            compare(try pictures.map { try embedder.embed(picture: $0) }, wanted)
+            compare(try pictures.map { try embedder.embed(image: $0) }, wanted)
             let frames = pictures.map { picture in
                 var frame = Frame()
                 frame.rgb = picture.pixels
@@ -86,7 +86,7 @@ extension LongtakeTests {
                 try Data(StillImage.encodePNG(picture)).write(to: URL(filePath: path))
                 return path
             }
-            compare(try files.map { try embedder.embed(picture: InputPath($0)) }, wanted)
+            compare(try files.map { try embedder.embed(imageFile: InputPath($0)) }, wanted)
         }
 
         @Test func halvesGiveTheSameDirection() throws {
@@ -96,7 +96,7 @@ extension LongtakeTests {
             let wanted = try expected("\(name).text_embeds_normalised") + expected("\(name).image_embeds_normalised")
             let found =
                 try Self.texts.map { try embedder.embed(text: $0) }
-                + pictures(name).map { try embedder.embed(picture: $0) }
+                + pictures(name).map { try embedder.embed(image: $0) }
             for (row, expected) in zip(found, wanted) {
                 #expect(zip(row, expected).reduce(0) { $0 + $1.0 * $1.1 } > 0.999)
             }
@@ -105,7 +105,7 @@ extension LongtakeTests {
         @Test func aLongTextIsCutAndKeepsItsEnd() throws {
             let embedder = try embedder("\(Self.folder)/\(Self.pairs[1])")
             let long = String(repeating: "a red car ", count: 100)
-            // What is behind the context changes nothing, and what is in it does.
+            // Text after the context length changes nothing, text within it does.
             #expect(try embedder.embed(text: long) == embedder.embed(text: long + "and two dogs"))
             #expect(try embedder.embed(text: long) != embedder.embed(text: "two dogs " + long))
             #expect(try embedder.embed(text: "a red car") == embedder.embed(text: "A  red CAR"))
@@ -127,9 +127,9 @@ extension LongtakeTests {
             let (whole, tower) = (try embedder(model), try embedder("\(Self.folder)/\(Self.pairs[1])"))
             #expect(try whole.embed(text: "a cat") == tower.embed(text: "a cat"))
             let square = try #require(try pictures(Self.pairs[1]).first)
-            #expect(try whole.embed(picture: square) == tower.embed(picture: square))
+            #expect(try whole.embed(image: square) == tower.embed(image: square))
             let wide = RGBImage(width: Self.side, height: Self.side / 2, pixels: Array(square.pixels.prefix(4704)))
-            #expect(try whole.embed(picture: wide) != tower.embed(picture: wide))
+            #expect(try whole.embed(image: wide) != tower.embed(image: wide))
         }
 
         @Test func framesOfARecording() throws {
@@ -161,7 +161,7 @@ extension LongtakeTests {
             frame.rgb = [1, 2, 3]
             #expect(code { _ = try embedder.embed(frames: [frame]) } == "bad_request")
             #expect(try embedder.embed(frames: []).isEmpty)
-            #expect(code { _ = try embedder.embed(picture: InputPath("none.png")) } == "cannot_read")
+            #expect(code { _ = try embedder.embed(imageFile: InputPath("none.png")) } == "cannot_read")
             #expect(code { _ = try self.embedder("\(golden)/towers/clip64_28") } == "unsupported_model")
             #expect(code { _ = try self.embedder("\(golden)/case13_truncation") } == "unsupported_model")
             #expect(code { _ = try self.embedder("\(golden)/none") } == "folder_missing")

@@ -4,7 +4,7 @@ import Testing
 
 extension LongtakeTests {
     /// Answers in the formats that video tools read, read back by those tools where they are there.
-    @Suite struct ExportTests {
+    @Suite struct AnswerExportTests {
         private static let records = [
             AnswerRecord(
                 recording: "vid_0", path: "/rec/a day.mp4", question: "Who comes\nin?",
@@ -267,10 +267,13 @@ extension LongtakeTests {
         @Test func rankingPutsTheFoundFirst() throws {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
-            var answers = try (0..<3).map { _ in try analyzer.ask(question(maxTokens: 2), about: Shared.video) }
-            (answers[0].foundScore, answers[1].foundScore, answers[2].foundScore) = (0.1, 0.5, 0.9)
-            answers[0].found = false
-            for (place, name) in ["a", "b", "c"].enumerated() { answers[place].recording.path = name }
+            let json = try JSONEncoder().encode(try analyzer.ask(question(maxTokens: 2), about: Shared.video))
+            let answers = try [("a", false, 0.1), ("b", true, 0.5), ("c", true, 0.9)].map { path, found, score in
+                var values = try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
+                values["recording"] = ["id": "vid_0", "path": path]
+                (values["found"], values["found_score"]) = (found, score)
+                return try JSONDecoder().decode(Answer.self, from: JSONSerialization.data(withJSONObject: values))
+            }
             let ranking = AnswerRanking(question: "What?", answers)
             #expect(ranking.recordings.map(\.recording.path) == ["c", "b", "a"])
             #expect(ranking.recordings.map(\.rank) == [1, 2, nil])

@@ -6,15 +6,15 @@ import Tensors
 import Testing
 
 extension LongtakeTests {
-    /// A second look at the frames that the first answer was read from.
-    @Suite struct FocusTests {
+    /// The second pass, fused with the frames of highest attention in the first.
+    @Suite struct AskerFocusTests {
         private func asked(_ focus: FocusMode) -> Question {
             var asked = question(maxTokens: 10)
             asked.focus = focus
             return asked
         }
 
-        @Test func theSecondAnswerIsFusedWithTheFramesLookedAtMost() throws {
+        @Test func secondAnswerIsFusedWithFramesOfHighestAttention() throws {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let plain = try analyzer.ask(asked(.off), about: Shared.video)
@@ -26,12 +26,12 @@ extension LongtakeTests {
             let strongest = plain.attention.indices.sorted { plain.attention[$0] > plain.attention[$1] }.prefix(3)
             #expect(Set(focus.frames) == Set(strongest))
             #expect(answer.fusion.frames == 3 && answer.fusion.of == 12)
-            #expect(focus.changed.contains("answer") == (answer.answer != plain.answer))
+            #expect(focus.changed.contains(.answer) == (answer.answer != plain.answer))
         }
 
         @Test func allFramesAgainChangeNothing() throws {
             let folder = try Folder()
-            // A head whose whole attention counts looks at every frame a little.
+            // An evidence head whose whole attention counts attends to every frame a little.
             let path = try EvidenceTests.model(["heads": [[1, 0]], "found": 0], in: folder)
             let analyzer = Analyzer(model: try nano(path), library: try folder.library())
             let plain = try analyzer.ask(asked(.off), about: Shared.video)
@@ -41,12 +41,12 @@ extension LongtakeTests {
             #expect(answer.tokenIDs == plain.tokenIDs && answer.evidence == plain.evidence)
         }
 
-        /// Small models are fused with all frames: there is nothing to look at again.
-        @Test func automaticOnlyBehindASample() throws {
+        /// An answer that was fused with all frames gets no automatic second pass.
+        @Test func automaticOnlyAfterASample() throws {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             #expect(try analyzer.ask(asked(.automatic), about: Shared.video).focus == nil)
-            // Behind one, a model of random weights is certain of nothing.
+            // After a sample, a model of random weights is never certain.
             var sampled = asked(.automatic)
             sampled.fusionFrames = 4
             let first = try #require(try analyzer.ask(sampled, about: Shared.video).focus)
@@ -54,30 +54,29 @@ extension LongtakeTests {
             #expect(certainty > 0 && certainty < FocusMode.certain)
         }
 
-        private static func source(_ analyzer: Analyzer, _ folder: Folder) throws -> Asker.Source {
+        private static func source(_ analyzer: Analyzer, _ folder: Folder) throws -> FrameSource {
             let made = try analyzer.index(Shared.video, options: IndexOptions())
             let reader = try IndexReader(directory: analyzer.library.cache.path(indexID: made.index))
-            return try Asker(analyzer.model).source(reader, from: nil, to: nil)
+            return try Asker(analyzer.model).frames(of: reader)
         }
 
         private struct Gone: Error {}
 
-        /// The first look's words are never said; the second one's come as they are found, unless they must be seen to count.
-        @Test(arguments: [false, true]) func theSecondLookSpeaksAsItGoes(_ mustBeSeen: Bool) throws {
+        /// Text of the first pass is never shown; that of the second is streamed, unless the answer needs evidence.
+        @Test(arguments: [false, true]) func secondPassIsStreamed(_ mustBeSeen: Bool) throws {
             let folder = try Folder()
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let source = try Self.source(analyzer, folder)
             var question = asked(.frames(3))
             question.mustBeSeen = mustBeSeen
             var pieces: [String] = []
-            let answer = try Asker(analyzer.model).ask(question, of: source) { _ in
-            } onText: {
+            let answer = try Asker(analyzer.model).answer(question, about: source) {
                 pieces.append($0)
                 return false
             }
             #expect(answer.focus?.tokenIDs.isEmpty == false && pieces == [answer.answer])
-            // Who does not want more of it ends it with its first word.
-            #expect((answer.stop == "cancelled") == !mustBeSeen, "\(answer.stop)")
+            // Returning false at the first piece ends a streamed answer.
+            #expect((answer.stop == .cancelled) == !mustBeSeen, "\(answer.stop)")
         }
 
         @Test func framesWithoutPatchesAreLeftOut() throws {
@@ -85,7 +84,7 @@ extension LongtakeTests {
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
             let source = try Self.source(analyzer, folder)
             let asker = Asker(analyzer.model)
-            let whole = try asker.ask(asked(.frames(2)), of: source)
+            let whole = try asker.answer(asked(.frames(2)), about: source)
             let best = try #require(whole.focus?.frames.first)
             // The first pass reads each frame once; then this one has lost its patches.
             let reads = Counter()
@@ -94,7 +93,7 @@ extension LongtakeTests {
                 if reads.value > 12, frame == best { throw Gone() }
                 try source.patches(frame, block)
             }
-            let answer = try asker.ask(asked(.frames(2)), of: holed)
+            let answer = try asker.answer(asked(.frames(2)), about: holed)
             let focus = try #require(answer.focus)
             #expect(focus.frames.count == 2 && !focus.frames.contains(best))
 
@@ -104,7 +103,7 @@ extension LongtakeTests {
                 if reads.value > 12 { throw Gone() }
                 try source.patches(frame, block)
             }
-            let kept = try asker.ask(asked(.frames(2)), of: bare)
+            let kept = try asker.answer(asked(.frames(2)), about: bare)
             #expect(kept.focus == nil && kept.tokenIDs == whole.focus?.tokenIDs)
             #expect(kept.notes.contains { $0.hasPrefix("focus:") })
         }

@@ -4,7 +4,7 @@ import Store
 import Testing
 
 extension LongtakeTests {
-    /// What questions share is kept: it saves work and changes no answer.
+    /// The prefix cache saves work and changes no answer.
     @Suite struct PrefixCacheTests {
         /// 100 frames: more than the 64 that are fused.
         private static func longVideo(in folder: Folder) throws -> String {
@@ -13,7 +13,7 @@ extension LongtakeTests {
             return path
         }
 
-        /// One look, at all of the sample: a second one is fused with other frames.
+        /// One pass over the whole sample: a second pass is fused with other frames.
         private func one(_ text: String = "What happens in the video?") -> Question {
             var one = question(text)
             (one.focus, one.fusionError) = (.off, 0)
@@ -106,7 +106,7 @@ extension LongtakeTests {
                 try warm.ask([question, question], about: InputPath(video), options: IndexOptions()) { both.append($1) }
                 #expect(both.count == 2)
                 #expect(both.allSatisfy { $0.fusion == answers[0].fusion && $0.tokenIDs == answers[0].tokenIDs })
-                // Turns go on behind each other, with all of the sample.
+                // Turns of a conversation use the whole sample.
                 let turn = try warm.converse(about: InputPath(video), settings: question, options: IndexOptions())
                 #expect(try turn.ask(question.text).fusion.frames == 64)
                 // What is short is fused whole.
@@ -116,8 +116,8 @@ extension LongtakeTests {
             #expect(errors[0] > 0 && errors[1] > 0)
         }
 
-        /// A byte that turned is noticed, wherever it is, and costs nothing but the work.
-        @Test func damageIsMadeAnew() throws {
+        /// A flipped byte is noticed wherever it is; the cache is then computed again.
+        @Test func damagedFilesAreRecomputed() throws {
             let folder = try Folder()
             let library = try folder.library()
             let analyzer = Analyzer(model: try nano(), library: library, derive: .lazy)

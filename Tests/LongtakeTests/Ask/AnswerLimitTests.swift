@@ -22,7 +22,8 @@ extension LongtakeTests {
         @Test(arguments: [1, 2, 5, 33]) func maxTokens(limit: Int) throws {
             let answer = try ask(question(maxTokens: limit))
             #expect(answer.tokenIDs.count <= limit)
-            #expect(answer.tokenIDs.count == limit ? ["length", "stop"].contains(answer.stop) : answer.stop == "stop")
+            let stops: [Answer.Stop] = answer.tokenIDs.count == limit ? [.length, .stopToken] : [.stopToken]
+            #expect(stops.contains(answer.stop))
         }
 
         @Test func longerAnswersBeginAlike() throws {
@@ -34,7 +35,7 @@ extension LongtakeTests {
             var asked = question(maxTokens: 400)
             asked.timeLimit = 0
             let answer = try ask(asked)
-            #expect(answer.stop == "time_limit" && answer.tokenIDs.count == 1)
+            #expect(answer.stop == .timeLimit && answer.tokenIDs.count == 1)
             #expect(answer.found)
         }
 
@@ -44,7 +45,7 @@ extension LongtakeTests {
                 pieces.append(piece)
                 return pieces.count < 3
             }
-            #expect(answer.stop == "cancelled")
+            #expect(answer.stop == .cancelled)
             #expect(pieces.count == 3 || pieces.count == 4)
             #expect(answer.tokenIDs.count < 400)
         }

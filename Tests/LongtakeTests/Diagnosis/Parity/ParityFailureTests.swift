@@ -88,7 +88,7 @@ extension LongtakeTests {
             return folder
         }
 
-        /// Writes the file anew with one tensor's bytes changed.
+        /// Rewrites the file with one tensor's bytes changed.
         private static func rewrite(
             _ path: String, tensor: String, _ change: (UnsafeMutableRawBufferPointer) -> Void
         ) throws {

@@ -123,7 +123,7 @@ extension Asker {
         let perFrame = PreFusionCache(model, headRows: group.headRows, capacity: 0).bytesPerFrame
         let bytes = 2 * config.layerCount * language.keyBytes * rows + fused * perFrame
         try loaded.checkMemory(
-            "a question about \(counted(source.times.count, "frame")) (ask about less with --from and --to)",
+            "a question about \(counted(source.times.count, "frame")) (a shorter range needs less)",
             needed: Int64(bytes))
     }
 

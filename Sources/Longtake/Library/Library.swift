@@ -52,8 +52,8 @@ package final class Library {
         } catch {
             throw Failure(
                 code: "io",
-                message: "\(path): the folder of the catalogue cannot be made; choose another with --data-dir",
-                exitCode: Exit.space)
+                message: "\(path): cannot create the catalog's folder; choose another one",
+                exitCode: Exit.space, remedy: .dataFolder)
         }
         try CacheDirectory.requirePrivate(path)
         let file = path + "/catalog.sqlite"
@@ -103,7 +103,7 @@ package final class Library {
     static func size(_ text: String) throws -> CacheSize {
         guard let size = CacheSize(text) else {
             throw LongtakeError(
-                code: .badRequest, message: "\(text) is no size; 500000000, 200G, 1.5TiB and 80% are some")
+                code: .badRequest, message: "invalid size \"\(text)\"; use bytes, 200G, 1.5TiB or 80%")
         }
         return size
     }
@@ -148,7 +148,7 @@ package final class Library {
             let shown = places.prefix(10).map { "\($0.0) (\($0.1))" }.joined(separator: ", ")
             throw LongtakeError(
                 code: .badRequest,
-                message: "\(name) fits several recordings: \(shown); give more of the id (`longtake ls` lists them)")
+                message: "\(name) matches several recordings: \(shown); give more of the ID", remedy: .list)
         }
         return found
     }

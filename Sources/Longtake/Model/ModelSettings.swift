@@ -26,6 +26,11 @@ package struct ModelSettings: Sendable {
         self.instructionSet = instructionSet
     }
 
+    /// The accepted values of `precision`.
+    package static let precisions = ["auto"] + DType.allCases.map(\.rawValue)
+    /// The accepted values of `backend`.
+    package static let backends = ["auto"] + Backend.allCases.map(\.rawValue)
+
     /// Parses settings from the text of a command line or a file; "auto" means nil.
     ///
     /// - Throws: `LongtakeError` `bad_request` naming the known values.
@@ -52,7 +57,7 @@ package struct ModelSettings: Sendable {
     package mutating func set(memory text: String) throws {
         let size = try Library.size(text)
         guard case .bytes(let bytes) = size, bytes > 0 else {
-            throw LongtakeError(code: .badRequest, message: "memory is \(text); 6G and 500MB are possible")
+            throw LongtakeError(code: .badRequest, message: "invalid memory size \"\(text)\"; use 6G or 500MB")
         }
         memory = bytes
     }

@@ -13,12 +13,15 @@ protocol CodedError: Error {
     var failureCode: String { get }
     /// What is wrong, which limit applies, and the next step.
     var failureMessage: String { get }
+    /// The next step, if the program that reports the error has an option or command for it.
+    var remedy: Remedy? { get }
     /// The exit status, see `Exit`.
     var exitStatus: Int32 { get }
 }
 
 extension CodedError {
     var failureMessage: String { "\(self)" }
+    var remedy: Remedy? { nil }
 }
 
 extension Failure: CodedError {
@@ -33,6 +36,13 @@ extension MediaError: CodedError {
         case .worker: 1
         case .processLimit: Exit.space
         default: Exit.input
+        }
+    }
+    var remedy: Remedy? {
+        switch code {
+        case .clipTooShort: .gridSampling
+        case .stillImage: .stillImage
+        default: nil
         }
     }
 }
@@ -54,6 +64,16 @@ extension StoreError: CodedError {
         case .noSpace, .cacheFull, .io, .unsafeDirectory: Exit.space
         case .badKey: 1
         case .interrupted: Exit.interrupted
+        }
+    }
+    var remedy: Remedy? {
+        switch code {
+        case .damaged: .repair
+        case .olderFormat: .prune
+        case .noSpace: .diskSpace
+        case .cacheFull: .cacheLimit
+        case .notKept: .keepPatches
+        default: nil
         }
     }
 }
@@ -82,6 +102,13 @@ extension WeightsError: CodedError {
 extension ModelError: CodedError {
     var failureCode: String { code.rawValue }
     var exitStatus: Int32 { code == .contextExceeded ? Exit.refused : Exit.model }
+    var remedy: Remedy? {
+        switch code {
+        case .contextExceeded: .range
+        case .notANumber: .checkTensors
+        default: nil
+        }
+    }
 }
 
 extension TokenizerError: CodedError {
@@ -92,6 +119,7 @@ extension TokenizerError: CodedError {
 extension ComputeError: CodedError {
     var failureCode: String { code.rawValue }
     var exitStatus: Int32 { Exit.usage }
+    var remedy: Remedy? { code == .libraryFailed ? .backend : nil }
 }
 
 extension LongtakeError: CodedError {

@@ -10,6 +10,8 @@ package struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     package let exitCode: Int32
     /// The frames a stopped run has sealed; the next run continues from there.
     package var kept: Kept?
+    /// The next step, if the program that reports the error has an option or command for it; not in the JSON.
+    package var remedy: Remedy?
 
     /// The index a stopped run left.
     package struct Kept: Sendable, Codable {
@@ -30,10 +32,11 @@ package struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     }
 
     /// Creates a failure; a message longer than `messageLimit` is shortened.
-    package init(code: String, message: String, exitCode: Int32) {
+    package init(code: String, message: String, exitCode: Int32, remedy: Remedy? = nil) {
         self.code = code
         self.message = Self.shortened(message)
         self.exitCode = exitCode
+        self.remedy = remedy
     }
 
     /// The longest message, in bytes.
@@ -59,7 +62,9 @@ package struct Failure: Error, CustomStringConvertible, Sendable, Codable {
         {
             message = "\(subject): \(message)"
         }
-        self.init(code: coded?.failureCode ?? "failure", message: message, exitCode: coded?.exitStatus ?? 1)
+        self.init(
+            code: coded?.failureCode ?? "failure", message: message, exitCode: coded?.exitStatus ?? 1,
+            remedy: coded?.remedy)
         kept = (error as? Failure)?.kept ?? (error as? LongtakeError)?.kept
     }
 }

@@ -48,7 +48,7 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
 
 // Every error text of the store, in one place.
 extension StoreError {
-    private static let again = "index the recording again with --force"
+    private static let again = "index the recording again"
 
     // Errors of the operating system.
 
@@ -128,7 +128,7 @@ extension StoreError {
         return StoreError(
             .cacheFull,
             "\(path) may hold \(limit) bytes and holds \(used): there is no room for \(needed) more, and \(list); "
-                + "raise --cache-max or wait until nobody reads these")
+                + "raise the limit or wait until they are no longer read")
     }
 
     static func notWritten(_ path: String, _ reason: String) -> StoreError {
@@ -146,7 +146,7 @@ extension StoreError {
     static func older(_ path: String, found: Int, known: Int) -> StoreError {
         StoreError(
             .olderFormat,
-            "\(path) has format version \(found), this program reads version \(known): `longtake cache prune` removes it"
+            "\(path) has format version \(found), this program reads version \(known): remove it"
         )
     }
 
@@ -181,7 +181,7 @@ extension StoreError {
     static func notKept(_ path: String, frame: Int) -> StoreError {
         StoreError(
             .notKept,
-            "the patches of frame \(frame) were not kept in \(path): index the recording again with --keep patches")
+            "the patches of frame \(frame) were not kept in \(path): index the recording again and keep all patches")
     }
 
     static func badBuffer(_ bytes: Int, expected: Int) -> StoreError {
@@ -199,7 +199,7 @@ extension StoreError {
     // Damage.
 
     static func notRegular(_ path: String, _ kind: String) -> StoreError {
-        StoreError(.damaged, "\(path) is \(kind), not a regular file: run `longtake cache repair`")
+        StoreError(.damaged, "\(path) is \(kind), not a regular file: repair the cache")
     }
 
     static func damagedManifest(_ path: String, _ reason: String) -> StoreError {
@@ -207,7 +207,7 @@ extension StoreError {
     }
 
     static func damagedSegment(_ path: String, _ reason: String) -> StoreError {
-        StoreError(.damaged, "segment \(path) is damaged (\(reason)): \(again), or run `longtake cache repair`")
+        StoreError(.damaged, "segment \(path) is damaged (\(reason)): \(again), or repair the cache")
     }
 
     static func damagedFrame(_ path: String, frame: Int, _ reason: String) -> StoreError {
@@ -217,6 +217,6 @@ extension StoreError {
     // The catalog.
 
     static func catalog(_ path: String, _ reason: String, code: Code) -> StoreError {
-        StoreError(code, "the catalogue \(path) failed: \(reason)")
+        StoreError(code, "the catalog \(path) failed: \(reason)")
     }
 }

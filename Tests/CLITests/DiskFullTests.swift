@@ -22,7 +22,7 @@ import Testing
         defer { disk.remove() }
         let tool = try tool(disk)
         defer { tool.remove() }
-        _ = try index(tool, "--fps", "2", "--derive", "never")
+        _ = try index(tool, "--fps", "2", "--prefix-cache", "never")
         let before = tool.files(below: disk.path + "/cache")
         try disk.fill(leaving: 1 << 20)
         let plan = try #require(
@@ -105,7 +105,7 @@ import Testing
         try disk.fill()
         let refused = try tool.run("index", Fixtures.video.get(), "--fps", "3", "--json")
         #expect(refused.status == 13)
-        #expect(try (refused.exitError()["message"] as? String)?.contains("catalogue \(disk.path)") == true)
+        #expect(try (refused.exitError()["message"] as? String)?.contains("catalog \(disk.path)") == true)
         // Questions do without it.
         #expect(try tool.tokens("ask", id, "What is it?") == answer)
         let said = try tool.run("show", id)

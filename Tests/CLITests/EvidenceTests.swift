@@ -30,7 +30,7 @@ import Testing
         #expect(!plain.contains("seen "))
         #expect(more.hasPrefix(plain))
         let line = more.dropFirst(plain.count)
-        #expect(line.hasPrefix("seen at ") ? line.contains("–") : line == "seen nowhere in particular\n", "\(line)")
+        #expect(line.hasPrefix("seen at ") ? line.contains("–") : line == "not seen at a particular time\n", "\(line)")
         #expect(try tool.run(asked + ["--evidence", "-1"]).status == 64)
         #expect(try tool.run(asked + ["--focus", "some"]).status == 64)
     }

@@ -16,7 +16,7 @@ import Testing
 
     /// Indexes the recording, and notes what is answered while everything can be written.
     private func prepare(_ tool: Tool, _ video: String) throws -> Known {
-        try #require(try tool.run("index", video, "--derive", "never").status == 0)
+        try #require(try tool.run("index", video, "--prefix-cache", "never").status == 0)
         let id = try tool.run("ls", "--quiet").text.trimmingCharacters(in: .whitespacesAndNewlines)
         try #require(!id.isEmpty)
         return Known(

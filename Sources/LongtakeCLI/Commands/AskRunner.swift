@@ -1,7 +1,7 @@
 import Longtake
 
 /// Asks the same questions about one or more recordings, and passes on each answer when it is complete.
-struct AskWork {
+struct AskRunner {
     let analyzer: Analyzer
     let library: Library
     let questions: [Question]
@@ -23,10 +23,10 @@ struct AskWork {
                 progress.show(name + "reading the question and the frames: \(Int(saturating: fraction * 100)) %")
             },
             onText: { printer.text(questions[$0].text, $1) },
-            onAnswer: { place, answer in
+            onAnswer: { index, answer in
                 var answer = answer
                 try addThumbnails(to: &answer, number: printer.count)
-                try onAnswer(place, answer)
+                try onAnswer(index, answer)
             })
     }
 
@@ -38,13 +38,13 @@ struct AskWork {
             printer.failed(
                 path, Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input))
         }
-        guard !walker.files.isEmpty else { throw UsageError("there is no recording to ask about") }
+        guard !walker.files.isEmpty else { throw UsageError("no recording to ask about") }
         var answers = questions.map { _ in [Answer]() }
         var last: Failure?
         for (number, path) in walker.files.enumerated() {
             do {
-                try ask(path, printer, name: "\(number + 1) of \(walker.files.count): \(path): ") { place, answer in
-                    answers[place].append(answer)
+                try ask(path, printer, name: "\(number + 1) of \(walker.files.count): \(path): ") { index, answer in
+                    answers[index].append(answer)
                     printer.finish(answer)
                 }
             } catch {
@@ -64,10 +64,10 @@ struct AskWork {
 
     private func addThumbnails(to answer: inout Answer, number: Int) throws {
         guard let thumbnails, let index = answer.recording.index, !answer.evidence.isEmpty else { return }
-        let pictures = try RecordingImages(
+        let images = try RecordingImages(
             library: library, index: index, path: answer.recording.path, cancellation: Interruption.cancellation)
         let single = questions.count == 1 && segments == nil && number == 0
-        let written = try pictures.thumbnails(
+        let written = try images.thumbnails(
             of: answer.evidence, into: thumbnails, prefix: single ? "" : "answer-\(number + 1)-")
         answer.thumbnails = written.files
         answer.notes += written.notes

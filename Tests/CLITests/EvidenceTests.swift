@@ -38,7 +38,7 @@ import Testing
     @Test func `an answer that must be seen and is not is not found`() throws {
         let tool = try Tool()
         defer { tool.remove() }
-        let model = try AskTests.model(in: tool, edit: "config.json") {
+        let model = try AskCommandTests.model(in: tool, edit: "config.json") {
             $0["longtake_evidence"] = ["heads": [[1, 0]], "found": 1] as [String: Any]
         }
         let asked = ["ask", try Fixtures.video.get(), "What is seen?", "--max-tokens", "6", "--model", model]

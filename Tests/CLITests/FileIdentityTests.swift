@@ -20,7 +20,7 @@ import Testing
     /// With the bundled model, which can be searched.
     private func searchable() throws -> Tool {
         var tool = try Tool(model: false)
-        tool.environment["LONGTAKE_MODEL"] = SearchTests.model
+        tool.environment["LONGTAKE_MODEL"] = SearchCommandTests.model
         return tool
     }
 

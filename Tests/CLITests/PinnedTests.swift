@@ -151,9 +151,9 @@ import Testing
         var tool = try Tool(model: false)
         defer { tool.remove() }
         // Two recordings that can be searched.
-        tool.environment["LONGTAKE_MODEL"] = SearchTests.model
-        let video = SearchTests.recordings[0]
-        #expect(try tool.run(["index", "--prefix-cache", "never"] + SearchTests.recordings).status == 0)
+        tool.environment["LONGTAKE_MODEL"] = SearchCommandTests.model
+        let video = SearchCommandTests.recordings[0]
+        #expect(try tool.run(["index", "--prefix-cache", "never"] + SearchCommandTests.recordings).status == 0)
         let made = try #require(try tool.run("show", video, "--json").list().first)
         let (id, index) = (try #require(made["id"] as? String), try #require(made["index"] as? String))
         let path = tool.path("cache/indexes/\(index)/manifest.json")
@@ -165,7 +165,7 @@ import Testing
         try newer.write(toFile: path, atomically: false, encoding: .utf8)
         let before = tool.files(below: "cache/indexes/\(index)")
 
-        let found = try tool.run("search", SearchTests.text, "--json").object()
+        let found = try tool.run("search", SearchCommandTests.text, "--json").object()
         #expect(found["recordings"] as? Int == 1)
         let notes = try #require(found["notes"] as? [String])
         #expect(notes.contains { $0.contains("newer version") && $0.contains(index) }, "\(notes)")
@@ -184,7 +184,7 @@ import Testing
         #expect(try tool.run("cache", "verify", "--read-data").status == 0)
         #expect(try tool.run("cache", "repair").status == 0)
         _ = try tool.run("cache", "prune", "--max", "0", "--incomplete", "--yes")
-        #expect(try tool.run("search", SearchTests.text).status == 12, "nothing else is left")
+        #expect(try tool.run("search", SearchCommandTests.text).status == 12, "nothing else is left")
         #expect(try String(contentsOfFile: path, encoding: .utf8) == newer)
         #expect(Set(before).isSubset(of: tool.files(below: "cache/indexes/\(index)")))
     }

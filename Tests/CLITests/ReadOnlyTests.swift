@@ -5,7 +5,7 @@ import Testing
 /// A library that can only be read, by a disk's mount or by the rights of its files.
 @Suite(.enabled(if: SmallDisk.isPossible, "a tmpfs cannot be mounted here")) struct ReadOnlyTests {
     // A model whose embeddings can be searched.
-    private static let (model, video) = (SearchTests.model, SearchTests.recordings[0])
+    private static let (model, video) = (SearchCommandTests.model, SearchCommandTests.recordings[0])
 
     private struct Known {
         let id: String

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// A run that is given a time ends cleanly, and the next one goes on.
-@Suite struct RuntimeTests {
+@Suite struct RuntimeOptionsTests {
     @Test func `a run whose time is over seals its segment, and the next one goes on`() throws {
         let tool = try Tool()
         defer { tool.remove() }

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `longtake search` with the bundled model over recordings of its world.
-@Suite struct SearchTests {
+@Suite struct SearchCommandTests {
     static let model = BundledModelTests.repository + "/Models/nano"
     static let recordings = ["test-1003600.mp4", "test-1004990.webm"].map { BundledModelTests.folder + $0 }
     static let text = "a red star on the right, the board is empty, at night"

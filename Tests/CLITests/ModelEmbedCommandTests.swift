@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite struct EmbedTests {
+@Suite struct ModelEmbedCommandTests {
     static let pair = ModelCommandTests.golden.appending(path: "case07_clip/clipmodel_eos_last").path
 
     private func pictures(_ tool: Tool) throws -> [String] {

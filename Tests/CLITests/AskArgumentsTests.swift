@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite struct InputWordTests {
+@Suite struct AskArgumentsTests {
     /// A word that looks like a recording and is not one ends the command before anything is asked.
     @Test(arguments: [
         (["VIDEO", "nosuch.mp4", "What color is the star?"], 14, "nosuch.mp4: no such file"),

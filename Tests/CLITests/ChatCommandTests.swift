@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite struct ChatTests {
+@Suite struct ChatCommandTests {
     @Test func `a conversation over a pipe has one line per answer`() throws {
         let tool = try Tool()
         defer { tool.remove() }

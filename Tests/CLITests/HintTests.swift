@@ -38,7 +38,6 @@ import Testing
             #expect(message?.contains(hint) == true, "\(arguments): \(message ?? "")")
         }
         try expect(["cache", "stats"], "indexing creates one (run `longtake index`)")
-        try expect(["search", "a star"], "nothing is indexed yet (run `longtake index`)")
         try expect(["ask", "vid_0000000000000000", "What is it?"], "is indexed (`longtake ls` lists what is)")
         try expect(
             ["index", video, "--cache-max", "1K"],

@@ -67,7 +67,7 @@ full-size: build
 	scripts/setup --test
 	scripts/full-size
 
-# Peak memory while indexing 10 minutes and 3 hours, without and with what questions share. 4 minutes.
+# Peak memory while indexing 10 minutes and 3 hours, without and with the prefix cache. 4 minutes.
 memory: build
 	scripts/setup --test
 	scripts/memory

@@ -10,15 +10,15 @@ struct LongtakeCommand: ParsableCommand {
         discussion: Help.text(
             """
             EXAMPLES
-              longtake index ~/Recordings              index every video of a folder
-              longtake ask day.mp4 "Who comes in?"     answer from the index, made on the way where there is none
-              longtake chat day.mp4                    several questions, each knowing those before
-              longtake search "a red car"              find moments in everything that is indexed
-              longtake run pipelines/nightly.yaml      the nightly job: index what is new, ask what was asked before
+              longtake index ~/Recordings              index all videos of a folder
+              longtake ask day.mp4 "Who comes in?"     answer a question; indexes the file first if necessary
+              longtake chat day.mp4                    a conversation about a recording
+              longtake search "a red car"              find moments in all indexed recordings
+              longtake run pipelines/nightly.yaml      nightly job: index new recordings and ask the same questions
 
             Exit status: 0 done · 3 partly done · 10 not indexed · 11 locked · 12 model · 13 disk or memory · 14 input · \
-            15 refused or context exceeded · 17 damage · 64 usage · 129, 130, 143 ended by a signal. Another one that is \
-            not 0 is a failure; new ones may be added. Completions: longtake --generate-completion-script bash|zsh|fish.
+            15 refused or context exceeded · 17 damage · 64 usage · 129, 130, 143 ended by a signal. Any other nonzero status \
+            is a failure; new ones may be added. Completions: longtake --generate-completion-script bash|zsh|fish.
             """),
         version: Version.text,
         subcommands: [
@@ -46,17 +46,17 @@ enum Main {
         DecodeWorkerProcess.useThisProgram()
         var command: any ParsableCommand
         do {
-            try Words.check(Array(CommandLine.arguments.dropFirst()))
+            try ArgumentCheck.check(Array(CommandLine.arguments.dropFirst()))
             command = try LongtakeCommand.parseAsRoot()
         } catch let error as UsageError {
-            end(Failure(code: "usage", message: error.description, exitCode: Exit.usage))
+            end(error.failure)
         } catch {
             end(parsing: error)
         }
         if DecodeWorkerProcess.allowsNoFilter, !(command is DoctorCommand) {
             Console.warn(
-                "LONGTAKE_NO_SECCOMP is set: where this kernel refuses system call filters, recordings are "
-                    + "decoded without one; `longtake doctor` says whether it does")
+                "LONGTAKE_NO_SECCOMP is set: if this kernel refuses system call filters, recordings are decoded without "
+                    + "one; `longtake doctor` reports whether it does")
         }
         do {
             try checkLimits()
@@ -68,7 +68,7 @@ enum Main {
         } catch let error as ValidationError {
             end(parsing: error)
         } catch let error as UsageError {
-            end(Failure(code: "usage", message: error.description, exitCode: Exit.usage))
+            end(error.failure)
         } catch {
             end(Failure(error))
         }
@@ -86,12 +86,14 @@ enum Main {
     /// Reports limits that are too low to compute with before a library runs into them.
     private static func checkLimits() throws {
         guard !isLight else { return }
-        let words = CommandLine.arguments.dropFirst()
+        let arguments = CommandLine.arguments.dropFirst()
         var threads: Int?
-        for (word, next) in zip(words, words.dropFirst() + [""]) where word.hasPrefix("--threads") {
+        for (word, next) in zip(arguments, arguments.dropFirst() + [""]) where word.hasPrefix("--threads") {
             threads = word == "--threads" ? Int(next) : Int(word.dropFirst("--threads=".count))
         }
-        let own = threads ?? (try? Environment.value("THREADS")) ?? ProcessInfo.processInfo.activeProcessorCount
+        let own =
+            threads ?? (try? OptionName.threads.environmentValue(Int.self))
+            ?? ProcessInfo.processInfo.activeProcessorCount
         try StartingLimits.check(threads: own)
     }
 
@@ -126,6 +128,7 @@ enum Main {
     }
 
     private static func end(_ failure: Failure) -> Never {
+        let failure = failure.withHint
         let code = failure.exitCode == Exit.interrupted ? Interruption.exitCode ?? failure.exitCode : failure.exitCode
         if Console.wantsJSON {
             Console.jsonLine(

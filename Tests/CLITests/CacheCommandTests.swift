@@ -110,8 +110,8 @@ import Testing
     @Test func `prune asks, says what it would do, and does it`() throws {
         let tool = try Tool()
         defer { tool.remove() }
-        let first = try index(tool, "--fps", "20", "--derive", "never")
-        let second = try index(tool, "--fps", "25", "--derive", "never")
+        let first = try index(tool, "--fps", "20", "--prefix-cache", "never")
+        let second = try index(tool, "--fps", "25", "--prefix-cache", "never")
         let (a, b) = (try #require(first["index"] as? String), try #require(second["index"] as? String))
         #expect(try tool.run("cache", "prune").status == 0, "there is nothing to ask about")
         let refused = try tool.run("cache", "prune", "--max", "0")

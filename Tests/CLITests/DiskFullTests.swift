@@ -22,7 +22,7 @@ import Testing
         defer { disk.remove() }
         let tool = try tool(disk)
         defer { tool.remove() }
-        _ = try index(tool, "--fps", "2", "--derive", "never")
+        _ = try index(tool, "--fps", "2", "--prefix-cache", "never")
         let before = tool.files(below: disk.path + "/cache")
         try disk.fill(leaving: 1 << 20)
         let plan = try #require(

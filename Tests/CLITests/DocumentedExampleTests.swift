@@ -46,7 +46,7 @@ import Testing
         var tool = try Tool(model: false)
         let files = FileManager.default
         try files.createSymbolicLink(atPath: tool.path("nano"), withDestinationPath: Fixtures.model.get())
-        try files.createSymbolicLink(atPath: tool.path("clip"), withDestinationPath: EmbedTests.pair)
+        try files.createSymbolicLink(atPath: tool.path("clip"), withDestinationPath: ModelEmbedCommandTests.pair)
         try files.createSymbolicLink(
             atPath: tool.path("Models"), withDestinationPath: Self.root.appending(path: "Models").path)
         try files.copyItem(atPath: Self.day.get(), toPath: tool.path("day.mp4"))

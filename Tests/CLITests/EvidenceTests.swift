@@ -30,7 +30,7 @@ import Testing
         #expect(!plain.contains("seen "))
         #expect(more.hasPrefix(plain))
         let line = more.dropFirst(plain.count)
-        #expect(line.hasPrefix("seen at ") ? line.contains("–") : line == "seen nowhere in particular\n", "\(line)")
+        #expect(line.hasPrefix("seen at ") ? line.contains("–") : line == "not seen at a particular time\n", "\(line)")
         #expect(try tool.run(asked + ["--evidence", "-1"]).status == 64)
         #expect(try tool.run(asked + ["--focus", "some"]).status == 64)
     }
@@ -38,7 +38,7 @@ import Testing
     @Test func `an answer that must be seen and is not is not found`() throws {
         let tool = try Tool()
         defer { tool.remove() }
-        let model = try AskTests.model(in: tool, edit: "config.json") {
+        let model = try AskCommandTests.model(in: tool, edit: "config.json") {
             $0["longtake_evidence"] = ["heads": [[1, 0]], "found": 1] as [String: Any]
         }
         let asked = ["ask", try Fixtures.video.get(), "What is seen?", "--max-tokens", "6", "--model", model]

@@ -20,12 +20,12 @@ import Testing
     /// With the bundled model, which can be searched.
     private func searchable() throws -> Tool {
         var tool = try Tool(model: false)
-        tool.environment["LONGTAKE_MODEL"] = SearchTests.model
+        tool.environment["LONGTAKE_MODEL"] = SearchCommandTests.model
         return tool
     }
 
     private func index(_ tool: Tool, _ path: String) throws -> [String: Any] {
-        let result = try tool.run("index", path, "--derive", "never", "--json")
+        let result = try tool.run("index", path, "--prefix-cache", "never", "--json")
         #expect(result.status == 0, "\(result.errors)")
         return try #require(try result.lines().first { $0["message_type"] as? String == "verbose_status" })
     }
@@ -214,7 +214,7 @@ import Testing
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             try Self.video(color, folder + "/12.mkv")
         }
-        let run = try tool.run("index", "day", "--derive", "never")
+        let run = try tool.run("index", "day", "--prefix-cache", "never")
         #expect(run.status == 0, "\(run.errors)")
         for command in [["ls"], ["search", "a thing", "--threshold", "-1"]] {
             let text = try tool.run(command).text

@@ -37,7 +37,7 @@ import Testing
         let tool = try Tool()
         defer { tool.remove() }
         let video = try Fixtures.video.get()
-        try #require(try tool.run("index", video, "--derive", "never").status == 0)
+        try #require(try tool.run("index", video, "--prefix-cache", "never").status == 0)
         let before = tool.files(below: "cache/indexes")
         let id = try #require(try tool.run("ls", "--json").list().first?["index"] as? String)
         let files = try indexFiles(tool.path("cache/indexes/" + id))

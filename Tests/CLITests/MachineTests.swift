@@ -12,7 +12,9 @@ import Testing
             if !arguments.contains("--memory") { limited.environment["LONGTAKE_MEMORY"] = "1K" }
             let refused = try limited.run(arguments)
             #expect(refused.status == 13, "\(refused.text) \(refused.errors)")
-            #expect(refused.errors.contains("--memory allows 1024"), "\(refused.errors)")
+            #expect(
+                refused.errors.contains("the limit is 1024 (raise it with --memory, or shorten the range"),
+                "\(refused.errors)")
             let needed = refused.errors.split(separator: " ").compactMap { Int($0) }.first { $0 > 1024 }
             #expect(needed != nil, "\(refused.errors)")
             if arguments.contains("--json") {

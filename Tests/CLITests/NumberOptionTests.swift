@@ -19,7 +19,7 @@ import Testing
     @Test(arguments: [
         ("index", sampling + ["min-age", "cache-max", "wait-lock", "max-runtime", "threads", "memory"]),
         ("ask", ask), ("search", ["limit", "threshold", "from", "to", "threads"]),
-        ("export", ["rate", "start", "since"]), ("show", ["pictures"]), ("frames", sampling),
+        ("export", ["rate", "start", "since"]), ("show", ["images", "pictures"]), ("frames", sampling),
         ("cache", ["max", "missing-for"]),
     ])
     func `options of every command`(command: String, options: [String]) throws {

@@ -6,7 +6,7 @@ import Testing
 @Suite struct PinnedTests {
     private func index(_ tool: Tool, _ fps: String) throws -> (id: String, bytes: Int) {
         let result = try tool.run(
-            "index", try Fixtures.video.get(), "--fps", fps, "--derive", "never", "--json")
+            "index", try Fixtures.video.get(), "--fps", fps, "--prefix-cache", "never", "--json")
         #expect(result.status == 0, "\(result.errors)")
         let made = try #require(try result.lines().first { $0["message_type"] as? String == "verbose_status" })
         return (try #require(made["index"] as? String), try #require(made["bytes"] as? Int))
@@ -64,7 +64,7 @@ import Testing
         // Each asks until it is told that there is no such recording any more.
         let script = """
             while :; do
-                "$TOOL" ask "$1" "What is it?" --max-tokens 8 --derive never --json >out.$2 2>err.$2
+                "$TOOL" ask "$1" "What is it?" --max-tokens 8 --prefix-cache never --json >out.$2 2>err.$2
                 status=$?
                 printf '%s ' $status
                 [ $status = 0 ] || { cat err.$2 >&2; exit $status; }
@@ -115,7 +115,7 @@ import Testing
                 #expect(answer["token_ids"] as? [Int] == reference)
                 answered += 1
             }
-            #expect(try tool.run("index", video, "--fps", "3", "--derive", "never").status == 0)
+            #expect(try tool.run("index", video, "--fps", "3", "--prefix-cache", "never").status == 0)
         }
         #expect(missed == 4 * rounds && answered >= rounds)
         #expect(try tool.run("cache", "verify", "--read-data").status == 0)
@@ -151,9 +151,9 @@ import Testing
         var tool = try Tool(model: false)
         defer { tool.remove() }
         // Two recordings that can be searched.
-        tool.environment["LONGTAKE_MODEL"] = SearchTests.model
-        let video = SearchTests.recordings[0]
-        #expect(try tool.run(["index", "--derive", "never"] + SearchTests.recordings).status == 0)
+        tool.environment["LONGTAKE_MODEL"] = SearchCommandTests.model
+        let video = SearchCommandTests.recordings[0]
+        #expect(try tool.run(["index", "--prefix-cache", "never"] + SearchCommandTests.recordings).status == 0)
         let made = try #require(try tool.run("show", video, "--json").list().first)
         let (id, index) = (try #require(made["id"] as? String), try #require(made["index"] as? String))
         let path = tool.path("cache/indexes/\(index)/manifest.json")
@@ -165,7 +165,7 @@ import Testing
         try newer.write(toFile: path, atomically: false, encoding: .utf8)
         let before = tool.files(below: "cache/indexes/\(index)")
 
-        let found = try tool.run("search", SearchTests.text, "--json").object()
+        let found = try tool.run("search", SearchCommandTests.text, "--json").object()
         #expect(found["recordings"] as? Int == 1)
         let notes = try #require(found["notes"] as? [String])
         #expect(notes.contains { $0.contains("newer version") && $0.contains(index) }, "\(notes)")
@@ -184,7 +184,7 @@ import Testing
         #expect(try tool.run("cache", "verify", "--read-data").status == 0)
         #expect(try tool.run("cache", "repair").status == 0)
         _ = try tool.run("cache", "prune", "--max", "0", "--incomplete", "--yes")
-        #expect(try tool.run("search", SearchTests.text).status == 12, "nothing else is left")
+        #expect(try tool.run("search", SearchCommandTests.text).status == 12, "nothing else is left")
         #expect(try String(contentsOfFile: path, encoding: .utf8) == newer)
         #expect(Set(before).isSubset(of: tool.files(below: "cache/indexes/\(index)")))
     }

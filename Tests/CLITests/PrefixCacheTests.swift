@@ -23,7 +23,7 @@ import Testing
     @Test func `plans and results count the prefix cache`() throws {
         let tool = try Tool()
         defer { tool.remove() }
-        let lines = try tool.run("index", Fixtures.video.get(), "--derive", "now", "--json").lines()
+        let lines = try tool.run("index", Fixtures.video.get(), "--prefix-cache", "now", "--json").lines()
         let planned = try #require(lines.first?["prefix_cache_bytes"] as? Int)
         let done = try #require(lines.first { $0["message_type"] as? String == "verbose_status" })
         let made = derivedBytes(tool)

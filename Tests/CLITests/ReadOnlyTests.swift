@@ -5,7 +5,7 @@ import Testing
 /// A library that can only be read, by a disk's mount or by the rights of its files.
 @Suite(.enabled(if: SmallDisk.isPossible, "a tmpfs cannot be mounted here")) struct ReadOnlyTests {
     // A model whose embeddings can be searched.
-    private static let (model, video) = (SearchTests.model, SearchTests.recordings[0])
+    private static let (model, video) = (SearchCommandTests.model, SearchCommandTests.recordings[0])
 
     private struct Known {
         let id: String
@@ -16,7 +16,7 @@ import Testing
 
     /// Indexes the recording, and notes what is answered while everything can be written.
     private func prepare(_ tool: Tool, _ video: String) throws -> Known {
-        try #require(try tool.run("index", video, "--derive", "never").status == 0)
+        try #require(try tool.run("index", video, "--prefix-cache", "never").status == 0)
         let id = try tool.run("ls", "--quiet").text.trimmingCharacters(in: .whitespacesAndNewlines)
         try #require(!id.isEmpty)
         return Known(

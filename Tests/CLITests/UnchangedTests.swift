@@ -42,16 +42,16 @@ import Testing
         try Self.videos(0..<6, in: first)
         // A change time of this moment would prove nothing.
         Thread.sleep(forTimeInterval: 2.2)
-        try #require(try tool.run("index", first, "--derive", "never").status == 0)
+        try #require(try tool.run("index", first, "--prefix-cache", "never").status == 0)
         try Data(
             "version: 1\ninputs: [first]\noutput: answers.jsonl\nquestions:\n  - ask: What is it?\n    max_tokens: 1\n"
                 .utf8
         ).write(to: URL(filePath: tool.path("p.yaml")))
-        try #require(try tool.run("run", tool.path("p.yaml"), "--derive", "never").status == 0)
+        try #require(try tool.run("run", tool.path("p.yaml"), "--prefix-cache", "never").status == 0)
         let runs = [["index", first, "--json"], ["run", tool.path("p.yaml"), "--json"]]
         let before = try runs.map { try calls(tool, $0) }
         try Self.videos(100..<120, in: more)
-        try #require(try tool.run("index", more, "--derive", "never").status == 0)
+        try #require(try tool.run("index", more, "--prefix-cache", "never").status == 0)
         for (arguments, old) in zip(runs, before) {
             let new = try calls(tool, arguments)
             // No decode worker, no segment, and the files that were looked at are the same.
@@ -65,11 +65,11 @@ import Testing
         // One new file: what there is already is not looked at.
         let large = ["--cache-max", "100T"]
         try Self.videos(200..<201, in: tool.path("one"))
-        let one = try calls(tool, ["index", tool.path("one"), "--derive", "never"] + large)
+        let one = try calls(tool, ["index", tool.path("one"), "--prefix-cache", "never"] + large)
         try Self.videos(300..<315, in: tool.path("others"))
-        try #require(try tool.run("index", tool.path("others"), "--derive", "never").status == 0)
+        try #require(try tool.run("index", tool.path("others"), "--prefix-cache", "never").status == 0)
         try Self.videos(400..<401, in: tool.path("two"))
-        let two = try calls(tool, ["index", tool.path("two"), "--derive", "never"] + large)
+        let two = try calls(tool, ["index", tool.path("two"), "--prefix-cache", "never"] + large)
         #expect(two.files.count <= one.files.count + 10, "\(one.files.count) → \(two.files.count)")
     }
 
@@ -77,7 +77,7 @@ import Testing
         let tool = try Tool()
         defer { tool.remove() }
         let video = try Fixtures.video.get()
-        let child = try Child(tool, "index", video, "--fps", "240", "--derive", "never", "--quiet")
+        let child = try Child(tool, "index", video, "--fps", "240", "--prefix-cache", "never", "--quiet")
         func folder() -> String? {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: tool.path("cache/indexes"))) ?? []
             return names.first.map { tool.path("cache/indexes/" + $0) }

@@ -200,7 +200,8 @@ package final class Analyzer {
             throw LongtakeError(
                 code: .unknownRecording,
                 message: "\(name) is indexed with \(known.map(\.modelName).joined(separator: ", ")), not with "
-                    + "\(model.name); give the file to index it with this model, or --model")
+                    + "\(model.name): give the file to index it with this model, or choose the other model",
+                remedy: .model)
         }
         var opened = OpenIndex(reader: try library.reader(chosen.key.id), seconds: (clock.now - start).seconds)
         let wanted = settings.key(content: chosen.key.content)
@@ -415,6 +416,6 @@ package final class Analyzer {
 
 extension LongtakeError {
     static func unknown(_ name: String) -> Self {
-        .init(code: .unknownRecording, message: "no recording \(name) is indexed; `longtake ls` lists those that are")
+        .init(code: .unknownRecording, message: "no recording \(name) is indexed", remedy: .list)
     }
 }

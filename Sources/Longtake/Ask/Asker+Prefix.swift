@@ -102,7 +102,7 @@ extension Asker {
         let fused = min(fusing.frames.count, PrefixCache.maxFusedFrames)
         let bytes = 2 * config.layerCount * language.keyBytes * rows + fused * perFrame
         try loaded.checkMemory(
-            "a question about \(counted(fusing.source.times.count, "frame")) (ask about less with --from and --to)",
+            "a question about \(counted(fusing.source.times.count, "frame")) (a shorter range needs less)",
             needed: Int64(bytes))
     }
 

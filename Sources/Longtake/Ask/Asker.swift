@@ -149,7 +149,8 @@ package final class Asker {
         let evidence = loaded.checkpoint.evidence
         let recorder = AttentionRecorder(
             groups: AttentionSummary.groups(evidence, language: model.language.config),
-            tokens: fused.prefixRows..<fused.prefixRows + fused.visionTokens, tokensPerFrame: model.fusion.tokensPerFrame)
+            tokens: fused.prefixRows..<fused.prefixRows + fused.visionTokens,
+            tokensPerFrame: model.fusion.tokensPerFrame)
         let result = try model.language.generate(
             fused, options: question.sampling, maxTokens: question.maxTokens, stopIDs: loaded.stopIDs, shared: cache,
             recorder: recorder, progress: { progress(Double($0) / Double(max(fused.count, 1))) }

@@ -92,7 +92,8 @@ final class PrefixCacheStore {
             fused = cached
         }
         let positions = file.byteCount(Section.cache.rawValue) / model.language.keyBytes
-        let found = map(file, Section.cache.rawValue..<file.sectionCount, freeBytes: freeBytes, model.compute.threadPool)
+        let found = map(
+            file, Section.cache.rawValue..<file.sectionCount, freeBytes: freeBytes, model.compute.threadPool)
         guard found.count == file.sectionCount - Section.cache.rawValue,
             (Section.cache.rawValue..<file.sectionCount).allSatisfy({
                 file.byteCount($0) == positions * model.language.keyBytes

@@ -41,8 +41,8 @@ package struct SearchBenchmark: Sendable, Codable {
         else {
             throw LongtakeError(
                 code: .badRequest,
-                message: "out of range: use 1 to 100000000 frames, 1 to \(ByteVector.maxCount) values per embedding, 1 to "
-                    + "16777216 bytes per token, 1 to 1000 runs")
+                message: "out of range: use 1 to 100000000 frames, 1 to \(ByteVector.maxCount) values per embedding, 1 "
+                    + "to 16777216 bytes per token, 1 to 1000 runs")
         }
         let path = folder + "/longtake-bench-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: path) }

@@ -204,13 +204,12 @@ extension AnswerRecord {
         if let bad {
             throw LongtakeError(
                 code: .badRequest,
-                message: "\(path): line \(bad) is not an answer as `longtake ask --json` or `run` write it: "
-                    + "a key is missing or a value is invalid")
+                message: "\(path): line \(bad) is not an answer in JSON: a key is missing or a value is invalid",
+                remedy: .writeAnswers)
         }
         guard answers > 0 else {
             throw LongtakeError(
-                code: .badRequest,
-                message: "\(path): no answers found; use a file written by `longtake ask --json` or `run`")
+                code: .badRequest, message: "\(path): no answers found; it must be JSON lines", remedy: .writeAnswers)
         }
         return found
     }

@@ -132,8 +132,8 @@ package struct FrameExport {
                 throw Failure(
                     code: "folder_not_empty",
                     message:
-                        "\(folder): has \(counted(old.count, "file")) of an earlier run; choose another folder, or give --overwrite",
-                    exitCode: Exit.usage)
+                        "\(folder): has \(counted(old.count, "file")) of an earlier run; choose another folder or let them be removed",
+                    exitCode: Exit.usage, remedy: .overwrite)
             }
             for name in old { try FileManager.default.removeItem(atPath: folder + "/" + name) }
         } catch let error as Failure {

@@ -101,13 +101,13 @@ extension Indexer {
         let cache = library.cache
         let (free, limit) = (try cache.freeBytes(), try library.cacheLimit())
         let advice =
-            "remove indexes (`longtake rm`), lower --fps, give --keep tokens, set LONGTAKE_CACHE_DIR to a larger disk, "
-            + "or, if the recording is shorter than it says, give --max-duration"
+            "remove indexes, sample fewer frames per second, keep only the patches of a sample, use a cache on a larger "
+            + "disk or, if the recording is shorter than it claims, set a maximum duration"
         guard bytes <= limit else {
             throw LongtakeError(
                 code: .notEnoughDisk,
                 message: "indexing needs \(bytes) bytes for \(counted(left, "frame")), \(cache.path) may hold \(limit) "
-                    + "(--cache-max); raise it, or \(advice)")
+                    + "bytes; raise that limit, \(advice)", remedy: .indexSize)
         }
         // Space that the limit forces other indexes to free is available by then.
         let used = bytes <= free ? 0 : try library.usage.used()
@@ -116,8 +116,8 @@ extension Indexer {
             throw LongtakeError(
                 code: .notEnoughDisk,
                 message:
-                    "indexing needs \(bytes) bytes for \(counted(left, "frame")), \(cache.path) has \(free) free; \(advice)"
-            )
+                    "indexing needs \(bytes) bytes for \(counted(left, "frame")), \(cache.path) has \(free) bytes free; "
+                    + advice, remedy: .indexSize)
         }
         return total
     }

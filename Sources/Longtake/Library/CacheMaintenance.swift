@@ -19,8 +19,8 @@ package struct CacheMaintenance {
         var status = stat()
         guard stat(cachePath, &status) == 0 || errno != ENOENT else {
             throw Failure(
-                code: "no_cache", message: "no cache at \(cachePath); `longtake index` creates one",
-                exitCode: Exit.noCache)
+                code: "no_cache", message: "there is no cache in \(cachePath); indexing creates one",
+                exitCode: Exit.noCache, remedy: .index)
         }
         cache = try CacheDirectory(path: cachePath)
         self.dataPath = dataPath
@@ -60,7 +60,7 @@ package struct CacheMaintenance {
         let part = try subset.map { text in
             guard let part = CheckSubset(text) else {
                 throw LongtakeError(
-                    code: .badRequest, message: "invalid subset \"\(text)\"; 2/7 is the second of seven parts")
+                    code: .badRequest, message: "invalid part \"\(text)\"; use N/M: 2/7 is the second of seven parts")
             }
             return part
         }

@@ -52,8 +52,8 @@ package final class Library {
         } catch {
             throw Failure(
                 code: "io",
-                message: "\(path): the catalog's folder cannot be created; choose another with --data-dir",
-                exitCode: Exit.space)
+                message: "\(path): cannot create the catalog's folder; choose another one",
+                exitCode: Exit.space, remedy: .dataFolder)
         }
         try CacheDirectory.requirePrivate(path)
         let file = path + "/catalog.sqlite"
@@ -148,7 +148,7 @@ package final class Library {
             let shown = recordings.prefix(10).map { "\($0.0) (\($0.1))" }.joined(separator: ", ")
             throw LongtakeError(
                 code: .badRequest,
-                message: "\(name) matches several recordings: \(shown); give more of the ID (`longtake ls` lists them)")
+                message: "\(name) matches several recordings: \(shown); give more of the ID", remedy: .list)
         }
         return found
     }

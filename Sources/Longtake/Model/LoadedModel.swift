@@ -119,11 +119,13 @@ package final class LoadedModel {
 
     /// Checks that work may use `needed` bytes in addition to the weights.
     ///
-    /// - Throws: `CheckpointError` `not_enough_memory` with both sizes.
+    /// - Throws: `Failure` or `CheckpointError` `not_enough_memory` with both sizes.
     func checkMemory(_ what: String, needed: Int64) throws {
         if let memory, needed > memory {
-            throw CheckpointError(
-                .notEnoughMemory, "\(what) needs about \(needed) bytes beside the weights, --memory allows \(memory)")
+            throw Failure(
+                code: CheckpointError.Code.notEnoughMemory.rawValue,
+                message: "\(what) needs about \(needed) bytes in addition to the weights, the limit is \(memory)",
+                exitCode: Exit.space, remedy: .memoryLimit)
         }
         try MemoryBudget.read()?.check(what, needed: needed)
     }

@@ -26,6 +26,11 @@ package struct ModelSettings: Sendable {
         self.instructionSet = instructionSet
     }
 
+    /// The accepted values of `precision`.
+    package static let precisions = ["auto"] + DType.allCases.map(\.rawValue)
+    /// The accepted values of `backend`.
+    package static let backends = ["auto"] + Backend.allCases.map(\.rawValue)
+
     /// Parses settings from the text of a command line or a file; "auto" means nil.
     ///
     /// - Throws: `LongtakeError` `bad_request` naming the known values.

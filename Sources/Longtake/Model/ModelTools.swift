@@ -80,14 +80,14 @@ package struct ModelInspection: Sendable, Codable {
         var rows = [["kind", "\(kind) (\(modelType))"]]
         if let tower { rows.append(["vision tower", tower]) }
         rows += optional("hidden size", hiddenSize) + optional("layers", layers) + optional("vocabulary", vocabulary)
-        rows += optional("context (positions)", maxPositions) + optional("image side", imageSize)
+        rows += optional("context (positions)", maxPositions) + optional("image size", imageSize)
         rows += optional("patches per image", patches) + optional("vision tokens per frame", tokensPerFrame)
         rows += optional("pre-fusion layers", prefusionLayers)
         rows.append(["parameters", "\(cost.parameters) in \(bytes(Int64(cost.bytes)))"])
         rows += cost.parts.map { ["  \($0.part.rawValue)", "\($0.parameters) in \(bytes(Int64($0.bytes)))"] }
         rows.append(["memory for weights", "f32 \(bytes(cost.loadBytes.f32)), bf16 \(bytes(cost.loadBytes.bf16))"])
         if let frame = cost.frame {
-            rows.append(["per frame, to index", operations(frame.indexTotal)])
+            rows.append(["indexing, per frame", operations(frame.indexTotal)])
             let parts = [
                 ("encoder", frame.encoder), ("compressor", frame.compressor), ("projector", frame.projector),
                 ("pre-fusion", frame.prefusion),
@@ -95,20 +95,20 @@ package struct ModelInspection: Sendable, Codable {
             rows += parts.map { ["  \($0.0)", operations($0.1)] }
         }
         if let frame = cost.frame {
-            rows.append(["per question and fusion frame, prompt head", operations(frame.promptHead)])
+            rows.append(["prompt head, per question and fusion frame", operations(frame.promptHead)])
         }
-        if let record = cost.frameRecordBytes { rows.append(["per frame, in the cache", bytes(Int64(record))]) }
+        if let record = cost.frameRecordBytes { rows.append(["cache, per frame", bytes(Int64(record))]) }
         if let work = cost.questionWorkPerFusionFrame {
-            rows.append(["per question and fusion frame", operations(work)])
+            rows.append(["fusion, per question and fusion frame", operations(work)])
         }
         if let work = cost.prefixWorkPerFrame {
-            rows.append(["per question and frame, language model", operations(work)])
+            rows.append(["language model, per question and frame", operations(work)])
         }
         if let kv = cost.keyValueBytesPerToken {
-            rows.append(["per frame, while answering", "\(bytes(Int64(kv))) of keys and values"])
+            rows.append(["keys and values, per vision token", bytes(Int64(kv))])
         }
         if let nonFinite {
-            rows.append(["values that are not finite", nonFinite.isEmpty ? "none" : ""])
+            rows.append(["values not finite", nonFinite.isEmpty ? "none" : ""])
             rows += nonFinite.prefix(10).map { ["  \($0.name)", "\($0)"] }
         }
         return rows

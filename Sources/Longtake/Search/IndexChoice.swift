@@ -34,14 +34,14 @@ struct IndexChoice {
             if all.isEmpty, let first = newer.first {
                 throw Failure(code: "newer_format", message: first.description, exitCode: Exit.model)
             }
-            guard !all.isEmpty else { throw unknown("nothing is indexed yet: `longtake index FILE` does it") }
+            guard !all.isEmpty else { throw unknown("nothing is indexed yet", .index) }
             let best = best(of: all)
             let others = Set(all.map(\.key.content)).count - best.count
-            guard !best.isEmpty else { throw unknown(reason(all, "what is indexed")) }
+            guard !best.isEmpty else { throw unsearchable(all, "what is indexed") }
             if others > 0 {
                 notes.append(
                     "\(counted(others, "recording was", "recordings were")) indexed with another model or by an "
-                        + "earlier version and left out; `longtake index` makes such searchable")
+                        + "earlier version and left out; index them again to search them")
             }
             return best
         }
@@ -65,20 +65,20 @@ struct IndexChoice {
             }
             guard !known.isEmpty else {
                 throw name.exists
-                    ? unknown("\(name) is not indexed: `longtake index` does it")
+                    ? unknown("\(name) is not indexed", .index)
                     : LongtakeError.unknown(name.description)
             }
             let found = best(of: known)
-            guard !found.isEmpty else { throw unknown(reason(known, name.description)) }
+            guard !found.isEmpty else { throw unsearchable(known, name.description) }
             chosen += found
         }
         guard !chosen.isEmpty else {
-            throw unknown("no recording in these folders is indexed with \(modelName): `longtake index` does it")
+            throw unknown("no recording in these folders is indexed with \(modelName)", .index)
         }
         if missing > 0 {
             notes.append(
-                "\(counted(missing, "file is", "files are")) not indexed with \(modelName) and left out: "
-                    + "`longtake index` does it")
+                "\(counted(missing, "file is", "files are")) not indexed with \(modelName) and left out; "
+                    + "index them to search them")
         }
         var seen: Set<String> = []
         return chosen.filter { seen.insert($0.key.id).inserted }
@@ -100,18 +100,20 @@ struct IndexChoice {
         return usable.filter { best[$0.key.content]?.key.id == $0.key.id && seen.insert($0.key.id).inserted }
     }
 
-    /// Why these indexes cannot be searched.
-    private func reason(_ indexes: [Manifest], _ what: String) -> String {
+    /// The error for indexes of which none can be searched.
+    private func unsearchable(_ indexes: [Manifest], _ what: String) -> LongtakeError {
         let names = Set(indexes.filter { $0.key.model != model }.map(\.modelName)).sorted()
         guard names.isEmpty || indexes.contains(where: { $0.key.model == model }) else {
-            return "\(what) was indexed with \(names.joined(separator: ", ")), not with \(modelName): index with this "
-                + "model, or give --model"
+            return unknown(
+                "\(what) was indexed with \(names.joined(separator: ", ")), not with \(modelName): index it with this "
+                    + "model or choose the other one", .model)
         }
-        return "\(what) was indexed by an earlier version, without embeddings: `longtake index` makes it searchable"
+        return unknown(
+            "\(what) was indexed by an earlier version, without embeddings: index it again to search it", .index)
     }
 
-    private func unknown(_ message: String) -> LongtakeError {
-        LongtakeError(code: .unknownRecording, message: message)
+    private func unknown(_ message: String, _ remedy: Remedy) -> LongtakeError {
+        LongtakeError(code: .unknownRecording, message: message, remedy: remedy)
     }
 
     /// The indexes by every path of their recording; a path that had several contents keeps the one indexed last.

@@ -14,6 +14,8 @@ protocol CodedError: Error {
     var code: Code { get }
     /// What is wrong, which limit applies, and the next step.
     var message: String { get }
+    /// The next step, if the program that reports the error has an option or command for it.
+    var remedy: Remedy? { get }
     /// The exit status, see `Exit`.
     var exitStatus: Int32 { get }
 }
@@ -21,6 +23,7 @@ protocol CodedError: Error {
 extension CodedError {
     /// The code as text.
     var codeText: String { code.rawValue }
+    var remedy: Remedy? { nil }
 }
 
 extension MediaError: CodedError {
@@ -29,6 +32,13 @@ extension MediaError: CodedError {
         case .worker: 1
         case .processLimit: Exit.space
         default: Exit.input
+        }
+    }
+    var remedy: Remedy? {
+        switch code {
+        case .clipTooShort: .gridSampling
+        case .stillImage: .stillImage
+        default: nil
         }
     }
 }
@@ -47,6 +57,16 @@ extension StoreError: CodedError {
         case .noSpace, .cacheFull, .io, .unsafeDirectory: Exit.space
         case .badKey: 1
         case .interrupted: Exit.interrupted
+        }
+    }
+    var remedy: Remedy? {
+        switch code {
+        case .damaged: .repair
+        case .olderFormat: .prune
+        case .noSpace: .diskSpace
+        case .cacheFull: .cacheLimit
+        case .notKept: .keepPatches
+        default: nil
         }
     }
 }
@@ -72,6 +92,13 @@ extension WeightsError: CodedError {
 
 extension ModelError: CodedError {
     var exitStatus: Int32 { code == .contextExceeded ? Exit.refused : Exit.model }
+    var remedy: Remedy? {
+        switch code {
+        case .contextExceeded: .range
+        case .notANumber: .checkTensors
+        default: nil
+        }
+    }
 }
 
 extension TokenizerError: CodedError {
@@ -80,6 +107,7 @@ extension TokenizerError: CodedError {
 
 extension ComputeError: CodedError {
     var exitStatus: Int32 { Exit.usage }
+    var remedy: Remedy? { code == .libraryFailed ? .backend : nil }
 }
 
 extension LongtakeError: CodedError {

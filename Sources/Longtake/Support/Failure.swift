@@ -12,6 +12,8 @@ package struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     package var kept: Kept?
     /// The error of the lower layer that this was made from; nil for one of this layer. Not in JSON.
     package private(set) var underlying: (any Error)?
+    /// The next step, if the program that reports the error has an option or command for it; not in the JSON.
+    package var remedy: Remedy?
 
     /// The index a stopped run left.
     package struct Kept: Sendable, Codable {
@@ -32,10 +34,11 @@ package struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     }
 
     /// Creates a failure; a message longer than `messageLimit` is shortened.
-    package init(code: String, message: String, exitCode: Int32) {
+    package init(code: String, message: String, exitCode: Int32, remedy: Remedy? = nil) {
         self.code = code
         self.message = Self.shortened(message)
         self.exitCode = exitCode
+        self.remedy = remedy
     }
 
     /// The longest message, in bytes.
@@ -64,7 +67,9 @@ package struct Failure: Error, CustomStringConvertible, Sendable, Codable {
         if let subject, !message.contains(subject), !message.contains(InputPath(subject).absolute.description) {
             message = "\(subject): \(message)"
         }
-        self.init(code: coded?.codeText ?? "failure", message: message, exitCode: coded?.exitStatus ?? 1)
+        self.init(
+            code: coded?.codeText ?? "failure", message: message, exitCode: coded?.exitStatus ?? 1,
+            remedy: coded?.remedy)
         kept = (error as? LongtakeError)?.kept
         underlying = error
     }

@@ -29,13 +29,16 @@ package struct LongtakeError: Error, CustomStringConvertible, Sendable {
     package let message: String
     /// The frames a stopped run has sealed.
     var kept: Failure.Kept?
+    /// The next step, if the program that reports the error has an option or command for it.
+    let remedy: Remedy?
     /// The message.
     package var description: String { message }
 
     /// Creates an error with this code and message.
-    package init(code: Code, message: String) {
+    package init(code: Code, message: String, remedy: Remedy? = nil) {
         self.code = code
         self.message = message
+        self.remedy = remedy
     }
 
     static func growing(_ path: String, age: Double, _ minimum: Double) -> Self {
@@ -54,7 +57,7 @@ package struct LongtakeError: Error, CustomStringConvertible, Sendable {
 
     static func timeIsOver(_ path: String, _ what: String, kept: Failure.Kept? = nil) -> Self {
         var error = Self(
-            code: .timeIsOver, message: "\(path): stopped, the time given with --max-runtime is over; \(what)")
+            code: .timeIsOver, message: "\(path): stopped at the run's time limit; \(what)", remedy: .timeLimit)
         error.kept = kept
         return error
     }

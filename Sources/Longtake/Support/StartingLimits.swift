@@ -76,8 +76,8 @@ package enum StartingLimits {
             throw failure(
                 "not_enough_memory",
                 "too little memory: this process may have \(limit) bytes of \(name) and needs at least \(used + more) with "
-                    + "\(counted(threads, "thread")); raise the limit (ulimit \(option) unlimited, \(unit) of a systemd unit), or give --threads 1"
-            )
+                    + "\(counted(threads, "thread")); raise the limit (ulimit \(option) unlimited, \(unit) of a systemd "
+                    + "unit), or use fewer threads", .threads)
         }
     }
 
@@ -96,8 +96,8 @@ package enum StartingLimits {
             "process_limit",
             "cannot start enough threads: \(counted(count, "is", "are")) needed, \(started.count) could be started: \(SystemError(EAGAIN)); "
                 + "this user may have \(text(soft(__RLIMIT_NPROC))) processes and threads (ulimit -u; TasksMax= of a systemd unit), "
-                + "each with a stack of \(text(soft(RLIMIT_STACK))) bytes (ulimit -s); raise the limits, or give --threads 1"
-        )
+                + "each with a stack of \(text(soft(RLIMIT_STACK))) bytes (ulimit -s); raise the limits, or use fewer threads",
+            .threads)
     }
 
     private static func soft(_ resource: __rlimit_resource) -> Int {
@@ -108,7 +108,7 @@ package enum StartingLimits {
 
     private static func text(_ limit: Int) -> String { limit == .max ? "any number of" : "\(limit)" }
 
-    private static func failure(_ code: String, _ message: String) -> Failure {
-        Failure(code: code, message: message, exitCode: Exit.space)
+    private static func failure(_ code: String, _ message: String, _ remedy: Remedy? = nil) -> Failure {
+        Failure(code: code, message: message, exitCode: Exit.space, remedy: remedy)
     }
 }

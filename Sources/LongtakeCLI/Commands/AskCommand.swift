@@ -16,18 +16,18 @@ struct AskCommand: ParsableCommand {
               longtake ask mon.mp4 tue.mp4 ~/Recordings "When does the parcel come?"
               longtake ask --image photo.png "What is this?"
 
-            A file is indexed first where it is not; the next question then takes seconds. The answer goes to standard \
-            output as it comes. It is a model's output and may be wrong. Several questions at once take less time than one \
-            after the other. Of several recordings, those where something was found come first.
+            A file that is not indexed is indexed first; further questions then take seconds. The answer is written to \
+            standard output as it is generated. It is a model's output and may be wrong. Asking several questions at once is \
+            faster than one after the other. Of several recordings, those with a finding come first.
             """))
 
     @Argument(
         help: ArgumentHelp(
             """
-            Video files, folders of them, - for standard input, or ids of indexed recordings (`longtake ls`); then the \
-            question, or several. The first is a recording, the last a question.
-            """, valueName: "recording … question"))
-    var words: [String] = []
+            Video files, folders of them, - for standard input, or IDs of indexed recordings (`longtake ls`); then one or \
+            more questions. The first argument is a recording, the last one a question.
+            """, valueName: "recording … question"), completion: RecordingCompletion.idsAndFiles)
+    var arguments: [String] = []
 
     @OptionGroup var inputs: InputOptions
 
@@ -35,54 +35,58 @@ struct AskCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "More questions, one per line; - is standard input; lines that begin with # are comments.",
-            valueName: "file"))
+            "File with more questions, one per line; - for standard input. Lines that begin with # are comments.",
+            valueName: "file"), completion: .file())
     var questions: String?
 
     @Option(
-        help: ArgumentHelp("Ask about each stretch of this length in turn: 90, 10m, 1h.", valueName: "time"))
+        help: ArgumentHelp("Ask about each interval of this length in turn: 90, 10m, 1h.", valueName: "time"))
     var segments: TimeArgument?
 
-    @Option(help: "text, jsonl, csv or vtt (subtitles; with --segments one per stretch). (env: LONGTAKE_FORMAT)")
+    @Option(
+        .format, "text, jsonl, csv or vtt (subtitles; with --segments one per interval).",
+        completion: .list(AnswerPrinter.Style.options))
     var format: String?
 
     @Option(
-        help: """
-            A second look: answer again with the N frames that the first answer was read from. auto (the default): where \
-            the first look was a sample and its answer not certain; off; or N. (env: LONGTAKE_FOCUS)
-            """)
+        .focus,
+        """
+        Second pass: answer again with the N frames that the first answer was read from. auto (the default): if the first \
+        pass used a sample and its answer is uncertain; off; or N.
+        """, completion: .list(["auto", "off"]))
     var focus: String?
 
     @Option(
         help: ArgumentHelp(
-            "Write a picture of each stretch that the answer was read from, and a contact sheet.", valueName: "dir"))
+            "Write an image of each interval that the answer was read from, and a contact sheet.", valueName: "dir"),
+        completion: .directory)
     var thumbnails: String?
 
-    @Flag(help: "The file is a still picture (PNG, JPEG, WebP).")
+    @Flag(help: "The file is a still image (PNG, JPEG, WebP).")
     var image = false
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var library: LibraryOptions
-    @OptionGroup var deriving: DeriveOptions
+    @OptionGroup var prefixCache: PrefixCacheOptions
     @OptionGroup var output: OutputOptions
 
     /// - Throws: a usage error before anything is opened, if the arguments do not form recordings and questions.
-    private func check(_ split: AskWords) throws {
+    private func check(_ split: AskArguments) throws {
         try split.check()
         let typed = split.questions
-        if typed.isEmpty, questions == nil { throw UsageError("ask what? Give the question after the recording") }
+        if typed.isEmpty, questions == nil { throw UsageError("no question: give it after the recording") }
         if typed.count > 1, !typed.contains(where: { $0.contains(" ") }) {
-            throw UsageError("\(typed.count) questions of one word each: put a question of several words in quotes")
+            throw UsageError("\(typed.count) questions of one word each: put a question with spaces in quotes")
         }
         if image, typed.count > 1 || questions != nil {
-            throw UsageError("one question at a time about a picture")
+            throw UsageError("--image takes one question at a time")
         }
     }
 
     mutating func run() throws {
         StatusSignal.answer()
-        let split = AskWords(words, hasMore: questions != nil, hasRecordings: inputs.hasList)
+        let split = AskArguments(arguments, hasMore: questions != nil, hasRecordings: inputs.hasList)
         try check(split)
         let names = split.recordings
         var texts = split.questions
@@ -99,10 +103,10 @@ struct AskCommand: ParsableCommand {
             }
             guard !texts.isEmpty else {
                 throw UsageError(
-                    "\(questions == "-" ? "standard input" : questions): every line is a comment; no question in it")
+                    "\(questions == "-" ? "standard input" : questions): no question in it, every line is a comment")
             }
         }
-        let wanted = try texts.map(makeQuestion)
+        let asked = try texts.map(makeQuestion)
         let options = try sampling.options()
         if inputs.readsStandardInput, names.contains("-") {
             throw UsageError("standard input cannot be both a recording and a list of files")
@@ -111,28 +115,29 @@ struct AskCommand: ParsableCommand {
         let paths = try typedPaths + inputs.listed()
         let several = paths.count != 1 || inputs.hasList || paths.contains(where: \.isFolder)
         let style = try style(several: several)
-        if image { return try askImage(paths, wanted, style) }
+        if image { return try askImage(paths, asked, style) }
         if let segments, segments.seconds <= 0 { throw UsageError("--segments must be above 0") }
 
+        let policy = try prefixCache.policyOfQuestions()
         let walker = try inputs.walk(paths, output)
         let loaded = try model.load()
         let library = try library.open(telling: output)
         if several { try requireKnown(typedPaths, library) }
         let analyzer = Analyzer(
-            model: loaded, library: library, derive: try deriving.policyOfQuestions(),
+            model: loaded, library: library, derive: policy,
             cancellation: Interruption.cancellation)
         let printer = AnswerPrinter(
             output,
             .init(
-                style: style, questions: wanted.count > 1, recordings: several, segments: segments != nil,
+                style: style, questions: asked.count > 1, recordings: several, segments: segments != nil,
                 evidence: answering.wantsEvidence, modelNotes: loaded.notes))
-        let work = AskWork(
-            analyzer: analyzer, library: library, questions: wanted, options: options, segments: segments?.seconds,
+        let runner = AskRunner(
+            analyzer: analyzer, library: library, questions: asked, options: options, segments: segments?.seconds,
             thumbnails: thumbnails, output: output)
         if several {
-            try work.rank(walker, printer)
+            try runner.rank(walker, printer)
         } else if let path = paths.first {
-            try work.ask(path, printer) { printer.finish($1) }
+            try runner.ask(path, printer) { printer.finish($1) }
         }
         if printer.isPartial { throw ExitCode(Exit.partial) }
     }
@@ -143,53 +148,56 @@ struct AskCommand: ParsableCommand {
         for path in paths where !path.isStandardInput && !path.exists {
             let name = path.description
             guard try library.indexes(matching: name).isEmpty else { continue }
-            guard RecordingWord.looksLikeID(name) else { throw RecordingWord.missing(name) }
+            guard RecordingArgument.looksLikeID(name) else { throw RecordingArgument.missing(name) }
             throw Failure(
-                code: "unknown_recording", message: "no recording \(name) is indexed; `longtake ls` lists what is",
+                code: "unknown_recording", message: "no recording \(name) is indexed (`longtake ls` lists what is)",
                 exitCode: Exit.noCache)
         }
     }
 
-    private func askImage(_ paths: [InputPath], _ wanted: [Question], _ style: AnswerPrinter.Style) throws {
+    private func askImage(_ paths: [InputPath], _ questions: [Question], _ style: AnswerPrinter.Style) throws {
         if answering.from != nil || answering.to != nil || segments != nil {
-            throw UsageError("a picture has no times: leave --from, --to and --segments out")
+            throw UsageError("a still image has no times: omit --from, --to and --segments")
         }
-        if thumbnails != nil { throw UsageError("a picture is its own thumbnail: leave --thumbnails out") }
-        guard let path = paths.first, paths.count == 1, let question = wanted.first else {
-            throw UsageError("one picture at a time")
+        if thumbnails != nil { throw UsageError("a still image is its own thumbnail: omit --thumbnails") }
+        guard let path = paths.first, paths.count == 1, let question = questions.first else {
+            throw UsageError("--image takes one image at a time")
         }
         let loaded = try model.load()
         let analyzer = Analyzer(
             model: loaded, library: try library.open(telling: output), cancellation: Interruption.cancellation)
-        let printer = AnswerPrinter(output, .init(style: style, picture: true))
+        let printer = AnswerPrinter(output, .init(style: style, isImage: true))
         Interruption.endAtOnce()
         let answer = try analyzer.ask(question, aboutImage: path.description) { printer.text(question.text, $0) }
         printer.finish(answer)
     }
 
     private func style(several: Bool) throws -> AnswerPrinter.Style {
-        let word = format ?? (output.json ? nil : Environment.text("FORMAT"))
-        guard let word else { return output.json ? .json : .text }
-        guard let known = AnswerPrinter.Style(rawValue: word), known != .json else {
-            throw UsageError("--format is text, jsonl, csv or vtt, not \(word)")
+        // --json overrides the environment's format.
+        if output.json, format == nil { return .json }
+        let text = try OptionName.format.choice(format, of: AnswerPrinter.Style.options)
+        guard let style = text.flatMap(AnswerPrinter.Style.init) else { return .text }
+        if output.json, style != .jsonl {
+            throw UsageError("--json and --format \(style.rawValue) exclude each other: give one of them")
         }
-        if output.json, known != .jsonl { throw UsageError("--json and --format \(word): give one of them") }
-        if several, known == .vtt { throw UsageError("--format vtt is for one recording: each has its own times") }
-        return known
+        if several, style == .vtt { throw UsageError("--format vtt takes one recording: each has its own times") }
+        return style
     }
 
     private func makeQuestion(_ text: String) throws -> Question {
-        var wanted = try answering.question(text)
-        let word = focus ?? Environment.text("FOCUS") ?? "auto"
-        switch word {
-        case "auto": wanted.focus = .automatic
-        case "off": wanted.focus = .off
+        var question = try answering.question(text)
+        let value = try OptionName.focus.value(focus) ?? "auto"
+        switch value {
+        case "auto": question.focus = .automatic
+        case "off": question.focus = .off
         default:
-            guard let count = Int(word), (1...100_000).contains(count) else {
-                throw UsageError("--focus is auto, off or a number of frames from 1 to 100000, not \(word)")
+            guard let count = Int(value), (1...100_000).contains(count) else {
+                throw Choice.unknown(
+                    value, OptionName.focus.source(typed: focus != nil),
+                    use: "auto, off or a number of frames from 1 to 100000", ["auto", "off"])
             }
-            wanted.focus = .frames(count)
+            question.focus = .frames(count)
         }
-        return wanted
+        return question
     }
 }

@@ -4,37 +4,42 @@ import Longtake
 
 struct ChatCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "chat", abstract: "Talk about a recording: each question knows those before it.",
+        commandName: "chat",
+        abstract: "Ask about a recording in a conversation: each question can refer to earlier ones.",
         discussion: Help.text(
             """
             EXAMPLES
               longtake chat day.mp4
               printf 'Who comes in?\\nWhat does she carry?\\n' | longtake chat vid_0f3a9c2e
 
-            One question per line, one answer per line. /range FROM TO looks at a part only (/range: at everything), \
-            /evidence says what the last answer was read from, /new forgets what was said, /quit or the end of input ends.
+            One question per line, one answer per line. /range FROM TO limits the range (/range: the whole recording), \
+            /evidence prints the intervals the last answer was read from, /new starts a new conversation, /quit or the end of \
+            input ends.
             """))
 
-    @Argument(help: "A video file, or the id of an indexed recording (`longtake ls`).")
+    @Argument(
+        help: "A video file, or the ID of an indexed recording (`longtake ls`).",
+        completion: RecordingCompletion.idsAndFiles)
     var recording: PathArgument
 
     @OptionGroup var answering: AnswerOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var library: LibraryOptions
-    @OptionGroup var deriving: DeriveOptions
+    @OptionGroup var prefixCache: PrefixCacheOptions
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
         StatusSignal.answer()
         guard !recording.path.isStandardInput else {
-            throw UsageError("the questions come from standard input: index the recording first, then give its id")
+            throw UsageError("standard input has the questions: index the recording first, then give its ID")
         }
         let settings = try answering.question("-")
         let options = try sampling.options()
+        let policy = try prefixCache.policyOfQuestions()
         let loaded = try model.load()
         let analyzer = Analyzer(
-            model: loaded, library: try library.open(telling: output), derive: try deriving.policyOfQuestions(),
+            model: loaded, library: try library.open(telling: output), derive: policy,
             cancellation: Interruption.cancellation)
         let progress = output.progress
         let conversation = try analyzer.converse(
@@ -46,10 +51,10 @@ struct ChatCommand: ParsableCommand {
         let isTerminal = isatty(STDIN_FILENO) == 1
         if isTerminal {
             output.note(
-                "\(counted(conversation.frames, "frame")), \(TimeText.clock(conversation.duration)); /quit ends, /help helps"
+                "\(counted(conversation.frames, "frame")), \(TimeText.clock(conversation.duration)); /quit ends, /help lists commands"
             )
         }
-        var notesSaid: Set<String> = []
+        var notesShown: Set<String> = []
         while true {
             if isTerminal { Console.write("> ", to: STDERR_FILENO) }
             guard let line = readLine() else { break }
@@ -58,7 +63,7 @@ struct ChatCommand: ParsableCommand {
             if text.hasPrefix("/") {
                 guard try command(text, conversation) else { break }
             } else {
-                try ask(text, conversation, progress, loaded.notes, &notesSaid)
+                try ask(text, conversation, progress, loaded.notes, &notesShown)
             }
         }
         if isTerminal { Console.write("\n", to: STDERR_FILENO) }
@@ -72,7 +77,7 @@ struct ChatCommand: ParsableCommand {
         case "/evidence": showEvidence(conversation.last)
         case "/new":
             conversation.restart()
-            output.note("what was said is forgotten")
+            output.note("new conversation")
         case "/range": try range(Array(words.dropFirst()), conversation)
         default:
             say("/range FROM TO · /range · /evidence · /new · /quit; anything else is a question")
@@ -87,24 +92,25 @@ struct ChatCommand: ParsableCommand {
         let times = words.map { TimeText.seconds($0) }
         guard words.count <= 2, !times.contains(nil), times.count < 2 || (times[0] ?? 0) < (times[1] ?? 0) else {
             return say(
-                "/range FROM TO, both like 90, 10m or 01:30:00, FROM before TO; /range alone: everything")
+                "/range FROM TO: two times such as 90, 10m or 01:30:00, FROM before TO; /range alone: the whole recording"
+            )
         }
         try conversation.setRange(from: times.first ?? nil, to: times.count > 1 ? times[1] : nil)
         output.note("\(counted(conversation.frames, "frame")) in this range")
     }
 
     private func showEvidence(_ answer: Answer?) {
-        guard let answer else { return say("nothing was asked yet") }
+        guard let answer else { return say("no question asked yet") }
         if output.json { return Console.jsonLine(answer.evidence) }
-        Console.line(answer.evidence.isEmpty ? "seen nowhere in particular" : AnswerPrinter.seen(answer.evidence))
+        Console.line(answer.evidence.isEmpty ? "not seen at a particular time" : AnswerPrinter.seen(answer.evidence))
         if Console.isOutputTerminal, let line = Sparkline.text(answer) { Console.line(line) }
     }
 
     private func ask(
         _ text: String, _ conversation: Conversation, _ progress: Progress, _ modelNotes: [String],
-        _ notesSaid: inout Set<String>
+        _ notesShown: inout Set<String>
     ) throws {
-        var said = false
+        var printed = false
         let answer: Answer
         do {
             answer = try conversation.ask(
@@ -113,7 +119,7 @@ struct ChatCommand: ParsableCommand {
                 onText: { piece in
                     progress.clear()
                     if !output.json { Console.result(Console.safe(piece).oneLine) }
-                    said = true
+                    printed = true
                     return true
                 })
         } catch {
@@ -125,10 +131,10 @@ struct ChatCommand: ParsableCommand {
         }
         progress.clear()
         if output.json { return Console.jsonLine(answer) }
-        if !said { Console.result(Console.name(answer.answer)) }
+        if !printed { Console.result(Console.name(answer.answer)) }
         Console.line()
         if answering.wantsEvidence || Console.isOutputTerminal { showEvidence(answer) }
-        for note in answer.notes where notesSaid.insert(note).inserted {
+        for note in answer.notes where notesShown.insert(note).inserted {
             output.note(AnswerPrinter.line(note, of: answer, modelNotes: modelNotes))
         }
     }

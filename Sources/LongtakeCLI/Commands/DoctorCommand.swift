@@ -3,14 +3,14 @@ import Longtake
 
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "doctor", abstract: "Say what this machine has, how fast it computes, and what is missing.",
+        commandName: "doctor", abstract: "Report this machine's features, its speed and what is missing.",
         discussion: Help.text(
             """
             EXAMPLE
               longtake doctor --json > report.json      to paste into an issue
             """))
 
-    @Option(help: "Threads to compute with; all cores by default. (env: LONGTAKE_THREADS)")
+    @Option(.threads, "Number of compute threads; all cores by default.")
     var threads: Int?
 
     @OptionGroup var library: LibraryOptions

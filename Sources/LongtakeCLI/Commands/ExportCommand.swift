@@ -13,22 +13,24 @@ struct ExportCommand: ParsableCommand {
               longtake ask day.mp4 "Is the door open?" --segments 10m --json > doors.jsonl
               longtake export vid_0f3a9c2e --answers doors.jsonl --format edl --rate 29.97 > day.edl
 
-            Times are those that a player of the file shows; edl adds --start. jsonl and csv have the times from the first \
-            picture as well. An answer that was read from no frame is in jsonl and csv only.
+            Times are those that a player of the file shows; edl adds --start. jsonl and csv also have the times from the \
+            first frame. An answer that was read from no frame is in jsonl and csv only.
             """))
 
-    @Argument(help: "Id, the start of one (8 characters or more), or the path it was indexed from.")
+    @Argument(
+        help: "ID, the start of one (8 characters or more), or the path it was indexed from.",
+        completion: RecordingCompletion.indexed)
     var recording: String
 
-    @Option(help: "jsonl, csv, vtt, srt, otio, edl or chapters (FFmetadata).")
+    @Option(help: "jsonl, csv, vtt, srt, otio, edl or chapters (FFmetadata).", completion: .list(formats))
     var format: String
 
     @Option(
         help: ArgumentHelp(
             """
-            What `ask --json` or `run` wrote; those about this recording are taken. - is standard input. By default \
-            what was answered about it before.
-            """, valueName: "file"))
+            Output of `ask --json` or `run`, of which the answers about this recording are exported; - for standard input. \
+            By default the stored answers about it.
+            """, valueName: "file"), completion: .file())
     var answers: String?
 
     @Option(
@@ -39,36 +41,39 @@ struct ExportCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "edl: the time code of the recording's start, 01:00:00:00 by default.", valueName: "hh:mm:ss[:ff]"))
+            "edl: time code of the recording's start; 01:00:00:00 by default.", valueName: "hh:mm:ss[:ff]"))
     var start: String?
 
     @Option(
         help: ArgumentHelp(
-            "Only answers to this question, by its text or a pipeline's id; may be repeated.", valueName: "text"))
+            "Only answers to this question, given by its text or ID in a pipeline; may be repeated.", valueName: "text")
+    )
     var question: [String] = []
 
-    @Option(help: "Only answers given since: 2d, 90m, 2026-11-29, 2026-11-29T04:00:00Z.")
+    @Option(help: "Only answers since: 2d, 90m, 2026-11-29, 2026-11-29T04:00:00Z.")
     var since: String?
 
-    @Option(help: "Only answers of this model, by its name in the answers.")
+    @Option(help: "Only answers of this model, given by its name in the answers.")
     var model: String?
 
-    @Flag(help: "Each question's latest answer about a range by a model, the default.")
+    @Flag(help: "Only the latest answer per question, range and model (the default).")
     var latest = false
 
-    @Flag(help: "All answers, not only the latest to each question.")
+    @Flag(help: "All answers, not only the latest per question, range and model.")
     var all = false
 
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
 
+    private static let formats = AnswerExport.Format.allCases.map(\.rawValue)
+
     mutating func run() throws {
-        guard let known = AnswerExport.Format(rawValue: format) else {
-            let names = AnswerExport.Format.allCases.map(\.rawValue).joined(separator: ", ")
-            throw UsageError("--format is one of \(names), not \(format)")
+        guard let known = AnswerExport.Format(rawValue: try Choice.check(format, "--format", of: Self.formats)) else {
+            throw UsageError("invalid --format \"\(format)\"")
         }
         guard let rate = FrameRate(rate) else {
-            throw UsageError("--rate is 1 to 1000 frames per second such as 25, 23.976 or 30000/1001, not \(rate)")
+            throw UsageError(
+                "invalid --rate \"\(rate)\"; use 1 to 1000 frames per second such as 25, 23.976 or 30000/1001")
         }
         Interruption.endAtOnce()
         let first = try start.map(Self.label)
@@ -84,8 +89,8 @@ struct ExportCommand: ParsableCommand {
             ?? found.flatMap { try library.answers(about: $0) }
         guard !records.isEmpty else {
             throw UsageError(
-                answers.map { "\($0): none of its answers is about \(item.id)" }
-                    ?? "nothing was asked about \(item.id) yet; `longtake ask` does")
+                answers.map { "\($0): no answers about \(item.id) in it" }
+                    ?? "no answers about \(item.id) yet: run `longtake ask`")
         }
         let chosen = try filter.apply(to: records)
         var export = AnswerExport(known)
@@ -94,11 +99,12 @@ struct ExportCommand: ParsableCommand {
         Console.result(
             try export.document(chosen, name: item.name, path: item.path, end: item.end))
         if known != .jsonl, known != .csv {
-            let placeless = chosen.count { $0.intervals.isEmpty }
-            if placeless > 0 {
+            let withoutTimes = chosen.count { $0.intervals.isEmpty }
+            if withoutTimes > 0 {
                 output.note(
-                    "note: \(placeless) of \(counted(chosen.count, "answer")) "
-                        + "\(placeless == 1 ? "has" : "have") no place in the recording")
+                    "note: \(withoutTimes) of \(counted(chosen.count, "answer")) "
+                        + "\(withoutTimes == 1 ? "has" : "have") no times and \(withoutTimes == 1 ? "is" : "are") left out"
+                )
             }
         }
     }
@@ -110,7 +116,8 @@ struct ExportCommand: ParsableCommand {
         filter.latest = !all
         filter.since = try since.map {
             guard let instant = AnswerFilter.instant($0) else {
-                throw UsageError("--since is a duration such as 2d or 90m, a date or an RFC 3339 time, not \($0)")
+                throw UsageError(
+                    "invalid --since \"\($0)\"; use a duration such as 2d or 90m, a date or an RFC 3339 time")
             }
             return instant
         }
@@ -130,6 +137,6 @@ struct ExportCommand: ParsableCommand {
     }
 
     private static func invalid(_ text: String) -> UsageError {
-        UsageError("--start is a time code below 24 hours such as 01:00:00:00 or 10h, not \(text)")
+        UsageError("invalid --start \"\(text)\"; use a time code below 24 hours such as 01:00:00:00 or 10h")
     }
 }

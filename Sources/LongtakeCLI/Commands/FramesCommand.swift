@@ -3,7 +3,7 @@ import Longtake
 
 struct FramesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "frames", abstract: "Write what the model sees of a recording, as PNG.",
+        commandName: "frames", abstract: "Write the frames of a recording as the model sees them, as PNG.",
         discussion: Help.text(
             """
             EXAMPLES
@@ -16,16 +16,18 @@ struct FramesCommand: ParsableCommand {
     @Argument(help: "A video file, or - for standard input.")
     var recording: PathArgument
 
-    @Option(help: "The folder to write to; made where missing.")
+    @Option(help: "Folder to write to; created if missing.", completion: .directory)
     var out: String
 
-    @Option(help: "model: as the model's folder says (CLIP at 336 without a model); native: upright, square pixels.")
+    @Option(
+        help: "model: preprocessed for the model (CLIP at 336 without a model); native: upright, square pixels.",
+        completion: .list(FrameExport.Size.allCases.map(\.rawValue)))
     var size = FrameExport.Size.model.rawValue
 
-    @Flag(help: "Remove the pictures of an earlier run from DIR.")
+    @Flag(help: "Remove the images of an earlier run from DIR.")
     var overwrite = false
 
-    @Option(name: .shortAndLong, help: "Folder of the model, for its preprocessing. (env: LONGTAKE_MODEL)")
+    @Option(.model, "Folder of the model, for its preprocessing.", completion: .directory)
     var model: String?
 
     @OptionGroup var sampling: SamplingOptions
@@ -33,14 +35,12 @@ struct FramesCommand: ParsableCommand {
 
     mutating func run() throws {
         StatusSignal.answer()
-        guard let size = FrameExport.Size(rawValue: size) else {
-            throw UsageError("--size is model or native, not \(size)")
-        }
+        let sizes = FrameExport.Size.allCases.map(\.rawValue)
         var export = FrameExport(cancellation: Interruption.cancellation)
-        export.size = size
+        export.size = FrameExport.Size(rawValue: try Choice.check(size, "--size", of: sizes)) ?? .model
         export.options = try sampling.options()
         export.overwrite = overwrite
-        export.modelPath = model ?? Environment.text("MODEL")
+        export.modelPath = try OptionName.model.value(model)
         let progress = output.progress
         let summary = try export.run(recording.path, into: out) { progress.show("\(counted($0, "frame")) written") }
         progress.clear()
@@ -50,7 +50,7 @@ struct FramesCommand: ParsableCommand {
             Console.line(
                 output.isQuiet ? out : "\(counted(summary.frames.count, "frame")) in \(Console.name(out))")
             for note in summary.noteLines {
-                output.note("note: \(Console.name(recording.path.description)): \(Console.name(note))")
+                output.note("note: \(Console.name(recording.path.description)): \(Console.name(Hint.hinted(note)))")
             }
         }
         if summary.isPartial { throw ExitCode(Exit.partial) }

@@ -4,76 +4,76 @@ import Longtake
 
 struct IndexCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "index", abstract: "Encode recordings once, so that questions take seconds.",
+        commandName: "index", abstract: "Index recordings, so that questions about them take seconds.",
         discussion: Help.text(
             """
             EXAMPLES
               longtake index day.mp4
-              longtake index ~/Recordings --min-age 10m      a folder and those inside it; not what is still being written
-              longtake index ~/Recordings --dry-run          only the plan: frames, bytes, estimated time
+              longtake index ~/Recordings --min-age 10m      a folder and its subfolders, without files still being written
+              longtake index ~/Recordings --dry-run          print only the plan: frames, bytes, estimated time
               ffmpeg … -f matroska - | longtake index -      from a pipe
 
-            What is indexed already is left alone. A bad file fails alone: the rest is done, the exit status is 3.
+            Files that are already indexed are skipped. If a file fails, the others are still indexed; the exit status is then 3.
             """))
 
-    @Argument(help: "Video files, folders, or - for standard input.")
+    @Argument(help: "Video files, folders, or - for standard input.", completion: .file())
     var paths: [PathArgument] = []
 
     @OptionGroup var inputs: InputOptions
 
-    @Flag(help: "Print the plan and end.")
+    @Flag(help: "Print the plan; index nothing.")
     var dryRun = false
 
-    @Flag(help: "Index again what is indexed.")
+    @Flag(help: "Index again even if already indexed.")
     var force = false
 
-    @Flag(inversion: .prefixedNo, help: "Look into the folders inside a folder.")
+    @Flag(inversion: .prefixedNo, help: "Include subfolders.")
     var recursive = true
 
-    @Option(help: "Skip files changed within this time: they may still be growing. (env: LONGTAKE_MIN_AGE)")
+    @Option(.minAge, "Skip files changed within this time, since they may still be growing.")
     var minAge: TimeArgument?
 
     @Option(
-        help:
-            "What is kept per frame: default (0.60 MB at full size) or f32 (exact, four times that). (env: LONGTAKE_RECORD)"
-    )
+        .record,
+        "Precision of frame records: default (0.60 MB per frame at full size) or f32 (exact, four times that).",
+        completion: .list(IndexOptions.records))
     var record: String?
 
     @Option(
-        help: """
-            patches: every frame's patches stay, as they do in a new index; one without is made anew. tokens: only those of a \
-            sample of at most 128 frames, 8 KB a frame at full size. (env: LONGTAKE_KEEP)
-            """)
+        .keep,
+        """
+        patches (the default for a new index): keep the patches of every frame; an index without them is built again. \
+        tokens: keep only those of a sample of at most 128 frames, 8 KB per frame at full size.
+        """, completion: .list(IndexOptions.keeps))
     var keep: String?
 
     @Option(
-        help: """
-            How large the cache may be: 500000000, 200G, 80% of the file system. What was asked longest ago goes. \
-            (env: LONGTAKE_CACHE_MAX_BYTES, else 80% of what was free at the first use)
-            """)
+        .cacheMax,
+        """
+        Maximum size of the cache: 500000000, 200G, 80% of the file system. The least recently asked indexes are removed \
+        to stay below it.
+        """, environmentNote: "else 80% of the free space at the first use")
     var cacheMax: String?
 
-    @Option(
-        help:
-            "How long to wait where another process writes the same index; not at all by default. (env: LONGTAKE_WAIT_LOCK)"
-    )
+    @Option(.waitLock, "Wait this long if another process is writing the same index; 0 by default.")
     var waitLock: TimeArgument?
 
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var library: LibraryOptions
-    @OptionGroup var deriving: DeriveOptions
+    @OptionGroup var prefixCache: PrefixCacheOptions
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
         var options = try sampling.options(record: record, keep: keep, waitLock: waitLock)
         options.deadline = try runtime.deadline()
         options.force = force
-        options.minimumAge = try minAge?.seconds ?? Environment.time("MIN_AGE") ?? 0
+        let policy = try prefixCache.policy()
+        options.minimumAge = try OptionName.minAge.value(minAge)?.seconds ?? 0
         StatusSignal.answer()
         guard !paths.isEmpty || inputs.hasList else {
-            throw UsageError("index what? Give files or folders, or a list of them with --files-from")
+            throw UsageError("no input: give files or folders, or a list of them with --files-from")
         }
         if inputs.readsStandardInput, paths.contains(where: \.path.isStandardInput) {
             throw UsageError("standard input cannot be both a recording and a list of files")
@@ -81,17 +81,16 @@ struct IndexCommand: ParsableCommand {
         let walker = try inputs.walk(paths.map(\.path) + inputs.listed(), recursive: recursive, output)
         let identity = try model.identity()
         let library = try library.open(cacheMax: cacheMax)
-        let derive = try deriving.policy()
         let model = model
         let analyzer = Deferred {
             Analyzer(
-                model: try model.load(), library: library, derive: derive, cancellation: Interruption.cancellation)
+                model: try model.load(), library: library, derive: policy, cancellation: Interruption.cancellation)
         }
         let report = IndexReport(output)
         for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
-        // --derive now makes missing prefix caches, which needs the model, so no file is skipped here.
+        // --prefix-cache now builds missing prefix caches, which needs the model, so no file is skipped here.
         var known: [InputPath: IndexedRecording] = [:]
-        if let identity, deriving.derive != PrefixCache.Policy.now.rawValue {
+        if let identity, policy != .now {
             let files = try KnownFiles(library, model: identity, options: options, files: walker.files.count)
             known = files.unchanged(walker.files)
         }
@@ -151,16 +150,16 @@ struct IndexCommand: ParsableCommand {
     ) throws -> Failure? {
         var plans: [IndexPlan] = []
         var failure: Failure?
-        var looked = 0
+        var probed = 0
         for file in files {
             try Interruption.check()
-            if file.isStandardInput { throw UsageError("standard input has no plan: leave --dry-run out") }
+            if file.isStandardInput { throw UsageError("standard input has no plan: omit --dry-run") }
             if let known = known[file] {
                 if dryRun { plans.append(try IndexPlan(known, library: library)) }
                 continue
             }
-            guard dryRun || looked < Self.plannedFiles else { break }
-            looked += 1
+            guard dryRun || probed < Self.plannedFiles else { break }
+            probed += 1
             let analyzer = try analyzer.get()
             do {
                 let recording = Recording(file)
@@ -176,7 +175,7 @@ struct IndexCommand: ParsableCommand {
                 if dryRun { report.show(.failed(path: file.description, error)) }
             }
         }
-        let left = dryRun ? 0 : files.count - known.count - looked
+        let left = dryRun ? 0 : files.count - known.count - probed
         report.show(plans, known: dryRun ? 0 : known.count, left: left, isResult: dryRun)
         return failure
     }

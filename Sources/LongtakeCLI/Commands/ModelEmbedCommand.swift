@@ -3,7 +3,7 @@ import Longtake
 
 struct ModelEmbedCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "embed", abstract: "Turn texts, pictures and frames into vectors that can be compared.",
+        commandName: "embed", abstract: "Compute embeddings of texts, images and frames that can be compared.",
         discussion: Help.text(
             """
             EXAMPLES
@@ -12,25 +12,27 @@ struct ModelEmbedCommand: ParsableCommand {
               ls *.png | longtake model embed DIR --images -
 
             Writes one JSON object per line: kind (text, image or frame), input, time in seconds for frames, and \
-            embedding, a vector of length 1; the product of two is their cosine. Texts come first, then images, then \
-            frames, each in the order given. Images and frames are prepared as ask and index prepare them.
+            embedding, a vector of length 1; the dot product of two is their cosine. Texts come first, then images, then \
+            frames, each in the order given. Images and frames are preprocessed as ask and index do.
 
-            A text longer than the text tower's context (77 tokens for CLIP) is cut; the end token is kept.
+            A text longer than the text tower's context (77 tokens for CLIP) is truncated; the end token is kept.
             """))
 
-    @Argument(help: "Folder of a CLIP checkpoint with both towers, or of a model whose vision tower is one.")
+    @Argument(
+        help: "Folder of a CLIP checkpoint with both towers, or of a model whose vision tower is one.",
+        completion: .directory)
     var folder: String
 
-    @Option(help: "A text; may be given several times. One that begins with a dash: --text=-5.")
+    @Option(help: "A text; may be repeated. If it begins with a dash: --text=-5.")
     var text: [String] = []
 
-    @Option(help: "A file with one text per line, or - for standard input. Blank lines are left out.")
+    @Option(help: "A file with one text per line, or - for standard input. Blank lines are skipped.")
     var texts: PathArgument?
 
-    @Option(help: "A still picture (PNG, JPEG, WebP); may be given several times.")
+    @Option(help: "A still image (PNG, JPEG, WebP); may be repeated.")
     var image: [PathArgument] = []
 
-    @Option(help: "A file with one path of a still picture per line, or - for standard input.")
+    @Option(help: "A file with one path of a still image per line, or - for standard input.")
     var images: PathArgument?
 
     @Option(help: "A video file, or - for standard input.")
@@ -75,20 +77,20 @@ struct ModelEmbedCommand: ParsableCommand {
                 Line(kind: "frame", input: path.description, time: frame.time, embedding: frame.embedding))
         }
         for note in summary.notes {
-            output.note("note: \(Console.name(path.description)): \(Console.name(note))")
+            output.note("note: \(Console.name(path.description)): \(Console.name(Hint.hinted(note)))")
         }
         if summary.isPartial { throw ExitCode(Exit.partial) }
     }
 
     private func check() throws {
         guard !text.isEmpty || !image.isEmpty || texts != nil || images != nil || recording != nil else {
-            throw UsageError("nothing to embed: give --text, --texts, --image, --images or --recording")
+            throw UsageError("no input: give --text, --texts, --image, --images or --recording")
         }
         guard [texts, images, recording].count(where: { $0?.path.isStandardInput == true }) <= 1 else {
-            throw UsageError("standard input can be read once: give - to one of --texts, --images and --recording")
+            throw UsageError("standard input can be read once: give - to only one of --texts, --images and --recording")
         }
         guard !text.contains(where: PathArgument.wasRepaired) else { throw UsageError("a text is not valid UTF-8") }
-        if recording == nil, sampling.fps != nil { throw UsageError("--fps is of frames: it needs --recording") }
+        if recording == nil, sampling.fps != nil { throw UsageError("--fps requires --recording") }
     }
 
     private func lines(_ file: PathArgument) throws -> InputLines {

@@ -3,20 +3,20 @@ import Longtake
 
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "run", abstract: "Run a pipeline: index what is new, ask what it asks.",
+        commandName: "run", abstract: "Run a pipeline: index new recordings and ask its questions.",
         discussion: Help.text(
             """
             EXAMPLE
               longtake run pipelines/nightly.yaml
 
-            Unchanged recordings are left alone, answers that are there already are not asked again. A bad recording fails \
-            alone: the rest is done, the exit status is 3.
+            Unchanged recordings are skipped, and questions that already have an answer are not asked again. If a recording \
+            fails, the others are still processed; the exit status is then 3.
             """))
 
-    @Argument(help: "The pipeline's YAML file.")
+    @Argument(help: "The pipeline's YAML file.", completion: .file(extensions: ["yaml", "yml"]))
     var pipeline: String
 
-    @Option(help: "Skip files changed within this time: they may still be growing. (env: LONGTAKE_MIN_AGE)")
+    @Option(.minAge, "Skip files changed within this time, since they may still be growing.")
     var minAge: TimeArgument?
 
     @OptionGroup var inputs: InputOptions
@@ -24,25 +24,27 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var library: LibraryOptions
-    @OptionGroup var deriving: DeriveOptions
+    @OptionGroup var prefixCache: PrefixCacheOptions
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
         StatusSignal.answer()
         let deadline = try runtime.deadline()
+        let policy = try prefixCache.policyOfQuestions()
         let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
         var options = try sampling.options(in: file)
-        options.minimumAge = try minAge?.seconds ?? file.minimumAge ?? Environment.time("MIN_AGE") ?? 0
+        options.minimumAge =
+            try minAge?.seconds ?? file.minimumAge ?? OptionName.minAge.environmentValue(TimeArgument.self)?.seconds
+            ?? 0
         options.deadline = deadline
         let walker = try inputs.walk(
             file.inputs.map { InputPath($0) } + inputs.listed(), recursive: file.recursive, output)
         let identity = try model.identity(or: file.model)
         let library = try library.open()
-        let derive = try deriving.policyOfQuestions()
         let model = model
         let analyzer = Deferred {
             Analyzer(
-                model: try model.load(or: file.model), library: library, derive: derive,
+                model: try model.load(or: file.model), library: library, derive: policy,
                 cancellation: Interruption.cancellation)
         }
         for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }

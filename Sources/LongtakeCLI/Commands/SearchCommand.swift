@@ -3,7 +3,7 @@ import Longtake
 
 struct SearchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "search", abstract: "Find the moments that a text describes, in everything that is indexed.",
+        commandName: "search", abstract: "Find the moments that a text describes in all indexed recordings.",
         usage: "longtake search TEXT [RECORDING…] [OPTIONS]",
         discussion: Help.text(
             """
@@ -12,39 +12,40 @@ struct SearchCommand: ParsableCommand {
               longtake search "someone opens the door" day.mp4 vid_0f3a9c2e --limit 5
               longtake search "snow" ~/Recordings --thumbnails seen --json
 
-            One line per moment, the best first: from and to, the score, the recording's name and id. The score is the cosine \
-            of the text and the best frame of the stretch: it says which frames fit better than others, not whether they fit. \
-            A description of the picture finds more than a question. Needs a model whose vision tower comes with its text half.
+            One line per moment, best first: start and end, score, the recording's name and ID. The score is the cosine \
+            between the text and the best frame of the moment: it ranks frames, but does not tell whether they match. A \
+            description of the image finds more than a question. Needs a model whose vision tower comes with its text tower.
             """))
 
-    @Argument(help: "What is to be seen, in words.")
+    @Argument(help: "Description of what to find.")
     var text: String
 
     @Argument(
         help: ArgumentHelp(
-            "Only in these: files that were indexed, folders of them, ids or starts of ids (`longtake ls`).",
-            valueName: "recording"))
+            "Search only these: indexed files, folders of them, IDs or starts of IDs (`longtake ls`).",
+            valueName: "recording"), completion: RecordingCompletion.idsAndFiles)
     var recordings: [PathArgument] = []
 
-    @Option(help: "At most so many moments, 20 by default.")
+    @Option(help: "Maximum number of moments; 20 by default.")
     var limit: Int?
 
     @Option(
         parsing: .unconditional,
         help: """
-            The least score of a frame, -1 to 1; what reaches it without a break is one moment. By default moments are \
-            what stands out.
+            Minimum score of a frame, -1 to 1; adjacent frames that reach it are one moment. By default moments are the \
+            frames that stand out.
             """)
     var threshold: DecimalNumber?
 
-    @Option(help: "Look only from here on: 90, 10m, 01:30:00.")
+    @Option(help: "Start of the range to search: 90, 10m, 01:30:00.")
     var from: TimeArgument?
 
-    @Option(help: "Look only up to here.")
+    @Option(help: "End of the range.")
     var to: TimeArgument?
 
     @Option(
-        help: ArgumentHelp("Write a picture of each moment, and a contact sheet of all of them.", valueName: "dir"))
+        help: ArgumentHelp("Write an image of each moment, and a contact sheet of all of them.", valueName: "dir"),
+        completion: .directory)
     var thumbnails: String?
 
     @OptionGroup var model: ModelOptions
@@ -55,11 +56,11 @@ struct SearchCommand: ParsableCommand {
         StatusSignal.answer()
         guard !PathArgument.wasRepaired(text) else { throw UsageError("the text is not valid UTF-8") }
         guard !text.allSatisfy(\.isWhitespace) else {
-            throw UsageError("search for what? Give the text first: longtake search \"a red car\"")
+            throw UsageError("no text to search for: give it first, as in longtake search \"a red car\"")
         }
-        if RecordingWord.looksLikeFile(text) || RecordingWord.looksLikeID(text) {
-            guard RecordingWord.exists(text) || RecordingWord.looksLikeID(text) else {
-                throw RecordingWord.missing(text)
+        if RecordingArgument.looksLikeFile(text) || RecordingArgument.looksLikeID(text) {
+            guard RecordingArgument.exists(text) || RecordingArgument.looksLikeID(text) else {
+                throw RecordingArgument.missing(text)
             }
             throw UsageError("\(text) names a recording: the text to search for comes first")
         }
@@ -81,7 +82,7 @@ struct SearchCommand: ParsableCommand {
         }
         let threshold = threshold?.value
         if let threshold, !(-1...1).contains(threshold) {
-            throw UsageError("--threshold is a cosine, -1 to 1, not \(threshold)")
+            throw UsageError("--threshold must be -1 to 1, not \(threshold)")
         }
         options.threshold = threshold
         return options
@@ -119,18 +120,18 @@ struct SearchCommand: ParsableCommand {
             Console.line("\(times)  \(score)  \(Console.name(name))  \(recording.id)\(file)")
         }
         for note in result.notes { output.note("note: \(Console.name(note))") }
-        for trouble in result.failed { Console.problem(trouble.error.message) }
+        for trouble in result.failed { Console.problem(trouble.error.withHint.message) }
         for file in result.moments.compactMap(\.thumbnail) + [result.contactSheet].compactMap({ $0 }) {
             output.note("wrote \(Console.name(file))")
         }
         let what = counted(result.frames, "frame")
-        let places = counted(result.recordings, "recording")
+        let recordings = counted(result.recordings, "recording")
         guard let best = result.best, let mean = result.mean, let threshold = result.threshold else {
-            return output.note("\(what) of \(places) compared")
+            return output.note("\(what) of \(recordings) compared")
         }
         if result.moments.isEmpty { output.note("no frame scores \(Format.number(threshold, digits: 2)) or more") }
         output.note(
-            "\(what) of \(places) compared in \(Format.time(result.timings.scan)); scores: best "
+            "\(what) of \(recordings) compared in \(Format.time(result.timings.scan)); scores: best "
                 + "\(Format.number(best, digits: 2)), mean \(Format.number(mean, digits: 2)), shown from "
                 + Format.number(threshold, digits: 2))
     }

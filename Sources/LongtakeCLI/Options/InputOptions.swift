@@ -5,39 +5,35 @@ import Longtake
 /// Options for input files: lists of them, and exclusions.
 struct InputOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp(
-            "More files and folders, one per line; - is standard input. (env: LONGTAKE_FILES_FROM)", valueName: "file"))
+        .filesFrom, "File with more files and folders, one per line; - for standard input.", valueName: "file",
+        completion: .file())
     var filesFrom: PathArgument?
 
     @Option(
-        name: .customLong("files-from0"),
-        help: ArgumentHelp(
-            "The same, each ended by a NUL byte, as find -print0 writes them. (env: LONGTAKE_FILES_FROM0)",
-            valueName: "file"))
+        .filesFrom0, "The same, each ended by a NUL byte, as find -print0 writes them.", valueName: "file",
+        completion: .file())
     var filesFrom0: PathArgument?
 
     @Option(
-        help: ArgumentHelp(
-            """
-            Leave out what fits this pattern (*, ?, [a-z], **): a name, or with a slash a path below the folder that was \
-            given; may be given several times. (env: LONGTAKE_EXCLUDE, one per line)
-            """, valueName: "glob"))
+        .exclude,
+        """
+        Exclude what matches this pattern (*, ?, [a-z], **): a name, or with a slash a path relative to the given folder; \
+        may be repeated.
+        """, environmentNote: "one per line", valueName: "glob")
     var exclude: [PathArgument] = []
 
     @Option(
-        help: ArgumentHelp(
-            "Fewer files than this are a failure (exit status 14), before anything is done. (env: LONGTAKE_REQUIRE)",
-            valueName: "n"))
+        .require, "Fail with exit status 14 before doing anything if there are fewer files than this.", valueName: "n")
     var require: Int?
 
     /// True if standard input is read as a list of files.
     var readsStandardInput: Bool { lists.contains { $0.path.isStandardInput } }
 
     private var lists: [(path: InputPath, separator: UInt8)] {
-        func path(_ typed: PathArgument?, _ name: String) -> InputPath? {
-            typed?.path ?? Environment.text(name).map { InputPath($0) }
+        func path(_ typed: PathArgument?, _ name: OptionName) -> InputPath? {
+            typed?.path ?? name.environmentText.map { InputPath($0) }
         }
-        return [(path(filesFrom, "FILES_FROM"), 0x0A), (path(filesFrom0, "FILES_FROM0"), 0x00)].compactMap {
+        return [(path(filesFrom, .filesFrom), 0x0A), (path(filesFrom0, .filesFrom0), 0x00)].compactMap {
             list, separator in list.map { ($0, separator) }
         }
     }
@@ -68,38 +64,39 @@ struct InputOptions: ParsableArguments {
     ///
     /// - Throws: `Failure` `too_few_files` if there are fewer than --require.
     func walk(_ paths: [InputPath], recursive: Bool = true, _ output: OutputOptions) throws -> InputWalker {
-        let required = try require ?? Environment.value("REQUIRE")
-        if let required, required < 0 { throw UsageError("--require must be 0 or more, not \(required)") }
+        let required = try OptionName.require.value(require, in: 0...Int.max)
         var patterns = exclude.map(\.path.bytes)
-        if patterns.isEmpty, let text = Environment.text("EXCLUDE") {
+        if patterns.isEmpty, let text = OptionName.exclude.environmentText {
             patterns = text.utf8.split(separator: 0x0A).map(Array.init)
         }
         if let back = patterns.first(where: { $0.first == UInt8(ascii: "!") }) {
             throw UsageError(
-                "--exclude \(InputPath(bytes: back)): ! takes nothing back here; a name that begins with it is \\!")
+                "invalid --exclude \"\(InputPath(bytes: back))\"; ! is not supported, write \\! for a name that begins with it"
+            )
         }
         let walker = InputWalker(paths, recursive: recursive, exclude: patterns)
         let suffixes = InputWalker.suffixes.sorted().joined(separator: " ")
         for folder in walker.emptyFolders {
-            output.warn("\(folder): no recordings in this folder; looked for files that end in \(suffixes)")
+            output.warn("\(folder): no recordings in this folder; suffixes of recordings are \(suffixes)")
         }
         if walker.excluded > 0 {
             output.note(
-                "note: \(counted(walker.excluded, "file or folder", "files and folders")) left out by --exclude")
+                "note: \(counted(walker.excluded, "file or folder", "files and folders")) excluded by --exclude")
         }
         if walker.files.isEmpty, walker.emptyFolders.isEmpty, walker.unreadable.isEmpty {
-            output.warn("no recordings in what was given")
+            output.warn("no recordings found in the given files and folders")
         }
         guard let required, required > 0 else { return walker }
         // Paths given by name are in `files` whether or not they exist.
         let there = walker.files.count {
-            $0.isStandardInput || $0.exists || RecordingWord.looksLikeID($0.description)
+            $0.isStandardInput || $0.exists || RecordingArgument.looksLikeID($0.description)
         }
         guard there >= required else {
             throw Failure(
                 code: "too_few_files",
-                message: "\(counted(there, "file")) found where --require asks for \(required); "
-                    + "nothing was done: look whether the folders are there and mounted", exitCode: Exit.input)
+                message:
+                    "\(counted(there, "file")) found, --require is \(required); nothing was done: check that the folders "
+                    + "exist and are mounted", exitCode: Exit.input)
         }
         return walker
     }

@@ -18,9 +18,9 @@ enum Sparkline {
         guard let peak = values.max(), peak > 0, peak.isFinite else { return nil }
         let count = min(width, values.count)
         return String(
-            (0..<count).map { place in
-                let stretch = values[place * values.count / count..<(place + 1) * values.count / count]
-                let share = (stretch.max() ?? 0) / peak
+            (0..<count).map { index in
+                let interval = values[index * values.count / count..<(index + 1) * values.count / count]
+                let share = (interval.max() ?? 0) / peak
                 return bars[min(bars.count - 1, Int(saturating: share * Float(bars.count - 1) + 0.5))]
             })
     }

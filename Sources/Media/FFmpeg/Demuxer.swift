@@ -133,8 +133,8 @@ struct Demuxer: ~Copyable {
         if video.count > 1, wanted == nil {
             notes.note(
                 "several_video_streams",
-                "\(video.count) video streams; stream \(chosen) was taken, --stream chooses another one of "
-                    + video.map(String.init).joined(separator: ", "))
+                "\(video.count) video streams (\(video.map(String.init).joined(separator: ", "))); stream \(chosen) was taken"
+            )
         }
         for index in 0..<streamCount {
             stream(index)?.pointee.discard = index == chosen ? AVDISCARD_DEFAULT : AVDISCARD_ALL

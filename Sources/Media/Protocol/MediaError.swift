@@ -111,8 +111,8 @@ extension MediaError {
         .init(
             code: .stillImage,
             message:
-                "a still picture or animation (\(kind)), not a video; ask about it with `longtake ask --image`, or make a "
-                + "video of it with ffmpeg")
+                "a still image or animation (\(kind)), not a video; ask about it as an image, or make a video of it with ffmpeg"
+        )
     }
 
     static func playlist(_ kind: String) -> Self {
@@ -218,8 +218,8 @@ extension MediaError {
         .init(
             code: .clipTooShort,
             message:
-                "\(counted(frames, "frame")) at \(rate) per second \(frames == 1 ? "is" : "are") less than one second: the reference's sampling gives no frame "
-                + "there; use --sampling grid")
+                "\(counted(frames, "frame")) at \(rate) per second \(frames == 1 ? "is" : "are") less than one second: reference sampling gives no frame "
+                + "there; sample on the grid")
     }
 
     static func crashed(_ how: String) -> Self {

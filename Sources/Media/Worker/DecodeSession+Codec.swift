@@ -14,7 +14,7 @@ extension DecodeSession {
                 result.note(
                     "stream_ended",
                     "the video's codec changes at \(coveredText) s; the rest was not decoded"
-                        + (request.sampling == .grid ? "" : ", --sampling grid follows it"))
+                        + (request.sampling == .grid ? "" : "; grid sampling follows it"))
                 return
             }
             do {

@@ -85,7 +85,8 @@ extension DecodeSession {
         result.note(
             "stream_ended",
             "the video of stream \(streamIndex) ends at \(coveredText) s; stream \(left.stream) continues for "
-                + "\((left.seconds * 10).rounded() / 10) s and was not decoded, --stream \(left.stream) takes it")
+                + "\((left.seconds * 10).rounded() / 10) s and was not decoded; choose stream \(left.stream) to decode it"
+        )
     }
 
     private func decode(_ piece: StreamPlan.Run) throws {

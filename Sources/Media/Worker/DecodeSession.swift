@@ -146,13 +146,13 @@ final class DecodeSession {
         if gridTime >= request.maxDuration {
             isStopped = true
             result.status = .partial
-            result.note("max_duration", "stopped at \(request.maxDuration) s, the limit; raise --max-duration for more")
+            result.note("max_duration", "stopped at \(request.maxDuration) s, the maximum duration")
             return
         }
         if index >= request.maxFrames {
             isStopped = true
             result.status = .partial
-            result.note("max_frames", "stopped after \(counted(request.maxFrames, "frame")), the limit")
+            result.note("max_frames", "stopped after \(counted(request.maxFrames, "frame")), the maximum number")
             return
         }
         guard !shown.isEmpty else { return }

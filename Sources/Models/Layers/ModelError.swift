@@ -44,8 +44,8 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
         let fitting = max(0, (limit - other) / max(1, tokensPerFrame))
         let advice =
             fitting > 0
-            ? "\(counted(fitting, "frame")) would fit: ask about a shorter range (--from, --to) or index with a lower --fps"
-            : "no frame would fit: allow a shorter answer (--max-tokens) or ask a shorter question"
+            ? "\(counted(fitting, "frame")) would fit: ask about a shorter range or index at a lower frame rate"
+            : "no frame would fit: allow a shorter answer or ask a shorter question"
         return ModelError(
             code: .contextExceeded,
             message: "the prompt needs \(needed) positions and the model has \(limit): \(counted(frames, "frame")) at "
@@ -55,5 +55,5 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     /// A value is NaN or infinite.
     package static let notANumber = ModelError(
         code: .notANumber,
-        message: "the model produced values that are not numbers: run `longtake model inspect --check-tensors` on it")
+        message: "the model produced values that are not finite numbers: check its tensors")
 }

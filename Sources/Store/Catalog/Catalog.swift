@@ -516,7 +516,7 @@ public final class Catalog: Sendable {
             if code == .noSpace {
                 let what = Posix.lacksInodes(at: Posix.parent(of: path)) ? "no inodes are left" : "no space is left"
                 throw StoreError.catalog(
-                    path, "\(what) on its file system; `longtake rm` and `cache prune` free some", code: code,
+                    path, "\(what) on its file system; remove indexes or other files", code: code,
                     underlying: error)
             }
             throw StoreError.catalog(path, error.message ?? error.description, code: code, underlying: error)

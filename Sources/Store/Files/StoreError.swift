@@ -52,7 +52,7 @@ public struct StoreError: Error, CustomStringConvertible, Sendable {
 
 // All error messages of the store.
 extension StoreError {
-    private static let again = "index the recording again with --force"
+    private static let again = "index the recording again"
 
     // Errors of the operating system.
 
@@ -133,7 +133,7 @@ extension StoreError {
         return StoreError(
             .cacheFull,
             "\(path) has a limit of \(limit) bytes and holds \(used): \(needed) more do not fit, and \(list); "
-                + "raise --cache-max or wait until nobody reads these")
+                + "raise the limit or wait until they are no longer read")
     }
 
     static func notWritten(_ path: String, _ reason: String) -> StoreError {
@@ -151,7 +151,7 @@ extension StoreError {
     static func older(_ path: String, found: Int, known: Int) -> StoreError {
         StoreError(
             .olderFormat,
-            "\(path) has format version \(found), this program reads version \(known): `longtake cache prune` removes it"
+            "\(path) has format version \(found), this program reads version \(known): remove it"
         )
     }
 
@@ -186,7 +186,7 @@ extension StoreError {
     static func notKept(_ path: String, frame: Int) -> StoreError {
         StoreError(
             .notKept,
-            "the patches of frame \(frame) were not kept in \(path): index the recording again with --keep patches")
+            "the patches of frame \(frame) were not kept in \(path): index the recording again and keep all patches")
     }
 
     static func badBuffer(_ bytes: Int, expected: Int) -> StoreError {
@@ -204,7 +204,7 @@ extension StoreError {
     // Damage.
 
     static func notRegular(_ path: String, _ kind: String) -> StoreError {
-        StoreError(.damaged, "\(path) is \(kind), not a regular file: run `longtake cache repair`")
+        StoreError(.damaged, "\(path) is \(kind), not a regular file: repair the cache")
     }
 
     static func damagedManifest(_ path: String, _ reason: String) -> StoreError {
@@ -212,7 +212,7 @@ extension StoreError {
     }
 
     static func damagedSegment(_ path: String, _ reason: String) -> StoreError {
-        StoreError(.damaged, "segment \(path) is damaged (\(reason)): \(again), or run `longtake cache repair`")
+        StoreError(.damaged, "segment \(path) is damaged (\(reason)): \(again), or repair the cache")
     }
 
     static func damagedFrame(_ path: String, frame: Int, _ reason: String) -> StoreError {

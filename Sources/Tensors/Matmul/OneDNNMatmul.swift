@@ -39,7 +39,7 @@
             guard dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success, let engine,
                 dnnl_stream_create(&stream, engine, dnnl_stream_default_flags.rawValue) == dnnl_success, let stream
             else {
-                throw ComputeError(code: .libraryFailed, message: "oneDNN found no CPU engine; try --backend openblas")
+                throw ComputeError(code: .libraryFailed, message: "oneDNN found no CPU engine; use another backend")
             }
             self.engine = engine
             self.stream = stream

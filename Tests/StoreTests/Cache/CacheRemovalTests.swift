@@ -73,7 +73,7 @@ import Store
         let writer = try Sample.writer(cache, key: Sample.key("b"), segment: 100)
         let budget = CacheBudget(cache: cache, limit: 20_000)
         let message = expectCode(.cacheFull) { try budget.makeRoom(for: 10_000, indexID: "none") }
-        #expect(message.contains("being written") && message.contains("open") && message.contains("--cache-max"))
+        #expect(message.contains("being written") && message.contains("open") && message.contains("raise the limit"))
         #expect(try cache.indexes().count == 2)
         try Sample.verify(try #require(reader), frames: 300)
         #expect(reader?.hasAllPatches == true)

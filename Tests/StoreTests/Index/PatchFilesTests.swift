@@ -41,7 +41,7 @@ import Store
         #expect(!reader.hasAllPatches && !reader.manifest.hasAllPatches)
         try Sample.verify(reader, frames: 300)
         let message = expectCode(.notKept) { _ = try Sample.read(reader, 1, part: 0) }
-        #expect(message.contains("frame 1") && message.contains("--keep patches"))
+        #expect(message.contains("frame 1") && message.contains("keep all patches"))
         #expect(try cache.check(readData: true).damage.isEmpty)
         // A short recording loses nothing.
         try Sample.write(100, to: cache, key: Sample.key("short"), keep: .sample, segment: 50)

@@ -183,7 +183,7 @@ def sample(args: argparse.Namespace) -> dict:
     count = 0
     for file, asked in long_recordings(args, "focus", 10_800):
         library = Library(args, file.stem)
-        library.run("index", str(file), "--no-progress", "--derive", "lazy")
+        library.run("index", str(file), "--no-progress", "--prefix-cache", "lazy")
         count += len(asked)
         for frames in right:
             answers = library.ask(file, asked, "--focus", "off", "--fusion-frames", str(frames), "--fusion-error", "0")
@@ -236,14 +236,14 @@ def detail(args: argparse.Namespace) -> dict:
     right = {name: dict.fromkeys(map(str, LASTS), 0) for name in DETAILS}
     for file, (_, recording) in zip(files, jobs, strict=True):
         library = Library(args, file.stem)
-        library.run("index", str(file), "--no-progress", "--derive", "never")
+        library.run("index", str(file), "--no-progress", "--prefix-cache", "never")
         lasts = str(round(recording.board_to - recording.board_from))
         for name, options in DETAILS.items():
             fixed = (["--focus", "off"] if "--focus" not in options else []) + (
                 ["--fusion-error", "0"] if "--fusion-error" not in options else []
             )
             asked = [Question("sign", text, recording.board) for text in questions.TEMPLATES["sign"]]
-            answers = library.ask(file.resolve(), asked, *options, *fixed, "--derive", "never")
+            answers = library.ask(file.resolve(), asked, *options, *fixed, "--prefix-cache", "never")
             right[name][lasts] += sum(questions.is_right(q, a["answer"]) for q, a in zip(asked, answers, strict=True))
         library.close()
         print(f"{file.name}: {lasts} s of 600, { ({name: found[lasts] for name, found in right.items()}) }", flush=True)
@@ -267,8 +267,8 @@ def records(args: argparse.Namespace) -> dict:
             library.run("index", str(file), "--no-progress", "--record", record)
             answers[record] = library.ask(file, asked, record=record)
         cold = Library(args, file.stem + "-cold")
-        cold.run("index", str(file), "--no-progress", "--record", "f32", "--derive", "never")
-        answers["cold"] = cold.ask(file, asked, "--derive", "never", record="f32")
+        cold.run("index", str(file), "--no-progress", "--record", "f32", "--prefix-cache", "never")
+        answers["cold"] = cold.ask(file, asked, "--prefix-cache", "never", record="f32")
         for question, small, large, again in zip(
             asked, answers["default"], answers["f32"], answers["cold"], strict=True
         ):

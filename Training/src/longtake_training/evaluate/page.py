@@ -78,11 +78,11 @@ def short_part(value: dict) -> list[str]:
         "## Short recordings",
         "",
         f"Recordings of 10 to 60 s ({value['recordings']}) in random formats: H.264, HEVC and VP9, 4 to 30 frames per "
-        "second, good and poor quality, with noise and a shaken camera.",
+        "second, high and low quality, with noise and camera shake.",
         "",
         *made_by(value, [value["command"]]),
         *failures(value["failed"]),
-        *table(["kind", "asked", "right", "share", "95 %", "commonest answer"], rows),
+        *table(["kind", "asked", "right", "share", "95 %", "most common answer"], rows),
     ]
 
 
@@ -103,22 +103,22 @@ def length_part(value: dict, folder: Path) -> list[str]:
                 *(f"**{share(sampled[seconds]['overall'])}**" if seconds in sampled else "–" for seconds in parts),
             ]
         )
-    rows.append(["commonest answer", *(share(p["overall"], "commonest") for p in parts.values())])
+    rows.append(["most common answer", *(share(p["overall"], "commonest") for p in parts.values())])
     rows.append(["right of asked", *(f"{p['overall']['right']} of {p['overall']['asked']}" for p in parts.values())])
     rows.append(["recordings", *(str(p["recordings"]) for p in parts.values())])
     return [
         "## Length",
         "",
-        f"Everything happens within {SCENE} seconds, at a random depth of the recording; for the rest of it nothing "
-        "comes, moves, changes or goes. The same scenes are put into every length, and asked about in the same words; "
-        "only “when” and “between” depend on the length. A question takes time in proportion to the length and more, "
-        "so long recordings are fewer, and are asked the first of the questions only. 320 × 240, 2 frames per second, "
-        "without noise.",
+        f"All events happen within {SCENE} seconds, at a random depth of the recording; during the rest of it nothing "
+        "appears, moves, changes or disappears. The same scenes are used for every length, with the same questions; "
+        "only “when” and “between” depend on the length. The time of a question grows at least in proportion to the "
+        "length, so there are fewer long recordings, and only the first questions are asked about them. 320 × 240, "
+        "2 frames per second, without noise.",
         "",
         "The question is fused with every frame (`fusion: exact`)"
         + (
-            ", but for the row that says otherwise: there with a sample of 64, as the program does without that "
-            "setting."
+            ", except in the row that says otherwise: there it is fused with a sample of 64, the program's "
+            "default."
             if value.get("sampled fusion")
             else "."
         ),
@@ -129,10 +129,10 @@ def length_part(value: dict, folder: Path) -> list[str]:
         "![share of right answers by length and depth](evaluation/length.png)",
         "",
         *limits(parts),
-        "Each cell has the questions of a fifth of the recordings; a depth of 0 % is the beginning. At 60 s the scene "
+        "Each cell has the questions about a fifth of the recordings; a depth of 0 % is the beginning. At 60 s the scene "
         "is the whole recording.",
         "",
-        "The same numbers:",
+        "The same values as a table:",
         "",
         *table(
             ["depth", *names],
@@ -149,10 +149,10 @@ def limits(parts: dict) -> list[str]:
         if k["right"] < k["asked"]
     ]
     return [
-        f"Wrong at {span(int(longest))}: {', '.join(wrong) or 'nothing'}. What limits it is looking for several things "
-        "at once: a question about one thing finds its place in a day as in a minute, while counting, order, and what "
-        "changed between two times take several places among all those at which nothing is, and positions beyond "
-        "those of training.",
+        f"Wrong at {span(int(longest))}: {', '.join(wrong) or 'nothing'}. The limit is attending "
+        "to several events at once: a question about one event is as reliable in a day as in a minute, while counting, "
+        "order, and changes between two times require several events among many frames without any, and positions "
+        "beyond those of training.",
         "",
     ]
 
@@ -201,8 +201,9 @@ def sampled_part(value: dict) -> list[str]:
     return [
         "## A few frames, or one per second",
         "",
-        f"Recordings of 10 minutes ({count}), each asked the same questions with 8 frames, 16 frames, evenly spread "
-        "from the beginning, and with one frame per second. Same model: it is trained with one per second.",
+        f"Recordings of 10 minutes ({count}); the same questions are asked with 8 and with 16 frames, evenly spaced "
+        "from the beginning, and with one frame per second. The model is the same; it was trained with one frame per "
+        "second.",
         "",
         *made_by(value, [value["command"]]),
         *failures([f for p in parts.values() for f in p["failed"]]),
@@ -240,14 +241,14 @@ def claims_part(ablation: dict, sampled: dict) -> list[str]:
     return [
         "## The paper's claims in miniature",
         "",
-        "Ablated: the variant's compressor, projector and pre-fusion layers are trained from nothing "
-        f"({first['fusion steps']} steps on the pictures), then its language model, which begins as the bundled one, "
-        f"is tuned to it ({first['language steps']} steps). That is far less than the bundled model got, so these rows "
-        "compare with each other and with nothing else. Asked in PyTorch about held-out recordings of the training "
-        "split, a run of like frames being one row. “Read”: the things that linear probes read from a frame's tokens. "
-        "Rows with several tokens come out lower not because these hold less, but because a language model that "
-        "begins as one of single tokens does not learn in so few steps to put several together. Bundled: the bundled "
-        "model as it is, asked through the program about recordings of the test split with fewer frames.",
+        "Ablated: the variant's compressor, projector and pre-fusion layers are trained from scratch "
+        f"({first['fusion steps']} steps on the images), then its language model, initialized from the bundled one, is "
+        f"fine-tuned ({first['language steps']} steps). That is far less training than the bundled model had, so these "
+        "rows are comparable only with each other. They were asked in PyTorch about held-out recordings of the "
+        "training split, with a run of similar frames as one row. “Read”: the objects that linear probes find in a "
+        "frame's tokens. Rows with several tokens score lower not because the tokens contain less, but because a "
+        "language model trained on single tokens does not learn to combine several in this few steps. Bundled: the "
+        "bundled model without changes, asked with the program about recordings of the test split with fewer frames.",
         "",
         "```",
         "python -m longtake_training.train.ablation --work out/training",
@@ -264,9 +265,10 @@ def model_part(value: dict) -> list[str]:
         "## The program and PyTorch",
         "",
         f"{value['recordings']} encoded recordings of the test split, {value['frames']} frames, {value['questions']} "
-        f"questions: the program's logits of the first token (f32) are at most {value['logits_off']:.1e} off PyTorch's "
-        f"(limit {value['logits_limit']:g}, largest logit {value['largest_logit']:.1f}); equal to PyTorch's: "
-        f"preprocessed pictures {equal['pictures']}, prompts {equal['prompt']}, greedy ids {equal['ids']}, answers by "
+        f"questions: the program's logits of the first token (f32) differ from PyTorch's by at most "
+        f"{value['logits_off']:.1e} (limit {value['logits_limit']:g}, largest logit {value['largest_logit']:.1f}); "
+        f"equal to PyTorch's: preprocessed images {equal['pictures']}, prompts {equal['prompt']}, greedy IDs "
+        f"{equal['ids']}, answers by "
         f"`longtake ask` {value['ask_equal']}, by one `longtake ask` with two questions {value['ask_together_equal']}, "
         f"of {value['questions']} each.",
         "",
@@ -282,10 +284,10 @@ def clip_part(value: dict) -> list[str]:
     return [
         "## Text finds frames",
         "",
-        f"{value['frames']:,} frames of different captions, drawn for this and seen by nobody: a caption finds its own "
-        f"frame first {100 * one['text_to_frame']:.1f} % of the time (among the first five: "
+        f"{value['frames']:,} frames with different captions, generated for this test: a caption finds its own frame "
+        f"first {100 * one['text_to_frame']:.1f} % of the time (among the first five: "
         f"{100 * five['text_to_frame']:.1f} %), a frame its caption {100 * one['frame_to_text']:.1f} %. Embeddings by "
-        f"`longtake model embed` (f32) are at most {max(off.values()):.1e} off PyTorch's.",
+        f"`longtake model embed` (f32) differ from PyTorch's by at most {max(off.values()):.1e}.",
         "",
         "```",
         "python -m longtake_training.oracles.embeddings --model MODEL",
@@ -296,22 +298,23 @@ def clip_part(value: dict) -> list[str]:
 
 RULE = """# Evaluation
 
-Written by `python -m longtake_training.evaluate report --out docs` from the files in `Training/report`. Every number
-stands under the command that measured it; `MODEL` is the model's folder, `WORK` a folder for the recordings and the
+Written by `python -m longtake_training.evaluate report --out docs` from the files in `Training/report`. The command
+that measured a value is given above it; `MODEL` is the model's folder, `WORK` a folder for the recordings and the
 answers. The commands run in the project's folder with `PYTHONPATH=Training/src` and the packages of
 `Training/requirements.txt`.
 
-The recordings show a made-up desk (`world/scene.py` in `Training/src/longtake_training`): things of six shapes and six
-colors come, move, change color and go, a board says something, and a window shows day or night. These numbers say
-nothing about other recordings. Each recording follows from a seed; every tenth seed is for tests and refused in
-training.
+The recordings show a generated desk (`world/scene.py` in `Training/src/longtake_training`): objects of six shapes and
+six colors appear, move, change color and disappear, a board shows a word or a number, and a window shows day or night.
+These results say nothing about other recordings. Each recording is generated from a seed; every tenth seed is reserved
+for tests and refused in training.
 
-An answer is right if it has the words of the true answer in the same order, apart from case, punctuation and the
-articles a, an, the (`is_right` in `world/questions.py`). Nothing else counts: no part of an answer, no synonym. Only
-questions with one right answer are asked. Every wrong answer is kept in the JSON files.
+An answer is right if it has the same words as the true answer in the same order, ignoring case, punctuation and the
+articles a, an, the (`is_right` in `world/questions.py`). Partial answers and synonyms do not count. Only questions with
+one right answer are asked. Every wrong answer is kept in the JSON files.
 
-“95 %” is Wilson's interval; questions of one recording are not independent, so the true one is wider. “Commonest
-answer” is the share that one would get by always giving each kind's commonest right answer, without looking.
+“95 %” is Wilson's interval; questions about one recording are not independent, so the true interval is wider. “Most
+common answer” is the share of right answers of a baseline that always gives the most common right answer of each kind,
+without the recording.
 """
 
 

@@ -22,7 +22,7 @@ def index_day(
 ) -> tuple[list[dict], dict[int, tuple[float, int]]]:
     """Indexes the day. Returns the lines written and, per tenth of the way, resident MiB and open descriptors of both
     processes."""
-    run = program.start("index", str(video), "--json", "--keep", "tokens", "--derive", "lazy", *program.places)
+    run = program.start("index", str(video), "--json", "--keep", "tokens", "--prefix-cache", "lazy", *program.places)
     lines: list[dict] = []
     seen: dict[int, tuple[float, int]] = {}
     part = [0.0]

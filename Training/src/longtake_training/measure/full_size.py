@@ -112,7 +112,7 @@ def full_size(args: argparse.Namespace) -> None:
         ],
         check=True,
     )
-    summary = program.read("index", str(video), "--derive", "never", *program.places)[-1]
+    summary = program.read("index", str(video), "--prefix-cache", "never", *program.places)[-1]
     each = summary["total_duration"] / summary["frames"]
     hours = [(args.frames * each + frames * fuse + prefill) / 3600 for frames in (args.frames, min(args.frames, 64))]
     print(

@@ -2,27 +2,27 @@ import ArgumentParser
 import Longtake
 
 /// Checks arguments before parsing, for typing errors that would otherwise print the help and exit with success.
-enum Words {
+enum ArgumentCheck {
     /// - Throws: a usage error for an unknown command, and for a file or question that begins with a dash.
-    static func check(_ words: [String]) throws {
-        guard let first = words.first else { return }
+    static func check(_ arguments: [String]) throws {
+        guard let first = arguments.first else { return }
         let isHelp = first == "help"
         if !first.hasPrefix("-") {
-            try checkCommands(isHelp ? Array(words.dropFirst()) : words, isHelp: isHelp)
+            try checkCommands(isHelp ? Array(arguments.dropFirst()) : arguments, isHelp: isHelp)
         }
-        for word in words.prefix(while: { $0 != "--" }) where isDashed(word) {
-            throw UsageError("\(word) begins with a dash: for a file write ./\(word), for a text put -- before it")
+        for word in arguments.prefix(while: { $0 != "--" }) where isDashed(word) {
+            throw UsageError("\(word) begins with a dash: write ./\(word) for a file, or put -- before a text")
         }
     }
 
     /// Follows the arguments down the command tree as far as there are subcommands.
-    private static func checkCommands(_ words: [String], isHelp: Bool) throws {
+    private static func checkCommands(_ arguments: [String], isHelp: Bool) throws {
         var command: any ParsableCommand.Type = LongtakeCommand.self
         var path = ""
-        for word in words where !word.hasPrefix("-") {
+        for word in arguments where !word.hasPrefix("-") {
             let below = command.configuration.subcommands
             guard !below.isEmpty else {
-                if isHelp { throw UsageError("unknown command \(path)\(word); \(path)has no commands below it") }
+                if isHelp { throw UsageError("unknown command \(path)\(word); \(path)has no subcommands") }
                 return
             }
             let names = below.compactMap { $0.configuration.commandName } + (path.isEmpty ? ["help"] : [])
@@ -30,7 +30,7 @@ enum Words {
             guard let next = below.first(where: { $0.configuration.commandName == word }) else {
                 let hint =
                     Spelling.suggestion(for: word, among: names).map { "; did you mean \(path)\($0)?" }
-                    ?? "; `longtake \(path)--help` lists them"
+                    ?? "; `longtake \(path)--help` lists the commands"
                 throw UsageError("unknown command \(path)\(word)\(hint)")
             }
             command = next

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// A run that is given a time ends cleanly, and the next one goes on.
-@Suite struct RuntimeTests {
+@Suite struct RuntimeOptionsTests {
     @Test func `a run whose time is over seals its segment, and the next one goes on`() throws {
         let tool = try Tool()
         defer { tool.remove() }
@@ -39,7 +39,7 @@ import Testing
         let result = try tool.run(arguments)
         #expect(result.status == 3)
         #expect(result.errors.contains("--max-runtime"), "\(result.errors)")
-        #expect(result.errors.contains("the next run goes on"))
+        #expect(result.errors.contains("the next run continues"))
         // What --force throws away in the end is not sealed either: the index that was there stays.
         let rest = try Fixtures.video.get()
         #expect(try tool.run(["index", rest] + Tool.dense).status == 0)

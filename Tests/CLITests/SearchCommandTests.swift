@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `longtake search` with the bundled model over recordings of its world.
-@Suite struct SearchTests {
+@Suite struct SearchCommandTests {
     static let model = BundledModelTests.repository + "/Models/nano"
     static let recordings = ["test-1003600.mp4", "test-1004990.webm"].map { BundledModelTests.folder + $0 }
     static let text = "a red star on the right, the board is empty, at night"
@@ -88,8 +88,8 @@ import Testing
         try expect(["a red star", Self.recordings[0]], 10, "not indexed", code: "unknown_recording")
         try expect(["a red star", "vid_0000000000000000"], 10, "vid_0000000000000000", code: "unknown_recording")
         try expect([], 64, code: "usage")
-        try expect([""], 64, "search for what", code: "usage")
-        try expect([" \n"], 64, "search for what", code: "usage")
+        try expect([""], 64, "no text to search for", code: "usage")
+        try expect([" \n"], 64, "no text to search for", code: "usage")
         try expect(["a", "--limit", "0"], 64, "--limit", code: "usage")
         try expect(["a", "--threshold", "2"], 64, "--threshold", code: "usage")
         try expect(["a", "--from", "5", "--to", "5"], 64, "--from", code: "usage")

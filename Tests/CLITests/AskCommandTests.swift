@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite struct AskTests {
+@Suite struct AskCommandTests {
     @Test func `a file is indexed on the way, and the answer has all its parts`() throws {
         let tool = try Tool()
         defer { tool.remove() }

@@ -1,48 +1,48 @@
 import Longtake
 
 /// Splits the arguments of `ask` into recordings and questions; recordings come first.
-struct AskWords {
+struct AskArguments {
     let recordings: [String]
     let questions: [String]
 
-    /// Splits `words`.
+    /// Splits `arguments`.
     ///
     /// - Parameter hasMore: questions also come from a file, so the last argument may be a recording.
     ///
     /// - Parameter hasRecordings: recordings also come from a list, so the first argument may be a question.
-    init(_ words: [String], hasMore: Bool, hasRecordings: Bool) {
-        let first = hasRecordings ? [] : words.prefix(1)
-        let rest = words.dropFirst(first.count)
+    init(_ arguments: [String], hasMore: Bool, hasRecordings: Bool) {
+        let first = hasRecordings ? [] : arguments.prefix(1)
+        let rest = arguments.dropFirst(first.count)
         // The last argument is a question, unless it cannot be one.
         let certain = hasMore || rest.allSatisfy(Self.namesRecording) ? rest : rest.dropLast()
-        let more = certain.prefix { Self.namesRecording($0) || RecordingWord.exists($0) }
+        let more = certain.prefix { Self.namesRecording($0) || RecordingArgument.exists($0) }
         recordings = Array(first) + Array(more)
         questions = Array(rest.dropFirst(more.count))
     }
 
     private static func namesRecording(_ word: String) -> Bool {
-        word == "-" || RecordingWord.looksLikeID(word) || RecordingWord.looksLikeFile(word)
+        word == "-" || RecordingArgument.looksLikeID(word) || RecordingArgument.looksLikeFile(word)
     }
 
     /// - Throws: `Failure` with status 14 for a file that does not exist; a usage error for a recording after a
     ///   question.
     func check() throws {
         for word in questions where Self.namesRecording(word) {
-            guard RecordingWord.looksLikeFile(word), !RecordingWord.exists(word) else {
-                throw UsageError("\(word) names a recording: recordings come before the questions")
+            guard RecordingArgument.looksLikeFile(word), !RecordingArgument.exists(word) else {
+                throw UsageError("\(word) is a recording: give recordings before the questions")
             }
-            throw RecordingWord.missing(word)
+            throw RecordingArgument.missing(word)
         }
         // If there is only one recording, opening it reports that it is missing, with what is known about it.
         guard recordings.count > 1 || questions.isEmpty else { return }
-        for word in recordings where RecordingWord.looksLikeFile(word) && !RecordingWord.exists(word) {
-            throw RecordingWord.missing(word)
+        for word in recordings where RecordingArgument.looksLikeFile(word) && !RecordingArgument.exists(word) {
+            throw RecordingArgument.missing(word)
         }
     }
 }
 
 /// Classifies a command-line argument as a recording by its form, whether or not the recording exists.
-enum RecordingWord {
+enum RecordingArgument {
     /// Suffixes of files that are not recordings, but not question texts either.
     private static let otherSuffixes: Set<String> = [
         "264", "265", "avif", "av1", "bmp", "csv", "dav", "gif", "h264", "h265", "heic", "heif", "hevc", "ivf", "jpeg",
@@ -74,7 +74,7 @@ enum RecordingWord {
     static func missing(_ word: String) -> Failure {
         Failure(
             code: "cannot_read",
-            message: "\(word): no such file; a question that looks like a file's name goes into a file of --questions",
+            message: "\(word): no such file; put a question that looks like a file name into a file for --questions",
             exitCode: Exit.input)
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite struct InputWordTests {
+@Suite struct AskArgumentsTests {
     /// A word that looks like a recording and is not one ends the command before anything is asked.
     @Test(arguments: [
         (["VIDEO", "nosuch.mp4", "What color is the star?"], 14, "nosuch.mp4: no such file"),
@@ -16,10 +16,10 @@ import Testing
         (["nosuch.mp4", "What color?"], 14, "nosuch.mp4"),
         (["VIDEO", "vid_0123456789abcdef", "What color?"], 10, "vid_0123456789abcdef"),
         (["VIDEO", "0123456789abcdef0123456789abcdef", "What color?"], 10, "0123456789abcdef"),
-        (["VIDEO", "What color?", "vid_0123456789abcdef"], 64, "recordings come before the questions"),
-        (["VIDEO", "What color?", "VIDEO"], 64, "recordings come before the questions"),
-        (["VIDEO", "VIDEO"], 64, "ask what?"),
-        (["VIDEO", "vid_0123456789abcdef"], 64, "ask what?"),
+        (["VIDEO", "What color?", "vid_0123456789abcdef"], 64, "give recordings before the questions"),
+        (["VIDEO", "What color?", "VIDEO"], 64, "give recordings before the questions"),
+        (["VIDEO", "VIDEO"], 64, "no question: give it after the recording"),
+        (["VIDEO", "vid_0123456789abcdef"], 64, "no question: give it after the recording"),
         (["VIDEO", "nosuch.mp4", "--questions", "q.txt"], 14, "nosuch.mp4: no such file"),
     ])
     func `a word that looks like a recording is never a question`(

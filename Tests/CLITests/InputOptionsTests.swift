@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite struct InputListTests {
+@Suite struct InputOptionsTests {
     /// Three small recordings and a text: rec/a.mp4, rec/cam/b.mp4, rec/proxy/c.mp4.
     private func prepare(_ tool: Tool) throws {
         for (number, name) in ["rec/a.mp4", "rec/cam/b.mp4", "rec/proxy/c.mp4"].enumerated() {

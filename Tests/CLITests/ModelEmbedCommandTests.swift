@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite struct EmbedTests {
+@Suite struct ModelEmbedCommandTests {
     static let pair = ModelCommandTests.golden.appending(path: "case07_clip/clipmodel_eos_last").path
 
     private func pictures(_ tool: Tool) throws -> [String] {
@@ -60,7 +60,7 @@ import Testing
         try Data("ok\n\u{0}".utf8 + [0xFF, 0x0A]).write(to: URL(filePath: tool.path("bytes")))
         try Data("no video".utf8).write(to: URL(filePath: tool.path("text.mp4")))
         let cases: [(arguments: [String], status: Int32, word: String)] = [
-            ([], 64, "nothing to embed"),
+            ([], 64, "no input: give --text"),
             (["--text", " "], 64, "empty text"),
             (["--texts", "-", "--images", "-"], 64, "standard input"),
             (["--text", "a", "--fps", "2"], 64, "--recording"),

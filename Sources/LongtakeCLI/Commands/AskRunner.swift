@@ -1,7 +1,7 @@
 import Longtake
 
 /// Asks the same questions about one or more recordings, and passes on each answer when it is complete.
-struct AskWork {
+struct AskRunner {
     let analyzer: Analyzer
     let library: Library
     let questions: [Question]
@@ -23,8 +23,8 @@ struct AskWork {
                 progress.show(name + "reading the question and the frames: \(Int(saturating: fraction * 100)) %")
             },
             onText: { printer.text(questions[$0].text, $1) },
-            onAnswer: { place, answer in
-                try onAnswer(place, addingThumbnails(to: answer, number: printer.count))
+            onAnswer: { index, answer in
+                try onAnswer(index, addingThumbnails(to: answer, number: printer.count))
             })
     }
 
@@ -36,13 +36,13 @@ struct AskWork {
             printer.failed(
                 path, Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input))
         }
-        guard !walker.files.isEmpty else { throw UsageError("there is no recording to ask about") }
+        guard !walker.files.isEmpty else { throw UsageError("no recording to ask about") }
         var answers = questions.map { _ in [Answer]() }
         var last: Failure?
         for (number, path) in walker.files.enumerated() {
             do {
-                try ask(path, printer, name: "\(number + 1) of \(walker.files.count): \(path): ") { place, answer in
-                    answers[place].append(answer)
+                try ask(path, printer, name: "\(number + 1) of \(walker.files.count): \(path): ") { index, answer in
+                    answers[index].append(answer)
                     printer.finish(answer)
                 }
             } catch {
@@ -62,10 +62,10 @@ struct AskWork {
 
     private func addingThumbnails(to answer: Answer, number: Int) throws -> Answer {
         guard let thumbnails, let index = answer.recording.index, !answer.evidence.isEmpty else { return answer }
-        let pictures = try RecordingImages(
+        let images = try RecordingImages(
             library: library, index: index, path: answer.recording.path, cancellation: Interruption.cancellation)
         let single = questions.count == 1 && segments == nil && number == 0
-        let written = try pictures.thumbnails(
+        let written = try images.thumbnails(
             of: answer.evidence, into: thumbnails, prefix: single ? "" : "answer-\(number + 1)-")
         return answer.adding(thumbnails: written.files, notes: written.notes)
     }

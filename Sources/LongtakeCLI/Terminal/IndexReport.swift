@@ -20,7 +20,7 @@ final class IndexReport {
     static func line(_ progress: IndexProgress) -> String {
         if let done = progress.prefixCacheDone {
             return
-                "\(counted(progress.frames, "frame")) done; what all questions share: \(Int(saturating: done * 100)) %"
+                "\(counted(progress.frames, "frame")) done; prefix cache: \(Int(saturating: done * 100)) %"
         }
         var line = "\(progress.frames)"
         if let total = progress.framesTotal { line += " of \(total)" }
@@ -57,13 +57,6 @@ final class IndexReport {
         let prefix_cache_bytes: Int64
         let warnings: [String]
         let counters: [String: Int]
-    }
-
-    private struct Trouble: Encodable {
-        let message_type = "error"
-        let error: Failure
-        let during: String
-        let item: String
     }
 
     private struct Summary: Encodable {
@@ -126,6 +119,7 @@ final class IndexReport {
     /// Reports a file that was skipped or stopped and is left to the next run.
     private func notDone(_ action: String, _ path: String, _ failure: Failure) {
         progress.clear()
+        let failure = failure.withHint
         if output.json {
             let kept = failure.kept
             Console.jsonLine(
@@ -140,11 +134,7 @@ final class IndexReport {
 
     private func trouble(_ failure: Failure, _ during: String, _ path: String) {
         progress.clear()
-        if output.json {
-            Console.jsonLine(Trouble(error: failure, during: during, item: path), to: STDERR_FILENO)
-        } else {
-            Console.problem(failure.message)
-        }
+        output.failed(failure, during: during, item: path)
     }
 
     private func show(_ step: IndexProgress, _ path: String) {
@@ -176,7 +166,7 @@ final class IndexReport {
         var line =
             "\(indexed.id)  \(Console.name(path.isEmpty ? indexed.path : path))  \(counted(indexed.frames, "frame")), \(Format.bytes(indexed.bytes))"
         if indexed.prefixCacheBytes > 0 {
-            line += " and \(Format.bytes(indexed.prefixCacheBytes)) that questions share"
+            line += " and \(Format.bytes(indexed.prefixCacheBytes)) prefix cache"
         }
         if indexed.action == .unchanged {
             line += ", indexed before"
@@ -186,13 +176,13 @@ final class IndexReport {
                 line += " (\(Format.short(Double(indexed.framesNow) / indexed.seconds)) frames/s)"
             }
             if indexed.framesNow < indexed.frames {
-                line += ", \(counted(indexed.frames - indexed.framesNow, "was", "were")) there"
+                line += ", \(indexed.frames - indexed.framesNow) from an earlier run"
             }
         }
         if indexed.isPartial { line += ", partial" }
         Console.line(line)
         let file = Console.name(path.isEmpty ? indexed.path : path)
-        for note in indexed.notes { output.note("note: \(file): \(Console.name(note))") }
+        for note in indexed.notes { output.note("note: \(file): \(Console.name(Hint.hinted(note)))") }
     }
 
     /// Prints the plans.
@@ -232,7 +222,7 @@ final class IndexReport {
         line += left > 0 ? "; the first \(plans.count) of them: " : "; "
         line += "\(counted(frames, "frame")), \(Format.bytes(bytes)) "
         line += "(\(Format.bytes(Int64(any.bytesPerFrame))) per frame)"
-        if shared > 0 { line += " and \(Format.bytes(shared)) that questions share" }
+        if shared > 0 { line += " and \(Format.bytes(shared)) prefix cache" }
         line += ", at most about \(Format.time(seconds)); \(Format.bytes(any.freeBytes)) free"
         if isResult {
             Console.line(Format.table(rows))
@@ -247,7 +237,7 @@ final class IndexReport {
         if output.json { return Console.jsonLine(Summary(summary: summary)) }
         if summary.stopped == "max_runtime" {
             let left = summary.filesLeft > 0 ? ", \(counted(summary.filesLeft, "file is", "files are")) left" : ""
-            output.note("note: the time given with --max-runtime is over\(left); the next run goes on")
+            output.note("note: stopped at the time limit of --max-runtime\(left); the next run continues")
         }
         let files =
             summary.filesNew + summary.filesResumed + summary.filesUnmodified + summary.filesFailed

@@ -3,7 +3,7 @@ import Foundation
 import Longtake
 
 /// Measures the cost of comparing a frame on this machine, for docs/search.md.
-struct SearchBenchCommand: ParsableCommand {
+struct BenchSearchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "search", abstract: "Measure search over random records.",
         discussion: Help.text(
@@ -11,22 +11,22 @@ struct SearchBenchCommand: ParsableCommand {
             EXAMPLE
               longtake bench search --frames 200000
 
-            Prints JSON, always. The index of random records is removed afterwards.
+            Always prints JSON. The index of random records is removed afterwards.
             """))
 
-    @Option(help: "Frames of the index that is made.")
+    @Option(help: "Number of frames in the index.")
     var frames = 100_000
 
-    @Option(help: "Numbers in an embedding.")
+    @Option(help: "Dimensions of an embedding.")
     var embedding = 768
 
     @Option(help: "Bytes of a frame's vision token.")
     var tokenBytes = 8192
 
-    @Option(help: "Runs over all frames.")
+    @Option(help: "Number of runs over all frames.")
     var runs = 5
 
-    @Option(help: "Where the index is made and removed.")
+    @Option(help: "Folder for the temporary index.", completion: .directory)
     var folder = NSTemporaryDirectory()
 
     @OptionGroup var compute: ComputeOptions

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite struct ChatTests {
+@Suite struct ChatCommandTests {
     @Test func `a conversation over a pipe has one line per answer`() throws {
         let tool = try Tool()
         defer { tool.remove() }
@@ -64,7 +64,7 @@ import Testing
         let video = tool.path("day.mp4")
         try FileManager.default.copyItem(atPath: Fixtures.video.get(), toPath: video)
         #expect(try tool.run("index", video).status == 0)
-        let shown = try tool.run("show", video, "--contact-sheet", "sheet.png", "--pictures", "4")
+        let shown = try tool.run("show", video, "--contact-sheet", "sheet.png", "--images", "4")
         #expect(shown.status == 0, "\(shown.errors)")
         let png = try Data(contentsOf: URL(filePath: tool.path("sheet.png")))
         #expect(png.starts(with: [0x89, 0x50, 0x4E, 0x47]))

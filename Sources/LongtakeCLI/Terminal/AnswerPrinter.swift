@@ -1,4 +1,3 @@
-import Glibc
 import Longtake
 
 /// Prints answers to standard output as they are generated, and their notes to standard error.
@@ -8,6 +7,9 @@ final class AnswerPrinter {
         /// One document for one answer, JSON lines for several.
         case json
         case jsonl, csv, vtt
+
+        /// The values of --format; JSON has its own option.
+        static let options = [Self.text, jsonl, csv, vtt].map(\.rawValue)
     }
 
     /// The kinds of answers to expect, and the format to print them in.
@@ -19,7 +21,8 @@ final class AnswerPrinter {
         var recordings = false
         /// One answer per window.
         var segments = false
-        var picture = false
+        /// The answer is about a still image.
+        var isImage = false
         /// Prints the evidence; on a terminal it is printed anyway.
         var evidence = false
         /// Notes from the model's folder about the model.
@@ -33,7 +36,7 @@ final class AnswerPrinter {
     private let live: Bool
     private let showsEvidence: Bool
     /// True if part of the current answer has been printed.
-    private(set) var said = false
+    private(set) var hasPrinted = false
     /// True if an answer came from a partial recording, or a recording failed.
     private(set) var isPartial = false
     /// Recordings whose notes have been printed.
@@ -46,16 +49,16 @@ final class AnswerPrinter {
         self.layout = layout
         progress = output.progress
         live = layout.style == .text && !layout.recordings && !layout.segments
-        showsEvidence = (layout.evidence || Console.isOutputTerminal) && !layout.picture
+        showsEvidence = (layout.evidence || Console.isOutputTerminal) && !layout.isImage
     }
 
     /// Prints a piece of an answer; returns true to continue generating.
     func text(_ question: String, _ text: String) -> Bool {
         progress.clear()
         if live {
-            if !said { introduce(question) }
+            if !hasPrinted { introduce(question) }
             Console.result(Console.safe(text))
-            said = true
+            hasPrinted = true
         }
         return true
     }
@@ -76,7 +79,7 @@ final class AnswerPrinter {
         case .text: finishText(answer)
         }
         count += 1
-        said = false
+        hasPrinted = false
     }
 
     private func finishText(_ answer: Answer) {
@@ -87,13 +90,13 @@ final class AnswerPrinter {
             for note in answer.notes where note.hasPrefix("partial:") { tell(note, of: answer) }
             return
         }
-        if !said {
+        if !hasPrinted {
             introduce(answer.question)
             Console.result(Console.safe(answer.answer))
         }
         Console.line()
         if showsEvidence, answer.frames > 0 {
-            Console.line(answer.evidence.isEmpty ? "seen nowhere in particular" : Self.seen(answer.evidence))
+            Console.line(answer.evidence.isEmpty ? "not seen at a particular time" : Self.seen(answer.evidence))
             if Console.isOutputTerminal, let line = Sparkline.text(answer) { Console.line(line) }
         }
         report(answer)
@@ -116,14 +119,14 @@ final class AnswerPrinter {
 
     /// Prints a note with the file's name, unless the note is about the model.
     private func tell(_ note: String, of answer: Answer) {
-        output.note(Self.line(note, of: answer, modelNotes: layout.modelNotes, isImage: layout.picture))
+        output.note(Self.line(note, of: answer, modelNotes: layout.modelNotes, isImage: layout.isImage))
     }
 
     static func line(
         _ note: String, of answer: Answer, modelNotes: [String], isImage: Bool = false
     ) -> String {
         let isOfFile = !isImage && !modelNotes.contains(note) && !answer.recording.path.isEmpty
-        return "note: " + (isOfFile ? Console.name(answer.recording.path) + ": " : "") + Console.name(note)
+        return "note: " + (isOfFile ? Console.name(answer.recording.path) + ": " : "") + Console.name(Hint.hinted(note))
     }
 
     static func seen(_ evidence: [Evidence]) -> String {
@@ -140,32 +143,21 @@ final class AnswerPrinter {
             if layout.questions { Console.line(Console.safe(ranking.question)) }
             for entry in ranking.recordings {
                 let rank = entry.rank.map { "\($0)." } ?? "–"
-                let words = Console.name(entry.answer)
-                let what = entry.found ? words : "not found" + (Self.says(entry.answer) ? " (says: \(words))" : "")
+                let text = Console.name(entry.answer)
+                let what = entry.found ? text : "not found" + (Self.hasText(entry.answer) ? " (answer: \(text))" : "")
                 let seen = showsEvidence && !entry.evidence.isEmpty ? "  \(Self.seen(entry.evidence))" : ""
                 Console.line("\(rank) \(Console.name(entry.recording.path)): \(what)\(seen)")
             }
         }
     }
 
-    private static func says(_ answer: String) -> Bool { !answer.isEmpty && !answer.hasPrefix("not found") }
+    private static func hasText(_ answer: String) -> Bool { !answer.isEmpty && !answer.hasPrefix("not found") }
 
     /// Reports a recording for which asking failed.
     func failed(_ path: InputPath, _ failure: Failure) {
         progress.clear()
         isPartial = true
-        if output.json {
-            Console.jsonLine(Trouble(error: failure, item: path.description), to: STDERR_FILENO)
-        } else {
-            Console.problem(failure.message)
-        }
-    }
-
-    private struct Trouble: Encodable {
-        let message_type = "error"
-        let error: Failure
-        let during = "ask"
-        let item: String
+        output.failed(failure, during: "ask", item: path.description)
     }
 
     /// Prints the question, if there are several answers.
@@ -179,18 +171,18 @@ final class AnswerPrinter {
         if let focus = answer.focus {
             let changed = focus.changed.map(\.rawValue).joined(separator: ", ")
             let what = changed.isEmpty ? "changed nothing" : "changed " + changed
-            output.note("a second look at \(counted(focus.frames.count, "frame")) \(what)")
+            output.note("the second pass over \(counted(focus.frames.count, "frame")) \(what)")
         }
         for file in answer.thumbnails ?? [] { output.note("wrote \(Console.name(file))") }
         let timings = answer.timings
-        var line = layout.picture ? "1 picture" : counted(answer.frames, "frame")
-        if !layout.picture, let first = answer.range.first, let last = answer.range.last {
+        var line = layout.isImage ? "1 image" : counted(answer.frames, "frame")
+        if !layout.isImage, let first = answer.range.first, let last = answer.range.last {
             line += " at \(TimeText.clock(first)) to \(TimeText.clock(last))"
         }
         if answer.fusion.frames < answer.fusion.of {
             let error = answer.fusion.relativeStandardError.map(Format.short) ?? "unknown"
             line += ", fused with \(answer.fusion.frames) of them (relative standard error \(error))"
-        } else if !layout.picture {
+        } else if !layout.isImage {
             line += answer.frames == 1 ? ", fused with it" : ", fused with all of them"
         }
         output.note(line + " · " + answer.caution)

@@ -1,0 +1,54 @@
+import ArgumentParser
+import Longtake
+
+struct ModelMakeRandomCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "make-random",
+        abstract: "Write a checkpoint with random weights: real sizes and speed, meaningless answers.",
+        discussion: Help.text(
+            """
+            EXAMPLES
+              longtake model make-random --shape nano --out nano
+              longtake model make-random --shape llava-mini-8b --dtype bf16 --out /big/disk/8b     (about 18 GB)
+            """))
+
+    @Option(help: "nano or llava-mini-8b.", completion: .list(RandomModel.shapes))
+    var shape = "nano"
+
+    @Option(help: "bf16, f16 or f32.", completion: .list(RandomModel.types))
+    var dtype = "bf16"
+
+    @Option(help: "Folder to write; must not exist or be empty.", completion: .directory)
+    var out: String
+
+    @Option(help: "Seed of the random weights.")
+    var seed: UInt64 = 1
+
+    @OptionGroup var output: OutputOptions
+
+    private struct Report: Encodable {
+        let path: String
+        let bytes: Int64
+    }
+
+    mutating func run() throws {
+        let progress = output.progress
+        _ = try Choice.check(shape, "--shape", of: RandomModel.shapes, code: "bad_request")
+        _ = try Choice.check(dtype, "--dtype", of: RandomModel.types, code: "bad_request")
+        let planned = try RandomModel.plannedBytes(shape: shape, type: dtype)
+        output.note("writing \(Format.bytes(planned)) to \(Console.name(out))")
+        let start = ContinuousClock.now
+        try RandomModel.make(shape: shape, type: dtype, folder: out, seed: seed) { done, total in
+            try Interruption.check()
+            progress.show(
+                "\(Format.bytes(done)) of \(Format.bytes(total)), \(Format.time(Double((ContinuousClock.now - start).components.seconds)))"
+            )
+        }
+        progress.clear()
+        if output.json {
+            Console.json(Report(path: out, bytes: planned))
+        } else {
+            Console.line(out)
+        }
+    }
+}

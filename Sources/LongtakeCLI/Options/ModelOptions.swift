@@ -1,0 +1,83 @@
+import ArgumentParser
+import Longtake
+
+/// Options for computation.
+struct ComputeOptions: ParsableArguments {
+    @Option(.precision, "auto, f32 or bf16.", completion: .list(ModelSettings.precisions))
+    var precision: String?
+
+    @Option(
+        .backend, "Library for matrix products: auto, onednn or openblas.", completion: .list(ModelSettings.backends))
+    var backend: String?
+
+    @Option(.threads, "Number of compute threads; all cores by default.")
+    var threads: Int?
+
+    @Option(
+        .memory,
+        """
+        Memory a question may use in addition to the weights: 6G, 500MB. By default what the machine has free.
+        """)
+    var memory: String?
+
+    func settings() throws -> ModelSettings {
+        var settings = try Self.settings(precision: precision, backend: backend, threads: threads)
+        if let memory = try OptionName.memory.value(memory) { try settings.set(memory: memory) }
+        return settings
+    }
+
+    /// The settings from the given options; for those not given, from the environment.
+    static func settings(
+        precision: String? = nil, backend: String? = nil, threads: Int?
+    ) throws -> ModelSettings {
+        try ModelSettings(
+            precision: OptionName.precision.choice(precision, of: ModelSettings.precisions, code: "bad_request"),
+            backend: OptionName.backend.choice(backend, of: ModelSettings.backends, code: "bad_request"),
+            threads: OptionName.threads.value(threads, in: 1...1024))
+    }
+}
+
+/// Options for the model and for computing with it.
+struct ModelOptions: ParsableArguments {
+    @Option(.model, "Folder of the model, in Hugging Face layout.", completion: .directory)
+    var model: String?
+
+    @OptionGroup var compute: ComputeOptions
+
+    func settings() throws -> ModelSettings { try compute.settings() }
+
+    /// The model's folder: the option, else `other` (a pipeline's own), else the environment.
+    func folder(or other: String? = nil) throws -> String {
+        guard let path = try OptionName.model.value(model, else: other) else {
+            throw Failure(
+                code: "no_model",
+                message:
+                    "no model: give --model DIR or set LONGTAKE_MODEL; the small model of the source tree is Models/nano "
+                    + "(docs/models.md); one with random weights: longtake model make-random --shape nano --out DIR",
+                exitCode: Exit.model)
+        }
+        return path
+    }
+
+    /// The model properties an index depends on, without loading weights; nil if only loading them can report the
+    /// error.
+    func identity(or other: String? = nil) throws -> ModelIdentity? {
+        let folder = try folder(or: other)
+        let settings = try settings()
+        do {
+            return try ModelIdentity(path: folder, settings: settings)
+        } catch {
+            throw Failure(error, subject: folder)
+        }
+    }
+
+    func load(or other: String? = nil) throws -> LoadedModel {
+        let folder = try folder(or: other)
+        let settings = try settings()
+        do {
+            return try Interruption.endingAtOnce { try LoadedModel(path: folder, settings: settings) }
+        } catch {
+            throw Failure(error, subject: folder)
+        }
+    }
+}

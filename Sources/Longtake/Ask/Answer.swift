@@ -1,38 +1,38 @@
 package import Models
 
 /// A question about one recording and how to answer it.
-package struct Question: Sendable {
+public struct Question: Sendable {
     /// The question as asked, without the prompt template around it.
-    package var text: String
+    public var text: String
     /// The pipeline's ID for the question; nil outside pipelines.
-    package var id: String?
+    public var id: String?
     /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
-    package var from: Double?
+    public var from: Double?
     /// End of the range, not included; nil: the recording's end.
-    package var to: Double?
+    public var to: Double?
     /// How each token is chosen.
     package var sampling: GenerationOptions
     /// Most tokens of the answer, 1 or more.
-    package var maxTokens: Int
+    public var maxTokens: Int
     /// Which frames of the range the text is fused with.
-    package var fusion: FusionMode
+    public var fusion: FusionMode
     /// Most frames the text is fused with, 1 or more; a longer range is sampled.
-    package var fusionFrames = FusionPlan.sampleSize
+    public var fusionFrames = FusionPlan.sampleSize
     /// Fusion of a sample stops once the relative standard error of the question's own rows is at most this.
     ///
     /// 0: always fuse the whole sample; nil: the value in the model's folder, else 0.
-    package var fusionError: Double?
+    public var fusionError: Double?
     /// Whether to answer a second time, fused with the frames the first answer attended to most.
-    package var focus = FocusMode.automatic
+    public var focus = FocusMode.automatic
     /// Most evidence intervals in the answer.
-    package var evidenceLimit = 3
+    public var evidenceLimit = 3
     /// Replaces an answer without evidence by "not found", unless the answer is itself a denial.
-    package var mustBeSeen = false
+    public var mustBeSeen = false
     /// Generation stops this many seconds after its prefill began, with the text produced so far.
-    package var timeLimit: Double
+    public var timeLimit: Double
 
     /// Default of `maxTokens`.
-    package static let defaultMaxTokens = 512
+    public static let defaultMaxTokens = 512
 
     /// A question with the given generation settings; the other properties keep their defaults.
     package init(
@@ -49,43 +49,43 @@ package struct Question: Sendable {
     }
 
     /// Switches to sampling; the same seed gives the same answer.
-    package mutating func sample(temperature: Double, topP: Double, seed: UInt64) {
+    public mutating func sample(temperature: Double, topP: Double, seed: UInt64) {
         sampling = GenerationOptions(temperature: temperature, topP: topP, seed: seed)
     }
 }
 
 /// An answer with its evidence and timings: the JSON of `longtake ask --json`.
-package struct Answer: Sendable, Codable {
+public struct Answer: Sendable, Codable {
     /// The recording an answer is about.
-    package struct RecordingReference: Sendable, Codable {
+    public struct RecordingReference: Sendable, Codable {
         /// "vid_…"; empty for a still image.
-        package let id: String
+        public let id: String
         /// Where the file was when asked about.
-        package var path: String
+        public var path: String
         /// ID of the index that was asked; nil for a still image.
-        package var index: String?
+        public var index: String?
     }
 
     /// Seconds spent in each stage.
-    package struct Timings: Sendable, Codable {
+    public struct Timings: Sendable, Codable {
         /// Loading the model.
-        package var load: Double = 0
+        public var load: Double = 0
         /// Indexing the recording, or opening its index.
-        package var index: Double = 0
+        public var index: Double = 0
         /// Fusing the text with frames.
-        package var fuse: Double = 0
+        public var fuse: Double = 0
         /// The language model's prefill, up to the first token.
-        package var prefill: Double = 0
+        public var prefill: Double = 0
         /// Generating the tokens after the first.
-        package var decode: Double = 0
+        public var decode: Double = 0
         /// From the start of the question (model loaded, recording indexed) to the first token.
-        package var firstToken: Double = 0
+        public var firstToken: Double = 0
         /// Indexing time per newly encoded frame; nil if no frame was encoded.
-        package var secondsPerFrame: Double?
+        public var secondsPerFrame: Double?
         /// Generation time per token after the first; nil for fewer than two tokens.
-        package var secondsPerToken: Double?
+        public var secondsPerToken: Double?
         /// Largest resident set of the process so far.
-        package var peakMemoryBytes: Int = 0
+        public var peakMemoryBytes: Int = 0
 
         private enum CodingKeys: String, CodingKey {
             case load, index, fuse, prefill, decode
@@ -97,55 +97,55 @@ package struct Answer: Sendable, Codable {
     }
 
     /// The question's text.
-    package var question: String
+    public var question: String
     /// The generated text, or "not found in this recording", or "no frames in range".
-    package var answer: String
+    public var answer: String
     /// The model's own text, if `answer` was replaced.
-    package var said: String?
+    public var said: String?
     /// Generated IDs, the stop token included.
-    package var tokenIDs: [Int32]
+    public var tokenIDs: [Int32]
     /// False if the range has no frame, or attention on frames stayed below the model's threshold.
-    package var found: Bool
+    public var found: Bool
     /// Share of attention on frames, 0 to 1; nil for a model without evidence heads.
-    package var foundScore: Double?
+    public var foundScore: Double?
     /// Lowest probability, over all steps, of the likeliest next token, 0 to 1; nil if nothing was generated.
-    package var certainty: Double?
+    public var certainty: Double?
     /// The intervals the answer was read from, strongest first; empty if it was read from no frame.
-    package var evidence: [Evidence] = []
+    public var evidence: [Evidence] = []
     /// Attention on each frame of the range; not in the JSON.
-    package var attention: [Float] = []
+    public var attention: [Float] = []
     /// The recording or image the answer is about.
-    package var recording: RecordingReference
+    public var recording: RecordingReference
     /// Frames in the range.
-    package var frames: Int
+    public var frames: Int
     /// Times of the first and the last frame of the range, in seconds on the file's timeline.
-    package var range: [Double]
+    public var range: [Double]
     /// `range` in seconds from the first frame.
-    package var rangeFromFirstFrame: [Double]
+    public var rangeFromFirstFrame: [Double]
     /// Start and end of this window, in seconds on the file's timeline; nil unless asked window by window.
-    package var segment: [Double]?
+    public var segment: [Double]?
     /// `segment` in seconds from the first frame.
-    package var segmentFromFirstFrame: [Double]?
+    public var segmentFromFirstFrame: [Double]?
     /// How many frames the text was fused with.
-    package var fusion: FusionSummary
+    public var fusion: FusionSummary
     /// True if the prefix cache over these frames already existed, from an earlier question or from indexing.
-    package var reused = false
+    public var reused = false
     /// The first answer, if there was a second pass.
     package var focus: FocusSummary?
     /// A `StopReason`, "time_limit" or "no_frames_in_range".
-    package var stop: String
+    public var stop: String
     /// Time per stage, and peak memory.
-    package var timings: Timings
+    public var timings: Timings
     /// Name of the model's folder.
-    package var model: String
+    public var model: String
     /// Paths of the images written for the evidence.
-    package var thumbnails: [String]?
+    public var thumbnails: [String]?
     /// When the answer was given, RFC 3339.
-    package var created = ""
+    public var created = ""
     /// Remarks about the model, the index and this answer, one sentence each.
-    package var notes: [String]
+    public var notes: [String]
     /// The warning to show with every answer.
-    package var caution = Self.caution
+    public var caution = Self.caution
 
     static let caution = "model output, may be wrong"
 

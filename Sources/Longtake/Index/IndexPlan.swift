@@ -2,34 +2,34 @@ package import Media
 package import Store
 
 /// What indexing a recording will cost, computed before it starts.
-package struct IndexPlan: Sendable, Codable {
+public struct IndexPlan: Sendable, Codable {
     /// Path of the file.
-    package let path: String
+    public let path: String
     /// The recording's streams and length; nil for a file known to be indexed, which is not opened.
     package let info: RecordingInfo?
     /// Number of frames; nil if the container has no duration.
-    package let frames: Int?
+    public let frames: Int?
     /// Size of the index in bytes; nil if the number of frames is unknown.
-    package let bytes: Int64?
+    public let bytes: Int64?
     /// Size in bytes of the prefix cache, existing or made after indexing; nil if the length is unknown or none is
     /// made.
-    package var prefixCacheBytes: Int64?
+    public var prefixCacheBytes: Int64?
     /// Bytes per frame.
-    package let bytesPerFrame: Int
+    public let bytesPerFrame: Int
     /// Free space of the cache's file system in bytes.
-    package let freeBytes: Int64
+    public let freeBytes: Int64
     /// Current size of the cache in bytes; nil if not requested.
-    package let cacheBytes: Int64?
+    public let cacheBytes: Int64?
     /// Size limit of the cache in bytes; beyond it the least recently asked indexes are evicted.
-    package let cacheMaxBytes: Int64
+    public let cacheMaxBytes: Int64
     /// Notes about the file.
     package let notes: [MediaNote]
     /// Estimate from the model's operations and the machine's measured peak; nil if the length is unknown.
-    package let estimatedSeconds: Double?
+    public let estimatedSeconds: Double?
     /// True if this file was indexed with these options before.
-    package let indexed: Bool
+    public let indexed: Bool
     /// Duration of the recording in seconds; nil if unknown.
-    package var duration: Double? { info?.duration ?? knownDuration }
+    public var duration: Double? { info?.duration ?? knownDuration }
     private var knownDuration: Double?
 
     init(
@@ -78,26 +78,26 @@ package struct IndexPlan: Sendable, Codable {
 }
 
 /// The progress of indexing a recording.
-package struct IndexProgress: Sendable {
+public struct IndexProgress: Sendable {
     /// Number of frames done, including those of earlier runs.
-    package let frames: Int
+    public let frames: Int
     /// Total number of frames; nil if unknown.
-    package let framesTotal: Int?
+    public let framesTotal: Int?
     /// Frames encoded by this run.
-    package let framesNow: Int
+    public let framesNow: Int
     /// Seconds since this run started.
-    package let seconds: Double
+    public let seconds: Double
     /// Seconds of the recording per frame.
-    package let frameSeconds: Double
+    public let frameSeconds: Double
     /// Fraction of the prefix cache that is computed, 0 to 1; nil while frames are encoded.
-    package var derived: Double?
+    public var derived: Double?
 
     /// Seconds of the recording encoded per second.
-    package var timesRealTime: Double { framesPerSecond * frameSeconds }
+    public var timesRealTime: Double { framesPerSecond * frameSeconds }
     /// Frames encoded per second by this run.
-    package var framesPerSecond: Double { seconds > 0 ? Double(framesNow) / seconds : 0 }
+    public var framesPerSecond: Double { seconds > 0 ? Double(framesNow) / seconds : 0 }
     /// Estimated seconds until all frames are encoded; nil if unknown.
-    package var secondsLeft: Double? {
+    public var secondsLeft: Double? {
         guard let framesTotal, framesPerSecond > 0 else { return nil }
         return Double(max(0, framesTotal - frames)) / framesPerSecond
     }

@@ -1,34 +1,34 @@
 /// The result of indexing one recording.
-package struct IndexedRecording: Sendable, Codable {
+public struct IndexedRecording: Sendable, Codable {
     /// What was done: `new`, `resumed` or `unchanged`.
-    package let action: String
+    public let action: String
     /// Recording ID.
-    package let id: String
+    public let id: String
     /// Index ID.
-    package let index: String
+    public let index: String
     /// Path of the recording.
-    package let path: String
+    public let path: String
     /// Number of frames in the index.
-    package let frames: Int
+    public let frames: Int
     /// Frames encoded by this run.
-    package let framesNow: Int
+    public let framesNow: Int
     /// Duration of the indexed part in seconds.
-    package let duration: Double?
+    public let duration: Double?
     /// Size of the frame and patch files in bytes.
-    package let bytes: Int64
+    public let bytes: Int64
     /// Size of the prefix cache in bytes.
-    package var prefixCacheBytes: Int64 = 0
+    public var prefixCacheBytes: Int64 = 0
     /// Bytes of the prefix cache written by this run.
-    package var prefixCacheBytesNow: Int64 = 0
+    public var prefixCacheBytesNow: Int64 = 0
     /// `complete` or `partial`.
-    package let state: String
+    public let state: String
     /// Notes about the recording.
-    package let notes: [String]
+    public let notes: [String]
     /// Counts of what happened while decoding, by name.
-    package let counters: [String: Int]
+    public let counters: [String: Int]
     /// Seconds this took.
-    package let seconds: Double
+    public let seconds: Double
 
     /// True if the index does not cover the whole recording.
-    package var isPartial: Bool { state == "partial" }
+    public var isPartial: Bool { state == "partial" }
 }

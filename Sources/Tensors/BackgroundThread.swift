@@ -42,7 +42,7 @@ package final class BackgroundThread {
     }
 
     /// Gives up ownership: the thread keeps running and is never joined.
-    func detach() {
+    package func detach() {
         if isOwned { pthread_detach(thread) }
         isOwned = false
     }

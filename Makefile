@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: demo test test-long crash test-openblas build setup format check instructions parity bench memory full-size full-size-index day latency train eval ablation test-training install static check-install uninstall clean
+.PHONY: demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval ablation test-training install static check-install uninstall clean
 
 SWIFT ?= swift
 export SWIFT
@@ -43,6 +43,11 @@ test-openblas:
 	scripts/setup --test
 	$(SWIFT) build $(fresh) -c release --build-tests --disable-default-traits --scratch-path .build-openblas
 	scripts/run-tests -c release --disable-testable-imports --disable-default-traits --scratch-path .build-openblas
+
+# Examples/ask, a package of its own, built from outside and run on a recording of 4 s. 5 minutes, the second time seconds.
+example:
+	scripts/setup
+	scripts/example
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests

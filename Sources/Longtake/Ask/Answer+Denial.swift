@@ -1,6 +1,6 @@
 extension Answer {
     /// True if the text denies something: a denial can be right without any frame to show.
-    package static func isDenial(_ text: String) -> Bool {
+    public static func isDenial(_ text: String) -> Bool {
         let denials: Set<String> = [
             "no", "not", "nothing", "none", "nobody", "never", "nowhere", "neither", "without", "cannot", "zero",
             "empty",

@@ -1,19 +1,19 @@
 internal import Models
 
 /// An answer with its evidence and timings: the JSON of `longtake ask --json`.
-package struct Answer: Sendable, Codable {
+public struct Answer: Sendable, Codable {
     /// The recording an answer is about.
-    package struct RecordingReference: Sendable, Codable {
+    public struct RecordingReference: Sendable, Codable {
         /// "vid_…"; empty for a still image.
-        package let id: String
+        public let id: String
         /// Where the file was when asked about.
-        package let path: String
+        public let path: String
         /// ID of the index that was asked; nil for a still image.
-        package let index: String?
+        public let index: String?
     }
 
     /// Why an answer ended where it does.
-    package enum Stop: String, Sendable, Codable {
+    public enum Stop: String, Sendable, Codable {
         /// The model ended it.
         case stopToken = "stop"
         /// It has as many tokens as the question allows.
@@ -27,25 +27,25 @@ package struct Answer: Sendable, Codable {
     }
 
     /// Seconds spent in each stage.
-    package struct Timings: Sendable, Codable {
+    public struct Timings: Sendable, Codable {
         /// Loading the model.
-        package let load: Double
+        public let load: Double
         /// Indexing the recording, or opening its index.
-        package let index: Double
+        public let index: Double
         /// Fusing the text with frames.
-        package let fuse: Double
+        public let fuse: Double
         /// The language model's prefill, up to the first token.
-        package let prefill: Double
+        public let prefill: Double
         /// Generating the tokens after the first.
-        package let decode: Double
+        public let decode: Double
         /// From the start of the question (model loaded, recording indexed) to the first token.
-        package let firstToken: Double
+        public let firstToken: Double
         /// Indexing time per newly encoded frame; nil if no frame was encoded.
-        package let secondsPerFrame: Double?
+        public let secondsPerFrame: Double?
         /// Generation time per token after the first; nil for fewer than two tokens.
-        package let secondsPerToken: Double?
+        public let secondsPerToken: Double?
         /// Largest resident set of the process so far.
-        package let peakMemoryBytes: Int
+        public let peakMemoryBytes: Int
 
         private enum CodingKeys: String, CodingKey {
             case load, index, fuse, prefill, decode
@@ -57,60 +57,60 @@ package struct Answer: Sendable, Codable {
     }
 
     /// The question's text.
-    package let question: String
+    public let question: String
     /// The generated text, or "not found in this recording", or "no frames in range".
-    package let answer: String
+    public let answer: String
     /// The model's own text, if `answer` was replaced.
-    package let modelText: String?
+    public let modelText: String?
     /// Generated IDs, the stop token included.
-    package let tokenIDs: [Int32]
+    public let tokenIDs: [Int32]
     /// False if the range has no frame, or attention on frames stayed below the model's threshold.
-    package let found: Bool
+    public let found: Bool
     /// Share of attention on frames, 0 to 1; nil for a model without evidence heads.
-    package let foundScore: Double?
+    public let foundScore: Double?
     /// Lowest probability, over all steps, of the likeliest next token, 0 to 1; nil if nothing was generated.
-    package let certainty: Double?
+    public let certainty: Double?
     /// The intervals the answer was read from, strongest first; empty if it was read from no frame.
-    package let evidence: [Evidence]
+    public let evidence: [Evidence]
     /// Attention on each frame of the range; not in the JSON, and empty in a decoded answer.
-    package private(set) var attention: [Float] = []
+    public private(set) var attention: [Float] = []
     /// The recording or image the answer is about.
-    package let recording: RecordingReference
+    public let recording: RecordingReference
     /// Frames in the range.
-    package let frames: Int
+    public let frames: Int
     /// Times of the first and the last frame of the range, in seconds on the file's timeline.
-    package let range: [Double]
+    public let range: [Double]
     /// `range` in seconds from the first frame.
-    package let rangeFromFirstFrame: [Double]
+    public let rangeFromFirstFrame: [Double]
     /// Start and end of this window, in seconds on the file's timeline; nil unless asked window by window.
-    package let segment: [Double]?
+    public let segment: [Double]?
     /// `segment` in seconds from the first frame.
-    package let segmentFromFirstFrame: [Double]?
+    public let segmentFromFirstFrame: [Double]?
     /// How many frames the text was fused with.
-    package let fusion: FusionSummary
+    public let fusion: FusionSummary
     /// True if the prefix cache over these frames already existed, from an earlier question or from indexing.
-    package let reused: Bool
+    public let reused: Bool
     /// The first answer, if there was a second pass.
     package let focus: FocusSummary?
     /// Why the answer ended.
-    package let stop: Stop
+    public let stop: Stop
     /// Time per stage, and peak memory.
-    package let timings: Timings
+    public let timings: Timings
     /// Name of the model's folder.
-    package let model: String
+    public let model: String
     /// Paths of the images written for the evidence.
-    package private(set) var thumbnails: [String]?
+    public private(set) var thumbnails: [String]?
     /// When the answer was given, RFC 3339.
-    package let created: String
+    public let created: String
     /// Remarks about the model, the index and this answer, one sentence each.
-    package private(set) var notes: [String]
+    public private(set) var notes: [String]
     /// The warning to show with every answer.
-    package let caution: String
+    public let caution: String
 
     static let caution = "model output, may be wrong"
 
     /// The same answer with the images written for its evidence, and remarks about those that could not be.
-    package func adding(thumbnails: [String], notes: [String]) -> Answer {
+    public func adding(thumbnails: [String], notes: [String]) -> Answer {
         var copy = self
         copy.thumbnails = thumbnails
         copy.notes += notes

@@ -1,17 +1,17 @@
 /// An interval of a recording that an answer was read from.
-package struct Evidence: Sendable, Codable, Equatable {
+public struct Evidence: Sendable, Codable, Equatable {
     /// Time of its first frame, in seconds on the file's timeline, as players show it.
-    package let start: Double
+    public let start: Double
     /// End of its last frame, in seconds on the file's timeline.
-    package let end: Double
+    public let end: Double
     /// `start` in seconds from the first frame; nil in files of earlier versions.
-    package let startFromFirstFrame: Double?
+    public let startFromFirstFrame: Double?
     /// `end` in seconds from the first frame.
-    package let endFromFirstFrame: Double?
+    public let endFromFirstFrame: Double?
     /// Its share of the attention on frames, 0 to 1.
-    package let score: Double
+    public let score: Double
     /// Index frame number of its frame with the most attention, from 0.
-    package let frame: Int
+    public let frame: Int
 
     /// An interval of a recording.
     ///

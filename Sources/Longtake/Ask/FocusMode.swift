@@ -1,5 +1,5 @@
 /// Whether a question is answered a second time, fused with the frames the first answer attended to most.
-package enum FocusMode: Sendable, Equatable {
+public enum FocusMode: Sendable, Equatable {
     /// If the first answer's fusion frames were a sample and one of its tokens was uncertain.
     case automatic
     /// Never.

@@ -1,5 +1,5 @@
 /// Which frames of a range the question's text is fused with.
-package enum FusionMode: String, Sendable, Codable, CaseIterable {
+public enum FusionMode: String, Sendable, Codable, CaseIterable {
     /// All frames of a short range; of a longer one a stratified sample of `Question.fusionFrames`.
     case automatic = "auto"
     /// All frames, however long that takes.
@@ -7,15 +7,15 @@ package enum FusionMode: String, Sendable, Codable, CaseIterable {
 }
 
 /// How many frames a question's text was fused with, and the error of their mean.
-package struct FusionSummary: Sendable, Codable, Equatable {
+public struct FusionSummary: Sendable, Codable, Equatable {
     /// Frames fused.
-    package let frames: Int
+    public let frames: Int
     /// Frames in the range.
-    package let of: Int
+    public let of: Int
     /// Standard error of the estimated mean, relative to the mean's length; 0 only if all frames were fused.
     ///
     /// nil (JSON null) if unknown: one frame of several, or frames chosen by attention instead of sampled.
-    package internal(set) var relativeStandardError: Double?
+    public internal(set) var relativeStandardError: Double?
 
     /// A summary of `frames` fused out of `of` in the range.
     package init(frames: Int, of: Int, relativeStandardError: Double?) {
@@ -30,7 +30,7 @@ package struct FusionSummary: Sendable, Codable, Equatable {
     }
 
     /// Encodes an unknown error as null.
-    package func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(frames, forKey: .frames)
         try values.encode(of, forKey: .of)

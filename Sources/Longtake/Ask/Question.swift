@@ -2,38 +2,38 @@ package import Models
 internal import Tokenizers
 
 /// A question about one recording and how to answer it.
-package struct Question: Sendable {
+public struct Question: Sendable {
     /// The question as asked, without the prompt template around it.
-    package var text: String
+    public var text: String
     /// The pipeline's ID for the question; nil outside pipelines.
-    package var id: String?
+    public var id: String?
     /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
-    package var from: Double?
+    public var from: Double?
     /// End of the range, not included; nil: the recording's end.
-    package var to: Double?
+    public var to: Double?
     /// How each token is chosen.
     package var sampling: GenerationOptions
     /// Most tokens of the answer, 1 or more.
-    package var maxTokens: Int
+    public var maxTokens: Int
     /// Which frames of the range the text is fused with.
-    package var fusion: FusionMode
+    public var fusion: FusionMode
     /// Most frames the text is fused with, 1 or more; a longer range is sampled.
-    package var fusionFrames = FusionPlan.sampleSize
+    public var fusionFrames = FusionPlan.sampleSize
     /// Fusion of a sample stops once the relative standard error of the question's own rows is at most this.
     ///
     /// 0: always fuse the whole sample; nil: the value in the model's folder, else 0.
-    package var fusionError: Double?
+    public var fusionError: Double?
     /// Whether to answer a second time, fused with the frames the first answer attended to most.
-    package var focus = FocusMode.automatic
+    public var focus = FocusMode.automatic
     /// Most evidence intervals in the answer.
-    package var evidenceLimit = 3
+    public var evidenceLimit = 3
     /// Replaces an answer without evidence by "not found", unless the answer is itself a denial.
-    package var mustBeSeen = false
+    public var mustBeSeen = false
     /// Generation stops this many seconds after its prefill began, with the text produced so far.
-    package var timeLimit: Double
+    public var timeLimit: Double
 
     /// Default of `maxTokens`.
-    package static let defaultMaxTokens = 512
+    public static let defaultMaxTokens = 512
 
     /// A question with the given generation settings; the other properties keep their defaults.
     package init(
@@ -50,7 +50,7 @@ package struct Question: Sendable {
     }
 
     /// Switches to sampling; the same seed gives the same answer.
-    package mutating func sample(temperature: Double, topP: Double, seed: UInt64) {
+    public mutating func sample(temperature: Double, topP: Double, seed: UInt64) {
         sampling = GenerationOptions(temperature: temperature, topP: topP, seed: seed)
     }
 }

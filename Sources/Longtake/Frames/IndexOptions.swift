@@ -2,9 +2,9 @@ package import Media
 internal import Store
 
 /// How recordings are indexed.
-package struct IndexOptions: Sendable {
+public struct IndexOptions: Sendable {
     /// Sampling rate in frames per second.
-    package var framesPerSecond = 1.0
+    public var framesPerSecond = 1.0
     /// Which frames are sampled.
     package var sampling = FrameRequest.Sampling.grid
     /// Contents and precision of the frame records.
@@ -13,33 +13,33 @@ package struct IndexOptions: Sendable {
     ///
     /// Not part of the index key: an index with patches also serves requests without them, and one without is rebuilt
     /// only if patches are requested.
-    package var keep: Keep?
+    public var keep: Keep?
     /// Index of a stream in the container; nil chooses the default video stream, then the largest.
-    package var stream: Int?
+    public var stream: Int?
     /// Index again even if a complete index exists.
-    package var force = false
+    public var force = false
     /// Number of codec threads.
-    package var decodeThreads = 1
+    public var decodeThreads = 1
     /// Maximum duration to index, in seconds.
-    package var maxDuration = 24.0 * 3600
+    public var maxDuration = 24.0 * 3600
     /// Maximum number of frames to index.
-    package var maxFrames = 10_000_000
+    public var maxFrames = 10_000_000
     /// Also index frames that the decoder marks as damaged.
-    package var keepCorrupt = false
+    public var keepCorrupt = false
     /// A file changed within this many seconds is considered still being written.
-    package var minimumAge = 0.0
+    public var minimumAge = 0.0
     /// Seconds without progress after which the decode worker is stopped.
-    package var watchdog = 60.0
+    public var watchdog = 60.0
     /// How long to wait, in seconds, while another process writes the same index.
-    package var lockWait = 0.0
+    public var lockWait = 0.0
     /// After this instant no segment except a run's first is started; nil means no limit.
-    package var deadline: ContinuousClock.Instant?
+    public var deadline: ContinuousClock.Instant?
 
     /// True if the deadline has passed.
     var isOver: Bool { deadline.map { ContinuousClock.now >= $0 } ?? false }
 
     /// What is kept of a frame besides its vision token.
-    package enum Keep: String, Sendable, Codable, CaseIterable {
+    public enum Keep: String, Sendable, Codable, CaseIterable {
         /// The patches of every frame: 0.60 MB per frame at full size.
         case patches
         /// The patches of a sample of at most 128 frames: 8 KB per frame at full size, but no refinement of an answer
@@ -50,7 +50,7 @@ package struct IndexOptions: Sendable {
     }
 
     /// Creates the default options.
-    package init() {}
+    public init() {}
 
     /// Returns the request for the decoder.
     func request(_ output: FrameRequest.Output) -> FrameRequest {
@@ -96,7 +96,7 @@ package struct IndexOptions: Sendable {
     }
 
     /// Maximum frames per second; no video has a higher frame rate.
-    package static let maxFramesPerSecond = 1000.0
+    public static let maxFramesPerSecond = 1000.0
 
     /// Checks all values.
     ///

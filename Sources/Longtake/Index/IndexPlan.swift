@@ -2,34 +2,34 @@ package import Media
 internal import Store
 
 /// What indexing a recording will cost, computed before it starts.
-package struct IndexPlan: Sendable, Codable {
+public struct IndexPlan: Sendable, Codable {
     /// Path of the file.
-    package let path: String
+    public let path: String
     /// The recording's streams and length; nil for a file known to be indexed, which is not opened.
     package let info: RecordingInfo?
     /// Number of frames; nil if the container has no duration.
-    package let frames: Int?
+    public let frames: Int?
     /// Size of the index in bytes; nil if the number of frames is unknown.
-    package let bytes: Int64?
+    public let bytes: Int64?
     /// Size in bytes of the prefix cache, existing or made after indexing; nil if the length is unknown or none is
     /// made.
-    package var prefixCacheBytes: Int64?
+    public var prefixCacheBytes: Int64?
     /// Bytes per frame.
-    package let bytesPerFrame: Int
+    public let bytesPerFrame: Int
     /// Free space of the cache's file system in bytes.
-    package let freeBytes: Int64
+    public let freeBytes: Int64
     /// Current size of the cache in bytes; nil if not requested.
-    package let cacheBytes: Int64?
+    public let cacheBytes: Int64?
     /// Size limit of the cache in bytes; beyond it the least recently asked indexes are evicted.
-    package let cacheMaxBytes: Int64
+    public let cacheMaxBytes: Int64
     /// Notes about the file.
     package let notes: [MediaNote]
     /// Estimate from the model's operations and the machine's measured peak; nil if the length is unknown.
-    package let estimatedSeconds: Double?
+    public let estimatedSeconds: Double?
     /// True if this file was indexed with these options before.
-    package let indexed: Bool
+    public let indexed: Bool
     /// Duration of the recording in seconds; nil if unknown.
-    package var duration: Double? { info?.duration ?? knownDuration }
+    public var duration: Double? { info?.duration ?? knownDuration }
     private var knownDuration: Double?
 
     init(

@@ -1,7 +1,7 @@
 internal import Store
 
 /// The state of an index; the raw value is the `state` in JSON.
-package enum IndexState: String, Sendable, Codable {
+public enum IndexState: String, Sendable, Codable {
     /// It covers the whole recording.
     case complete
     /// It covers the recording up to where decoding ended.

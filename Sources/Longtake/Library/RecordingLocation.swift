@@ -3,7 +3,7 @@ internal import Media
 internal import Store
 
 /// The state of the file an index was made from, mostly determined without reading it.
-package enum FileState: String, Sendable, Codable {
+public enum FileState: String, Sendable, Codable {
     /// It exists, with the size, inode and times recorded when its content was read, or with the same content.
     case present
     /// It exists with the recorded size and modification time, but another inode or change time, and is too large to

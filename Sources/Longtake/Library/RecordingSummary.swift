@@ -2,52 +2,52 @@ internal import Foundation
 internal import Store
 
 /// An indexed recording under one of its paths, as printed by `longtake ls` and `show`.
-package struct RecordingSummary: Sendable, Codable {
+public struct RecordingSummary: Sendable, Codable {
     /// Recording ID.
-    package let id: String
+    public let id: String
     /// Index ID.
-    package let index: String
+    public let index: String
     /// The file's name.
-    package let name: String
+    public let name: String
     /// The file's current path, as far as the catalog knows.
-    package let path: String
+    public let path: String
     /// The path's bytes in base64 if they are not UTF-8, else nil.
-    package let pathBase64: String?
+    public let pathBase64: String?
     /// The state of the file.
-    package let file: FileState
+    public let file: FileState
     /// Number of frames.
-    package let frames: Int
+    public let frames: Int
     /// Duration of the indexed part in seconds; nil if unknown.
-    package let duration: Double?
+    public let duration: Double?
     /// Seconds from the start of the file's timeline to the first frame; nil if unknown.
-    package let start: Double?
+    public let start: Double?
     /// Size of the index's own files in bytes.
-    package let bytes: Int64
+    public let bytes: Int64
     /// Size of its prefix cache in bytes.
-    package internal(set) var prefixCacheBytes: Int64 = 0
+    public internal(set) var prefixCacheBytes: Int64 = 0
     /// The state of the index.
-    package let state: IndexState
+    public let state: IndexState
     /// Name of the model.
-    package let model: String
+    public let model: String
     /// How frames were sampled, as in the index key.
-    package let sampling: String
+    public let sampling: String
     /// The record's name, as in the index key.
-    package let record: String
+    public let record: String
     /// When the index was created, in RFC 3339.
-    package let created: String
+    public let created: String
     /// Number of segments.
-    package let segments: Int
+    public let segments: Int
     /// Which frames' patches are kept: `all` or `sample`.
-    package let patches: String
+    public let patches: String
     /// Warnings of the runs that wrote the index.
-    package let warnings: [String]
+    public let warnings: [String]
     /// Counts of what happened while indexing, by name.
-    package let counters: [String: Int]
+    public let counters: [String: Int]
     /// End of the indexed part in file time; nil if the duration is unknown.
-    package var end: Double? { duration.map(clock.fileTime) }
+    public var end: Double? { duration.map(clock.fileTime) }
     var clock: RecordingClock { RecordingClock(start: start ?? 0) }
     /// Sampling method and frames per second, such as "grid 1.0".
-    package var samplingName: String { sampling.split(separator: ":").prefix(2).joined(separator: " ") }
+    public var samplingName: String { sampling.split(separator: ":").prefix(2).joined(separator: " ") }
 
     private enum CodingKeys: String, CodingKey {
         case id, index, name, path, file, frames, duration, start, bytes, state, model, sampling, record, created,
@@ -107,10 +107,10 @@ package struct RecordingSummary: Sendable, Codable {
     }
 
     /// Number of bytes freed if it is removed.
-    package var allBytes: Int64 { bytes + prefixCacheBytes }
+    public var allBytes: Int64 { bytes + prefixCacheBytes }
 
     /// True if there is an index that can be asked.
-    package var isFinished: Bool { state == .complete || state == .partial }
+    public var isFinished: Bool { state == .complete || state == .partial }
 }
 
 extension RecordingSummary {

@@ -3,18 +3,18 @@ internal import Foundation
 internal import Store
 
 /// How a model is loaded and computed.
-package struct ModelSettings: Sendable {
+public struct ModelSettings: Sendable {
     /// The compute precision; nil chooses f32 for small models (below 2 GiB in f32), else bf16 if weights are stored in
     /// 16 bits.
     package var precision: DType?
     /// The matrix product library; nil chooses oneDNN if the build has it.
     package var backend: Backend?
     /// Number of compute threads.
-    package var threads: Int
+    public var threads: Int
     /// Name of a kernel table; nil chooses the best one this CPU supports.
     package var instructionSet: String?
     /// Bytes that may be used in addition to the weights; nil means what the machine has free.
-    package var memory: Int64?
+    public var memory: Int64?
 
     /// Creates settings; without `threads`, one thread per CPU is used.
     package init(
@@ -34,7 +34,7 @@ package struct ModelSettings: Sendable {
     /// Parses settings from the text of a command line or a file; "auto" means nil.
     ///
     /// - Throws: `LongtakeError` `bad_request` naming the known values.
-    package init(precision: String?, backend: String?, threads: Int?, instructionSet: String? = nil) throws {
+    public init(precision: String?, backend: String?, threads: Int?, instructionSet: String? = nil) throws {
         func parse<Value: RawRepresentable>(_ text: String?, _ what: String, _ known: [Value]) throws -> Value?
         where Value.RawValue == String {
             guard let text, text != "auto" else { return nil }
@@ -54,7 +54,7 @@ package struct ModelSettings: Sendable {
     /// Sets the memory that may be used in addition to the weights, for example "6G" or "500MB".
     ///
     /// - Throws: `LongtakeError` `bad_request` for text that is not a size in bytes.
-    package mutating func set(memory text: String) throws {
+    public mutating func set(memory text: String) throws {
         let size = try Library.size(text)
         guard case .bytes(let bytes) = size, bytes > 0 else {
             throw LongtakeError(code: .badRequest, message: "invalid memory size \"\(text)\"; use bytes, 6G or 500MB")

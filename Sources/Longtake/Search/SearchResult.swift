@@ -1,23 +1,23 @@
 internal import Foundation
 
 /// The range of a search and the limits of its result.
-package struct SearchOptions: Sendable {
+public struct SearchOptions: Sendable {
     /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
-    package var from: Double?
+    public var from: Double?
     /// End of the range, not included; nil: the recording's end.
-    package var to: Double?
+    public var to: Double?
     /// Most moments in the result.
-    package var limit = SearchOptions.defaultLimit
+    public var limit = SearchOptions.defaultLimit
     /// Minimum cosine of a frame; nil: derived from the scores by `MomentFinder.threshold`.
-    package var threshold: Double?
+    public var threshold: Double?
 
     /// Default of `limit`.
-    package static let defaultLimit = 20
+    public static let defaultLimit = 20
     /// Accepted values of `limit`.
-    package static let acceptedLimits = 1...100_000
+    public static let acceptedLimits = 1...100_000
 
     /// A search over everything with the default limits.
-    package init() {}
+    public init() {}
 
     /// Checks the values.
     ///
@@ -35,41 +35,41 @@ package struct SearchOptions: Sendable {
 }
 
 /// An interval of a recording that matches a text.
-package struct Moment: Sendable, Codable, Equatable {
+public struct Moment: Sendable, Codable, Equatable {
     /// The recording a moment is in.
-    package struct Recording: Sendable, Codable, Equatable {
+    public struct Recording: Sendable, Codable, Equatable {
         /// "vid_…"
-        package let id: String
+        public let id: String
         /// ID of the index that was searched.
-        package let index: String
+        public let index: String
         /// The file's name without its folder.
-        package let name: String
+        public let name: String
         /// The file's current path, as far as the catalog knows.
-        package let path: String
+        public let path: String
         /// Whether the file is still the one that was indexed.
-        package let file: FileState
+        public let file: FileState
     }
 
     /// Time of its first frame, in seconds on the file's timeline, as players show it.
-    package let start: Double
+    public let start: Double
     /// End of its last frame, in seconds on the file's timeline.
-    package let end: Double
+    public let end: Double
     /// `start` in seconds from the first frame.
-    package let startFromFirstFrame: Double
+    public let startFromFirstFrame: Double
     /// `end` in seconds from the first frame.
-    package let endFromFirstFrame: Double
+    public let endFromFirstFrame: Double
     /// Cosine of the text and the best frame.
-    package let score: Double
+    public let score: Double
     /// Time of the best frame, in seconds on the file's timeline.
-    package let best: Double
+    public let best: Double
     /// `best` in seconds from the first frame.
-    package let bestFromFirstFrame: Double
+    public let bestFromFirstFrame: Double
     /// Index frame number of the best frame, from 0.
-    package let frame: Int
+    public let frame: Int
     /// The recording and its current path.
-    package let recording: Recording
+    public let recording: Recording
     /// Path of the best frame's image, if one was written.
-    package var thumbnail: String?
+    public var thumbnail: String?
 
     /// A moment from grid times.
     ///
@@ -96,7 +96,7 @@ package struct Moment: Sendable, Codable, Equatable {
 }
 
 /// The result of a search.
-package struct SearchResult: Sendable, Codable {
+public struct SearchResult: Sendable, Codable {
     /// A recording that could not be searched.
     package struct FailedRecording: Sendable, Codable {
         /// The recording.
@@ -114,27 +114,27 @@ package struct SearchResult: Sendable, Codable {
     }
 
     /// The text searched for.
-    package let query: String
+    public let query: String
     /// Name of the model's folder.
-    package let model: String
+    public let model: String
     /// Best first.
-    package var moments: [Moment]
+    public var moments: [Moment]
     /// Minimum score of a frame in a moment; nil if no frame was scored and none was given.
-    package let threshold: Double?
+    public let threshold: Double?
     /// Highest cosine of all frames scored; nil if none were.
-    package let best: Double?
+    public let best: Double?
     /// Mean cosine of all frames scored; nil if none were.
-    package let mean: Double?
+    public let mean: Double?
     /// Frames scored.
-    package let frames: Int
+    public let frames: Int
     /// Recordings searched, including failed ones.
-    package let recordings: Int
+    public let recordings: Int
     /// Remarks about the model, the choice of indexes and the result, one sentence each.
-    package var notes: [String]
+    public var notes: [String]
     /// The recordings that could not be searched.
     package let failed: [FailedRecording]
     /// Path of the contact sheet, if one was written.
-    package var contactSheet: String?
+    public var contactSheet: String?
     /// Time per stage.
     package var timings = Timings()
 

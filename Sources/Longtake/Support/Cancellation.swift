@@ -10,6 +10,9 @@ package final class Cancellation: Sendable {
     /// Sets the flag; may be called from a signal handler.
     package func cancel() { flag.store(true, ordering: .relaxed) }
 
+    /// Clears the flag, for the next operation.
+    func reset() { flag.store(false, ordering: .relaxed) }
+
     /// Throws if the flag is set.
     ///
     /// - Throws: `LongtakeError` `interrupted`.

@@ -1,11 +1,11 @@
 internal import Foundation
 
 /// Any error of the lower layers as a code, a message and an exit status.
-package struct Failure: Error, CustomStringConvertible, Sendable, Codable {
+public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     /// Stable code for programs.
-    package let code: String
+    public let code: String
     /// The error in one sentence.
-    package let message: String
+    public let message: String
     /// The exit status of a run that ends with this error.
     package let exitCode: Int32
     /// The frames a stopped run has sealed; the next run continues from there.
@@ -26,7 +26,7 @@ package struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     }
 
     /// The message.
-    package var description: String { message }
+    public var description: String { message }
 
     private enum CodingKeys: String, CodingKey {
         case code, message, kept

@@ -23,7 +23,7 @@
 /// 3. Tokens and patches become frame records, and these an index: Frames/ (`FrameEncoder`), Index/ (`Indexer`), Store.
 /// 4. A question becomes a prompt, is fused with frames and answered: Ask/ (`Asker`), Tokenizers, Models/Llama.
 /// 5. `Analyzer` does steps 1 to 4 for one recording, `BatchIndexer` and `PipelineRunner` for many.
-package enum Longtake {
+public enum Longtake {
     /// Version of the library and of the program.
-    package static let version = "0.1.0"
+    public static let version = "0.1.0"
 }

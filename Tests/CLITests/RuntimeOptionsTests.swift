@@ -45,7 +45,7 @@ import Testing
         #expect(try tool.run(["index", rest] + Tool.dense).status == 0)
         let forced = try tool.run(arguments + ["--force"])
         #expect(forced.status == 3)
-        #expect(forced.errors.contains("the index there was stays"), "\(forced.errors)")
+        #expect(forced.errors.contains("the existing index is unchanged"), "\(forced.errors)")
         let lines = try tool.run(arguments + ["--force", "--json"]).lines()
         let stopped = try #require(lines.first { $0["action"] as? String == "stopped" })
         let shown = try #require(try tool.run("show", rest, "--json").list().first)

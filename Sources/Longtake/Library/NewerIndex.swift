@@ -10,7 +10,7 @@ struct NewerIndex: CustomStringConvertible {
     let recording: String?
 
     var description: String {
-        "\(path) has format version \(version), this program reads up to version \(IndexKey.currentFormatVersion); use a newer program"
+        "\(path) has format version \(version), this program reads up to version \(IndexKey.currentFormatVersion): use a newer program"
     }
 
     /// Returns true if `name` is one of its IDs or a prefix of one.

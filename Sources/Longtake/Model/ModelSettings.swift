@@ -27,7 +27,7 @@ public struct ModelSettings: Sendable {
     }
 
     /// The accepted values of `precision`.
-    package static let precisions = ["auto"] + DType.allCases.map(\.rawValue)
+    package static let precisions = ["auto"] + DType.computeTypes.map(\.rawValue)
     /// The accepted values of `backend`.
     package static let backends = ["auto"] + Backend.allCases.map(\.rawValue)
 

@@ -91,7 +91,7 @@ import Testing
         (ask + ["--threads", "0"], "--threads must be 1 to 1024, not 0"),
         (ask + ["--from", "5", "--to", "5"], "--from must be before --to"),
         (ask + ["--memory", "much"], "invalid size \"much\"; use bytes, 200G, 1.5TiB or 80%"),
-        (ask + ["--memory", "80%"], "invalid memory size \"80%\"; use 6G or 500MB"),
+        (ask + ["--memory", "80%"], "invalid memory size \"80%\"; use bytes, 6G or 500MB"),
         (["index", "x", "--fps", "0"], "--fps must be 0.001 to 240, not 0.0"),
         (["index", "x", "--stream=-1"], "--stream must be 0 or more, not -1"),
         (["index", "x", "--max-duration", "0"], "--max-duration must be above 0, not 0.0"),

@@ -31,7 +31,7 @@ struct LongtakeCommand: ParsableCommand {
 @main
 enum Main {
     static func main() {
-        StandardStreams.takeMissing()
+        StandardStreams.openMissing()
         StatusSignal.block()
         if CommandLine.argc > 1, CommandLine.arguments[1] == DecodeWorkerProcess.command {
             return LongtakeCommand.main()

@@ -10,11 +10,11 @@ package struct BatchSummary: Sendable, Codable {
     package var filesUnmodified = 0
     /// Indexed files whose frames do not cover the whole recording.
     package var filesPartial = 0
-    /// Files that are still growing; the next run takes them.
+    /// Files that are still growing; a later run indexes them.
     package var filesSkipped = 0
     /// Files and folders that could not be read or indexed.
     package var filesFailed = 0
-    /// Frames in the indexes of the files that were not skipped and did not fail.
+    /// Frames in the indexes of all files that are now indexed, including unmodified ones.
     package var frames = 0
     /// Bytes added to the cache: prefix caches, and index bytes in proportion to the frames encoded by this run.
     package var bytesAdded: Int64 = 0
@@ -26,11 +26,11 @@ package struct BatchSummary: Sendable, Codable {
     package var answersFailed = 0
     /// Why the run ended early, e.g. `max_runtime`; nil if it was completed.
     package var stopped: String?
-    /// Recordings that a stopped run did not reach or finish.
+    /// Recordings that a stopped run did not reach or finish; 0 if it stopped while answering questions.
     package var filesLeft = 0
-    /// Seconds by the monotonic clock.
+    /// Duration of the run in seconds, by the monotonic clock.
     package var totalDuration = 0.0
-    /// A UUID that tells the runs in an output apart.
+    /// UUID of this run, which each line of a pipeline's output carries.
     package var runID = UUID().uuidString.lowercased()
     /// When the run started, RFC 3339.
     package var start = Date().formatted(.iso8601)
@@ -41,10 +41,12 @@ package struct BatchSummary: Sendable, Codable {
     /// Largest resident set of any decode worker so far, in bytes.
     package var peakWorkerMemoryBytes = 0
 
-    /// True if some inputs failed or are incomplete, or the run was stopped.
+    /// True if a file or an answer failed, an index does not cover its recording, or the run ended early.
     package var isPartial: Bool { filesFailed > 0 || filesPartial > 0 || answersFailed > 0 || stopped != nil }
 
-    /// True if the run has done anything; before that it ignores its time limit, so that every run makes progress.
+    /// True once a file was indexed or failed, or a question was asked.
+    ///
+    /// Until then the run ignores its time limit, so that every run makes progress.
     var hasWorked: Bool { filesNew + filesResumed + filesFailed + answers + answersFailed > 0 }
 
     /// A summary of a run that starts now.
@@ -74,12 +76,15 @@ package struct BatchSummary: Sendable, Codable {
 
 /// An event of a batch, reported when it happens.
 package enum BatchEvent {
+    /// Indexing of a file starts; `number` counts from 1.
     case started(path: String, number: Int, of: Int)
     case progress(path: String, IndexProgress)
+    /// The file is indexed, by this run or an earlier one.
     case indexed(IndexedRecording)
+    /// The file is still growing.
     case skipped(path: String, Failure)
     case failed(path: String, Failure)
-    /// The run's time limit was reached: sealed segments are kept, the next run continues.
+    /// The run was interrupted or reached its time limit: sealed segments are kept, and the next run continues.
     case stopped(path: String, Failure)
     /// The answer has been appended to the pipeline's output.
     case answered(Answer, questionID: String)
@@ -105,7 +110,7 @@ package struct BatchIndexer {
     /// - Parameters:
     ///   - analyzer: created for the first file that is not in `known`.
     ///   - known: the files whose index is up to date, from `KnownFiles`.
-    ///   - opened: recordings that were opened before, for a plan.
+    ///   - opened: recordings that are already open, e.g. from making a plan; others are opened when needed.
     package init(
         _ analyzer: Deferred<Analyzer>, options: IndexOptions, known: [InputPath: IndexedRecording],
         opened: [InputPath: Recording] = [:]
@@ -116,10 +121,11 @@ package struct BatchIndexer {
         self.opened = opened
     }
 
-    /// Indexes the files in order.
+    /// Indexes the files in order, until the deadline of `options`; reports a file that fails as an event.
     ///
     /// - Returns: the recordings that are now indexed, in the order of the files.
-    /// - Throws: `Failure` only for an error that every other file would meet too: no space, an interruption.
+    /// - Throws: only errors that would stop the other files too: `Failure` for a full disk, too little memory or an
+    ///   interruption; an error from creating the analyzer.
     package func run(
         _ files: [InputPath], summary: inout BatchSummary, event: (BatchEvent) -> Void
     ) throws -> [IndexedRecording] {
@@ -146,13 +152,13 @@ package struct BatchIndexer {
                 event(.indexed(indexed))
             } catch {
                 let failure = Failure(error, subject: file.description)
-                // A plan larger than the disk concerns only that file; a full disk concerns all of them.
-                let isPlan = failure.code == LongtakeError.Code.notEnoughDisk.rawValue && files.count > 1
+                // An index estimated to exceed the free space fails only that file; a full disk stops the run.
+                let isTooBig = failure.code == LongtakeError.Code.notEnoughDisk.rawValue && files.count > 1
                 if failure.exitCode == Exit.interrupted {
                     summary.stop(left: files.count - number, reason: failure.code)
                     event(.stopped(path: file.description, failure))
                 }
-                if !isPlan, failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
+                if !isTooBig, failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
                 if failure.code == LongtakeError.Code.timeIsOver.rawValue {
                     summary.stop(left: files.count - number)
                     event(.stopped(path: file.description, failure))
@@ -172,6 +178,7 @@ package struct BatchIndexer {
 }
 
 extension BatchSummary {
+    /// Counts a recording that is now indexed.
     mutating func add(_ indexed: IndexedRecording) {
         switch indexed.action {
         case .unchanged: filesUnmodified += 1
@@ -184,13 +191,13 @@ extension BatchSummary {
         if indexed.frames > 0 { bytesAdded += indexed.bytes * Int64(indexed.framesNow) / Int64(indexed.frames) }
     }
 
-    /// Records that the run ended early.
+    /// Records that the run ended early, with `left` recordings not finished; `reason` is an error code.
     mutating func stop(left: Int, reason: String = LongtakeError.Code.timeIsOver.rawValue) {
         stopped = reason
         filesLeft = left
     }
 
-    /// Sets the end time and the memory peaks; `seconds` by the monotonic clock.
+    /// Sets the run's duration, end time and peak memory; `seconds` is its duration by the monotonic clock.
     package mutating func finish(seconds: Double) {
         totalDuration = seconds
         end = Date().formatted(.iso8601)

@@ -1,27 +1,27 @@
 /// The progress of indexing a recording.
 public struct IndexProgress: Sendable {
-    /// What is being done.
+    /// A stage of indexing.
     package enum Stage: Sendable, Equatable {
-        /// Frames are decoded and encoded.
+        /// Frames are being decoded and encoded.
         case frames
-        /// All frames are done and the prefix cache is computed; `done` is the fraction, 0 to 1.
+        /// All frames are indexed and the prefix cache is being computed; `done` is its finished fraction, 0 to 1.
         case prefixCache(done: Double)
     }
 
-    /// What is being done.
+    /// The current stage.
     package var stage = Stage.frames
-    /// Number of frames done, including those of earlier runs.
+    /// Number of frames encoded, including those of earlier runs.
     public let frames: Int
-    /// Total number of frames; nil if unknown.
+    /// Number of frames the index will have; nil if unknown, e.g. for a stream without a duration.
     public let framesTotal: Int?
     /// Frames encoded by this run.
     public let framesNow: Int
-    /// Seconds since this run started.
+    /// Seconds since this run started to index the recording.
     public let seconds: Double
-    /// Seconds of the recording per frame.
+    /// Sampling interval in seconds of the recording.
     public let frameSeconds: Double
 
-    /// Seconds of the recording encoded per second.
+    /// Seconds of the recording that this run encodes per second.
     public var timesRealTime: Double { framesPerSecond * frameSeconds }
     /// Frames encoded per second by this run.
     public var framesPerSecond: Double { seconds > 0 ? Double(framesNow) / seconds : 0 }

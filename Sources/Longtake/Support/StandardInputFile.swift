@@ -12,14 +12,15 @@ extension InputPath {
     }
 }
 
-/// A recording from a pipe, copied to an unnamed temporary file because containers need seeking.
+/// Copies standard input to an unnamed temporary file, since demuxers must seek: an MP4's index may be at its end.
 enum StandardInputFile {
-    /// Largest recording that is copied, in bytes.
+    /// Largest recording that is copied by default: 64 GiB.
     static let defaultLimit: Int64 = 64 << 30
 
-    /// Copies standard input to its end.
+    /// Copies standard input to its end, at most `limit` bytes, into TMPDIR (`/tmp` by default).
     ///
-    /// - Throws: `MediaError` `cannot_read`, `limit_reached` after `limit` bytes; `Failure` `no_space`, `io`.
+    /// - Throws: `MediaError` `cannot_read`, or `limit_reached` if the input is longer; `Failure` `io` if the file
+    ///   cannot be created, `no_space` if writing to it fails; `LongtakeError` `interrupted`.
     static func open(limit: Int64, cancellation: Cancellation) throws -> RecordingFile {
         let folder = NSTemporaryDirectory()
         var template = Array((folder + "/longtake-XXXXXX").utf8CString)
@@ -29,6 +30,7 @@ enum StandardInputFile {
                 code: "io", message: "cannot create a temporary file in \(folder): \(SystemError.last)",
                 exitCode: Exit.space)
         }
+        // Without a name the file disappears when it is closed, even if this process is killed.
         unlink(template)
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         do {

@@ -9,8 +9,8 @@ struct RunCommand: ParsableCommand {
             EXAMPLE
               longtake run pipelines/nightly.yaml
 
-            Unchanged recordings are skipped, and questions that already have an answer are not asked again. If a recording \
-            fails, the others are still processed; the exit status is then 3.
+            Unchanged recordings are skipped, and questions that already have an answer are not asked again. If a \
+            recording fails, the others are still processed; the exit status is then 3.
             """))
 
     @Argument(help: "The pipeline's YAML file.", completion: .file(extensions: ["yaml", "yml"]))
@@ -33,6 +33,7 @@ struct RunCommand: ParsableCommand {
         let policy = try prefixCache.policyOfQuestions()
         let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
         var options = try sampling.options(in: file)
+        // The command line overrides the pipeline, which overrides the environment.
         options.minimumAge =
             try minAge?.seconds ?? file.minimumAge ?? OptionName.minAge.environmentValue(TimeArgument.self)?.seconds
             ?? 0
@@ -41,6 +42,7 @@ struct RunCommand: ParsableCommand {
             file.inputs.map { InputPath($0) } + inputs.listed(), recursive: file.recursive, output)
         let identity = try model.identity(or: file.model)
         let library = try library.open()
+        // An escaping closure cannot capture the `self` of a mutating function.
         let model = model
         let analyzer = Deferred {
             Analyzer(
@@ -52,6 +54,8 @@ struct RunCommand: ParsableCommand {
         let runner = PipelineRunner(
             file, analyzer: analyzer, options: options, cancellation: Interruption.cancellation
         ) { [options] files in
+            // Files whose index is up to date are skipped. Without an identity the model must be loaded, which reports
+            // the error.
             guard let identity else { return [:] }
             return try KnownFiles(library, model: identity, options: options, files: files.count).unchanged(files)
         }

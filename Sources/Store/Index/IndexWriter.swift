@@ -3,8 +3,8 @@ import Glibc
 /// Writes one index frame by frame, continuing where an earlier run stopped.
 ///
 /// Sealed segments survive every crash; at most the open one is lost. After an error the open segment is discarded and
-/// the next frame is `framesDone` again. The writer holds one record in memory and the index's lock until `finish`,
-/// `discard` or its deinit.
+/// the next frame is `framesDone` again. The writer holds one record in memory. It holds the index's lock until
+/// `finish` succeeds, or until `suspend`, `discard` or its deinit.
 public final class IndexWriter {
     /// Default number of frames in a segment.
     public static let framesPerSegment = 600
@@ -31,12 +31,14 @@ public final class IndexWriter {
     /// Called before a segment is sealed; if it throws, the segment is discarded.
     public var beforeSeal: (() throws -> Void)?
 
-    /// The files of the segment being written.
+    /// The segment being written, in temporary files until it is sealed.
     private struct OpenSegment {
         let frames: SegmentWriter
         /// Nil until the first frame whose patches are kept.
         var patches: SegmentWriter?
+        /// Index of the segment, from 0.
         let number: Int
+        /// Index of its first frame.
         let first: Int
 
         func discard() {
@@ -47,7 +49,11 @@ public final class IndexWriter {
 
     /// Takes the lock, removes leftovers of dead processes and keeps the sealed segments before the first gap.
     ///
-    /// - Parameter folders: the folders above `directory` whose names must be on disk, innermost first.
+    /// - Parameters:
+    ///   - directory: the index's folder; created if missing.
+    ///   - folders: the folders above `directory` to flush, innermost first, so that all names of its path are on disk.
+    ///   - keep: ignored if `layout` has no patches.
+    /// - Throws: `StoreError`, e.g. if another process holds the lock or the key is of another format version.
     init(
         directory: String, in folders: [String], key: IndexKey, layout: RecordLayout, keep: PatchKeeping,
         framesPerSegment: Int
@@ -61,8 +67,9 @@ public final class IndexWriter {
         keeping = layout.hasPatches ? keep : .none
         self.framesPerSegment = framesPerSegment
         self.directory = directory
+        // Report an invalid segment length or an identity too large for the header before touching the disk.
         _ = try SegmentFormat.encode(header(0, .frame))
-        // A link to a folder would be written through.
+        // Remove a symbolic link: the index would be written into the folder it points to.
         if let status = Posix.linkStatus(directory), !Posix.isDirectory(status) { try Posix.remove(directory) }
         try Posix.makeDirectory(directory)
         // Flush the names of the index's folder and its parent: a killed process may have created them without
@@ -77,8 +84,8 @@ public final class IndexWriter {
 
     /// Appends the next frame; `parts` are the record's parts in the layout's order.
     ///
-    /// Throws `StoreError`: `.badKey` for a frame out of order or parts of another size, `.noSpace` with the number of
-    /// bytes, `.io`; and errors thrown by `beforeSegment` and `beforeSeal`.
+    /// Throws `StoreError`: `.badKey` for a frame out of order, parts of another size or a finished writer, `.noSpace`,
+    /// `.io`; and errors thrown by `beforeSegment` and `beforeSeal`.
     public func append(_ entry: FrameEntry, parts: [UnsafeRawBufferPointer]) throws {
         guard lock != nil else { throw StoreError.writerFinished() }
         let next = nextFrame
@@ -95,22 +102,22 @@ public final class IndexWriter {
         }
     }
 
-    /// Returns the bytes needed while writing `frames` frames from `first` on as one segment.
+    /// Returns the disk space in bytes needed to write frames `first..<first + frames` as one segment.
     public static func bytes(first: Int, frames: Int, layout: RecordLayout, keep: PatchKeeping) -> Int64 {
-        // Two headers, two footers and a manifest.
+        // 16 KiB for two headers, two footers and a manifest.
         let frameFile = Int64(frames) * Int64(layout.frameBytes) + 16384
         switch keep {
         case .none: return frameFile
         case .all: return frameFile + Int64(frames) * Int64(layout.patchBytes)
         case .sample:
-            // The multiples of a power of two, plus the sample made of them at the end.
+            // The patches kept while indexing, plus the copy of a sample of them that `finish` makes.
             let held = (first..<first + max(frames, 0)).count { PatchSample.holds($0) }
             let sample = PatchSample.indices(frames: first + max(frames, 0)).count
             return frameFile + Int64(held + sample) * Int64(layout.patchBytes)
         }
     }
 
-    /// Returns true if the patches of the frame at `index` are kept, at least for now.
+    /// Returns true if the patches of the frame at `index` are written; `finish` may keep only a sample of them.
     public func keepsPatches(of index: Int) -> Bool {
         switch keeping {
         case .all: true
@@ -121,8 +128,8 @@ public final class IndexWriter {
 
     /// Seals the last segment and writes the manifest that `manifest` makes from the sealed contents.
     ///
-    /// Throws `StoreError`: `.badKey` if the manifest names another key, layout, frame count or other files, else
-    /// `.noSpace` or `.io`. Releases the lock on success.
+    /// Throws `StoreError`: `.badKey` if the manifest has another key, layout, frame count or other files, `.noSpace`,
+    /// `.io`; and errors thrown by `beforeSeal`. Releases the lock on success.
     public func finish(_ manifest: (IndexContents) -> Manifest) throws {
         guard lock != nil else { throw StoreError.writerFinished() }
         do {
@@ -166,6 +173,7 @@ public final class IndexWriter {
     /// Index of the next frame to append, counting those in the open segment.
     public var nextFrame: Int { open.map { $0.first + $0.frames.count } ?? framesDone }
 
+    /// The header of segment `number`, or of the patch sample if `number` is `SegmentFormat.sampleNumber`.
     func header(_ number: Int, _ stream: RecordStream) -> SegmentFormat.Header {
         SegmentFormat.Header(
             identity: SegmentFormat.Identity(key: key, layout: layout), stream: stream,
@@ -173,6 +181,7 @@ public final class IndexWriter {
             number: number)
     }
 
+    /// Starts a segment if none is open: a new one, or the short last one again.
     private func openSegment() throws {
         guard open == nil else { return }
         let short = segments.last.flatMap { $0.count < framesPerSegment ? $0 : nil }
@@ -181,8 +190,8 @@ public final class IndexWriter {
         open = OpenSegment(
             frames: try SegmentWriter(directory: directory, header: header(number, .frame)), number: number,
             first: short?.first ?? framesDone)
-        // A short last segment grows by being rewritten: its records are copied first, and the old file is kept until
-        // the seal.
+        // A sealed file is never appended to: copy the short segment's records into the new file, which replaces the
+        // old one when it is sealed.
         if let short { try copy(short) }
     }
 
@@ -200,6 +209,7 @@ public final class IndexWriter {
         return writer
     }
 
+    /// Copies the records of the short last segment into the open one.
     private func copy(_ short: SegmentSummary) throws {
         guard var segment = open else { return }
         let records = RecordBuffer(layout)
@@ -212,6 +222,7 @@ public final class IndexWriter {
         }
     }
 
+    /// Publishes the open segment's files; updates the manifest if it listed a shorter version of the segment.
     private func seal() throws {
         guard let segment = open, segment.frames.count > 0 else { return discardOpenSegment() }
         try segment.patches?.seal()
@@ -233,6 +244,7 @@ public final class IndexWriter {
         segments.append(frames)
         patchFiles.append(patches)
         framesDone = frames.first + frames.count
+        // The index was readable before this run: keep it so, with the grown segment.
         guard var manifest = previous, manifest.patches.kept == keeping else { return }
         if keeping == .all {
             let files = patchFiles.compactMap { $0 }
@@ -251,6 +263,8 @@ public final class IndexWriter {
         CrashPoint.reach(.manifestDropped)
     }
 
+    /// Ignores SIGXFSZ unless it has a handler, so that a write over the file size limit (`ulimit -f`) fails with EFBIG
+    /// instead of ending the process.
     private static func ignoreFileSizeSignal() {
         var action = sigaction()
         guard sigaction(SIGXFSZ, nil, &action) == 0, action.__sigaction_handler.sa_handler == nil else { return }
@@ -258,7 +272,7 @@ public final class IndexWriter {
     }
 }
 
-/// The parts of one record, read from a sealed file.
+/// A buffer for the parts of one record, filled from sealed files.
 final class RecordBuffer {
     private let layout: RecordLayout
     private let buffers: [UnsafeMutableRawBufferPointer]
@@ -270,7 +284,9 @@ final class RecordBuffer {
 
     deinit { for buffer in buffers { buffer.deallocate() } }
 
-    /// Reads the records of frames below `end`; parts of the other file keep the buffer's previous content.
+    /// Calls `body` with each record of a frame below `end`.
+    ///
+    /// Only the parts of `source`'s stream (frame or patch) are read; the others keep their previous content.
     func each(
         _ source: SegmentReader, below end: Int, _ body: (FrameEntry, [UnsafeRawBufferPointer]) throws -> Void
     ) throws {
@@ -281,6 +297,7 @@ final class RecordBuffer {
         }
     }
 
+    /// Reads one record's parts in `source`'s stream and calls `body` with all parts.
     func read(
         _ source: SegmentReader, _ descriptor: Int32, _ record: Int, _ entry: FrameEntry,
         _ body: (FrameEntry, [UnsafeRawBufferPointer]) throws -> Void

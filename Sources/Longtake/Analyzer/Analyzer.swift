@@ -13,26 +13,26 @@ package final class Analyzer {
     /// The indexes and the catalog.
     package let library: Library
     private let cancellation: Cancellation
-    private let derive: PrefixCache.Policy
+    private let prefixCache: PrefixCache.Policy
     private let asker: Asker
 
     /// An analyzer for one model and one cache.
     ///
-    /// - Parameter derive: when prefix caches are computed and kept.
+    /// - Parameter prefixCache: when prefix caches are computed and kept.
     package init(
-        model: LoadedModel, library: Library, derive: PrefixCache.Policy = .auto,
+        model: LoadedModel, library: Library, prefixCache: PrefixCache.Policy = .auto,
         cancellation: Cancellation = Cancellation()
     ) {
         self.model = model
         self.library = library
-        self.derive = derive
+        self.prefixCache = prefixCache
         self.cancellation = cancellation
         // A quarter of the cache's limit: more would evict indexes, which take far longer to compute.
         let limit = ((try? library.cacheLimit(remember: false)) ?? 0) / 4
         asker = Asker(
-            model, prefixCaches: derive == .never ? nil : PrefixCacheStore(library.cache, limit: limit),
+            model, prefixCaches: prefixCache == .never ? nil : PrefixCacheStore(library.cache, limit: limit),
             cancellation: cancellation)
-        if derive == .auto || derive == .autoLazy { asker.minimumSaving = Self.minimumSaving }
+        if prefixCache == .auto || prefixCache == .autoLazy { asker.minimumSaving = Self.minimumSaving }
     }
 
     /// Operations a prefix cache must save each question under `auto`: about 0.2 s of two cores.
@@ -50,7 +50,7 @@ package final class Analyzer {
         do {
             var indexed = try indexer(options).index(recording, progress: progress)
             let bytesBefore = library.cache.derivedBytes(indexID: indexed.index)
-            if derive == .now || derive == .auto {
+            if prefixCache == .now || prefixCache == .auto {
                 try makePrefixCache(indexed.index) { done, frameSeconds in
                     progress(
                         IndexProgress(
@@ -119,7 +119,7 @@ package final class Analyzer {
     ) throws -> IndexPlan {
         do {
             var plan = try indexer(options).plan(recording, sizes: sizes, strict: strict)
-            if derive == .now || derive == .auto, !plan.indexed {
+            if prefixCache == .now || prefixCache == .auto, !plan.indexed {
                 plan.prefixCacheBytes = plan.frames.map { asker.prefixBytes(frames: $0) }
             }
             return plan

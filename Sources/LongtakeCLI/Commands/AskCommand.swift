@@ -124,7 +124,7 @@ struct AskCommand: ParsableCommand {
         let library = try library.open(telling: output)
         if several { try requireKnown(typedPaths, library) }
         let analyzer = Analyzer(
-            model: loaded, library: library, derive: policy,
+            model: loaded, library: library, prefixCache: policy,
             cancellation: Interruption.cancellation)
         let printer = AnswerPrinter(
             output,

@@ -32,7 +32,7 @@ struct BenchFusionCommand: ParsableCommand {
     func run() throws {
         let wanted = try questions.map(answering.question)
         let analyzer = Analyzer(
-            model: try model.load(), library: try library.open(), derive: .never,
+            model: try model.load(), library: try library.open(), prefixCache: .never,
             cancellation: Interruption.cancellation)
         let found = try analyzer.fusionDeviations(of: wanted, about: recording.path, options: sampling.options())
         if output.json { return Console.json(Report(questions: found)) }

@@ -39,7 +39,7 @@ struct ChatCommand: ParsableCommand {
         let policy = try prefixCache.policyOfQuestions()
         let loaded = try model.load()
         let analyzer = Analyzer(
-            model: loaded, library: try library.open(telling: output), derive: policy,
+            model: loaded, library: try library.open(telling: output), prefixCache: policy,
             cancellation: Interruption.cancellation)
         let progress = output.progress
         let conversation = try analyzer.converse(

@@ -84,7 +84,7 @@ struct IndexCommand: ParsableCommand {
         let model = model
         let analyzer = Deferred {
             Analyzer(
-                model: try model.load(), library: library, derive: policy, cancellation: Interruption.cancellation)
+                model: try model.load(), library: library, prefixCache: policy, cancellation: Interruption.cancellation)
         }
         let report = IndexReport(output)
         for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }

@@ -46,7 +46,7 @@ struct RunCommand: ParsableCommand {
         let model = model
         let analyzer = Deferred {
             Analyzer(
-                model: try model.load(or: file.model), library: library, derive: policy,
+                model: try model.load(or: file.model), library: library, prefixCache: policy,
                 cancellation: Interruption.cancellation)
         }
         for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }

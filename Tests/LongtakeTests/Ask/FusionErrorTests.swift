@@ -62,7 +62,7 @@ extension LongtakeTests {
             let folder = try Folder()
             let video = folder.path + "/long.mp4"
             try makeVideo(to: video, seconds: 80)
-            let analyzer = Analyzer(model: try nano(), library: try folder.library(), derive: .never)
+            let analyzer = Analyzer(model: try nano(), library: try folder.library(), prefixCache: .never)
             func fusion(_ change: (inout Question) -> Void) throws -> (summary: FusionSummary, json: String) {
                 var asked = question()
                 asked.focus = .off

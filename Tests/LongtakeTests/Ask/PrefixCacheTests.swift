@@ -35,7 +35,7 @@ extension LongtakeTests {
             let folder = try Folder()
             let library = try folder.library()
             let model = try nano()
-            let analyzer = Analyzer(model: model, library: library, derive: policy)
+            let analyzer = Analyzer(model: model, library: library, prefixCache: policy)
             let video = try Self.longVideo(in: folder)
             let made = try analyzer.index(video, options: options())
             #expect(derived(library).count == (policy == .now ? 1 : 0))
@@ -49,7 +49,7 @@ extension LongtakeTests {
             #expect(first.fusion.frames == 64 && first.fusion.of == 100)
             #expect(first.fusion.relativeStandardError ?? 0 > 0)
             #expect(second.evidence == first.evidence)
-            let never = Analyzer(model: model, library: library, derive: .never)
+            let never = Analyzer(model: model, library: library, prefixCache: .never)
             let computed = try never.ask(one(), about: video)
             #expect(!computed.reused && computed.tokenIDs == first.tokenIDs && computed.evidence == first.evidence)
         }
@@ -68,8 +68,8 @@ extension LongtakeTests {
                     asked.append(question)
                 }
             }
-            let warm = Analyzer(model: model, library: library, derive: .lazy)
-            let cold = Analyzer(model: model, library: library, derive: .never)
+            let warm = Analyzer(model: model, library: library, prefixCache: .lazy)
+            let cold = Analyzer(model: model, library: library, prefixCache: .never)
             for question in asked {
                 let answers = try [cold, warm, warm].map { try $0.ask(question, about: video) }
                 // Of a short range all frames are fused either way: the second mode finds what the first one kept.
@@ -88,8 +88,8 @@ extension LongtakeTests {
             let library = try folder.library()
             let model = try nano()
             let video = try Self.longVideo(in: folder)
-            let warm = Analyzer(model: model, library: library, derive: .lazy)
-            let cold = Analyzer(model: model, library: library, derive: .never)
+            let warm = Analyzer(model: model, library: library, prefixCache: .lazy)
+            let cold = Analyzer(model: model, library: library, prefixCache: .never)
             var errors: [Double] = []
             for (enough, frames) in [(0.0, 64), (0.9, 8)] {
                 var question = one()
@@ -120,7 +120,7 @@ extension LongtakeTests {
         @Test func damagedFilesAreRecomputed() throws {
             let folder = try Folder()
             let library = try folder.library()
-            let analyzer = Analyzer(model: try nano(), library: library, derive: .lazy)
+            let analyzer = Analyzer(model: try nano(), library: library, prefixCache: .lazy)
             let first = try analyzer.ask(one(), about: Shared.video)
             let name = try #require(derived(library).first)
             let path = library.cache.derivedPath + "/" + name
@@ -144,7 +144,7 @@ extension LongtakeTests {
         @Test func itGoesWithItsIndex() throws {
             let folder = try Folder()
             let library = try folder.library()
-            let analyzer = Analyzer(model: try nano(), library: library, derive: .now)
+            let analyzer = Analyzer(model: try nano(), library: library, prefixCache: .now)
             let made = try analyzer.index(Shared.video, options: options())
             #expect(derived(library).count == 1)
             try library.cache.remove(indexID: made.index)
@@ -159,7 +159,7 @@ extension LongtakeTests {
             try makeVideo(to: video, seconds: 300)
             let answers = try [IndexOptions.Keep.patches, .tokens].map { keep in
                 let library = try folder.library(keep.rawValue)
-                let analyzer = Analyzer(model: model, library: library, derive: .never)
+                let analyzer = Analyzer(model: model, library: library, prefixCache: .never)
                 return try analyzer.ask(one(), about: video, options: options(keep))
             }
             #expect(answers[0].fusion == answers[1].fusion && answers[0].fusion.frames == 64)
@@ -171,7 +171,7 @@ extension LongtakeTests {
             let model = try nano()
             let small = try Library(
                 cachePath: folder.path + "/small/cache", dataPath: folder.path + "/small/data", cacheMax: "1M")
-            let analyzer = Analyzer(model: model, library: small, derive: .lazy)
+            let analyzer = Analyzer(model: model, library: small, prefixCache: .lazy)
             let first = try analyzer.ask(one(), about: Shared.video)
             let second = try analyzer.ask(one(), about: Shared.video)
             #expect(!second.reused && derived(small).isEmpty)

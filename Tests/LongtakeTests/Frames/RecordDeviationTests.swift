@@ -31,7 +31,7 @@ extension LongtakeTests {
             }
             var options = IndexOptions()
             options.record = record
-            let analyzer = Analyzer(model: model, library: library, derive: .never)
+            let analyzer = Analyzer(model: model, library: library, prefixCache: .never)
             let made = try analyzer.index(part, options: options)
             return (Asker(model), try IndexReader(directory: library.cache.path(indexID: made.index)))
         }

@@ -89,7 +89,7 @@ extension LongtakeTests {
             let folder = try Folder()
             let library = try folder.library()
             // What was kept for questions would be enough for an answer.
-            let analyzer = Analyzer(model: try nano(), library: library, derive: .never)
+            let analyzer = Analyzer(model: try nano(), library: library, prefixCache: .never)
             let made = try analyzer.index(Shared.video, options: IndexOptions())
             let index = library.cache.path(indexID: made.index)
             let reader = try IndexReader(directory: index)

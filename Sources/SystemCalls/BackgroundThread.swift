@@ -1,12 +1,14 @@
 import Glibc
 
-/// A joinable POSIX thread that blocks all signals; all threads of the program are started by it.
+/// A joinable POSIX thread with all signals blocked; every thread that Longtake starts itself is one.
 ///
-/// Threads started from it inherit the signal mask. Foundation's `Thread` cannot report that none could be started.
+/// Threads that libraries (FFmpeg, libgomp) start from it inherit the signal mask. Releasing the object joins the
+/// thread, which may block, unless `detach` was called. Foundation's `Thread` cannot report a failed start.
 package final class BackgroundThread {
     private let thread: pthread_t
-    private var isOwned = true
+    private var isJoinable = true
 
+    /// Boxes the closure, to pass it to `pthread_create` as a pointer.
     private final class Work {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -14,44 +16,45 @@ package final class BackgroundThread {
 
     /// Starts a thread that runs `body`.
     ///
-    /// - Parameter stackSize: in bytes; nil for the process's limit (`ulimit -s`).
-    /// - Throws: `SystemError`, usually EAGAIN, if no thread can be started.
+    /// - Parameter stackSize: stack size in bytes; nil for the process's default (`ulimit -s`).
+    /// - Throws: `SystemError` if the thread cannot be started; usually EAGAIN, a limit on threads or memory.
     package init(stackSize: Int? = nil, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
         // A new thread inherits its creator's signal mask, so block all signals while it is created.
-        var (all, before) = (sigset_t(), sigset_t())
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        var (allSignals, previousMask) = (sigset_t(), sigset_t())
+        sigfillset(&allSignals)
+        pthread_sigmask(SIG_SETMASK, &allSignals, &previousMask)
+        defer { pthread_sigmask(SIG_SETMASK, &previousMask, nil) }
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
         if let stackSize { pthread_attr_setstacksize(&attributes, stackSize) }
         let work = Unmanaged.passRetained(Work(body))
-        var made = pthread_t()
-        let failure = pthread_create(
-            &made, &attributes,
+        var created = pthread_t()
+        let status = pthread_create(
+            &created, &attributes,
             { argument in
                 if let argument { Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body() }
                 return nil
             }, work.toOpaque())
-        thread = made
-        if failure != 0 {
-            isOwned = false
+        thread = created
+        if status != 0 {
+            // All properties are set, so throwing runs deinit, which must not join.
+            isJoinable = false
             work.release()
-            throw SystemError(failure)
+            throw SystemError(status)
         }
     }
 
     /// Waits until the thread ends; later calls return at once.
     package func join() {
-        if isOwned { pthread_join(thread, nil) }
-        isOwned = false
+        if isJoinable { pthread_join(thread, nil) }
+        isJoinable = false
     }
 
     /// Gives up ownership: the thread keeps running and is never joined.
     package func detach() {
-        if isOwned { pthread_detach(thread) }
-        isOwned = false
+        if isJoinable { pthread_detach(thread) }
+        isJoinable = false
     }
 
     deinit { join() }

@@ -1,10 +1,11 @@
 package import Glibc
 
-/// System calls as all targets make them: restarted after a signal, failures thrown as `SystemError`.
+/// Wrappers for system calls: opening, reading and writing retry after EINTR; failures are thrown as `SystemError`.
 ///
-/// The sandboxed part of the decode worker makes its own: it may call only what its filter allows.
+/// The sandboxed part of the decode worker does not use them: it may make only the calls that its seccomp filter
+/// allows.
 package enum SystemCall {
-    /// Opens a file close-on-exec and returns its descriptor.
+    /// Opens a file with `O_CLOEXEC` and returns its descriptor, which the caller closes.
     ///
     /// - Parameter mode: the permissions of a file that `O_CREAT` creates.
     package static func open(
@@ -13,7 +14,7 @@ package enum SystemCall {
         Int32(try restarting { Int(Glibc.open(path, flags | O_CLOEXEC, mode)) })
     }
 
-    /// Reads once at the file offset; returns the number of bytes, 0 only at the end of the file.
+    /// Reads once at the file offset; returns the number of bytes, 0 at the end of the file (or for an empty buffer).
     package static func read(
         _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer
     ) throws(SystemError) -> Int {
@@ -48,12 +49,14 @@ package enum SystemCall {
         }
     }
 
-    /// Writes once at the file offset; returns the number of bytes, at least 1 if there are any.
+    /// Writes once at the file offset; returns the number of bytes written, at least 1 unless `bytes` is empty.
+    ///
+    /// - Throws: `SystemError`; EIO if the call succeeds without writing anything.
     package static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int {
-        let wrote = try restarting { Glibc.write(descriptor, bytes.baseAddress, bytes.count) }
-        // A device may accept nothing without an error; trying again would never end.
-        guard wrote > 0 || bytes.isEmpty else { throw SystemError(EIO) }
-        return wrote
+        let written = try restarting { Glibc.write(descriptor, bytes.baseAddress, bytes.count) }
+        // A device may write 0 bytes without an error; retrying could loop forever.
+        guard written > 0 || bytes.isEmpty else { throw SystemError(EIO) }
+        return written
     }
 
     /// Writes all bytes at the file offset.
@@ -71,7 +74,9 @@ package enum SystemCall {
         }
     }
 
-    /// Flushes a file to the disk; a failure is final, since the kernel may have dropped the pages.
+    /// Flushes a file to the disk.
+    ///
+    /// Do not retry after a failure: the kernel may have dropped the unwritten pages, and a second call would succeed.
     package static func sync(_ descriptor: Int32) throws(SystemError) {
         guard fsync(descriptor) == 0 else { throw .last }
     }
@@ -83,33 +88,35 @@ package enum SystemCall {
         return status
     }
 
-    /// Returns the status of the file at `path`; links are followed.
+    /// Returns the status of the file at `path`, following symbolic links (`stat`).
     package static func status(of path: UnsafePointer<CChar>) throws(SystemError) -> stat {
         var status = stat()
         guard stat(path, &status) == 0 else { throw .last }
         return status
     }
 
-    /// Returns the status of `path` itself; a link is not followed.
+    /// Returns the status of `path` itself, even if it is a symbolic link (`lstat`).
     package static func linkStatus(of path: UnsafePointer<CChar>) throws(SystemError) -> stat {
         var status = stat()
         guard lstat(path, &status) == 0 else { throw .last }
         return status
     }
 
-    /// Returns the names in a folder, in no order and as bytes, without "." and "..".
+    /// Returns the names in a folder as bytes, unsorted, without "." and "..".
+    ///
+    /// Throws only if the folder cannot be opened; an error of `readdir` ends the list early.
     package static func names(in folder: UnsafePointer<CChar>) throws(SystemError) -> [[UInt8]] {
         guard let directory = opendir(folder) else { throw .last }
         defer { closedir(directory) }
         var names: [[UInt8]] = []
         while let entry = readdir(directory) {
             let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            if name != [0x2E], name != [0x2E, 0x2E] { names.append(name) }
+            if !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) { names.append(name) }
         }
         return names
     }
 
-    /// Repeats a call that a signal interrupted; throws for another failure.
+    /// Retries `call` while it fails with EINTR; throws any other failure.
     private static func restarting(_ call: () -> Int) throws(SystemError) -> Int {
         while true {
             let result = call()

@@ -1,5 +1,7 @@
-// Reference kernels: plain loops, double accumulation and the C library's exp. Slow on purpose; the tests compare every
-// table with them.
+// Reference kernels: plain loops, sums in double and the C library's exp. Slow on purpose; the tests compare every
+// other table with them. CKernels.h has the shapes.
+//
+// quantize_rows computes in f32, since the tests expect the same bits from every table.
 #include "CKernels.h"
 #include <math.h>
 #include <string.h>
@@ -11,6 +13,7 @@ static float load_bf16(uint16_t h) {
     return f;
 }
 
+// Rounds to nearest, ties to even; a NaN stays a NaN (0x40 makes it quiet, so its fraction cannot become 0).
 static uint16_t store_bf16(float f) {
     uint32_t u;
     memcpy(&u, &f, 4);
@@ -45,11 +48,11 @@ static void layer_norm(const float *x, ptrdiff_t x_stride, const float *weight, 
 static void rms_norm(const float *x, ptrdiff_t x_stride, const float *weight, float eps, size_t rows, size_t n,
                      void *out, lt_dtype out_type, ptrdiff_t out_stride) {
     for (ptrdiff_t t = 0; t < (ptrdiff_t)rows; t++) {
-        double square = 0;
-        for (size_t i = 0; i < n; i++) square += pow(x[t * x_stride + (ptrdiff_t)i], 2) / (double)n;
+        double mean_square = 0;
+        for (size_t i = 0; i < n; i++) mean_square += pow(x[t * x_stride + (ptrdiff_t)i], 2) / (double)n;
         for (size_t i = 0; i < n; i++)
             put(out, out_type, t * out_stride + (ptrdiff_t)i,
-                x[t * x_stride + (ptrdiff_t)i] / sqrt(square + eps) * weight[i]);
+                x[t * x_stride + (ptrdiff_t)i] / sqrt(mean_square + eps) * weight[i]);
     }
 }
 
@@ -96,6 +99,7 @@ static void bias_activation(float *out, ptrdiff_t stride, const float *bias, lt_
     for (ptrdiff_t t = 0; t < (ptrdiff_t)rows; t++)
         for (ptrdiff_t i = 0; i < (ptrdiff_t)n; i++) {
             double y = out[t * stride + i] + (bias ? bias[i] : 0.0f);
+            // 1.702 as an f32, the constant that the other tables use.
             if (activation == LT_ACT_QUICK_GELU) y = y / (1 + exp(-(double)1.702f * y));
             if (activation == LT_ACT_GELU_ERF) y = 0.5 * y * (1 + erf(y / sqrt(2)));
             out[t * stride + i] = (float)y;
@@ -178,6 +182,7 @@ static void bf16_to_f32(const uint16_t *x, float *y, size_t n) {
 static void f16_to_f32(const uint16_t *x, float *y, size_t n) {
     for (size_t i = 0; i < n; i++) {
         int exponent = (x[i] >> 10) & 31, fraction = x[i] & 1023;
+        // 24 is 14 (smallest exponent) + 10 fraction bits, 25 is 15 (bias) + 10; 1024 is the implicit leading bit.
         double value = exponent == 0    ? ldexp(fraction, -24)
                        : exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
                                         : ldexp(1024 + fraction, exponent - 25);

@@ -2,32 +2,35 @@ import Glibc
 import SystemCalls
 import Tensors
 
-/// Identifies common kinds of wrong paths and folders and says how to fix each.
+/// Recognizes common mistakes in the path of a model folder; each error says how to fix one.
 enum FolderDiagnosis {
-    /// The ending of every message that asks for a different download.
+    /// The end of every message that asks for a different model.
     private static let nextStep =
         "give a folder with config.json, *.safetensors and the tokenizer, as published for LLaVA-Mini"
 
-    /// The error for a `path` that is not a folder.
+    /// The error for a `path` that is not a folder: a file, a model hub ID or nothing.
+    ///
+    /// - Parameter environment: locates the Hugging Face hub cache.
     static func notAFolder(_ path: String, environment: [String: String]) -> CheckpointError {
         var info = stat()
         if stat(path, &info) == 0 {
             let (name, folder) = parts(path)
             switch kind(ofFile: path) {
             case .gguf: return unsupported(path, "a GGUF file, which is not supported; \(nextStep)")
-            case .lfsPointer: return lfs(path)
-            case .part:
+            case .lfsPointer: return lfsPointer(path)
+            case .modelFile:
                 return .init(
                     .folderMissing, "\(path): a single file of a model; give the folder that contains it: \(folder)")
             case .other:
                 return .init(.folderMissing, "\(path): \(name) is a file, not a model folder; \(nextStep)")
             }
         }
-        // A hub ID is a relative path of two parts whose first part does not exist as a folder.
-        let first = path.split(separator: "/").first.map(String.init) ?? ""
-        guard TowerFolder.isHubID(path), path.contains("/"), !FolderPath.isFolder(first) else {
+        // Taken for a hub ID: "org/name" if there is no folder "org".
+        let organization = path.split(separator: "/").first.map(String.init) ?? ""
+        guard TowerFolder.isHubID(path), path.contains("/"), !FolderPath.isFolder(organization) else {
             return .folderMissing(path)
         }
+        // `TowerFolder` also searches the checkpoint's folder; one that does not exist leaves only the hub cache.
         if let cached = try? TowerFolder(tower: path, checkpoint: "/nonexistent", environment: environment).path {
             return .init(
                 .folderMissing,
@@ -35,18 +38,20 @@ enum FolderDiagnosis {
         }
         return .init(
             .folderMissing,
-            "\(path): no such folder; it looks like a name on a model hub, and models are not downloaded automatically: run "
-                + "`hf download \(path) --local-dir DIR` and give DIR")
+            "\(path): no such folder; it looks like a name on a model hub, and models are not downloaded "
+                + "automatically: run `hf download \(path) --local-dir DIR` and give DIR")
     }
 
-    /// The error for a folder that cannot be a model with weights; nil if it may be one.
+    /// The error for a folder that is clearly no model with weights; nil if loading should be tried.
     ///
-    /// - Parameter weights: the folder whose weights are used, if it is a different one.
+    /// - Parameter weights: another folder whose weights are used; nil for `folder` itself.
     static func fault(of folder: String, weights other: String?) -> CheckpointError? {
         let names = listing(folder)
-        if names.isEmpty { return .init(.configMissing, "\(folder): the folder is empty; \(nextStep)") }
+        if names.isEmpty {
+            return .init(.configMissing, "\(folder): the folder is empty or cannot be read; \(nextStep)")
+        }
         for name in names where isModelFile(name) && kind(ofFile: folder + "/" + name) == .lfsPointer {
-            return lfs(folder + "/" + name)
+            return lfsPointer(folder + "/" + name)
         }
         let weightNames = other.map(listing) ?? names
         let hasWeights = weightNames.contains {
@@ -55,18 +60,17 @@ enum FolderDiagnosis {
         if names.contains(where: { $0 == "adapter_config.json" || $0.hasPrefix("adapter_model.") }), !hasWeights {
             return unsupported(
                 folder,
-                "a LoRA adapter, which has only the changes to a base model; merge it into that model and give the merged folder"
-            )
+                "a LoRA adapter, which has only the changes to a base model; merge it into that model and give the "
+                    + "merged folder")
         }
         guard names.contains("config.json") else { return withoutConfig(folder, names) }
         return hasWeights ? nil : withoutWeights(other ?? folder, weightNames)
     }
 
-    /// The error for an unknown `model_type`; names the family if it is known.
+    /// The error for a `model_type` that is not supported; names well-known model families.
     static func otherModel(_ file: String, _ type: String) -> CheckpointError {
-        let known: String? =
+        let family: String? =
             switch type {
-            case "llava_llama_2": nil
             case "llava", "llava_llama": "LLaVA-1.5 or an earlier LLaVA"
             case "llava_next", "llava_mistral", "llava_qwen", "llava_gemma": "LLaVA-NeXT"
             case "llava_next_video": "LLaVA-NeXT-Video"
@@ -75,13 +79,14 @@ enum FolderDiagnosis {
             case _ where type.hasPrefix("internvl"): "InternVL"
             default: nil
             }
-        let what = known.map { " (\($0))" } ?? ""
+        let suffix = family.map { " (\($0))" } ?? ""
         return .init(
             .modelTypeUnknown,
-            "\(file): not a LLaVA-Mini checkpoint: model_type \"\(type)\"\(what) is not supported; questions need "
+            "\(file): not a LLaVA-Mini checkpoint: model_type \"\(type)\"\(suffix) is not supported; questions need "
                 + "llava_mini_llama, and llama, clip and clip_vision_model can be inspected")
     }
 
+    /// The error for a folder without config.json; `names` are its files.
     private static func withoutConfig(_ folder: String, _ names: [String]) -> CheckpointError {
         func has(_ suffix: String) -> Bool { names.contains { $0.hasSuffix(suffix) } }
         if names.contains("model_index.json") {
@@ -95,7 +100,8 @@ enum FolderDiagnosis {
             return projector(folder)
         }
         if names.contains("params.json") || names.contains(where: { $0.hasPrefix("consolidated.") }) {
-            return unsupported(folder, "Llama weights in their own layout (consolidated.*); \(nextStep)")
+            return unsupported(
+                folder, "Llama weights in Meta's own format (consolidated.*), which is not supported; \(nextStep)")
         }
         if let other = otherFormat(names) { return unsupported(folder, "\(other); \(nextStep)") }
         if has(".safetensors") {
@@ -106,14 +112,15 @@ enum FolderDiagnosis {
         return .configMissing(folder + "/config.json")
     }
 
+    /// The error for a folder with neither model.safetensors nor its index; nil if `SafetensorsFolder` reports it.
     private static func withoutWeights(_ folder: String, _ names: [String]) -> CheckpointError? {
         if names.contains(where: { $0.hasSuffix(".safetensors") && $0.contains("-of-") }) {
             return .init(
                 .unsupported,
-                "\(folder): has shards without \(SafetensorsFolder.indexName), their list of tensors: fetch that file too"
-            )
+                "\(folder): has shards without \(SafetensorsFolder.indexName), their list of tensors: fetch that "
+                    + "file too")
         }
-        // `SafetensorsFolder` reports pickles.
+        // `SafetensorsFolder` reports pytorch_model*.bin.
         if names.contains(where: { $0.hasPrefix("pytorch_model") }) { return nil }
         if names.contains(where: { $0.hasPrefix("mm_projector.") }) { return projector(folder) }
         if names.contains(where: { $0.hasSuffix(".gguf") }) {
@@ -122,6 +129,7 @@ enum FolderDiagnosis {
         return otherFormat(names).map { unsupported(folder, "\($0); \(nextStep)") }
     }
 
+    /// Describes the format of a folder without safetensors weights; nil if unknown.
     private static func otherFormat(_ names: [String]) -> String? {
         func has(_ suffix: String) -> Bool { names.contains { $0.hasSuffix(suffix) } }
         if has(".onnx") { return "an ONNX model, which is not supported" }
@@ -141,14 +149,17 @@ enum FolderDiagnosis {
         .init(.unsupported, "\(path): \(what)")
     }
 
-    private static func lfs(_ file: String) -> CheckpointError {
+    private static func lfsPointer(_ file: String) -> CheckpointError {
         .init(
             .unsupported,
-            "\(file): a Git LFS pointer, not the file itself; run `git lfs install` and `git lfs pull` in its folder, or download "
-                + "it again")
+            "\(file): a Git LFS pointer, not the file itself; run `git lfs install` and `git lfs pull` in "
+                + "its folder, or download it again")
     }
 
-    /// The single subfolder with a config.json: a hub cache's snapshot, or the result of unpacking an archive.
+    /// The subfolder to give instead: a hub cache's snapshot, or the only subfolder with a config.json (an unpacked
+    /// archive).
+    ///
+    /// If there are several snapshots, the one that `refs/main` names, else the last by name.
     private static func innerFolder(_ folder: String, _ names: [String]) -> String? {
         let snapshots = folder + "/snapshots"
         let candidates =
@@ -159,15 +170,18 @@ enum FolderDiagnosis {
         return found.count == 1 || names.contains("snapshots") ? found.last : nil
     }
 
+    /// The snapshot that `refs/main` names in a hub cache's `models--org--name` folder; nil if there is no such file.
     private static func mainSnapshot(_ folder: String) -> String? {
         (try? FolderPath.read("refs/main", in: folder, limit: 4096)).flatMap {
             $0.map { folder + "/snapshots/" + String(decoding: $0.prefix { $0 > 0x20 }, as: UTF8.self) }
         }
     }
 
-    private enum FileKind { case gguf, lfsPointer, part, other }
+    private enum FileKind { case gguf, lfsPointer, modelFile, other }
 
+    /// The kind of a file, from its first 64 bytes, then its name.
     private static func kind(ofFile path: String) -> FileKind {
+        // Opening a pipe would block without O_NONBLOCK.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         var start = [UInt8](repeating: 0, count: 64)
         if descriptor >= 0 {
@@ -181,9 +195,10 @@ enum FolderDiagnosis {
         if start.starts(with: "GGUF".utf8) { return .gguf }
         let name = parts(path).name
         if name.hasSuffix(".gguf") { return .gguf }
-        return isModelFile(name) ? .part : .other
+        return isModelFile(name) ? .modelFile : .other
     }
 
+    /// True for the name endings of files in a model folder.
     private static func isModelFile(_ name: String) -> Bool {
         [".safetensors", ".bin", ".pt", ".pth", ".json", ".model", ".gguf", ".txt"].contains { name.hasSuffix($0) }
     }
@@ -198,7 +213,7 @@ enum FolderDiagnosis {
         return (String(path[path.index(after: slash)...]), slash == path.startIndex ? "/" : String(path[..<slash]))
     }
 
-    /// The names in a folder without hidden ones, sorted.
+    /// The names in a folder, sorted, without hidden ones; empty if the folder cannot be read.
     private static func listing(_ folder: String) -> [String] {
         let names = (try? SystemCall.names(in: folder)) ?? []
         return names.map { String(decoding: $0, as: UTF8.self) }.filter { !$0.hasPrefix(".") }.sorted()

@@ -1,6 +1,6 @@
 /// The shape of a Llama decoder, which is also the shape of each pre-fusion layer.
 ///
-/// Source: `config.json` of a Llama or LLaVA-Mini checkpoint; each property names its key.
+/// Source: `config.json` of a Llama or LLaVA-Mini checkpoint; each property's comment names its key.
 public struct LanguageConfig: Sendable, Equatable {
     /// Width of a token, H: `hidden_size`.
     public var hiddenSize: Int
@@ -16,13 +16,13 @@ public struct LanguageConfig: Sendable, Equatable {
     public var headSize: Int
     /// Number of token IDs, V: `vocab_size`.
     public var vocabularySize: Int
-    /// Added to the mean square in RMSNorm: `rms_norm_eps`.
+    /// Added to the mean square in RMSNorm: `rms_norm_eps`; 1e-6 if absent.
     public var rmsNormEpsilon: Float
     /// Rotary position embedding: `rope_theta`, `rope_scaling`.
     public var rope: RopeConfig
-    /// Context length in tokens: `max_position_embeddings`.
+    /// Context length in tokens: `max_position_embeddings`; 2048 if absent.
     public var maxPositions: Int
-    /// True if the output embeddings are the input embeddings: `tie_word_embeddings`.
+    /// True if the output layer shares the input embeddings: `tie_word_embeddings`; false if absent.
     public var tiedEmbeddings: Bool
 
     /// A decoder of the given shape.
@@ -47,12 +47,12 @@ public struct LanguageConfig: Sendable, Equatable {
 
 /// Rotary position embedding: `rope_theta` and, for Llama 3.1, `rope_scaling` of type `llama3`.
 public struct RopeConfig: Sendable, Equatable {
-    /// Base of the wavelengths: `rope_theta`.
+    /// θ in the wavelengths 2π · θ^(2i/d), in tokens: `rope_theta`; 10000 if absent.
     public var theta: Double
-    /// `rope_scaling`; nil for the type `default`.
+    /// `rope_scaling`; nil if absent or of type `default`.
     public var scaling: Llama3Scaling?
 
-    /// Rotary embedding with the given base.
+    /// Rotary embedding with the given θ.
     public init(theta: Double, scaling: Llama3Scaling? = nil) {
         self.theta = theta
         self.scaling = scaling
@@ -83,9 +83,9 @@ public struct Llama3Scaling: Sendable, Equatable {
 
 /// The shape of a CLIP vision tower.
 ///
-/// Source: `config.json` of a `clip_vision_model`, or `vision_config` of a two-tower model.
+/// Source: `config.json` of a `clip_vision_model`, or `vision_config` of a two-tower (image and text) model.
 public struct VisionConfig: Sendable, Equatable {
-    /// Width of a patch, D: `hidden_size`.
+    /// Width of a patch embedding, D: `hidden_size`.
     public var hiddenSize: Int
     /// Inner width of the MLP: `intermediate_size`.
     public var intermediateSize: Int
@@ -99,7 +99,7 @@ public struct VisionConfig: Sendable, Equatable {
     public var patchSize: Int
     /// Added to the variance in LayerNorm: `layer_norm_eps`.
     public var layerNormEpsilon: Float
-    /// Width of the image embedding: `projection_dim`; nil unless a two-tower checkpoint.
+    /// Width of the image embedding: `projection_dim`; nil for a vision tower alone.
     public var projectionSize: Int?
 
     /// Patches per image side (g).
@@ -135,11 +135,12 @@ public struct TextTowerConfig: Sendable, Equatable {
     public var headCount: Int
     /// Number of token IDs: `vocab_size`.
     public var vocabularySize: Int
-    /// Most tokens of a text: `max_position_embeddings`.
+    /// Maximum length of a text in tokens: `max_position_embeddings`.
     public var maxPositions: Int
     /// Added to the variance in LayerNorm: `layer_norm_eps`.
     public var layerNormEpsilon: Float
-    /// ID at whose position the text is pooled: `eos_token_id`; 2 selects the legacy pooling at the largest ID.
+    /// The text embedding is taken at this token: `eos_token_id`. For 2 it is taken at the largest ID, as transformers
+    /// does for configs written before its fix of that key.
     public var endTokenID: Int
     /// Width of the text embedding: `projection_dim`.
     public var projectionSize: Int
@@ -163,26 +164,28 @@ public struct TextTowerConfig: Sendable, Equatable {
 
 /// The modules that LLaVA-Mini adds between the vision tower and the language model.
 public struct FusionConfig: Sendable, Equatable {
-    /// C: a frame becomes C·C vision tokens: `compressor_size`.
+    /// Side of the compressor's query grid, C: `compressor_size`. A frame becomes C·C vision tokens.
     public var compressorSize: Int
     /// Width of the compressor, E: `compressor_embed_dim`; 1024 if absent (hard-coded in the reference).
     public var compressorWidth: Int
     /// Attention heads of the compressor: `compressor_num_heads`; 8 if absent.
     public var compressorHeadCount: Int
-    /// K of `mm_projector_type` `mlpKx_gelu`; 1 for `linear`.
+    /// Linear layers of the projector: K of `mm_projector_type` `mlpKx_gelu`, 1 for `linear`.
     public var projectorDepth: Int
     /// Number of pre-fusion layers: `prefusion_layer_num`; 4 if absent.
     public var prefusionLayerCount: Int
-    /// The hidden state taken from the vision tower, from its end: `mm_vision_select_layer`; -2 if absent.
+    /// Which hidden state of the vision tower is used, -1 for the last: `mm_vision_select_layer`; -2 if absent.
     public var visionSelectLayer: Int
-    /// n: a frame becomes n·n crops and the whole image if n > 1: `resolution_ratio`; 1 if absent.
+    /// Crops per side, n: `resolution_ratio`; 1 if absent. If n > 1, a frame is encoded as n·n crops and the whole
+    /// image.
     public var resolutionRatio: Int
-    /// True for `mm_projector_type` `linear`: the tensors are `mm_projector.weight` and `.bias`, without an index.
+    /// True if `mm_projector_type` is `linear` or absent: the tensors are `mm_projector.weight` and `.bias`, without an
+    /// index.
     public var plainProjector: Bool
 
     /// Vision tokens per frame (C2 = C·C).
     public var tokensPerFrame: Int { compressorSize * compressorSize }
-    /// Images per frame: 1, or n·n crops and the whole image.
+    /// Images encoded per frame: 1, or n·n crops and the whole image.
     public var partCount: Int { resolutionRatio > 1 ? resolutionRatio * resolutionRatio + 1 : 1 }
 
     /// Modules of the given shape.
@@ -201,11 +204,14 @@ public struct FusionConfig: Sendable, Equatable {
     }
 }
 
-/// The heads whose attention locates an answer's evidence (`longtake_evidence`), in a model trained for it.
+/// The heads whose attention locates an answer's evidence, in a model trained for it.
+///
+/// Source: `longtake_evidence` in `config.json`; `docs/evidence.md`.
 public struct EvidenceConfig: Sendable, Equatable {
-    /// The last head attends to the frames that show what the answer names; the others are used when a question is
-    /// refined.
+    /// 1 to 16 heads: the last determines the evidence and whether it was found, the others only help to refine a
+    /// question.
     public var heads: [AttentionHead]
-    /// The smallest share of attention on all frames that counts as evidence found.
+    /// An answer's evidence counts as found if the last head's share of attention on frames is at least this, 0 to 1;
+    /// 0.3 if absent.
     public var found: Double
 }

@@ -1,25 +1,29 @@
 internal import CKernels
 
-/// bf16 products without library or CPU support, and f32 rows with bf16 weights: upcasts to f32, then multiplies.
+/// Products with bf16 operands that the library or the CPU cannot multiply: upcasts them to f32, then multiplies.
 ///
-/// bf16 results are rounded from the f32 sums. Weights stay in memory as stored: a model of 16 GB does not need 32.
-/// Each thread upcasts and multiplies its own panels, so threads synchronize once per product.
+/// bf16 results are rounded from the f32 sums. Weights stay in memory as stored: a 16 GB model needs no 32 GB f32 copy.
+/// Each thread upcasts and multiplies its own panels of weight rows, so threads synchronize once per product, and once
+/// more to upcast a bf16 input.
+///
+/// Letters: T rows of the input. The `/ 4` in costs: a core's vector units compute several multiply-adds at once.
 final class UpcastingMatmul: MatmulBackend {
     private let library: any MatmulBackend
     private let kernels: Kernels
     private let threadPool: ThreadPool
-    private let input = Scratch()
+    /// The f32 copy of a bf16 input, [T, in].
+    private let upcastInput = Scratch()
     private let threadScratch: [ThreadScratch]
-    /// Bytes of one thread's f32 panel.
+    /// Approximate maximum size, in bytes, of a thread's f32 panel (weight rows upcast together).
     private static let panelBytes = 16 << 20
-    /// Up to this many rows, bf16 weights are multiplied as stored.
+    /// Up to this many rows of input, bf16 weights are multiplied as stored (`gemm_bf16`).
     private static let fewRows = 64
 
     /// Scratch memory of one thread.
     private struct ThreadScratch {
-        let left = Scratch()
-        let right = Scratch()
-        let sums = Scratch()
+        let left = Scratch()  // a of a batched product, [m, k]
+        let right = Scratch()  // a panel [rows, in], or b of a batched product
+        let sums = Scratch()  // results before rounding to bf16
     }
 
     /// - Parameter library: an f32 backend; several threads may call it at once.
@@ -38,14 +42,17 @@ final class UpcastingMatmul: MatmulBackend {
         let (weight, output) = (product.weight, product.output)
         guard weight.type == .bf16 else { return library.linear(product) }
         let x =
-            product.input.type == .f32 ? product.input : input.matrix(.f32, rows: output.rows, columns: weight.columns)
+            product.input.type == .f32
+            ? product.input
+            : upcastInput.matrix(.f32, rows: output.rows, columns: weight.columns)
         if product.input.type == .bf16 {
             threadPool.parallelFor(x.rows, cost: x.columns) { upcast(product.input.rows($0), into: x.rows($0)) }
         }
         if x.rows <= Self.fewRows { return multiplyFew(x, product) }
-        let least = (weight.rows * weight.columns * 4 + Self.panelBytes - 1) / Self.panelBytes
-        // The same number of panels per thread, of nearly equal size.
-        let panels = min(weight.rows, (least + threadScratch.count - 1) / threadScratch.count * threadScratch.count)
+        let minimumPanels = (weight.rows * weight.columns * 4 + Self.panelBytes - 1) / Self.panelBytes
+        // A multiple of the thread count, so that each thread gets the same number of panels of nearly equal size.
+        let threads = threadScratch.count
+        let panels = min(weight.rows, (minimumPanels + threads - 1) / threads * threads)
         threadPool.parallelFor(panels, cost: x.rows * x.columns * weight.rows / panels / 4) { range in
             for panel in range {
                 multiply(
@@ -55,7 +62,7 @@ final class UpcastingMatmul: MatmulBackend {
         }
     }
 
-    /// Computes the outputs `range` of a linear layer.
+    /// Computes the outputs `range` of a linear layer from x [T, in], upcasting their weight rows.
     private func multiply(_ x: MatrixView, _ range: Range<Int>, _ product: LinearProduct, _ scratch: ThreadScratch) {
         let output = product.output.columns(range)
         let panel = scratch.right.matrix(.f32, rows: range.count, columns: x.columns)
@@ -64,12 +71,12 @@ final class UpcastingMatmul: MatmulBackend {
         library.gemm(
             GEMM(
                 m: x.rows, n: range.count, k: x.columns, a: x.floats, aRow: x.stride, b: panel.floats,
-                bRow: panel.stride,
-                isTransposed: true, accumulate: product.accumulate, c: sums.floats, cRow: sums.stride))
+                bRow: panel.stride, isTransposed: true, accumulate: product.accumulate, c: sums.floats,
+                cRow: sums.stride))
         finish(sums, range, product)
     }
 
-    /// Few rows use the bf16 weights as stored: upcasting them would be most of the work.
+    /// Computes a linear layer of few rows from the bf16 weights as stored: upcasting them would be most of the work.
     private func multiplyFew(_ x: MatrixView, _ product: LinearProduct) {
         let (weight, output) = (product.weight, product.output)
         threadPool.parallelFor(weight.rows, cost: x.rows * x.columns / 4) { range in
@@ -96,6 +103,7 @@ final class UpcastingMatmul: MatmulBackend {
 
     func batchedGEMM(_ product: BatchedGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer) {
         let p = product
+        // b has the type of a.
         guard p.aType == .bf16 else { return library.batchedGEMM(p, a: a, b: b, c: c) }
         threadPool.parallelFor(p.groups, cost: p.repeats * p.m * p.n * p.k / 4) { range in
             for group in range { multiply(group, p, a, b, c, threadScratch[ThreadPool.index]) }
@@ -107,14 +115,15 @@ final class UpcastingMatmul: MatmulBackend {
         _ group: Int, _ p: BatchedGEMM, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ c: UnsafeMutableRawPointer,
         _ scratch: ThreadScratch
     ) {
-        // b is upcast in its storage order, row-major or transposed.
+        // b [k, n] is upcast in its storage order; if consecutive rows are 1 element apart, it is stored as [n, k].
         let isTransposed = p.bRow == 1
         let (rows, columns, stride) = isTransposed ? (p.n, p.k, p.bColumn) : (p.k, p.n, p.bRow)
         let right = scratch.right.matrix(.f32, rows: rows, columns: columns)
-        upcast(view(b + group * p.bGroup * 2, .bf16, rows, columns, stride), into: right)
+        upcast(view(b + group * p.bGroup * DType.bf16.size, .bf16, rows, columns, stride), into: right)
         for index in 0..<p.repeats {
             let left = scratch.left.matrix(.f32, rows: p.m, columns: p.k)
-            upcast(view(a + (group * p.aGroup + index * p.aRepeat) * 2, .bf16, p.m, p.k, p.aRow), into: left)
+            let source = a + (group * p.aGroup + index * p.aRepeat) * DType.bf16.size
+            upcast(view(source, .bf16, p.m, p.k, p.aRow), into: left)
             let out = view(c + (group * p.cGroup + index * p.cRepeat) * p.cType.size, p.cType, p.m, p.n, p.cRow)
             let sums = p.cType == .f32 ? out : scratch.sums.matrix(.f32, rows: p.m, columns: p.n)
             library.gemm(

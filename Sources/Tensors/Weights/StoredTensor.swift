@@ -1,6 +1,7 @@
 /// A tensor in a mapped checkpoint file; its bytes are valid while `owner` lives.
 public struct StoredTensor: @unchecked Sendable {
     // @unchecked: the bytes are a read-only mapping, kept alive by `owner`.
+
     /// The tensor's key in the checkpoint.
     public let name: String
     /// The type of its elements.
@@ -12,7 +13,7 @@ public struct StoredTensor: @unchecked Sendable {
     /// The mapping that keeps `bytes` alive.
     public let owner: AnyObject
 
-    /// A tensor whose `bytes` hold as many elements as `shape` says; not checked.
+    /// Creates a tensor; `bytes` must hold `count` elements of `type`, which is not checked.
     public init(name: String, type: DType, shape: [Int], bytes: UnsafeRawBufferPointer, owner: AnyObject) {
         self.name = name
         self.type = type
@@ -21,6 +22,6 @@ public struct StoredTensor: @unchecked Sendable {
         self.owner = owner
     }
 
-    /// Number of elements.
+    /// Number of elements; 1 for a scalar.
     public var count: Int { shape.reduce(1, *) }
 }

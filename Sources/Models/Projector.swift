@@ -1,14 +1,14 @@
 internal import Checkpoints
 internal import Tensors
 
-// Letters: T rows, D vision width, H language width.
+// Letters: T tokens or patches, D vision width, H language width.
 
 /// The MLP from the vision width to the language width, shared by patches and compressed tokens.
 ///
 /// `mlpKx_gelu` has K linear layers with exact GELU between them, `linear` one. Source: docs/model.md, section 4;
 /// tensors `model.mm_projector.*`.
 final class Projector {
-    private let layers: [Linear]  // 0, 2, 4 …: [H, D], then [H, H]
+    private let layers: [Linear]  // weights [H, D], then [H, H]
     private let compute: Compute
     private let input = Scratch()  // [T, D]
     private let hidden = (Scratch(), Scratch())  // [T, H] each; layers alternate between them
@@ -16,7 +16,7 @@ final class Projector {
     init(_ weights: WeightReader, config: FusionConfig, visionWidth: Int, languageWidth: Int) throws {
         compute = weights.compute
         layers = try (0..<config.projectorDepth).map { index in
-            // nn.Sequential counts the GELUs too, so linears are 0, 2, 4 …; a single Linear has no index.
+            // nn.Sequential counts the GELUs too, so the keys are `0.weight`, `2.weight` …; `linear` has no index.
             let name = config.projectorDepth == 1 && weights.has("weight") ? "" : "\(2 * index)."
             return try Linear(weights.under(name), index == 0 ? visionWidth : languageWidth, languageWidth)
         }
@@ -24,6 +24,7 @@ final class Projector {
 
     /// Projects x [T, D] f32 to out [T, H] f32.
     func callAsFunction(_ x: MatrixView, into out: MatrixView) {
+        // As in the decoder layers, a single row is computed in f32 regardless of the precision.
         let type = x.rows == 1 ? DType.f32 : compute.precision
         var current = x
         if type != .f32 {

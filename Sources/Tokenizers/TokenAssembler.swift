@@ -1,18 +1,18 @@
-/// Converts IDs to valid UTF-8, one ID at a time; text once appended never changes.
+/// Converts token IDs to valid UTF-8, one ID at a time; appended text never changes.
 ///
-/// Bytes of an incomplete character wait for the next ID. Invalid bytes become U+FFFD, as many as in the reference:
-/// byte-level decoders replace each maximal invalid sequence, sentencepiece each byte.
+/// Bytes of an incomplete character wait for the next ID. Invalid bytes become U+FFFD as in the reference: byte-level
+/// decoders write one for each maximal subpart (Unicode, section 3.9), SentencePiece one for each byte.
 public struct TokenAssembler: Sendable {
     private let tokenizer: any Tokenizer
     private let skipSpecial: Bool
     private let sentencePiece: SentencePieceTokenizer?
-    private var pending: [UInt8] = []
+    private var pending: [UInt8] = []  // bytes of an incomplete character
 
-    // Sentencepiece: the state of the reference's loop over its tokens.
-    private var tokenIndex = 0
+    // SentencePiece only: the loop variables of LlamaTokenizer.convert_tokens_to_string.
+    private var tokenIndex = 0  // of the tokens not skipped
     private var previousIsSpecial = false
     private var decodedNothing = true  // since the last special token
-    private var held: [UInt8] = []  // legacy with specials kept: the text since the last special token
+    private var held: [UInt8] = []  // text since the last special token, if `legacy` and special tokens are kept
 
     init(_ tokenizer: any Tokenizer, skipSpecial: Bool) {
         self.tokenizer = tokenizer
@@ -20,7 +20,7 @@ public struct TokenAssembler: Sendable {
         sentencePiece = tokenizer as? SentencePieceTokenizer
     }
 
-    /// Appends the text that an ID completes.
+    /// Appends the text that an ID completes; ignores IDs outside the vocabulary.
     mutating func append(_ id: Int32, to text: inout [UInt8]) {
         guard id >= 0, Int(id) < tokenizer.vocabularySize else { return }
         let special = tokenizer.isSpecial(id)
@@ -33,21 +33,21 @@ public struct TokenAssembler: Sendable {
         }
     }
 
-    /// Appends the text held back.
+    /// Appends the text held back at the end of the IDs; an incomplete character becomes U+FFFD.
     mutating func finish(into text: inout [UInt8]) {
         text.append(contentsOf: held)
         held.removeAll()
         drain(final: true, perByte: sentencePiece != nil, into: &text)
     }
 
-    // Follows LlamaTokenizer.convert_tokens_to_string (transformers 4.43) and sentencepiece's Decode.
+    // Follows LlamaTokenizer.convert_tokens_to_string (transformers 4.43) and SentencePiece's Decode.
     private mutating func append(
         _ id: Int32, special: Bool, _ tokenizer: SentencePieceTokenizer, to text: inout [UInt8]
     ) {
         if special {
             var segment = takeHeld()
             drain(final: true, perByte: true, into: &segment)
-            // The reference puts this space before the text that the special token ends, not after it.
+            // The reference puts this space before the segment that the special token ends, not between the two.
             if !previousIsSpecial, tokenIndex > 0, tokenizer.legacy { text.append(0x20) }
             text.append(contentsOf: segment)
             text.append(contentsOf: tokenizer.rawPiece(id))
@@ -89,15 +89,15 @@ public struct TokenAssembler: Sendable {
         previousIsSpecial = false
         if tokenIndex == 0, piece.starts(with: mark) {
             piece = piece.dropFirst(mark.count)
-            // The reference passes the rest to sentencepiece as a piece; one that is not in the vocabulary is returned
-            // unchanged, with its U+2581.
+            // The reference passes the rest to SentencePiece as a piece; a piece outside the vocabulary is returned
+            // unchanged, including any U+2581 in it.
             if !piece.isEmpty, tokenizer.normalPiece(piece) == nil {
                 text.append(contentsOf: piece)
                 decodedNothing = false
                 return
             }
         }
-        // With its dummy prefix, sentencepiece drops one U+2581 at the start; legacy=false turns the prefix off.
+        // SentencePiece drops the U+2581 of its dummy prefix at the start; legacy=false turns the prefix off.
         if decodedNothing, tokenizer.legacy, piece.starts(with: mark) {
             piece = piece.dropFirst(mark.count)
             decodedNothing = false
@@ -106,7 +106,11 @@ public struct TokenAssembler: Sendable {
         SentencePieceTokenizer.appendSurface(piece, to: &text)
     }
 
-    /// Moves complete characters from `pending` to `text`.
+    /// Moves complete characters from `pending` to `text` and replaces invalid bytes.
+    ///
+    /// - Parameters:
+    ///   - final: an incomplete character at the end is replaced too, instead of waiting for more bytes.
+    ///   - perByte: U+FFFD for each invalid byte, not for each maximal subpart.
     private mutating func drain(final: Bool, perByte: Bool, into text: inout [UInt8]) {
         var index = 0
         scan: while index < pending.count {
@@ -127,20 +131,21 @@ public struct TokenAssembler: Sendable {
     }
 }
 
-/// Classifies the start of a byte sequence by table 3-7 of the Unicode standard.
+/// Classifies the start of a byte sequence by table 3-7 (well-formed UTF-8) of the Unicode standard.
 enum UTF8Check {
     enum Prefix: Equatable {
         /// A character of this many bytes.
         case scalar(Int)
         /// All remaining bytes; more bytes could complete a character.
         case incomplete(Int)
-        /// This many bytes that cannot begin a character: a maximal subpart, or a single byte.
+        /// This many ill-formed bytes: a character's first bytes without the rest, or one byte that begins none.
         case broken(Int)
     }
 
     /// U+FFFD.
     static let replacement: [UInt8] = [0xEF, 0xBF, 0xBD]
 
+    /// The class of the first character; `incomplete(0)` if there are no bytes.
     static func prefix(of bytes: ArraySlice<UInt8>) -> Prefix {
         guard let first = bytes.first else { return .incomplete(0) }
         let length: Int

@@ -30,7 +30,7 @@ public struct TokenizerError: Error, CustomStringConvertible, Equatable, Sendabl
     }
 }
 
-// Every error message of this folder.
+// All error messages of this target.
 extension TokenizerError {
     private static let fetchAgain = "Fetch the model again, or take the file from the model's publisher."
 
@@ -47,7 +47,7 @@ extension TokenizerError {
     static func malformed(_ file: String, _ fault: String, at offset: Int) -> TokenizerError {
         malformed(file, "\(fault) at byte \(offset)")
     }
-    /// Runs `body`; a JSON fault in it becomes an error that names the file.
+    /// Runs `body`; rethrows a JSON fault as `malformed`, which names the file.
     static func naming<Result>(_ file: String, _ body: () throws -> Result) throws -> Result {
         do { return try body() } catch let fault as JSONFault { throw malformed(file, fault.description) }
     }
@@ -66,8 +66,8 @@ extension TokenizerError {
     static func specialMissing(_ token: String, template: String) -> TokenizerError {
         TokenizerError(
             .specialMissing,
-            "The conversation template \(template) needs the special token \(token), which this tokenizer does not have. "
-                + "Choose the template that belongs to the model.")
+            "The conversation template \(template) needs the special token \(token), which this tokenizer "
+                + "does not have. Choose the template that belongs to the model.")
     }
     static func unknownTemplate(_ name: String, file: String) -> TokenizerError {
         TokenizerError(
@@ -79,13 +79,13 @@ extension TokenizerError {
         TokenizerError(.questionEmpty, "The question is empty. Write at least one character that is not white space.")
     }
     static func questionTooLong(bytes: Int, limit: Int) -> TokenizerError {
-        TokenizerError(.questionTooLong, "The question has \(bytes) bytes; the limit is \(limit). Shorten it.")
+        TokenizerError(.questionTooLong, "The question has \(bytes) bytes; the limit is \(limit) bytes. Shorten it.")
     }
     static func questionNUL(at offset: Int) -> TokenizerError {
         TokenizerError(.questionHasNUL, "The question has a NUL character at byte \(offset). Remove it.")
     }
 
-    /// Quotes a name from a file for a message: control characters escaped, at most 80 characters.
+    /// Quotes a name from a file for a message: at most 80 code points, control characters escaped.
     static func quoted(_ name: String) -> String {
         var text = "\""
         for scalar in name.unicodeScalars.prefix(80) {

@@ -14,16 +14,16 @@ enum UnicodeClass: UInt8, Sendable {
     private static let pages = UnicodePages()
 }
 
-/// A two-level class table of 256-code-point pages; uniform pages of the same class are stored once.
+/// A two-level table from code point to class; pages of 256 code points of one class are stored once.
 private struct UnicodePages: Sendable {
-    private var pageOf: [UInt16]  // 0x1100 entries
-    private var classes: [UInt8]  // 256 per distinct page
+    private var pageOf: [UInt16]  // [0x1100]: code point / 256 → stored page
+    private var classes: [UInt8]  // [stored pages, 256]: raw values of UnicodeClass
 
     init() {
         // The first four pages are uniform, one per class, indexed by its raw value.
         pageOf = [UInt16](repeating: UInt16(UnicodeClass.other.rawValue), count: 0x1100)
         classes = (0...UnicodeClass.space.rawValue).flatMap { [UInt8](repeating: $0, count: 256) }
-        let whole = UInt16(classes.count / 256)
+        let uniformPages = UInt16(classes.count / 256)
         for (table, kind) in [
             (UnicodeTables.letters, UnicodeClass.letter), (UnicodeTables.numbers, .number),
             (UnicodeTables.whiteSpace, .space),
@@ -35,7 +35,7 @@ private struct UnicodePages: Sendable {
                         pageOf[page] = UInt16(kind.rawValue)
                         continue
                     }
-                    if pageOf[page] < whole {
+                    if pageOf[page] < uniformPages {  // shared: copy before writing
                         let start = Int(pageOf[page]) << 8
                         pageOf[page] = UInt16(classes.count / 256)
                         classes += classes[start..<start + 256]
@@ -54,6 +54,7 @@ private struct UnicodePages: Sendable {
         return UnicodeClass(rawValue: classes[page << 8 | Int(scalar & 0xFF)]) ?? .other
     }
 
+    /// Calls `body` with each code point range of a table in the format of `UnicodeTables`.
     private static func forEachRange(_ table: StaticString, _ body: (ClosedRange<Int>) -> Void) {
         for item in table.description.split(whereSeparator: { $0 == " " || $0 == "\n" }) {
             let ends = item.split(separator: "-").compactMap { Int($0, radix: 16) }
@@ -69,7 +70,10 @@ struct DecodedScalar {
     var length: Int
 }
 
-/// Decodes the code point at `index` of valid UTF-8; at the end its length is 0.
+/// Decodes the code point at `index` of valid UTF-8.
+///
+/// At the end, the length is 0 and the value 0x110000, which is of class `other`. A sequence cut off by the end is
+/// decoded as U+FFFD with length 1.
 @inline(__always)
 func decodeScalar(_ bytes: UnsafeBufferPointer<UInt8>, at index: Int) -> DecodedScalar {
     guard index < bytes.count else { return DecodedScalar(value: 0x11_0000, length: 0) }

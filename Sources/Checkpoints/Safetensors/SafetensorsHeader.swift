@@ -1,8 +1,9 @@
 internal import Tensors
 
-/// A validated safetensors header: every tensor lies inside the data, without gaps or overlaps.
+/// A validated safetensors header: the tensors cover the data without gaps or overlaps.
 ///
-/// Source: the checks of the format's Rust crate, with stricter limits on counts, ranks, names and nesting.
+/// The caller compares `dataBytes` with the file size. Source: the checks of the safetensors Rust crate, and limits of
+/// our own on the number of tensors, their ranks and names, and the nesting of the JSON.
 struct SafetensorsHeader {
     /// A tensor's header entry; begin and end are byte offsets into the data.
     struct Entry {
@@ -13,18 +14,25 @@ struct SafetensorsHeader {
         let end: Int
     }
 
+    /// Maximum bytes of JSON; the Rust crate's `MAX_HEADER_SIZE`.
     static let lengthLimit = 100_000_000
+    /// Maximum number of tensors in a file.
     static let tensorLimit = 100_000
+    /// Maximum number of dimensions of a tensor.
     static let rankLimit = 8
+    /// Maximum bytes of a tensor's name in UTF-8.
     static let nameLimit = 1024
+    /// Maximum nesting of the JSON.
     static let depthLimit = 8
 
-    /// The tensors in the order of their data.
+    /// The tensors, sorted by offset.
     let entries: [Entry]
     /// Bytes of tensor data.
     let dataBytes: Int
 
-    /// Decodes the header length from the file's first eight bytes and checks it against the limit and the file size.
+    /// Decodes the header length in bytes, a little-endian u64 at the start of the file.
+    ///
+    /// Throws a `WeightsError` if it exceeds `lengthLimit` or the file.
     static func length(firstBytes: [UInt8], fileBytes: Int, file: String) throws -> Int {
         guard firstBytes.count == 8, fileBytes >= 8 else { throw WeightsError.fileTooShort(file, bytes: fileBytes) }
         var length: UInt64 = 0
@@ -41,7 +49,7 @@ struct SafetensorsHeader {
     /// Parses and validates the header's JSON; throws a `WeightsError` that names the file and the tensor.
     init(json: [UInt8], file: String) throws {
         guard json.first == UInt8(ascii: "{") else { throw WeightsError.headerNotObject(file) }
-        // A tensor has at most 3 + 8 + 2 values and its own object; metadata is small.
+        // A tensor has at most 14 values: its object, 3 members, 8 dimensions and 2 offsets. The rest is for metadata.
         let limits = JSONReader.Limits(bytes: Self.lengthLimit, values: 20 * Self.tensorLimit, depth: Self.depthLimit)
         let document: JSONValue
         do throws(JSONFault) {
@@ -58,17 +66,18 @@ struct SafetensorsHeader {
         entries.reserveCapacity(members.count)
         for (name, value) in members { entries.append(try Self.entry(name, value, file: file)) }
         entries.sort { ($0.begin, $0.end, $0.name) < ($1.begin, $1.end, $1.name) }
-        var expected = 0
+        var nextBegin = 0
         for entry in entries {
-            guard entry.begin == expected else {
-                throw WeightsError.offsetsNotContiguous(file, entry.name, begin: entry.begin, expected: expected)
+            guard entry.begin == nextBegin else {
+                throw WeightsError.offsetsNotContiguous(file, entry.name, begin: entry.begin, expected: nextBegin)
             }
-            expected = entry.end
+            nextBegin = entry.end
         }
         self.entries = entries
-        dataBytes = expected
+        dataBytes = nextBegin
     }
 
+    /// Requires `__metadata__` to be an object of strings, as the format does.
     private static func checkMetadata(_ value: JSONValue?, file: String) throws {
         guard let value else { return }
         guard let members = value.objectValue, members.values.allSatisfy({ $0.stringValue != nil }) else {
@@ -105,7 +114,9 @@ struct SafetensorsHeader {
         return Entry(name: name, type: type, shape: shape, begin: begin, end: end)
     }
 
-    /// Bytes of a tensor; nil if the product, computed from the left, overflows.
+    /// Bytes of a tensor; nil if a dimension is negative or the product overflows.
+    ///
+    /// As in the Rust crate, it overflows from left to right even if a later dimension is 0.
     static func byteCount(shape: [Int], type: DType) -> Int? {
         var total = 1
         for size in shape {

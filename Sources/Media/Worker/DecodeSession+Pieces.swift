@@ -1,12 +1,13 @@
 import CFFmpeg
 
 // A recording may continue in another video stream: another PID of a transport stream, another track, size or codec.
+// A piece is an interval of the recording whose frames come from one stream (`StreamScan.Run`).
 extension DecodeSession {
     /// Switches to another stream: all later frames come from it.
     ///
     /// - Parameters:
     ///   - from: seconds on the container's clock; frames before it are not shown.
-    ///   - isMappable: true if its timestamps can be mapped by a scan of the file.
+    ///   - isMappable: true if a scan of the file can map the stream's timestamps (`TimeMap`).
     func beginPiece(_ source: SourceStream, from: Double?, isMappable: Bool) throws {
         try placePending()
         packets.endPiece()
@@ -14,14 +15,14 @@ extension DecodeSession {
         timeline.beginPiece(from: from, isMappable: isMappable)
     }
 
-    /// Scans the file once for the order of its video streams, because another one continues without the chosen one.
+    /// Scans the file for the order of its video streams; called when another continues without the chosen one.
     ///
-    /// - Returns: the pieces to decode, with the current one; nil if decoding continues unchanged.
+    /// - Returns: all pieces, including those already decoded; nil, with a note, if the streams change too often.
     func planPieces() throws -> StreamPlan? {
-        let other = reader.another()
+        let scanReader = reader.another()
         var heartbeat = Heartbeat(output)
-        let scan = try StreamScan(other, maxPixels: request.maxPixels) {
-            try heartbeat.send(highWater: other.highWater)
+        let scan = try StreamScan(scanReader, maxPixels: request.maxPixels) {
+            try heartbeat.send(highWater: scanReader.highWater)
         }
         guard !scan.isCutOff else {
             result.status = .partial
@@ -34,12 +35,12 @@ extension DecodeSession {
         return StreamPlan(scan, chosen: streamIndex) { [mayContinue] in mayContinue && streams.contains($0) }
     }
 
-    /// False for streams requested by index and for reference sampling: then only the chosen stream is decoded.
+    /// False if a stream was requested by index or for reference sampling: only the chosen stream is decoded.
     private var mayContinue: Bool { request.stream == nil && request.sampling == .grid }
 
-    /// Decodes the remaining pieces, each in a separate pass over the file.
+    /// Decodes the pieces after the first `done`, each in a separate pass over the file.
     func decodePieces(_ plan: StreamPlan, after done: Int) throws {
-        var ends: [String] = []
+        var changes: [String] = []
         var last = done > 0 ? plan.pieces[done - 1].stream : nil
         for (number, piece) in plan.pieces.enumerated().dropFirst(done) where !isStopped {
             guard number < StreamPlan.maxPieces else {
@@ -50,30 +51,30 @@ extension DecodeSession {
                         + "\(StreamPlan.maxPieces - 1); nothing after \(coveredText) s was decoded")
                 break
             }
-            let end = coveredText
-            let before = result.counters.framesDecoded
+            let covered = coveredText
+            let framesBefore = result.counters.framesDecoded
             var reason = ""
             do {
                 try decode(piece)
             } catch let error as MediaError where !shown.isEmpty && error.code != .encrypted {
                 reason = ": " + error.message
             }
-            if result.counters.framesDecoded == before {
+            if result.counters.framesDecoded == framesBefore {
                 result.status = .partial
                 result.note(
                     "stream_ended",
-                    "the video continues in stream \(piece.stream) at \(end) s, which cannot be decoded\(reason)")
+                    "the video continues in stream \(piece.stream) at \(covered) s, which cannot be decoded\(reason)")
             } else {
-                if let last, ends.count < 4 {
-                    ends.append("stream \(last) ends at \(end) s, stream \(piece.stream) continues")
+                if let last, changes.count < 4 {
+                    changes.append("stream \(last) ends at \(covered) s, stream \(piece.stream) continues")
                 }
                 last = piece.stream
             }
         }
-        if !ends.isEmpty {
+        if !changes.isEmpty {
             result.note(
                 "stream_followed",
-                "the video continues in another stream, which was decoded too: " + ends.joined(separator: "; "))
+                "the video continues in another stream, which was decoded too: " + changes.joined(separator: "; "))
         }
     }
 
@@ -85,14 +86,15 @@ extension DecodeSession {
         result.note(
             "stream_ended",
             "the video of stream \(streamIndex) ends at \(coveredText) s; stream \(left.stream) continues for "
-                + "\((left.seconds * 10).rounded() / 10) s and was not decoded; choose stream \(left.stream) to decode it"
-        )
+                + "\((left.seconds * 10).rounded() / 10) s and was not decoded; "
+                + "choose stream \(left.stream) to decode it")
     }
 
+    /// Decodes one piece with its own reader, demuxer and decoder.
     private func decode(_ piece: StreamPlan.Run) throws {
-        let other = reader.another()
-        let demuxer = try Demuxer(other, maxPixels: request.maxPixels)
-        if demuxer.isOrderedByPosition { other.limit = piece.last &+ FileReader.largestFrame }
+        let pieceReader = reader.another()
+        let demuxer = try Demuxer(pieceReader, maxPixels: request.maxPixels)
+        if demuxer.isOrderedByPosition { pieceReader.limit = piece.last &+ FileReader.largestFrame }
         let packet = try Packet()
         var heartbeat = Heartbeat(output)
         guard try seek(piece, demuxer, packet, &heartbeat), let stream = demuxer.stream(piece.stream) else { return }
@@ -100,6 +102,7 @@ extension DecodeSession {
             throw MediaError.encrypted()
         }
         let decoding = try Decoding(stream, request, packet: packet)
+        // Keys are microseconds on the container's clock unless streams are ordered by position.
         try beginPiece(
             SourceStream(stream, squarePixels: request.wantsSquarePixels, maxPixels: request.maxPixels),
             from: demuxer.isOrderedByPosition ? nil : Double(piece.first) / 1e6, isMappable: false)
@@ -112,7 +115,7 @@ extension DecodeSession {
         try placePending()
     }
 
-    /// Reads up to the piece's first packet; returns false if the file ends before it.
+    /// Reads up to the packet where the piece's decoding starts; returns false if the file ends before it.
     private func seek(
         _ piece: StreamPlan.Run, _ demuxer: borrowing Demuxer, _ packet: borrowing Packet, _ heartbeat: inout Heartbeat
     ) throws -> Bool {
@@ -122,7 +125,7 @@ extension DecodeSession {
         return false
     }
 
-    /// Reads the next packet of the piece's stream; returns false at the end.
+    /// Reads the next packet of the piece's stream; returns false at the end or after 1000 read errors.
     private func next(
         of piece: StreamPlan.Run, _ demuxer: borrowing Demuxer, _ packet: borrowing Packet, _ heartbeat: inout Heartbeat
     ) throws -> Bool {
@@ -138,7 +141,7 @@ extension DecodeSession {
             try heartbeat.send(highWater: packet.pointer.pointee.pos)
             let index = packet.pointer.pointee.stream_index
             if index == Int32(piece.stream) { return true }
-            // New streams can appear in a transport stream at any time.
+            // Streams found only now are not discarded yet: a transport stream can add them at any time.
             demuxer.stream(Int(index))?.pointee.discard = AVDISCARD_ALL
         }
         return false
@@ -146,6 +149,6 @@ extension DecodeSession {
 }
 
 extension FileReader {
-    /// Maximum bytes of a frame including other data between its parts.
+    /// Bytes read past a frame's position to get all of it, including other streams' packets in between.
     static let largestFrame: Int64 = 16 << 20
 }

@@ -6,16 +6,16 @@ public import Tensors
 ///
 /// Bytes: layers · 2 · capacity · width · element size.
 public final class KVCache {
-    /// Positions that fit.
+    /// Maximum number of positions.
     public let capacity: Int
-    /// Layers of the decoder.
+    /// Number of decoder layers.
     public let layerCount: Int
     /// Positions filled so far.
     public internal(set) var count = 0
     private let width: Int  // h_kv · d
     private let type: DType
     private let bases: [UnsafeMutableRawPointer]  // per layer keys, then values, each [capacity, width]
-    private let owner: AnyObject
+    private let owner: AnyObject  // keeps the memory of `bases` alive
 
     private final class Memory {
         let buffer: Buffer<UInt8>
@@ -32,31 +32,33 @@ public final class KVCache {
         self.capacity = capacity
         self.width = width
         self.type = type
-        let size = capacity * width * type.size
-        let memory = Memory(2 * layerCount * size)
+        let partBytes = capacity * width * type.size
+        let memory = Memory(2 * layerCount * partBytes)
         let base = UnsafeMutableRawPointer(memory.buffer.pointer)
-        bases = (0..<2 * layerCount).map { base + $0 * size }
+        bases = (0..<2 * layerCount).map { base + $0 * partBytes }
         owner = memory
     }
 
-    /// Uses positions computed earlier: `count` of them in each of `parts`, alternating keys and values, with free room
-    /// after them.
+    /// Uses memory that already holds `count` positions; nil if the number of parts is wrong or one is too small.
     ///
-    /// - Parameter owner: keeps the memory alive.
+    /// The capacity is that of the smallest part.
+    ///
+    /// - Parameters:
+    ///   - parts: in the order of `parts`, each at least [count, width] with the first `count` rows filled.
+    ///   - owner: keeps the memory alive.
     init?(
         layerCount: Int, width: Int, count: Int, type: DType, parts: [UnsafeMutableRawBufferPointer],
         owner: AnyObject
     ) {
-        let row = width * type.size
-        let found = parts.compactMap(\.baseAddress)
-        guard found.count == 2 * layerCount, let room = parts.map({ $0.count / row }).min(), room >= count else {
-            return nil
-        }
+        let rowBytes = width * type.size
+        let partBases = parts.compactMap(\.baseAddress)
+        guard partBases.count == 2 * layerCount, let rows = parts.map({ $0.count / rowBytes }).min(), rows >= count
+        else { return nil }
         self.layerCount = layerCount
         self.width = width
         self.type = type
-        capacity = room
-        bases = found
+        capacity = rows
+        bases = partBases
         self.owner = owner
         self.count = count
     }
@@ -71,14 +73,17 @@ public final class KVCache {
     /// Values of the first `rows` positions of a layer: [rows, width].
     func values(layer: Int, rows: Int) -> MatrixView { matrix(2 * layer + 1, rows) }
 
+    /// The first `rows` positions of part `index`, in the order of `parts`: [rows, width].
     private func matrix(_ index: Int, _ rows: Int) -> MatrixView {
-        precondition(rows <= capacity && index < 2 * layerCount, "KV cache: \(rows) of \(capacity)")
+        precondition(
+            rows <= capacity && index < 2 * layerCount,
+            "KV cache: \(rows) rows of part \(index), capacity \(capacity)")
         return MatrixView(bases[index], type: type, rows: rows, columns: width)
     }
 
-    /// A copy with room for `capacity` positions.
+    /// A copy with room for `capacity` positions; copies all filled ones.
     public func grown(to capacity: Int) -> KVCache {
-        precondition(capacity >= count, "KV cache: \(capacity) for \(count)")
+        precondition(capacity >= count, "KV cache: capacity \(capacity) for \(count) positions")
         let other = KVCache(layerCount: layerCount, width: width, capacity: capacity, type: type)
         for index in 0..<2 * layerCount {
             other.matrix(index, count).base.copyMemory(
@@ -90,7 +95,7 @@ public final class KVCache {
 
     /// Removes the positions from `count` on, so that another question can extend the same prefix.
     public func truncate(to count: Int) {
-        precondition(count <= self.count, "KV cache: \(count) of \(self.count)")
+        precondition(count <= self.count, "KV cache: truncated to \(count), has \(self.count)")
         self.count = count
     }
 }

@@ -4,60 +4,62 @@ public import Tensors
 
 // Letters: d head size; half = d / 2.
 
-/// Rotary position embedding: the cosines and sines of position · frequency, computed on demand.
+/// Rotary position embedding (RoPE): the cosines and sines of position · frequency, computed on demand.
 ///
-/// Angles are computed in f32, as in the reference: at position 90,000 this matters more than any other rounding.
+/// Angles are computed in f32, as in the reference: at position 90,000 this is the largest rounding error.
 /// Source: docs/model.md, section 7; `rope_theta`, `rope_scaling`.
 public final class RotaryEmbedding {
     /// The frequencies ω_k in radians per position, k in 0..<half: [half].
     public let frequencies: [Float]
     private let half: Int  // d / 2
-    private var cosines = Buffer<Float>(count: 0)  // [known.count, half]
-    private var sines = Buffer<Float>(count: 0)  // [known.count, half]
-    private var known = 0..<0  // positions computed
+    private var cosines = Buffer<Float>(count: 0)  // [computed.count, half]
+    private var sines = Buffer<Float>(count: 0)  // [computed.count, half]
+    private var computed = 0..<0  // positions in the tables
 
     /// Computes the frequencies, with Llama 3.1's scaling if the configuration has it.
     public init(_ config: RopeConfig, headSize: Int) {
         half = headSize / 2
         frequencies = (0..<headSize / 2).map { index in
-            let plain = 1 / powf(Float(config.theta), Float(2 * index) / Float(headSize))
-            guard let scaling = config.scaling else { return plain }
-            return Self.scaled(plain, scaling)
+            let frequency = 1 / powf(Float(config.theta), Float(2 * index) / Float(headSize))
+            guard let scaling = config.scaling else { return frequency }
+            return Self.scaled(frequency, scaling)
         }
     }
 
-    /// Llama 3.1's frequency scaling: long wavelengths are divided by the factor, short ones kept, interpolated
-    /// between.
-    private static func scaled(_ frequency: Float, _ s: Llama3Scaling) -> Float {
-        let (factor, low, high) = (Float(s.factor), Float(s.lowFrequencyFactor), Float(s.highFrequencyFactor))
-        let original = Float(s.originalMaxPositions)
+    /// Llama 3.1's scaling: frequencies of long wavelengths are divided by the factor, those of short ones kept, and
+    /// interpolated between.
+    private static func scaled(_ frequency: Float, _ scaling: Llama3Scaling) -> Float {
+        let (factor, low, high) = (
+            Float(scaling.factor), Float(scaling.lowFrequencyFactor), Float(scaling.highFrequencyFactor)
+        )
+        let original = Float(scaling.originalMaxPositions)
         let wavelength = 2 * Float.pi / frequency
         if wavelength < original / high { return frequency }
         if wavelength > original / low { return frequency / factor }
-        let t = (original / wavelength - low) / (high - low)
-        return (1 - t) * frequency / factor + t * frequency
+        let blend = (original / wavelength - low) / (high - low)  // b in docs/model.md
+        return (1 - blend) * frequency / factor + blend * frequency
     }
 
-    /// The angles of `count` rows from position `start` on, [count, d / 2].
+    /// The cosines and sines of `count` positions from `start` on, [count, half] each.
     ///
-    /// Valid until a call requests rows outside the last computed range.
+    /// Valid until a call requests positions that are not computed yet.
     public func rotation(from start: Int, count: Int) -> Rotation {
-        if !(known.lowerBound <= start && start + count <= known.upperBound) {
-            // Computes rows for the next tokens too, but not for earlier positions: after hours of frames those would
-            // cost more than the answer's prefill.
-            known = start..<start + max(count, 256)
-            cosines.reserve(known.count * half)
-            sines.reserve(known.count * half)
-            for position in known {
-                let row = (position - start) * half
+        if !(computed.lowerBound <= start && start + count <= computed.upperBound) {
+            // Computes the next tokens' positions too, but no earlier ones: after hours of frames those would cost
+            // more than the answer's prefill.
+            computed = start..<start + max(count, 256)
+            cosines.reserve(computed.count * half)
+            sines.reserve(computed.count * half)
+            for position in computed {
+                let rowStart = (position - start) * half
                 for k in 0..<half {
                     let angle = Float(position) * frequencies[k]
-                    cosines.pointer[row + k] = cosf(angle)
-                    sines.pointer[row + k] = sinf(angle)
+                    cosines.pointer[rowStart + k] = cosf(angle)
+                    sines.pointer[rowStart + k] = sinf(angle)
                 }
             }
         }
-        let first = (start - known.lowerBound) * half
+        let first = (start - computed.lowerBound) * half
         return Rotation(cosines: cosines.pointer + first, sines: sines.pointer + first, rows: count, half: half)
     }
 }

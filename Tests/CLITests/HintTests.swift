@@ -38,7 +38,7 @@ import Testing
             #expect(message?.contains(hint) == true, "\(arguments): \(message ?? "")")
         }
         try expect(["cache", "stats"], "indexing creates one (run `longtake index`)")
-        try expect(["ask", "vid_0000000000000000", "What is it?"], "is indexed (`longtake ls` lists what is)")
+        try expect(["ask", "vid_0000000000000000", "What is it?"], "is indexed (`longtake ls` lists the recordings)")
         try expect(
             ["index", video, "--cache-max", "1K"],
             "(`longtake rm`, --fps, --keep tokens, --cache-dir, --cache-max, --max-duration)")

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import SystemCalls
 import Synchronization
@@ -21,7 +22,7 @@ struct SystemCallTests {
     }
 
     @Test func `what is written is read, once, at an offset and to the end`() throws {
-        var template = Array("/tmp/longtake-XXXXXX".utf8CString)
+        var template = Array((NSTemporaryDirectory() + "/longtake-XXXXXX").utf8CString)
         let file = mkstemp(&template)
         try #require(file >= 0)
         unlink(template)
@@ -78,7 +79,7 @@ struct SystemCallTests {
     }
 
     @Test func `the names in a folder are bytes, without the folder itself and its parent`() throws {
-        var template = Array("/tmp/longtake-XXXXXX".utf8CString)
+        var template = Array((NSTemporaryDirectory() + "/longtake-XXXXXX").utf8CString)
         try #require(mkdtemp(&template) != nil)
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let names: [[UInt8]] = [[0x61], [0x2E, 0x62], [0xFF, 0xFE], [0x2E, 0x2E, 0x2E]]

@@ -150,7 +150,8 @@ struct AskCommand: ParsableCommand {
             guard try library.indexes(matching: name).isEmpty else { continue }
             guard RecordingArgument.looksLikeID(name) else { throw RecordingArgument.missing(name) }
             throw Failure(
-                code: "unknown_recording", message: "no recording \(name) is indexed (`longtake ls` lists what is)",
+                code: "unknown_recording",
+                message: "no recording \(name) is indexed (`longtake ls` lists the recordings)",
                 exitCode: Exit.noCache)
         }
     }

@@ -19,10 +19,10 @@ enum Hint {
         case .stillImage: "`longtake ask --image`"
         case .overwrite: "--overwrite removes them"
         case .index: "run `longtake index`"
-        case .repair: "`longtake index --force` indexes again, `longtake cache repair` drops what is damaged"
+        case .repair: "`longtake index --force` indexes again, `longtake cache repair` removes damaged parts"
         case .keepPatches: "`longtake index --force --keep patches`"
         case .prune: "`longtake cache prune` removes it"
-        case .list: "`longtake ls` lists what is"
+        case .list: "`longtake ls` lists the recordings"
         case .checkTensors: "run `longtake model inspect --check-tensors`"
         case .writeAnswers: "`longtake ask --json` and `longtake run` write them"
         }

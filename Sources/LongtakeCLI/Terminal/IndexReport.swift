@@ -59,25 +59,16 @@ final class IndexReport {
         let counters: [String: Int]
     }
 
-    private struct Summary: Encodable {
-        let summary: BatchSummary
+    /// A value's keys after its `message_type`.
+    private struct Message<Value: Encodable>: Encodable {
+        let type: String
+        let value: Value
         private enum Keys: String, CodingKey { case message_type }
 
         func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: Keys.self)
-            try container.encode("summary", forKey: .message_type)
-            try summary.encode(to: encoder)
-        }
-    }
-
-    private struct Plan: Encodable {
-        let plan: IndexPlan
-        private enum Keys: String, CodingKey { case message_type }
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: Keys.self)
-            try container.encode("plan", forKey: .message_type)
-            try plan.encode(to: encoder)
+            try container.encode(type, forKey: .message_type)
+            try value.encode(to: encoder)
         }
     }
 
@@ -192,7 +183,7 @@ final class IndexReport {
     ///   - left: number of other new files that were not probed.
     func show(_ plans: [IndexPlan], known: Int = 0, left: Int = 0, isResult: Bool) {
         if output.json {
-            for plan in plans { Console.jsonLine(Plan(plan: plan)) }
+            for plan in plans { Console.jsonLine(Message(type: "plan", value: plan)) }
             return
         }
         guard isResult || !output.isQuiet else { return }
@@ -234,7 +225,7 @@ final class IndexReport {
 
     func show(_ summary: BatchSummary, isPipeline: Bool = false) {
         progress.clear()
-        if output.json { return Console.jsonLine(Summary(summary: summary)) }
+        if output.json { return Console.jsonLine(Message(type: "summary", value: summary)) }
         if summary.stopped == "max_runtime" {
             let left = summary.filesLeft > 0 ? ", \(counted(summary.filesLeft, "file is", "files are")) left" : ""
             output.note("note: stopped at the time limit of --max-runtime\(left); the next run continues")

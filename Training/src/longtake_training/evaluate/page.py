@@ -117,8 +117,7 @@ def length_part(value: dict, folder: Path) -> list[str]:
         "",
         "The question is fused with every frame (`fusion: exact`)"
         + (
-            ", except in the row that says otherwise: there it is fused with a sample of 64, the program's "
-            "default."
+            ", except in the row that says otherwise: there it is fused with a sample of 64, the program's default."
             if value.get("sampled fusion")
             else "."
         ),
@@ -129,8 +128,8 @@ def length_part(value: dict, folder: Path) -> list[str]:
         "![share of right answers by length and depth](evaluation/length.png)",
         "",
         *limits(parts),
-        "Each cell has the questions about a fifth of the recordings; a depth of 0 % is the beginning. At 60 s the scene "
-        "is the whole recording.",
+        "Each cell has the questions about a fifth of the recordings; a depth of 0 % is the beginning. At 60 s the "
+        "scene is the whole recording.",
         "",
         "The same values as a table:",
         "",

@@ -17,7 +17,8 @@ package final class BackgroundThread {
     /// Starts a thread that runs `body`.
     ///
     /// - Parameter stackSize: stack size in bytes; nil for the process's default (`ulimit -s`).
-    /// - Throws: `SystemError` if the thread cannot be started; usually EAGAIN, a limit on threads or memory.
+    /// - Throws: `SystemError` if the thread cannot be started; usually EAGAIN, a limit on threads or memory. EINVAL is a
+    ///   stack size below PTHREAD_STACK_MIN.
     package init(stackSize: Int? = nil, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
         // A new thread inherits its creator's signal mask, so block all signals while it is created.
         var (allSignals, previousMask) = (sigset_t(), sigset_t())
@@ -27,15 +28,18 @@ package final class BackgroundThread {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
-        if let stackSize { pthread_attr_setstacksize(&attributes, stackSize) }
+        let sized = stackSize.map { pthread_attr_setstacksize(&attributes, $0) } ?? 0
         let work = Unmanaged.passRetained(Work(body))
         var created = pthread_t()
-        let status = pthread_create(
-            &created, &attributes,
-            { argument in
-                if let argument { Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body() }
-                return nil
-            }, work.toOpaque())
+        let status =
+            sized != 0
+            ? sized
+            : pthread_create(
+                &created, &attributes,
+                { argument in
+                    if let argument { Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body() }
+                    return nil
+                }, work.toOpaque())
         thread = created
         if status != 0 {
             // All properties are set, so throwing runs deinit, which must not join.

@@ -104,15 +104,18 @@ package enum SystemCall {
 
     /// Returns the names in a folder as bytes, unsorted, without "." and "..".
     ///
-    /// Throws only if the folder cannot be opened; an error of `readdir` ends the list early.
+    /// Throws if the folder cannot be opened or read to its end.
     package static func names(in folder: UnsafePointer<CChar>) throws(SystemError) -> [[UInt8]] {
         guard let directory = opendir(folder) else { throw .last }
         defer { closedir(directory) }
         var names: [[UInt8]] = []
-        while let entry = readdir(directory) {
+        while true {
+            errno = 0  // readdir returns nil at the end and for an error
+            guard let entry = readdir(directory) else { break }
             let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
             if !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) { names.append(name) }
         }
+        if errno != 0 { throw .last }
         return names
     }
 

@@ -106,4 +106,9 @@ struct SystemCallTests {
         thread.join()
         #expect(isBlocked.withLock { $0 })
     }
+
+    /// A stack that is too small is an error, not ignored.
+    @Test func stackSizeIsChecked() {
+        #expect(throws: SystemError(EINVAL)) { try BackgroundThread(stackSize: 1) {} }
+    }
 }

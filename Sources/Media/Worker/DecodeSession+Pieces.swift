@@ -28,7 +28,8 @@ extension DecodeSession {
             result.status = .partial
             result.note(
                 "stream_ended",
-                "the video changes streams too often to decode them all; only stream \(streamIndex) was decoded")
+                "the video changes streams more often than this program follows (\(StreamScan.maxRuns) times per stream); "
+                    + "only stream \(streamIndex) was decoded")
             return nil
         }
         let streams = scan.decodable

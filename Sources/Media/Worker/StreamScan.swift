@@ -31,7 +31,7 @@ struct StreamScan {
 
     /// Seconds that another stream must continue alone to count.
     static let alone = 2.0
-    private static let maxRuns = 10_000
+    static let maxRuns = 10_000
 
     static func key(_ packet: borrowing Packet, _ demuxer: borrowing Demuxer) -> Int64? {
         let raw = packet.pointer.pointee

@@ -2,6 +2,8 @@
 #if defined(__x86_64__)
 #define LT_TABLE lt_kernels_avx2
 #define LT_TABLE_NAME "avx2"
+#define LT_AVX2 1
+#include <immintrin.h>
 #include <math.h>
 #include <string.h>
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)

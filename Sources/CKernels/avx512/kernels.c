@@ -3,6 +3,8 @@
 #if defined(__x86_64__)
 #define LT_TABLE lt_kernels_avx512
 #define LT_TABLE_NAME "avx512"
+#define LT_AVX2 1
+#include <immintrin.h>
 #include <math.h>
 #include <string.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), \

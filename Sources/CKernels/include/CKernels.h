@@ -13,9 +13,37 @@
 typedef enum { LT_F32 = 0, LT_BF16 = 1 } lt_dtype;
 typedef enum { LT_ACT_NONE = 0, LT_ACT_QUICK_GELU = 1, LT_ACT_GELU_ERF = 2 } lt_activation;
 
+/// Packed weights. A panel holds LT_PANEL outputs; missing outputs and inputs are stored as zeros. In memory order:
+///
+/// int8: [ceil(inputs / 4), LT_PANEL, 4] bytes, each value + 128, which makes them the unsigned operand of vpdpbusd.
+/// int4: [groups, LT_GROUP / 8, LT_PANEL, 4] bytes for groups of LT_GROUP inputs; byte i of eight inputs has input i in
+/// its low half and input i + 4 in its high half, each value + 8. The scales of a panel are [groups, LT_PANEL] bf16.
+enum { LT_PANEL = 32, LT_GROUP = 32 };
+
+/// A product with packed weights: out[T,outputs] = act(x . weight + bias), or out += x . weight + bias.
+///
+/// The integer sums are exact, and their conversion is the same in every table and for every T.
+typedef struct {
+    const void *weight;        // packed panels
+    const void *weight_scales;  // int8: f32 [panels * LT_PANEL]; int4: bf16 [panels, groups, LT_PANEL]
+    const void *x;             // [T, x_stride], from quantize_activations
+    ptrdiff_t x_stride;        // in elements
+    const float *x_scales;     // [T]
+    const int32_t *x_sums;     // int8: [T]; int4: [T, groups]
+    size_t rows, inputs, outputs;
+    const float *bias;          // [outputs] or NULL
+    lt_activation activation;  // LT_ACT_NONE if accumulate
+    int accumulate;             // then out_type is LT_F32
+    void *out;                  // [T, out_stride]
+    lt_dtype out_type;
+    ptrdiff_t out_stride;
+} lt_quantized_gemm;
+
 /// The kernels of one instruction set; every table sets every pointer.
 typedef struct lt_kernels {
     const char *name;
+    /// Bytes per activation that gemm_int8 reads: 1 with VNNI, else 2.
+    size_t int8_operand_size;
 
     /// out[T,n] = (x - mean) / sqrt(var + eps) * weight + bias. `out` may be `x` if out_type is LT_F32.
     void (*layer_norm)(const float *x, ptrdiff_t x_stride, const float *weight, const float *bias, float eps,
@@ -67,6 +95,26 @@ typedef struct lt_kernels {
     void (*quantize_rows)(const float *x, size_t rows, size_t n, int8_t *q, float *scales);
     /// x[T,n] = q * scale of its row.
     void (*dequantize_rows)(const int8_t *q, const float *scales, size_t rows, size_t n, float *x);
+    /// Quantizes weight rows like quantize_rows, but a row below 2^-100 counts as zeros, and a row with a NaN or an
+    /// infinity has the scale NaN or infinity; the same bits in every table.
+    void (*quantize_int8)(const float *x, size_t rows, size_t n, int8_t *q, float *scales);
+    /// Quantizes weight rows to int4 in groups of LT_GROUP columns: values [rows, ceil(n/2)], low half first, value + 8;
+    /// bf16 scales [rows, ceil(n/LT_GROUP)]. Of 21 scales per group, the one with the least squared error; the same bits
+    /// in every table.
+    void (*quantize_int4)(const float *x, size_t rows, size_t n, uint8_t *q, uint16_t *scales);
+    /// Quantizes activations x[T,n] like quantize_int8, as elements of `operand_size` bytes (1 or 2) with zeros up to a
+    /// multiple of 4 columns (`group` 0) or of `group`. Sums are those of each group, or of the row: [T, groups].
+    void (*quantize_activations)(const void *x, lt_dtype type, ptrdiff_t x_stride, size_t rows, size_t n, size_t group,
+                                 size_t operand_size, void *q, ptrdiff_t q_stride, float *scales, int32_t *sums);
+    /// Packs one panel of at most LT_PANEL weight rows [outputs, inputs] int8; `stride` in bytes.
+    void (*pack_int8)(const int8_t *weight, ptrdiff_t stride, size_t outputs, size_t inputs, uint8_t *panel);
+    /// Packs one panel of weight rows as quantize_int4 writes them; `stride` in bytes.
+    void (*pack_int4)(const uint8_t *weight, ptrdiff_t stride, size_t outputs, size_t inputs, uint8_t *panel);
+    /// The columns of `panels` panels from `first` on; x has elements of int8_operand_size bytes. At most 65536 inputs:
+    /// the unsigned form sums up to inputs * 255 * 128, which must stay below 2^31.
+    void (*gemm_int8)(const lt_quantized_gemm *product, size_t first, size_t panels);
+    /// The same for int4 weights; x has elements of one byte and sums per LT_GROUP.
+    void (*gemm_int4)(const lt_quantized_gemm *product, size_t first, size_t panels);
     /// out[row] = rows[row,:] . query, exact; every int8 is allowed, including -128. `stride` is in bytes, so rows can
     /// be read inside larger records. n is at most 65536: the unsigned form sums up to n * 255 * 128, which must stay
     /// below 2^31.

@@ -238,8 +238,11 @@ static void patchify_planes(const float *planes, size_t grid, size_t patch, void
                         planes[(c * side + p / grid * patch + y) * side + p % grid * patch + x]);
 }
 
+#include "quantized.inc"
+
 const lt_kernels lt_kernels_reference = {
     .name = "reference",
+    .int8_operand_size = 1,
     .layer_norm = layer_norm,
     .rms_norm = rms_norm,
     .softmax = softmax,
@@ -256,6 +259,13 @@ const lt_kernels lt_kernels_reference = {
     .f16_to_f32 = f16_to_f32,
     .quantize_rows = quantize_rows,
     .dequantize_rows = dequantize_rows,
+    .quantize_int8 = quantize_int8,
+    .quantize_int4 = quantize_int4,
+    .quantize_activations = quantize_activations,
+    .pack_int8 = pack_int8,
+    .pack_int4 = pack_int4,
+    .gemm_int8 = gemm_int8,
+    .gemm_int4 = gemm_int4,
     .dot_i8 = dot_i8,
     .patchify_rgb = patchify_rgb,
     .patchify_planes = patchify_planes,

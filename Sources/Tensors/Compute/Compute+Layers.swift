@@ -10,7 +10,7 @@ extension Compute {
     /// out = act(x · Wᵀ + bias), or out += x · Wᵀ + bias (then without activation).
     ///
     /// - Parameters:
-    ///   - x: [T, in] in the precision, or f32 if T is 1.
+    ///   - x: [T, in] in the precision, or f32 if T is 1; f32 or bf16 with quantized weights.
     ///   - weight: [out, in].
     ///   - bias: [out].
     ///   - out: [T, out]; f32 if T is 1 or `accumulate`.
@@ -23,7 +23,9 @@ extension Compute {
         if let bias { precondition(bias.count == weight.rows, "linear: bias") }
         weight.prepare()
         withPointer(bias) { bias in
-            if x.rows == 1, x.type == .f32, out.type == .f32 {
+            if let quantized = weight.quantized {
+                quantizedLinear(x, quantized, bias, activation, accumulate, out)
+            } else if x.rows == 1, x.type == .f32, out.type == .f32 {
                 gemv(x.floats, weight, bias, activation, accumulate, out.floats)
             } else if x.rows > 0 {
                 matmul.linear(

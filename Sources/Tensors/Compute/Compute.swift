@@ -21,6 +21,9 @@ public final class Compute {
     let blockValues = Scratch()
     let weightsRows = Scratch()
     let weightsQuery = Scratch()
+    let quantizedRows = Scratch()
+    let quantizedScales = Scratch()
+    let quantizedSums = Scratch()
     let headScratch: [HeadScratch]
     /// True if bf16 weights are kept as stored and upcast on use, regardless of the precision.
     let upcastsBF16: Bool

@@ -8,7 +8,7 @@ public final class Matrix {
     public let rows: Int
     /// Inputs of the layer.
     public let columns: Int
-    /// The element type it is computed in.
+    /// The element type it is computed in; of quantized weights the type of the stored values, I8 or U8.
     public let type: DType
     private var storage: Storage
 
@@ -17,6 +17,7 @@ public final class Matrix {
         /// Stored in a type other than `type`; converted on first use.
         case stored(StoredTensor, Compute)
         case part(of: Matrix, firstRow: Int)
+        case quantized(QuantizedWeight)
     }
 
     /// Uses `tensor` as an [out, in] matrix of `type`; dimensions after the first count as inputs.
@@ -37,6 +38,44 @@ public final class Matrix {
         storage = isReady ? .memory(start, owner: tensor.owner) : .stored(tensor, compute)
     }
 
+    /// Quantizes `tensor` [out, in], F32, F16 or BF16, on first use; dimensions after the first count as inputs.
+    ///
+    /// Nil for other shapes and types, and for more than 65,536 inputs.
+    public convenience init?(_ tensor: StoredTensor, quantizedAs format: WeightFormat, compute: Compute) {
+        guard let weight = QuantizedWeight(tensor, format: format, compute: compute) else { return nil }
+        self.init(weight)
+    }
+
+    /// Uses stored int8 weights: `values` I8 [out, in], `scales` F32 [out]; nil for other shapes and types.
+    public convenience init?(int8 values: StoredTensor, scales: StoredTensor, compute: Compute) {
+        guard let weight = QuantizedWeight(int8: values, scales: scales, compute: compute) else { return nil }
+        self.init(weight)
+    }
+
+    /// Uses stored int4 weights: `values` U8 [out, ⌈in/2⌉], the first of two in the low half, + 8; `scales` BF16
+    /// [out, ⌈in/32⌉].
+    ///
+    /// - Parameter columns: inputs; nil if their number is even.
+    public convenience init?(int4 values: StoredTensor, scales: StoredTensor, columns: Int? = nil, compute: Compute) {
+        guard let weight = QuantizedWeight(int4: values, scales: scales, columns: columns, compute: compute) else {
+            return nil
+        }
+        self.init(weight)
+    }
+
+    private convenience init(_ weight: QuantizedWeight) {
+        self.init(
+            rows: weight.rows, columns: weight.columns, type: weight.format == .int8 ? .i8 : .u8,
+            storage: .quantized(weight))
+    }
+
+    /// The format of quantized weights; nil for floating-point weights.
+    public var quantizedFormat: WeightFormat? { quantized?.format }
+
+    var quantized: QuantizedWeight? {
+        if case .quantized(let weight) = storage { weight } else { nil }
+    }
+
     private init(rows: Int, columns: Int, type: DType, storage: Storage) {
         self.rows = rows
         self.columns = columns
@@ -49,6 +88,7 @@ public final class Matrix {
         switch storage {
         case .memory(let base, owner: _): return base
         case .part(of: let whole, let firstRow): return whole.base + firstRow * columns * type.size
+        case .quantized: preconditionFailure("quantized weights have no elements in order")
         case .stored(let tensor, let compute):
             let memory = compute.weights.room(for: tensor.count * type.size)
             tensor.convert(to: type, into: memory.base, kernels: compute.kernels)
@@ -59,7 +99,9 @@ public final class Matrix {
     }
 
     /// Converts the weight if necessary, so that several threads may read it afterwards.
-    func prepare() { _ = base }
+    func prepare() {
+        if let quantized { quantized.prepare() } else { _ = base }
+    }
 
     /// A view [out, in] of the weight; read-only.
     var view: MatrixView {
@@ -76,13 +118,16 @@ public final class Matrix {
     }
 
     /// The outputs `range` as a matrix that shares the memory, for weights stored packed (q, k, v in one tensor).
+    ///
+    /// Quantized weights are packed for each slice, so take slices or the whole, not both.
     public func slice(rows range: Range<Int>) -> Matrix {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
+        if let quantized { return Matrix(quantized.slice(rows: range)) }
         return Matrix(
             rows: range.count, columns: columns, type: type, storage: .part(of: self, firstRow: range.lowerBound))
     }
 
-    /// Copies row `index` as f32 into `out` [in] (an embedding lookup).
+    /// Copies row `index` as f32 into `out` [in] (an embedding lookup); traps for quantized weights.
     public func copyRow(_ index: Int, into out: UnsafeMutablePointer<Float>, kernels: Kernels) {
         precondition(index >= 0 && index < rows, "row \(index) of \(rows)")
         let row = base + index * columns * type.size
@@ -142,7 +187,7 @@ extension StoredTensor {
     }
 
     /// Copies `count` elements from `offset` on as f32; the tensor must be F32, F16 or BF16 and may be misaligned.
-    func copyFloats(_ offset: Int, count: Int, into out: UnsafeMutablePointer<Float>, kernels: Kernels) {
+    public func copyFloats(_ offset: Int, count: Int, into out: UnsafeMutablePointer<Float>, kernels: Kernels) {
         guard let base = bytes.baseAddress, count > 0 else { return }
         let source = base + offset * type.size
         switch type {

@@ -24,4 +24,14 @@ public struct StoredTensor: @unchecked Sendable {
 
     /// Number of elements; 1 for a scalar.
     public var count: Int { shape.reduce(1, *) }
+
+    /// The tensor of the outermost indices `range`; traps if it is out of bounds.
+    func slice(_ range: Range<Int>) -> StoredTensor {
+        let rows = shape.first ?? 0
+        precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
+        let rowBytes = rows == 0 ? 0 : bytes.count / rows
+        let part = UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound * rowBytes..<range.upperBound * rowBytes])
+        return StoredTensor(
+            name: name, type: type, shape: [range.count] + shape.dropFirst(), bytes: part, owner: owner)
+    }
 }

@@ -1,0 +1,62 @@
+internal import CKernels
+
+/// Products with quantized weights.
+extension Compute {
+    /// Quantizes the rows of `x` [T, in], multiplies them with the packed weight and writes f32 or bf16 rows.
+    ///
+    /// A row's result has the same bits regardless of T and of the number of threads.
+    func quantizedLinear(
+        _ x: MatrixView, _ weight: QuantizedWeight, _ bias: UnsafePointer<Float>?, _ activation: Activation,
+        _ accumulate: Bool, _ out: MatrixView
+    ) {
+        precondition(!accumulate || out.type == .f32, "linear: an accumulated product is f32")
+        guard x.rows > 0 else { return }
+        let table = kernels.table
+        let isInt8 = weight.format == .int8
+        let group = isInt8 ? 0 : WeightFormat.groupSize
+        let sumsPerRow = isInt8 ? 1 : weight.groupCount
+        let size = isInt8 ? Int(table.int8_operand_size) : 1
+        let stride = Self.operandStride(weight.columns, size: size)
+        let rows = quantizedRows.matrix(size == 1 ? .i8 : .i16, rows: x.rows, columns: stride)
+        let scales = quantizedScales.matrix(.f32, rows: x.rows, columns: 1).floats
+        let sums = quantizedSums.matrix(.i32, rows: x.rows, columns: sumsPerRow).base.assumingMemoryBound(
+            to: Int32.self)
+        threadPool.parallelFor(x.rows, cost: x.columns * Self.rowCost / 2) { range in
+            let part = x.rows(range)
+            table.quantize_activations(
+                part.base, part.type.kernel, part.stride, part.rows, part.columns, group, size,
+                rows.row(range.lowerBound), stride, scales + range.lowerBound, sums + range.lowerBound * sumsPerRow)
+        }
+        let panels = weight.panels
+        var product = lt_quantized_gemm()
+        product.weight = UnsafeRawPointer(panels.panels)
+        product.weight_scales = UnsafeRawPointer(panels.scales)
+        product.x = UnsafeRawPointer(rows.base)
+        product.x_stride = stride
+        product.x_scales = UnsafePointer(scales)
+        product.x_sums = UnsafePointer(sums)
+        product.rows = x.rows
+        product.inputs = weight.columns
+        product.outputs = weight.rows
+        product.bias = bias
+        product.activation = activation.kernel
+        product.accumulate = accumulate ? 1 : 0
+        product.out = out.base
+        product.out_type = out.type.kernel
+        product.out_stride = out.stride
+        // One row is bound by memory; many rows take about a sixteenth of a multiply-add's time each.
+        let cost = Int(LT_PANEL) * weight.columns * (x.rows + 7) / 16
+        threadPool.parallelFor(weight.panelCount, cost: cost) { range in
+            withUnsafePointer(to: product) {
+                (isInt8 ? table.gemm_int8 : table.gemm_int4)?($0, range.lowerBound, range.count)
+            }
+        }
+    }
+
+    /// Elements from row to row of quantized activations: an odd multiple of 64 bytes, so that the rows of a tile, whose
+    /// lengths are often a multiple of 4096, fall into different cache sets.
+    private static func operandStride(_ columns: Int, size: Int) -> Int {
+        let depth = (columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize * WeightFormat.groupSize
+        return (((depth * size + 63) / 64) | 1) * 64 / size
+    }
+}

@@ -1,0 +1,166 @@
+internal import CKernels
+
+/// The quantized weight [out, in] of a linear layer, packed on first use into `Compute`'s weight memory.
+final class QuantizedWeight {
+    let format: WeightFormat
+    let rows: Int
+    let columns: Int
+    private let source: Source
+    private let compute: Compute
+    private var packed: Packed?
+
+    private enum Source {
+        case floats(StoredTensor)  // [out, in], F32, F16 or BF16
+        case quantized(values: StoredTensor, scales: StoredTensor)
+    }
+
+    /// Panels as `CKernels.h` describes them.
+    struct Packed {
+        let panels: UnsafeMutableRawPointer
+        let scales: UnsafeMutableRawPointer
+        fileprivate let owners: [AnyObject]
+    }
+
+    /// The most inputs whose products surely fit a 32-bit sum.
+    static let maxColumns = 65_536
+
+    init?(_ tensor: StoredTensor, format: WeightFormat, compute: Compute) {
+        guard tensor.shape.count >= 2, let rows = tensor.shape.first, rows > 0, tensor.bytes.baseAddress != nil,
+            [.f32, .bf16, .f16].contains(tensor.type), tensor.count / rows <= Self.maxColumns
+        else { return nil }
+        self.format = format
+        self.rows = rows
+        columns = tensor.count / rows
+        source = .floats(tensor)
+        self.compute = compute
+    }
+
+    init?(int8 values: StoredTensor, scales: StoredTensor, compute: Compute) {
+        guard values.shape.count >= 2, let rows = values.shape.first, rows > 0, values.bytes.baseAddress != nil,
+            values.type == .i8, scales.type == .f32, scales.count == rows, values.count / rows <= Self.maxColumns
+        else { return nil }
+        format = .int8
+        self.rows = rows
+        columns = values.count / rows
+        source = .quantized(values: values, scales: scales)
+        self.compute = compute
+    }
+
+    init?(int4 values: StoredTensor, scales: StoredTensor, columns: Int?, compute: Compute) {
+        guard values.shape.count == 2, let rows = values.shape.first, rows > 0, values.bytes.baseAddress != nil,
+            values.type == .u8, scales.type == .bf16
+        else { return nil }
+        let columns = columns ?? 2 * values.shape[1]
+        let groups = (columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize
+        guard values.shape[1] == (columns + 1) / 2, scales.count == rows * groups, columns <= Self.maxColumns else {
+            return nil
+        }
+        format = .int4
+        self.rows = rows
+        self.columns = columns
+        source = .quantized(values: values, scales: scales)
+        self.compute = compute
+    }
+
+    private init(_ whole: QuantizedWeight, rows range: Range<Int>) {
+        format = whole.format
+        rows = range.count
+        columns = whole.columns
+        compute = whole.compute
+        switch whole.source {
+        case .floats(let tensor): source = .floats(tensor.slice(range))
+        case .quantized(let values, let scales):
+            source = .quantized(values: values.slice(range), scales: scales.slice(range))
+        }
+    }
+
+    /// The outputs `range`, packed separately.
+    func slice(rows range: Range<Int>) -> QuantizedWeight { QuantizedWeight(self, rows: range) }
+
+    /// Panels of `LT_PANEL` outputs.
+    var panelCount: Int { (rows + Self.panelRows - 1) / Self.panelRows }
+    /// Groups per row in int4.
+    var groupCount: Int { (columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize }
+
+    private static let panelRows = Int(LT_PANEL)
+
+    /// Packs the weight unless that was done.
+    func prepare() { _ = panels }
+
+    /// The packed weight; packs it on first use, on all threads.
+    var panels: Packed {
+        if let packed { return packed }
+        let panelBytes = Self.panelRows * (format == .int8 ? (columns + 3) / 4 * 4 : groupCount * 16)
+        let scaleBytes = Self.panelRows * (format == .int8 ? 4 : groupCount * 2)
+        let panels = compute.weights.room(for: panelCount * panelBytes)
+        let scales = compute.weights.room(for: panelCount * scaleBytes)
+        let quantizer = WeightQuantizer(format, columns: columns, kernels: compute.kernels)
+        compute.threadPool.parallelFor(panelCount, cost: Self.panelRows * columns * 4) { range in
+            let values = Buffer<UInt8>(count: Self.panelRows * quantizer.valuesPerRow)
+            let rowScales = Buffer<UInt8>(count: Self.panelRows * quantizer.scalesPerRow * quantizer.scaleType.size)
+            let floats = Buffer<Float>(count: columns)
+            for panel in range {
+                let first = panel * Self.panelRows
+                let count = min(Self.panelRows, rows - first)
+                let (start, scaleStart) = (
+                    UnsafeMutableRawPointer(values.pointer), UnsafeMutableRawPointer(rowScales.pointer)
+                )
+                load(first..<first + count, quantizer, staging: floats.pointer, values: start, scales: scaleStart)
+                pack(
+                    start, scaleStart, count: count, quantizer, panel: panels.base + panel * panelBytes,
+                    scales: scales.base + panel * scaleBytes)
+            }
+        }
+        let result = Packed(panels: panels.base, scales: scales.base, owners: [panels.owner, scales.owner])
+        packed = result
+        return result
+    }
+
+    /// Copies or quantizes the rows `range` into `values` and `scales`.
+    private func load(
+        _ range: Range<Int>, _ quantizer: WeightQuantizer, staging: UnsafeMutablePointer<Float>,
+        values: UnsafeMutableRawPointer, scales: UnsafeMutableRawPointer
+    ) {
+        let (rowBytes, scaleBytes) = (quantizer.valuesPerRow, quantizer.scalesPerRow * quantizer.scaleType.size)
+        switch source {
+        case .floats(let tensor):
+            for (index, row) in range.enumerated() {
+                tensor.copyFloats(row * columns, count: columns, into: staging, kernels: compute.kernels)
+                quantizer.quantize(
+                    staging, count: 1, values: values + index * rowBytes, scales: scales + index * scaleBytes)
+            }
+        case .quantized(let stored, let storedScales):
+            guard let base = stored.bytes.baseAddress, let scaleBase = storedScales.bytes.baseAddress else { return }
+            values.copyMemory(from: base + range.lowerBound * rowBytes, byteCount: range.count * rowBytes)
+            scales.copyMemory(from: scaleBase + range.lowerBound * scaleBytes, byteCount: range.count * scaleBytes)
+        }
+    }
+
+    /// Packs one panel; scales of outputs that are missing become 0.
+    private func pack(
+        _ values: UnsafeMutableRawPointer, _ rowScales: UnsafeMutableRawPointer, count: Int,
+        _ quantizer: WeightQuantizer, panel: UnsafeMutableRawPointer, scales: UnsafeMutableRawPointer
+    ) {
+        let panel = panel.assumingMemoryBound(to: UInt8.self)
+        switch format {
+        case .int8:
+            compute.kernels.table.pack_int8(
+                values.assumingMemoryBound(to: Int8.self), columns, count, columns, panel)
+            let target = scales.assumingMemoryBound(to: Float.self)
+            target.update(repeating: 0, count: Self.panelRows)
+            target.update(from: rowScales.assumingMemoryBound(to: Float.self), count: count)
+        case .int4:
+            compute.kernels.table.pack_int4(
+                values.assumingMemoryBound(to: UInt8.self), quantizer.valuesPerRow, count, columns, panel)
+            let (source, target) = (
+                rowScales.assumingMemoryBound(to: UInt16.self), scales.assumingMemoryBound(to: UInt16.self)
+            )
+            target.update(repeating: 0, count: groupCount * Self.panelRows)
+            for row in 0..<count {
+                for group in 0..<groupCount {
+                    target[group * Self.panelRows + row] = source[row * groupCount + group]
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+internal import CKernels
+
+/// Quantizes rows of weights to int8 or int4; the bits are the same on every instruction set.
+///
+/// int8 rounds to 127 steps of a row's largest magnitude. int4 takes, for each group, the scale of the least squared
+/// error among 21 that map the extreme value to −7...−9. Rows with NaN or infinite values get scales that are not
+/// finite, so that products with them are not finite either.
+public struct WeightQuantizer: Sendable {
+    /// The format of the values.
+    public let format: WeightFormat
+    /// Inputs per row.
+    public let columns: Int
+    private let kernels: Kernels
+
+    /// A quantizer of rows with `columns` elements.
+    public init(_ format: WeightFormat, columns: Int, kernels: Kernels) {
+        self.format = format
+        self.columns = columns
+        self.kernels = kernels
+    }
+
+    /// Stored elements per row: `columns` of I8, or half as many of U8, rounded up.
+    public var valuesPerRow: Int { format == .int8 ? columns : (columns + 1) / 2 }
+    /// The type of the stored values: I8, or U8 with two weights each, the first in the low half, both + 8.
+    public var valueType: DType { format == .int8 ? .i8 : .u8 }
+    /// Scales per row: one, or one per group.
+    public var scalesPerRow: Int {
+        format == .int8 ? 1 : (columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize
+    }
+    /// The type of the scales.
+    public var scaleType: DType { format == .int8 ? .f32 : .bf16 }
+
+    /// Quantizes rows on the calling thread.
+    ///
+    /// - Parameters:
+    ///   - rows: [count, columns].
+    ///   - values: [count, valuesPerRow] of `valueType`.
+    ///   - scales: [count, scalesPerRow] of `scaleType`, aligned.
+    public func quantize(
+        _ rows: UnsafePointer<Float>, count: Int, values: UnsafeMutableRawPointer, scales: UnsafeMutableRawPointer
+    ) {
+        switch format {
+        case .int8:
+            kernels.table.quantize_int8(
+                rows, count, columns, values.assumingMemoryBound(to: Int8.self),
+                scales.assumingMemoryBound(to: Float.self))
+        case .int4:
+            kernels.table.quantize_int4(
+                rows, count, columns, values.assumingMemoryBound(to: UInt8.self),
+                scales.assumingMemoryBound(to: UInt16.self))
+        }
+    }
+
+    /// Writes the weights that `quantize` stored, as f32 [count, columns].
+    public func dequantize(
+        _ values: UnsafeRawPointer, scales: UnsafeRawPointer, count: Int, into rows: UnsafeMutablePointer<Float>
+    ) {
+        for row in 0..<count {
+            let target = rows + row * columns
+            switch format {
+            case .int8:
+                let scale = scales.load(fromByteOffset: row * 4, as: Float.self)
+                let source = (values + row * columns).assumingMemoryBound(to: Int8.self)
+                for i in 0..<columns { target[i] = Float(source[i]) * scale }
+            case .int4:
+                let source = (values + row * valuesPerRow).assumingMemoryBound(to: UInt8.self)
+                let scales = (scales + row * scalesPerRow * 2).assumingMemoryBound(to: UInt16.self)
+                for i in 0..<columns {
+                    let nibble = i % 2 == 0 ? source[i / 2] & 15 : source[i / 2] >> 4
+                    let scale = Float(bitPattern: UInt32(scales[i / WeightFormat.groupSize]) << 16)
+                    target[i] = Float(Int(nibble) - 8) * scale
+                }
+            }
+        }
+    }
+}

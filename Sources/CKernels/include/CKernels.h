@@ -22,17 +22,18 @@ enum { LT_PANEL = 32, LT_GROUP = 32 };
 
 /// A product with packed weights: out[T,outputs] = act(x . weight + bias), or out += x . weight + bias.
 ///
-/// The integer sums are exact, and their conversion is the same in every table and for every T.
+/// Integer sums are exact and converted to f32 in one way, so that every table has the same bits for every T; only the
+/// activation functions differ in their last bits.
 typedef struct {
-    const void *weight;        // packed panels
+    const void *weight;         // packed panels
     const void *weight_scales;  // int8: f32 [panels * LT_PANEL]; int4: bf16 [panels, groups, LT_PANEL]
-    const void *x;             // [T, x_stride], from quantize_activations
-    ptrdiff_t x_stride;        // in elements
-    const float *x_scales;     // [T]
-    const int32_t *x_sums;     // int8: [T]; int4: [T, groups]
+    const void *x;              // [T, x_stride], from quantize_activations
+    ptrdiff_t x_stride;         // in elements
+    const float *x_scales;      // [T]
+    const int32_t *x_sums;      // int8: [T]; int4: [T, groups]
     size_t rows, inputs, outputs;
     const float *bias;          // [outputs] or NULL
-    lt_activation activation;  // LT_ACT_NONE if accumulate
+    lt_activation activation;   // LT_ACT_NONE if accumulate
     int accumulate;             // then out_type is LT_F32
     void *out;                  // [T, out_stride]
     lt_dtype out_type;
@@ -98,9 +99,9 @@ typedef struct lt_kernels {
     /// Quantizes weight rows like quantize_rows, but a row below 2^-100 counts as zeros, and a row with a NaN or an
     /// infinity has the scale NaN or infinity; the same bits in every table.
     void (*quantize_int8)(const float *x, size_t rows, size_t n, int8_t *q, float *scales);
-    /// Quantizes weight rows to int4 in groups of LT_GROUP columns: values [rows, ceil(n/2)], low half first, value + 8;
-    /// bf16 scales [rows, ceil(n/LT_GROUP)]. Of 21 scales per group, the one with the least squared error; the same bits
-    /// in every table.
+    /// Quantizes weight rows to int4 in groups of LT_GROUP columns: values [rows, ceil(n/2)], low half first, value
+    /// + 8; bf16 scales [rows, ceil(n/LT_GROUP)]. Of 21 scales per group, the one with the least squared error; the
+    /// same bits in every table.
     void (*quantize_int4)(const float *x, size_t rows, size_t n, uint8_t *q, uint16_t *scales);
     /// Quantizes activations x[T,n] like quantize_int8, as elements of `operand_size` bytes (1 or 2) with zeros up to a
     /// multiple of 4 columns (`group` 0) or of `group`. Sums are those of each group, or of the row: [T, groups].

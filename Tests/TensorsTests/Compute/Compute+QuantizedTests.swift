@@ -1,0 +1,258 @@
+import Glibc
+import Tensors
+import Testing
+
+/// Products with quantized weights, from stored tensors to results.
+@Suite(.serialized) struct ComputeQuantizedTests {
+    static let instructionSets = Kernels.available
+    static let shapes = [(1, 64, 32), (1, 129, 45), (2, 33, 31), (9, 96, 70), (37, 256, 65)]
+
+    /// Gaussian values: sums of twelve uniform ones.
+    static func gaussians(_ count: Int, seed: UInt64) -> [Float] {
+        var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+        return (0..<count).map { _ in
+            var sum: Float = -6
+            for _ in 0..<12 {
+                state ^= state << 13
+                state ^= state >> 7
+                state ^= state << 17
+                sum += Float(state >> 40) / Float(1 << 24)
+            }
+            return sum
+        }
+    }
+
+    final class Bytes {
+        let memory: UnsafeMutableRawBufferPointer
+
+        /// A copy of `bytes`, `offset` bytes after an aligned address.
+        init(_ bytes: UnsafeRawBufferPointer, offset: Int = 0) {
+            memory = .allocate(byteCount: bytes.count + offset, alignment: 64)
+            UnsafeMutableRawBufferPointer(rebasing: memory[offset...]).copyMemory(from: bytes)
+        }
+
+        deinit { memory.deallocate() }
+    }
+
+    static func tensor<Element>(
+        _ values: [Element], _ type: DType, _ shape: [Int], offset: Int = 0
+    ) -> StoredTensor {
+        let owner = values.withUnsafeBytes { Bytes($0, offset: offset) }
+        return StoredTensor(
+            name: "w", type: type, shape: shape,
+            bytes: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(owner.memory)[offset...]), owner: owner)
+    }
+
+    /// The weight as a quantized folder stores it, and the values it stands for.
+    static func quantized(
+        _ weight: [Float], rows: Int, columns: Int, _ format: WeightFormat, _ kernels: Kernels
+    ) -> (values: StoredTensor, scales: StoredTensor, floats: [Float]) {
+        let quantizer = WeightQuantizer(format, columns: columns, kernels: kernels)
+        var values = [UInt8](repeating: 0, count: rows * quantizer.valuesPerRow)
+        var scales = [UInt8](repeating: 0, count: rows * quantizer.scalesPerRow * quantizer.scaleType.size)
+        var floats = [Float](repeating: 0, count: weight.count)
+        values.withUnsafeMutableBytes { values in
+            scales.withUnsafeMutableBytes { scales in
+                quantizer.quantize(weight, count: rows, values: values.baseAddress!, scales: scales.baseAddress!)
+                quantizer.dequantize(values.baseAddress!, scales: scales.baseAddress!, count: rows, into: &floats)
+            }
+        }
+        let scaleShape = format == .int8 ? [rows] : [rows, quantizer.scalesPerRow]
+        return (
+            tensor(values, quantizer.valueType, [rows, quantizer.valuesPerRow]),
+            tensor(scales, quantizer.scaleType, scaleShape), floats
+        )
+    }
+
+    static func matrix(
+        _ stored: (values: StoredTensor, scales: StoredTensor, floats: [Float]), columns: Int, _ format: WeightFormat,
+        _ compute: Compute
+    ) -> Matrix? {
+        format == .int8
+            ? Matrix(int8: stored.values, scales: stored.scales, compute: compute)
+            : Matrix(int4: stored.values, scales: stored.scales, columns: columns, compute: compute)
+    }
+
+    /// The result of `linear` as f32 [rows, outputs].
+    static func linear(
+        _ x: [Float], rows: Int, _ weight: Matrix, bias: [Float]? = nil, activation: Activation = .none,
+        addingTo start: [Float]? = nil, type: DType = .f32, _ compute: Compute
+    ) -> [Float] {
+        let (input, output, narrow) = (Scratch(), Scratch(), Scratch())
+        let stride = weight.columns + 3
+        let rowsOfX = input.matrix(.f32, rows: rows, columns: stride).columns(0..<weight.columns)
+        for row in 0..<rows {
+            for column in 0..<weight.columns {
+                rowsOfX.floats[row * stride + column] = x[row * weight.columns + column]
+            }
+        }
+        let out = output.matrix(.f32, rows: rows, columns: weight.rows)
+        for (index, value) in (start ?? []).enumerated() { out.floats[index] = value }
+        if type == .bf16 {
+            let narrowInput = Scratch()
+            let half = narrowInput.matrix(.bf16, rows: rows, columns: weight.columns)
+            let result = narrow.matrix(.bf16, rows: rows, columns: weight.rows)
+            compute.convert(rowsOfX, into: half)
+            compute.linear(half, weight, bias: bias, activation: activation, into: result)
+            compute.convert(result, into: out)
+            withExtendedLifetime(narrowInput) {}
+        } else {
+            compute.linear(
+                rowsOfX, weight, bias: bias, activation: activation, accumulate: start != nil, into: out)
+        }
+        return withExtendedLifetime((input, output, narrow)) {
+            Array(UnsafeBufferPointer(start: out.floats, count: rows * weight.rows))
+        }
+    }
+
+    /// The definition, in double precision: activations rounded to 127 steps of their row's largest magnitude.
+    static func expected(
+        _ x: [Float], rows: Int, _ weight: [Float], columns: Int, bias: [Float]? = nil
+    ) -> [Double] {
+        let outputs = weight.count / columns
+        return (0..<rows).flatMap { row in
+            let values = x[row * columns..<(row + 1) * columns]
+            let step = Double(values.reduce(Float(0)) { max($0, abs($1)) }) / 127
+            let rounded = values.map { (Double($0) / step).rounded(.toNearestOrEven) * step }
+            return (0..<outputs).map { output in
+                (0..<columns).reduce(Double(bias?[output] ?? 0)) {
+                    $0 + rounded[$1] * Double(weight[output * columns + $1])
+                }
+            }
+        }
+    }
+
+    static func cosine(_ a: [Float], _ b: [Double]) -> Double {
+        let dot = zip(a, b).reduce(0.0) { $0 + Double($1.0) * $1.1 }
+        let norms = (a.reduce(0.0) { $0 + Double($1) * Double($1) }, b.reduce(0.0) { $0 + $1 * $1 })
+        return dot / (norms.0 * norms.1).squareRoot()
+    }
+
+    @Test(arguments: instructionSets, WeightFormat.allCases)
+    func `a quantized linear layer equals its definition`(instructionSet: String, format: WeightFormat) throws {
+        let compute = try Compute(precision: .f32, threads: 2, instructionSet: instructionSet)
+        for (rows, columns, outputs) in Self.shapes {
+            let x = Self.gaussians(rows * columns, seed: 1)
+            let bias = Self.gaussians(outputs, seed: 3)
+            let stored = Self.quantized(
+                Self.gaussians(outputs * columns, seed: 2), rows: outputs, columns: columns, format, compute.kernels)
+            let matrix = try #require(Self.matrix(stored, columns: columns, format, compute))
+            #expect(matrix.rows == outputs && matrix.columns == columns && matrix.quantizedFormat == format)
+            let expected = Self.expected(x, rows: rows, stored.floats, columns: columns, bias: bias)
+            let start = Self.gaussians(rows * outputs, seed: 4)
+            // One step of rounding is 3/127; a tie may go the other way in f32, which moves a result by step · weight.
+            let tolerance = 0.05
+            let plain = Self.linear(x, rows: rows, matrix, bias: bias, compute)
+            let added = Self.linear(x, rows: rows, matrix, bias: bias, addingTo: start, compute)
+            let activated = Self.linear(x, rows: rows, matrix, bias: bias, activation: .quickGELU, compute)
+            let narrow = Self.linear(x, rows: rows, matrix, bias: bias, type: .bf16, compute)
+            for index in expected.indices {
+                let value = expected[index]
+                #expect(abs(Double(plain[index]) - value) < tolerance)
+                #expect(abs(Double(added[index] - start[index]) - value) < tolerance)
+                #expect(abs(Double(activated[index]) - value / (1 + exp(-1.702 * value))) < 1.2 * tolerance)
+                // bf16 rounds the operand and the result to 8 bits.
+                #expect(abs(Double(narrow[index]) - value) < 0.03 * Double(columns).squareRoot() + abs(value) / 256)
+            }
+        }
+    }
+
+    @Test(arguments: WeightFormat.allCases)
+    func `every instruction set, number of threads and of rows has the same bits`(format: WeightFormat) throws {
+        let (rows, columns, outputs) = (41, 1100, 2085)
+        let x = Self.gaussians(rows * columns, seed: 1)
+        let weight = Self.gaussians(outputs * columns, seed: 2)
+        var first: [Float]?
+        for (instructionSet, threads) in Self.instructionSets.flatMap({ [($0, 1), ($0, 2), ($0, 3)] }) {
+            let compute = try Compute(precision: .f32, threads: threads, instructionSet: instructionSet)
+            let matrix = try #require(
+                Matrix(Self.tensor(weight, .f32, [outputs, columns]), quantizedAs: format, compute: compute))
+            let together = Self.linear(x, rows: rows, matrix, compute)
+            #expect(together == first ?? together, "\(instructionSet), \(threads) threads")
+            first = together
+            guard threads == 2 else { continue }
+            for count in [1, 2, 5, 8] {
+                for row in stride(from: 0, to: rows - count, by: 9) {
+                    let part = Self.linear(
+                        Array(x[row * columns..<(row + count) * columns]), rows: count, matrix, compute)
+                    #expect(part == Array(together[row * outputs..<(row + count) * outputs]), "\(count) from \(row)")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: WeightFormat.allCases)
+    func `quantizing while loading equals a quantized folder`(format: WeightFormat) throws {
+        let compute = try Compute(precision: .f32, threads: 2)
+        let (rows, columns) = (77, 131)
+        let x = Self.gaussians(2 * columns, seed: 1)
+        let weight = Self.gaussians(rows * columns, seed: 2)
+        let f16 = weight.map { Float16($0).bitPattern }
+        let bf16 = weight.map { UInt16($0.bitPattern >> 16) }
+        let sources = [
+            (Self.tensor(weight, .f32, [rows, columns]), weight),
+            // A safetensors header of odd length shifts the elements.
+            (Self.tensor(weight, .f32, [rows, columns], offset: 1), weight),
+            (Self.tensor(f16, .f16, [rows, columns], offset: 1), f16.map { Float(Float16(bitPattern: $0)) }),
+            (Self.tensor(bf16, .bf16, [rows, 1, columns]), bf16.map { Float(bitPattern: UInt32($0) << 16) }),
+        ]
+        for (tensor, values) in sources {
+            let loaded = try #require(Matrix(tensor, quantizedAs: format, compute: compute))
+            let stored = Self.quantized(values, rows: rows, columns: columns, format, compute.kernels)
+            let read = try #require(Self.matrix(stored, columns: columns, format, compute))
+            let result = Self.linear(x, rows: 2, loaded, compute)
+            #expect(result == Self.linear(x, rows: 2, read, compute), "\(tensor.type)")
+            for matrix in [loaded, read] {
+                for range in [0..<32, 5..<77, 40..<41] {
+                    let part = Self.linear(x, rows: 2, matrix.slice(rows: range), compute)
+                    #expect(
+                        part == Array(result[range])
+                            + Array(result[rows...][rows + range.lowerBound..<rows + range.upperBound]))
+                }
+            }
+        }
+    }
+
+    @Test func `quantized gaussians keep their direction`() throws {
+        let compute = try Compute(precision: .f32, threads: 2)
+        let (rows, columns, outputs) = (5, 1024, 512)
+        let x = Self.gaussians(rows * columns, seed: 1)
+        let weight = Self.gaussians(outputs * columns, seed: 2)
+        let exact = (0..<rows).flatMap { row in
+            (0..<outputs).map { output in
+                (0..<columns).reduce(0.0) {
+                    $0 + Double(x[row * columns + $1]) * Double(weight[output * columns + $1])
+                }
+            }
+        }
+        // A step's rounding error is 1/√12 steps. int8: steps of about 3.4/127 on both sides, 0.011 of the norm in all.
+        // int4: steps of about 2.1/8, 0.076 of the norm.
+        for (format, least) in [(WeightFormat.int8, 0.9998), (.int4, 0.995)] {
+            let matrix = try #require(
+                Matrix(Self.tensor(weight, .f32, [outputs, columns]), quantizedAs: format, compute: compute))
+            let cosine = Self.cosine(Self.linear(x, rows: rows, matrix, compute), exact)
+            print("cosine of \(format) with f32 for gaussians: \(cosine)")
+            #expect(cosine > least)
+        }
+    }
+
+    @Test func `tensors that are not quantized weights are refused`() throws {
+        let compute = try Compute(precision: .f32, threads: 1)
+        let bytes = [Int8](repeating: 1, count: 64)
+        let scales = [Float](repeating: 1, count: 4)
+        let halves = [UInt16](repeating: 0x3f80, count: 4)
+        let values = Self.tensor(bytes, .i8, [4, 16])
+        let packed = Self.tensor(bytes, .u8, [4, 16])
+        #expect(Matrix(values, quantizedAs: .int8, compute: compute) == nil)
+        #expect(Matrix(Self.tensor(scales, .f32, [4]), quantizedAs: .int8, compute: compute) == nil)
+        #expect(Matrix(int8: values, scales: Self.tensor(scales, .f32, [3]), compute: compute) == nil)
+        #expect(Matrix(int8: values, scales: Self.tensor(halves, .bf16, [4]), compute: compute) == nil)
+        #expect(Matrix(int8: packed, scales: Self.tensor(scales, .f32, [4]), compute: compute) == nil)
+        #expect(Matrix(int8: values, scales: Self.tensor(scales, .f32, [4]), compute: compute) != nil)
+        #expect(Matrix(int4: packed, scales: Self.tensor(halves, .bf16, [4, 1]), compute: compute) != nil)
+        #expect(Matrix(int4: packed, scales: Self.tensor(halves, .bf16, [4, 1]), columns: 31, compute: compute) != nil)
+        #expect(Matrix(int4: packed, scales: Self.tensor(halves, .bf16, [4, 1]), columns: 30, compute: compute) == nil)
+        #expect(Matrix(int4: packed, scales: Self.tensor(halves, .bf16, [2, 1]), compute: compute) == nil)
+        #expect(Matrix(int4: values, scales: Self.tensor(halves, .bf16, [4, 1]), compute: compute) == nil)
+    }
+}

@@ -1,3 +1,5 @@
+internal import CKernels
+
 extension Compute {
     /// Measures floating-point operations per second of a 512 × 1024 × 1024 product in this precision.
     ///
@@ -25,4 +27,77 @@ extension Compute {
         let (seconds, attoseconds) = best.components
         return 2 * Double(rows * inner * columns) / (Double(seconds) + Double(attoseconds) * 1e-18)
     }
+
+    /// Measures operations per second of a product with random weights in `format` that are packed already.
+    ///
+    /// Returns the median of `products` products; a multiply-add is two operations.
+    public func measureQuantized(
+        _ format: WeightFormat, rows: Int, inputs: Int, outputs: Int, products: Int = 7
+    ) throws -> Double {
+        let floats = FloatMemory(count: outputs * inputs)
+        var state: UInt32 = 1
+        for index in 0..<outputs * inputs {
+            state = state &* 1_664_525 &+ 1_013_904_223
+            floats.buffer.pointer[index] = Float(state >> 8) / Float(1 << 23) - 1
+        }
+        let bytes = UnsafeRawBufferPointer(start: floats.buffer.pointer, count: outputs * inputs * 4)
+        let tensor = StoredTensor(name: "random", type: .f32, shape: [outputs, inputs], bytes: bytes, owner: floats)
+        guard let weight = Matrix(tensor, quantizedAs: format, compute: self) else {
+            throw WeightsError.typeUnsupported(
+                tensor.name, tensor.type, wanted: "a weight of at most \(QuantizedWeight.maxColumns) inputs")
+        }
+        let input = Buffer<Float>(count: rows * inputs)
+        let output = Buffer<Float>(count: rows * outputs)
+        for index in 0..<rows * inputs { input.pointer[index] = floats.buffer.pointer[index % (outputs * inputs)] }
+        let x = MatrixView(input.pointer, rows: rows, columns: inputs)
+        let out = MatrixView(output.pointer, rows: rows, columns: outputs)
+        linear(x, weight, into: out)
+        return 2 * Double(rows) * Double(inputs * outputs)
+            / Self.medianSeconds(products) { linear(x, weight, into: out) }
+    }
+
+    /// Measures operations per second of oneDNN's own u8·s8 product with weights in its layout; nil without oneDNN.
+    ///
+    /// On a CPU without VNNI it saturates: it is a measure of speed only.
+    public func measureLibraryInt8(rows: Int, inputs: Int, outputs: Int, products: Int = 7) -> Double? {
+        #if OneDNN
+            guard let library = Int8Peak(rows: rows, inputs: inputs, outputs: outputs) else { return nil }
+            library.run()
+            return 2 * Double(rows) * Double(inputs * outputs) / Self.medianSeconds(products) { library.run() }
+        #else
+            return nil
+        #endif
+    }
+
+    /// Measures the bytes per second that all threads read from memory, with `bytes` bytes that no cache holds.
+    public func measureReadBandwidth(bytes: Int = 256 << 20, passes: Int = 5) -> Double {
+        let memory = FloatMemory(count: bytes / 4)
+        let start = memory.buffer.pointer
+        start.update(repeating: 1, count: bytes / 4)
+        let columns = 4096
+        let rows = bytes / 4 / columns
+        let sums = Buffer<Float>(count: rows)
+        let ones = Buffer<Float>(count: columns)
+        ones.pointer.update(repeating: 1, count: columns)
+        let seconds = Self.medianSeconds(passes) {
+            threadPool.parallelFor(rows) { range in
+                kernels.table.gemv(
+                    start + range.lowerBound * columns, LT_F32, columns, ones.pointer, nil, 0, range.count, columns,
+                    sums.pointer + range.lowerBound)
+            }
+        }
+        return Double(rows * columns * 4) / seconds
+    }
+
+    private static func medianSeconds(_ count: Int, _ body: () -> Void) -> Double {
+        let clock = ContinuousClock()
+        let times = (0..<max(1, count)).map { _ in clock.measure(body) }.sorted()
+        let (seconds, attoseconds) = times[times.count / 2].components
+        return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}
+
+private final class FloatMemory {
+    let buffer: Buffer<Float>
+    init(count: Int) { buffer = Buffer(count: count) }
 }

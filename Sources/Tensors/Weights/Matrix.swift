@@ -9,8 +9,10 @@ public final class Matrix {
     /// Inputs of the layer.
     public let columns: Int
     /// The element type it is computed in; of quantized weights the type of the stored values, I8 or U8.
-    public let type: DType
+    public private(set) var type: DType
     private var storage: Storage
+    /// Takes over if the quantized weights' error turns out to be too large.
+    private var unquantized: Matrix?
 
     private enum Storage {
         case memory(UnsafeRawPointer, owner: AnyObject)
@@ -41,9 +43,17 @@ public final class Matrix {
     /// Quantizes `tensor` [out, in], F32, F16 or BF16, on first use; dimensions after the first count as inputs.
     ///
     /// Nil for other shapes and types, and for more than 65,536 inputs.
-    public convenience init?(_ tensor: StoredTensor, quantizedAs format: WeightFormat, compute: Compute) {
-        guard let weight = QuantizedWeight(tensor, format: format, compute: compute) else { return nil }
+    ///
+    /// - Parameter isBounded: weights whose error is above the bound of `QuantizationError` are computed in the
+    ///   precision of `compute` instead, as in a quantized folder, where they are kept.
+    public convenience init?(
+        _ tensor: StoredTensor, quantizedAs format: WeightFormat, compute: Compute, isBounded: Bool = false
+    ) {
+        guard let weight = QuantizedWeight(tensor, format: format, compute: compute, isMeasured: isBounded) else {
+            return nil
+        }
         self.init(weight)
+        if isBounded { unquantized = Matrix(tensor, as: compute.precision, compute: compute) }
     }
 
     /// Uses stored int8 weights: `values` I8 [out, in], `scales` F32 [out]; nil for other shapes and types.
@@ -100,7 +110,16 @@ public final class Matrix {
 
     /// Converts the weight if necessary, so that several threads may read it afterwards.
     func prepare() {
-        if let quantized { quantized.prepare() } else { _ = base }
+        guard let quantized else {
+            _ = base
+            return
+        }
+        quantized.prepare()
+        guard let unquantized, !quantized.isWithinBound else { return }
+        self.unquantized = nil
+        type = unquantized.type
+        storage = .part(of: unquantized, firstRow: 0)
+        _ = base
     }
 
     /// A view [out, in] of the weight; read-only.

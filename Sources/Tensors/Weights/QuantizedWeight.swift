@@ -8,6 +8,9 @@ final class QuantizedWeight {
     private let source: Source
     private let compute: Compute
     private var packed: Packed?
+    private let isMeasured: Bool
+    /// False if the error of the weights is above the bound; known once they are packed, if it is measured.
+    private(set) var isWithinBound = true
 
     private enum Source {
         case floats(StoredTensor)  // [out, in], F32, F16 or BF16
@@ -24,7 +27,8 @@ final class QuantizedWeight {
     /// The most inputs whose products surely fit a 32-bit sum.
     static let maxColumns = 65_536
 
-    init?(_ tensor: StoredTensor, format: WeightFormat, compute: Compute) {
+    /// - Parameter isMeasured: the error is measured while quantizing.
+    init?(_ tensor: StoredTensor, format: WeightFormat, compute: Compute, isMeasured: Bool = false) {
         guard tensor.shape.count >= 2, let rows = tensor.shape.first, rows > 0, tensor.bytes.baseAddress != nil,
             [.f32, .bf16, .f16].contains(tensor.type), tensor.count / rows <= Self.maxColumns
         else { return nil }
@@ -33,6 +37,7 @@ final class QuantizedWeight {
         columns = tensor.count / rows
         source = .floats(tensor)
         self.compute = compute
+        self.isMeasured = isMeasured
     }
 
     init?(int8 values: StoredTensor, scales: StoredTensor, compute: Compute) {
@@ -44,6 +49,7 @@ final class QuantizedWeight {
         columns = values.count / rows
         source = .quantized(values: values, scales: scales)
         self.compute = compute
+        isMeasured = false
     }
 
     init?(int4 values: StoredTensor, scales: StoredTensor, columns: Int?, compute: Compute) {
@@ -60,6 +66,7 @@ final class QuantizedWeight {
         self.columns = columns
         source = .quantized(values: values, scales: scales)
         self.compute = compute
+        isMeasured = false
     }
 
     private init(_ whole: QuantizedWeight, rows range: Range<Int>) {
@@ -67,6 +74,7 @@ final class QuantizedWeight {
         rows = range.count
         columns = whole.columns
         compute = whole.compute
+        isMeasured = false
         switch whole.source {
         case .floats(let tensor): source = .floats(tensor.slice(range))
         case .quantized(let values, let scales):
@@ -95,17 +103,20 @@ final class QuantizedWeight {
         let panels = compute.weights.room(for: panelCount * panelBytes)
         let scales = compute.weights.room(for: panelCount * scaleBytes)
         let quantizer = WeightQuantizer(format, columns: columns, kernels: compute.kernels)
+        let errors = Buffer<QuantizationError>(count: isMeasured ? rows : 0)
         compute.threadPool.parallelFor(panelCount, cost: Self.panelRows * columns * 4) { range in
             let values = Buffer<UInt8>(count: Self.panelRows * quantizer.valuesPerRow)
             let rowScales = Buffer<UInt8>(count: Self.panelRows * quantizer.scalesPerRow * quantizer.scaleType.size)
-            let floats = Buffer<Float>(count: columns)
+            let floats = Buffer<Float>(count: isMeasured ? 2 * columns : columns)
             for panel in range {
                 let first = panel * Self.panelRows
                 let count = min(Self.panelRows, rows - first)
                 let (start, scaleStart) = (
                     UnsafeMutableRawPointer(values.pointer), UnsafeMutableRawPointer(rowScales.pointer)
                 )
-                load(first..<first + count, quantizer, staging: floats.pointer, values: start, scales: scaleStart)
+                load(
+                    first..<first + count, quantizer, staging: floats.pointer, values: start, scales: scaleStart,
+                    errors: isMeasured ? errors.pointer : nil)
                 pack(
                     start, scaleStart, count: count, quantizer, panel: panels.base + panel * panelBytes,
                     scales: scales.base + panel * scaleBytes)
@@ -113,21 +124,31 @@ final class QuantizedWeight {
         }
         let result = Packed(panels: panels.base, scales: scales.base, owners: [panels.owner, scales.owner])
         packed = result
+        if isMeasured {
+            var error = QuantizationError()
+            for row in 0..<rows { error += errors.pointer[row] }
+            isWithinBound = error.isWithinBound(format)
+        }
         return result
     }
 
-    /// Copies or quantizes the rows `range` into `values` and `scales`.
+    /// Copies or quantizes the rows `range` into `values` and `scales`; writes the errors of quantized ones, by row.
     private func load(
         _ range: Range<Int>, _ quantizer: WeightQuantizer, staging: UnsafeMutablePointer<Float>,
-        values: UnsafeMutableRawPointer, scales: UnsafeMutableRawPointer
+        values: UnsafeMutableRawPointer, scales: UnsafeMutableRawPointer,
+        errors: UnsafeMutablePointer<QuantizationError>?
     ) {
         let (rowBytes, scaleBytes) = (quantizer.valuesPerRow, quantizer.scalesPerRow * quantizer.scaleType.size)
         switch source {
         case .floats(let tensor):
             for (index, row) in range.enumerated() {
                 tensor.copyFloats(row * columns, count: columns, into: staging, kernels: compute.kernels)
-                quantizer.quantize(
-                    staging, count: 1, values: values + index * rowBytes, scales: scales + index * scaleBytes)
+                let (rowValues, rowScales) = (values + index * rowBytes, scales + index * scaleBytes)
+                quantizer.quantize(staging, count: 1, values: rowValues, scales: rowScales)
+                guard let errors else { continue }
+                let restored = staging + columns
+                quantizer.dequantize(rowValues, scales: rowScales, count: 1, into: restored)
+                errors[row] = QuantizationError(row: staging, quantized: restored, count: columns)
             }
         case .quantized(let stored, let storedScales):
             guard let base = stored.bytes.baseAddress, let scaleBase = storedScales.bytes.baseAddress else { return }

@@ -60,6 +60,20 @@ extension CheckpointError {
     static func unsupported(_ file: String, _ key: String, _ value: String, _ supported: String) -> Self {
         .init(.unsupported, "\(file): \(key) is \(value), which is not supported; use \(supported)")
     }
+    package static func alreadyQuantized(_ folder: String) -> Self {
+        .init(.unsupported, "\(folder): is quantized already; quantize the folder it was made from")
+    }
+    /// The output `folder` is inside the folder `source` that is read.
+    package static func outputInside(_ folder: String, _ source: String) -> Self {
+        .init(.folderNotEmpty, "\(folder): is inside \(source), the folder that is read; choose a folder outside of it")
+    }
+    /// - Parameter method: `quant_method`; nil if absent.
+    static func quantizedByOther(_ file: String, _ method: String?) -> Self {
+        .init(
+            .unsupported,
+            "\(file): its weights were quantized by \(method.map { "\"\($0)\"" } ?? "an unnamed method"), which is not "
+                + "supported; fetch the model in 16 bits, which can be quantized here")
+    }
     static func ropeTypeUnknown(_ file: String, _ type: String) -> Self {
         .init(
             .ropeTypeUnknown,

@@ -34,8 +34,11 @@ extension CheckpointFolder {
             TensorCatalog.hasTextTower(tower)
         else { return nil }
         let isWhole = TensorCatalog.vision(vision).allSatisfy { wanted in
-            guard let found = tower[wanted.name], found.shape == wanted.shape else { return false }
-            return found.type == .f32 || found.type == .f16 || found.type == .bf16
+            guard let found = tower[wanted.name] else { return false }
+            if found.weightFormat != nil {
+                return Self.quantizationFault(of: wanted, in: tower, quantization: towerQuantization) == nil
+            }
+            return found.shape == wanted.shape && found.type.isFloatingPoint16To32
         }
         return isWhole ? size : nil
     }
@@ -64,11 +67,14 @@ extension CheckpointFolder {
     public func validate() throws -> [String] {
         let main = expectedInCheckpoint, tower = expectedInTower
         let towerPath = towerFolder ?? path
-        try Self.compare(main, with: weights.tensors, folder: path)
-        try Self.compare(tower, with: towerTensors, folder: towerSource == .insideCheckpoint ? path : towerPath)
+        try Self.compare(main, with: weights.tensors, quantization: quantization, folder: path)
+        let isInside = towerSource == .insideCheckpoint
+        try Self.compare(
+            tower, with: towerTensors, quantization: isInside ? quantization : towerQuantization,
+            folder: isInside ? path : towerPath)
 
-        let known = Set(main.map(\.name))
-        let knownInTower = Set(tower.map(\.name))
+        let known = Self.names(of: main, in: weights.tensors)
+        let knownInTower = Self.names(of: tower, in: towerTensors)
         var unexpected: [String] = []
         var ignored: [String] = []
         for name in weights.tensors.keys.sorted() where !known.contains(name) {
@@ -102,24 +108,44 @@ extension CheckpointFolder {
         name.hasSuffix(".rotary_emb.inv_freq") || name.hasSuffix(".position_ids")
     }
 
+    /// The names of the expected tensors, and of the scales of those that are quantized.
+    private static func names(of expected: [ExpectedTensor], in stored: [String: StoredTensor]) -> Set<String> {
+        var names = Set(expected.map(\.name))
+        for tensor in expected where stored[tensor.name]?.weightFormat != nil {
+            names.insert(TensorName.scale(of: tensor.name))
+        }
+        return names
+    }
+
     private static func compare(
-        _ expected: [ExpectedTensor], with stored: [String: StoredTensor], folder: String
+        _ expected: [ExpectedTensor], with stored: [String: StoredTensor], quantization: QuantizationConfig?,
+        folder: String
     ) throws {
         var missing: [String] = []
         var shapes: [String] = []
         var types: [String] = []
+        var scaleTypes: [String] = []
         for tensor in expected {
             guard let found = stored[tensor.name] else {
                 if !tensor.isOptional { missing.append(tensor.name) }
+                continue
+            }
+            if found.weightFormat != nil, quantization?.format(of: tensor.part) != nil, tensor.isQuantizable {
+                switch quantizationFault(of: tensor, in: stored, quantization: quantization) {
+                case .missing(let name): missing.append(name)
+                case .shape(let text): shapes.append(text)
+                case .type(let text): types.append(text)
+                case .scaleType(let text): scaleTypes.append(text)
+                case nil: break
+                }
                 continue
             }
             // Some writers store a scalar with rank 0, others as one element.
             if found.shape != tensor.shape, !(tensor.shape.isEmpty && found.shape == [1]) {
                 shapes.append("\(tensor.name) is \(found.shape), the configuration says \(tensor.shape)")
             }
-            switch found.type {
-            case .f32, .f16, .bf16: break
-            default: types.append("\(tensor.name) is \(found.type.safetensorsName)")
+            if !found.type.isFloatingPoint16To32 {
+                types.append("\(tensor.name) is \(found.type.safetensorsName)")
             }
         }
         if !missing.isEmpty {
@@ -128,9 +154,40 @@ extension CheckpointFolder {
         if !shapes.isEmpty {
             throw CheckpointError.tensors(.tensorShape, folder, "has a wrong shape", "have a wrong shape", shapes)
         }
+        if !scaleTypes.isEmpty {
+            throw CheckpointError.tensors(.tensorType, folder, "has a wrong type", "have a wrong type", scaleTypes)
+        }
         if !types.isEmpty {
             throw CheckpointError.tensors(
                 .tensorType, folder, "is not stored as F32, F16 or BF16", "are not stored as F32, F16 or BF16", types)
         }
+    }
+
+    private enum QuantizationFault {
+        case missing(String)
+        case shape(String)
+        case type(String)
+        case scaleType(String)
+    }
+
+    /// The first fault of a matrix that is stored as I8 or U8; nil if its values and scales can be used.
+    private static func quantizationFault(
+        of tensor: ExpectedTensor, in stored: [String: StoredTensor], quantization: QuantizationConfig?
+    ) -> QuantizationFault? {
+        guard let values = stored[tensor.name], let format = values.weightFormat, tensor.isQuantizable,
+            let allowed = quantization?.format(of: tensor.part), format == .int8 || allowed == .int4
+        else { return .type("\(tensor.name) is \(stored[tensor.name]?.type.safetensorsName ?? "missing")") }
+        let name = TensorName.scale(of: tensor.name)
+        guard let scales = stored[name] else { return .missing(name) }
+        for (found, name, shape) in [
+            (values, tensor.name, format.valuesShape(tensor.shape)), (scales, name, format.scalesShape(tensor.shape)),
+        ] where found.shape != shape {
+            return .shape("\(name) is \(found.shape), \(format.rawValue) weights of the configuration need \(shape)")
+        }
+        guard scales.type == format.storedTypes.scales else {
+            return .scaleType(
+                "\(name) is \(scales.type.safetensorsName), not \(format.storedTypes.scales.safetensorsName)")
+        }
+        return nil
     }
 }

@@ -34,6 +34,10 @@ public struct CheckpointFolder: Sendable {
     public let fusion: FusionConfig?
     /// The attention heads that locate evidence; set for LLaVA-Mini if config.json names them.
     public let evidence: EvidenceConfig?
+    /// How the weights of this folder are quantized; nil if they are not.
+    public let quantization: QuantizationConfig?
+    /// How the weights in `towerFolder` are quantized; nil if they are not, or if there is no such folder.
+    public let towerQuantization: QuantizationConfig?
     /// Set for every kind but Llama.
     public let vision: VisionConfig?
     /// Set for two-tower CLIP.
@@ -94,6 +98,7 @@ public struct CheckpointFolder: Sendable {
         let config = try ConfigReader(file: file, bytes: bytes)
         guard let type = try config.string("model_type") else { throw CheckpointError.keyMissing(file, "model_type") }
         let kind = try Self.kind(of: type, file: file)
+        quantization = try QuantizationConfig(config)
         let weights = try SafetensorsFolder(path: weightsFrom ?? path)
         var notes = weights.notes
         // `_longtake` is written by `RandomCheckpoint`.
@@ -128,12 +133,14 @@ public struct CheckpointFolder: Sendable {
             (tower.vision, textTower) = try Self.towers(config, kind: kind)
             tower.folder = path
             tower.source = .folder
+            tower.quantization = quantization
         }
         vision = tower.vision
         towerFolder = tower.folder
         towerSource = tower.source
         towerWeights = tower.weights
         towerConfigBytes = tower.configBytes
+        towerQuantization = tower.quantization
         notes += tower.notes
         self.notes = notes
 

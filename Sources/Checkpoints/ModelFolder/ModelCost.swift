@@ -45,9 +45,9 @@ public struct ModelCost: Sendable, Equatable, Codable {
         public let f32: Int64
         /// In bf16.
         public let bf16: Int64
-        /// In int8, with a 4-byte scale per row. Not a precision of this program: a key of the JSON output.
+        /// All matrices in int8, with a 4-byte scale per row.
         public let int8: Int64
-        /// The language model in int4 in groups of 32, everything else in int8. A key of the JSON output, as `int8`.
+        /// The language model in int4 in groups of 32, everything else in int8.
         public let int4: Int64
     }
 
@@ -102,7 +102,12 @@ public struct ModelCost: Sendable, Equatable, Codable {
         self.init(
             tensors: tensors, language: checkpoint.language, fusion: checkpoint.fusion, vision: checkpoint.vision,
             promptHeadTokens: promptHeadTokens, questionTokens: questionTokens
-        ) { stored[$0.name]?.bytes.count ?? tower[$0.name]?.bytes.count ?? 0 }
+        ) { tensor in
+            // A quantized matrix's scales belong to it.
+            [tensor.name, TensorName.scale(of: tensor.name)].reduce(0) {
+                $0 + (stored[$1]?.bytes.count ?? tower[$1]?.bytes.count ?? 0)
+            }
+        }
         frameEmbeddingBytes = checkpoint.embeddingSize.map { $0 + 4 }
     }
 

@@ -7,6 +7,7 @@ struct Tower {
     var source: TowerSource?
     var weights: SafetensorsFolder?
     var configBytes: [UInt8]?
+    var quantization: QuantizationConfig?
     var notes: [String] = []
 
     init() {}
@@ -26,7 +27,7 @@ struct Tower {
         let found = try TowerFolder(tower: name, checkpoint: checkpoint, environment: environment)
         if let path = found.path {
             folder = path
-            (vision, configBytes) = try Self.vision(of: path)
+            (vision, configBytes, quantization) = try Self.vision(of: path)
         } else if inside {
             vision = try Self.vision(fromShapesOf: weights, checkpoint: checkpoint)
             notes.append(
@@ -71,15 +72,16 @@ struct Tower {
         }
     }
 
-    private static func vision(of folder: String) throws -> (VisionConfig, [UInt8]) {
+    private static func vision(of folder: String) throws -> (VisionConfig, [UInt8], QuantizationConfig?) {
         let file = folder + "/config.json"
         guard let bytes = try FolderPath.read("config.json", in: folder, limit: CheckpointFolder.smallFileLimit) else {
             throw CheckpointError.configMissing(file)
         }
         let config = try ConfigReader(file: file, bytes: bytes)
+        let quantization = try QuantizationConfig(config)
         switch try config.string("model_type") {
-        case "clip_vision_model": return (try VisionConfig(config, projectionSize: nil), bytes)
-        case "clip": return (try CheckpointFolder.towers(config, kind: .clip).vision, bytes)
+        case "clip_vision_model": return (try VisionConfig(config, projectionSize: nil), bytes, quantization)
+        case "clip": return (try CheckpointFolder.towers(config, kind: .clip).vision, bytes, quantization)
         case let type:
             throw CheckpointError.unsupported(file, "model_type", "\"\(type ?? "")\"", "clip or clip_vision_model")
         }

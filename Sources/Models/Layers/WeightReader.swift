@@ -1,3 +1,4 @@
+internal import Checkpoints
 public import Tensors
 
 /// Reads tensors from a checkpoint by name and checks their shapes against the configuration.
@@ -5,19 +6,26 @@ public struct WeightReader {
     let tensors: [String: StoredTensor]
     let prefix: String
     let compute: Compute
+    let quantizing: [String: WeightFormat]
 
     /// A reader of `tensors` for models that compute with `compute`.
     ///
-    /// - Parameter prefix: prepended to every name.
-    public init(_ tensors: [String: StoredTensor], prefix: String = "", compute: Compute) {
+    /// - Parameters:
+    ///   - prefix: prepended to every name.
+    ///   - quantizing: the matrices to quantize in memory, by full name.
+    public init(
+        _ tensors: [String: StoredTensor], prefix: String = "", compute: Compute,
+        quantizing: [String: WeightFormat] = [:]
+    ) {
         self.tensors = tensors
         self.prefix = prefix
         self.compute = compute
+        self.quantizing = quantizing
     }
 
     /// A reader for the names below `name`.
     func under(_ name: String) -> WeightReader {
-        WeightReader(tensors, prefix: prefix + name, compute: compute)
+        WeightReader(tensors, prefix: prefix + name, compute: compute, quantizing: quantizing)
     }
 
     /// True if the checkpoint has the tensor.
@@ -33,16 +41,45 @@ public struct WeightReader {
 
     /// The tensor as a matrix of `type` (nil: the compute precision); throws `ModelError` if it is missing or has
     /// another shape.
+    ///
+    /// A matrix that is stored quantized stays so, and one of `quantizing` is quantized on first use, unless `type` is
+    /// given.
     func matrix(
         _ name: String, _ shape: [Int], as type: DType? = nil
     ) throws -> Matrix {
+        if type == nil, let format = tensors[prefix + name]?.weightFormat {
+            return try quantizedMatrix(name, shape, format)
+        }
         let tensor = try tensor(name, shape)
+        if type == nil, let format = quantizing[prefix + name],
+            let matrix = Matrix(tensor, quantizedAs: format, compute: compute, isBounded: true)
+        {
+            return matrix
+        }
         guard let matrix = Matrix(tensor, as: type ?? compute.precision, compute: compute) else {
             throw ModelError(
                 code: .unsupported,
                 message:
                     "tensor \(prefix + name) is stored as \(tensor.type.safetensorsName); F32, F16 and BF16 are supported"
             )
+        }
+        return matrix
+    }
+
+    private func quantizedMatrix(_ name: String, _ shape: [Int], _ format: WeightFormat) throws -> Matrix {
+        let values = try tensor(name, format.valuesShape(shape))
+        let scales = try tensor(TensorName.scale(of: name), format.scalesShape(shape))
+        let matrix =
+            switch format {
+            case .int8: Matrix(int8: values, scales: scales, compute: compute)
+            case .int4: Matrix(int4: values, scales: scales, columns: shape[1], compute: compute)
+            }
+        guard let matrix else {
+            throw ModelError(
+                code: .unsupported,
+                message:
+                    "tensor \(prefix + name) cannot be read as \(format.rawValue) weights: its scales are stored as "
+                    + scales.type.safetensorsName)
         }
         return matrix
     }

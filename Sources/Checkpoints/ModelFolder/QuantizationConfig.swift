@@ -1,0 +1,153 @@
+public import Tensors
+
+/// How the large matrices of a model folder are stored: `quantization_config` of config.json.
+///
+/// `docs/models.md`, "Quantized folders", has the tensors and the formulas.
+public struct QuantizationConfig: Sendable, Equatable {
+    /// The value of `quant_method` for the format of this program.
+    public static let method = "longtake"
+
+    /// The format of the frame path's matrices (vision tower, projector, pre-fusion layers): `vision`; nil for "keep".
+    public var vision: WeightFormat?
+    /// The format of the language model's matrices: `language`; nil for "keep".
+    public var language: WeightFormat?
+    /// Names of the tensors that stay in floating point because their measured error is too large: `kept`.
+    public var kept: [String]
+
+    /// A quantization with these formats.
+    public init(vision: WeightFormat?, language: WeightFormat?, kept: [String] = []) {
+        self.vision = vision
+        self.language = language
+        self.kept = kept
+    }
+
+    /// The format of the matrices of `part`; nil if they are not quantized.
+    public func format(of part: ModelPart) -> WeightFormat? {
+        switch part {
+        case .language: language
+        case .prefusion, .projector, .vision: vision
+        case .compressor, .text: nil
+        }
+    }
+
+    /// Reads `quantization_config`; nil if absent.
+    ///
+    /// Throws `unsupported` for weights that another program has quantized.
+    init?(_ config: ConfigReader) throws {
+        guard let quantization = try config.object("quantization_config") else { return nil }
+        let method = try quantization.string("quant_method")
+        guard method == Self.method else {
+            throw CheckpointError.quantizedByOther(config.file, method)
+        }
+        vision = try Self.format(quantization, "vision", of: [.int8])
+        language = try Self.format(quantization, "language", of: WeightFormat.allCases)
+        let size = try quantization.integer("group_size", in: 1...65_536, default: WeightFormat.groupSize)
+        guard size == WeightFormat.groupSize else {
+            throw CheckpointError.unsupported(
+                quantization.file, "group_size", "\(size)", "\(WeightFormat.groupSize)")
+        }
+        let names = quantization.value("kept")?.arrayValue ?? []
+        kept = try names.map {
+            guard let name = $0.stringValue else {
+                throw CheckpointError.keyType(quantization.file, "kept", "a list of tensor names")
+            }
+            return name
+        }
+    }
+
+    private static func format(
+        _ config: ConfigReader, _ key: String, of known: [WeightFormat]
+    ) throws -> WeightFormat? {
+        guard let name = try config.string(key), name != keep else { return nil }
+        guard let format = known.first(where: { $0.rawValue == name }) else {
+            throw CheckpointError.unsupported(
+                config.file, key, "\"\(name)\"", (known.map(\.rawValue) + [keep]).joined(separator: " or "))
+        }
+        return format
+    }
+
+    /// The value of `vision` and `language` for matrices that are not quantized.
+    public static let keep = "keep"
+
+    /// The object to store in config.json.
+    package var json: JSONValue {
+        .object([
+            "quant_method": .string(Self.method), "vision": .string(vision?.rawValue ?? Self.keep),
+            "language": .string(language?.rawValue ?? Self.keep),
+            "group_size": .integer(Int64(WeightFormat.groupSize)), "kept": .array(kept.map { .string($0) }),
+        ])
+    }
+}
+
+extension ExpectedTensor {
+    /// Products of 8-bit integers with more inputs might not fit a 32-bit sum.
+    private static let maxInputs = 65_536
+
+    /// True for the weight of a large matrix product.
+    ///
+    /// Embeddings, norms, biases and CLIP's projections are not; nor is the compressor, 0.2 % of a frame's work, which
+    /// is computed in f32 in every precision.
+    public var isQuantizable: Bool {
+        guard shape.count == 2, shape[0] > 1, shape[1] <= Self.maxInputs else { return false }
+        switch part {
+        case .language: return name != TensorName.tokenEmbeddings
+        case .prefusion, .projector: return true
+        // The other matrices of a tower are its position embeddings and its projection.
+        case .vision: return name.contains(".layers.")
+        case .compressor, .text: return false
+        }
+    }
+}
+
+extension TensorName {
+    /// The name of a quantized matrix's scales.
+    public static func scale(of name: String) -> String { name + "_scale" }
+}
+
+extension StoredTensor {
+    /// The format of the values of a quantized matrix; nil for any other element type than I8 and U8.
+    public var weightFormat: WeightFormat? {
+        switch type {
+        case .i8: .int8
+        case .u8: .int4
+        default: nil
+        }
+    }
+}
+
+extension DType {
+    /// True for the types in which unquantized weights may be stored.
+    var isFloatingPoint16To32: Bool { self == .f32 || self == .f16 || self == .bf16 }
+}
+
+extension WeightFormat {
+    /// The shape of the stored values of a matrix [out, in].
+    public func valuesShape(_ shape: [Int]) -> [Int] {
+        switch self {
+        case .int8: shape
+        case .int4: [shape[0], (shape[1] + 1) / 2]
+        }
+    }
+
+    /// The shape of the stored scales of a matrix [out, in].
+    public func scalesShape(_ shape: [Int]) -> [Int] {
+        switch self {
+        case .int8: [shape[0]]
+        case .int4: [shape[0], (shape[1] + Self.groupSize - 1) / Self.groupSize]
+        }
+    }
+
+    /// The element types of stored values and scales.
+    public var storedTypes: (values: DType, scales: DType) {
+        switch self {
+        case .int8: (.i8, .f32)
+        case .int4: (.u8, .bf16)
+        }
+    }
+
+    /// Bytes of the stored values and scales of a matrix [out, in].
+    public func storedBytes(_ shape: [Int]) -> Int {
+        valuesShape(shape).reduce(1, *) * storedTypes.values.size
+            + scalesShape(shape).reduce(1, *) * storedTypes.scales.size
+    }
+}

@@ -48,7 +48,7 @@ import Testing
             ),
             (
                 ["index", "x", "--precision", "f8"],
-                "invalid --precision \"f8\"; use auto, f32 or bf16; did you mean f32?"
+                "invalid --precision \"f8\"; use auto, f32, bf16 or int8; did you mean f32?"
             ),
             (
                 ["index", "x", "--backend", "blas"],

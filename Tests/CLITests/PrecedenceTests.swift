@@ -37,6 +37,31 @@ import Testing
         #expect(try model(tool) == URL(filePath: shared).lastPathComponent)
     }
 
+    @Test func `precision of a pipeline`() throws {
+        var tool = try Tool()
+        defer { tool.remove() }
+        tool.environment["LONGTAKE_PRECISION"] = "bf16"
+        let wrong = try tool.run("run", try pipeline(tool, "precision: int2"), "--json")
+        #expect(wrong.status == 64)
+        let said = try wrong.exitError()["message"] as? String
+        #expect(
+            said?.contains("p.yaml:3: `precision` is int2; use one of auto, f32, bf16, int8") == true, "\(said ?? "")")
+        /// The index of a run; the precision is part of its key.
+        func index(_ arguments: [String]) throws -> String {
+            let result = try tool.run(arguments + ["--json"])
+            try #require(result.status == 0, "\(result.errors)")
+            return try #require(try result.lines().compactMap { $0["index"] as? String }.last)
+        }
+        let file = try pipeline(tool, "precision: int8")
+        let video = tool.path("rec/a.mp4")
+        let own = try index(["run", file])
+        #expect(try index(["index", video, "--precision", "int8"]) == own)
+        let typed = try index(["run", file, "--precision", "f32"])
+        #expect(try index(["index", video, "--precision", "f32"]) == typed && typed != own)
+        let environment = try index(["run", try pipeline(tool, "")])
+        #expect(try index(["index", video]) == environment && environment != own && environment != typed)
+    }
+
     @Test(
         arguments: [
             // The file's rate, the environment's, the option's, and the frames of 12 s.

@@ -82,7 +82,7 @@ func makeVideo(to path: String, source: String = "testsrc2", seconds: Int = 12, 
 }
 
 /// A model in f32 on the default backend.
-func nano(_ path: String = Shared.model, precision: DType = .f32) throws -> LoadedModel {
+func nano(_ path: String = Shared.model, precision: Precision = .f32) throws -> LoadedModel {
     try LoadedModel(path: path, settings: ModelSettings(precision: precision, threads: 2))
 }
 

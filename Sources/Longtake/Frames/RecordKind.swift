@@ -39,8 +39,8 @@ struct RecordCodec {
     }
 
     /// Returns the record's name in an index key, such as "default:f32" or "default:bf16:embedding=768".
-    static func name(_ kind: RecordKind, precision: DType, embeddingSize: Int?) -> String {
-        "\(kind.rawValue):\(precision.rawValue)" + (embeddingSize.map { ":embedding=\($0)" } ?? "")
+    static func name(_ kind: RecordKind, precision: String, embeddingSize: Int?) -> String {
+        "\(kind.rawValue):\(precision)" + (embeddingSize.map { ":embedding=\($0)" } ?? "")
     }
 
     func layout() throws -> RecordLayout {

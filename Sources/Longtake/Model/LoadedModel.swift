@@ -39,6 +39,8 @@ package final class LoadedModel {
     /// The relative standard error at which fusing a sample of frames stops; 0 fuses the whole sample. A question can
     /// override it.
     var fusionError: Double { checkpoint.fusionError ?? 0 }
+    /// The precision it is computed in.
+    let precision: ResolvedPrecision
     private let memory: Int64?
     private let warmUp: WarmUp
     /// Seconds from opening the folder until the model was ready.
@@ -81,24 +83,29 @@ package final class LoadedModel {
                     + "checkpoint does not contain one")
         }
         cost = ModelCost(checkpoint)
-        let precision = settings.resolvedPrecision(parameters: cost.parameters, storedInHalves: checkpoint.storesHalves)
+        let precision = settings.resolvedPrecision(of: checkpoint, parameters: cost.parameters)
+        self.precision = precision
+        let type = precision.activations
         let upcasts = Compute.upcastsBF16(
-            precision: precision, backend: settings.backend, instructionSet: settings.instructionSet)
-        let isWide = precision == .f32 && !(upcasts && checkpoint.storesBFloats)
+            precision: type, backend: settings.backend, instructionSet: settings.instructionSet)
+        let needed = checkpoint.loadBytes(in: precision, upcasts: upcasts)
         // Weights used as stored stay in the mapping. They must still fit in memory, or every frame reads the disk.
-        try budget?.check("the weights of \(name)", needed: isWide ? cost.loadBytes.f32 : cost.loadBytes.bf16)
+        try budget?.check("the weights of \(name)", needed: needed)
         // The limits at start were checked before the weight files took address space.
         if checkpoint.weights.dataBytes >= 1 << 30 {
-            try StartingLimits.checkMemory(threads: settings.threads, plus: isWide ? cost.loadBytes.f32 : 0)
+            let isCopied = precision.quantizes || type == .f32 && !(upcasts && checkpoint.storesBFloats)
+            try StartingLimits.checkMemory(threads: settings.threads, plus: isCopied ? needed : 0)
         }
-        warmUp = WarmUp(precision: precision, backend: settings.backend)
+        warmUp = WarmUp(precision: type, backend: settings.backend)
         let hashing = BackgroundValue { ContentHash.sha256(pieces: checkpoint.identityBytes) }
         let compute = try Compute(
-            precision: precision, backend: settings.backend, threads: settings.threads,
+            precision: type, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
+        let quantizing = checkpoint.quantizing(in: precision)
         llava = try LlavaMini(
-            WeightReader(checkpoint.weights.tensors, compute: compute),
-            tower: WeightReader(checkpoint.towerTensors, prefix: TensorName.visionTower, compute: compute),
+            WeightReader(checkpoint.weights.tensors, compute: compute, quantizing: quantizing),
+            tower: WeightReader(
+                checkpoint.towerTensors, prefix: TensorName.visionTower, compute: compute, quantizing: quantizing),
             embedding: checkpoint.embeddingSize == nil
                 ? nil : WeightReader(checkpoint.towerTensors, prefix: TensorName.visualProjection, compute: compute),
             language: language, vision: vision, fusion: fusion)
@@ -164,8 +171,12 @@ package final class LoadedModel {
 }
 
 extension CheckpointFolder {
-    /// The type in which the language model's large weights are stored.
-    private var storage: DType? { weights.tensors[TensorName.languageLayer(0) + "mlp.gate_proj.weight"]?.type }
+    /// The type in which the language model's large weights are stored; of a quantized one that of its embeddings.
+    private var storage: DType? {
+        let tensors = weights.tensors
+        return [TensorName.languageLayer(0) + "mlp.gate_proj.weight", TensorName.tokenEmbeddings].lazy
+            .compactMap { tensors[$0]?.type }.first { $0 != .i8 && $0 != .u8 }
+    }
 
     /// True if they are stored in 16 bits.
     var storesHalves: Bool { storage == .bf16 || storage == .f16 }

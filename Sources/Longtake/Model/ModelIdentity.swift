@@ -13,7 +13,8 @@ package struct ModelIdentity: Sendable {
     package let notes: [String]
     /// SHA-256 of the data that identifies the weights and of everything that changes the computed values.
     let hash: String
-    let precision: DType
+    /// The precision's name in index keys.
+    package let precision: String
     let embeddingSize: Int?
     let partCount: Int
     let preprocessing: String
@@ -22,7 +23,7 @@ package struct ModelIdentity: Sendable {
         name = model.name
         notes = model.notes
         hash = model.hash
-        precision = model.compute.precision
+        precision = model.precision.name
         embeddingSize = model.llava.embeddingSize
         partCount = model.llava.fusion.partCount
         preprocessing = model.preprocessing.identity
@@ -41,8 +42,7 @@ package struct ModelIdentity: Sendable {
         name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
         notes = checkpoint.notes
         hash = ContentHash.sha256(pieces: checkpoint.identityBytes)
-        precision = settings.resolvedPrecision(
-            parameters: ModelCost(checkpoint).parameters, storedInHalves: checkpoint.storesHalves)
+        precision = settings.resolvedPrecision(of: checkpoint, parameters: ModelCost(checkpoint).parameters).name
         embeddingSize = checkpoint.embeddingSize
         partCount = fusion.partCount
         preprocessing = try LoadedModel.preprocessing(checkpoint, side: vision.imageSize).identity

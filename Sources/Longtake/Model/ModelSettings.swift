@@ -4,9 +4,9 @@ internal import Store
 
 /// How a model is loaded and computed.
 public struct ModelSettings: Sendable {
-    /// The compute precision; nil chooses f32 for small models (below 2 GiB in f32), else bf16 if weights are stored in
-    /// 16 bits.
-    package var precision: DType?
+    /// The compute precision; nil chooses int8 for quantized folders, f32 for small models (below 2 GiB in f32), else
+    /// bf16 if weights are stored in 16 bits.
+    package var precision: Precision?
     /// The matrix product library; nil chooses oneDNN if the build has it.
     package var backend: Backend?
     /// Number of compute threads.
@@ -18,7 +18,7 @@ public struct ModelSettings: Sendable {
 
     /// Creates settings; without `threads`, one thread per CPU is used.
     package init(
-        precision: DType? = nil, backend: Backend? = nil, threads: Int? = nil, instructionSet: String? = nil
+        precision: Precision? = nil, backend: Backend? = nil, threads: Int? = nil, instructionSet: String? = nil
     ) {
         self.precision = precision
         self.backend = backend
@@ -27,7 +27,7 @@ public struct ModelSettings: Sendable {
     }
 
     /// The accepted values of `precision`.
-    package static let precisions = ["auto"] + DType.computeTypes.map(\.rawValue)
+    package static let precisions = ["auto"] + Precision.allCases.map(\.rawValue)
     /// The accepted values of `backend`.
     package static let backends = ["auto"] + Backend.allCases.map(\.rawValue)
 
@@ -47,7 +47,7 @@ public struct ModelSettings: Sendable {
             return value
         }
         self.init(
-            precision: try parse(precision, "precision", DType.computeTypes),
+            precision: try parse(precision, "precision", Precision.allCases),
             backend: try parse(backend, "backend", Backend.allCases), threads: threads, instructionSet: instructionSet)
     }
 
@@ -78,14 +78,5 @@ public struct ModelSettings: Sendable {
                 code: .badRequest,
                 message: "\(threads) threads; use \(Self.threadLimits.lowerBound) to \(Self.threadLimits.upperBound)")
         }
-    }
-
-    /// Weights smaller than this in f32 are computed in f32.
-    static let smallModelBytes = 2 << 30
-
-    /// Returns the precision for a checkpoint with this many parameters; `storedInHalves` if they take 16 bits each.
-    func resolvedPrecision(parameters: Int, storedInHalves: Bool) -> DType {
-        if let precision { return precision }
-        return storedInHalves && parameters * 4 >= Self.smallModelBytes ? .bf16 : .f32
     }
 }

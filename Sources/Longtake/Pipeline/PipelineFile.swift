@@ -15,6 +15,8 @@ package struct PipelineFile: Sendable {
     package let path: String
     /// Path of the model's folder; nil if the file does not name one.
     package let model: String?
+    /// The name of the compute precision; nil: as the command line or environment sets it.
+    package let precision: String?
     /// Paths of files and folders, resolved.
     package let inputs: [String]
     /// Whether subfolders of the inputs are searched too; true by default.
@@ -61,7 +63,9 @@ package struct PipelineFile: Sendable {
         }
         guard let root = node?.mapping else { throw Self.bad(path, "must be a mapping that begins with `version: 1`") }
         let reader = Keys(path: path, mapping: root, where: "at the top")
-        try reader.allow(["version", "model", "inputs", "recursive", "min_age", "fps", "stream", "questions", "output"])
+        try reader.allow([
+            "version", "model", "precision", "inputs", "recursive", "min_age", "fps", "stream", "questions", "output",
+        ])
         guard try reader.integer("version") == 1 else {
             throw Self.bad(path, "`version: 1` is required, the only version that this program reads")
         }
@@ -70,6 +74,11 @@ package struct PipelineFile: Sendable {
                 .path
         }
         model = try reader.string("model").map(resolve)
+        precision = try reader.string("precision")
+        if let precision, !ModelSettings.precisions.contains(precision) {
+            let known = ModelSettings.precisions.joined(separator: ", ")
+            throw Self.bad(path, "`precision` is \(precision); use one of \(known)", root["precision"])
+        }
         guard let list = root["inputs"], let sequence = list.sequence, !sequence.isEmpty else {
             throw Self.bad(path, "`inputs` must be a list of files and folders")
         }

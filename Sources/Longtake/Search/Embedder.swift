@@ -32,18 +32,20 @@ package final class Embedder {
         let given = try CheckpointFolder(path: path)
         let pair = try TextEmbedder.pair(of: given)
         guard let visionConfig = pair.vision else { throw LongtakeError.noTextHalf(pair.path) }
-        let cost = ModelCost(pair).loadBytes
-        let precision = settings.precision ?? .f32
+        let precision = settings.resolvedPrecision(ofTowers: pair)
+        let quantizing = pair.quantizing(in: precision)
         try MemoryBudget.read()?.check(
-            "the towers of \(pair.path)", needed: precision == .f32 ? cost.f32 : cost.bf16)
+            "the towers of \(pair.path)", needed: pair.loadBytes(as: precision.activations, quantizing: quantizing))
         let compute = try Compute(
-            precision: precision, backend: settings.backend, threads: settings.threads,
+            precision: precision.activations, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
         self.compute = compute
         // The text embedder validates both towers.
         text = try TextEmbedder(pair, compute: compute)
         let tensors = pair.weights.tensors
-        func reader(_ prefix: String) -> WeightReader { WeightReader(tensors, prefix: prefix, compute: compute) }
+        func reader(_ prefix: String) -> WeightReader {
+            WeightReader(tensors, prefix: prefix, compute: compute, quantizing: quantizing)
+        }
         // All layers: the embedding is taken after the last one, unlike the patches for the language model.
         vision = try VisionTower(
             reader(TensorName.visionTower), config: visionConfig, layerCount: visionConfig.layerCount,

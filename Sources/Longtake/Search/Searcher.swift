@@ -43,7 +43,8 @@ package final class Searcher {
         }
         let pair = try TextEmbedder.pair(of: checkpoint)
         compute = try Compute(
-            precision: settings.precision ?? .f32, backend: settings.backend, threads: settings.threads,
+            // The text tower is not quantized.
+            precision: settings.precision == .bf16 ? .bf16 : .f32, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
         text = try TextEmbedder(pair, compute: compute)
         guard checkpoint.embeddingSize == text.size else { throw LongtakeError.noTextHalf(pair.path) }

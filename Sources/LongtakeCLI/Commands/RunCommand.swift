@@ -40,14 +40,14 @@ struct RunCommand: ParsableCommand {
         options.deadline = deadline
         let walker = try inputs.walk(
             file.inputs.map { InputPath($0) } + inputs.listed(), recursive: file.recursive, output)
-        let identity = try model.identity(or: file.model)
+        let identity = try model.identity(or: file.model, precision: file.precision)
         let library = try library.open()
         // An escaping closure cannot capture the `self` of a mutating function.
         let model = model
         let analyzer = Deferred {
             Analyzer(
-                model: try model.load(or: file.model), library: library, prefixCache: policy,
-                cancellation: Interruption.cancellation)
+                model: try model.load(or: file.model, precision: file.precision), library: library,
+                prefixCache: policy, cancellation: Interruption.cancellation)
         }
         for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
         let report = IndexReport(output)

@@ -3,7 +3,7 @@ import Longtake
 
 /// Options for computation.
 struct ComputeOptions: ParsableArguments {
-    @Option(.precision, "auto, f32 or bf16.", completion: .list(ModelSettings.precisions))
+    @Option(.precision, "auto, f32, bf16 or int8.", completion: .list(ModelSettings.precisions))
     var precision: String?
 
     @Option(
@@ -20,18 +20,20 @@ struct ComputeOptions: ParsableArguments {
         """)
     var memory: String?
 
-    func settings() throws -> ModelSettings {
-        var settings = try Self.settings(precision: precision, backend: backend, threads: threads)
+    /// - Parameter other: a pipeline's own precision.
+    func settings(precision other: String? = nil) throws -> ModelSettings {
+        var settings = try Self.settings(precision: precision, or: other, backend: backend, threads: threads)
         if let memory = try OptionName.memory.value(memory) { try settings.set(memory: memory) }
         return settings
     }
 
     /// The settings from the given options; for those not given, from the environment.
     static func settings(
-        precision: String? = nil, backend: String? = nil, threads: Int?
+        precision: String? = nil, or other: String? = nil, backend: String? = nil, threads: Int?
     ) throws -> ModelSettings {
         try ModelSettings(
-            precision: OptionName.precision.choice(precision, of: ModelSettings.precisions, code: "bad_request"),
+            precision: OptionName.precision.choice(
+                precision, else: other, of: ModelSettings.precisions, code: "bad_request"),
             backend: OptionName.backend.choice(backend, of: ModelSettings.backends, code: "bad_request"),
             threads: OptionName.threads.value(threads, in: 1...1024))
     }
@@ -44,7 +46,8 @@ struct ModelOptions: ParsableArguments {
 
     @OptionGroup var compute: ComputeOptions
 
-    func settings() throws -> ModelSettings { try compute.settings() }
+    /// - Parameter precision: a pipeline's own.
+    func settings(precision: String? = nil) throws -> ModelSettings { try compute.settings(precision: precision) }
 
     /// The model's folder: the option, else `other` (a pipeline's own), else the environment.
     func folder(or other: String? = nil) throws -> String {
@@ -61,9 +64,9 @@ struct ModelOptions: ParsableArguments {
 
     /// The model properties an index depends on, without loading weights; nil if only loading them can report the
     /// error.
-    func identity(or other: String? = nil) throws -> ModelIdentity? {
+    func identity(or other: String? = nil, precision: String? = nil) throws -> ModelIdentity? {
         let folder = try folder(or: other)
-        let settings = try settings()
+        let settings = try settings(precision: precision)
         do {
             return try ModelIdentity(path: folder, settings: settings)
         } catch {
@@ -71,9 +74,9 @@ struct ModelOptions: ParsableArguments {
         }
     }
 
-    func load(or other: String? = nil) throws -> LoadedModel {
+    func load(or other: String? = nil, precision: String? = nil) throws -> LoadedModel {
         let folder = try folder(or: other)
-        let settings = try settings()
+        let settings = try settings(precision: precision)
         do {
             return try Interruption.endingAtOnce { try LoadedModel(path: folder, settings: settings) }
         } catch {

@@ -186,11 +186,13 @@ extension OptionName {
         return value
     }
 
-    /// The option's or the variable's value.
+    /// The option's value, else `file`'s (a pipeline's), else the variable's.
     ///
     /// - Throws: a usage error for a value that is not one of `known`; it suggests the nearest one.
-    func choice(_ typed: String?, of known: [String], code: String = "usage") throws -> String? {
-        guard let text = try value(typed) else { return nil }
+    func choice(
+        _ typed: String?, else file: String? = nil, of known: [String], code: String = "usage"
+    ) throws -> String? {
+        guard let text = try value(typed, else: file) else { return nil }
         return try Choice.check(text, source(typed: typed != nil), of: known, code: code)
     }
 }

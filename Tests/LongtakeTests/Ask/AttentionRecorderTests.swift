@@ -44,8 +44,8 @@ extension LongtakeTests {
             return AttentionRecorder(groups: groups, tokens: place..<place + 12, tokensPerFrame: 1)
         }
 
-        @Test(arguments: Backend.hasOneDNN ? [DType.f32, .bf16] : [.f32])
-        func answersAreTheSameToTheLastBit(precision: DType) throws {
+        @Test(arguments: Backend.hasOneDNN ? [Precision.f32, .bf16] : [.f32])
+        func answersAreTheSameToTheLastBit(precision: Precision) throws {
             let model = try nano(precision: precision)
             let config = model.llava.language.config
             let every = (0..<config.layerCount).flatMap { layer in

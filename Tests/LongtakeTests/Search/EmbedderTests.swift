@@ -16,7 +16,7 @@ extension LongtakeTests {
         ]
         static let side = 56
 
-        private func embedder(_ path: String, precision: DType? = nil) throws -> Embedder {
+        private func embedder(_ path: String, precision: Precision? = nil) throws -> Embedder {
             try Embedder(path: path, settings: ModelSettings(precision: precision, threads: 2))
         }
 

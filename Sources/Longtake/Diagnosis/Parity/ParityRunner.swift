@@ -10,8 +10,16 @@ package import Tensors
 package enum ParityRunner {
     /// Runs the case in `folder`, in f32 unless the settings name a precision.
     package static func run(folder: String, settings: ModelSettings) throws -> ParityReport {
-        try run(
-            folder: folder, precision: settings.precision ?? .f32, backend: settings.backend, threads: settings.threads)
+        let precision: DType
+        switch settings.precision {
+        case .f32, nil: precision = .f32
+        case .bf16: precision = .bf16
+        case .int8:
+            throw LongtakeError(
+                code: .badRequest,
+                message: "int8 is not compared with the reference, which has no such products; use f32 or bf16")
+        }
+        return try run(folder: folder, precision: precision, backend: settings.backend, threads: settings.threads)
     }
 
     /// Runs the case in `folder`.
@@ -60,6 +68,11 @@ package enum ParityRunner {
         guard let language = checkpoint.language, var fusion = checkpoint.fusion, let vision = checkpoint.vision else {
             throw ParityError(
                 message: "\(checkpoint.path) is not a LLaVA-Mini checkpoint, and case.json names no other kind")
+        }
+        guard !checkpoint.isQuantized else {
+            throw ParityError(
+                message: "\(checkpoint.path) is quantized and differs from the reference by design; compare the folder "
+                    + "it was made from")
         }
         try checkpoint.validate()
         if let parts { fusion.resolutionRatio = parts > 1 ? Int(saturating: Double(parts - 1).squareRoot()) : 1 }

@@ -26,7 +26,9 @@ import Testing
         (["index", "a.mp4", "--prefix-cache", ""], ["auto", "now", "lazy", "never"]),
         (["ask", "a.mp4", "--format", ""], ["text", "jsonl", "csv", "vtt"]),
         (["export", "a.mp4", "--format", "c"], ["csv", "chapters"]),
-        (["ask", "a.mp4", "--precision", ""], ["auto", "f32", "bf16"]),
+        (["ask", "a.mp4", "--precision", ""], ["auto", "f32", "bf16", "int8"]),
+        (["model", "quantize", "m", "--vision", ""], ["int8", "keep"]),
+        (["model", "quantize", "m", "--language", "i"], ["int8", "int4"]),
         (["frames", "a.mp4", "--size", ""], ["model", "native"]),
         (["model", "make-random", "--shape", ""], ["llava-mini-8b", "nano"]), (["model", "ins"], ["inspect"]),
     ])

@@ -49,6 +49,10 @@ import Testing
             ),
             (["cache", "repair"], ["recordings", "repaired", "notes"]),
             (["model", "make-random", "--out", tool.path("made")], ["path", "bytes"]),
+            (
+                ["model", "quantize", tool.path("made"), "--out", tool.path("quantized")],
+                ["path", "vision", "language", "bytes", "source_bytes", "kept", "matrices"]
+            ),
             (["bench", "records", "--frames", "3"], ["id", "index", "frames", "bytes", "bytes_per_frame", "seconds"]),
             (
                 ["bench", "search", "--frames", "100", "--runs", "1"],
@@ -81,6 +85,7 @@ import Testing
         ["frames", "nosuch.mp4", "--out", "f"], ["run", "nosuch.yaml"], ["model", "inspect", "nosuch"],
         ["model", "parity", "nosuch", "neither"], ["model", "tokenize", "nosuch"],
         ["model", "embed", "nosuch", "--text", "a"], ["model", "make-random", "--out", "full"],
+        ["model", "quantize", "nosuch", "--out", "q"],
         ["cache", "prune", "--missing-for", "soon"], ["cache", "verify", "--subset", "3/2"],
         ["bench", "records", "--frames", "0"], ["bench", "search", "--frames", "0"], ["doctor", "--threads", "0"],
         ["ls", "--frobs"], ["nosuch"], ["ask"], ["help", "nosuch"],

@@ -101,7 +101,7 @@ import Testing
         #expect(try tool.run("model", "make-random", "--shape", "huge", "--out", tool.path("c")).status == 64)
     }
 
-    @Test(arguments: ["f32", "bf16"], ["onednn", "openblas"])
+    @Test(arguments: ["f32", "bf16", "int8"], ["onednn", "openblas"])
     func `precisions and backends can be chosen`(precision: String, backend: String) throws {
         let tool = try Tool()
         defer { tool.remove() }

@@ -36,9 +36,11 @@ package struct ModelInspection: Sendable, Codable {
     package let notes: [String]
     /// Tensors with values that are not finite; nil if not checked.
     package let nonFinite: [NonFiniteTensor]?
+    /// How the weights are quantized; nil if they are not.
+    package let quantization: QuantizationSummary?
 
     private enum CodingKeys: String, CodingKey {
-        case path, kind, tower, cost, layers, vocabulary, patches, notes
+        case path, kind, tower, cost, layers, vocabulary, patches, notes, quantization
         case modelType = "model_type"
         case hiddenSize = "hidden_size"
         case maxPositions = "max_positions"
@@ -69,6 +71,7 @@ package struct ModelInspection: Sendable, Codable {
         prefusionLayers = checkpoint.fusion?.prefusionLayerCount
         notes = checkpoint.notes
         nonFinite = checkTensors ? try checkpoint.scanNonFinite() : nil
+        quantization = QuantizationSummary(checkpoint)
     }
 
     /// True if a tensor with values that are not finite was found.
@@ -85,7 +88,12 @@ package struct ModelInspection: Sendable, Codable {
         rows += optional("pre-fusion layers", prefusionLayers)
         rows.append(["parameters", "\(cost.parameters) in \(bytes(Int64(cost.bytes)))"])
         rows += cost.parts.map { ["  \($0.part.rawValue)", "\($0.parameters) in \(bytes(Int64($0.bytes)))"] }
-        rows.append(["memory for weights", "f32 \(bytes(cost.loadBytes.f32)), bf16 \(bytes(cost.loadBytes.bf16))"])
+        if let quantization {
+            rows += quantization.rows + [["memory for weights", bytes(quantization.loadBytes)]]
+        } else {
+            let sizes = cost.loadBytes
+            rows.append(["memory for weights", "f32 \(bytes(sizes.f32)), bf16 \(bytes(sizes.bf16))"])
+        }
         if let frame = cost.frame {
             rows.append(["indexing, per frame", operations(frame.indexTotal)])
             let parts = [

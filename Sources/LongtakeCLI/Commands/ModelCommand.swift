@@ -2,7 +2,8 @@ import ArgumentParser
 
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "model", abstract: "Inspect a model, check it, compute with its parts, create a random one.",
+        commandName: "model",
+        abstract: "Inspect a model, check it, compute with its parts, quantize it, create a random one.",
         discussion: Help.text(
             """
             EXAMPLES
@@ -11,6 +12,6 @@ struct ModelCommand: ParsableCommand {
             """),
         subcommands: [
             ModelInspectCommand.self, ModelParityCommand.self, ModelTokenizeCommand.self, ModelEmbedCommand.self,
-            ModelMakeRandomCommand.self,
+            ModelMakeRandomCommand.self, ModelQuantizeCommand.self,
         ])
 }

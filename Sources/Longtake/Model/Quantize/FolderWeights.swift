@@ -1,0 +1,143 @@
+internal import Checkpoints
+internal import Foundation
+internal import Tensors
+
+/// The weight files of a folder, and the matrices of them that are quantized.
+struct FolderWeights {
+    let weights: SafetensorsFolder
+    /// The folder's config.json.
+    let config: [UInt8]
+    /// The name in the copy; empty for the model's own folder.
+    let target: String
+    /// The format of each matrix that is quantized, by its name in the files.
+    let formats: [String: WeightFormat]
+
+    /// The model's own weights and, if it is a folder of its own, the vision tower's.
+    static func folders(of source: CheckpointFolder, format: (ModelPart) -> WeightFormat?) -> [FolderWeights] {
+        var own: [String: WeightFormat] = [:]
+        var tower: [String: WeightFormat] = [:]
+        for tensor in source.expectedTensors where tensor.isQuantizable {
+            guard let format = format(tensor.part) else { continue }
+            let isInside = tensor.part == .vision && source.towerSource == .insideCheckpoint
+            let name = isInside ? TensorName.insideTower + tensor.name : tensor.name
+            if source.weights.tensors[name] != nil {
+                own[name] = format
+            } else if source.towerWeights?.tensors[name] != nil {
+                tower[name] = format
+            }
+        }
+        let main = FolderWeights(weights: source.weights, config: source.configBytes, target: "", formats: own)
+        guard let weights = source.towerWeights, let config = source.towerConfigBytes else { return [main] }
+        return [
+            main, FolderWeights(weights: weights, config: config, target: FolderFiles.towerName, formats: tower),
+        ]
+    }
+
+    func with(formats: [String: WeightFormat]) -> FolderWeights {
+        FolderWeights(weights: weights, config: config, target: target, formats: formats)
+    }
+
+    func targetPath(_ name: String) -> String { target.isEmpty ? name : target + "/" + name }
+
+    /// Bytes of tensor data after quantization.
+    var bytes: Int64 {
+        weights.files.reduce(0) { sum, entry in
+            entry.file.tensors.values.reduce(sum) { sum, tensor in
+                sum + Int64(formats[tensor.name]?.storedBytes(tensor.shape) ?? tensor.bytes.count)
+            }
+        }
+    }
+
+    /// Measures the error of each matrix of `formats` and chooses its format.
+    ///
+    /// Above the bound of int4 int8 is tried, above that of int8 the matrix is kept.
+    /// - Parameter read: gets the bytes of each piece that has been read.
+    func measure(_ rows: RowQuantizer, read: (Int) throws -> Void) throws -> [QuantizationReport.Matrix] {
+        try weights.files.flatMap { entry in
+            // A mapping of its own, so that the pages of one shard are released before the next is read.
+            let file = try SafetensorsFile(path: entry.file.path)
+            return try file.names.compactMap { name -> QuantizationReport.Matrix? in
+                guard let tensor = file.tensors[name] else { return nil }
+                guard let wanted = formats[name] else {
+                    try read(tensor.bytes.count)
+                    return nil
+                }
+                let tried: [WeightFormat] = wanted == .int4 ? [.int4, .int8] : [wanted]
+                var measured = wanted
+                var error = QuantizationError()
+                for (index, format) in tried.enumerated() {
+                    measured = format
+                    error = QuantizationError()
+                    try rows.quantize(tensor, as: format, measuring: true) { piece in
+                        for row in piece.errors { error += row }
+                        if index == 0 { try read(piece.sourceBytes) }
+                    }
+                    if error.isWithinBound(format) { break }
+                }
+                return QuantizationReport.Matrix(
+                    name: name, format: error.isWithinBound(measured) ? measured : nil, measured: measured, error: error
+                )
+            }
+        }
+    }
+
+    /// Writes the weight files and, for several, their index into the folder of the copy.
+    func write(to folder: String, _ rows: RowQuantizer, read: (Int) throws -> Void) throws {
+        var shardOf: [String: JSONValue] = [:]
+        let scales = Set(formats.keys.map(TensorName.scale))
+        for entry in weights.files {
+            let file = try SafetensorsFile(path: entry.file.path)
+            let path = folder + "/" + targetPath(entry.name)
+            try FileManager.default.createDirectory(
+                at: URL(fileURLWithPath: path).deletingLastPathComponent(), withIntermediateDirectories: true)
+            let tensors = file.names.compactMap { file.tensors[$0] }
+            let entries = tensors.flatMap(entries)
+            let writer = try SafetensorsWriter(path: path, entries: entries, metadata: ["format": "pt"])
+            for tensor in tensors { try write(tensor, to: writer, rows, read: read) }
+            try writer.finish()
+            for tensor in entries where weights.tensors[tensor.name] != nil || scales.contains(tensor.name) {
+                shardOf[tensor.name] = .string(entry.name)
+            }
+        }
+        if weights.files.map(\.name) == [SafetensorsFolder.singleName] { return }
+        let index = JSONValue.object([
+            "metadata": .object(["total_size": .integer(bytes)]), "weight_map": .object(shardOf),
+        ])
+        try PartialFolder.writeFile(
+            folder + "/" + targetPath(SafetensorsFolder.indexName), index.text(indented: true) + "\n")
+    }
+
+    /// The tensor as it is stored: values and scales of a quantized matrix.
+    private func entries(_ tensor: StoredTensor) -> [SafetensorsWriter.Entry] {
+        guard let format = formats[tensor.name] else {
+            return [.init(name: tensor.name, type: tensor.type, shape: tensor.shape)]
+        }
+        let types = format.storedTypes
+        return [
+            .init(name: tensor.name, type: types.values, shape: format.valuesShape(tensor.shape)),
+            .init(name: TensorName.scale(of: tensor.name), type: types.scales, shape: format.scalesShape(tensor.shape)),
+        ]
+    }
+
+    private func write(
+        _ tensor: StoredTensor, to writer: SafetensorsWriter, _ rows: RowQuantizer, read: (Int) throws -> Void
+    ) throws {
+        guard let format = formats[tensor.name] else {
+            let step = 4 << 20
+            for first in stride(from: 0, to: tensor.bytes.count, by: step) {
+                let piece = tensor.bytes[first..<min(first + step, tensor.bytes.count)]
+                try writer.write(UnsafeRawBufferPointer(rebasing: piece))
+                try read(piece.count)
+            }
+            return
+        }
+        var scales: [UInt8] = []
+        scales.reserveCapacity(format.scalesShape(tensor.shape).reduce(format.storedTypes.scales.size, *))
+        try rows.quantize(tensor, as: format, measuring: false) { piece in
+            try writer.write(piece.values)
+            scales.append(contentsOf: piece.scales)
+            try read(piece.sourceBytes)
+        }
+        try scales.withUnsafeBytes { try writer.write($0) }
+    }
+}

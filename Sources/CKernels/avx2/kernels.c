@@ -2,6 +2,10 @@
 #if defined(__x86_64__)
 #define LT_TABLE lt_kernels_avx2
 #define LT_TABLE_NAME "avx2"
+#define LT_DOT_LANES 8
+#define LT_DOT_SUMS 4
+#define LT_DOT_TAIL 4
+#define LT_DOT_TILE_WEIGHTS 2
 #include <math.h>
 #include <string.h>
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)

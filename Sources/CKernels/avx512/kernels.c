@@ -3,6 +3,10 @@
 #if defined(__x86_64__)
 #define LT_TABLE lt_kernels_avx512
 #define LT_TABLE_NAME "avx512"
+#define LT_DOT_LANES 16
+#define LT_DOT_SUMS 4
+#define LT_DOT_TAIL 8
+#define LT_DOT_TILE_WEIGHTS 4
 #include <math.h>
 #include <string.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), \

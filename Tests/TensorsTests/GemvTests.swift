@@ -16,7 +16,8 @@ struct GemvTests {
                 let bias = helper.values(rows, seed: 5)
                 var halves = [UInt16](repeating: 0, count: weight.count)
                 table.f32_to_bf16(weight, &halves, weight.count)
-                for (type, accumulate) in [(LT_F32, 0), (LT_F32, 1), (LT_BF16, 0), (LT_BF16, 1)] as [(lt_dtype, Int32)] {
+                let cases: [(lt_dtype, Int32)] = [(LT_F32, 0), (LT_F32, 1), (LT_BF16, 0), (LT_BF16, 1)]
+                for (type, accumulate) in cases {
                     // The gap after each row must stay as it was.
                     let before = helper.values(count * (rows + 2), seed: 8)
                     var (alone, together) = (before, before)

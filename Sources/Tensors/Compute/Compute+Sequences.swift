@@ -71,8 +71,8 @@ extension Compute {
         var blockCounts = [Int](repeating: 0, count: sequences.count)
         for (sequence, parts) in sequences.enumerated() {
             for (index, part) in parts.enumerated() {
-                precondition(
-                    index == parts.count - 1 || part.keys.rows % Self.keyBlock == 0, "attention: \(part.keys.rows) keys")
+                let isWhole = part.keys.rows % Self.keyBlock == 0
+                precondition(isWhole || index == parts.count - 1, "attention: \(part.keys.rows) keys")
                 for first in stride(from: 0, to: part.keys.rows, by: Self.keyBlock) {
                     let rows = first..<min(part.keys.rows, first + Self.keyBlock)
                     tasks.append((blockCounts[sequence], sequence, part.keys.rows(rows), part.values.rows(rows)))

@@ -48,6 +48,28 @@ import Testing
         #expect(words.errors.contains("quotes"))
     }
 
+    @Test func `twelve questions of a file get the answers of single ones, in their order`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        let texts = (1...12).map { "What is seen \($0) times" + String(repeating: ", really", count: $0 % 4) + "?" }
+        try Data(texts.joined(separator: "\n").utf8).write(to: URL(filePath: tool.path("questions.txt")))
+        let options = ["--max-tokens", "7", "--temperature", "1.2", "--seed", "3"]
+        let video = try Fixtures.video.get()
+        let all = try tool.run(["ask", video, "--questions", tool.path("questions.txt"), "--json"] + options)
+        #expect(all.status == 0, "\(all.errors)")
+        let answers = try all.lines()
+        #expect(answers.compactMap { $0["question"] as? String } == texts)
+        for (text, answer) in zip(texts, answers) {
+            let single = try tool.run(["ask", video, text, "--json"] + options).object()
+            for key in ["answer", "stop"] { #expect(answer[key] as? String == single[key] as? String, "\(text)") }
+            #expect(answer["token_ids"] as? [Int] == single["token_ids"] as? [Int], "\(text)")
+            #expect(answer["certainty"] as? Double == single["certainty"] as? Double, "\(text)")
+        }
+        let printed = try tool.run(["ask", video, "--questions", tool.path("questions.txt")] + options)
+        let singles = try texts.map { "\($0) " + (try tool.run(["ask", video, $0] + options).text) }
+        #expect(printed.text == singles.joined())
+    }
+
     @Test func `a range without frames is an answer, not an error`() throws {
         let tool = try Tool()
         defer { tool.remove() }

@@ -170,6 +170,31 @@ import Testing
         #expect(try answers(tool.path("o.jsonl")).map { $0["question_id"] as? String } == ["&a", "b"])
     }
 
+    @Test func `a question that does not fit leaves the others of its pipeline`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try prepare(tool)
+        let questions = (0..<10).map { index in
+            "  - {id: q\(index), ask: \"What is \(index)?\", max_tokens: \(index == 4 ? 131_072 : 3 + index)}\n"
+        }
+        let yaml = "version: 1\ninputs: [recordings/cellar]\nquestions:\n\(questions.joined())output: o.jsonl\n"
+        try Data(yaml.utf8).write(to: URL(filePath: tool.path("p.yaml")))
+        let result = try tool.run("run", tool.path("p.yaml"), "--json")
+        #expect(result.status == 3, "\(result.errors)")
+        let summary = try #require(try result.lines().last)
+        #expect(summary["answers"] as? Int == 9 && summary["answers_failed"] as? Int == 1)
+        let given = try answers(tool.path("o.jsonl"))
+        #expect(given.map { $0["question_id"] as? String } == (0..<10).filter { $0 != 4 }.map { "q\($0)" })
+        for answer in given {
+            let text = try #require(answer["question"] as? String)
+            let tokens = try #require(Int(text.filter(\.isNumber))) + 3
+            let single = try tool.run(
+                "ask", tool.path("recordings/cellar/b.mkv"), text, "--max-tokens", "\(tokens)", "--json"
+            ).object()
+            #expect(answer["token_ids"] as? [Int] == single["token_ids"] as? [Int], "\(text)")
+        }
+    }
+
     @Test(arguments: ["mkfifo o", "mkfifo p; ln -s p o", "ln -s /dev/null o", "mkdir o", "ln -s /dev/full o"])
     func `an output that is not a regular file is refused before anything is done`(making: String) throws {
         let tool = try Tool()

@@ -3,6 +3,10 @@
 #define LT_TABLE lt_kernels_avx2
 #define LT_TABLE_NAME "avx2"
 #define LT_AVX2 1
+#define LT_DOT_LANES 8
+#define LT_DOT_SUMS 4
+#define LT_DOT_TAIL 4
+#define LT_DOT_TILE_WEIGHTS 2
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>

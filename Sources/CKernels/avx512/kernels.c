@@ -4,6 +4,10 @@
 #define LT_TABLE lt_kernels_avx512
 #define LT_TABLE_NAME "avx512"
 #define LT_AVX2 1
+#define LT_DOT_LANES 16
+#define LT_DOT_SUMS 4
+#define LT_DOT_TAIL 8
+#define LT_DOT_TILE_WEIGHTS 4
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>

@@ -2,6 +2,10 @@
 #if defined(__x86_64__)
 #define LT_TABLE lt_kernels_avx512vnni
 #define LT_TABLE_NAME "avx512vnni"
+#define LT_DOT_LANES 16
+#define LT_DOT_SUMS 4
+#define LT_DOT_TAIL 8
+#define LT_DOT_TILE_WEIGHTS 4
 #define LT_VNNI 1
 #include <immintrin.h>
 #include <math.h>

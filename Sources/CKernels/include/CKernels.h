@@ -40,6 +40,9 @@ typedef struct {
     ptrdiff_t out_stride;
 } lt_quantized_gemm;
 
+/// Rows of x that gemv_rows computes with one reading of the weight.
+enum { LT_GEMV_ROWS = 8 };
+
 /// The kernels of one instruction set; every table sets every pointer.
 typedef struct lt_kernels {
     const char *name;
@@ -68,6 +71,11 @@ typedef struct lt_kernels {
     /// out[row] = weight[row,:] . x (+ bias[row]) (+ out[row] if accumulate), for `rows` rows of a row-major weight.
     void (*gemv)(const void *weight, lt_dtype type, ptrdiff_t stride, const float *x, const float *bias,
                  int accumulate, size_t rows, size_t n, float *out);
+    /// out[t, row] = weight[row,:] . x[t,:] (+ bias[row]) (+ out[t, row] if accumulate), for a few rows T of x; each with
+    /// the same bits as gemv. Up to LT_GEMV_ROWS rows read the weight once. `packed` is scratch for that many rows of n.
+    void (*gemv_rows)(const void *weight, lt_dtype type, ptrdiff_t stride, const float *x, ptrdiff_t x_stride,
+                      size_t x_rows, const float *bias, int accumulate, size_t rows, size_t n, float *packed,
+                      float *out, ptrdiff_t out_stride);
     /// out[t, row] = x[t,:] . weight[row,:] (+ out[t, row] if accumulate), for a few rows T of x and a bf16 weight
     /// [rows, n]. Reads the weight once and writes no f32 copy of it.
     void (*gemm_bf16)(const uint16_t *weight, ptrdiff_t stride, const float *x, ptrdiff_t x_stride, size_t x_rows,

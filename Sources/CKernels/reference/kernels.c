@@ -115,6 +115,14 @@ static void gemv(const void *weight, lt_dtype type, ptrdiff_t stride, const floa
     }
 }
 
+static void gemv_rows(const void *weight, lt_dtype type, ptrdiff_t stride, const float *x, ptrdiff_t x_stride,
+                      size_t x_rows, const float *bias, int accumulate, size_t rows, size_t n, float *packed,
+                      float *out, ptrdiff_t out_stride) {
+    (void)packed;
+    for (ptrdiff_t t = 0; t < (ptrdiff_t)x_rows; t++)
+        gemv(weight, type, stride, x + t * x_stride, bias, accumulate, rows, n, out + t * out_stride);
+}
+
 static void gemm_bf16(const uint16_t *weight, ptrdiff_t stride, const float *x, ptrdiff_t x_stride, size_t x_rows,
                       int accumulate, size_t rows, size_t n, float *out, ptrdiff_t out_stride) {
     for (ptrdiff_t t = 0; t < (ptrdiff_t)x_rows; t++)
@@ -250,6 +258,7 @@ const lt_kernels lt_kernels_reference = {
     .silu_multiply = silu_multiply,
     .bias_activation = bias_activation,
     .gemv = gemv,
+    .gemv_rows = gemv_rows,
     .gemm_bf16 = gemm_bf16,
     .attention_block = attention_block,
     .attention_combine = attention_combine,

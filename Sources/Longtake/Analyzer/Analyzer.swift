@@ -149,8 +149,8 @@ package final class Analyzer {
             onAnswer: { index, answer in
                 library.remember(answer, questionID: questions[index].id)
                 try onAnswer(index, answer)
-                try cancellation.check()
             })
+        try cancellation.check()
     }
 
     /// The index that a question is asked about.
@@ -279,12 +279,19 @@ package final class Analyzer {
         progress: (Double) -> Void, onText: (Int, String) -> Bool, onAnswer: (Int, Answer) throws -> Void
     ) throws {
         guard let first = questions.first?.question else { return }
-        func answerRange(from: Double?, to: Double?, _ context: AnswerContext) throws {
-            try asker.answer(
-                questions, about: asker.frames(of: reader, from: from, to: to), in: context, progress: progress,
-                onText: onText, onAnswer: onAnswer)
+        func answerRange(
+            from: Double?, to: Double?, _ context: AnswerContext, isAlone: Bool, _ batch: AnswerBatch
+        ) throws {
+            try asker.add(
+                questions, about: asker.frames(of: reader, from: from, to: to), in: context, isAlone: isAlone,
+                to: batch, progress: progress)
         }
-        guard let segment else { return try answerRange(from: first.from, to: first.to, context) }
+        func answerRange() throws {
+            try asker.withBatch(onText: onText, onAnswer: onAnswer) {
+                try answerRange(from: first.from, to: first.to, context, isAlone: questions.count == 1, $0)
+            }
+        }
+        guard let segment else { return try answerRange() }
         let frame = reader.manifest.key.frameSeconds
         let clock = reader.manifest.clock
         guard segment.isFinite, segment >= frame else { throw Self.badSegment(segment, frame) }
@@ -293,18 +300,20 @@ package final class Analyzer {
         let end = min(first.to ?? .infinity, clock.fileTime((reader.entries.last?.gridTime ?? 0) + frame))
         guard (end - start) / segment <= Double(Self.maxSegments) else { throw Self.badSegment(segment, frame) }
         // An empty range gives one answer that says so, not one per window.
-        guard start < end else { return try answerRange(from: first.from, to: first.to, context) }
+        guard start < end else { return try answerRange() }
         var context = context
         var number = 0
-        // Multiplied, not summed up, so that rounding errors do not add up.
-        while start + Double(number) * segment < end {
-            let from = start + Double(number) * segment
-            let to = min(start + Double(number + 1) * segment, end)
-            context.segment = [from, to]
-            try answerRange(from: from, to: to, context)
-            context = context.withoutTimings
-            try cancellation.check()
-            number += 1
+        try asker.withBatch(onText: onText, onAnswer: onAnswer) { batch in
+            // Multiplied, not summed up, so that rounding errors do not add up.
+            while start + Double(number) * segment < end {
+                let from = start + Double(number) * segment
+                let to = min(start + Double(number + 1) * segment, end)
+                context.segment = [from, to]
+                try answerRange(from: from, to: to, context, isAlone: false, batch)
+                context = context.withoutTimings
+                try cancellation.check()
+                number += 1
+            }
         }
     }
 

@@ -3,42 +3,54 @@ internal import Models
 internal import Store
 internal import Tensors
 
-extension Asker {
-    /// Answers a question a second time, fused with the frames of highest attention in the first pass.
-    ///
-    /// The fused text before the image placeholder and the language model's keys and values over the frames are reused.
-    /// Frames without patches are left out; if none has patches, the first answer stays, with a note.
-    /// - Parameter limit: most frames to fuse.
-    func refine(
-        _ first: AnswerPass, of asked: PromptedQuestion, in fusing: FusionContext, _ prefix: PrefixCache, limit: Int,
-        since start: ContinuousClock.Instant, onText: (String) -> Bool
-    ) throws -> AnswerPasses {
-        let clock = ContinuousClock()
-        let before = clock.now
-        let source = fusing.source
-        let (frames, failure) = try readable(first.generation.attention.total, source, limit: limit)
-        guard !frames.isEmpty else {
-            let reason = failure ?? "no frame had attention"
-            return AnswerPasses(first: first, notes: ["focus: no second pass, no patches could be read: \(reason)"])
-        }
-        let focused = try FusionContext([asked], source, frames: frames, model: model)
-        _ = try fuse(focused, into: nil) { _ in try cancellation.check() }
-        _ = focused.group.restore(prefix.head)
-        let fusion = FusionOutcome(
-            summary: FusionSummary(
-                frames: frames.count, of: source.times.count,
-                relativeStandardError: frames.count < source.times.count ? nil : 0),
-            fuseSeconds: (clock.now - before).seconds)
-        let second = try pass(0, in: focused, fusion, cache: prefix.cache, since: start, onText: onText)
+/// A second pass over a question, fused with selected frames.
+struct SecondPass {
+    let first: AnswerPass
+    /// The question, as the only one.
+    let fusing: FusionContext
+    let fusion: FusionOutcome
+
+    /// Both passes, and what the second one changed.
+    func passes(_ second: AnswerPass) -> AnswerPasses {
         var changed: [FocusSummary.Change] = []
         if second.text != first.text { changed.append(.answer) }
         if second.evidence != first.evidence { changed.append(.evidence) }
         if second.found != first.found { changed.append(.found) }
         let summary = FocusSummary(
-            frames: frames.map { source.frameNumbers[$0] }, answer: first.text,
+            frames: fusing.frames.map { fusing.source.frameNumbers[$0] }, answer: first.text,
             tokenIDs: first.generation.tokenIDs, found: first.found, evidence: first.evidence,
             certainty: first.generation.certainty, fusion: first.fusion.summary, changed: changed)
         return AnswerPasses(first: first, second: second, focus: summary)
+    }
+}
+
+extension Asker {
+    /// Prepares the second pass over a question: fuses it with the frames of highest attention in the first one.
+    ///
+    /// The fused text before the image placeholder and the language model's keys and values over the frames are reused.
+    /// Frames without patches are left out; if none has patches, the first answer stays, with a note.
+    /// - Returns: nil if there is no second pass; then `note` may say why.
+    func secondPass(after first: AnswerPass, of request: AnswerRequest) throws -> (pass: SecondPass?, note: String?) {
+        guard let limit = request.focusLimit,
+            !request.question.focus.isSatisfied(certainty: first.generation.certainty)
+        else { return (nil, nil) }
+        let clock = ContinuousClock()
+        let before = clock.now
+        let source = request.fusing.source
+        let (frames, failure) = try readable(first.generation.attention.total, source, limit: limit)
+        guard !frames.isEmpty else {
+            let reason = failure ?? "no frame had attention"
+            return (nil, "focus: no second pass, no patches could be read: \(reason)")
+        }
+        let asked = request.fusing.questions[request.index]
+        let focused = try FusionContext([asked], source, frames: frames, model: model)
+        _ = try fuse(focused, into: nil) { _ in try cancellation.check() }
+        _ = focused.group.restore(request.prefix.head)
+        let summary = FusionSummary(
+            frames: frames.count, of: source.times.count,
+            relativeStandardError: frames.count < source.times.count ? nil : 0)
+        let fusion = FusionOutcome(summary: summary, fuseSeconds: (clock.now - before).seconds)
+        return (SecondPass(first: first, fusing: focused, fusion: fusion), nil)
     }
 
     /// The frames of highest attention whose patches can be read, ascending, and the first read error.

@@ -58,20 +58,52 @@ package final class Asker {
         progress: (Double) -> Void = { _ in }, onText: (Int, String) -> Bool = { _, _ in true },
         onAnswer: (Int, Answer) throws -> Void = { _, _ in }
     ) throws -> [Answer] {
-        let clock = ContinuousClock()
-        var start = clock.now
+        var answers: [Answer] = []
+        try withBatch(onText: onText) { index, answer in
+            answers.append(answer)
+            try onAnswer(index, answer)
+        } add: { batch in
+            try add(questions, about: source, in: context, isAlone: questions.count == 1, to: batch, progress: progress)
+        }
+        return answers
+    }
+
+    /// Calls `add`, then generates the answers added to the batch.
+    ///
+    /// If `add` throws, the answers added before are completed first.
+    func withBatch(
+        onText: (Int, String) -> Bool, onAnswer: (Int, Answer) throws -> Void, add: (AnswerBatch) throws -> Void
+    ) throws {
+        try withoutActuallyEscaping(onText) { onText in
+            try withoutActuallyEscaping(onAnswer) { onAnswer in
+                let batch = AnswerBatch(self, onText: onText, onAnswer: onAnswer)
+                do {
+                    try add(batch)
+                } catch let error where !batch.hasFailed {
+                    try batch.finish()
+                    throw error
+                }
+                try batch.finish()
+            }
+        }
+    }
+
+    /// Adds questions about the same frames to a batch; their prompts' common start is fused and prefilled once.
+    ///
+    /// - Parameter isAlone: true if the batch gets no other question: its answer then needs no memory of its own.
+    func add(
+        _ questions: [PromptedQuestion], about source: FrameSource, in context: AnswerContext, isAlone: Bool,
+        to batch: AnswerBatch, progress: (Double) -> Void
+    ) throws {
+        let start = ContinuousClock.now
         var context = context
         context.created = Date().formatted(.iso8601)
-        var answers: [Answer] = []
-        func finish(_ answer: Answer) throws {
-            answers.append(answer)
-            context = context.withoutTimings
-            try onAnswer(answers.count - 1, answer)
-            start = clock.now
-        }
         guard !source.times.isEmpty, let first = questions.first?.question else {
-            for asked in questions { try finish(makeAnswer(asked.question, source, context, nil)) }
-            return answers
+            for (index, asked) in questions.enumerated() {
+                try batch.add(makeAnswer(asked.question, source, context, nil), index)
+                context = context.withoutTimings
+            }
+            return
         }
         guard first.fusionFrames > 0 else {
             throw LongtakeError(
@@ -83,101 +115,48 @@ package final class Asker {
         for asked in questions {
             try checkContext(asked.prompt, frames: source.times.count, maxTokens: asked.question.maxTokens)
         }
-        let prefix = try prefixCache(for: fusing, freeRows: fusing.answerRows) { progress(0.9 * $0) }
-        for (index, asked) in questions.enumerated() {
-            let passes = try passes(
-                index, in: fusing, prefix, since: start, progress: { progress(0.9 + 0.1 * $0) },
-                onText: { onText(index, $0) })
-            try finish(
-                makeAnswer(asked.question, source, context, passes, reused: prefix.wasKept || index > 0))
+        var prefix = try prefixCache(for: fusing, freeRows: fusing.answerRows) { progress(0.9 * $0) }
+        // The texts are fused: what follows needs only the language model's keys and values.
+        prefix.fused = nil
+        for index in questions.indices {
+            let request = AnswerRequest(
+                index: index, fusing: fusing, prefix: prefix, context: context,
+                start: index == 0 ? start : ContinuousClock.now)
+            try batch.add(request, isAlone: isAlone) { progress(0.9 + 0.1 * $0) }
+            context = context.withoutTimings
         }
-        return answers
-    }
-
-    /// Answers one question with one pass or two.
-    private func passes(
-        _ index: Int, in fusing: FusionContext, _ prefix: PrefixCache, since start: ContinuousClock.Instant,
-        progress: (Double) -> Void, onText: (String) -> Bool
-    ) throws -> AnswerPasses {
-        let question = fusing.questions[index].question
-        let fusion = FusionOutcome(
-            summary: fusing.summary(of: index), fuseSeconds: index == 0 ? prefix.fuseSeconds : 0,
-            prefixSeconds: index == 0 ? prefix.prefillSeconds : 0)
-        let focusLimit = question.focus.frameLimit(after: fusion.summary)
-        // Text that may still be replaced is held back: that of a first pass, and of an answer that must be seen.
-        func show(_ text: String) -> Bool { question.mustBeSeen || onText(text) }
-        let first = try pass(
-            index, in: fusing, fusion, cache: prefix.cache, since: start, progress: progress,
-            onText: { focusLimit != nil || show($0) })
-        var passes = AnswerPasses(first: first)
-        if let focusLimit, !question.focus.isSatisfied(certainty: first.generation.certainty) {
-            passes = try refine(
-                first, of: fusing.questions[index], in: fusing, prefix, limit: focusLimit, since: start, onText: show)
-        }
-        let isShown = !question.mustBeSeen && (focusLimit == nil || passes.second != nil)
-        if !isShown, !passes.last.text.isEmpty { _ = onText(passes.last.text) }
-        return passes
     }
 
     /// Generates an answer and attaches its evidence.
     ///
     /// - Parameters:
-    ///   - cache: the KV cache over the first rows of the prompt; nil: none.
+    ///   - cache: the KV cache over the first rows of the prompt.
     ///   - start: when the question was asked.
     func pass(
-        _ index: Int, in fusing: FusionContext, _ fusion: FusionOutcome, cache: KVCache?,
-        since start: ContinuousClock.Instant, progress: (Double) -> Void = { _ in }, onText: (String) -> Bool
+        _ index: Int, in fusing: FusionContext, _ fusion: FusionOutcome, cache: KVCache,
+        since start: ContinuousClock.Instant, onText: (String) -> Bool
     ) throws -> AnswerPass {
-        let generation = try generate(
-            index, in: fusing, cache: cache, since: start, progress: progress, onText: onText)
-        return AnswerPass(
-            generation, question: fusing.questions[index].question, threshold: loaded.checkpoint.evidence?.found,
-            source: fusing.source, fusion: fusion)
+        let text = TextGeneration(index, in: fusing, loaded: loaded, since: start)
+        let generation = try withoutActuallyEscaping(onText) { onText in
+            text.onText = onText
+            defer { text.onText = { _ in true } }
+            text.resume()
+            return try text.finish(
+                model.language.generate(
+                    text.prompt, options: text.question.sampling, maxTokens: text.question.maxTokens,
+                    stopIDs: loaded.stopIDs, shared: cache, recorder: text.recorder
+                ) { text.accept($0, $1) })
+        }
+        return pass(generation, text.question, fusing.source, fusion)
     }
 
-    private func generate(
-        _ index: Int, in fusing: FusionContext, cache: KVCache?, since start: ContinuousClock.Instant,
-        progress: (Double) -> Void, onText: (String) -> Bool
-    ) throws -> Generation {
-        let (question, fused, tokens) = (fusing.questions[index].question, fusing.fusedPrompt(index), fusing.tokens)
-        let clock = ContinuousClock()
-        let beforePrefill = clock.now
-        var firstToken: ContinuousClock.Instant?
-        var stream = StreamingDecoder(tokenizer: loaded.tokenizer)
-        var (text, certainty) = ("", nil as Double?)
-        var (isEnded, isLate) = (false, false)
-        let evidence = loaded.checkpoint.evidence
-        let recorder = AttentionRecorder(
-            groups: AttentionSummary.groups(evidence, language: model.language.config),
-            tokens: fused.prefixRows..<fused.prefixRows + fused.visionTokens,
-            tokensPerFrame: model.fusion.tokensPerFrame)
-        let result = try model.language.generate(
-            fused, options: question.sampling, maxTokens: question.maxTokens, stopIDs: loaded.stopIDs, shared: cache,
-            recorder: recorder, progress: { progress(Double($0) / Double(max(fused.count, 1))) }
-        ) { id, logits in
-            if tokens.failure != nil { return false }
-            certainty = min(certainty ?? 1, Sampler.certainty(logits))
-            if firstToken == nil { firstToken = clock.now }
-            let piece = stream.append(id)
-            if !piece.isEmpty {
-                text += piece
-                isEnded = !onText(piece)
-            }
-            isLate = (clock.now - beforePrefill).seconds >= question.timeLimit
-            return !isEnded && !isLate
-        }
-        if let failure = tokens.failure { throw failure }
-        let rest = stream.finish()
-        text += rest
-        if !rest.isEmpty, !isEnded { _ = onText(rest) }
-        let finished = clock.now
-        let first = firstToken ?? finished
-        return Generation(
-            text: text, tokenIDs: result.ids, certainty: certainty,
-            stop: isLate && !isEnded && result.stop == .cancelled ? .timeLimit : Answer.Stop(result.stop),
-            attention: AttentionSummary(recorder, trained: evidence != nil),
-            prefillSeconds: (first - beforePrefill).seconds, firstTokenSeconds: (first - start).seconds,
-            decodeSeconds: (finished - first).seconds)
+    /// Attaches the evidence to a generated text.
+    func pass(
+        _ generation: Generation, _ question: Question, _ source: FrameSource, _ fusion: FusionOutcome
+    ) -> AnswerPass {
+        AnswerPass(
+            generation, question: question, threshold: loaded.checkpoint.evidence?.found, source: source,
+            fusion: fusion)
     }
 
     /// Checks, before anything is computed, that a prompt, its frames and its answer fit the model's context.

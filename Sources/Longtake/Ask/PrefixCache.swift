@@ -22,7 +22,7 @@ package struct PrefixCache {
     /// Fused sums of the prompt's rows before the image placeholder.
     let head: TextFusion.PrefixSums
     /// Pre-fusion keys and values of the computed fusion frames; nil if there are more than `maxFusedFrames`.
-    let fused: PreFusionCache?
+    var fused: PreFusionCache?
     /// Per computed frame, how many consecutive equal fusion frames it stands for.
     let repeats: [Int]
     /// Keys and values of the fused head and the vision tokens; a question appends to it, then truncates it again.

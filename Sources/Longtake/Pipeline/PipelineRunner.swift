@@ -110,7 +110,9 @@ package struct PipelineRunner {
                 summary.answersUnchanged += 1
                 return false
             }
-            for group in Self.grouped(unanswered) {
+            var groups = Self.grouped(unanswered)
+            while !groups.isEmpty {
+                let group = groups.removeFirst()
                 if options.isOver, summary.hasWorked { return summary.stop(left: 0) }
                 var answered = 0
                 let analyzer = try analyzer.get()
@@ -129,8 +131,14 @@ package struct PipelineRunner {
                 } catch {
                     let failure = Failure(error, subject: recording.path)
                     if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
-                    summary.answersFailed += group.count - answered
-                    for question in group[answered...] {
+                    let left = group[answered...]
+                    if left.count > 1 {
+                        // One of them does not fit or cannot be answered; the others are asked without it.
+                        groups.insert(contentsOf: left.map { [$0] }, at: 0)
+                        continue
+                    }
+                    for question in left {
+                        summary.answersFailed += 1
                         event(.answerFailed(path: recording.path, questionID: question.id, failure))
                     }
                 }

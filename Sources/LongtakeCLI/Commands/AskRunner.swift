@@ -20,9 +20,11 @@ struct AskRunner {
             indexing: { progress.show(name + IndexReport.line($0)) },
             progress: { fraction in
                 Interruption.endAtOnce()
+                // Prompts are computed while earlier answers are generated, one of which may be on the line.
+                guard !printer.hasPrinted else { return }
                 progress.show(name + "reading the question and the frames: \(Int(saturating: fraction * 100)) %")
             },
-            onText: { printer.text(questions[$0].text, $1) },
+            onText: { printer.text(questions[$0].text, $1, index: $0) },
             onAnswer: { index, answer in
                 try onAnswer(index, addingThumbnails(to: answer, number: printer.count))
             })

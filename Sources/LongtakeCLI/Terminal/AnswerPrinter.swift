@@ -43,6 +43,8 @@ final class AnswerPrinter {
     private var noted: Set<InputPath> = []
     /// Number of answers printed so far.
     private(set) var count = 0
+    /// By index, the questions and the text of answers that come after the one being printed.
+    private var waiting: [Int: (question: String, text: String)] = [:]
 
     init(_ output: OutputOptions, _ layout: Layout) {
         self.output = output
@@ -52,18 +54,31 @@ final class AnswerPrinter {
         showsEvidence = (layout.evidence || Console.isOutputTerminal) && !layout.isImage
     }
 
-    /// Prints a piece of an answer; returns true to continue generating.
-    func text(_ question: String, _ text: String) -> Bool {
-        progress.clear()
-        if live {
-            if !hasPrinted { introduce(question) }
-            Console.result(Console.safe(text))
-            hasPrinted = true
+    /// Prints a piece of an answer, once all answers before it are printed; returns true to continue generating.
+    ///
+    /// - Parameter index: the answer's index, from 0.
+    func text(_ question: String, _ text: String, index: Int = 0) -> Bool {
+        guard live else {
+            progress.clear()
+            return true
         }
+        guard index == count else {
+            waiting[index, default: (question, "")].text += text
+            return true
+        }
+        progress.clear()
+        if !hasPrinted { introduce(question) }
+        Console.result(Console.safe(text))
+        hasPrinted = true
         return true
     }
 
     func finish(_ answer: Answer) {
+        print(answer)
+        if let next = waiting.removeValue(forKey: count) { _ = text(next.question, next.text, index: count) }
+    }
+
+    private func print(_ answer: Answer) {
         progress.clear()
         if answer.notes.contains(where: { $0.hasPrefix("partial:") }) { isPartial = true }
         switch layout.style {

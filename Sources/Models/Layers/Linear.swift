@@ -27,4 +27,12 @@ struct Linear {
     func callAsFunction(_ x: MatrixView, addingTo out: MatrixView) {
         compute.linear(x, weight, bias: bias, accumulate: true, into: out)
     }
+
+    /// out = x Wᵀ + b, each row as if it were alone: x [B, in] f32, out [B, out] f32.
+    func rows(_ x: MatrixView, into out: MatrixView) { compute.linearRows(x, weight, bias: bias, into: out) }
+
+    /// out += x Wᵀ + b, each row as if it were alone: x [B, in] f32, out [B, out] f32.
+    func rows(_ x: MatrixView, addingTo out: MatrixView) {
+        compute.linearRows(x, weight, bias: bias, accumulate: true, into: out)
+    }
 }

@@ -6,12 +6,12 @@ internal import Tensors
 
 /// Grouped-query attention with rotary positions: o_proj(softmax(q kᵀ / √d) v), no biases.
 struct LlamaAttention {
-    private let query: Linear  // q_proj [h·d, H]
-    private let key: Linear  // k_proj [h_kv·d, H]
-    private let value: Linear  // v_proj [h_kv·d, H]
-    private let output: Linear  // o_proj [H, h·d]
+    let query: Linear  // q_proj [h·d, H]
+    let key: Linear  // k_proj [h_kv·d, H]
+    let value: Linear  // v_proj [h_kv·d, H]
+    let output: Linear  // o_proj [H, h·d]
     private let rope: RotaryEmbedding
-    private let shape: AttentionShape
+    let shape: AttentionShape
 
     init(_ weights: WeightReader, _ config: LanguageConfig, rope: RotaryEmbedding) throws {
         shape = AttentionShape(
@@ -84,9 +84,9 @@ struct LlamaAttention {
 
 /// The gated MLP: down_proj(silu(gate_proj x) · up_proj x), no biases.
 struct LlamaMLP {
-    private let gate: Linear  // gate_proj [I, H]
-    private let up: Linear  // up_proj [I, H]
-    private let down: Linear  // down_proj [H, I]
+    let gate: Linear  // gate_proj [I, H]
+    let up: Linear  // up_proj [I, H]
+    let down: Linear  // down_proj [H, I]
 
     init(_ weights: WeightReader, _ config: LanguageConfig) throws {
         gate = try Linear(weights.under("gate_proj."), config.hiddenSize, config.intermediateSize, bias: false)
@@ -111,10 +111,10 @@ struct LlamaMLP {
 /// rows, take the `queries` of some, and compute those. Used by the language model and by pre-fusion. Source:
 /// docs/model.md, section 7; tensors `layers.N.*`.
 final class DecoderLayer {
-    private let attentionNorm: RMSNorm  // input_layernorm [H]
-    private let attention: LlamaAttention  // self_attn
-    private let mlpNorm: RMSNorm  // post_attention_layernorm [H]
-    private let mlp: LlamaMLP  // mlp
+    let attentionNorm: RMSNorm  // input_layernorm [H]
+    let attention: LlamaAttention  // self_attn
+    let mlpNorm: RMSNorm  // post_attention_layernorm [H]
+    let mlp: LlamaMLP  // mlp
 
     init(_ weights: WeightReader, _ config: LanguageConfig, rope: RotaryEmbedding) throws {
         let (width, epsilon) = (config.hiddenSize, config.rmsNormEpsilon)

@@ -82,14 +82,18 @@ public final class KVCache {
     }
 
     /// A copy with room for `capacity` positions; copies all filled ones.
-    public func grown(to capacity: Int) -> KVCache {
-        precondition(capacity >= count, "KV cache: capacity \(capacity) for \(count) positions")
+    public func grown(to capacity: Int) -> KVCache { suffix(from: 0, capacity: capacity) }
+
+    /// A copy of the filled positions from `first` on, with room for `capacity` positions.
+    func suffix(from first: Int, capacity: Int) -> KVCache {
+        let copied = count - first
+        precondition(copied >= 0 && capacity >= copied, "KV cache: capacity \(capacity) for \(copied) positions")
         let other = KVCache(layerCount: layerCount, width: width, capacity: capacity, type: type)
         for index in 0..<2 * layerCount {
-            other.matrix(index, count).base.copyMemory(
-                from: matrix(index, count).base, byteCount: count * width * type.size)
+            other.matrix(index, copied).base.copyMemory(
+                from: matrix(index, count).row(first), byteCount: copied * width * type.size)
         }
-        other.count = count
+        other.count = copied
         return other
     }
 

@@ -9,12 +9,15 @@ public final class LanguageModel {
     public let config: LanguageConfig
     private let compute: Compute
     private let embeddings: Matrix  // model.embed_tokens [V, H]
+    private let rope: RotaryEmbedding
     private let layers: [DecoderLayer]  // model.layers
     private let norm: RMSNorm  // model.norm [H]
     private let head: Matrix  // lm_head [V, H]; the embeddings if they are tied
     private let scratch = LayerScratch()
     private let residual = Scratch()  // [T, H]
     private let normedRow = Scratch()  // [1, H]
+    private let normedRows = Scratch()  // [B, H], B sequences
+    private let logitRows = Scratch()  // [B, V], B sequences
 
     /// Rows computed at a time: enough for efficient products, few enough to bound memory.
     public static let sliceLength = 512
@@ -31,6 +34,7 @@ public final class LanguageModel {
             config.tiedEmbeddings
             ? embeddings : try weights.matrix(TensorName.outputEmbeddings, [config.vocabularySize, config.hiddenSize])
         let rope = RotaryEmbedding(config.rope, headSize: config.headSize)
+        self.rope = rope
         layers = try (0..<config.layerCount).map {
             try DecoderLayer(weights.under(TensorName.languageLayer($0)), config, rope: rope)
         }
@@ -134,6 +138,27 @@ public final class LanguageModel {
                 normed, head,
                 into: MatrixView(out + row * config.vocabularySize, rows: 1, columns: config.vocabularySize))
         }
+    }
+
+    /// Runs one row of each of B sequences, each as if it were alone, and returns their logits.
+    ///
+    /// - Parameters:
+    ///   - ids: [B], the IDs whose embeddings are the rows.
+    ///   - caches: [B]; every cache gets one position.
+    ///   - recorders: [B]; each records the attention weights of its row.
+    /// - Returns: [B, V] f32, valid until the next call.
+    func logits(after ids: [Int32], caches: [SequenceCache], recorders: [AttentionRecorder?]) -> MatrixView {
+        let x = residual.matrix(.f32, rows: ids.count, columns: config.hiddenSize)  // [B, H]
+        for (row, id) in ids.enumerated() { embed(id, into: x.rows(row..<row + 1).floats) }
+        for recorder in recorders { recorder?.beginRow() }
+        let rows = SequenceRows(caches: caches, rotation: rope.rotation(at: caches.map(\.count)), recorders: recorders)
+        for (index, layer) in layers.enumerated() { layer(x, rows, layer: index, context) }
+        for cache in caches { cache.advance() }
+        let normed = normedRows.matrix(.f32, rows: ids.count, columns: config.hiddenSize)  // [B, H]
+        norm(x, into: normed)
+        let logits = logitRows.matrix(.f32, rows: ids.count, columns: config.vocabularySize)  // [B, V]
+        compute.linearRows(normed, head, into: logits)
+        return logits
     }
 
     /// Applies only the final norm to `hidden` [T, H], to inspect hidden states.

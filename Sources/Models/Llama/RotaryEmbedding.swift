@@ -15,6 +15,8 @@ public final class RotaryEmbedding {
     private var cosines = Buffer<Float>(count: 0)  // [computed.count, half]
     private var sines = Buffer<Float>(count: 0)  // [computed.count, half]
     private var computed = 0..<0  // positions in the tables
+    private var scatteredCosines = Buffer<Float>(count: 0)  // [rows, half] of `rotation(at:)`
+    private var scatteredSines = Buffer<Float>(count: 0)  // [rows, half] of `rotation(at:)`
 
     /// Computes the frequencies, with Llama 3.1's scaling if the configuration has it.
     public init(_ config: RopeConfig, headSize: Int) {
@@ -40,6 +42,29 @@ public final class RotaryEmbedding {
         return (1 - blend) * frequency / factor + blend * frequency
     }
 
+    /// The cosines and sines of the given positions, [positions.count, half] each.
+    ///
+    /// Valid until the next call of this function.
+    func rotation(at positions: [Int]) -> Rotation {
+        scatteredCosines.reserve(positions.count * half)
+        scatteredSines.reserve(positions.count * half)
+        for (row, position) in positions.enumerated() {
+            write(position, into: scatteredCosines.pointer + row * half, scatteredSines.pointer + row * half)
+        }
+        return Rotation(
+            cosines: scatteredCosines.pointer, sines: scatteredSines.pointer, rows: positions.count, half: half)
+    }
+
+    private func write(
+        _ position: Int, into cosines: UnsafeMutablePointer<Float>, _ sines: UnsafeMutablePointer<Float>
+    ) {
+        for k in 0..<half {
+            let angle = Float(position) * frequencies[k]
+            cosines[k] = cosf(angle)
+            sines[k] = sinf(angle)
+        }
+    }
+
     /// The cosines and sines of `count` positions from `start` on, [count, half] each.
     ///
     /// Valid until a call requests positions that are not computed yet.
@@ -52,11 +77,7 @@ public final class RotaryEmbedding {
             sines.reserve(computed.count * half)
             for position in computed {
                 let rowStart = (position - start) * half
-                for k in 0..<half {
-                    let angle = Float(position) * frequencies[k]
-                    cosines.pointer[rowStart + k] = cosf(angle)
-                    sines.pointer[rowStart + k] = sinf(angle)
-                }
+                write(position, into: cosines.pointer + rowStart, sines.pointer + rowStart)
             }
         }
         let first = (start - computed.lowerBound) * half

@@ -80,6 +80,7 @@ extension Compute {
         let scores = Scratch()  // [h / h_kv · T, S] f32; for one row [h, keyBlock]
         let panel = Scratch()  // [keyBlock, d] f32
         let mixed = Scratch()  // [h / h_kv · T, d] f32
+        let packed = Scratch()  // rows of a product, [B, in] f32
     }
 
     /// Attention of the heads that share KV head `group`, few rows, on one thread.
@@ -136,7 +137,7 @@ extension Compute {
     }
 
     /// Keys or values processed at a time.
-    private static let keyBlock = 512
+    static let keyBlock = 512
 
     /// The attention weights of one query row over S keys, softmax(q · kᵀ / √d), for selected heads.
     ///

@@ -54,7 +54,7 @@ extension Compute {
         }
     }
 
-    private func withPointer(_ values: [Float]?, _ body: (UnsafePointer<Float>?) -> Void) {
+    func withPointer(_ values: [Float]?, _ body: (UnsafePointer<Float>?) -> Void) {
         guard let values else { return body(nil) }
         values.withUnsafeBufferPointer { body($0.baseAddress) }
     }

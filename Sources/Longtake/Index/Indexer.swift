@@ -136,8 +136,9 @@ package final class Indexer {
     ) -> IndexedRecording {
         IndexedRecording(
             action: action, id: Library.id(content: content.hash), index: manifest.key.id,
-            path: content.file.displayPath, frames: manifest.frames, framesNow: framesNow, duration: manifest.duration,
-            framesReused: manifest.framesReused, bytes: manifest.bytes, state: manifest.indexState, notes: manifest.warnings, counters: manifest.counters,
+            path: content.file.displayPath, frames: manifest.frames, framesNow: framesNow,
+            duration: manifest.duration, framesReused: manifest.framesReused, bytes: manifest.bytes,
+            state: manifest.indexState, notes: manifest.warnings, counters: manifest.counters,
             seconds: (ContinuousClock.now - start).seconds)
     }
 

@@ -291,7 +291,8 @@ extension CacheDirectory {
         var new = PatchFiles(kept: .sample)
         if manifest.frames > 0 {
             let sources = try manifest.patches.files.indices.map {
-                try SegmentReader(directory: directory, number: $0, stream: .patch,
+                try SegmentReader(
+                    directory: directory, number: $0, stream: .patch,
                     heads: manifest.key.allowsReferences ? .all : .ends)
             }
             let header = SegmentFormat.Header(

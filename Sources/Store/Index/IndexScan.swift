@@ -86,6 +86,7 @@ public final class IndexScan: Sendable {
     /// - Parameter parts: indices in the layout's parts, all of the frame stream.
     /// - Throws: `StoreError` `.damaged` naming file and frame, `.notFound` if the index was removed, `.badKey` for a
     /// part that does not exist or a buffer smaller than one record, `.io`; and errors thrown by `body`.
+    @discardableResult
     public func read(
         segment number: Int, parts: [Int], buffer: UnsafeMutableRawBufferPointer, _ body: (Records) throws -> Void
     ) throws -> SharedRecords? {

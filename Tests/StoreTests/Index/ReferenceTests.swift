@@ -66,7 +66,8 @@ import Store
         let cache = try directory.cache()
         try Self.write(130, to: cache)
         let scan = try IndexScan(cache: cache, indexID: Self.key.id)
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 3 * scan.manifest.layout.frameBytes, alignment: 64)
+        let bytes = 3 * scan.manifest.layout.frameBytes
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 64)
         defer { buffer.deallocate() }
         let offset = scan.manifest.layout.offset(ofPart: 1)
         for segment in 0..<3 {

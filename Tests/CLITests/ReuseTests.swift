@@ -26,7 +26,7 @@ import Testing
         let again = try tool.run("index", video, "--json", "--reuse", "0").lines()
         let known = try #require(again.first { $0["message_type"] as? String == "verbose_status" })
         #expect(known["action"] as? String == "unchanged" && known["frames_reused"] as? Int == 16)
-        #expect(try tool.run("index", video, "--reuse", "2").text.contains("20 frames with 16 reused, "))
+        #expect(try tool.run("index", video, "--reuse", "2").text.contains("20 frames (16 reused), "))
         let shown = try tool.run("show", try #require(done["id"] as? String), "--json").list()
         #expect(Set(shown.compactMap { $0["frames_reused"] as? Int }) == [16])
         #expect(shown.count == 3)
@@ -59,7 +59,7 @@ import Testing
         #expect(try tool.run("cache", "verify", "--read-data").status == 0)
         let rebuilt = try answer("--reuse", "0")
         #expect(exact == rebuilt)
-        #expect(try tool.run("cache", "prune", "--max", "0").status == 0)
+        #expect(try tool.run("cache", "prune", "--max", "1").status == 0)
         #expect(try tool.run("ls", "--json").list().isEmpty)
     }
 

@@ -156,8 +156,9 @@ final class IndexReport {
         }
         if output.isQuiet { return Console.line(indexed.id) }
         var line =
-            "\(indexed.id)  \(Console.name(path.isEmpty ? indexed.path : path))  \(counted(indexed.frames, "frame")), \(Format.bytes(indexed.bytes))"
-        if let reused = indexed.framesReused { line += " with \(reused) reused" }
+            "\(indexed.id)  \(Console.name(path.isEmpty ? indexed.path : path))  \(counted(indexed.frames, "frame"))"
+        if let reused = indexed.framesReused { line += " (\(reused) reused)" }
+        line += ", \(Format.bytes(indexed.bytes))"
         if indexed.prefixCacheBytes > 0 {
             line += " and \(Format.bytes(indexed.prefixCacheBytes)) prefix cache"
         }

@@ -59,7 +59,7 @@ import Testing
         #expect(try tool.run("cache", "verify", "--read-data").status == 0)
         let rebuilt = try answer("--reuse", "0")
         #expect(exact == rebuilt)
-        #expect(try tool.run("cache", "prune", "--max", "1").status == 0)
+        #expect(try tool.run("cache", "prune", "--max", "1", "--yes").status == 0)
         #expect(try tool.run("ls", "--json").list().isEmpty)
     }
 

@@ -22,6 +22,18 @@ public struct Kernels: @unchecked Sendable {
     /// oneDNN then has bf16 products, and both libraries sum a row in the same order regardless of the number of rows.
     var isAVX512: Bool { name.hasPrefix("avx512") }
 
+    /// Sums of absolute differences of adjacent blocks of 4×4 RGB pixels, 48 bytes each, exact.
+    ///
+    /// - Parameters:
+    ///   - stride: bytes from row to row, in both images.
+    ///   - count: number of blocks.
+    package func blockDifferences(
+        _ pixels: UnsafePointer<UInt8>, _ others: UnsafePointer<UInt8>, stride: Int, count: Int,
+        into out: UnsafeMutablePointer<UInt16>
+    ) {
+        table.block_differences(pixels, others, stride, count, out)
+    }
+
     /// Names of the tables that this CPU can run, best first.
     public static var available: [String] {
         var names: [String] = []

@@ -23,6 +23,7 @@ import Testing
     @Test(arguments: [
         (["ask", "a.mp4", "--fusion", ""], ["auto", "exact"]), (["index", "a.mp4", "--keep", "t"], ["tokens"]),
         (["index", "a.mp4", "--sampling", ""], ["grid", "reference"]),
+        (["index", "a.mp4", "--reuse", ""], ["off", "exact", "auto"]),
         (["index", "a.mp4", "--prefix-cache", ""], ["auto", "now", "lazy", "never"]),
         (["ask", "a.mp4", "--format", ""], ["text", "jsonl", "csv", "vtt"]),
         (["export", "a.mp4", "--format", "c"], ["csv", "chapters"]),

@@ -160,7 +160,7 @@ import Testing
         let text = try String(contentsOfFile: path, encoding: .utf8)
         let envelope = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
         let own = try #require(envelope["format"] as? Int)
-        let newer = text.replacing("\"format\":\(own)", with: "\"format\":\(own + 1)")
+        let newer = text.replacing("\"format\":\(own)", with: "\"format\":\(own + 2)")
         try #require(newer != text)
         try newer.write(toFile: path, atomically: false, encoding: .utf8)
         let before = tool.files(below: "cache/indexes/\(index)")
@@ -179,7 +179,7 @@ import Testing
             let error = try refused.exitError()
             #expect(error["error"] as? String == "newer_format", "\(arguments): \(error)")
             let message = try #require(error["message"] as? String)
-            #expect(message.contains("version \(own + 1)") && message.contains("version \(own):"), "\(message)")
+            #expect(message.contains("version \(own + 2)") && message.contains("version \(own + 1):"), "\(message)")
         }
         #expect(try tool.run("cache", "verify", "--read-data").status == 0)
         #expect(try tool.run("cache", "repair").status == 0)

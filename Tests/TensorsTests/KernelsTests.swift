@@ -280,6 +280,30 @@ struct KernelsTests {
         }
     }
 
+    @Test(arguments: names) func `differences of blocks equal the reference`(name: String) throws {
+        let (tested, reference) = (try table(name), lt_kernels_reference)
+        for count in [1, 2, 7, 8, 9, 21, 84] {
+            // Rows that are longer than the blocks, and an odd first byte.
+            let stride = 12 * count + 5
+            let a = (0..<4 * stride + 1).map { UInt8(truncatingIfNeeded: $0 &* 131 &+ 7) }
+            let b = (0..<4 * stride + 1).map { UInt8(truncatingIfNeeded: $0 &* $0 &* 29 &+ 3) }
+            let (black, white) = ([UInt8](repeating: 0, count: a.count), [UInt8](repeating: 255, count: a.count))
+            for (x, y) in [(a, b), (black, white), (a, a)] {
+                var found = [[UInt16]](repeating: [UInt16](repeating: 1, count: count + 1), count: 2)
+                for (index, table) in [tested, reference].enumerated() {
+                    x.withUnsafeBufferPointer { x in
+                        y.withUnsafeBufferPointer { y in
+                            table.block_differences(
+                                x.baseAddress! + 1, y.baseAddress! + 1, stride, count, &found[index])
+                        }
+                    }
+                }
+                #expect(found[0] == found[1] && found[0].last == 1)
+                if x == black { #expect(found[0].dropLast().allSatisfy { $0 == 48 * 255 }) }
+            }
+        }
+    }
+
     @Test func `the comparison itself notices a wrong answer`() {
         #expect(deviation([1, 2, 3], [1, 2, 3.001]) > 1e-4)
         #expect(deviation([1, .nan], [1, 2]) == .infinity)

@@ -134,6 +134,9 @@ typedef struct lt_kernels {
                          void *out, lt_dtype out_type);
     /// Patch matrix of an image given as normalized planes [3, g*p, g*p].
     void (*patchify_planes)(const float *planes, size_t grid, size_t patch, void *out, lt_dtype out_type);
+    /// Sums of absolute differences of `count` adjacent blocks of 4x4 packed RGB24 pixels, 48 values each: out[count].
+    /// `stride` is the length of an image row in bytes, the same for both images.
+    void (*block_differences)(const uint8_t *a, const uint8_t *b, size_t stride, size_t count, uint16_t *out);
 } lt_kernels;
 
 /// Tables that this CPU can run, best first, ended by NULL.

@@ -248,6 +248,18 @@ static void patchify_planes(const float *planes, size_t grid, size_t patch, void
 
 #include "quantized.inc"
 
+static void block_differences(const uint8_t *a, const uint8_t *b, size_t stride, size_t count, uint16_t *out) {
+    for (size_t block = 0; block < count; block++) {
+        int sum = 0;
+        for (size_t y = 0; y < 4; y++)
+            for (size_t x = 0; x < 12; x++) {
+                int difference = a[y * stride + 12 * block + x] - b[y * stride + 12 * block + x];
+                sum += difference < 0 ? -difference : difference;
+            }
+        out[block] = (uint16_t)sum;
+    }
+}
+
 const lt_kernels lt_kernels_reference = {
     .name = "reference",
     .int8_operand_size = 1,
@@ -278,4 +290,5 @@ const lt_kernels lt_kernels_reference = {
     .dot_i8 = dot_i8,
     .patchify_rgb = patchify_rgb,
     .patchify_planes = patchify_planes,
+    .block_differences = block_differences,
 };

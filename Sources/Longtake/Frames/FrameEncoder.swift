@@ -11,12 +11,14 @@ struct EncodedFrame {
     let patches: MatrixView
     /// Embedding [1, E] with norm 1; nil if the model has no embeddings.
     let embedding: MatrixView?
+    /// True if these are the outputs of an earlier frame.
+    let isReused: Bool
 }
 
 /// The compute half of the streaming stage: turns batches of frames into patches, vision tokens and embeddings.
 ///
 /// Frames are computed in batches, so that each weight read from memory is used for about two thousand rows. A frame
-/// with the same pixels as the one before it, common in slides and still scenes, is not computed again.
+/// that did not change is not computed again.
 final class FrameEncoder {
     let batchSize: Int
     private let model: LlavaMini
@@ -27,8 +29,6 @@ final class FrameEncoder {
     private let embeddingBuffer: Buffer<Float>
     private let lastEmbedding: Buffer<Float>
     private let tokenBuffer: Buffer<Float>
-    /// The pixels of `lastPatches`, `lastTokens` and `lastEmbedding`; empty before the first frame.
-    private var lastPixels: [UInt8] = []
 
     init(_ loaded: LoadedModel) {
         model = loaded.llava
@@ -48,24 +48,25 @@ final class FrameEncoder {
     /// Encodes at most `batchSize` frames, each with parts · side · side RGB pixels.
     ///
     /// - Parameters:
-    ///   - isFirst: true for a frame to compute even if it equals the one before it, so that a run that starts there
-    ///     writes the same bytes.
+    ///   - isNew: false for a frame that gets the outputs of the last one that was computed; called once per frame, in
+    ///     order. True for the first frame of all.
     ///   - each: gets each frame and its outputs, in order.
     /// - Throws: `ModelError` `not_a_number` for a frame without an embedding, and errors thrown by `each`.
     func encode(
-        _ batch: ArraySlice<Frame>, isFirst: (Frame) -> Bool = { _ in false },
+        _ batch: ArraySlice<Frame>, isNew: (Frame) -> Bool = { _ in true },
         each: (Frame, EncodedFrame) throws -> Void
     ) throws {
-        guard let last = batch.last else { return }
+        guard !batch.isEmpty else { return }
         let (rows, width) = (model.patchRows, model.vision.hiddenSize)
         // For each frame its index among the computed frames, -1 for the last frame of the previous call.
         var slots: [Int] = []
         var computed: [Frame] = []
-        var before = lastPixels
+        var reused: [Bool] = []
         for frame in batch {
-            if isFirst(frame) || !isSame(frame.rgb, before) { computed.append(frame) }
+            let isNew = isNew(frame)
+            if isNew { computed.append(frame) }
             slots.append(computed.count - 1)
-            before = frame.rgb
+            reused.append(!isNew)
         }
         let patches = MatrixView(patchBuffer.pointer, rows: computed.count * rows, columns: width)
         let perFrame = model.fusion.tokensPerFrame
@@ -76,23 +77,24 @@ final class FrameEncoder {
         }
         let lastRow = model.embeddingSize.map { MatrixView(lastEmbedding.pointer, rows: 1, columns: $0) }
         let tokens = try computed.isEmpty ? lastToken : compute(computed, into: patches, embeddings: embeddings)
-        func output(_ slot: Int) -> EncodedFrame {
+        func output(_ slot: Int, isReused: Bool = false) -> EncodedFrame {
             EncodedFrame(
                 token: tokens.rows(slot * perFrame..<(slot + 1) * perFrame),
                 patches: patches.rows(slot * rows..<(slot + 1) * rows),
-                embedding: embeddings?.rows(slot..<slot + 1))
+                embedding: embeddings?.rows(slot..<slot + 1), isReused: isReused)
         }
-        for (frame, slot) in zip(batch, slots) {
+        for (frame, (slot, isReused)) in zip(batch, zip(slots, reused)) {
             try each(
                 frame,
-                slot < 0 ? EncodedFrame(token: lastToken, patches: lastPatch, embedding: lastRow) : output(slot))
+                slot < 0
+                    ? EncodedFrame(token: lastToken, patches: lastPatch, embedding: lastRow, isReused: true)
+                    : output(slot, isReused: isReused))
         }
         guard let slot = slots.last, slot >= 0 else { return }
         let kept = output(slot)
         model.compute.convert(kept.token, into: lastToken)
         model.compute.convert(kept.patches, into: lastPatch)
         if let embedding = kept.embedding, let lastRow { model.compute.convert(embedding, into: lastRow) }
-        lastPixels = last.rgb
     }
 
     /// Computes the frames' patches and embeddings; returns their vision tokens [frames · C2, H] f32.

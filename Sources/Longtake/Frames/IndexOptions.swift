@@ -14,6 +14,8 @@ public struct IndexOptions: Sendable {
     /// Not part of the index key: an index with patches also serves requests without them, and one without is rebuilt
     /// only if patches are requested.
     public var keep: Keep?
+    /// Which frames point to the record of an earlier frame instead of being encoded.
+    public var reuse = Reuse.exact
     /// Index of a stream in the container; nil chooses the default video stream, then the largest.
     public var stream: Int?
     /// Index again even if a complete index exists.
@@ -118,6 +120,7 @@ public struct IndexOptions: Sendable {
         try check(
             watchdog > 0 && watchdog <= 86_400, "the watchdog time", watchdog, "more than 0 and at most 86400 s")
         try check((0...1e9).contains(lockWait), "the time to wait for a lock", lockWait, "0 to 1e9 s")
+        try check(reuse.isInRange, "the reuse threshold", reuse, "0 to 255 gray levels")
         try check((stream ?? 0) >= 0, "the stream", stream ?? 0, "0 or more")
     }
 }

@@ -11,6 +11,7 @@ struct IndexFacts: Codable {
     let warnings: [String]
     let counters: [String: Int]
     let hasAllPatches: Bool
+    let framesReused: Int?
 
     init(_ manifest: Manifest) {
         settings = IndexSettings.signature(of: manifest.key)
@@ -21,6 +22,7 @@ struct IndexFacts: Codable {
         warnings = manifest.warnings
         counters = manifest.counters
         hasAllPatches = manifest.hasAllPatches
+        framesReused = manifest.framesReused
     }
 
     /// True if the values are plausible for an index, so that sums over many indexes do not overflow.

@@ -14,6 +14,8 @@ public struct IndexPlan: Sendable, Codable {
     /// Size in bytes of the prefix cache, existing or made after indexing; nil if the length is unknown or none is
     /// made.
     public var prefixCacheBytes: Int64?
+    /// Which frames are reused; nil if only identical ones are, or none. Bytes and seconds are then upper bounds.
+    public var reuse: String?
     /// Bytes per frame.
     public let bytesPerFrame: Int
     /// Free space of the cache's file system in bytes.
@@ -67,7 +69,7 @@ public struct IndexPlan: Sendable, Codable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case path, info, frames, bytes, notes, indexed
+        case path, info, frames, bytes, notes, indexed, reuse
         case estimatedSeconds = "estimated_seconds"
         case prefixCacheBytes = "prefix_cache_bytes"
         case bytesPerFrame = "bytes_per_frame"

@@ -13,7 +13,10 @@ struct IndexSettings {
             sampling: "\(options.sampling.rawValue):\(options.framesPerSecond)"
                 + (options.keepCorrupt ? ":corrupt" : "") + ":\(options.maxDuration):\(options.maxFrames)",
             preprocessing: "decode=2;" + model.preprocessing + ";parts=\(model.partCount)", model: model.hash,
-            record: RecordCodec.name(options.record, precision: model.precision, embeddingSize: model.embeddingSize))
+            record: RecordCodec.name(options.record, precision: model.precision, embeddingSize: model.embeddingSize)
+                + options.reuse.keySuffix,
+            formatVersion: options.reuse.makesReferences
+                ? IndexKey.referenceFormatVersion : IndexKey.currentFormatVersion)
         signature = settings.id
     }
 

@@ -24,6 +24,8 @@ public struct IndexedRecording: Sendable, Codable {
     public let framesNow: Int
     /// Duration of the indexed part in seconds.
     public let duration: Double?
+    /// Number of frames that refer to the record of an earlier frame; nil if the index allows no references.
+    public var framesReused: Int?
     /// Size of the frame and patch files in bytes.
     public let bytes: Int64
     /// Size of the prefix cache in bytes.

@@ -25,6 +25,7 @@ extension Indexer {
             freeBytes: try library.cache.freeBytes(), cacheBytes: sizes ? try library.usage.used() : nil,
             cacheMaxBytes: try library.cacheLimit(remember: false), notes: probe.notes,
             estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: known != nil)
+        plan.reuse = options.reuse.makesReferences ? options.reuse.description : nil
         plan.prefixCacheBytes = known.map { library.cache.derivedBytes(indexID: $0.manifest.key.id) }
         return plan
     }

@@ -16,6 +16,7 @@ package final class Indexer {
     let layout: RecordLayout
     private let settings: IndexSettings
     private let encoder: FrameEncoder
+    private let changes: ChangeDetector
     private let buffers: RecordBuffers
 
     /// Creates an indexer for one model and one set of options.
@@ -30,6 +31,9 @@ package final class Indexer {
         self.options = options
         self.cancellation = cancellation
         encoder = FrameEncoder(model)
+        changes = ChangeDetector(
+            options.reuse, images: model.llava.fusion.partCount, side: model.llava.vision.imageSize,
+            compute: model.compute)
         settings = IndexSettings(options, ModelIdentity(model))
         let codec = RecordCodec(kind: options.record, model: model.llava)
         layout = try codec.layout()
@@ -132,8 +136,9 @@ package final class Indexer {
     ) -> IndexedRecording {
         IndexedRecording(
             action: action, id: Library.id(content: content.hash), index: manifest.key.id,
-            path: content.file.displayPath, frames: manifest.frames, framesNow: framesNow, duration: manifest.duration,
-            bytes: manifest.bytes, state: manifest.indexState, notes: manifest.warnings, counters: manifest.counters,
+            path: content.file.displayPath, frames: manifest.frames, framesNow: framesNow,
+            duration: manifest.duration, framesReused: manifest.framesReused, bytes: manifest.bytes,
+            state: manifest.indexState, notes: manifest.warnings, counters: manifest.counters,
             seconds: (ContinuousClock.now - start).seconds)
     }
 
@@ -224,13 +229,18 @@ package final class Indexer {
 
     /// Decodes and encodes the frames after those that `writer` has.
     private func encode(
-        _ file: RecordingFile, into writer: IndexWriter, start: ContinuousClock.Instant,
+        _ file: RecordingFile, into writer: IndexWriter, start begin: ContinuousClock.Instant,
         progress: (IndexProgress) -> Void
     ) throws -> DecodeResult {
         var request = request()
-        request.firstIndex = writer.nextFrame
         let (first, segment) = (writer.nextFrame, IndexWriter.framesPerSegment)
-        var done = first
+        // Which frames changed follows from the frames since the start of the segment: those that are indexed are
+        // compared again, but not encoded.
+        let indexed = options.reuse.makesReferences ? try writer.unfinishedSegment() : []
+        let start = first - indexed.count
+        request.firstIndex = start
+        changes.reset()
+        var done = start
         // Batches start where segments do: a run that resumes after a sealed segment computes the same batches.
         let limit = { [encoder, options] in
             let inSegment = done % segment
@@ -240,17 +250,33 @@ package final class Indexer {
         }
         return try FrameBatches.forEach(of: file, request, size: encoder.batchSize, cancellation, limit: limit) {
             frames, info in
-            try encoder.encode(frames, isFirst: { $0.index % segment == 0 }) { frame, encoded in
+            let known = frames.prefix { $0.index < first }
+            for frame in known { changes.follow(frame.rgb, isNew: indexed[frame.index - start]) }
+            let new = frames[known.endIndex...]
+            done += frames.count
+            guard !new.isEmpty else { return }
+            if done - new.count == first, let pixels = changes.lastEncoded, !indexed.isEmpty {
+                // The frames that follow may have the outputs of this one, which an earlier run encoded.
+                var last = Frame()
+                last.rgb = pixels
+                try encoder.encode([last]) { _, _ in }
+            }
+            try encoder.encode(new, isNew: { changes.isNew($0.rgb, isFirst: $0.index % segment == 0) }) {
+                frame, encoded in
                 let entry = FrameEntry(
                     index: UInt32(clamping: frame.index), gridTime: frame.gridTime, pts: frame.pts,
                     ptsSeconds: frame.ptsSeconds)
-                try writer.append(entry, parts: buffers.encode(encoded))
+                let parts = buffers.encode(encoded)
+                if encoded.isReused, options.reuse.makesReferences {
+                    try writer.append(reference: entry, parts: parts)
+                } else {
+                    try writer.append(entry, parts: parts)
+                }
             }
-            done += frames.count
             progress(
                 IndexProgress(
                     frames: done, framesTotal: frameCount(info), framesNow: done - first,
-                    seconds: (ContinuousClock.now - start).seconds, frameSeconds: 1 / options.framesPerSecond))
+                    seconds: (ContinuousClock.now - begin).seconds, frameSeconds: 1 / options.framesPerSecond))
         }
     }
 

@@ -55,7 +55,8 @@ package final class KnownFiles {
         guard library.cache.manifestStamp(indexID: row.indexID) == stamp else { return nil }
         return IndexedRecording(
             action: .unchanged, id: row.id, index: row.indexID, path: row.path,
-            frames: facts.frames, framesNow: 0, duration: facts.duration, bytes: facts.bytes,
+            frames: facts.frames, framesNow: 0, duration: facts.duration,
+            framesReused: facts.framesReused, bytes: facts.bytes,
             prefixCacheBytes: prefixCache[row.indexID] ?? 0, state: facts.state,
             notes: facts.warnings, counters: facts.counters, seconds: (ContinuousClock.now - start).seconds)
     }

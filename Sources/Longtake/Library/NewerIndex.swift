@@ -10,7 +10,7 @@ struct NewerIndex: CustomStringConvertible {
     let recording: String?
 
     var description: String {
-        "\(path) has format version \(version), this program reads up to version \(IndexKey.currentFormatVersion): use a newer program"
+        "\(path) has format version \(version), this program reads up to version \(IndexKey.newestFormatVersion): use a newer program"
     }
 
     /// Returns true if `name` is one of its IDs or a prefix of one.
@@ -33,7 +33,7 @@ struct NewerIndex: CustomStringConvertible {
         let url = URL(filePath: folder, directoryHint: .isDirectory)
         guard let data = CacheDirectory.contents(folder + "/manifest.json").map({ Data($0) }),
             let format = try? JSONDecoder().decode(Version.self, from: data).format,
-            format > IndexKey.currentFormatVersion
+            format > IndexKey.newestFormatVersion
         else { return nil }
         path = folder
         indexID = url.lastPathComponent

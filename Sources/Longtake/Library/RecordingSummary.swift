@@ -31,6 +31,8 @@ public struct RecordingSummary: Sendable, Codable {
     public let model: String
     /// How frames were sampled, as in the index key.
     public let sampling: String
+    /// Number of frames that refer to the record of an earlier frame; nil if the index allows no references.
+    public let framesReused: Int?
     /// The record's name, as in the index key.
     public let record: String
     /// When the index was created, in RFC 3339.
@@ -52,6 +54,7 @@ public struct RecordingSummary: Sendable, Codable {
     private enum CodingKeys: String, CodingKey {
         case id, index, name, path, file, frames, duration, start, bytes, state, model, sampling, record, created,
             segments
+        case framesReused = "frames_reused"
         case patches, warnings, counters
         case pathBase64 = "path_b64"
         case prefixCacheBytes = "prefix_cache_bytes"
@@ -65,6 +68,7 @@ public struct RecordingSummary: Sendable, Codable {
         pathBase64 = location.path.base64
         file = location.state
         frames = manifest.frames
+        framesReused = manifest.framesReused
         duration = manifest.duration
         start = manifest.start
         bytes = manifest.bytes
@@ -92,6 +96,7 @@ public struct RecordingSummary: Sendable, Codable {
         pathBase64 = path.base64
         file = location?.state ?? .pipe
         frames = underway.frames
+        framesReused = nil
         duration = nil
         start = manifest?.start
         bytes = underway.bytes

@@ -25,6 +25,8 @@ package struct PipelineFile: Sendable {
     package let minimumAge: Double?
     /// Frames sampled per second; nil: as the command line or environment sets it.
     package let framesPerSecond: Double?
+    /// Which frames are reused; nil if the file does not say.
+    package let reuse: IndexOptions.Reuse?
     /// Index of the video stream in each file.
     package let stream: Int?
     /// The questions asked about each recording.
@@ -64,7 +66,7 @@ package struct PipelineFile: Sendable {
         guard let root = node?.mapping else { throw Self.bad(path, "must be a mapping that begins with `version: 1`") }
         let reader = Keys(path: path, mapping: root, where: "at the top")
         try reader.allow([
-            "version", "model", "precision", "inputs", "recursive", "min_age", "fps", "stream", "questions", "output",
+            "version", "model", "precision", "inputs", "recursive", "min_age", "fps", "stream", "reuse", "questions", "output",
         ])
         guard try reader.integer("version") == 1 else {
             throw Self.bad(path, "`version: 1` is required, the only version that this program reads")
@@ -92,6 +94,7 @@ package struct PipelineFile: Sendable {
         minimumAge = try reader.duration("min_age")
         framesPerSecond = try reader.number("fps", in: 0.001...240)
         stream = try reader.index("stream")
+        reuse = try reader.reuse()
         if let node = root["questions"], node.sequence == nil {
             throw Self.bad(path, "`questions` must be a list", node)
         }
@@ -206,6 +209,14 @@ private struct Keys {
         guard let node = mapping[key] else { return nil }
         guard let value = node.scalar.flatMap({ Int($0.string) }), value >= 0 else {
             throw PipelineFile.bad(path, "`\(key)` must be a whole number, 0 or more", node)
+        }
+        return value
+    }
+
+    func reuse() throws -> IndexOptions.Reuse? {
+        guard let node = mapping["reuse"] else { return nil }
+        guard let value = node.scalar.flatMap({ IndexOptions.Reuse($0.string) }), value.isInRange else {
+            throw PipelineFile.bad(path, "`reuse` must be off, exact, auto or a number from 0 to 255", node)
         }
         return value
     }

@@ -42,6 +42,7 @@ package struct PipelineRunner {
         var options = IndexOptions()
         options.framesPerSecond = file.framesPerSecond ?? options.framesPerSecond
         options.stream = file.stream
+        options.reuse = file.reuse ?? options.reuse
         options.minimumAge = file.minimumAge ?? options.minimumAge
         return options
     }

@@ -185,10 +185,12 @@ struct EmbeddingScan {
             let last = clock.fileTime(try index.scan.entry(of: summary.first + summary.count - 1).gridTime)
             guard first < to, last >= from else { return [Float](repeating: .nan, count: summary.count) }
         }
+        // Frames that share a record get its score, and are inside or outside the range by their own times.
+        let isShared = summary.reused != nil
         let layout = index.scan.manifest.layout
         var found = [Float](repeating: 0, count: summary.count)
         var sums = [Int32](repeating: 0, count: index.kind == .f32 ? 0 : summary.count)
-        try index.scan.read(segment: segment, parts: index.parts, buffer: buffer) { records in
+        let shared = try index.scan.read(segment: segment, parts: index.parts, buffer: buffer) { records in
             let rows = records.base + layout.offset(ofPart: index.parts[0])
             let offset = records.first - summary.first
             found.withUnsafeMutableBufferPointer { found in
@@ -208,13 +210,17 @@ struct EmbeddingScan {
                             Float(sums[record]) * (Float(bitPattern: UInt32(littleEndian: bits)) * query.bytes.scale)
                     }
                 }
-                guard !isWhole else { return }
+                guard !isWhole, !isShared else { return }
                 for record in 0..<records.count {
                     let time = clock.fileTime(records.gridTime(record))
                     if time < from || time >= to { out[record] = .nan }
                 }
             }
         }
-        return found
+        guard let shared else { return found }
+        return zip(shared.records, shared.gridTimes).map { record, gridTime in
+            let time = clock.fileTime(gridTime)
+            return time < from || time >= to ? .nan : found[record]
+        }
     }
 }

@@ -60,7 +60,11 @@ struct ShowCommand: ParsableCommand {
                     item.duration.map { "\(TimeText.clock($0)) (\(Format.number($0, digits: 3)) s)" } ?? "unknown",
                 ],
                 ["first frame", Self.firstFrame(item)],
-                ["frames", "\(item.frames) in \(counted(item.segments, "segment")), \(Format.bytes(item.bytes))"],
+                [
+                    "frames",
+                    "\(item.frames) in \(counted(item.segments, "segment")), \(Format.bytes(item.bytes))"
+                        + (item.framesReused.map { "; \($0) reused" } ?? ""),
+                ],
                 ["prefix cache", Format.bytes(item.prefixCacheBytes)],
                 ["state", item.state.rawValue],
                 ["sampling", item.sampling], ["record", item.record], ["model", Console.name(item.model)],

@@ -43,6 +43,7 @@ struct OptionName: Sendable {
     // Indexing.
     static let record = Self("record")
     static let keep = Self("keep")
+    static let reuse = Self("reuse")
     static let waitLock = Self("wait-lock")
     static let maxRuntime = Self("max-runtime")
     static let prefixCache = Self("prefix-cache", earlier: "derive")

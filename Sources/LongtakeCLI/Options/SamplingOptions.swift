@@ -33,6 +33,15 @@ struct SamplingOptions: ParsableArguments {
     @Flag(.keepCorrupt, "Also take frames that the decoder flags as damaged.")
     var keepCorrupt = false
 
+    @Option(
+        .reuse,
+        """
+        Which frames get the record of an earlier frame instead of being encoded. exact (the default): those with the same \
+        pixels. off: none. auto: those that differ from the last encoded frame by no more than the recording's own noise. \
+        A number T from 0 to 255: by no more than T gray levels. With auto and T such a record takes 40 bytes.
+        """, completion: .list(IndexOptions.Reuse.names))
+    var reuse: String?
+
     @Option(.decodeThreads, "Number of decoder threads; 1 by default.")
     var decodeThreads: Int?
 
@@ -61,6 +70,7 @@ struct SamplingOptions: ParsableArguments {
         if let stream = options.stream, stream < 0 {
             throw UsageError("\(OptionName.stream.source(typed: self.stream != nil)) must be 0 or more, not \(stream)")
         }
+        options.reuse = try reuse(in: file)
         options.maxDuration = try OptionName.maxDuration.value(maxDuration)?.seconds ?? options.maxDuration
         guard options.maxDuration > 0 else {
             throw UsageError(
@@ -72,5 +82,18 @@ struct SamplingOptions: ParsableArguments {
         options.watchdog = try OptionName.watchdog.value(watchdog)?.seconds ?? options.watchdog
         options.decodeThreads = try OptionName.decodeThreads.value(decodeThreads, in: 1...16) ?? 1
         return options
+    }
+
+    private func reuse(in file: PipelineFile?) throws -> IndexOptions.Reuse {
+        if reuse == nil, let value = file?.reuse { return value }
+        guard let text = try OptionName.reuse.value(reuse) else { return .exact }
+        let source = OptionName.reuse.source(typed: reuse != nil)
+        guard let value = IndexOptions.Reuse(text) else {
+            throw Choice.unknown(
+                text, source, use: "off, exact, auto or a number from 0 to 255", IndexOptions.Reuse.names,
+                code: "bad_request")
+        }
+        guard value.isInRange else { throw UsageError("\(source) must be 0 to 255 gray levels, not \(text)") }
+        return value
     }
 }

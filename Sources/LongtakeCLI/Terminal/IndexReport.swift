@@ -51,6 +51,7 @@ final class IndexReport {
         let id: String
         let index: String
         let frames: Int
+        var frames_reused: Int?
         let duration: Double
         let state: String
         let bytes: Int64
@@ -148,14 +149,16 @@ final class IndexReport {
             return Console.jsonLine(
                 Done(
                     action: indexed.action.rawValue, item: indexed.path, id: indexed.id, index: indexed.index,
-                    frames: indexed.frames,
+                    frames: indexed.frames, frames_reused: indexed.framesReused,
                     duration: indexed.seconds, state: indexed.state.rawValue, bytes: indexed.bytes,
                     prefix_cache_bytes: indexed.prefixCacheBytes, warnings: indexed.notes,
                     counters: indexed.counters))
         }
         if output.isQuiet { return Console.line(indexed.id) }
         var line =
-            "\(indexed.id)  \(Console.name(path.isEmpty ? indexed.path : path))  \(counted(indexed.frames, "frame")), \(Format.bytes(indexed.bytes))"
+            "\(indexed.id)  \(Console.name(path.isEmpty ? indexed.path : path))  \(counted(indexed.frames, "frame"))"
+        if let reused = indexed.framesReused { line += " (\(reused) reused)" }
+        line += ", \(Format.bytes(indexed.bytes))"
         if indexed.prefixCacheBytes > 0 {
             line += " and \(Format.bytes(indexed.prefixCacheBytes)) prefix cache"
         }
@@ -213,6 +216,7 @@ final class IndexReport {
         line += left > 0 ? "; the first \(plans.count) of them: " : "; "
         line += "\(counted(frames, "frame")), \(Format.bytes(bytes)) "
         line += "(\(Format.bytes(Int64(any.bytesPerFrame))) per frame)"
+        if let reuse = any.reuse { line += " or less: frames are reused (\(reuse))" }
         if shared > 0 { line += " and \(Format.bytes(shared)) prefix cache" }
         line += ", at most about \(Format.time(seconds)); \(Format.bytes(any.freeBytes)) free"
         if isResult {

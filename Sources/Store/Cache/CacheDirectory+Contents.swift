@@ -80,8 +80,8 @@ extension CacheDirectory {
             // A killed run of another version may have left segments without a manifest.
             let first = directory + "/" + SegmentFormat.fileName(0)
             switch (try? SegmentReader(directory: directory, number: 0), Self.version(ofFile: first)) {
-            case (nil, let version?) where version < SegmentFormat.version: return .older(version: version)
-            case (nil, let version?) where version > SegmentFormat.version: return .newer(version: version)
+            case (nil, let version?) where version < SegmentFormat.versions.lowerBound: return .older(version: version)
+            case (nil, let version?) where version > SegmentFormat.versions.upperBound: return .newer(version: version)
             default: return .unfinished
             }
         case .olderFormat?: return .older(version: ManifestFile.version(directory: directory) ?? 0)

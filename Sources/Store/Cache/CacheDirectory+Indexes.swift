@@ -4,7 +4,7 @@ extension IndexReader {
     /// Opens the index for `key`; throws `StoreError` `.notFound`, `.damaged`, `.newerFormat` or `.io`.
     public convenience init(cache: CacheDirectory, key: IndexKey) throws {
         let directory = cache.indexPath(key)
-        let known = SegmentFormat.version
+        let known = IndexKey.newestFormatVersion
         if key.formatVersion > known { throw StoreError.newer(directory, found: key.formatVersion, known: known) }
         try self.init(directory: directory)
         guard manifest.key == key else {

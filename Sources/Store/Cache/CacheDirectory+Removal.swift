@@ -291,7 +291,9 @@ extension CacheDirectory {
         var new = PatchFiles(kept: .sample)
         if manifest.frames > 0 {
             let sources = try manifest.patches.files.indices.map {
-                try SegmentReader(directory: directory, number: $0, stream: .patch, heads: .ends)
+                try SegmentReader(
+                    directory: directory, number: $0, stream: .patch,
+                    heads: manifest.key.allowsReferences ? .all : .ends)
             }
             let header = SegmentFormat.Header(
                 identity: SegmentFormat.Identity(key: manifest.key, layout: manifest.layout), stream: .patch,
@@ -301,8 +303,10 @@ extension CacheDirectory {
                 kept: .sample,
                 files: [
                     try SampleWriter.write(
-                        PatchSample.indices(frames: manifest.frames), from: sources, directory: directory,
-                        header: header)
+                        PatchSample.indices(frames: manifest.frames), from: sources,
+                        owners: FrameOwners(
+                            directory: directory, segments: manifest.segments, key: manifest.key),
+                        directory: directory, header: header)
                 ])
         }
         manifest.patches = new

@@ -46,7 +46,13 @@ extension CacheDirectory {
             key = header.identity.key
             let record = Int64(max(header.identity.layout.frameBytes, 1))
             let body = size - Int64(SegmentFormat.headerBytes) - Int64(parts.count == 2 ? SegmentFormat.footerBytes : 0)
-            let count = min(Int(max(body, 0) / record), header.framesPerSegment)
+            var count = min(Int(max(body, 0) / record), header.framesPerSegment)
+            // References are written when the segment is sealed; until then only the records count.
+            if header.identity.key.allowsReferences, parts.count == 2,
+                let sealed = try? SegmentReader(directory: directory, number: number, heads: .ends)
+            {
+                count = sealed.summary.count
+            }
             frames = max(frames, number * header.framesPerSegment + count)
         }
         return UnderwayIndex(

@@ -175,6 +175,10 @@ extension StoreError {
         StoreError(.badKey, "frame \(got) was appended, expected frame \(expected)")
     }
 
+    static func noReference(frame: UInt32) -> StoreError {
+        StoreError(.badKey, "frame \(frame) cannot refer to the record of an earlier frame of its segment")
+    }
+
     static func badParts(_ sizes: [Int], expected: [Int]) -> StoreError {
         StoreError(.badKey, "a record has parts of \(sizes) bytes, expected \(expected)")
     }

@@ -79,8 +79,7 @@ public final class IndexReader: Sendable {
         case .all:
             for (number, summary) in manifest.patches.files.enumerated() {
                 let file = try open(number, .patch, .ends, as: summary)
-                let frames = segments[number].summary
-                guard file.isDense, summary.first == frames.first, summary.count >= frames.count else {
+                guard file.hasPatches(of: segments[number]) else {
                     throw StoreError.damagedSegment(file.path, "not the patches of its frames")
                 }
                 patches.append(file)
@@ -119,15 +118,22 @@ public final class IndexReader: Sendable {
                 throw StoreError.notKept(directory, frame: frame)
             }
             return try sample.file.read(
-                sample.descriptor, record: record, frame: frame, part: part, into: buffer)
+                sample.descriptor, record: record, frame: sample.file.owner(of: frame) ?? frame, part: part,
+                into: buffer)
         }
         let number = segment(of: frame)
+        guard let owner = segments[number].owner(of: frame), let record = segments[number].record(of: frame) else {
+            throw StoreError.damagedFrame(segments[number].path, frame: frame, "no record")
+        }
         let file = layout.parts[part].stream == .patch ? patches[number] : segments[number]
         let descriptor = try SegmentReader.open(file.path)
         defer { close(descriptor) }
         try file.read(
-            descriptor, record: frame - file.summary.first, frame: frame, part: part, into: buffer)
+            descriptor, record: record, frame: owner, part: part, into: buffer)
     }
+
+    /// Returns the index of the frame whose record `frame` has: itself, or an earlier frame of its segment.
+    public func owner(of frame: Int) -> Int { segments[segment(of: frame)].owner(of: frame) ?? frame }
 
     /// Returns the last segment that starts at or before `frame`.
     private func segment(of frame: Int) -> Int {

@@ -27,7 +27,8 @@ public final class IndexScan: Sendable {
             // A frame index has 32 bits.
             guard summary.first == next, (1...SegmentFormat.maxFrames).contains(summary.count),
                 next <= Int(UInt32.max) - summary.count,
-                IndexScan.fileBytes(summary.count, layout) == summary.bytes
+                (0..<summary.count).contains(summary.reused ?? 0),
+                IndexScan.fileBytes(summary, layout) == summary.bytes
             else { throw StoreError.damagedManifest(directory + "/" + ManifestFile.name, "segments") }
             next += summary.count
         }
@@ -36,9 +37,11 @@ public final class IndexScan: Sendable {
         }
     }
 
-    private static func fileBytes(_ count: Int, _ layout: RecordLayout) -> Int? {
-        let (records, overflow) = count.multipliedReportingOverflow(by: layout.frameBytes)
-        let (all, tooMuch) = records.addingReportingOverflow(SegmentFormat.headerBytes + SegmentFormat.footerBytes)
+    private static func fileBytes(_ summary: SegmentSummary, _ layout: RecordLayout) -> Int? {
+        let (records, overflow) = summary.records.multipliedReportingOverflow(by: layout.frameBytes)
+        let (all, tooMuch) = records.addingReportingOverflow(
+            SegmentFormat.headerBytes + SegmentFormat.footerBytes
+                + (summary.reused ?? 0) * SegmentFormat.referenceBytes)
         return overflow || tooMuch ? nil : all
     }
 
@@ -46,7 +49,7 @@ public final class IndexScan: Sendable {
     ///
     /// Valid only during the call they are passed to.
     public struct Records {
-        /// Frame index of the first record.
+        /// Frame index of the first record, counted as if every frame of the segment had its own.
         public let first: Int
         /// Number of records.
         public let count: Int
@@ -68,14 +71,25 @@ public final class IndexScan: Sendable {
             * manifest.layout.frameBytes
     }
 
+    /// The frames of a segment in which several frames share a record.
+    public struct SharedRecords {
+        /// Per frame of the segment the number of its record in the segment.
+        public let records: [Int]
+        /// Per frame of the segment its sampling time in seconds since the first displayed frame.
+        public let gridTimes: [Double]
+    }
+
     /// Reads all of segment `number`; `body` gets its records in order, as many at a time as fit in the buffer.
+    ///
+    /// Returns which record each frame has; nil if every frame has its own.
     ///
     /// - Parameter parts: indices in the layout's parts, all of the frame stream.
     /// - Throws: `StoreError` `.damaged` naming file and frame, `.notFound` if the index was removed, `.badKey` for a
     /// part that does not exist or a buffer smaller than one record, `.io`; and errors thrown by `body`.
+    @discardableResult
     public func read(
         segment number: Int, parts: [Int], buffer: UnsafeMutableRawBufferPointer, _ body: (Records) throws -> Void
-    ) throws {
+    ) throws -> SharedRecords? {
         let layout = manifest.layout
         let available = layout.parts(of: .frame)
         let positions = parts.compactMap { available.firstIndex(of: $0) }
@@ -102,15 +116,20 @@ public final class IndexScan: Sendable {
         try checkEnds(descriptor, path, number)
         let perRead = buffer.count / stride
         var done = 0
-        while done < summary.count {
-            let count = min(perRead, summary.count - done)
+        // With references the file's heads say which frames the records are of.
+        let file = summary.reused == nil ? nil : try SegmentReader(directory: directory, number: number, known: known)
+        guard file == nil || file?.summary == summary else {
+            throw StoreError.damagedSegment(path, "not the one in the manifest")
+        }
+        while done < summary.records {
+            let count = min(perRead, summary.records - done)
             let piece = UnsafeMutableRawBufferPointer(start: base, count: count * stride)
             let got = try Posix.pread(
                 descriptor, piece, offset: SegmentFormat.headerBytes + done * stride, path: path)
             guard got == piece.count else { throw StoreError.damagedSegment(path, "truncated") }
             for record in 0..<count {
                 let bytes = UnsafeRawBufferPointer(start: base + record * stride, count: stride)
-                let frame = summary.first + done + record
+                let frame = file.map { Int($0.heads[done + record].index) } ?? summary.first + done + record
                 guard isHead(bytes, of: frame) else { throw StoreError.damagedFrame(path, frame: frame, "head") }
                 for check in checks {
                     let part = UnsafeRawBufferPointer(
@@ -122,6 +141,15 @@ public final class IndexScan: Sendable {
             }
             try body(Records(first: summary.first + done, count: count, base: UnsafeRawPointer(base), stride: stride))
             done += count
+        }
+        return try file.map { file in
+            SharedRecords(
+                records: try file.entries.map {
+                    guard let record = file.record(of: Int($0.index)) else {
+                        throw StoreError.damagedFrame(path, frame: Int($0.index), "no record")
+                    }
+                    return record
+                }, gridTimes: file.entries.map(\.gridTime))
         }
     }
 
@@ -137,6 +165,13 @@ public final class IndexScan: Sendable {
             if manifest.segments[middle].first <= frame { number = middle } else { high = middle }
         }
         let path = directory + "/" + SegmentFormat.fileName(number)
+        if manifest.segments[number].reused != nil {
+            let file = try SegmentReader(directory: directory, number: number, known: known)
+            guard file.summary == manifest.segments[number] else {
+                throw StoreError.damagedSegment(path, "not the one in the manifest")
+            }
+            return file.entries[frame - file.summary.first]
+        }
         let descriptor = try SegmentReader.open(path)
         defer { close(descriptor) }
         var bytes = [UInt8](repeating: 0, count: headBytes)
@@ -176,7 +211,8 @@ public final class IndexScan: Sendable {
             throw damaged("it is \(SegmentFormat.fileName(found.number, found.stream))")
         }
         guard found.identity == known.identity else { throw damaged("key or layout of another index") }
-        guard let (count, sum) = footer.withUnsafeBytes({ SegmentFormat.decodeFooter($0) }), count == summary.count,
+        guard let (count, references, sum) = footer.withUnsafeBytes({ SegmentFormat.decodeFooter($0) }),
+            count == summary.records, references == summary.reused ?? 0,
             Checksum.hex(sum) == summary.checksum
         else { throw damaged("not the one in the manifest") }
     }

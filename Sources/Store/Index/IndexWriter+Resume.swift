@@ -32,10 +32,7 @@ extension IndexWriter {
         switch keeping {
         case .none: return (frames.summary, nil)
         case .all:
-            // A crash between publishing the two files of a grown segment leaves more patches than frames.
-            guard let patches = try file(number, .patch, .ends), patches.isDense,
-                patches.summary.first == framesDone, patches.last >= end - 1
-            else { return nil }
+            guard let patches = try file(number, .patch, .ends), patches.hasPatches(of: frames) else { return nil }
             return (frames.summary, patches.summary)
         case .sample:
             let patches = try file(number, .patch, .all)
@@ -117,9 +114,31 @@ extension IndexWriter {
         // The manifest that names the old sample must never exist together with the new one.
         if earlierSample != nil { try dropManifest() }
         let summary = try SampleWriter.write(
-            indices, from: [earlierSample].compactMap { $0 } + sources, directory: directory,
+            indices, from: [earlierSample].compactMap { $0 } + sources,
+            owners: FrameOwners(directory: directory, segments: segments, key: key), directory: directory,
             header: header(SegmentFormat.sampleNumber, .patch))
         return PatchFiles(kept: .sample, files: [summary])
+    }
+}
+
+/// Which frame's record each frame of an index has.
+struct FrameOwners {
+    /// The frame files; empty if every frame has its own record.
+    private let segments: [SegmentReader]
+
+    init(directory: String, segments: [SegmentSummary], key: IndexKey) throws {
+        self.segments =
+            key.allowsReferences
+            ? try segments.indices.map { try SegmentReader(directory: directory, number: $0) } : []
+    }
+
+    /// Returns a frame's own entry and the index of the frame whose record it has; nil if it has its own.
+    func reference(_ index: Int) -> (entry: FrameEntry, owner: Int)? {
+        guard let segment = segments.last(where: { $0.summary.first <= index }),
+            segment.entries.indices.contains(index - segment.summary.first), let owner = segment.owner(of: index),
+            owner != index
+        else { return nil }
+        return (segment.entries[index - segment.summary.first], owner)
     }
 }
 
@@ -127,7 +146,8 @@ extension IndexWriter {
 enum SampleWriter {
     /// Throws `StoreError`: `.damaged` if a record is damaged or missing from all files, `.noSpace`, `.io`.
     static func write(
-        _ indices: [Int], from sources: [SegmentReader], directory: String, header: SegmentFormat.Header
+        _ indices: [Int], from sources: [SegmentReader], owners: FrameOwners, directory: String,
+        header: SegmentFormat.Header
     ) throws -> SegmentSummary {
         let writer = try SegmentWriter(directory: directory, header: header)
         defer { writer.discard() }
@@ -135,13 +155,27 @@ enum SampleWriter {
         var firstSource = 0
         var opened: (source: Int, descriptor: Int32)?
         defer { if let opened { close(opened.descriptor) } }
+        var lastOwner: Int?
         for index in indices {
+            let reference = owners.reference(index)
+            let owner = reference?.owner ?? index
+            // Two frames of the sample with the same record share it here too.
+            if let reference, owner == lastOwner, let record = writer.lastRecord {
+                writer.append(reference: reference.entry, owner: record)
+                continue
+            }
+            lastOwner = owner
             // Sources and indices are both ascending; the earlier sample comes first and overlaps the other sources.
-            while firstSource < sources.count, sources[firstSource].last < index { firstSource += 1 }
-            var found: (source: Int, record: Int)?
+            while firstSource < sources.count, sources[firstSource].last < owner { firstSource += 1 }
+            // A file of a sample has the frame itself, one with all patches the frame whose record it has.
+            var found: (source: Int, record: Int, frame: Int)?
             for source in firstSource..<sources.count
             where found == nil && sources[source].summary.first <= index {
-                if let record = sources[source].record(of: index) { found = (source, record) }
+                for frame in reference == nil ? [index] : [index, owner] where found == nil {
+                    if let record = sources[source].record(of: frame) {
+                        found = (source, record, sources[source].owner(of: frame) ?? frame)
+                    }
+                }
             }
             guard let found else {
                 throw StoreError.damagedFrame(directory, frame: index, "its patches are in no file")
@@ -153,26 +187,12 @@ enum SampleWriter {
             }
             guard let descriptor = opened?.descriptor else { continue }
             let source = sources[found.source]
-            let entry = try source.entry(descriptor, record: found.record, frame: index)
-            try records.read(source, descriptor, found.record, entry) { try writer.append($0, parts: $1) }
+            let entry = try source.entry(descriptor, record: found.record, frame: found.frame)
+            try records.read(source, descriptor, found.record, entry) {
+                try writer.append(reference?.entry ?? $0, parts: $1)
+            }
         }
         try writer.seal()
         return try writer.publish(replacing: true)
-    }
-}
-
-extension SegmentReader {
-    /// Returns the record of a frame; nil if it has none, or if only the first and last heads were read and frames are
-    /// missing.
-    func record(of frame: Int) -> Int? {
-        if entries.isEmpty {
-            return isDense && (summary.first...last).contains(frame) ? frame - summary.first : nil
-        }
-        var (low, high) = (0, entries.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if Int(entries[middle].index) < frame { low = middle + 1 } else { high = middle }
-        }
-        return low < entries.count && Int(entries[low].index) == frame ? low : nil
     }
 }

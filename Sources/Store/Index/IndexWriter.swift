@@ -16,6 +16,8 @@ public final class IndexWriter {
     let directory: String
     private var lock: IndexLock?
     private var open: OpenSegment?
+    /// Per frame of the open segment whether it has its own record.
+    private var ownRecords: [Bool] = []
     var segments: [SegmentSummary] = []
     /// One entry per segment; nil if the segment has no patch file.
     var patchFiles: [SegmentSummary?] = []
@@ -40,6 +42,8 @@ public final class IndexWriter {
         let number: Int
         /// Index of its first frame.
         let first: Int
+        /// The frame whose patches the last record in `patches` has, with `PatchKeeping.sample`.
+        var patchOwner: Int?
 
         func discard() {
             frames.discard()
@@ -58,9 +62,13 @@ public final class IndexWriter {
         directory: String, in folders: [String], key: IndexKey, layout: RecordLayout, keep: PatchKeeping,
         framesPerSegment: Int
     ) throws {
-        let known = SegmentFormat.version
-        if key.formatVersion > known { throw StoreError.newer(directory, found: key.formatVersion, known: known) }
-        if key.formatVersion < known { throw StoreError.olderKey(key.formatVersion, known: known) }
+        let known = SegmentFormat.versions
+        if key.formatVersion > known.upperBound {
+            throw StoreError.newer(directory, found: key.formatVersion, known: known.upperBound)
+        }
+        if key.formatVersion < known.lowerBound {
+            throw StoreError.olderKey(key.formatVersion, known: known.lowerBound)
+        }
         guard layout.isConsistent else { throw StoreError.layoutTooLarge() }
         self.key = key
         self.layout = layout
@@ -87,6 +95,17 @@ public final class IndexWriter {
     /// Throws `StoreError`: `.badKey` for a frame out of order, parts of another size or a finished writer, `.noSpace`,
     /// `.io`; and errors thrown by `beforeSegment` and `beforeSeal`.
     public func append(_ entry: FrameEntry, parts: [UnsafeRawBufferPointer]) throws {
+        try append(entry, parts, isReference: false)
+    }
+
+    /// Appends the next frame as a reference to the last frame that has its own record; `parts` are that one's.
+    ///
+    /// Throws as `append(_:parts:)`, and `.badKey` for the first frame of a segment or a key without references.
+    public func append(reference entry: FrameEntry, parts: [UnsafeRawBufferPointer]) throws {
+        try append(entry, parts, isReference: true)
+    }
+
+    private func append(_ entry: FrameEntry, _ parts: [UnsafeRawBufferPointer], isReference: Bool) throws {
         guard lock != nil else { throw StoreError.writerFinished() }
         let next = nextFrame
         guard Int(entry.index) == next else { throw StoreError.outOfOrder(got: entry.index, expected: next) }
@@ -94,8 +113,8 @@ public final class IndexWriter {
         guard parts.map(\.count) == expected else { throw StoreError.badParts(parts.map(\.count), expected: expected) }
         do {
             try openSegment()
-            try write(entry, parts)
-            if open?.frames.count == framesPerSegment { try seal() }
+            try write(entry, parts, isReference: isReference)
+            if open?.frames.frames == framesPerSegment { try seal() }
         } catch {
             discardOpenSegment()
             throw error
@@ -171,7 +190,15 @@ public final class IndexWriter {
     }
 
     /// Index of the next frame to append, counting those in the open segment.
-    public var nextFrame: Int { open.map { $0.first + $0.frames.count } ?? framesDone }
+    public var nextFrame: Int { open.map { $0.first + $0.frames.frames } ?? framesDone }
+
+    /// Returns for each frame since the last full segment whether it has its own record; throws `StoreError`.
+    public func unfinishedSegment() throws -> [Bool] {
+        if open != nil { return ownRecords }
+        guard let last = segments.last, last.count < framesPerSegment else { return [] }
+        let file = try SegmentReader(directory: directory, number: segments.count - 1)
+        return file.entries.map { file.owner(of: Int($0.index)) == Int($0.index) }
+    }
 
     /// The header of segment `number`, or of the patch sample if `number` is `SegmentFormat.sampleNumber`.
     func header(_ number: Int, _ stream: RecordStream) -> SegmentFormat.Header {
@@ -190,15 +217,43 @@ public final class IndexWriter {
         open = OpenSegment(
             frames: try SegmentWriter(directory: directory, header: header(number, .frame)), number: number,
             first: short?.first ?? framesDone)
+        ownRecords.removeAll(keepingCapacity: true)
         // A sealed file is never appended to: copy the short segment's records into the new file, which replaces the
         // old one when it is sealed.
         if let short { try copy(short) }
     }
 
-    private func write(_ entry: FrameEntry, _ parts: [UnsafeRawBufferPointer]) throws {
+    private func write(_ entry: FrameEntry, _ parts: [UnsafeRawBufferPointer], isReference: Bool) throws {
         guard var segment = open else { return }
-        if keepsPatches(of: Int(entry.index)) { try patchWriter(&segment).append(entry, parts: parts) }
+        guard !isReference else { return try write(reference: entry, parts, &segment) }
+        if keepsPatches(of: Int(entry.index)) {
+            try patchWriter(&segment).append(entry, parts: parts)
+            segment.patchOwner = Int(entry.index)
+        }
         try segment.frames.append(entry, parts: parts)
+        open = segment
+        ownRecords.append(true)
+    }
+
+    private func write(
+        reference entry: FrameEntry, _ parts: [UnsafeRawBufferPointer], _ segment: inout OpenSegment
+    ) throws {
+        guard key.allowsReferences, let owner = segment.frames.lastRecord else {
+            throw StoreError.noReference(frame: entry.index)
+        }
+        // A sample has records of its own: the frames whose record they have may not be in it.
+        if keeping == .sample, keepsPatches(of: Int(entry.index)) {
+            let patches = try patchWriter(&segment)
+            if segment.patchOwner == owner, let record = patches.lastRecord {
+                patches.append(reference: entry, owner: record)
+            } else {
+                try patches.append(entry, parts: parts)
+                segment.patchOwner = owner
+            }
+        }
+        segment.frames.append(reference: entry, owner: owner)
+        open = segment
+        ownRecords.append(false)
     }
 
     private func patchWriter(_ segment: inout OpenSegment) throws -> SegmentWriter {
@@ -214,17 +269,27 @@ public final class IndexWriter {
         guard var segment = open else { return }
         let records = RecordBuffer(layout)
         let frames = try SegmentReader(directory: directory, number: segment.number)
-        try records.each(frames, below: short.first + short.count) { try segment.frames.append($0, parts: $1) }
+        let end = short.first + short.count
+        try records.each(frames, below: end) { try segment.frames.append($0, parts: $1) }
+        for reference in frames.references {
+            segment.frames.append(reference: reference.entry, owner: Int(reference.owner))
+        }
+        ownRecords = frames.entries.map { frames.owner(of: Int($0.index)) == Int($0.index) }
         guard (patchFiles.last ?? nil) != nil else { return }
         let patches = try SegmentReader(directory: directory, number: segment.number, stream: .patch)
-        try records.each(patches, below: short.first + short.count) { entry, parts in
+        try records.each(patches, below: end) { entry, parts in
             try patchWriter(&segment).append(entry, parts: parts)
+            segment.patchOwner = frames.owner(of: Int(entry.index))
         }
+        for reference in patches.references where reference.entry.index < end {
+            try patchWriter(&segment).append(reference: reference.entry, owner: Int(reference.owner))
+        }
+        open = segment
     }
 
     /// Publishes the open segment's files; updates the manifest if it listed a shorter version of the segment.
     private func seal() throws {
-        guard let segment = open, segment.frames.count > 0 else { return discardOpenSegment() }
+        guard let segment = open, segment.frames.frames > 0 else { return discardOpenSegment() }
         try segment.patches?.seal()
         try segment.frames.seal()
         try beforeSeal?()
@@ -284,7 +349,7 @@ final class RecordBuffer {
 
     deinit { for buffer in buffers { buffer.deallocate() } }
 
-    /// Calls `body` with each record of a frame below `end`.
+    /// Calls `body` with each record of a frame below `end`, without the references to it.
     ///
     /// Only the parts of `source`'s stream (frame or patch) are read; the others keep their previous content.
     func each(
@@ -292,7 +357,7 @@ final class RecordBuffer {
     ) throws {
         let descriptor = try SegmentReader.open(source.path)
         defer { close(descriptor) }
-        for (record, entry) in source.entries.enumerated() where entry.index < end {
+        for (record, entry) in source.heads.enumerated() where entry.index < end {
             try read(source, descriptor, record, entry, body)
         }
     }

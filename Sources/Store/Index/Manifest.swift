@@ -116,6 +116,11 @@ public struct Manifest: Sendable, Codable, Equatable {
     /// Total size of the frame and patch files in bytes.
     public var bytes: Int64 { (segments + patches.files).reduce(0) { $0 + Int64($1.bytes) } }
 
+    /// Number of frames that refer to the record of an earlier frame; nil if the index allows no references.
+    public var framesReused: Int? {
+        key.allowsReferences ? segments.reduce(0) { $0 + ($1.reused ?? 0) } : nil
+    }
+
     /// True if every frame's patches are kept; a sample of a short recording has all of them too.
     public var hasAllPatches: Bool {
         switch patches.kept {
@@ -168,18 +173,22 @@ package enum ManifestFile {
         guard let version = try? JSONDecoder().decode(Version.self, from: data) else {
             throw StoreError.damagedManifest(path, "no manifest")
         }
-        guard version.format <= IndexKey.currentFormatVersion else {
-            throw StoreError.newer(path, found: version.format, known: IndexKey.currentFormatVersion)
+        let known = IndexKey.knownFormatVersions
+        guard version.format <= known.upperBound else {
+            throw StoreError.newer(path, found: version.format, known: known.upperBound)
         }
         guard version.format > 0 else { throw StoreError.damagedManifest(path, "format") }
-        guard version.format == IndexKey.currentFormatVersion else {
-            throw StoreError.older(path, found: version.format, known: IndexKey.currentFormatVersion)
+        guard version.format >= known.lowerBound else {
+            throw StoreError.older(path, found: version.format, known: known.lowerBound)
         }
         guard let envelope = try? JSONDecoder().decode(Envelope.self, from: data)
         else { throw StoreError.damagedManifest(path, "fields") }
         guard let canonical = try? canonicalJSON(envelope.manifest),
             Checksum.hex(Checksum.of(canonical)) == envelope.checksum
         else { throw StoreError.damagedManifest(path, "checksum") }
+        guard envelope.manifest.key.formatVersion == envelope.format else {
+            throw StoreError.damagedManifest(path, "format")
+        }
         guard envelope.manifest.layout.isConsistent else { throw StoreError.damagedManifest(path, "layout") }
         guard envelope.manifest.isConsistent else { throw StoreError.damagedManifest(path, "files") }
         return envelope.manifest
@@ -188,7 +197,7 @@ package enum ManifestFile {
     /// Writes `<directory>/manifest.json`: temporary file, flush, rename, flush of the directory.
     package static func save(_ manifest: Manifest, directory: String) throws {
         let checksum = Checksum.hex(Checksum.of(try canonicalJSON(manifest)))
-        let envelope = Envelope(format: IndexKey.currentFormatVersion, checksum: checksum, manifest: manifest)
+        let envelope = Envelope(format: manifest.key.formatVersion, checksum: checksum, manifest: manifest)
         let bytes = try canonicalJSON(envelope) + [10]
         try Posix.replace(directory + "/" + name, with: bytes)
     }

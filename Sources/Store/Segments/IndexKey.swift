@@ -3,8 +3,14 @@
 /// `content` is the recording's SHA-256 in hex; the other strings are the caller's canonical text for sampling,
 /// preprocessing, model and record.
 public struct IndexKey: Sendable, Codable, Equatable {
-    /// Version of the segment and manifest files that this program writes, and the newest it reads.
+    /// Format version of an index in which every frame has its own record.
     public static let currentFormatVersion = 2
+    /// Format version of an index in which frames may refer to the record of an earlier frame.
+    public static let referenceFormatVersion = 3
+    /// The format versions of segment and manifest files that this program reads and writes.
+    public static let knownFormatVersions = currentFormatVersion...referenceFormatVersion
+    /// The newest format version that this program reads.
+    public static var newestFormatVersion: Int { knownFormatVersions.upperBound }
 
     /// SHA-256 of the recording's file, in hex.
     public var content: String
@@ -48,6 +54,9 @@ public struct IndexKey: Sendable, Codable, Equatable {
         }
         return String(ContentHash.sha256(bytes).prefix(32))
     }
+
+    /// True if frames may refer to the record of an earlier frame.
+    public var allowsReferences: Bool { formatVersion >= IndexKey.referenceFormatVersion }
 
     /// Returns true if `text` is an index ID: 32 lowercase hexadecimal digits.
     package static func isID(_ text: String) -> Bool {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The layout of a segment's two files, format version 2.
+/// The layout of a segment's two files, format versions 2 and 3.
 ///
 /// `NNNNNN.seg` is the frame stream, `NNNNNN.pat` holds the patches. All values are little endian, all checksums
 /// are XXH3-64 with seed 0.
@@ -24,16 +24,21 @@ import Foundation
 ///       32   8P  u64 checksum of each part
 ///       32+8P 8  u64 checksum of the record's bytes 0..<32+8P, the end of the record head
 ///       40+8P    the parts without gaps, then zeros to a multiple of 64 bytes
+///     in version 3 then `references` heads of 40 bytes: frames that have the record of an earlier frame of the file
+///       0     4  u32 frame index, ascending; in a frame stream records and references together ascend by 1
+///       4     4  u32 distance to the frame whose record it is, 1 or more
+///       8    24  times as in a record
+///       32    8  u64 checksum of bytes 0..<32
 ///     footer, 24 bytes, at the end of the file
 ///       0     4  u32 count, 1 or more
-///       4     4  zeros
-///       8     8  u64 checksum of the header's checksum followed by all record heads in order
+///       4     4  u32 references, zero in version 2
+///       8     8  u64 checksum of the header's checksum followed by all record heads and references in order
 ///       16    8  magic "LTSEGEND"
 ///
 /// A file without a footer was never sealed and is treated as missing. Every version keeps the first 20 bytes and the
 /// checksum at 4088 in place, so that a program can tell a newer file from a damaged one.
 enum SegmentFormat {
-    static let version = IndexKey.currentFormatVersion
+    static let versions = IndexKey.knownFormatVersions
     static let magic: [UInt8] = Array("LTSEG".utf8) + [0, 0, 1]
     static let patchMagic: [UInt8] = Array("LTPAT".utf8) + [0, 0, 1]
     static let commit: [UInt8] = Array("LTSEGEND".utf8)
@@ -42,6 +47,7 @@ enum SegmentFormat {
     static let jsonOffset = 32
     static let fixedHeadBytes = 40
     static let footerBytes = 24
+    static let referenceBytes = 40
     static let maxFrames = 1 << 20
 
     /// What a segment belongs to: the JSON in its header.
@@ -85,7 +91,7 @@ enum SegmentFormat {
         let room = headerBytes - 8 - jsonOffset
         guard json.count <= room else { throw StoreError.headerTooLarge(json.count, limit: room) }
         var bytes = header.stream == .frame ? magic : patchMagic
-        bytes.put(UInt32(version))
+        bytes.put(UInt32(header.identity.key.formatVersion))
         bytes.put(byteOrder)
         bytes.put(UInt32(headerBytes))
         bytes.put(UInt32(header.framesPerSegment))
@@ -108,10 +114,11 @@ enum SegmentFormat {
         guard Checksum.of(UnsafeRawBufferPointer(rebasing: bytes.prefix(headerBytes - 8))) == bytes.u64(4088) else {
             throw damaged("header checksum")
         }
-        guard bytes.u32(8) <= UInt32(version) else {
-            throw StoreError.newer(path, found: Int(bytes.u32(8)), known: version)
+        let version = Int(bytes.u32(8))
+        guard version <= versions.upperBound else {
+            throw StoreError.newer(path, found: version, known: versions.upperBound)
         }
-        guard bytes.u32(8) == UInt32(version), bytes.u32(12) == byteOrder, bytes.u32(16) == UInt32(headerBytes) else {
+        guard versions.contains(version), bytes.u32(12) == byteOrder, bytes.u32(16) == UInt32(headerBytes) else {
             throw damaged("version or byte order")
         }
         let (frames, number, length) = (Int(bytes.u32(20)), Int(bytes.u32(24)), Int(bytes.u32(28)))
@@ -121,19 +128,21 @@ enum SegmentFormat {
         let text = bytes[jsonOffset..<(jsonOffset + length)]
         let isKnown = known.map { text.elementsEqual($0.text) } ?? false
         let decoded = isKnown ? known?.identity : try? JSONDecoder().decode(Identity.self, from: Data(text))
-        guard let identity = decoded, identity.layout.isConsistent else {
+        guard let identity = decoded, identity.layout.isConsistent, identity.key.formatVersion == version else {
             throw damaged("header JSON")
         }
         return Header(
             identity: identity, stream: isFrames ? .frame : .patch, framesPerSegment: frames, number: number)
     }
 
-    /// Encodes the head of a record: the entry and the checksums of its parts.
-    static func encodeHead(_ entry: FrameEntry, checksums: [UInt64]) -> [UInt8] {
+    /// Encodes the head of a record, or a reference: the entry and the checksums of its parts.
+    ///
+    /// - Parameter distance: 0 for a record, for a reference the distance to the frame whose record it is.
+    static func encodeHead(_ entry: FrameEntry, checksums: [UInt64], distance: UInt32 = 0) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(fixedHeadBytes + 8 * checksums.count)
         bytes.put(entry.index)
-        bytes.put(UInt32(0))
+        bytes.put(distance)
         bytes.put(entry.gridTime.bitPattern)
         bytes.put(UInt64(bitPattern: entry.pts))
         bytes.put(entry.ptsSeconds.bitPattern)
@@ -157,23 +166,43 @@ enum SegmentFormat {
             Checksum.of(UnsafeRawBufferPointer(rebasing: bytes.prefix(end))) == bytes.u64(end)
         else { return nil }
         for part in 0..<parts { checksums.append(bytes.u64(32 + 8 * part)) }
-        return FrameEntry(
+        return entry(bytes)
+    }
+
+    private static func entry(_ bytes: UnsafeRawBufferPointer) -> FrameEntry {
+        FrameEntry(
             index: bytes.u32(0), gridTime: Double(bitPattern: bytes.u64(8)), pts: Int64(bitPattern: bytes.u64(16)),
             ptsSeconds: Double(bitPattern: bytes.u64(24)))
     }
 
-    static func encodeFooter(count: Int, checksum: UInt64) -> [UInt8] {
+    /// A frame that has the record of an earlier frame.
+    struct Reference: Equatable {
+        let entry: FrameEntry
+        /// Index of the frame whose record it is.
+        let owner: UInt32
+    }
+
+    /// Decodes a reference; nil if its checksum or distance is wrong.
+    static func decodeReference(_ bytes: UnsafeRawBufferPointer) -> Reference? {
+        guard bytes.count == referenceBytes, (1...max(bytes.u32(0), 1)).contains(bytes.u32(4)),
+            bytes.u32(4) <= bytes.u32(0),
+            Checksum.of(UnsafeRawBufferPointer(rebasing: bytes.prefix(32))) == bytes.u64(32)
+        else { return nil }
+        return Reference(entry: entry(bytes), owner: bytes.u32(0) - bytes.u32(4))
+    }
+
+    static func encodeFooter(count: Int, references: Int, checksum: UInt64) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.put(UInt32(truncatingIfNeeded: count))
-        bytes.put(UInt32(0))
+        bytes.put(UInt32(truncatingIfNeeded: references))
         bytes.put(checksum)
         return bytes + commit
     }
 
     /// Decodes a footer; nil if the bytes are not a footer.
-    static func decodeFooter(_ bytes: UnsafeRawBufferPointer) -> (count: Int, checksum: UInt64)? {
-        guard bytes.count == footerBytes, bytes.suffix(8).elementsEqual(commit), bytes.u32(4) == 0 else { return nil }
-        return (Int(bytes.u32(0)), bytes.u64(8))
+    static func decodeFooter(_ bytes: UnsafeRawBufferPointer) -> (count: Int, references: Int, checksum: UInt64)? {
+        guard bytes.count == footerBytes, bytes.suffix(8).elementsEqual(commit) else { return nil }
+        return (Int(bytes.u32(0)), Int(bytes.u32(4)), bytes.u64(8))
     }
 }
 

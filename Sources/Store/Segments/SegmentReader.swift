@@ -13,11 +13,19 @@ struct SegmentReader {
     let path: String
     let header: SegmentFormat.Header
     let summary: SegmentSummary
-    /// One entry per record; empty unless all heads were read.
+    /// One entry per frame, with or without its own record; empty unless all heads were read.
     let entries: [FrameEntry]
+    /// One entry per record; empty unless all heads were read.
+    let heads: [FrameEntry]
+    /// The frames without their own record, ascending; empty unless all heads were read.
+    let references: [SegmentFormat.Reference]
+    /// Number of records.
+    let recordCount: Int
+    /// Frame index of the last record.
+    let lastRecord: Int
     /// One checksum per part and record, record by record; empty unless all heads were read.
     let checksums: [UInt64]
-    /// Frame index of the last record.
+    /// Frame index of the last frame.
     let last: Int
     private let parts: [Int]
 
@@ -58,13 +66,16 @@ struct SegmentReader {
         let parts = layout.parts(of: stream)
         self.parts = parts
         let body = size - SegmentFormat.headerBytes - SegmentFormat.footerBytes
-        let count = body / recordBytes
         let footerBytes = try SegmentReader.read(
             descriptor, SegmentFormat.footerBytes, at: size - SegmentFormat.footerBytes, path)
         guard let footer = footerBytes.withUnsafeBytes({ SegmentFormat.decodeFooter($0) }) else {
             throw damaged("not sealed")
         }
-        guard body % recordBytes == 0, footer.count == count, (1...header.framesPerSegment).contains(count)
+        let count = footer.count
+        let referenceBytes = footer.references * SegmentFormat.referenceBytes
+        guard footer.references == 0 || header.identity.key.allowsReferences, body >= referenceBytes,
+            (body - referenceBytes) % recordBytes == 0, (body - referenceBytes) / recordBytes == count,
+            count >= 1, count + footer.references <= header.framesPerSegment
         else { throw damaged("size") }
 
         var entries: [FrameEntry] = []
@@ -94,21 +105,113 @@ struct SegmentReader {
             }
             guard let entry = found else { throw damaged("head of record \(record)") }
             if heads == .all, let previous = entries.last {
-                let isNext =
-                    stream == .frame ? Int(entry.index) == Int(previous.index) + 1 : entry.index > previous.index
-                guard isNext else { throw damaged("order of record \(record)") }
+                guard entry.index > previous.index else { throw damaged("order of record \(record)") }
             }
             entries.append(entry)
         }
         guard let first = entries.first, let end = entries.last, end.index >= first.index else {
             throw damaged("order")
         }
+        recordCount = count
+        lastRecord = Int(end.index)
+        var references: [SegmentFormat.Reference] = []
+        if heads == .all, footer.references > 0 {
+            let table = try SegmentReader.read(
+                descriptor, referenceBytes, at: size - SegmentFormat.footerBytes - referenceBytes, path)
+            references = try Self.references(table, running, path: path)
+        }
         guard heads != .all || running.value == footer.checksum else { throw damaged("footer checksum") }
-        last = Int(end.index)
-        self.entries = heads == .all ? entries : []
+        last = max(Int(end.index), references.last.map { Int($0.entry.index) } ?? 0)
+        self.references = references
+        self.heads = heads == .all ? entries : []
+        self.entries = heads == .all ? Self.merged(entries, references) : []
         self.checksums = heads == .all ? checksums : []
         summary = SegmentSummary(
-            file: name, first: Int(first.index), count: count, bytes: size, checksum: Checksum.hex(footer.checksum))
+            file: name, first: Int(first.index), count: count + footer.references, bytes: size,
+            checksum: Checksum.hex(footer.checksum), reused: footer.references > 0 ? footer.references : nil)
+        guard heads == .ends || stream == .patch || isDense else { throw damaged("order") }
+        guard !references.isEmpty else { return }
+        for (previous, next) in zip(self.entries, self.entries.dropFirst()) where previous.index >= next.index {
+            throw damaged("order of frame \(next.index)")
+        }
+        for reference in references where recordIndex(of: reference.owner) == nil {
+            throw damaged("reference of frame \(reference.entry.index)")
+        }
+    }
+
+    private static func references(
+        _ table: [UInt8], _ running: RunningChecksum, path: String
+    ) throws -> [SegmentFormat.Reference] {
+        let size = SegmentFormat.referenceBytes
+        return try table.withUnsafeBytes { buffer in
+            try (0..<buffer.count / size).map { index in
+                let head = UnsafeRawBufferPointer(rebasing: buffer[index * size..<(index + 1) * size])
+                running.add(head)
+                guard let reference = SegmentFormat.decodeReference(head) else {
+                    throw StoreError.damagedSegment(path, "reference \(index)")
+                }
+                return reference
+            }
+        }
+    }
+
+    /// Merges records and references in the order of their frames.
+    private static func merged(_ heads: [FrameEntry], _ references: [SegmentFormat.Reference]) -> [FrameEntry] {
+        guard !references.isEmpty else { return heads }
+        var entries: [FrameEntry] = []
+        entries.reserveCapacity(heads.count + references.count)
+        var next = 0
+        for head in heads {
+            while next < references.count, references[next].entry.index < head.index {
+                entries.append(references[next].entry)
+                next += 1
+            }
+            entries.append(head)
+        }
+        return entries + references[next...].map(\.entry)
+    }
+
+    /// Returns the number of the record that frame `index` owns; nil if it owns none. All heads must have been read.
+    private func recordIndex(of index: UInt32) -> Int? { SegmentReader.find(index, heads.count) { heads[$0].index } }
+
+    /// Returns the index of the frame whose record a frame has; nil for a frame that is not in this file.
+    ///
+    /// All heads must have been read.
+    func owner(of frame: Int) -> Int? {
+        guard let index = UInt32(exactly: frame) else { return nil }
+        if let found = SegmentReader.find(index, references.count, { references[$0].entry.index }) {
+            return Int(references[found].owner)
+        }
+        return recordIndex(of: index) == nil ? nil : frame
+    }
+
+    /// Returns the number of the record of a frame; nil if it has none, or if only the first and last heads were read
+    /// and frames are missing.
+    func record(of frame: Int) -> Int? {
+        if heads.isEmpty {
+            return isDense && (summary.first...last).contains(frame) ? frame - summary.first : nil
+        }
+        return owner(of: frame).flatMap { UInt32(exactly: $0) }.flatMap { recordIndex(of: $0) }
+    }
+
+    /// Returns the position of `index` among `count` ascending values.
+    private static func find(_ index: UInt32, _ count: Int, _ value: (Int) -> UInt32) -> Int? {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if value(middle) < index { low = middle + 1 } else { high = middle }
+        }
+        return low < count && value(low) == index ? low : nil
+    }
+
+    /// True if this patch file has the patches of every record of `frames`, in the same order.
+    ///
+    /// A crash between publishing the two files of a grown segment leaves more patches than frames.
+    func hasPatches(of frames: SegmentReader) -> Bool {
+        guard summary.first == frames.summary.first, recordCount >= frames.recordCount,
+            lastRecord >= frames.lastRecord
+        else { return false }
+        return header.identity.key.allowsReferences || isDense
     }
 
     /// Opens a segment for reading; never follows a link or waits for a pipe.
@@ -142,7 +245,7 @@ struct SegmentReader {
 
     /// Returns the index and times of a record's frame.
     func entry(_ descriptor: Int32, record: Int, frame: Int) throws -> FrameEntry {
-        entries.isEmpty ? try head(descriptor, record: record, frame: frame).entry : entries[record]
+        heads.isEmpty ? try head(descriptor, record: record, frame: frame).entry : heads[record]
     }
 
     private func head(_ descriptor: Int32, record: Int, frame: Int) throws -> (entry: FrameEntry, sums: [UInt64]) {
@@ -167,13 +270,24 @@ struct SegmentReader {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
         defer { buffer.deallocate() }
         var found: [(Int, String)] = []
-        for record in entries.indices {
+        for record in heads.indices {
             let got = try Posix.pread(
                 descriptor, buffer, offset: SegmentFormat.headerBytes + record * size, path: path)
             if let reason = got == size ? fault(record, UnsafeRawBufferPointer(buffer)) : "truncated" {
-                found.append((Int(entries[record].index), reason))
+                found.append((Int(heads[record].index), reason))
             }
             try progress(size)
+        }
+        // The references were verified when the file was opened, possibly in the page cache.
+        let start = SegmentFormat.headerBytes + heads.count * size
+        for (number, reference) in references.enumerated() {
+            let offset = start + number * SegmentFormat.referenceBytes
+            let bytes = try SegmentReader.read(descriptor, SegmentFormat.referenceBytes, at: offset, path)
+            guard bytes.withUnsafeBytes({ SegmentFormat.decodeReference($0) }) == reference else {
+                found.append((Int(reference.entry.index), "reference"))
+                continue
+            }
+            try progress(SegmentFormat.referenceBytes)
         }
         return found
     }
@@ -181,7 +295,7 @@ struct SegmentReader {
     private func fault(_ record: Int, _ bytes: UnsafeRawBufferPointer) -> String? {
         let headBytes = layout.headBytes(of: stream)
         let head = UnsafeRawBufferPointer(rebasing: bytes.prefix(headBytes))
-        guard let (entry, sums) = SegmentFormat.decodeHead(head, parts: parts.count), entry == entries[record] else {
+        guard let (entry, sums) = SegmentFormat.decodeHead(head, parts: parts.count), entry == heads[record] else {
             return "head"
         }
         var offset = headBytes

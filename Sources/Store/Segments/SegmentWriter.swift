@@ -14,7 +14,16 @@ final class SegmentWriter {
     private var descriptor: Int32
     private var sealed: SegmentSummary?
     private(set) var first = 0
+    /// Number of records written.
     private(set) var count = 0
+    /// Frame index of the last record written; nil before the first.
+    private(set) var lastRecord: Int?
+    /// The references, written after all records: 40 bytes per frame.
+    private var references: [UInt8] = []
+
+    /// Number of frames: records and references.
+    var frames: Int { count + referenceCount }
+    private var referenceCount: Int { references.count / SegmentFormat.referenceBytes }
 
     init(directory: String, header: SegmentFormat.Header) throws {
         let text = try SegmentFormat.encode(header)
@@ -59,7 +68,14 @@ final class SegmentWriter {
         head.withUnsafeBytes { heads.add($0) }
         if count == 0 { first = Int(entry.index) }
         count += 1
+        lastRecord = Int(entry.index)
         CrashPoint.reach(.recordWritten)
+    }
+
+    /// Adds a frame that has the record of frame `owner`, an earlier one of this file.
+    func append(reference entry: FrameEntry, owner: Int) {
+        references += SegmentFormat.encodeHead(
+            entry, checksums: [], distance: entry.index - UInt32(truncatingIfNeeded: owner))
     }
 
     /// Writes the footer, flushes, and reads everything back, so that only intact files are published.
@@ -67,7 +83,12 @@ final class SegmentWriter {
     /// After an error the temporary file is removed: a failed flush is never retried.
     func seal() throws {
         do {
-            let footer = SegmentFormat.encodeFooter(count: count, checksum: heads.value)
+            try references.withUnsafeBytes {
+                try Posix.write(descriptor, $0, path: temporary)
+                heads.add($0)
+            }
+            let footer = SegmentFormat.encodeFooter(
+                count: count, references: referenceCount, checksum: heads.value)
             try footer.withUnsafeBytes { try Posix.write(descriptor, $0, path: temporary) }
             CrashPoint.reach(.footerWritten)
             try Posix.sync(descriptor, path: temporary)
@@ -75,7 +96,7 @@ final class SegmentWriter {
             let written = try SegmentReader(
                 directory: directory, number: header.number, stream: header.stream, path: temporary)
             guard written.header == header, written.summary.checksum == Checksum.hex(heads.value),
-                written.summary.count == count
+                written.summary.count == frames
             else { throw StoreError.notWritten(temporary, "not what was written") }
             if let fault = try written.damagedRecords().first {
                 throw StoreError.notWritten(temporary, "frame \(fault.frame), \(fault.reason)")

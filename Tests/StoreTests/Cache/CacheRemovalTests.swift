@@ -110,7 +110,7 @@ import Store
         try FileManager.default.createDirectory(atPath: bare, withIntermediateDirectories: true)
         let newer = cache.path + "/indexes/" + String(repeating: "3", count: 32)
         try FileManager.default.createDirectory(atPath: newer, withIntermediateDirectories: true)
-        for (folder, version) in [(old, UInt8(1)), (bare, 1), (newer, 3)] {
+        for (folder, version) in [(old, UInt8(1)), (bare, 1), (newer, 4)] {
             var header: [UInt8] = Array("LTSEG".utf8) + [0, 0, 1, version, 0, 0, 0]
             header += [UInt8](repeating: 0, count: 4088 - header.count)
             header.put(Checksum.of(header))
@@ -118,7 +118,7 @@ import Store
         }
         let states = Dictionary(uniqueKeysWithValues: try cache.contents().map { ($0.name.prefix(4), $0.state) })
         #expect(states["1111"] == .older(version: 1) && states["2222"] == .older(version: 1))
-        #expect(states["3333"] == .newer(version: 3))
+        #expect(states["3333"] == .newer(version: 4))
         #expect(try cache.indexes().count == 3)
         #expect(try cache.check(readData: true).damage.isEmpty && cache.check(readData: true).otherVersions == 3)
         let report = try cache.removeLeftovers(unfinished: false)

@@ -176,15 +176,15 @@ import Store
         defer { withExtendedLifetime(directory) {} }
         func namesBoth(_ body: () throws -> Void) {
             let message = expectCode(.newerFormat, body)
-            #expect(message.contains("version 3") && message.contains("version 2"))
+            #expect(message.contains("version 4") && message.contains("version 3"))
         }
-        namesBoth { _ = try IndexReader(cache: cache, key: Sample.key(version: 3)) }
-        namesBoth { _ = try Sample.writer(cache, key: Sample.key(version: 3)) }
-        // A whole segment of version 3.
+        namesBoth { _ = try IndexReader(cache: cache, key: Sample.key(version: 4)) }
+        namesBoth { _ = try Sample.writer(cache, key: Sample.key(version: 4)) }
+        // A whole segment of version 4.
         let file = path + "/000000.seg"
         let good = try contents(file)
         var newer = good
-        newer[8] = 3
+        newer[8] = 4
         var header = Array(newer.prefix(4088))
         header.put(Checksum.of(header))
         newer.replaceSubrange(0..<4096, with: header)
@@ -194,7 +194,7 @@ import Store
         #expect(try contents(file) == newer)
         try overwrite(file, good)
         let manifest = String(decoding: try contents(path + "/manifest.json"), as: UTF8.self)
-        let changed = manifest.replacingOccurrences(of: "\"format\":2", with: "\"format\":3")
+        let changed = manifest.replacingOccurrences(of: "\"format\":2", with: "\"format\":4")
         try overwrite(path + "/manifest.json", Array(changed.utf8))
         namesBoth { _ = try IndexReader(directory: path) }
     }

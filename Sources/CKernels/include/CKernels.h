@@ -1,6 +1,6 @@
 // Kernels for the operations oneDNN does not provide: norms, rotary embedding, softmax, single-row products, attention
-// at decode, quantization, conversions and int8 dot products. They do not allocate, start threads or do I/O: the caller
-// owns every buffer and splits the rows over threads.
+// at decode, quantization, products with quantized weights, conversions and int8 dot products. They do not allocate,
+// start threads or do I/O: the caller owns every buffer and splits the rows over threads.
 //
 // Letters: T rows (tokens), S keys, n columns, g patches per image side, p patch side in pixels. Strides are in
 // elements unless stated. Activations are f32 or bf16 (lt_dtype).

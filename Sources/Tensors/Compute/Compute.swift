@@ -76,7 +76,8 @@ public final class Compute {
 
     /// True if a row of a product has the same bits regardless of the number of rows.
     ///
-    /// Without AVX-512 the libraries sum in a different order for few rows.
+    /// Without AVX-512 the libraries sum in a different order for few rows. Products with quantized weights have the same
+    /// bits for any number of rows and threads, on every instruction set but for the activation function.
     public var rowsAreIndependent: Bool { kernels.isAVX512 }
 
     /// Name and version of the matrix library in use.

@@ -30,9 +30,11 @@ final class FrameEncoder {
     /// The pixels of `lastPatches`, `lastTokens` and `lastEmbedding`; empty before the first frame.
     private var lastPixels: [UInt8] = []
 
-    init(_ loaded: LoadedModel) {
-        model = loaded.llava
-        preprocessing = loaded.preprocessing
+    convenience init(_ loaded: LoadedModel) { self.init(loaded.llava, loaded.preprocessing) }
+
+    init(_ model: LlavaMini, _ preprocessing: ImagePreprocessing) {
+        self.model = model
+        self.preprocessing = preprocessing
         batchSize = Self.batchSize(rows: model.patchRows)
         patchBuffer = Buffer(count: batchSize * model.patchRows * model.vision.hiddenSize)
         lastPatches = Buffer(count: model.patchRows * model.vision.hiddenSize)
@@ -92,7 +94,15 @@ final class FrameEncoder {
         model.compute.convert(kept.token, into: lastToken)
         model.compute.convert(kept.patches, into: lastPatch)
         if let embedding = kept.embedding, let lastRow { model.compute.convert(embedding, into: lastRow) }
-        lastPixels = last.rgb
+        // Copied into memory of its own: a reference to the frame's would make the decoder allocate another one.
+        if lastPixels.count == last.rgb.count {
+            last.rgb.withUnsafeBytes { source in lastPixels.withUnsafeMutableBytes { $0.copyMemory(from: source) } }
+        } else {
+            lastPixels = Array(unsafeUninitializedCapacity: last.rgb.count) { target, count in
+                _ = target.initialize(from: last.rgb)
+                count = last.rgb.count
+            }
+        }
     }
 
     /// Computes the frames' patches and embeddings; returns their vision tokens [frames · C2, H] f32.

@@ -12,6 +12,9 @@ public final class Matrix {
     public let type: DType
     private var storage: Storage
 
+    /// Bytes that a product reads of it.
+    public var byteCount: Int { rows * columns * type.size }
+
     private enum Storage {
         case memory(UnsafeRawPointer, owner: AnyObject)
         /// Stored in a type other than `type`; converted on first use.

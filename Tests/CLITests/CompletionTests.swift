@@ -29,6 +29,7 @@ import Testing
         (["ask", "a.mp4", "--precision", ""], ["auto", "f32", "bf16"]),
         (["frames", "a.mp4", "--size", ""], ["model", "native"]),
         (["model", "make-random", "--shape", ""], ["llava-mini-8b", "nano"]), (["model", "ins"], ["inspect"]),
+        (["bench", "prefill", "--shape", ""], ["full", "nano"]),
     ])
     func `values of options`(line: [String], expected: [String]) throws {
         let tool = try Tool()

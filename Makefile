@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse ablation test-training install static check-install uninstall clean
+.PHONY: instruction-counts bench-all demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse ablation test-training install static check-install uninstall clean
 
 SWIFT ?= swift
 export SWIFT
@@ -63,6 +63,11 @@ check:
 instructions: build
 	scripts/check-instructions
 
+# The instructions of a frame and of an answer, and the allocations of a frame, against Tests/instruction-counts.json. 2 minutes.
+instruction-counts: build
+	scripts/setup --test
+	scripts/instruction-counts
+
 # Every golden case against the reference's numbers, as a table: f32 on both backends, bf16. A minute.
 parity: build
 	scripts/parity
@@ -96,7 +101,14 @@ latency: build
 	scripts/setup --test
 	PYTHONPATH=Training/src python3 -m longtake_training.measure latency
 
-bench: latency full-size full-size-index memory day
+# `longtake bench` at full shape beside PyTorch, llama.cpp, PyAV, decord, OpenCV and ffmpeg, installed into out/bench-venv; writes
+# docs/performance.md. An hour; BENCH=--quick leaves the full shape out.
+bench: build
+	scripts/setup --test
+	PYTHONPATH=Training/src python3 -m longtake_training.measure bench $(BENCH)
+
+# All measurements of docs/performance.md but those of answers.
+bench-all: latency full-size full-size-index memory day bench
 
 # Trains the bundled model from nothing on 2 cores: about 2 hours. A stopped run goes on where it was.
 train:

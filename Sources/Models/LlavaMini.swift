@@ -130,15 +130,16 @@ public final class LlavaMini {
             let rows = x.rows(frame * length..<(frame + 1) * length)
             let visual = rows.rows(0..<patchRows)  // [parts · P, H]
             if rasterOrder.isEmpty {
-                projector(framePatches, into: visual)
+                compute.timed(.projector) { projector(framePatches, into: visual) }
                 trace?("projected_global", visual)
             } else {
-                projectParts(framePatches, into: visual, trace: trace)
+                compute.timed(.projector) { projectParts(framePatches, into: visual, trace: trace) }
             }
-            let compressed = compressor(
-                rasterOrder.isEmpty ? framePatches : rasterized(framePatches), trace: trace)
+            let compressed = compute.timed(.compressor) {
+                compressor(rasterOrder.isEmpty ? framePatches : rasterized(framePatches), trace: trace)
+            }
             let slot = rows.rows(patchRows..<patchRows + tokens)  // [C2, H]
-            projector(compressed, into: slot)
+            compute.timed(.projector) { projector(compressed, into: slot) }
             trace?("projected_compressed", slot)
             if let text {
                 rows.rows(patchRows + tokens..<length).floats.update(from: text.floats, count: text.rows * width)

@@ -33,7 +33,7 @@ final class PreFusion {
     }
 
     private func context(frames: Int, from start: Int) -> LayerContext {
-        LayerContext(compute: compute, scratch: scratch).causal(sequences: frames, from: start)
+        LayerContext(compute: compute, scratch: scratch, sections: .preFusion).causal(sequences: frames, from: start)
     }
 
     /// Runs the layers on `x` [B · S, H] f32 (overwritten) and returns the last A rows of each frame: [B · A, H].

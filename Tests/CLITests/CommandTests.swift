@@ -10,7 +10,9 @@ import Testing
         ["model", "quantize"], ["cache"],
         ["cache", "stats"], ["cache", "verify"], ["cache", "prune"], ["cache", "repair"], ["bench"],
         ["bench", "records"],
-        ["bench", "fusion"], ["bench", "search"],
+        ["bench", "fusion"], ["bench", "search"], ["bench", "frame-path"], ["bench", "prefill"],
+        ["bench", "decode-token"],
+        ["bench", "video-decode"], ["bench", "ask"],
     ]
 
     @Test(arguments: commands)

@@ -32,6 +32,7 @@ import Testing
         (["model", "quantize", "m", "--language", "i"], ["int8", "int4"]),
         (["frames", "a.mp4", "--size", ""], ["model", "native"]),
         (["model", "make-random", "--shape", ""], ["llava-mini-8b", "nano"]), (["model", "ins"], ["inspect"]),
+        (["bench", "prefill", "--shape", ""], ["full", "nano"]),
     ])
     func `values of options`(line: [String], expected: [String]) throws {
         let tool = try Tool()

@@ -87,7 +87,9 @@ import Testing
         ["model", "embed", "nosuch", "--text", "a"], ["model", "make-random", "--out", "full"],
         ["model", "quantize", "nosuch", "--out", "q"],
         ["cache", "prune", "--missing-for", "soon"], ["cache", "verify", "--subset", "3/2"],
-        ["bench", "records", "--frames", "0"], ["bench", "search", "--frames", "0"], ["doctor", "--threads", "0"],
+        ["bench", "records", "--frames", "0"], ["bench", "search", "--frames", "0"],
+        ["bench", "prefill", "--shape", "huge"], ["bench", "ask", "--shape", "nano", "--frames", "0"],
+        ["bench", "video-decode", "nosuch.mp4"], ["doctor", "--threads", "0"],
         ["ls", "--frobs"], ["nosuch"], ["ask"], ["help", "nosuch"],
     ])
     func `errors are JSON, and nothing else is on standard error`(arguments: [String]) throws {

@@ -202,6 +202,24 @@ private struct DecoderLayerWork {
     }
 }
 
+extension LanguageConfig {
+    /// Operations of `rows` positions after `known` others through the layers.
+    ///
+    /// The last layer computes only the last position; the others give it keys and values.
+    package func layerWork(rows: Int, after known: Int) -> Double {
+        let layer = DecoderLayerWork(self)
+        let (count, all) = (Double(rows), Double(known + rows))
+        // Position i attends to itself and to all before it.
+        let pairs = count * (all + Double(known) + 1) / 2
+        let last = count * layer.keysAndValues + (layer.perToken - layer.keysAndValues) + all * layer.perPair
+        return Double(max(layerCount - 1, 0)) * (count * layer.perToken + pairs * layer.perPair)
+            + (layerCount > 0 ? last : 0)
+    }
+
+    /// Operations of the output head for one position.
+    package var headWork: Double { 2 * Double(hiddenSize) * Double(vocabularySize) }
+}
+
 extension ModelCost.LoadBytes {
     fileprivate init(_ tensors: [ExpectedTensor]) {
         var f32: Int64 = 0, bf16: Int64 = 0, int8: Int64 = 0, int4: Int64 = 0

@@ -89,11 +89,7 @@ extension Asker {
         of texts: [Int], in group: PromptGroup, after cache: PreFusionCache, frames: [Int], repeats: [Int],
         progress: (Double) -> Void
     ) throws {
-        // Only the text's few rows are computed: more frames per batch read the weights less often. A batch copies the
-        // frames' keys and values, so it is limited to 128 MiB; batches are as equal as possible.
-        let most = max(1, (128 << 20) / max(1, cache.bytesPerLayer))
-        let batches = max(1, (frames.count + most - 1) / most)
-        let batch = max(1, (frames.count + batches - 1) / batches)
+        let batch = FusionPlan.batchSize(frames: frames.count, bytesPerLayer: cache.bytesPerLayer)
         for first in stride(from: 0, to: frames.count, by: batch) {
             try cancellation.check()
             let next = min(first + batch, frames.count)

@@ -47,6 +47,16 @@ package enum FusionPlan {
     /// Fewest frames of a sample fused before the error is first checked.
     private static let firstFrames = 8
 
+    /// Frames whose suffixes are fused together.
+    ///
+    /// Only the text's few rows are computed: more frames per batch read the weights less often. A batch copies the
+    /// frames' keys and values, so it is limited to 128 MiB; batches are as equal as possible.
+    static func batchSize(frames: Int, bytesPerLayer: Int) -> Int {
+        let most = max(1, (128 << 20) / max(1, bytesPerLayer))
+        let batches = max(1, (frames + most - 1) / most)
+        return max(1, (frames + batches - 1) / batches)
+    }
+
     /// The middle frame of each of `limit` equal parts of 0..<count; all frames if there are at most `limit`.
     ///
     /// Depends only on its arguments, so the same question has the same fusion frames on every machine.

@@ -132,20 +132,8 @@ package struct DoctorReport: Sendable, Codable {
     }
 
     private mutating func readProcessor() {
-        let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-        for line in text.split(separator: "\n") {
-            let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
-            guard parts.count == 2 else { continue }
-            if parts[0] == "model name", cpu.isEmpty { cpu = parts[1] }
-            if parts[0] == "flags", features.isEmpty {
-                let wanted: Set = [
-                    "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni",
-                    "avx512_bf16",
-                    "amx_bf16", "amx_int8",
-                ]
-                features = parts[1].split(separator: " ").map(String.init).filter { wanted.contains($0) }
-            }
-        }
+        let processor = Processor()
+        (cpu, features) = (processor.name, processor.features)
     }
 
     /// Measures a 512 × 1024 × 1024 product in each backend and precision; keeps the best time.

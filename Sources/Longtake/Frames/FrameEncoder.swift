@@ -30,9 +30,11 @@ final class FrameEncoder {
     private let lastEmbedding: Buffer<Float>
     private let tokenBuffer: Buffer<Float>
 
-    init(_ loaded: LoadedModel) {
-        model = loaded.llava
-        preprocessing = loaded.preprocessing
+    convenience init(_ loaded: LoadedModel) { self.init(loaded.llava, loaded.preprocessing) }
+
+    init(_ model: LlavaMini, _ preprocessing: ImagePreprocessing) {
+        self.model = model
+        self.preprocessing = preprocessing
         batchSize = Self.batchSize(rows: model.patchRows)
         patchBuffer = Buffer(count: batchSize * model.patchRows * model.vision.hiddenSize)
         lastPatches = Buffer(count: model.patchRows * model.vision.hiddenSize)

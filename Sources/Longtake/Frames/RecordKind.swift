@@ -123,7 +123,9 @@ final class RecordBuffers {
 
     /// Returns the record parts of one frame, valid until the next call.
     func encode(_ frame: EncodedFrame) -> [UnsafeRawBufferPointer] {
-        encode(token: frame.token, patches: frame.patches) + (frame.embedding.map(encode(embedding:)) ?? [])
+        compute.timed(.record) {
+            encode(token: frame.token, patches: frame.patches) + (frame.embedding.map(encode(embedding:)) ?? [])
+        }
     }
 
     private func encode(embedding block: MatrixView) -> [UnsafeRawBufferPointer] {

@@ -1,14 +1,19 @@
 import ArgumentParser
 
-/// Measures the cost of long recordings.
+/// Measures the speed of each stage and the cost of long recordings.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure the cost of long recordings, without encoding any.",
+        commandName: "bench", abstract: "Measure the speed of each stage, and the cost of long recordings.",
         discussion: Help.text(
             """
             EXAMPLES
+              longtake bench frame-path                        LLaVA-Mini-8B shape, random weights
+              longtake bench video-decode day.mp4
               longtake bench records --frames 10000 --model ~/models/llava-mini-llama-3.1-8b
-              longtake ask vid_… "What happens?" --model ~/models/llava-mini-llama-3.1-8b --json
             """),
-        subcommands: [BenchRecordsCommand.self, BenchFusionCommand.self, BenchSearchCommand.self])
+        subcommands: [
+            BenchFramePathCommand.self, BenchPrefillCommand.self, BenchDecodeTokenCommand.self,
+            BenchVideoDecodeCommand.self, BenchAskCommand.self, BenchRecordsCommand.self, BenchFusionCommand.self,
+            BenchSearchCommand.self,
+        ])
 }

@@ -18,6 +18,8 @@ public struct DecodeResult: Sendable, Codable, Equatable {
     public var notes: [MediaNote] = []
     /// Seconds covered, up to the end of the last presented frame.
     public var coveredSeconds = 0.0
+    /// The time of each stage, if it was requested.
+    package var stages: DecodeStages?
 
     /// Creates an empty result.
     public init() {}
@@ -28,7 +30,7 @@ public struct DecodeResult: Sendable, Codable, Equatable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case info, status, counters, notes
+        case info, status, counters, notes, stages
         case coveredSeconds = "covered_seconds"
     }
 }

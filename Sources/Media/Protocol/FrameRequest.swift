@@ -64,6 +64,8 @@ public struct FrameRequest: Sendable, Codable, Equatable {
     public var watchdog = 60.0
     /// Address space of the worker in bytes; 0 for no limit.
     public var memoryLimit = 4 << 30
+    /// Whether the result has the time of each stage; nil: no.
+    package var measuresStages: Bool?
     /// The CPU time that decoding may take.
     package var cpuRates = CPUBudget.Rates()
     /// Decodes without a system call filter if the kernel refuses filters.

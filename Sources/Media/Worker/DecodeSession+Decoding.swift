@@ -38,7 +38,7 @@ extension DecodeSession {
         // Number of the plan's pieces that this demuxer covers.
         var covered = 0
         readLoop: while !isStopped {
-            let status = av_read_frame(demuxer.context, packet)
+            let status = stages.measure(.reading) { av_read_frame(demuxer.context, packet) }
             if status == AVERROR(EAGAIN) {
                 try sendHeartbeat()
                 continue
@@ -93,10 +93,10 @@ extension DecodeSession {
         counter?.add(decoding.packet)
         if decoding.packet.isEncrypted { throw MediaError.encrypted() }
         if decoding.packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_CORRUPT) != 0 { result.counters.packetErrors += 1 }
-        var sent = decoding.decoder.send(decoding.packet)
+        var sent = stages.measure(.decoding) { decoding.decoder.send(decoding.packet) }
         if sent == AVERROR(EAGAIN) {
             try receiveFrames(decoding)
-            sent = decoding.decoder.send(decoding.packet)
+            sent = stages.measure(.decoding) { decoding.decoder.send(decoding.packet) }
         }
         if sent < 0, sent != AVERROR(EAGAIN), !decoding.packet.isHeader(of: decoding.decoder.context.pointee.codec_id) {
             result.counters.packetErrors += 1
@@ -115,7 +115,7 @@ extension DecodeSession {
     private func receiveFrames(_ decoding: borrowing Decoding) throws {
         var failures = 0
         while !isStopped {
-            switch decoding.decoder.receive(into: decoding.frame) {
+            switch stages.measure(.decoding, { decoding.decoder.receive(into: decoding.frame) }) {
             case .frame:
                 result.counters.framesDecoded += 1
                 packets.remove(decoding.frame)

@@ -10,6 +10,7 @@ final class DecodeSession {
     let request: FrameRequest
     let output: WorkerOutput
     var result = DecodeResult()
+    let stages: StageTimer
     var heartbeat: Heartbeat
     /// The file, or the rest of it after a codec change.
     var reader: FileReader
@@ -39,8 +40,9 @@ final class DecodeSession {
 
     /// Decodes a recording from `reader` and sends all messages except failures.
     static func run(_ request: FrameRequest, reader: FileReader, output: WorkerOutput) throws {
-        let demuxer = try Demuxer(reader, maxPixels: request.maxPixels)
-        let session = try DecodeSession(request, demuxer: demuxer, reader: reader, output: output)
+        let stages = StageTimer(isOn: request.measuresStages == true)
+        let demuxer = try stages.measure(.opening) { try Demuxer(reader, maxPixels: request.maxPixels) }
+        let session = try DecodeSession(request, demuxer: demuxer, reader: reader, output: output, stages: stages)
         if case .probe = request.output {
             try session.output.send(.info, json: session.result.info)
             try session.output.send(.end, json: session.result)
@@ -58,14 +60,17 @@ final class DecodeSession {
             try session.decodeAll(demuxer)
         }
         try session.finish()
+        session.result.stages = stages.stages
         try session.output.send(.end, json: session.result)
     }
 
     private init(
-        _ request: FrameRequest, demuxer: borrowing Demuxer, reader: FileReader, output: WorkerOutput
+        _ request: FrameRequest, demuxer: borrowing Demuxer, reader: FileReader, output: WorkerOutput,
+        stages: StageTimer
     ) throws {
         self.request = request
         self.output = output
+        self.stages = stages
         self.reader = reader
         heartbeat = Heartbeat(output)
         streamIndex = try demuxer.selectVideo(request, reader: reader, output: output, notes: &result)
@@ -96,7 +101,7 @@ final class DecodeSession {
         clock = FrameClock(frameDuration: timing.frameDuration)
         timeline = RecordingTimeline(timing)
         grid = GridSampler(framesPerSecond: request.framesPerSecond, unit: timing.unit)
-        shown = ShownFrame(output: request.output)
+        shown = ShownFrame(output: request.output, stages: stages)
         source = SourceStream(
             stream, squarePixels: request.wantsSquarePixels, maxPixels: request.maxPixels, edits: edits)
 
@@ -170,7 +175,7 @@ final class DecodeSession {
         message.pts = shown.pts
         message.ptsSeconds = shown.seconds
         message.highWater = reader.highWater
-        try output.send(message, pixels.bytes)
+        try stages.measure(.sending) { try output.send(message, pixels.bytes) }
     }
 
     /// Reports progress.

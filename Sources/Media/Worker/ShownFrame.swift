@@ -11,6 +11,7 @@ struct ShownFrame {
     }
 
     private let output: FrameRequest.Output
+    private let stages: StageTimer
     private var held: HeldFrame?
     private var source: SourceStream?
     private var sampleAspect = AVRational(num: 0, den: 1)
@@ -28,7 +29,10 @@ struct ShownFrame {
     /// memory.
     private static let largestKept = 3 * 4096 * 2160
 
-    init(output: FrameRequest.Output) { self.output = output }
+    init(output: FrameRequest.Output, stages: StageTimer) {
+        self.output = output
+        self.stages = stages
+    }
 
     /// True until the first frame is shown.
     var isEmpty: Bool { source == nil }
@@ -50,8 +54,10 @@ struct ShownFrame {
     mutating func pixels() throws -> Pixels {
         if let converted { return converted }
         guard let held, let source else { throw MediaError.library("no frame is shown") }
-        let image = try source.converter.convert(held.frame, sampleAspect: sampleAspect)
-        let pixels = preprocessed(image)
+        let image = try stages.measure(.converting) {
+            try source.converter.convert(held.frame, sampleAspect: sampleAspect)
+        }
+        let pixels = stages.measure(.resizing) { preprocessed(image) }
         converted = pixels
         return pixels
     }

@@ -31,7 +31,8 @@ struct ClipAttention {
         query(rows, into: q)
         key(sources, into: k)
         value(sources, into: v)
-        for (own, keys) in zip(context.ranges(of: rows.rows), context.ranges(of: sources.rows)) {
+        for sequence in 0..<context.sequences {
+            let (own, keys) = (context.range(sequence, of: rows.rows), context.range(sequence, of: sources.rows))
             // The attention output replaces the normalized rows, which are no longer needed.
             context.compute.attention(
                 query: q.rows(own), keys: k.rows(keys), values: v.rows(keys), shape: shape, mask: context.mask,
@@ -78,10 +79,11 @@ final class ClipLayer {
     /// Runs the layer on `x` [B · T, D] f32 in place.
     func callAsFunction(_ x: MatrixView, _ context: LayerContext) {
         let normed = context.scratch.normed.matrix(context.compute.precision, rows: x.rows, columns: x.columns)
-        norm1(x, into: normed)
-        attention(normed, over: normed, addingTo: x, context)
-        norm2(x, into: normed)
-        mlp(normed, addingTo: x, context)
+        let (compute, sections) = (context.compute, context.sections)
+        compute.timed(sections.norms) { norm1(x, into: normed) }
+        compute.timed(sections.attention) { attention(normed, over: normed, addingTo: x, context) }
+        compute.timed(sections.norms) { norm2(x, into: normed) }
+        compute.timed(sections.mlp) { mlp(normed, addingTo: x, context) }
     }
 
     /// Computes only the first row of each sequence into `out` [B, D] f32; `x` [B · T, D] is unchanged.
@@ -92,8 +94,9 @@ final class ClipLayer {
         let normed = scratch.normed.matrix(precision, rows: x.rows, columns: x.columns)  // [B · T, D]
         // A single row is multiplied in f32.
         let first = scratch.firstNormed.matrix(out.rows == 1 ? .f32 : precision, rows: out.rows, columns: x.columns)
-        for (row, sequence) in context.ranges(of: x.rows).enumerated() {
-            let source = x.rows(sequence.lowerBound..<sequence.lowerBound + 1)
+        for row in 0..<context.sequences {
+            let start = context.range(row, of: x.rows).lowerBound
+            let source = x.rows(start..<start + 1)
             out.rows(row..<row + 1).floats.update(from: source.floats, count: x.columns)
         }
         norm1(x, into: normed)

@@ -68,7 +68,7 @@ public final class TextTower {
         }
         compute.add(positions, to: x.floats, count: ids.count * width)
         trace?("hidden_0", x)
-        let context = LayerContext(compute: compute, scratch: scratch).causal(from: 0)
+        let context = LayerContext(compute: compute, scratch: scratch, sections: .language).causal(from: 0)
         for (index, layer) in layers.enumerated() {
             layer(x, context)
             trace?("hidden_\(index + 1)", x)

@@ -76,23 +76,25 @@ public final class VisionTower {
         let x = residual.matrix(.f32, rows: images * (1 + count), columns: width)  // [B · (1+P), D]
         for image in 0..<images {
             let patches = patchMatrix.matrix(compute.precision, rows: count, columns: patchEmbedding.columns)
-            patchify(image, patches)
+            compute.timed(.patchify) { patchify(image, patches) }
             let first = image * (1 + count)
-            compute.linear(patches, patchEmbedding, into: x.rows(first + 1..<first + 1 + count))
-            x.rows(first..<first + 1).floats.update(from: classEmbedding, count: width)
-            compute.add(positions, to: x.rows(first..<first + 1 + count).floats, count: positions.count)
+            compute.timed(.patchEmbedding) {
+                compute.linear(patches, patchEmbedding, into: x.rows(first + 1..<first + 1 + count))
+                x.rows(first..<first + 1).floats.update(from: classEmbedding, count: width)
+                compute.add(positions, to: x.rows(first..<first + 1 + count).floats, count: positions.count)
+            }
         }
-        preNorm(x, into: x)
+        compute.timed(.visionNorms) { preNorm(x, into: x) }
         trace?("hidden_0", x)
         for (index, layer) in layers.enumerated() {
-            layer(x, context(images))
+            layer(x, context(images, .vision))
             trace?("hidden_\(index + 1)", x)
         }
         return x
     }
 
-    private func context(_ images: Int) -> LayerContext {
-        LayerContext(compute: compute, scratch: scratch, sequences: images)
+    private func context(_ images: Int, _ sections: LayerSections) -> LayerContext {
+        LayerContext(compute: compute, scratch: scratch, sections: sections, sequences: images)
     }
 
     /// Elements of an embedding, E; nil without a projection.
@@ -106,15 +108,15 @@ public final class VisionTower {
         guard let pooling, let projection = pooling.projection else { return }
         let (width, length) = (config.hiddenSize, 1 + config.patchCount)
         let x = classRows.matrix(.f32, rows: images / step, columns: width)  // [B / step, D]
-        for layer in laterLayers.dropLast() { layer(hidden, context(images)) }
+        for layer in laterLayers.dropLast() { layer(hidden, context(images, .frameEmbedding)) }
         if step == 1, let last = laterLayers.last {
-            last.firstRows(of: hidden, into: x, context(images))
+            last.firstRows(of: hidden, into: x, context(images, .frameEmbedding))
         } else {
             for row in 0..<images / step {
                 let first = ((row + 1) * step - 1) * length
                 let (image, target) = (hidden.rows(first..<first + length), x.rows(row..<row + 1))
                 if let last = laterLayers.last {
-                    last.firstRows(of: image, into: target, context(1))
+                    last.firstRows(of: image, into: target, context(1, .frameEmbedding))
                 } else {
                     target.floats.update(from: image.floats, count: width)
                 }

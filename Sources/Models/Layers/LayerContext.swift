@@ -7,6 +7,8 @@ internal import Tensors
 struct LayerContext {
     let compute: Compute
     let scratch: LayerScratch
+    /// The sections that the layer's time counts for.
+    let sections: LayerSections
     /// Sequences in the rows, one after the other and of equal length, B; they do not attend to each other.
     var sequences = 1
     /// The position of each sequence's first row, for the rotary embedding.
@@ -23,11 +25,23 @@ struct LayerContext {
         return context
     }
 
-    /// The ranges of the sequences in `rows` rows.
-    func ranges(of rows: Int) -> some Sequence<Range<Int>> {
+    /// The rows of sequence `index` among `rows` rows.
+    func range(_ index: Int, of rows: Int) -> Range<Int> {
         let length = rows / sequences
-        return (0..<sequences).lazy.map { $0 * length..<($0 + 1) * length }
+        return index * length..<(index + 1) * length
     }
+}
+
+/// The sections that the time of a layer's steps counts for.
+struct LayerSections {
+    let norms: WorkSection
+    let attention: WorkSection
+    let mlp: WorkSection
+
+    static let vision = LayerSections(norms: .visionNorms, attention: .visionAttention, mlp: .visionMLP)
+    static let frameEmbedding = LayerSections(norms: .frameEmbedding, attention: .frameEmbedding, mlp: .frameEmbedding)
+    static let preFusion = LayerSections(norms: .preFusionNorms, attention: .preFusionAttention, mlp: .preFusionMLP)
+    static let language = LayerSections(norms: .languageNorms, attention: .languageAttention, mlp: .languageMLP)
 }
 
 /// Activations of a layer, reused by every layer and every call.

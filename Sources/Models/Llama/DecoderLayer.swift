@@ -24,6 +24,9 @@ struct LlamaAttention {
         self.rope = rope
     }
 
+    /// Bytes of the weights.
+    var weightBytes: Int { [query, key, value, output].reduce(0) { $0 + $1.weight.byteCount } }
+
     /// Writes the rotated keys and the values of `x` [B · T, H] into `keys` and `values` [B · T, h_kv · d].
     func project(_ x: MatrixView, keys: MatrixView, values: MatrixView, _ context: LayerContext) {
         // A single row is computed in f32 regardless of the precision, and rounded when it is stored.
@@ -76,8 +79,9 @@ struct LlamaAttention {
     /// Rotates rows [B · T, heads · d], each sequence from position `context.start` on.
     private func rotate(_ x: MatrixView, heads: Int, _ context: LayerContext) {
         let rotation = rope.rotation(from: context.start, count: x.rows / context.sequences)
-        for sequence in context.ranges(of: x.rows) {
-            context.compute.rotate(x.rows(sequence), heads: heads, headSize: shape.headSize, by: rotation)
+        for sequence in 0..<context.sequences {
+            context.compute.rotate(
+                x.rows(context.range(sequence, of: x.rows)), heads: heads, headSize: shape.headSize, by: rotation)
         }
     }
 }
@@ -93,6 +97,9 @@ struct LlamaMLP {
         up = try Linear(weights.under("up_proj."), config.hiddenSize, config.intermediateSize, bias: false)
         down = try Linear(weights.under("down_proj."), config.intermediateSize, config.hiddenSize, bias: false)
     }
+
+    /// Bytes of the weights.
+    var weightBytes: Int { [gate, up, down].reduce(0) { $0 + $1.weight.byteCount } }
 
     /// residual += MLP(x): x [rows, H], residual [rows, H] f32.
     func callAsFunction(_ x: MatrixView, addingTo residual: MatrixView, _ context: LayerContext) {
@@ -124,6 +131,9 @@ final class DecoderLayer {
         mlp = try LlamaMLP(weights.under("mlp."), config)
     }
 
+    /// Bytes of the weights, norms not counted.
+    var weightBytes: Int { attention.weightBytes + mlp.weightBytes }
+
     /// Writes the keys and values of `x` [B · T, H] f32 into `keys` and `values` [B · T, h_kv · d].
     ///
     /// - Returns: the normalized rows [B · T, H], the input of `queries`; valid until the layer computes rows.
@@ -131,22 +141,29 @@ final class DecoderLayer {
         // A single row stays f32.
         let type = x.rows == 1 ? DType.f32 : context.compute.precision
         let normed = context.scratch.normed.matrix(type, rows: x.rows, columns: x.columns)  // [B · T, H]
-        attentionNorm(x, into: normed)
-        attention.project(normed, keys: keys, values: values, context)
+        context.compute.timed(context.sections.norms) { attentionNorm(x, into: normed) }
+        context.compute.timed(context.sections.attention) {
+            attention.project(normed, keys: keys, values: values, context)
+        }
         return normed
     }
 
     /// The rotated queries [B · A, h · d] of normalized rows [B · A, H]; valid until the next call.
-    func queries(_ normed: MatrixView, _ context: LayerContext) -> MatrixView { attention.queries(normed, context) }
+    func queries(_ normed: MatrixView, _ context: LayerContext) -> MatrixView {
+        context.compute.timed(context.sections.attention) { attention.queries(normed, context) }
+    }
 
     /// Runs attention and MLP on the rows `x` [B · A, H] f32 in place, given their queries and all keys and values
     /// [B · S, h_kv · d].
     func callAsFunction(
         _ x: MatrixView, queries: MatrixView, keys: MatrixView, values: MatrixView, _ context: LayerContext
     ) {
-        attention(queries, keys: keys, values: values, addingTo: x, context)
+        let (compute, sections) = (context.compute, context.sections)
+        compute.timed(sections.attention) {
+            attention(queries, keys: keys, values: values, addingTo: x, context)
+        }
         let normed = context.scratch.normed.matrix(queries.type, rows: x.rows, columns: x.columns)  // [B · A, H]
-        mlpNorm(x, into: normed)
-        mlp(normed, addingTo: x, context)
+        compute.timed(sections.norms) { mlpNorm(x, into: normed) }
+        compute.timed(sections.mlp) { mlp(normed, addingTo: x, context) }
     }
 }

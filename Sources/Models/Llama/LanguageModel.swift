@@ -61,6 +61,9 @@ public final class LanguageModel {
             type: compute.precision, parts: parts, owner: owner)
     }
 
+    /// Bytes of the layers' weights, and of the output head's, as they are read for one token.
+    package var weightBytes: (layers: Int, head: Int) { (layers.reduce(0) { $0 + $1.weightBytes }, head.byteCount) }
+
     /// Bytes of one position's keys (or values) in one layer.
     public var keyBytes: Int { config.keyValueHeadCount * config.headSize * compute.precision.size }
 
@@ -127,16 +130,20 @@ public final class LanguageModel {
         append(count: count, to: cache, trace: trace, recorder: recorder, progress: { _ in }, rows: rows)
     }
 
-    private var context: LayerContext { LayerContext(compute: compute, scratch: scratch) }
+    private var context: LayerContext {
+        LayerContext(compute: compute, scratch: scratch, sections: .language)
+    }
 
     /// Applies the final norm and the output head to `hidden` [T, H]: logits [T, V] into `out`.
     public func logits(_ hidden: MatrixView, into out: UnsafeMutablePointer<Float>) {
-        for row in 0..<hidden.rows {
-            let normed = normedRow.matrix(.f32, rows: 1, columns: config.hiddenSize)  // [1, H]
-            norm(hidden.rows(row..<row + 1), into: normed)
-            compute.linear(
-                normed, head,
-                into: MatrixView(out + row * config.vocabularySize, rows: 1, columns: config.vocabularySize))
+        compute.timed(.head) {
+            for row in 0..<hidden.rows {
+                let normed = normedRow.matrix(.f32, rows: 1, columns: config.hiddenSize)  // [1, H]
+                norm(hidden.rows(row..<row + 1), into: normed)
+                compute.linear(
+                    normed, head,
+                    into: MatrixView(out + row * config.vocabularySize, rows: 1, columns: config.vocabularySize))
+            }
         }
     }
 

@@ -1,13 +1,14 @@
 internal import CKernels
 
 extension Compute {
-    /// Measures floating-point operations per second of a 512 × 1024 × 1024 product in this precision.
+    /// Measures floating-point operations per second of a [rows, inputs] · [inputs, outputs] product in this precision.
     ///
     /// Returns the best product within half a second.
     /// - Parameter most: the maximum number of products, 1 or more. A few suffice for an upper bound of a run time: a
     ///   peak measured too low only raises the bound.
-    public func measurePeak(products most: Int = .max) -> Double {
-        let (rows, inner, columns) = (512, 1024, 1024)
+    public func measurePeak(
+        products most: Int = .max, rows: Int = 512, inputs inner: Int = 1024, outputs columns: Int = 1024
+    ) -> Double {
         let weight = Matrix(zeros: columns, columns: inner, type: precision)
         let input = Buffer<UInt8>(count: rows * inner * precision.size)
         input.pointer.update(repeating: 0, count: input.count)
@@ -69,24 +70,36 @@ extension Compute {
         #endif
     }
 
-    /// Measures the bytes per second that all threads read from memory, with `bytes` bytes that no cache holds.
-    public func measureReadBandwidth(bytes: Int = 256 << 20, passes: Int = 5) -> Double {
-        let memory = FloatMemory(count: bytes / 4)
-        let start = memory.buffer.pointer
-        start.update(repeating: 1, count: bytes / 4)
-        let columns = 4096
-        let rows = bytes / 4 / columns
-        let sums = Buffer<Float>(count: rows)
-        let ones = Buffer<Float>(count: columns)
-        ones.pointer.update(repeating: 1, count: columns)
-        let seconds = Self.medianSeconds(passes) {
-            threadPool.parallelFor(rows) { range in
-                kernels.table.gemv(
-                    start + range.lowerBound * columns, LT_F32, columns, ones.pointer, nil, 0, range.count, columns,
-                    sums.pointer + range.lowerBound)
+    /// Measures the bytes per second that all threads together read from memory.
+    ///
+    /// Returns the best pass over 256 MiB within half a second.
+    public func measureReadBandwidth() -> Double {
+        let lines = (256 << 20) / 64
+        let buffer = Buffer<SIMD8<UInt64>>(count: lines)
+        buffer.pointer.update(repeating: SIMD8(repeating: 1), count: lines)
+        let base = buffer.pointer
+        let clock = ContinuousClock()
+        let end = clock.now + .milliseconds(500)
+        var best = Duration.seconds(1000)
+        repeat {
+            let start = clock.now
+            threadPool.parallelFor(lines) { range in
+                var (a, b, c, d) = (SIMD8<UInt64>(), SIMD8<UInt64>(), SIMD8<UInt64>(), SIMD8<UInt64>())
+                var line = range.lowerBound
+                while line + 4 <= range.upperBound {
+                    a |= base[line]
+                    b |= base[line + 1]
+                    c |= base[line + 2]
+                    d |= base[line + 3]
+                    line += 4
+                }
+                // Every value is 1; the test keeps the compiler from leaving the reads out.
+                precondition((a | b | c | d).max() <= 1, "memory changed while it was read")
             }
-        }
-        return Double(rows * columns * 4) / seconds
+            best = min(best, clock.now - start)
+        } while clock.now < end
+        let (seconds, attoseconds) = best.components
+        return Double(lines * 64) / (Double(seconds) + Double(attoseconds) * 1e-18)
     }
 
     private static func medianSeconds(_ count: Int, _ body: () -> Void) -> Double {
@@ -100,4 +113,3 @@ extension Compute {
 private final class FloatMemory {
     let buffer: Buffer<Float>
     init(count: Int) { buffer = Buffer(count: count) }
-}

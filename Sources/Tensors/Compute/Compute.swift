@@ -30,6 +30,8 @@ public final class Compute {
     /// True if each thread may compute its own products and this is no slower than the library's own threading.
     let multipliesPerThread: Bool
     let weights = WeightMemory()
+    /// Measures the time of each section of the work; nil: nothing is measured.
+    public var timer: SectionTimer?
 
     /// Loads the matrix library and selects the kernels.
     ///

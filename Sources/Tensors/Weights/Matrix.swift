@@ -14,6 +14,9 @@ public final class Matrix {
     /// Takes over if the quantized weights' error turns out to be too large.
     private var unquantized: Matrix?
 
+    /// Bytes that a product reads of it.
+    public var byteCount: Int { rows * columns * type.size }
+
     private enum Storage {
         case memory(UnsafeRawPointer, owner: AnyObject)
         /// Stored in a type other than `type`; converted on first use.

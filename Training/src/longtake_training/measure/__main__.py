@@ -3,6 +3,7 @@
     python -m longtake_training.measure latency                 the demo's 3 hours, the bundled model; a minute
     python -m longtake_training.measure full-size --model DIR   3 hours of random records, 8B shape; 10 to 40 minutes
     python -m longtake_training.measure day                     24 hours, killed at hour 20; 15 minutes
+    python -m longtake_training.measure bench                   `longtake bench` beside its peers, docs/performance.md
 
 Needs the standard library only. Run it from the project's folder after `make build`; it writes to out/.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from longtake_training.measure.bench import bench
 from longtake_training.measure.day import day
 from longtake_training.measure.full_size import full_size
 from longtake_training.measure.latency import latency
@@ -34,6 +36,12 @@ def main() -> None:
         "--keep", action="store_true", help="leave the index there; the next run then asks it again, in two minutes"
     )
     commands.add_parser("day").set_defaults(function=day)
+    sub = commands.add_parser("bench")
+    sub.set_defaults(function=bench)
+    sub.add_argument("--runs", type=int, default=5)
+    sub.add_argument("--limit", type=int, default=900, help="seconds after which a peer is given up")
+    sub.add_argument("--quick", action="store_true", help="leave the full shape out")
+    sub.add_argument("--no-peers", action="store_true")
     args = parser.parse_args()
     args.function(args)
 

@@ -1,0 +1,163 @@
+internal import Checkpoints
+internal import Media
+internal import Models
+internal import Tensors
+
+/// The model that a benchmark runs: one in a folder, or random weights in memory.
+package final class BenchModel {
+    /// What a benchmark computes; random weights are made for that only.
+    package enum Part: Sendable {
+        /// From pixels to frame records.
+        case frames
+        /// The language model.
+        case language
+        /// Pre-fusion and the language model.
+        case question
+
+        var hasLanguage: Bool { self != .frames }
+    }
+
+    /// The shapes of random models.
+    package static let shapes = ["full", "nano"]
+
+    let name: String
+    let llava: LlavaMini
+    let preprocessing: ImagePreprocessing
+    /// Operations per frame.
+    let frameWork: ModelCost.FrameWork
+    /// The precision as reports name it.
+    let precision: String
+    /// Layers of the language model that this stands for; more than it has if only some are made.
+    let layerCount: Int
+    private let loaded: LoadedModel?
+
+    var compute: Compute { llava.compute }
+    var machine: BenchMachine { BenchMachine(compute, precision: precision) }
+    var layers: BenchReport.Layers {
+        BenchReport.Layers(measured: llava.language.config.layerCount, of: layerCount)
+    }
+
+    /// Loads the model in a folder.
+    ///
+    /// - Throws: as `LoadedModel`.
+    package init(path: String, settings: ModelSettings) throws {
+        let loaded = try LoadedModel(path: path, settings: settings)
+        guard let work = loaded.cost.frame else {
+            throw LongtakeError(code: .unsupportedModel, message: "\(path): not a LLaVA-Mini checkpoint")
+        }
+        self.loaded = loaded
+        (name, llava, preprocessing) = (loaded.name, loaded.llava, loaded.preprocessing)
+        frameWork = work
+        precision = loaded.compute.precision.rawValue
+        layerCount = loaded.llava.language.config.layerCount
+    }
+
+    /// Makes random weights of a shape in memory.
+    ///
+    /// - Parameters:
+    ///   - shape: one of `shapes`.
+    ///   - layers: layers of the language model to make; nil: 8, or all of a smaller model.
+    /// - Throws: `LongtakeError` `bad_request`; `CheckpointError` `not_enough_memory`.
+    package init(shape: String, part: Part, layers: Int?, settings: ModelSettings) throws {
+        guard Self.shapes.contains(shape) else {
+            throw LongtakeError(
+                code: .badRequest, message: "unknown shape \(shape); known: \(Self.shapes.joined(separator: ", "))")
+        }
+        try settings.validate()
+        let kind = shape == "full" ? RandomCheckpoint.Shape.llavaMini8B : .nano
+        var (language, fusion, vision) = kind.parts
+        let all = language.layerCount
+        guard (1...all).contains(layers ?? 1) else {
+            throw LongtakeError(
+                code: .badRequest, message: "\(layers ?? 0) layers; a model of the shape \(shape) has 1 to \(all)")
+        }
+        let precision = settings.precision ?? (shape == "full" ? .bf16 : .f32)
+        let type: RandomCheckpoint.DataType = precision == .f32 ? .f32 : .bf16
+        layerCount = all
+        let cost = RandomCheckpoint.cost(of: kind, type: type)
+        guard let work = cost.frame else { preconditionFailure("a LLaVA-Mini has frames") }
+        frameWork = work
+        // The input embeddings are only copied: they share the output head's memory.
+        language.tiedEmbeddings = true
+        language.layerCount = part.hasLanguage ? layers ?? min(8, all) : 0
+        if !part.hasLanguage { language.vocabularySize = 8 }
+        if part == .language { fusion.prefusionLayerCount = 1 }
+        let model = TensorCatalog.llavaMini(language, fusion)
+        let tower = TensorCatalog.vision(vision, selectLayer: fusion.visionSelectLayer).filter { !$0.isOptional }
+        let bytes = (model + tower).reduce(0) { $0 + Int64($1.count * type.element.size) }
+        try MemoryBudget.read()?.check("random weights of the shape \(shape)", needed: bytes)
+        let compute = try Compute(
+            precision: precision, backend: settings.backend, threads: settings.threads,
+            instructionSet: settings.instructionSet)
+        let weights = RandomWeights.make(model + tower, type: type, threadPool: compute.threadPool)
+        llava = try LlavaMini(
+            WeightReader(weights, compute: compute),
+            tower: WeightReader(weights, prefix: TensorName.visionTower, compute: compute), language: language,
+            vision: vision, fusion: fusion)
+        name = shape
+        self.precision = precision.rawValue
+        preprocessing = ImagePreprocessing.clip(side: vision.imageSize)
+        loaded = nil
+    }
+
+    /// Runs `body` with a timer; returns its time and that of each section, those of the language model's layers
+    /// multiplied by `scale`.
+    func run(scale: Double = 1, _ body: () throws -> Void) rethrows -> BenchRuns.Run {
+        let timer = SectionTimer()
+        compute.timer = timer
+        defer { compute.timer = nil }
+        timer.reset()
+        let start = ContinuousClock.now
+        try body()
+        var run = BenchRuns.Run(seconds: (ContinuousClock.now - start).seconds, parts: [:])
+        for section in WorkSection.allCases {
+            let seconds = timer.seconds(section)
+            let isLayer = [.languageNorms, .languageAttention, .languageMLP].contains(section)
+            run.parts[section.name] = isLayer ? seconds * scale : seconds
+            if isLayer { run.seconds += seconds * (scale - 1) }
+        }
+        return run
+    }
+
+    /// The fastest matrix product in the precision, in operations per second.
+    func measurePeak() -> Double {
+        max(compute.measurePeak(), compute.measurePeak(rows: 577, inputs: 4096, outputs: 4096))
+    }
+
+    /// A note about layers that stand for others.
+    var layerNotes: [String] {
+        let (measured, all) = (llava.language.config.layerCount, layerCount)
+        return measured == all ? [] : ["\(measured) of \(all) layers computed, their time scaled to \(all)"]
+    }
+}
+
+/// Tensors of random values in memory.
+private enum RandomWeights {
+    private final class Memory {
+        let buffer: Buffer<UInt8>
+        init(_ count: Int) { buffer = Buffer(count: count) }
+    }
+
+    static func make(
+        _ tensors: [ExpectedTensor], type: RandomCheckpoint.DataType, threadPool: ThreadPool
+    ) -> [String: StoredTensor] {
+        let memory = tensors.map { Memory($0.count * type.element.size) }
+        threadPool.parallelFor(tensors.count) { range in
+            for index in range {
+                var values = RandomValues(tensors[index], type: type, seed: 1)
+                var target = UnsafeMutableRawPointer(memory[index].buffer.pointer)
+                while let bytes = values.next(), let base = bytes.baseAddress {
+                    target.copyMemory(from: base, byteCount: bytes.count)
+                    target += bytes.count
+                }
+            }
+        }
+        var stored: [String: StoredTensor] = [:]
+        for (tensor, memory) in zip(tensors, memory) {
+            let bytes = UnsafeRawBufferPointer(start: memory.buffer.pointer, count: memory.buffer.count)
+            stored[tensor.name] = StoredTensor(
+                name: tensor.name, type: type.element, shape: tensor.shape, bytes: bytes, owner: memory)
+        }
+        return stored
+    }
+}

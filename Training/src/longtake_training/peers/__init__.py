@@ -1,0 +1,1 @@
+"""What a user would run instead: one script per peer, each prints one JSON object."""

@@ -13,7 +13,7 @@ final class Compressor {
     private let shape: AttentionShape
     private let keyNorm: LayerNorm  // ln_kv [E]
     private let positions: [Float]  // pos_embed [C2, E]
-    private let projectedQuery: [Float]  // [C2, E], projected once because queries depend on weights only
+    private let projectedQuery: Buffer<Float>  // [C2, E], projected once because queries depend on weights only
     private let keyWeight: Matrix  // rows E..<2E of attn.in_proj_weight [E, E]
     private let valueWeight: Matrix  // rows 2E..<3E of attn.in_proj_weight [E, E]
     private let keyBias: [Float]  // of attn.in_proj_bias [E]
@@ -49,20 +49,17 @@ final class Compressor {
         output = try Linear(weights.under("attn.out_proj."), width, width, as: .f32)
 
         var query = try weights.vector("query", [count, width])  // [C2, E]
-        var projected = [Float](repeating: 0, count: count * width)
+        projectedQuery = Buffer(count: count * width)
         let (compute, positions) = (compute, positions)
+        let projected = MatrixView(projectedQuery.pointer, rows: count, columns: width)
         query.withUnsafeMutableBufferPointer { query in
-            projected.withUnsafeMutableBufferPointer { projected in
-                guard let query = query.baseAddress, let projected = projected.baseAddress else { return }
-                let rows = MatrixView(query, rows: count, columns: width)
-                queryNorm(rows, into: rows)
-                compute.add(positions, to: query, count: count * width)
-                compute.linear(
-                    rows, packed.slice(rows: 0..<width), bias: Array(packedBias[..<width]),
-                    into: MatrixView(projected, rows: count, columns: width))
-            }
+            guard let query = query.baseAddress else { return }
+            let rows = MatrixView(query, rows: count, columns: width)
+            queryNorm(rows, into: rows)
+            compute.add(positions, to: query, count: count * width)
+            compute.linear(
+                rows, packed.slice(rows: 0..<width), bias: Array(packedBias[..<width]), into: projected)
         }
-        projectedQuery = projected
     }
 
     /// Compresses one frame's keys [N, E] f32: its patches, or at high resolution the crops' raster.
@@ -79,20 +76,16 @@ final class Compressor {
         compute.linear(normed, valueWeight, bias: valueBias, into: v)
         let attended = mixed.matrix(.f32, rows: count, columns: width)  // [C2, E]
         var weights = trace == nil ? [] : [Float](repeating: 0, count: shape.heads * count * keyCount)  // [h, C2, N]
-        var query = projectedQuery
-        query.withUnsafeMutableBufferPointer { query in
-            guard let base = query.baseAddress else { return }
-            let rows = MatrixView(base, rows: count, columns: width)
-            if trace == nil {
-                compute.attention(query: rows, keys: k, values: v, shape: shape, into: attended)
-            } else {
-                weights.withUnsafeMutableBufferPointer {
-                    compute.attention(
-                        query: rows, keys: k, values: v, shape: shape, into: attended, weights: $0.baseAddress)
-                }
+        let query = MatrixView(projectedQuery.pointer, rows: count, columns: width)
+        if let trace {
+            weights.withUnsafeMutableBufferPointer {
+                compute.attention(
+                    query: query, keys: k, values: v, shape: shape, into: attended, weights: $0.baseAddress)
             }
+            trace("compressor_attn", averagedOverHeads(&weights, rows: count, keys: keyCount))
+        } else {
+            compute.attention(query: query, keys: k, values: v, shape: shape, into: attended)
         }
-        trace?("compressor_attn", averagedOverHeads(&weights, rows: count, keys: keyCount))
         let out = result.matrix(.f32, rows: count, columns: width)  // [C2, E]
         output(attended, into: out)
         trace?("compressor_out", out)

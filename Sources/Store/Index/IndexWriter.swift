@@ -109,8 +109,9 @@ public final class IndexWriter {
         guard lock != nil else { throw StoreError.writerFinished() }
         let next = nextFrame
         guard Int(entry.index) == next else { throw StoreError.outOfOrder(got: entry.index, expected: next) }
-        let expected = layout.parts.map(\.bytes)
-        guard parts.map(\.count) == expected else { throw StoreError.badParts(parts.map(\.count), expected: expected) }
+        guard parts.count == layout.parts.count, zip(parts, layout.parts).allSatisfy({ $0.count == $1.bytes }) else {
+            throw StoreError.badParts(parts.map(\.count), expected: layout.parts.map(\.bytes))
+        }
         do {
             try openSegment()
             try write(entry, parts, isReference: isReference)

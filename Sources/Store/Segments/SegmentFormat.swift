@@ -138,7 +138,7 @@ enum SegmentFormat {
     /// Encodes the head of a record, or a reference: the entry and the checksums of its parts.
     ///
     /// - Parameter distance: 0 for a record, for a reference the distance to the frame whose record it is.
-    static func encodeHead(_ entry: FrameEntry, checksums: [UInt64], distance: UInt32 = 0) -> [UInt8] {
+    static func encodeHead(_ entry: FrameEntry, checksums: some Collection<UInt64>, distance: UInt32 = 0) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(fixedHeadBytes + 8 * checksums.count)
         bytes.put(entry.index)

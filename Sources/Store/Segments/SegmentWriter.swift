@@ -55,11 +55,11 @@ final class SegmentWriter {
 
     /// Writes one record; `all` are the parts of the whole layout, of which only this file's parts are written.
     func append(_ entry: FrameEntry, parts all: [UnsafeRawBufferPointer]) throws {
-        let written = parts.map { all[$0] }
-        let head = SegmentFormat.encodeHead(entry, checksums: written.map { Checksum.of($0) })
+        let head = SegmentFormat.encodeHead(entry, checksums: parts.lazy.map { Checksum.of(all[$0]) })
         record.copyBytes(from: head)
         var offset = head.count
-        for part in written {
+        for index in parts {
+            let part = all[index]
             UnsafeMutableRawBufferPointer(rebasing: record[offset..<(offset + part.count)]).copyMemory(from: part)
             offset += part.count
         }

@@ -106,11 +106,11 @@ extension Compute {
             convert(stored, into: upcast)
             return upcast
         }
-        let blocks = stride(from: 0, to: count, by: Self.keyBlock).map { $0..<min(count, $0 + Self.keyBlock) }
         for head in 0..<shape.queriesPerGroup {
             convert(query.columns(columns(head)), into: q.rows(head * rows..<(head + 1) * rows))
         }
-        for range in blocks {
+        for first in stride(from: 0, to: count, by: Self.keyBlock) {
+            let range = first..<min(count, first + Self.keyBlock)
             let k = panel(keys, range)
             matmul.gemm(
                 GEMM(
@@ -124,7 +124,8 @@ extension Compute {
                 row, count, 1 / Float(size).squareRoot(), rows, count, unmasked.count, unmasked.step, row, LT_F32,
                 count)
         }
-        for range in blocks {
+        for first in stride(from: 0, to: count, by: Self.keyBlock) {
+            let range = first..<min(count, first + Self.keyBlock)
             let v = panel(values, range)
             matmul.gemm(
                 GEMM(

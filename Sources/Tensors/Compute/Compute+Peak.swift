@@ -113,3 +113,4 @@ extension Compute {
 private final class FloatMemory {
     let buffer: Buffer<Float>
     init(count: Int) { buffer = Buffer(count: count) }
+}

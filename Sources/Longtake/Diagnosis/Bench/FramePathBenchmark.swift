@@ -71,10 +71,14 @@ package struct FramePathBenchmark {
         request.maxFrames = frames
         var count = 0
         let run = try model.run {
-            let queue = FrameQueue(
-                try FrameStream(file, request: request), capacity: 2 * encoder.batchSize, cancellation: cancellation)
-            try queue.start()
-            defer { queue.stop() }
+            // The start of the decode worker counts as waiting for its frames.
+            let queue = try model.compute.timed(.waiting) {
+                let stream = try FrameStream(file, request: request)
+                let queue = FrameQueue(stream, capacity: 2 * encoder.batchSize, cancellation: cancellation)
+                try queue.start()
+                return queue
+            }
+            defer { model.compute.timed(.waiting) { queue.stop() } }
             var batch = (0..<encoder.batchSize).map { _ in Frame() }
             while true {
                 let taken = try model.compute.timed(.waiting) { try queue.take(into: &batch) }

@@ -11,6 +11,6 @@ struct ModelCommand: ParsableCommand {
             """),
         subcommands: [
             ModelInspectCommand.self, ModelParityCommand.self, ModelTokenizeCommand.self, ModelEmbedCommand.self,
-            ModelMakeRandomCommand.self,
+            ModelCheckCommand.self, ModelPerplexityCommand.self, ModelMakeRandomCommand.self,
         ])
 }

@@ -23,3 +23,17 @@ def test_names() -> None:
         gguf.hugging_face_name("blk.3.ssm_in.weight.x")
     with pytest.raises(ValueError, match="not a tensor of a Llama"):
         gguf.hugging_face_name("blk.3.ssm_in.weight")
+
+
+def test_int4_groups() -> None:
+    from longtake_training.measure.perplexity import quantized
+
+    random = np.random.default_rng(1)
+    # Weights on a grid of 15 steps per group, with both ends used, lose nothing.
+    grid = random.integers(-8, 8, (4, 70)).astype(np.float32)
+    grid[:, ::32] = -8
+    assert np.allclose(quantized(grid, 32), grid, atol=1e-6)
+    weights = random.standard_normal((4, 70)).astype(np.float32)
+    errors = [float(((quantized(weights, group) - weights) ** 2).mean()) for group in (16, 32, 64)]
+    assert errors[0] < errors[1] < errors[2] < 0.02
+    assert not quantized(np.zeros((2, 8), np.float32), 4).any()

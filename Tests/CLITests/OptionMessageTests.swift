@@ -198,6 +198,9 @@ import Testing
             "standard input can be read once: give - to only one of --texts, --images and --recording"
         ),
         (["model", "embed", "m", "--text", "a", "--fps", "1"], "--fps requires --recording"),
+        (["model", "perplexity", "m"], "no text: give --text or --ids"),
+        (["model", "perplexity", "m", "--ids", "a", "--context", "1"], "--context must be at least 2, not 1"),
+        (["model", "check", "m", "a.mp4", "--frames", "0"], "--frames must be at least 1, not 0"),
         (
             ask + ["--prefix-cache", "now", "--derive", "now"],
             "--derive is the earlier name of --prefix-cache: give one of them"

@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": [],
     "evaluate.index": [],
     "measure": [],
+    "measure.perplexity": [],
     "oracles.golden": ["torch", "safetensors"],
     "oracles.answers": ["torch", "tokenizers", "safetensors"],
     "oracles.embeddings": ["torch", "tokenizers", "safetensors"],

@@ -66,7 +66,8 @@ package struct PipelineFile: Sendable {
         guard let root = node?.mapping else { throw Self.bad(path, "must be a mapping that begins with `version: 1`") }
         let reader = Keys(path: path, mapping: root, where: "at the top")
         try reader.allow([
-            "version", "model", "precision", "inputs", "recursive", "min_age", "fps", "stream", "reuse", "questions", "output",
+            "version", "model", "precision", "inputs", "recursive", "min_age", "fps", "stream", "reuse", "questions",
+            "output",
         ])
         guard try reader.integer("version") == 1 else {
             throw Self.bad(path, "`version: 1` is required, the only version that this program reads")

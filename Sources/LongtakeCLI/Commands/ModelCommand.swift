@@ -12,6 +12,6 @@ struct ModelCommand: ParsableCommand {
             """),
         subcommands: [
             ModelInspectCommand.self, ModelParityCommand.self, ModelTokenizeCommand.self, ModelEmbedCommand.self,
-            ModelMakeRandomCommand.self, ModelQuantizeCommand.self,
+            ModelCheckCommand.self, ModelPerplexityCommand.self, ModelMakeRandomCommand.self, ModelQuantizeCommand.self,
         ])
 }

@@ -7,12 +7,12 @@ public import Tensors
 public final class LanguageModel {
     /// The decoder's shape.
     public let config: LanguageConfig
-    private let compute: Compute
+    let compute: Compute
     private let embeddings: Matrix  // model.embed_tokens [V, H]
     private let rope: RotaryEmbedding
     private let layers: [DecoderLayer]  // model.layers
     private let norm: RMSNorm  // model.norm [H]
-    private let head: Matrix  // lm_head [V, H]; the embeddings if they are tied
+    let head: Matrix  // lm_head [V, H]; the embeddings if they are tied
     private let scratch = LayerScratch()
     private let residual = Scratch()  // [T, H]
     private let normedRow = Scratch()  // [1, H]

@@ -15,7 +15,14 @@ public final class Matrix {
     private var unquantized: Matrix?
 
     /// Bytes that a product reads of it.
-    public var byteCount: Int { rows * columns * type.size }
+    public var byteCount: Int {
+        switch quantizedFormat {
+        case .int8: rows * (columns + DType.f32.size)
+        case .int4:
+            rows * ((columns + 1) / 2 + (columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize * 2)
+        case nil: rows * columns * type.size
+        }
+    }
 
     private enum Storage {
         case memory(UnsafeRawPointer, owner: AnyObject)

@@ -52,8 +52,9 @@ extension LongtakeTests {
             }
         }
 
-        @Test(arguments: [DType.f32, .bf16]) func `twelve questions get the answers of single ones, in order`(
-            precision: DType
+        @Test(arguments: [Precision.f32, .bf16, .int8])
+        func `twelve questions get the answers of single ones, in order`(
+            precision: Precision
         ) throws {
             let folder = try Folder()
             let analyzer = Analyzer(

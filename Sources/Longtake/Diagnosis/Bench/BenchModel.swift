@@ -48,7 +48,7 @@ package final class BenchModel {
         self.loaded = loaded
         (name, llava, preprocessing) = (loaded.name, loaded.llava, loaded.preprocessing)
         frameWork = work
-        precision = loaded.compute.precision.rawValue
+        precision = loaded.precision.name
         layerCount = loaded.llava.language.config.layerCount
     }
 
@@ -73,6 +73,12 @@ package final class BenchModel {
         }
         let precision = settings.precision ?? (shape == "full" ? .bf16 : .f32)
         let type: RandomCheckpoint.DataType = precision == .f32 ? .f32 : .bf16
+        let resolved: ResolvedPrecision =
+            switch precision {
+            case .f32: .f32
+            case .bf16: .bf16
+            case .int8: .int8(settings, quantizes: true)
+            }
         layerCount = all
         let cost = RandomCheckpoint.cost(of: kind, type: type)
         guard let work = cost.frame else { preconditionFailure("a LLaVA-Mini has frames") }
@@ -84,18 +90,23 @@ package final class BenchModel {
         if part == .language { fusion.prefusionLayerCount = 1 }
         let model = TensorCatalog.llavaMini(language, fusion)
         let tower = TensorCatalog.vision(vision, selectLayer: fusion.visionSelectLayer).filter { !$0.isOptional }
-        let bytes = (model + tower).reduce(0) { $0 + Int64($1.count * type.element.size) }
+        let quantized = resolved.quantizes ? (model + tower).filter(\.isQuantizable) : []
+        let bytes =
+            (model + tower).reduce(0) { $0 + Int64($1.count * type.element.size) }
+            + quantized.reduce(0) { $0 + Int64($1.count) }
         try MemoryBudget.read()?.check("random weights of the shape \(shape)", needed: bytes)
         let compute = try Compute(
-            precision: precision, backend: settings.backend, threads: settings.threads,
+            precision: resolved.activations, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
         let weights = RandomWeights.make(model + tower, type: type, threadPool: compute.threadPool)
+        let quantizing = Dictionary(quantized.map { ($0.name, WeightFormat.int8) }) { first, _ in first }
         llava = try LlavaMini(
-            WeightReader(weights, compute: compute),
-            tower: WeightReader(weights, prefix: TensorName.visionTower, compute: compute), language: language,
-            vision: vision, fusion: fusion)
+            WeightReader(weights, compute: compute, quantizing: quantizing),
+            tower: WeightReader(
+                weights, prefix: TensorName.visionTower, compute: compute, quantizing: quantizing),
+            language: language, vision: vision, fusion: fusion)
         name = shape
-        self.precision = precision.rawValue
+        self.precision = resolved.name
         preprocessing = ImagePreprocessing.clip(side: vision.imageSize)
         loaded = nil
     }
@@ -119,10 +130,18 @@ package final class BenchModel {
         return run
     }
 
-    /// The fastest matrix product in the precision, in operations per second.
+    /// The fastest matrix product in the precision, in operations per second; with int8 weights oneDNN's or ours.
     func measurePeak() -> Double {
-        max(compute.measurePeak(), compute.measurePeak(rows: 577, inputs: 4096, outputs: 4096))
+        let (rows, width) = (577, 4096)
+        guard isQuantized else {
+            return max(compute.measurePeak(), compute.measurePeak(rows: rows, inputs: width, outputs: width))
+        }
+        let ours = try? compute.measureQuantized(.int8, rows: rows, inputs: width, outputs: width)
+        let library = compute.measureLibraryInt8(rows: rows, inputs: width, outputs: width)
+        return max(ours ?? 0, library ?? 0)
     }
+
+    private var isQuantized: Bool { precision.hasPrefix(Precision.int8.rawValue) }
 
     /// A note about layers that stand for others.
     var layerNotes: [String] {

@@ -60,7 +60,7 @@ package struct FramePathBenchmark {
 
     private func encode(_ batch: ArraySlice<Frame>) throws {
         // Every frame is computed, even one that equals the one before it.
-        try encoder.encode(batch, isFirst: { _ in true }) { _ = buffers.encode($1) }
+        try encoder.encode(batch, isNew: { _ in true }) { _ = buffers.encode($1) }
     }
 
     private func decode(_ path: InputPath, _ options: IndexOptions, frames: Int) throws -> (BenchRuns.Run, Int) {

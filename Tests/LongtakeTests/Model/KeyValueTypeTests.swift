@@ -1,3 +1,4 @@
+import Checkpoints
 import Longtake
 import Models
 import Tensors

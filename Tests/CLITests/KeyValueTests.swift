@@ -9,7 +9,8 @@ import Testing
     }
 
     private func bytes(_ tool: Tool, _ name: String) -> Int {
-        ((try? FileManager.default.attributesOfItem(atPath: tool.path("cache/derived/") + name))?[.size] as? Int) ?? 0
+        ((try? FileManager.default.attributesOfItem(atPath: tool.path("cache/derived") + "/" + name))?[.size] as? Int)
+            ?? 0
     }
 
     /// The recordings that the bundled model is asked about in BundledModelTests.
@@ -67,7 +68,7 @@ import Testing
             "--json",
         ]
         let first = try tool.run(line).object()
-        let path = tool.path("cache/derived/") + (try #require(derived(tool).first))
+        let path = tool.path("cache/derived") + "/" + (try #require(derived(tool).first))
         var data = try Data(contentsOf: URL(filePath: path))
         data[data.count - 5000] ^= 1
         try data.write(to: URL(filePath: path))

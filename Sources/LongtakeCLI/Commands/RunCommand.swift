@@ -32,6 +32,7 @@ struct RunCommand: ParsableCommand {
         StatusSignal.answer()
         let deadline = try runtime.deadline()
         let policy = try prefixCache.policyOfQuestions()
+        try keyValues.check()
         let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
         var options = try sampling.options(in: file)
         // The command line overrides the pipeline, which overrides the environment.
@@ -41,7 +42,6 @@ struct RunCommand: ParsableCommand {
         options.deadline = deadline
         let walker = try inputs.walk(
             file.inputs.map { InputPath($0) } + inputs.listed(), recursive: file.recursive, output)
-        try keyValues.check()
         let identity = try model.identity(or: file.model, precision: file.precision)
         let library = try library.open()
         // An escaping closure cannot capture the `self` of a mutating function.

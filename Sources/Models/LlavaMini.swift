@@ -31,10 +31,11 @@ public final class LlavaMini {
     ///   - weights: a reader at the checkpoint's root.
     ///   - tower: a reader below the tower's `vision_model.`.
     ///   - embedding: a reader below its `visual_projection.`, to compute frame embeddings too.
+    ///   - keyValues: element type of the language model's cached keys and values; nil: the compute precision.
     /// - Throws: `ModelError` for a missing tensor, a wrong shape or an unsupported configuration.
     public init(
         _ weights: WeightReader, tower: WeightReader, embedding: WeightReader? = nil, language: LanguageConfig,
-        vision: VisionConfig, fusion: FusionConfig
+        vision: VisionConfig, fusion: FusionConfig, keyValues: DType? = nil
     ) throws {
         compute = weights.compute
         self.vision = vision
@@ -54,7 +55,7 @@ public final class LlavaMini {
             weights.under(TensorName.projector), config: fusion, visionWidth: vision.hiddenSize,
             languageWidth: language.hiddenSize)
         preFusion = try PreFusion(weights, config: language, layerCount: fusion.prefusionLayerCount)
-        self.language = try LanguageModel(weights, config: language)
+        self.language = try LanguageModel(weights, config: language, keyValues: keyValues)
         rasterOrder = Self.rasterOrder(ratio: fusion.resolutionRatio, grid: vision.gridSize)
     }
 

@@ -49,4 +49,7 @@ public enum DType: String, Sendable, Codable, CaseIterable {
         precondition(self == .f32 || self == .bf16, "\(self) is not a compute type")
         return self == .f32 ? LT_F32 : LT_BF16
     }
+
+    /// The kernels' name of a type of cached keys and values: a compute type or i8.
+    var keyValueKernel: lt_dtype { self == .i8 ? LT_I8 : kernel }
 }

@@ -25,6 +25,7 @@ import Testing
         (["index", "a.mp4", "--sampling", ""], ["grid", "reference"]),
         (["index", "a.mp4", "--reuse", ""], ["off", "exact", "auto"]),
         (["index", "a.mp4", "--prefix-cache", ""], ["auto", "now", "lazy", "never"]),
+        (["run", "a.yaml", "--kv", ""], ["auto", "bf16", "int8"]),
         (["ask", "a.mp4", "--format", ""], ["text", "jsonl", "csv", "vtt"]),
         (["export", "a.mp4", "--format", "c"], ["csv", "chapters"]),
         (["ask", "a.mp4", "--precision", ""], ["auto", "f32", "bf16", "int8"]),

@@ -29,6 +29,8 @@ import Testing
                 ask + ["--prefix-cache", "nevr"],
                 "invalid --prefix-cache \"nevr\"; use auto, now, lazy or never; did you mean never?"
             ),
+            (ask + ["--kv", "int9"], "invalid --kv \"int9\"; use auto, bf16 or int8; did you mean int8?"),
+            (["run", "p.yaml", "--kv", "f8"], "invalid --kv \"f8\"; use auto, bf16 or int8"),
             (
                 ask + ["--focus", "of"],
                 "invalid --focus \"of\"; use auto, off or a number of frames from 1 to 100000; did you mean off?"

@@ -98,6 +98,7 @@ import Testing
         ("version: 1\ninputs: [a]\noutput: o\nquestions:\n  - id: x\n    ask: a\n  - id: x\n    ask: b", "same id"),
         ("version: 1\ninputs: [a]\noutput: o\nquestions: Who?", "list"),
         ("version: 1\ninputs: [a]\noutput: o\nquestions:\n  - ask: a\n    from: 10\n    to: 5", "before"),
+        ("version: 1\nkv: int4\ninputs: [a]", "auto, bf16 or int8"),
         ("{[", "yaml"), ("", "version"), ("version: 1\ninputs: [a]\nmin_age: soon", "min_age"),
     ])
     func `a pipeline that is none says where`(yaml: String, word: String) throws {

@@ -82,8 +82,12 @@ func makeVideo(to path: String, source: String = "testsrc2", seconds: Int = 12, 
 }
 
 /// A model in f32 on the default backend.
-func nano(_ path: String = Shared.model, precision: Precision = .f32) throws -> LoadedModel {
-    try LoadedModel(path: path, settings: ModelSettings(precision: precision, threads: 2))
+func nano(
+    _ path: String = Shared.model, precision: Precision = .f32, keyValues: String = "auto"
+) throws -> LoadedModel {
+    var settings = ModelSettings(precision: precision, threads: 2)
+    try settings.set(keyValues: keyValues)
+    return try LoadedModel(path: path, settings: settings)
 }
 
 /// A short question that even a random model answers in no time.

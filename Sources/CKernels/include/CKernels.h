@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum { LT_F32 = 0, LT_BF16 = 1 } lt_dtype;
+/// LT_I8 is a type of cached keys and values only: a row is h_kv*d bytes, followed by one f32 scale per KV head without
+/// alignment. A value is its byte times the scale of its head.
+typedef enum { LT_F32 = 0, LT_BF16 = 1, LT_I8 = 2 } lt_dtype;
 typedef enum { LT_ACT_NONE = 0, LT_ACT_QUICK_GELU = 1, LT_ACT_GELU_ERF = 2 } lt_activation;
 
 /// Packed weights. A panel holds LT_PANEL outputs; missing outputs and inputs are stored as zeros. In memory order:
@@ -91,6 +93,24 @@ typedef struct lt_kernels {
     /// [blocks, heads], values [blocks, heads*head_size].
     void (*attention_combine)(size_t blocks, size_t heads, size_t head_size, const float *max_scores,
                               const float *exp_sums, const float *values, float *out);
+    /// One tile of a softmax over all keys of T query rows. scores [T, n] is overwritten; row t has `unmasked` + t *
+    /// `unmasked_step` unmasked columns, at least 0 and at most n. `max_scores` [T] and `exp_sums` [T] begin at
+    /// -infinity and 0 and hold the largest score times `scale` and the sum of exp(score * scale - max) over all tiles
+    /// so far; `sums` [T, head_size] is rescaled to the new maximum. Writes exp(score * scale - max) to out [T, n], 0
+    /// in masked columns; `out` may be `scores` if out_type is LT_F32.
+    void (*softmax_tile)(float *scores, ptrdiff_t stride, float scale, size_t rows, size_t n, ptrdiff_t unmasked,
+                         size_t unmasked_step, float *max_scores, float *exp_sums, float *sums, size_t head_size,
+                         void *out, lt_dtype out_type, ptrdiff_t out_stride);
+    /// out[T,head_size] = sums / exp_sums of its row, after the last tile.
+    void (*softmax_finish)(const float *sums, const float *exp_sums, size_t rows, size_t head_size, void *out,
+                           lt_dtype type, ptrdiff_t out_stride);
+    /// Quantizes keys or values x[T, heads*head_size] (f32 or bf16) to LT_I8 rows, one scale per row and head: max|x| /
+    /// 127, a NaN if x has a NaN or an infinity. The same bits in every table. `out_stride` in bytes.
+    void (*quantize_key_values)(const void *x, lt_dtype type, ptrdiff_t x_stride, size_t rows, size_t heads,
+                                size_t head_size, int8_t *out, ptrdiff_t out_stride);
+    /// out[T,head_size] = the values of KV head `head` of LT_I8 rows with `heads` heads, in f32 or rounded to bf16.
+    void (*dequantize_key_values)(const int8_t *x, ptrdiff_t x_stride, size_t rows, size_t heads, size_t head_size,
+                                  size_t head, void *out, lt_dtype type, ptrdiff_t out_stride);
     /// y[n] += x[n].
     void (*add)(const float *x, float *y, size_t n);
     /// Rounds to nearest, ties to even; a NaN stays a NaN.

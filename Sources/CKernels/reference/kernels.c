@@ -134,25 +134,35 @@ static void gemm_bf16(const uint16_t *weight, ptrdiff_t stride, const float *x, 
         }
 }
 
+// Element `column` of row `row` of keys or values; LT_I8 rows have a scale per head.
+static double get_key_value(const void *x, lt_dtype type, ptrdiff_t stride, size_t row, size_t column, size_t heads,
+                            size_t head_size) {
+    if (type != LT_I8) return get(x, type, (ptrdiff_t)row * stride + (ptrdiff_t)column);
+    const int8_t *bytes = (const int8_t *)x + (ptrdiff_t)row * stride;
+    float scale;
+    memcpy(&scale, bytes + heads * head_size + column / head_size * sizeof scale, sizeof scale);
+    return (double)bytes[column] * scale;
+}
+
 static void attention_block(const float *q, const void *k, const void *v, lt_dtype type, ptrdiff_t kv_stride,
                             size_t keys, size_t kv_heads, size_t group, size_t head_size, float scale, float *scores,
                             float *max_scores, float *exp_sums, float *out) {
     for (size_t h = 0; h < kv_heads * group; h++) {
-        ptrdiff_t column = (ptrdiff_t)(h / group * head_size);
+        size_t column = h / group * head_size;
         float *row = scores + h * keys;
         double max = -INFINITY, sum = 0;
-        for (ptrdiff_t s = 0; s < (ptrdiff_t)keys; s++) {
+        for (size_t s = 0; s < keys; s++) {
             double dot = 0;
             for (size_t i = 0; i < head_size; i++)
-                dot += q[h * head_size + i] * get(k, type, s * kv_stride + column + (ptrdiff_t)i);
+                dot += q[h * head_size + i] * get_key_value(k, type, kv_stride, s, column + i, kv_heads, head_size);
             row[s] = (float)(dot * scale);
             max = fmax(max, row[s]);
         }
         for (size_t s = 0; s < keys; s++) sum += exp(row[s] - max);
         for (size_t i = 0; i < head_size; i++) {
             double y = 0;
-            for (ptrdiff_t s = 0; s < (ptrdiff_t)keys; s++)
-                y += exp(row[s] - max) * get(v, type, s * kv_stride + column + (ptrdiff_t)i);
+            for (size_t s = 0; s < keys; s++)
+                y += exp(row[s] - max) * get_key_value(v, type, kv_stride, s, column + i, kv_heads, head_size);
             out[h * head_size + i] = (float)y;
         }
         max_scores[h] = (float)max;
@@ -173,6 +183,65 @@ static void attention_combine(size_t blocks, size_t heads, size_t head_size, con
             out[h * head_size + i] = (float)y;
         }
     }
+}
+
+static void softmax_tile(float *scores, ptrdiff_t stride, float scale, size_t rows, size_t n, ptrdiff_t unmasked,
+                         size_t unmasked_step, float *max_scores, float *exp_sums, float *sums, size_t head_size,
+                         void *out, lt_dtype out_type, ptrdiff_t out_stride) {
+    for (size_t t = 0; t < rows; t++) {
+        float *row = scores + (ptrdiff_t)t * stride;
+        ptrdiff_t limit = unmasked + (ptrdiff_t)(t * unmasked_step);
+        size_t count = limit <= 0 ? 0 : (size_t)limit < n ? (size_t)limit : n;
+        float max = max_scores[t];
+        for (size_t i = 0; i < count; i++) max = fmaxf(max, row[i] * scale);
+        double factor = count > 0 ? exp((double)max_scores[t] - max) : 1, sum = 0;
+        for (size_t i = 0; i < n; i++) {
+            double weight = i < count ? exp((double)row[i] * scale - max) : 0;
+            sum += weight;
+            put(out, out_type, (ptrdiff_t)t * out_stride + (ptrdiff_t)i, weight);
+        }
+        exp_sums[t] = (float)(exp_sums[t] * factor + sum);
+        for (size_t i = 0; i < head_size; i++) sums[t * head_size + i] *= (float)factor;
+        max_scores[t] = max;
+    }
+}
+
+static void softmax_finish(const float *sums, const float *exp_sums, size_t rows, size_t head_size, void *out,
+                           lt_dtype type, ptrdiff_t out_stride) {
+    for (size_t t = 0; t < rows; t++)
+        for (size_t i = 0; i < head_size; i++)
+            put(out, type, (ptrdiff_t)t * out_stride + (ptrdiff_t)i, (double)sums[t * head_size + i] / exp_sums[t]);
+}
+
+static void quantize_key_values(const void *x, lt_dtype type, ptrdiff_t x_stride, size_t rows, size_t heads,
+                                size_t head_size, int8_t *out, ptrdiff_t out_stride) {
+    for (size_t t = 0; t < rows; t++)
+        for (size_t h = 0; h < heads; h++) {
+            int8_t *row = out + (ptrdiff_t)t * out_stride;
+            ptrdiff_t first = (ptrdiff_t)t * x_stride + (ptrdiff_t)(h * head_size);
+            float max = 0, scale;
+            int is_finite = 1;
+            for (size_t i = 0; i < head_size; i++) {
+                float value = (float)get(x, type, first + (ptrdiff_t)i);
+                max = fmaxf(max, fabsf(value));
+                is_finite = is_finite && isfinite(value);
+            }
+            scale = is_finite ? max / 127.0f : NAN;
+            memcpy(row + heads * head_size + h * sizeof scale, &scale, sizeof scale);
+            for (size_t i = 0; i < head_size; i++) {
+                float value = (float)get(x, type, first + (ptrdiff_t)i);
+                row[h * head_size + i] =
+                    is_finite && max > 0x1p-100f ? (int8_t)fmaxf(-127, fminf(127, rintf(value * (127.0f / max)))) : 0;
+            }
+        }
+}
+
+static void dequantize_key_values(const int8_t *x, ptrdiff_t x_stride, size_t rows, size_t heads, size_t head_size,
+                                  size_t head, void *out, lt_dtype type, ptrdiff_t out_stride) {
+    for (size_t t = 0; t < rows; t++)
+        for (size_t i = 0; i < head_size; i++)
+            put(out, type, (ptrdiff_t)t * out_stride + (ptrdiff_t)i,
+                get_key_value(x, LT_I8, x_stride, t, head * head_size + i, heads, head_size));
 }
 
 static void add(const float *x, float *y, size_t n) {
@@ -274,6 +343,10 @@ const lt_kernels lt_kernels_reference = {
     .gemm_bf16 = gemm_bf16,
     .attention_block = attention_block,
     .attention_combine = attention_combine,
+    .softmax_tile = softmax_tile,
+    .softmax_finish = softmax_finish,
+    .quantize_key_values = quantize_key_values,
+    .dequantize_key_values = dequantize_key_values,
     .add = add,
     .f32_to_bf16 = f32_to_bf16,
     .bf16_to_f32 = bf16_to_f32,

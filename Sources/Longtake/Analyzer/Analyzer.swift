@@ -122,6 +122,8 @@ package final class Analyzer {
             if prefixCache == .now || prefixCache == .auto, !plan.indexed {
                 plan.prefixCacheBytes = plan.frames.map { asker.prefixBytes(frames: $0) }
             }
+            plan.questionMemoryBytes = plan.frames.flatMap { asker.questionMemory(frames: $0) }
+                .flatMap { $0 >= IndexPlan.leastQuestionMemory ? $0 : nil }
             return plan
         } catch {
             throw Failure(error, subject: recording.path.description)

@@ -18,7 +18,7 @@ extension Asker {
         let fusing = try FusionContext(
             [asked], source, frames: source.fusionFrames(.automatic, limit: FusionPlan.sampleSize), targetError: 1,
             model: model)
-        let key = PrefixCacheStore.Key(fusing, compute: loaded.compute)
+        let key = PrefixCacheStore.Key(fusing, model: model)
         guard isWorthKeeping(frames: source.times.count, fused: fusing.frames.count), !prefixCaches.has(key) else {
             return
         }
@@ -56,7 +56,7 @@ extension Asker {
         let start = clock.now
         let (group, frames, source) = (fusing.group, fusing.frames, fusing.source)
         try checkMemory(fusing, freeRows: freeRows)
-        let key = PrefixCacheStore.Key(fusing, compute: loaded.compute)
+        let key = PrefixCacheStore.Key(fusing, model: model)
         let known = prefixCaches?.load(key, model: model, headRows: group.headRows, freeRows: freeRows)
         if var known, let fused = known.fused, group.restore(known.head) {
             try fuseSuffixes(fusing, after: fused, repeats: known.repeats, progress: progress)
@@ -94,16 +94,47 @@ extension Asker {
         return prefix
     }
 
-    /// Checks, before anything is computed, that the keys and values fit in memory.
+    /// Checks, before anything is computed, that what a question needs fits in memory.
     private func checkMemory(_ fusing: FusionContext, freeRows: Int) throws {
-        let (language, config) = (model.language, model.language.config)
-        let perFrame = PreFusionCache(model, prefixRows: fusing.group.headRows, capacity: 0).bytesPerFrame
-        let rows = fusing.group.sharedIDs + fusing.tokens.count + freeRows
         let fused = min(fusing.frames.count, PrefixCache.maxFusedFrames)
-        let bytes = 2 * config.layerCount * language.keyBytes * rows + fused * perFrame
+        let bytes = memory(
+            rows: fusing.group.sharedIDs + fusing.tokens.count + freeRows, fused: fused,
+            headRows: fusing.group.headRows, textRows: freeRows)
         try loaded.checkMemory(
             "a question about \(counted(fusing.source.times.count, "frame")) (a shorter range needs less)",
-            needed: Int64(bytes))
+            needed: bytes)
+    }
+
+    /// Bytes that a question about this many frames needs in addition to the weights; nil if it exceeds the context.
+    func questionMemory(frames: Int) -> Int64? {
+        guard let asked = try? prompted(Question("?")),
+            let group = try? PromptGroup([asked.prompt.ids], model: model),
+            (try? checkContext(asked.prompt, frames: frames, maxTokens: Question.defaultMaxTokens)) != nil
+        else { return nil }
+        let text = asked.prompt.ids.count + Question.defaultMaxTokens
+        return memory(
+            rows: group.sharedIDs + frames * model.fusion.tokensPerFrame + text,
+            fused: min(frames, PrefixCache.maxFusedFrames), headRows: group.headRows, textRows: text)
+    }
+
+    /// Bytes of the language model's keys and values of `rows` positions, of the pre-fusion keys and values of `fused`
+    /// frames, and of the activations. Attention by tiles needs no memory that grows with the number of positions.
+    private func memory(rows: Int, fused: Int, headRows: Int, textRows: Int) -> Int64 {
+        let (language, config) = (model.language, model.language.config)
+        let frame = PreFusionCache(model, prefixRows: headRows, capacity: 0)
+        let size = model.compute.precision.size
+        let frames = min(fused, FrameEncoder.batchSize(rows: model.patchRows))
+        // The frames fused at once, or a slice of the prompt; a row of each has the widths of DecoderLayer's activations.
+        let active = max(
+            LanguageModel.sliceLength, frames * (model.patchRows + model.fusion.tokensPerFrame + headRows),
+            fused * min(textRows, LanguageModel.sliceLength))
+        let row =
+            2 * config.hiddenSize * 4
+            + size * (config.hiddenSize + 2 * config.headCount * config.headSize + 2 * config.intermediateSize)
+        // A layer's keys and values of the fused frames with the text after them, at most 128 MiB at a time.
+        let extended = min(128 << 20, fused * frame.bytesPerLayer)
+        return Int64(2 * config.layerCount * language.keyBytes) * Int64(rows) + Int64(fused * frame.bytesPerFrame)
+            + Int64(active) * Int64(row) + Int64(extended) + Int64(4 * config.vocabularySize)
     }
 
     /// The language model's keys and values over the fused head and the vision tokens.

@@ -39,13 +39,17 @@ final class PrefixCacheStore {
         let precision: String
         let backend: String
         let kernels: String
+        /// Type of the language model's keys and values; nil, and not in the file, if it is the precision.
+        let keyValues: String?
 
         private enum CodingKeys: String, CodingKey {
             case version, index, first, last, head, frames, precision, backend, kernels
+            case keyValues = "kv"
             case created = "made"
         }
 
-        init(_ context: FusionContext, compute: Compute) {
+        init(_ context: FusionContext, model: LlavaMini) {
+            let compute = model.compute
             let source = context.source
             index = source.recording.index
             created = source.indexCreated
@@ -54,6 +58,8 @@ final class PrefixCacheStore {
             head = context.sharedIDs
             frames = context.frames.map { source.frameNumbers[$0] }
             (precision, backend, kernels) = ("\(compute.precision)", "\(compute.backend)", compute.kernels.name)
+            let type = model.language.keyValueType
+            keyValues = type == compute.precision ? nil : type.rawValue
         }
 
         var bytes: [UInt8]? {

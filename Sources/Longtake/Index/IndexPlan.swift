@@ -16,6 +16,11 @@ public struct IndexPlan: Sendable, Codable {
     public var prefixCacheBytes: Int64?
     /// Which frames are reused; nil if only identical ones are, or none. Bytes and seconds are then upper bounds.
     public var reuse: String?
+    /// Bytes of memory that a question about the whole recording needs in addition to the weights; nil below
+    /// `leastQuestionMemory`, if the length is unknown, or if the recording exceeds the model's context.
+    public internal(set) var questionMemoryBytes: Int64?
+    /// Less memory than this is not reported: 1 GiB.
+    static let leastQuestionMemory: Int64 = 1 << 30
     /// Bytes per frame.
     public let bytesPerFrame: Int
     /// Free space of the cache's file system in bytes.
@@ -72,6 +77,7 @@ public struct IndexPlan: Sendable, Codable {
         case path, info, frames, bytes, notes, indexed, reuse
         case estimatedSeconds = "estimated_seconds"
         case prefixCacheBytes = "prefix_cache_bytes"
+        case questionMemoryBytes = "question_memory_bytes"
         case bytesPerFrame = "bytes_per_frame"
         case freeBytes = "free_bytes"
         case cacheBytes = "cache_bytes"

@@ -108,7 +108,7 @@ package final class LoadedModel {
                 checkpoint.towerTensors, prefix: TensorName.visionTower, compute: compute, quantizing: quantizing),
             embedding: checkpoint.embeddingSize == nil
                 ? nil : WeightReader(checkpoint.towerTensors, prefix: TensorName.visualProjection, compute: compute),
-            language: language, vision: vision, fusion: fusion)
+            language: language, vision: vision, fusion: fusion, keyValues: settings.keyValues)
         tokenizer = try loading.value()
         template = try TemplateChoice.choose(folder: folder, tokenizer: tokenizer).template
         preprocessing = try Self.preprocessing(checkpoint, side: vision.imageSize)

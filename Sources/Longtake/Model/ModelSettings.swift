@@ -13,6 +13,8 @@ public struct ModelSettings: Sendable {
     public var threads: Int
     /// Name of a kernel table; nil chooses the best one this CPU supports.
     package var instructionSet: String?
+    /// Element type of cached keys and values, bf16 or i8; nil: the compute precision.
+    package var keyValues: DType?
     /// Bytes that may be used in addition to the weights; nil means what the machine has free.
     public var memory: Int64?
 
@@ -30,6 +32,22 @@ public struct ModelSettings: Sendable {
     package static let precisions = ["auto"] + Precision.allCases.map(\.rawValue)
     /// The accepted values of `backend`.
     package static let backends = ["auto"] + Backend.allCases.map(\.rawValue)
+
+    /// The accepted values of `set(keyValues:)`.
+    package static let keyValueTypes = ["auto", "bf16", "int8"]
+
+    /// Sets the type of cached keys and values: "bf16", "int8", or "auto" for the compute precision.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` naming the known values.
+    public mutating func set(keyValues name: String) throws {
+        guard Self.keyValueTypes.contains(name) else {
+            throw LongtakeError(
+                code: .badRequest,
+                message: "unknown type of keys and values \(name); known: "
+                    + Self.keyValueTypes.joined(separator: ", "))
+        }
+        keyValues = name == "int8" ? .i8 : name == "bf16" ? .bf16 : nil
+    }
 
     /// Parses settings from the text of a command line or a file; "auto" means nil.
     ///

@@ -17,6 +17,9 @@ package struct PipelineFile: Sendable {
     package let model: String?
     /// The name of the compute precision; nil: as the command line or environment sets it.
     package let precision: String?
+    /// Type of cached keys and values, one of `ModelSettings.keyValueTypes`; nil: as the command line or environment
+    /// sets it.
+    package let keyValues: String?
     /// Paths of files and folders, resolved.
     package let inputs: [String]
     /// Whether subfolders of the inputs are searched too; true by default.
@@ -66,7 +69,8 @@ package struct PipelineFile: Sendable {
         guard let root = node?.mapping else { throw Self.bad(path, "must be a mapping that begins with `version: 1`") }
         let reader = Keys(path: path, mapping: root, where: "at the top")
         try reader.allow([
-            "version", "model", "precision", "inputs", "recursive", "min_age", "fps", "stream", "reuse", "questions",
+            "version", "model", "precision", "kv", "inputs", "recursive", "min_age", "fps", "stream", "reuse",
+            "questions",
             "output",
         ])
         guard try reader.integer("version") == 1 else {
@@ -81,6 +85,10 @@ package struct PipelineFile: Sendable {
         if let precision, !ModelSettings.precisions.contains(precision) {
             let known = ModelSettings.precisions.joined(separator: ", ")
             throw Self.bad(path, "`precision` is \(precision); use one of \(known)", root["precision"])
+        }
+        keyValues = try reader.string("kv")
+        if let keyValues, !ModelSettings.keyValueTypes.contains(keyValues) {
+            throw Self.bad(path, "`kv` must be auto, bf16 or int8, not \(keyValues)", root["kv"])
         }
         guard let list = root["inputs"], let sequence = list.sequence, !sequence.isEmpty else {
             throw Self.bad(path, "`inputs` must be a list of files and folders")

@@ -66,6 +66,7 @@ struct AskCommand: ParsableCommand {
     var image = false
 
     @OptionGroup var model: ModelOptions
+    @OptionGroup var keyValues: KeyValueOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var library: LibraryOptions
     @OptionGroup var prefixCache: PrefixCacheOptions
@@ -120,7 +121,7 @@ struct AskCommand: ParsableCommand {
 
         let policy = try prefixCache.policyOfQuestions()
         let walker = try inputs.walk(paths, output)
-        let loaded = try model.load()
+        let loaded = try model.load(keyValues: (keyValues, nil))
         let library = try library.open(telling: output)
         if several { try requireKnown(typedPaths, library) }
         let analyzer = Analyzer(
@@ -164,7 +165,7 @@ struct AskCommand: ParsableCommand {
         guard let path = paths.first, paths.count == 1, let question = questions.first else {
             throw UsageError("--image takes one image at a time")
         }
-        let loaded = try model.load()
+        let loaded = try model.load(keyValues: (keyValues, nil))
         let analyzer = Analyzer(
             model: loaded, library: try library.open(telling: output), cancellation: Interruption.cancellation)
         let printer = AnswerPrinter(output, .init(style: style, isImage: true))

@@ -24,6 +24,7 @@ struct ChatCommand: ParsableCommand {
 
     @OptionGroup var answering: AnswerOptions
     @OptionGroup var model: ModelOptions
+    @OptionGroup var keyValues: KeyValueOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var library: LibraryOptions
     @OptionGroup var prefixCache: PrefixCacheOptions
@@ -37,7 +38,7 @@ struct ChatCommand: ParsableCommand {
         let settings = try answering.question("-")
         let options = try sampling.options()
         let policy = try prefixCache.policyOfQuestions()
-        let loaded = try model.load()
+        let loaded = try model.load(keyValues: (keyValues, nil))
         let analyzer = Analyzer(
             model: loaded, library: try library.open(telling: output), prefixCache: policy,
             cancellation: Interruption.cancellation)

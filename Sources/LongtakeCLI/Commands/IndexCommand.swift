@@ -60,6 +60,7 @@ struct IndexCommand: ParsableCommand {
 
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var model: ModelOptions
+    @OptionGroup var keyValues: KeyValueOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var library: LibraryOptions
     @OptionGroup var prefixCache: PrefixCacheOptions
@@ -81,10 +82,12 @@ struct IndexCommand: ParsableCommand {
         let walker = try inputs.walk(paths.map(\.path) + inputs.listed(), recursive: recursive, output)
         let identity = try model.identity()
         let library = try library.open(cacheMax: cacheMax)
-        let model = model
+        try keyValues.check()
+        let (model, keyValues) = (model, keyValues)
         let analyzer = Deferred {
             Analyzer(
-                model: try model.load(), library: library, prefixCache: policy, cancellation: Interruption.cancellation)
+                model: try model.load(keyValues: (keyValues, nil)), library: library, prefixCache: policy,
+                cancellation: Interruption.cancellation)
         }
         let report = IndexReport(output)
         for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }

@@ -23,6 +23,7 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var model: ModelOptions
+    @OptionGroup var keyValues: KeyValueOptions
     @OptionGroup var library: LibraryOptions
     @OptionGroup var prefixCache: PrefixCacheOptions
     @OptionGroup var output: OutputOptions
@@ -31,6 +32,7 @@ struct RunCommand: ParsableCommand {
         StatusSignal.answer()
         let deadline = try runtime.deadline()
         let policy = try prefixCache.policyOfQuestions()
+        try keyValues.check()
         let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
         var options = try sampling.options(in: file)
         // The command line overrides the pipeline, which overrides the environment.
@@ -43,11 +45,12 @@ struct RunCommand: ParsableCommand {
         let identity = try model.identity(or: file.model, precision: file.precision)
         let library = try library.open()
         // An escaping closure cannot capture the `self` of a mutating function.
-        let model = model
+        let (model, keyValues) = (model, keyValues)
         let analyzer = Deferred {
             Analyzer(
-                model: try model.load(or: file.model, precision: file.precision), library: library,
-                prefixCache: policy, cancellation: Interruption.cancellation)
+                model: try model.load(
+                    or: file.model, precision: file.precision, keyValues: (keyValues, file.keyValues)),
+                library: library, prefixCache: policy, cancellation: Interruption.cancellation)
         }
         for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
         let report = IndexReport(output)

@@ -74,9 +74,18 @@ struct ModelOptions: ParsableArguments {
         }
     }
 
-    func load(or other: String? = nil, precision: String? = nil) throws -> LoadedModel {
+    /// Loads the model.
+    ///
+    /// - Parameters:
+    ///   - other, precision: a pipeline's folder and precision.
+    ///   - keyValues: the type of cached keys and values, and a pipeline's.
+    func load(
+        or other: String? = nil, precision: String? = nil,
+        keyValues: (options: KeyValueOptions, file: String?)? = nil
+    ) throws -> LoadedModel {
         let folder = try folder(or: other)
-        let settings = try settings(precision: precision)
+        var settings = try settings(precision: precision)
+        try keyValues?.options.apply(to: &settings, file: keyValues?.file)
         do {
             return try Interruption.endingAtOnce { try LoadedModel(path: folder, settings: settings) }
         } catch {

@@ -54,6 +54,7 @@ struct OptionName: Sendable {
     static let backend = Self("backend")
     static let threads = Self("threads")
     static let memory = Self("memory")
+    static let keyValues = Self("kv")
 
     // Folders.
     static let cacheDir = Self("cache-dir")

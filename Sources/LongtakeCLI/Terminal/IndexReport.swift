@@ -219,6 +219,9 @@ final class IndexReport {
         if let reuse = any.reuse { line += " or less: frames are reused (\(reuse))" }
         if shared > 0 { line += " and \(Format.bytes(shared)) prefix cache" }
         line += ", at most about \(Format.time(seconds)); \(Format.bytes(any.freeBytes)) free"
+        if let most = plans.compactMap(\.questionMemoryBytes).max() {
+            line += "; a question needs up to \(Format.bytes(most)) of memory in addition to the weights"
+        }
         if isResult {
             Console.line(Format.table(rows))
             Console.line(line)

@@ -49,8 +49,8 @@ final class LayerScratch {
     let normed = Scratch()  // [B · T, D]
     let firstNormed = Scratch()  // [B, D], CLIP's first rows
     let query = Scratch()  // [B · A, h · d]
-    let key = Scratch()  // [B · T, h_kv · d]; in Llama of a single row, or its normalized row [1, D]
-    let value = Scratch()  // [B · T, h_kv · d]; in Llama of a single row
+    let key = Scratch()  // [B · T, h_kv · d]; in Llama of rows to be rounded, or a normalized row [1, D]
+    let value = Scratch()  // [B · T, h_kv · d]; in Llama of rows to be rounded
     let mixed = Scratch()  // [B · A, h · d]
     let hidden = Scratch()  // [B · A, I]: fc1 of CLIP, gate of Llama
     let up = Scratch()  // [B · A, I]

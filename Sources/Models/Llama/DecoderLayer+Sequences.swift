@@ -27,8 +27,8 @@ extension LlamaAttention {
         compute.rotate(k, heads: shape.keyValueHeads, headSize: shape.headSize, by: sequences.rotation)
         for (row, cache) in sequences.caches.enumerated() {
             let next = cache.next(layer: layer)
-            compute.convert(k.rows(row..<row + 1), into: next.key)
-            compute.convert(v.rows(row..<row + 1), into: next.value)
+            compute.store(k.rows(row..<row + 1), into: next.key, shape: shape)
+            compute.store(v.rows(row..<row + 1), into: next.value, shape: shape)
         }
         let keysAndValues = sequences.caches.map { $0.rows(layer: layer) }
         let mixed = scratch.mixed.matrix(.f32, rows: x.rows, columns: query.outputs)  // [B, h·d]

@@ -29,16 +29,18 @@ struct LlamaAttention {
 
     /// Writes the rotated keys and the values of `x` [B · T, H] into `keys` and `values` [B · T, h_kv · d].
     func project(_ x: MatrixView, keys: MatrixView, values: MatrixView, _ context: LayerContext) {
-        // A single row is computed in f32 regardless of the precision, and rounded when it is stored.
-        let isRounded = x.rows == 1 && keys.type != .f32
-        let k = isRounded ? context.scratch.key.matrix(.f32, rows: 1, columns: keys.columns) : keys
-        let v = isRounded ? context.scratch.value.matrix(.f32, rows: 1, columns: keys.columns) : values
+        // A single row is computed in f32 regardless of the precision; others in the precision. They are rounded when
+        // they are stored.
+        let type = x.rows == 1 ? DType.f32 : context.compute.precision
+        let isRounded = keys.type != type
+        let k = isRounded ? context.scratch.key.matrix(type, rows: x.rows, columns: keys.columns) : keys
+        let v = isRounded ? context.scratch.value.matrix(type, rows: x.rows, columns: keys.columns) : values
         key(x, into: k)
         value(x, into: v)
         rotate(k, heads: shape.keyValueHeads, context)
         if isRounded {
-            context.compute.convert(k, into: keys)
-            context.compute.convert(v, into: values)
+            context.compute.store(k, into: keys, shape: shape)
+            context.compute.store(v, into: values, shape: shape)
         }
     }
 

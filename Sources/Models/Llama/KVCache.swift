@@ -4,7 +4,8 @@ public import Tensors
 
 /// The keys and values of every layer for the positions that a decoder has processed.
 ///
-/// Bytes: layers · 2 · capacity · width · element size.
+/// Bytes: layers · 2 · capacity · row bytes. A row has width elements; in i8, one f32 scale per KV head follows it
+/// (`Compute.store`).
 public final class KVCache {
     /// Maximum number of positions.
     public let capacity: Int
@@ -12,9 +13,11 @@ public final class KVCache {
     public let layerCount: Int
     /// Positions filled so far.
     public internal(set) var count = 0
+    /// Element type of keys and values: f32, bf16 or i8.
+    public let type: DType
     private let width: Int  // h_kv · d
-    private let type: DType
-    private let bases: [UnsafeMutableRawPointer]  // per layer keys, then values, each [capacity, width]
+    private let rowBytes: Int
+    private let bases: [UnsafeMutableRawPointer]  // per layer keys, then values, each [capacity, rowBytes]
     private let owner: AnyObject  // keeps the memory of `bases` alive
 
     private final class Memory {
@@ -25,14 +28,27 @@ public final class KVCache {
     /// Allocates an empty cache.
     ///
     /// - Parameters:
-    ///   - width: h_kv · d.
-    ///   - type: the element type of keys and values.
-    public init(layerCount: Int, width: Int, capacity: Int, type: DType) {
+    ///   - shape: the head layout of a layer.
+    ///   - type: the element type of keys and values: f32, bf16 or i8.
+    public convenience init(layerCount: Int, shape: AttentionShape, capacity: Int, type: DType) {
+        self.init(
+            layerCount: layerCount, width: shape.keyValueHeads * shape.headSize, capacity: capacity, type: type,
+            rowBytes: Compute.keyValueRowBytes(shape, type: type))
+    }
+
+    /// Allocates an empty cache of rows in a compute type; `width` is h_kv · d.
+    public convenience init(layerCount: Int, width: Int, capacity: Int, type: DType) {
+        precondition(DType.computeTypes.contains(type), "KV cache: \(type) rows need their head layout")
+        self.init(layerCount: layerCount, width: width, capacity: capacity, type: type, rowBytes: width * type.size)
+    }
+
+    private init(layerCount: Int, width: Int, capacity: Int, type: DType, rowBytes: Int) {
         self.layerCount = layerCount
         self.capacity = capacity
         self.width = width
         self.type = type
-        let partBytes = capacity * width * type.size
+        self.rowBytes = rowBytes
+        let partBytes = capacity * rowBytes
         let memory = Memory(2 * layerCount * partBytes)
         let base = UnsafeMutableRawPointer(memory.buffer.pointer)
         bases = (0..<2 * layerCount).map { base + $0 * partBytes }
@@ -44,18 +60,19 @@ public final class KVCache {
     /// The capacity is that of the smallest part.
     ///
     /// - Parameters:
-    ///   - parts: in the order of `parts`, each at least [count, width] with the first `count` rows filled.
+    ///   - parts: in the order of `parts`, each at least `count` rows, which are filled.
     ///   - owner: keeps the memory alive.
     init?(
-        layerCount: Int, width: Int, count: Int, type: DType, parts: [UnsafeMutableRawBufferPointer],
+        layerCount: Int, shape: AttentionShape, count: Int, type: DType, parts: [UnsafeMutableRawBufferPointer],
         owner: AnyObject
     ) {
-        let rowBytes = width * type.size
+        let rowBytes = Compute.keyValueRowBytes(shape, type: type)
         let partBases = parts.compactMap(\.baseAddress)
         guard partBases.count == 2 * layerCount, let rows = parts.map({ $0.count / rowBytes }).min(), rows >= count
         else { return nil }
         self.layerCount = layerCount
-        self.width = width
+        width = shape.keyValueHeads * shape.headSize
+        self.rowBytes = rowBytes
         self.type = type
         capacity = rows
         bases = partBases
@@ -63,9 +80,9 @@ public final class KVCache {
         self.count = count
     }
 
-    /// The filled positions, layer by layer, alternating keys and values, each [count, width].
+    /// The filled positions, layer by layer, alternating keys and values, each [count, row bytes].
     public var parts: [UnsafeRawBufferPointer] {
-        bases.map { UnsafeRawBufferPointer(start: $0, count: count * width * type.size) }
+        bases.map { UnsafeRawBufferPointer(start: $0, count: count * rowBytes) }
     }
 
     /// Keys of the first `rows` positions of a layer: [rows, width].
@@ -78,7 +95,8 @@ public final class KVCache {
         precondition(
             rows <= capacity && index < 2 * layerCount,
             "KV cache: \(rows) rows of part \(index), capacity \(capacity)")
-        return MatrixView(bases[index], type: type, rows: rows, columns: width)
+        return MatrixView(
+            bases[index], type: type, rows: rows, columns: width, stride: rowBytes / type.size)
     }
 
     /// A copy with room for `capacity` positions; copies all filled ones.
@@ -88,10 +106,11 @@ public final class KVCache {
     func suffix(from first: Int, capacity: Int) -> KVCache {
         let copied = count - first
         precondition(copied >= 0 && capacity >= copied, "KV cache: capacity \(capacity) for \(copied) positions")
-        let other = KVCache(layerCount: layerCount, width: width, capacity: capacity, type: type)
+        let other = KVCache(
+            layerCount: layerCount, width: width, capacity: capacity, type: type, rowBytes: rowBytes)
         for index in 0..<2 * layerCount {
             other.matrix(index, copied).base.copyMemory(
-                from: matrix(index, count).row(first), byteCount: copied * width * type.size)
+                from: matrix(index, count).row(first), byteCount: copied * rowBytes)
         }
         other.count = copied
         return other

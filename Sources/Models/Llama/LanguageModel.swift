@@ -7,6 +7,8 @@ public import Tensors
 public final class LanguageModel {
     /// The decoder's shape.
     public let config: LanguageConfig
+    /// Element type of cached keys and values: f32, bf16 or i8.
+    public let keyValueType: DType
     let compute: Compute
     private let embeddings: Matrix  // model.embed_tokens [V, H]
     private let rope: RotaryEmbedding
@@ -24,11 +26,14 @@ public final class LanguageModel {
 
     /// Loads the model.
     ///
-    /// - Parameter weights: a reader at the checkpoint's root (`model.`, `lm_head.`).
+    /// - Parameters:
+    ///   - weights: a reader at the checkpoint's root (`model.`, `lm_head.`).
+    ///   - keyValues: element type of cached keys and values, f32, bf16 or i8; nil: the compute precision.
     /// - Throws: `ModelError` for a missing tensor or a wrong shape.
-    public init(_ weights: WeightReader, config: LanguageConfig) throws {
+    public init(_ weights: WeightReader, config: LanguageConfig, keyValues: DType? = nil) throws {
         self.config = config
         compute = weights.compute
+        keyValueType = keyValues ?? weights.compute.precision
         embeddings = try weights.matrix(TensorName.tokenEmbeddings, [config.vocabularySize, config.hiddenSize])
         head =
             config.tiedEmbeddings
@@ -43,9 +48,7 @@ public final class LanguageModel {
 
     /// An empty cache for `capacity` positions of this model.
     public func makeCache(capacity: Int) -> KVCache {
-        KVCache(
-            layerCount: config.layerCount, width: config.keyValueHeadCount * config.headSize, capacity: capacity,
-            type: compute.precision)
+        KVCache(layerCount: config.layerCount, shape: shape, capacity: capacity, type: keyValueType)
     }
 
     /// A cache over `count` positions computed earlier; nil if the memory does not fit this model.
@@ -57,15 +60,18 @@ public final class LanguageModel {
         of parts: [UnsafeMutableRawBufferPointer], count: Int, owner: AnyObject
     ) -> KVCache? {
         KVCache(
-            layerCount: config.layerCount, width: config.keyValueHeadCount * config.headSize, count: count,
-            type: compute.precision, parts: parts, owner: owner)
+            layerCount: config.layerCount, shape: shape, count: count, type: keyValueType, parts: parts, owner: owner)
+    }
+
+    private var shape: AttentionShape {
+        AttentionShape(heads: config.headCount, keyValueHeads: config.keyValueHeadCount, headSize: config.headSize)
     }
 
     /// Bytes of the layers' weights, and of the output head's, as they are read for one token.
     package var weightBytes: (layers: Int, head: Int) { (layers.reduce(0) { $0 + $1.weightBytes }, head.byteCount) }
 
     /// Bytes of one position's keys (or values) in one layer.
-    public var keyBytes: Int { config.keyValueHeadCount * config.headSize * compute.precision.size }
+    public var keyBytes: Int { Compute.keyValueRowBytes(shape, type: keyValueType) }
 
     /// Copies the embedding of `id` into `row` [H] f32; traps if the ID is outside the vocabulary.
     public func embed(_ id: Int32, into row: UnsafeMutablePointer<Float>) {

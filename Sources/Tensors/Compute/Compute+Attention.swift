@@ -8,7 +8,7 @@ extension Compute {
     ///
     /// - Parameters:
     ///   - query: [T, h · d]; f32 if T is 1.
-    ///   - keys, values: [S, h_kv · d].
+    ///   - keys, values: [S, h_kv · d], of the query's type, bf16, or i8 as `store` writes it.
     ///   - out: [T, h · d], of the query's type.
     ///   - weights: f32 only: receives the attention weights [h, T, S].
     public func attention(
@@ -22,7 +22,11 @@ extension Compute {
             decodeAttention(query: query, keys: keys, values: values, shape: shape, mask: mask, into: out)
             return
         }
-        precondition(query.type == keys.type && values.type == keys.type && values.stride == keys.stride, "attention")
+        precondition(values.type == keys.type && values.stride == keys.stride, "attention: values")
+        if weights == nil, isTiled(query: query, keys: keys) {
+            return tiledAttention(query: query, keys: keys, values: values, shape: shape, mask: mask, into: out)
+        }
+        precondition(query.type == keys.type, "attention: \(query.type) over \(keys.type)")
         // A slice of rows whose scores, all heads, take at most 64 MiB regardless of the number of keys.
         let rowsPerSlice = max(1, min(query.rows, (16 << 20) / max(1, shape.heads * keys.rows)))
         var start = 0
@@ -39,7 +43,7 @@ extension Compute {
     ///
     /// - Parameters:
     ///   - query: [sequences · T, h · d]; f32 if T is 1.
-    ///   - keys, values: [sequences · S, h_kv · d].
+    ///   - keys, values: [sequences · S, h_kv · d], as for one sequence.
     ///   - out: [sequences · T, h · d], of the query's type.
     public func attention(
         sequences: Int, query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape,
@@ -52,7 +56,7 @@ extension Compute {
         }
         // The scores of one thread's heads: at most 32 MiB.
         let isSmall = rows <= Self.fewRows && shape.queriesPerGroup * rows * keyCount <= 8 << 20
-        guard multipliesPerThread, rows > 1, isSmall else {
+        guard multipliesPerThread, rows > 1, isSmall, keys.type == query.type else {
             for sequence in 0..<sequences {
                 attention(
                     query: rowsOf(sequence, query, rows), keys: rowsOf(sequence, keys, keyCount),
@@ -76,11 +80,14 @@ extension Compute {
 
     /// Scratch memory of one thread.
     final class HeadScratch {
-        let query = Scratch()  // [h / h_kv · T, d] f32
-        let scores = Scratch()  // [h / h_kv · T, S] f32; for one row [h, keyBlock]
-        let panel = Scratch()  // [keyBlock, d] f32
+        let query = Scratch()  // [h / h_kv · T, d] f32; for tiles of the operands' type
+        let scores = Scratch()  // [h / h_kv · T, S] f32; for one row [h, keyBlock], for tiles [rows, keyBlock]
+        let panel = Scratch()  // [keyBlock, d] f32; for tiles of the operands' type
         let mixed = Scratch()  // [h / h_kv · T, d] f32
         let packed = Scratch()  // rows of a product, [B, in] f32
+        let weights = Scratch()  // [rows, keyBlock] bf16, of tiles
+        let maxScores = Scratch()  // [rows] f32, of tiles
+        let expSums = Scratch()  // [rows] f32, of tiles
     }
 
     /// Attention of the heads that share KV head `group`, few rows, on one thread.
@@ -161,15 +168,33 @@ extension Compute {
         let scale = 1 / Float(shape.headSize).squareRoot()
         threadPool.parallelFor(heads.count, cost: count * shape.headSize) { range in
             for index in range {
-                let firstColumn = heads[index] / shape.queriesPerGroup * shape.headSize
                 let row = weights.rows(index..<index + 1).floats
-                table.gemv(
-                    keys.base + firstColumn * keys.type.size, keys.type.kernel, keys.stride,
-                    upcast.floats + heads[index] * shape.headSize, nil, 0, count, shape.headSize, row)
+                scoreKeys(
+                    keys, upcast.floats + heads[index] * shape.headSize, shape, heads[index] / shape.queriesPerGroup,
+                    into: row)
                 table.softmax(row, count, scale, 1, count, count, 0, row, LT_F32, count)
             }
         }
         return weights
+    }
+
+    /// scores[S] = keys of KV head `group` · head [d], on one thread.
+    func scoreKeys(
+        _ keys: MatrixView, _ head: UnsafePointer<Float>, _ shape: AttentionShape, _ group: Int,
+        into scores: UnsafeMutablePointer<Float>
+    ) {
+        let size = shape.headSize
+        guard keys.type == .i8 else {
+            let base = keys.base + group * size * keys.type.size
+            kernels.table.gemv(base, keys.type.kernel, keys.stride, head, nil, 0, keys.rows, size, scores)
+            return
+        }
+        for start in stride(from: 0, to: keys.rows, by: Self.keyBlock) {
+            let rows = keys.rows(start..<min(keys.rows, start + Self.keyBlock))
+            let block = panel(rows, shape, group, .f32, headScratch[ThreadPool.index].panel)
+            kernels.table.gemv(
+                block.base, LT_F32, block.stride, head, nil, 0, block.rows, size, scores + start)
+        }
     }
 
     /// Attention of one slice of rows by batched products; all heads at once.
@@ -268,7 +293,8 @@ extension Compute {
             for block in range {
                 let rows = block * Self.keyBlock..<min(count, (block + 1) * Self.keyBlock)
                 table.attention_block(
-                    query.floats, keys.row(rows.lowerBound), values.row(rows.lowerBound), keys.type.kernel, keys.stride,
+                    query.floats, keys.row(rows.lowerBound), values.row(rows.lowerBound), keys.type.keyValueKernel,
+                    keys.stride,
                     rows.count, shape.keyValueHeads, shape.queriesPerGroup, shape.headSize, scale, scores.floats,
                     maxScores.rows(block..<block + 1).floats, expSums.rows(block..<block + 1).floats,
                     weighted.rows(block..<block + 1).floats)

@@ -98,7 +98,7 @@ extension Compute {
                 let row = firstBlocks[task.sequence] + task.block
                 table.attention_block(
                     query.rows(task.sequence..<task.sequence + 1).floats, task.keys.base, task.values.base,
-                    task.keys.type.kernel, task.keys.stride, task.keys.rows, shape.keyValueHeads,
+                    task.keys.type.keyValueKernel, task.keys.stride, task.keys.rows, shape.keyValueHeads,
                     shape.queriesPerGroup, shape.headSize, scale, scores.floats,
                     maxScores.rows(row..<row + 1).floats, expSums.rows(row..<row + 1).floats,
                     weighted.rows(row..<row + 1).floats)
@@ -131,14 +131,12 @@ extension Compute {
         let scale = 1 / Float(shape.headSize).squareRoot()
         threadPool.parallelFor(heads.count, cost: count * shape.headSize) { range in
             for index in range {
-                let firstColumn = heads[index] / shape.queriesPerGroup * shape.headSize
                 let row = weights.rows(index..<index + 1).floats
                 var first = 0
                 for part in sequence {
-                    table.gemv(
-                        part.keys.base + firstColumn * part.keys.type.size, part.keys.type.kernel, part.keys.stride,
-                        query.floats + heads[index] * shape.headSize, nil, 0, part.keys.rows, shape.headSize,
-                        row + first)
+                    scoreKeys(
+                        part.keys, query.floats + heads[index] * shape.headSize, shape,
+                        heads[index] / shape.queriesPerGroup, into: row + first)
                     first += part.keys.rows
                 }
                 table.softmax(row, count, scale, 1, count, count, 0, row, LT_F32, count)

@@ -54,6 +54,19 @@ struct GEMM {
     let cRow: Int
 }
 
+/// c = a · b, or c += a · b, for one tile of attention; c is f32, strides in elements.
+struct TileGEMM: Hashable {
+    let type: DType  // of a and b
+    let m: Int
+    let n: Int
+    let k: Int
+    let aRow: Int  // a [m, k]
+    let bRow: Int  // b [k, n], or [n, k] if isTransposed
+    let isTransposed: Bool
+    let accumulate: Bool
+    let cRow: Int  // c [m, n]
+}
+
 /// A library of large matrix products.
 protocol MatmulBackend: AnyObject {
     /// Computes one product on the calling thread; several threads may call at once.
@@ -63,6 +76,23 @@ protocol MatmulBackend: AnyObject {
     /// Computes a batch of products on all threads.
     func batchedGEMM(
         _ product: BatchedGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer)
+    /// Computes one small product on the calling thread only, thread `thread` of the pool; bf16 operands only if the
+    /// library multiplies them.
+    func tile(
+        _ product: TileGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutablePointer<Float>, thread: Int)
     /// Name and version of the library.
     var version: String { get }
+}
+
+extension MatmulBackend {
+    func tile(
+        _ product: TileGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutablePointer<Float>, thread: Int
+    ) {
+        precondition(product.type == .f32, "a tile of \(product.type)")
+        gemm(
+            GEMM(
+                m: product.m, n: product.n, k: product.k, a: a.assumingMemoryBound(to: Float.self), aRow: product.aRow,
+                b: b.assumingMemoryBound(to: Float.self), bRow: product.bRow, isTransposed: product.isTransposed,
+                accumulate: product.accumulate, c: c, cRow: product.cRow))
+    }
 }

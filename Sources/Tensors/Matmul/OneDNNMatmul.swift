@@ -11,6 +11,7 @@
         private var linears = PrimitiveCache<LinearKey>()
         private var batches = PrimitiveCache<BatchedGEMM>()
         private var scratchpad = Buffer<UInt8>(count: 0)
+        private let tiles: [ThreadTiles]
         private let threadPool: ThreadPool
         private let runsSmallOnOneThread: Bool
 
@@ -31,6 +32,12 @@
             mutating func removeAll() { primitives.removeAll() }
         }
 
+        /// The primitives of one thread's tiles: several threads must not set the pointers of one primitive.
+        private final class ThreadTiles {
+            var primitives = PrimitiveCache<TileGEMM>()
+            var scratchpad = Buffer<UInt8>(count: 0)
+        }
+
         /// - Parameter runsSmallOnOneThread: compute small products on one thread. The library may sum them in a different order
         ///   than with several threads.
         init(threadPool: ThreadPool, runsSmallOnOneThread: Bool) throws {
@@ -44,12 +51,14 @@
             self.engine = engine
             self.stream = stream
             self.threadPool = threadPool
+            tiles = (0..<threadPool.threadCount).map { _ in ThreadTiles() }
             self.runsSmallOnOneThread = runsSmallOnOneThread
         }
 
         deinit {
             linears.removeAll()
             batches.removeAll()
+            for thread in tiles { thread.primitives.removeAll() }
             dnnl_stream_destroy(stream)
             dnnl_engine_destroy(engine)
         }
@@ -108,6 +117,35 @@
                 primitive.execute(
                     stream, source: a, weights: b, bias: nil, destination: c, scratchpad: scratchpad.pointer)
             }
+        }
+
+        func tile(
+            _ p: TileGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutablePointer<Float>, thread: Int
+        ) {
+            // A primitive is created for the threads that it will find.
+            omp_set_num_threads(1)
+            defer { omp_set_num_threads(Int32(threadPool.threadCount)) }
+            guard p.type == .bf16 else {
+                return gemm(
+                    GEMM(
+                        m: p.m, n: p.n, k: p.k, a: a.assumingMemoryBound(to: Float.self), aRow: p.aRow,
+                        b: b.assumingMemoryBound(to: Float.self), bRow: p.bRow, isTransposed: p.isTransposed,
+                        accumulate: p.accumulate, c: c, cRow: p.cRow))
+            }
+            let tiles = tiles[thread]
+            let primitive = tiles.primitives.primitive(p) { makeTile(p) }
+            tiles.scratchpad.reserve(primitive.scratchpadSize)
+            primitive.execute(
+                stream, source: a, weights: b, bias: nil, destination: c, scratchpad: tiles.scratchpad.pointer)
+        }
+
+        private func makeTile(_ p: TileGEMM) -> MatmulPrimitive {
+            let (m, n, k) = (Int64(p.m), Int64(p.n), Int64(p.k))
+            return MatmulPrimitive(
+                engine: engine, source: .strided([m, k], p.type, [Int64(p.aRow), 1]),
+                weights: .strided([k, n], p.type, p.isTransposed ? [1, Int64(p.bRow)] : [Int64(p.bRow), 1]),
+                bias: nil, destination: .strided([m, n], .f32, [Int64(p.cRow), 1]), activation: .none,
+                accumulate: p.accumulate)
         }
 
         private func makeLinear(_ product: LinearProduct) -> MatmulPrimitive {

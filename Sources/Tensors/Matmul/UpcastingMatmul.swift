@@ -38,6 +38,10 @@ final class UpcastingMatmul: MatmulBackend {
 
     func gemm(_ product: GEMM) { library.gemm(product) }
 
+    func tile(
+        _ product: TileGEMM, a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutablePointer<Float>, thread: Int
+    ) { library.tile(product, a: a, b: b, c: c, thread: thread) }
+
     func linear(_ product: LinearProduct) {
         let (weight, output) = (product.weight, product.output)
         guard weight.type == .bf16 else { return library.linear(product) }

@@ -52,13 +52,14 @@ extension LongtakeTests {
             }
         }
 
-        @Test(arguments: [Precision.f32, .bf16, .int8])
+        @Test(arguments: [(Precision.f32, "auto"), (.bf16, "auto"), (.int8, "auto"), (.f32, "int8"), (.bf16, "int8")])
         func `twelve questions get the answers of single ones, in order`(
-            precision: Precision
+            precision: Precision, keyValues: String
         ) throws {
             let folder = try Folder()
             let analyzer = Analyzer(
-                model: try nano(precision: precision), library: try folder.library(), prefixCache: .now)
+                model: try nano(precision: precision, keyValues: keyValues), library: try folder.library(),
+                prefixCache: .now)
             var options = IndexOptions()
             options.framesPerSecond = 25
             let video = try Self.long.get()

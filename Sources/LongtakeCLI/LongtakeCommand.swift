@@ -61,8 +61,9 @@ enum Main {
         do {
             try checkLimits()
             try command.run()
+            Console.end(0)
         } catch let error as ExitCode {
-            Glibc.exit(error.rawValue)
+            Console.end(error.rawValue)
         } catch  where LongtakeCommand.exitCode(for: error) == .success {
             help(error)
         } catch let error as ValidationError {
@@ -106,7 +107,7 @@ enum Main {
             end(Failure(code: "usage", message: message, exitCode: code.rawValue))
         }
         Console.note(UsageMessage.text(LongtakeCommand.fullMessage(for: error), arguments: arguments))
-        Glibc.exit(code.rawValue)
+        Console.end(code.rawValue)
     }
 
     /// Prints help, the version or a completion script, and exits.
@@ -114,7 +115,7 @@ enum Main {
         Interruption.endAtOnce()
         let text = Help.laidOut(LongtakeCommand.fullMessage(for: error))
         Console.result(text.hasSuffix("\n") ? text : text + "\n")
-        Glibc.exit(0)
+        Console.end(0)
     }
 
     private struct ExitError: Encodable {
@@ -140,6 +141,6 @@ enum Main {
             if Console.isTerminal { Console.write("\r\u{1B}[2K", to: STDERR_FILENO) }
             Console.problem(failure.message)
         }
-        Glibc.exit(code)
+        Console.end(code)
     }
 }

@@ -78,14 +78,21 @@ import Testing
     }
 
     @Test func `a reader that goes away ends it quietly`() throws {
-        let tool = try Tool()
-        defer { tool.remove() }
-        let (process, output, errors) = try tool.start(["index", Fixtures.video.get(), "--json"])
-        try output.fileHandleForReading.close()
-        process.waitUntilExit()
-        #expect(process.terminationReason == .exit)
-        #expect(process.terminationStatus == 141)
-        #expect(errors.fileHandleForReading.readDataToEndOfFile().isEmpty)
+        // Several at once: they end while libraries are still being prepared on other threads.
+        let tools = try (0..<8).map { _ in try Tool() }
+        defer { for tool in tools { tool.remove() } }
+        let video = try Fixtures.video.get()
+        let runs = try tools.map { tool in
+            let run = try tool.start(["index", video, "--json"])
+            try run.1.fileHandleForReading.close()
+            return run
+        }
+        for (process, _, errors) in runs {
+            process.waitUntilExit()
+            #expect(process.terminationReason == .exit)
+            #expect(process.terminationStatus == 141)
+            #expect(errors.fileHandleForReading.readDataToEndOfFile().isEmpty)
+        }
     }
 
     @Test func `frames are PNG files with their times`() throws {

@@ -11,6 +11,6 @@ struct DecodeWorkerCommand: ParsableCommand {
     @Argument var parent: Int32
 
     mutating func run() throws {
-        Glibc.exit(DecodeWorkerProcess.main(request: request, parent: parent))
+        Console.end(DecodeWorkerProcess.main(request: request, parent: parent))
     }
 }

@@ -62,6 +62,12 @@ enum Console {
         }
     }
 
+    /// Ends the program with an exit status.
+    ///
+    /// Does not run the exit handlers of libraries: a thread may still compute with one (oneDNN is prepared in the
+    /// background) and would use what they have freed. Nothing is buffered that they would write.
+    static func end(_ status: Int32) -> Never { Glibc._exit(status) }
+
     static func write(_ text: String, to descriptor: Int32) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
@@ -75,9 +81,9 @@ enum Console {
                 guard descriptor == STDOUT_FILENO else { return }
                 // The terminal is gone: the work ends anyway, and seals what it has first.
                 if Interruption.exitCode == 128 + SIGHUP { return }
-                if errno == EPIPE { Glibc.exit(141) }
+                if errno == EPIPE { end(141) }
                 note("longtake: cannot write to standard output: \(String(cString: strerror(errno)))")
-                Glibc.exit(Exit.space)
+                end(Exit.space)
             }
             bytes = bytes.dropFirst(wrote)
         }

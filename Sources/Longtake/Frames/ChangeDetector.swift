@@ -5,7 +5,7 @@ internal import Tensors
 ///
 /// The difference of two frames is that of their most different block of 4×4 pixels: the mean absolute difference of its
 /// 48 values. A mean over a block averages noise out; a maximum over blocks finds a small thing wherever it is. Blocks at
-/// the right and lower edge overlap their neighbors if the side is not a multiple of 4. All state starts anew at the first
+/// the right and lower edge overlap their neighbors if the side is not a multiple of 4. All state begins again at the first
 /// frame of a segment, so that a run that continues there decides the same. Nothing is allocated per frame.
 final class ChangeDetector {
     /// Version of the measure and of the automatic threshold, part of the index key.

@@ -62,7 +62,7 @@ struct FolderFiles {
         }
     }
 
-    /// True for weights in any format, and for the list of shards, which is written anew.
+    /// True for weights in any format, and for the list of shards, which is written again.
     private static func isWeights(_ name: String) -> Bool {
         name.hasSuffix(".index.json")
             || [".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".h5", ".msgpack"].contains {

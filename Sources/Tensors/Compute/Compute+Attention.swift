@@ -19,8 +19,10 @@ extension Compute {
         precondition(
             keys.columns == shape.keyValueHeads * shape.headSize && keys.rows == values.rows, "attention: keys")
         if query.rows == 1, query.type == .f32, weights == nil {
-            decodeAttention(query: query, keys: keys, values: values, shape: shape, mask: mask, into: out)
-            return
+            let known = 0..<min(mask.unmasked(of: keys.rows).count, keys.rows)
+            return attention(
+                query: query, sequences: [[KeyValueRows(keys: keys.rows(known), values: values.rows(known))]],
+                shape: shape, into: out)
         }
         precondition(values.type == keys.type && values.stride == keys.stride, "attention: values")
         if weights == nil, isTiled(query: query, keys: keys) {
@@ -271,36 +273,5 @@ extension Compute {
                 (rows.row(row) + head * bytes).copyMemory(from: packed.row(head * rows.rows + row), byteCount: bytes)
             }
         }
-    }
-
-    /// Attention of one row: blocks of keys are computed independently, then combined.
-    ///
-    /// The blocks do not depend on the number of threads, so neither does the result.
-    private func decodeAttention(
-        query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, mask: AttentionMask,
-        into out: MatrixView
-    ) {
-        let count = min(mask.unmasked(of: keys.rows).count, keys.rows)
-        let (heads, width) = (shape.heads, shape.heads * shape.headSize)
-        let blocks = max(1, (count + Self.keyBlock - 1) / Self.keyBlock)
-        let maxScores = blockMaxScores.matrix(.f32, rows: blocks, columns: heads)  // [blocks, h]
-        let expSums = blockExpSums.matrix(.f32, rows: blocks, columns: heads)  // [blocks, h]
-        let weighted = blockValues.matrix(.f32, rows: blocks, columns: width)  // [blocks, h · d]
-        let table = kernels.table
-        let scale = 1 / Float(shape.headSize).squareRoot()
-        threadPool.parallelFor(blocks, cost: 2 * min(count, Self.keyBlock) * width) { range in
-            let scores = headScratch[ThreadPool.index].scores.matrix(.f32, rows: heads, columns: Self.keyBlock)
-            for block in range {
-                let rows = block * Self.keyBlock..<min(count, (block + 1) * Self.keyBlock)
-                table.attention_block(
-                    query.floats, keys.row(rows.lowerBound), values.row(rows.lowerBound), keys.type.keyValueKernel,
-                    keys.stride,
-                    rows.count, shape.keyValueHeads, shape.queriesPerGroup, shape.headSize, scale, scores.floats,
-                    maxScores.rows(block..<block + 1).floats, expSums.rows(block..<block + 1).floats,
-                    weighted.rows(block..<block + 1).floats)
-            }
-        }
-        table.attention_combine(
-            blocks, heads, shape.headSize, maxScores.floats, expSums.floats, weighted.floats, out.floats)
     }
 }

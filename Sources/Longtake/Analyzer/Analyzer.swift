@@ -18,10 +18,12 @@ package final class Analyzer {
 
     /// An analyzer for one model and one cache.
     ///
-    /// - Parameter prefixCache: when prefix caches are computed and kept.
+    /// - Parameters:
+    ///   - prefixCache: when prefix caches are computed and kept.
+    ///   - partialInterval: time of computing after which the part of a prefix cache computed so far is saved.
     package init(
         model: LoadedModel, library: Library, prefixCache: PrefixCache.Policy = .auto,
-        cancellation: Cancellation = Cancellation()
+        cancellation: Cancellation = Cancellation(), partialInterval: Duration = .seconds(600)
     ) {
         self.model = model
         self.library = library
@@ -32,6 +34,7 @@ package final class Analyzer {
         asker = Asker(
             model, prefixCaches: prefixCache == .never ? nil : PrefixCacheStore(library.cache, limit: limit),
             cancellation: cancellation)
+        asker.partialInterval = partialInterval
         if prefixCache == .auto || prefixCache == .autoLazy { asker.minimumSaving = Self.minimumSaving }
     }
 

@@ -79,17 +79,19 @@ extension Asker {
         }
         let fuseSeconds = (clock.now - start).seconds
         let beforePrefill = clock.now
+        let isKept = isWorthKeeping(frames: source.times.count, fused: frames.count)
         let cache =
             try known?.cache
-            ?? prefill(fusing, freeRows: freeRows) {
+            ?? prefill(fusing, freeRows: freeRows, partialKey: isKept ? key : nil) {
                 try cancellation.check()
                 progress(fuseShare + 0.02 + (0.98 - fuseShare) * $0)
             }
         let prefix = PrefixCache(
             head: group.texts[0].prefixSums(rows: group.headRows), fused: fused, repeats: repeats, cache: cache,
             fuseSeconds: fuseSeconds, prefillSeconds: (clock.now - beforePrefill).seconds)
-        if known == nil, isWorthKeeping(frames: source.times.count, fused: frames.count) {
+        if known == nil, isKept {
             prefixCaches?.save(prefix, key)
+            prefixCaches?.removePartial(key)
         }
         return prefix
     }
@@ -138,18 +140,40 @@ extension Asker {
     }
 
     /// The language model's keys and values over the fused head and the vision tokens.
+    ///
+    /// - Parameter partialKey: under which the positions computed so far are saved at intervals and if `progress` throws,
+    ///   and from which the work goes on; nil: not saved.
     private func prefill(
-        _ fusing: FusionContext, freeRows: Int, progress: (Double) throws -> Void
+        _ fusing: FusionContext, freeRows: Int, partialKey: PrefixCacheStore.Key?, progress: (Double) throws -> Void
     ) throws -> KVCache {
         let fused = fusing.fusedPrompt(0)
         // Without an image placeholder nothing is shared: the last row is needed to compute the first token.
         let count = fused.suffixRows == 0 ? 0 : fused.prefixRows + fused.visionTokens
-        let cache = model.language.makeCache(capacity: max(count, fused.count) + freeRows)
+        let capacity = max(count, fused.count) + freeRows
+        let store = partialKey == nil ? nil : prefixCaches
+        let started = partialKey.flatMap { store?.loadPartial($0, model: model, count: count, capacity: capacity) }
+        let cache = started ?? model.language.makeCache(capacity: capacity)
+        let first = cache.count
+        var partial = PartialPrefix(interval: partialInterval)
         if count > 0 {
-            _ = try model.language.append(
-                count: count, to: cache, progress: { try progress(Double($0) / Double(count)) }
-            ) {
-                fused.write($0, into: $1)
+            do {
+                _ = try model.language.append(
+                    count: count - first, to: cache,
+                    progress: {
+                        try progress(Double(first + $0) / Double(count))
+                        if let partialKey, first + $0 < count, partial.isDue() { store?.savePartial(cache, partialKey) }
+                    }
+                ) {
+                    fused.write(first + $0.lowerBound..<first + $0.upperBound, into: $1)
+                }
+            } catch {
+                let bytes = cache.parts.reduce(0) { $0 + $1.count }
+                if let partialKey, fusing.tokens.failure == nil, cache.count > first, cache.count < count,
+                    partial.isWorthSaving(bytes: bytes)
+                {
+                    store?.savePartial(cache, partialKey)
+                }
+                throw error
             }
         }
         if let failure = fusing.tokens.failure { throw failure }

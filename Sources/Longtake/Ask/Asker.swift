@@ -11,6 +11,8 @@ package final class Asker {
     let prefixCaches: PrefixCacheStore?
     /// Operations that a prefix cache must save each question to be kept; 0: always keep it.
     var minimumSaving = 0.0
+    /// Time of computing after which the part of a prefix cache computed so far is saved.
+    var partialInterval = Duration.seconds(600)
     let cancellation: Cancellation
     var model: LlavaMini { loaded.llava }
 

@@ -41,10 +41,13 @@ final class PrefixCacheStore {
         let kernels: String
         /// Type of the language model's keys and values; nil, and not in the file, if it is the precision.
         let keyValues: String?
+        /// True for the keys and values of the first positions only; not in the file otherwise.
+        var isPartial: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case version, index, first, last, head, frames, precision, backend, kernels
             case keyValues = "kv"
+            case isPartial = "partial"
             case created = "made"
         }
 
@@ -69,7 +72,7 @@ final class PrefixCacheStore {
         }
     }
 
-    private func path(_ key: Key, _ identity: [UInt8]) -> String? {
+    func path(_ key: Key, _ identity: [UInt8]) -> String? {
         key.index.map { cache.derivedPath(indexID: $0, name: String(ContentHash.sha256(identity).prefix(16))) }
     }
 
@@ -87,8 +90,7 @@ final class PrefixCacheStore {
             let counts: [Int64] = array(file, .counts), let count = counts.first, count > 0, count <= Int64(Int32.max)
         else { return nil }
         let repeats = counts.dropFirst().map { Int(clamping: $0) }
-        let (freeBytes, overflow) = model.language.keyBytes.multipliedReportingOverflow(by: freeRows)
-        guard !overflow, repeats.allSatisfy({ $0 > 0 }) else { return nil }
+        guard repeats.allSatisfy({ $0 > 0 }) else { return nil }
         var fused: PreFusionCache?
         if file.byteCount(Section.fused.rawValue) > 0 || model.fusion.prefusionLayerCount == 0 {
             guard let memory = file.map(Section.fused.rawValue),
@@ -97,16 +99,30 @@ final class PrefixCacheStore {
             else { return nil }
             fused = cached
         }
-        let positions = file.byteCount(Section.cache.rawValue) / model.language.keyBytes
-        let found = map(
-            file, Section.cache.rawValue..<file.sectionCount, freeBytes: freeBytes, model.compute.threadPool)
-        guard found.count == file.sectionCount - Section.cache.rawValue,
-            (Section.cache.rawValue..<file.sectionCount).allSatisfy({
-                file.byteCount($0) == positions * model.language.keyBytes
-            }), let cache = model.language.cache(of: found.map(\.bytes), count: positions, owner: Owner(found))
+        guard
+            let cache = keysAndValues(file, from: Section.cache.rawValue, model: model, freeRows: { _ in freeRows })
         else { return nil }
         return PrefixCache(
             head: .init(sums: sums, squares: squares, count: Int(count)), fused: fused, repeats: repeats, cache: cache)
+    }
+
+    /// The language model's keys and values in the sections from `first` on; nil if one is damaged or does not fit.
+    ///
+    /// - Parameter freeRows: number of rows to append, given the number of positions.
+    func keysAndValues(
+        _ file: DerivedFile, from first: Int, model: LlavaMini, freeRows: (_ positions: Int) -> Int
+    ) -> KVCache? {
+        guard file.sectionCount > first else { return nil }
+        let sections = first..<file.sectionCount
+        let (count, rowBytes) = (file.byteCount(first), model.language.keyBytes)
+        let positions = count / rowBytes
+        let (freeBytes, overflow) = rowBytes.multipliedReportingOverflow(by: freeRows(positions))
+        guard !overflow, freeBytes >= 0, positions * rowBytes == count,
+            sections.allSatisfy({ file.byteCount($0) == count }),
+            case let found = map(file, sections, freeBytes: freeBytes, model.compute.threadPool),
+            found.count == sections.count
+        else { return nil }
+        return model.language.cache(of: found.map(\.bytes), count: positions, owner: Owner(found))
     }
 
     /// Maps sections on several threads: their checksums are bound by memory, which one thread cannot saturate.
@@ -143,7 +159,7 @@ final class PrefixCacheStore {
     }
 
     /// Makes room for `bytes`; sums the file sizes on first use, and again whenever the limit may be reached.
-    private func makeRoom(for bytes: Int64) -> Bool {
+    func makeRoom(for bytes: Int64) -> Bool {
         if let used, used + bytes <= limit / 2, let free = try? cache.freeBytes(), free / 2 >= bytes {
             self.used = used + bytes
             return true

@@ -169,6 +169,9 @@ public final class DerivedFile: Sendable {
     /// Rounds up to whole pages.
     private static func rounded(_ count: Int) -> Int { (count + page - 1) / page * page }
 
+    /// Removes the file at `path`, if there is one.
+    public static func remove(path: String) { try? Posix.remove(path) }
+
     /// Returns the size in bytes of a file with sections of these sizes in bytes.
     public static func size(identity: [UInt8], sections: [Int]) -> Int {
         sections.reduce(rounded(32 + 24 * sections.count + identity.count)) { $0 + rounded($1) }

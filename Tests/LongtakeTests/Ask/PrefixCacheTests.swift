@@ -141,6 +141,53 @@ extension LongtakeTests {
             }
         }
 
+        /// A state that takes hours to compute is not lost when the work ends early: the next question goes on with it.
+        @Test(arguments: [Duration.seconds(600), .zero])
+        func anInterruptedOneGoesOn(interval: Duration) throws {
+            let folder = try Folder()
+            let library = try folder.library()
+            let model = try nano()
+            let filled = try RandomRecords.fill(model, library, frames: 3000)
+            let recording = InputPath(filled.id)
+            let cold = Analyzer(model: model, library: library, prefixCache: .never)
+            let expected = try cold.ask(one(), about: recording, options: options())
+
+            let cancellation = Cancellation()
+            let stopped = Analyzer(
+                model: model, library: library, prefixCache: .lazy, cancellation: cancellation, partialInterval: interval)
+            var savedBefore = 0
+            #expect(throws: (any Error).self) {
+                _ = try stopped.ask(one(), about: recording, options: options(), progress: { done in
+                    guard done > 0.8, !cancellation.isCancelled else { return }
+                    savedBefore = derived(library).count
+                    cancellation.cancel()
+                })
+            }
+            #expect(savedBefore == (interval == .zero ? 1 : 0))
+            #expect(derived(library).count == 1)
+            let path = library.cache.derivedPath + "/" + (try #require(derived(library).first))
+            let partial = try Data(contentsOf: URL(filePath: path))
+
+            for damaged in [true, false] {
+                var bytes = partial
+                if damaged { bytes[bytes.count / 2] ^= 1 }
+                for name in derived(library) {
+                    try FileManager.default.removeItem(atPath: library.cache.derivedPath + "/" + name)
+                }
+                try bytes.write(to: URL(filePath: path))
+                var fractions: [Double] = []
+                let next = Analyzer(model: try nano(), library: try folder.library(), prefixCache: .lazy)
+                let answer = try next.ask(
+                    one(), about: recording, options: options(), progress: { fractions.append($0) })
+                #expect(answer.tokenIDs == expected.tokenIDs && answer.evidence == expected.evidence)
+                // Slices of 512 rows: those of the first four fifths were computed again only after the damage.
+                let again = fractions.filter { $0 > 0.65 && $0 < 0.8 }
+                #expect(again.isEmpty != damaged, "\(fractions)")
+                #expect(derived(library).count == 1 && derived(library) != [URL(filePath: path).lastPathComponent])
+                #expect(try next.ask(one(), about: recording, options: options()).reused)
+            }
+        }
+
         @Test func itGoesWithItsIndex() throws {
             let folder = try Folder()
             let library = try folder.library()

@@ -154,14 +154,17 @@ extension LongtakeTests {
 
             let cancellation = Cancellation()
             let stopped = Analyzer(
-                model: model, library: library, prefixCache: .lazy, cancellation: cancellation, partialInterval: interval)
+                model: model, library: library, prefixCache: .lazy, cancellation: cancellation,
+                partialInterval: interval)
             var savedBefore = 0
             #expect(throws: (any Error).self) {
-                _ = try stopped.ask(one(), about: recording, options: options(), progress: { done in
-                    guard done > 0.8, !cancellation.isCancelled else { return }
-                    savedBefore = derived(library).count
-                    cancellation.cancel()
-                })
+                _ = try stopped.ask(
+                    one(), about: recording, options: options(),
+                    progress: { done in
+                        guard done > 0.8, !cancellation.isCancelled else { return }
+                        savedBefore = derived(library).count
+                        cancellation.cancel()
+                    })
             }
             #expect(savedBefore == (interval == .zero ? 1 : 0))
             #expect(derived(library).count == 1)

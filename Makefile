@@ -84,12 +84,16 @@ memory: build
 
 # What three hours cost at full size: bytes, memory, the first and the second question. 10 minutes, without AVX-512 40, and 25 GB of disk;
 # LONGTAKE_FULL_SIZE names a folder that has the random weights already. KEEP=1 leaves the index there: with it the next run asks again,
-# for 2 minutes.
+# for 2 minutes. FRAMES=86400 RECORDS=tokens QUESTIONS=1 is one question about 24 hours (hours); LONGTAKE_PRECISION and LONGTAKE_KV count.
 FULL_SIZE ?= $(or $(LONGTAKE_FULL_SIZE),out/full-size/model)
+FRAMES ?= 10800
+RECORDS ?= patches
+QUESTIONS ?= 4
 full-size-index: build
 	scripts/setup --test
 	[ -d "$(FULL_SIZE)" ] || .build/release/longtake model make-random --shape llava-mini-8b --dtype bf16 --out "$(FULL_SIZE)"
-	PYTHONPATH=Training/src python3 -m longtake_training.measure full-size --model "$(FULL_SIZE)" $(if $(KEEP),--keep)
+	PYTHONPATH=Training/src python3 -m longtake_training.measure full-size --model "$(FULL_SIZE)" \
+		--frames $(FRAMES) --records $(RECORDS) --questions $(QUESTIONS) $(if $(KEEP),--keep)
 
 # A recording of 24 hours: flat memory, six questions, a kill at hour 20 and what is done again. 15 minutes.
 day: build

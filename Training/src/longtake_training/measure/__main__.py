@@ -32,6 +32,8 @@ def main() -> None:
     sub.add_argument("--model", type=Path, required=True)
     sub.add_argument("--work", type=Path, default=Path("out/full-size"))
     sub.add_argument("--frames", type=int, default=10_800)
+    sub.add_argument("--questions", type=int, default=4, help="number of questions asked, 1 to 4")
+    sub.add_argument("--records", choices=["patches", "tokens"], default="patches", help="what each frame keeps")
     sub.add_argument(
         "--keep", action="store_true", help="leave the index there; the next run then asks it again, in two minutes"
     )

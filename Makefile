@@ -106,7 +106,7 @@ latency: build
 	PYTHONPATH=Training/src python3 -m longtake_training.measure latency
 
 # `longtake bench` at full shape beside PyTorch, llama.cpp, PyAV, decord, OpenCV and ffmpeg, installed into out/bench-venv; writes
-# docs/performance.md. An hour; BENCH=--quick leaves the full shape out.
+# docs/performance.md. An hour; BENCH=--quick leaves the full shape out, BENCH='--only int8' measures some rows again.
 bench: build
 	scripts/setup --test
 	PYTHONPATH=Training/src python3 -m longtake_training.measure bench $(BENCH)

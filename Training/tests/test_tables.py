@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from longtake_training.measure import tables
+from longtake_training.measure import bench, tables
 
 PARTS = [{"name": "vision MLP", "seconds": 0.6, "share": 0.6}, {"name": "projector", "seconds": 0.36, "share": 0.36}]
 OURS = {
@@ -54,3 +54,13 @@ def test_rest_of_the_page_stays() -> None:
 def test_page_is_what_the_records_give() -> None:
     text = tables.PAGE.read_text()
     assert tables.page(text, tables.read()) == text
+
+
+def test_a_row_measured_again_takes_the_place_of_the_old_one() -> None:
+    one, two, three = ({"what": name, "ours": 1} for name in ("one", "two", "three"))
+    known = {"date": "2026-01-01", "version": "1", "rows": [one, three]}
+    again = {"date": "2026-01-01", "version": "2", "rows": [{"what": "three", "ours": 2}]}
+    found = bench.merged(known, again, ["one", "two", "three"])
+    assert found["version"] == "2" and found["rows"] == [one, {"what": "three", "ours": 2}]
+    assert bench.merged(found, {**again, "rows": [two]}, ["one", "two", "three"])["rows"][1] == two
+    assert bench.merged({}, {**again, "rows": [two]}, ["two"])["rows"] == [two]

@@ -43,6 +43,7 @@ def main() -> None:
     sub.add_argument("--runs", type=int, default=5)
     sub.add_argument("--limit", type=int, default=900, help="seconds after which a peer is given up")
     sub.add_argument("--quick", action="store_true", help="leave the full shape out")
+    sub.add_argument("--only", default="", help="regular expression of the rows to measure; the others stay")
     sub.add_argument("--no-peers", action="store_true")
     args = parser.parse_args()
     args.function(args)

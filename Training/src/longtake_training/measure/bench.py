@@ -53,14 +53,17 @@ def rows(recording: Path, full: bool) -> list[tuple[str, list[str], list[tuple[s
         return found
     for precision in precisions():
         # PyTorch has no int8 path for it, and llama.cpp no f32 one worth the name.
-        torch = [("frame_path", "seconds", [precision, n]) for n in ("1", "4")] if precision != "int8" else []
-        quantized = ["q8_0", "q4_0"] if precision == "int8" else ["bf16"]
-        llama = [("llama", key, [name]) for name in quantized for key in ("prefill", "decode")]
+        torch = [("frame_path", "seconds", [precision, n]) for n in ("1", "4")] if precision in ("f32", "bf16") else []
+        quantized = {"int8": "q8_0", "int4": "q4_0"}.get(precision, "bf16")
+        llama = [("llama", key, [quantized]) for key in ("prefill", "decode")]
         by_key = {key: [peer for peer in llama if peer[1] == key] for key in ("prefill", "decode")}
-        wanted = precision == "int8" or precision == "bf16"
+        wanted = precision != "f32"
+        if precision != "int4":
+            found += [
+                (f"a frame, {precision}", ["frame-path", "--precision", precision], torch),
+                (f"a frame with decoding, {precision}", ["frame-path", str(recording), "--precision", precision], []),
+            ]
         found += [
-            (f"a frame, {precision}", ["frame-path", "--precision", precision], torch),
-            (f"a frame with decoding, {precision}", ["frame-path", str(recording), "--precision", precision], []),
             (
                 f"prefill of 512, {precision}",
                 ["prefill", "--precision", precision],
@@ -75,7 +78,7 @@ def precisions() -> list[str]:
     """The precisions that the program knows."""
     text = subprocess.run([LONGTAKE, "bench", "prefill", "--help"], capture_output=True, text=True).stdout
     named = re.search(r"--precision.*?(?=\n\s+--|\Z)", text, re.S)
-    return [name for name in ("f32", "bf16", "int8") if named and re.search(rf"\b{name}\b", named.group())]
+    return [name for name in ("f32", "bf16", "int8", "int4") if named and re.search(rf"\b{name}\b", named.group())]
 
 
 class Peers:
@@ -128,38 +131,69 @@ def run_peer(command: list[str], label: str, limit: int, times: int) -> dict:
     return sorted(found, key=lambda result: result.get("seconds", 0))[len(found) // 2]
 
 
+def measure(
+    row: tuple[str, list[str], list[tuple[str, str, list[str]]]], peers: Peers, args: argparse.Namespace
+) -> dict:
+    """Our report and the peers' seconds for a row of `rows`."""
+    name, arguments, others = row
+    command = [LONGTAKE, "bench", *arguments, "--runs", str(args.runs), "--json"]
+    print(f"bench: {name}: {' '.join(command[1:-1])}", flush=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    measured = {"what": name, "command": " ".join(["longtake", *command[1:-1]]).replace(str(OUT) + "/", "")}
+    if done.returncode == 0:
+        report = json.loads(done.stdout)
+        measured["ours"] = {key: report[key] for key in tables.KEYS if key in report}
+        measured["machine"] = report["machine"]
+        ours = measured["ours"]
+        print(
+            f"bench:   {tables.time(ours['seconds'])} per {ours['unit']}, {100 * ours['share_of_peak']:.0f} %",
+            flush=True,
+        )
+    else:
+        measured["missing"] = json.loads(done.stderr.splitlines()[-1])["message"]
+        print(f"bench:   {measured['missing']}")
+    measured["peers"] = [] if args.no_peers else [peers.measure(*other, args.limit) for other in others]
+    for peer in measured["peers"]:
+        print(f"bench:   {peer['peer']}: {peer.get('missing') or tables.time(peer['seconds'])}", flush=True)
+    return measured
+
+
+def path(record: dict) -> Path:
+    """The file of a record: one for each day and class of CPU."""
+    name = re.sub(r"[^a-z0-9]+", "-", f"{record['date']} {record['cpu_class']}".lower())
+    return tables.RECORDS / f"{name}.json"
+
+
+def merged(known: dict, record: dict, names: list[str]) -> dict:
+    """A record of one row put into the day's record, rows in the order of `names`."""
+    found = {row["what"]: row for row in [*known.get("rows", []), *record["rows"]]}
+    return {**record, "rows": [found[name] for name in names if name in found]}
+
+
 def bench(args: argparse.Namespace) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
-    recording, peers = video(), Peers(Path("out/bench-venv"))
-    measured = []
-    for name, arguments, others in rows(recording, not args.quick):
-        command = [LONGTAKE, "bench", *arguments, "--runs", str(args.runs), "--json"]
-        print(f"bench: {name}: {' '.join(command[1:-1])}", flush=True)
-        done = subprocess.run(command, capture_output=True, text=True)
-        row = {"what": name, "command": " ".join(["longtake", *command[1:-1]])}
-        if done.returncode == 0:
-            report = json.loads(done.stdout)
-            row["ours"] = {key: report[key] for key in tables.KEYS if key in report}
-            row["machine"] = report["machine"]
-        else:
-            row["missing"] = json.loads(done.stderr.splitlines()[-1])["message"]
-            print(f"bench: {name}: {row['missing']}")
-        row["peers"] = [] if args.no_peers else [peers.measure(*other, args.limit) for other in others]
-        for peer in row["peers"]:
-            print(f"bench:   {peer['peer']}: {peer.get('missing') or tables.time(peer['seconds'])}", flush=True)
-        measured.append(row)
-    machine = next(row["machine"] for row in measured if "machine" in row)
-    record = {
-        "date": datetime.date.today().isoformat(),
-        "cpu": machine["cpu"],
-        "cpu_class": machine["cpu_class"],
-        "cores": len(os.sched_getaffinity(0)),
-        "version": machine["version"],
-        "rows": [{key: value for key, value in row.items() if key != "machine"} for row in measured],
-    }
-    name = re.sub(r"[^a-z0-9]+", "-", f"{record['date']} {record['cpu_class']}".lower())
     tables.RECORDS.mkdir(exist_ok=True)
-    path = tables.RECORDS / f"{name}.json"
-    path.write_text(json.dumps(record, indent=2, ensure_ascii=False).replace(str(OUT) + "/", "") + "\n")
-    tables.write()
-    print(f"bench: wrote {path} and {tables.PAGE}")
+    recording, peers = video(), Peers(Path("out/bench-venv"))
+    wanted = rows(recording, not args.quick)
+    names = [name for name, _, _ in rows(recording, True)]
+    date = datetime.date.today().isoformat()
+    for row in wanted:
+        if not re.search(args.only, row[0]):
+            continue
+        measured = measure(row, peers, args)
+        machine = measured.pop("machine", None)
+        if not machine:
+            continue
+        record = {
+            "date": date,
+            "cpu": machine["cpu"],
+            "cpu_class": machine["cpu_class"],
+            "cores": len(os.sched_getaffinity(0)),
+            "version": machine["version"],
+            "rows": [measured],
+        }
+        known = json.loads(path(record).read_text()) if path(record).exists() else {}
+        text = json.dumps(merged(known, record, names), indent=2, ensure_ascii=False)
+        path(record).write_text(text + "\n")
+        tables.write()
+        print(f"bench:   wrote {path(record)} and {tables.PAGE}", flush=True)

@@ -153,6 +153,8 @@ import Testing
             #expect(
                 peaks.contains { $0["precision"] as? String == precision && $0["backend"] as? String == "openblas" })
         }
+        #expect(
+            peaks.contains { $0["precision"] as? String == "int8" && $0["backend"] as? String == "longtake" })
         #expect(peaks.allSatisfy { $0["gigaflops"] as? Double ?? 0 > 0 })
         #expect((report["libraries"] as? [String: String])?["libavcodec"] != nil)
         // A cache others may write to is a problem with a fix.

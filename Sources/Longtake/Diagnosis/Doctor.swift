@@ -8,11 +8,11 @@ internal import Tensors
 package struct DoctorReport: Sendable, Codable {
     /// The measured speed of large matrix products.
     package struct Peak: Sendable, Codable {
-        /// "f32" or "bf16".
+        /// "f32", "bf16" or "int8".
         package let precision: String
-        /// "onednn" or "openblas".
+        /// "onednn", "openblas", or "longtake" for the program's own integer products.
         package let backend: String
-        /// 10⁹ floating-point operations per second.
+        /// 10⁹ operations per second, in floating point or in integers.
         package let gigaflops: Double
     }
 
@@ -136,7 +136,8 @@ package struct DoctorReport: Sendable, Codable {
         (cpu, features) = (processor.name, processor.features)
     }
 
-    /// Measures a 512 × 1024 × 1024 product in each backend and precision; keeps the best time.
+    /// Measures a 512 × 1024 × 1024 product in each backend and precision: the best time in floating point, the median
+    /// in integers.
     private mutating func measure() {
         for (backend, precision) in [
             (Backend.oneDNN, DType.f32), (.oneDNN, .bf16), (.openBLAS, .f32), (.openBLAS, .bf16),
@@ -146,6 +147,14 @@ package struct DoctorReport: Sendable, Codable {
             let speed = compute.measurePeak()
             peaks.append(
                 Peak(precision: precision.rawValue, backend: backend.rawValue, gigaflops: (speed / 1e8).rounded() / 10))
+        }
+        guard let compute = try? Compute(precision: .f32, threads: threads) else { return }
+        let integers = [
+            ("longtake", try? compute.measureQuantized(.int8, rows: 512, inputs: 1024, outputs: 1024)),
+            (Backend.oneDNN.rawValue, compute.measureLibraryInt8(rows: 512, inputs: 1024, outputs: 1024)),
+        ]
+        for case (let backend, let speed?) in integers {
+            peaks.append(Peak(precision: "int8", backend: backend, gigaflops: (speed / 1e8).rounded() / 10))
         }
     }
 

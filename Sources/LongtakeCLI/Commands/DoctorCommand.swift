@@ -30,7 +30,8 @@ struct DoctorCommand: ParsableCommand {
         ]
         rows += report.libraries.sorted { $0.key < $1.key }.map { [$0.key, $0.value] }
         rows += report.peaks.map {
-            ["peak \($0.precision)", "\(Format.number($0.gigaflops, digits: 1)) GFLOPS (\($0.backend))"]
+            let unit = $0.precision == "int8" ? "GOPS" : "GFLOPS"
+            return ["peak \($0.precision)", "\(Format.number($0.gigaflops, digits: 1)) \(unit) (\($0.backend))"]
         }
         rows.append([
             "memory", "\(Format.bytes(report.memoryBytes)), \(Format.bytes(report.availableMemoryBytes)) available",

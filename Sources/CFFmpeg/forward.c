@@ -29,6 +29,7 @@
     F(avutil, void, av_frame_unref, (AVFrame *a), (a)) \
     F(avutil, void, av_free, (void *a), (a)) \
     F(avutil, const char *, av_get_pix_fmt_name, (enum AVPixelFormat a), (a)) \
+    F(avutil, void, av_log_set_callback, (void (*a)(void *, int, const char *, va_list)), (a)) \
     F(avutil, void, av_log_set_level, (int a), (a)) \
     F(avutil, void *, av_malloc, (size_t a), (a)) \
     F(avutil, void, av_max_alloc, (size_t a), (a)) \
@@ -51,6 +52,7 @@
     F(avcodec, void, av_packet_free, (AVPacket **a), (a)) \
     F(avcodec, uint8_t *, av_packet_get_side_data, (const AVPacket *a, enum AVPacketSideDataType b, size_t *c), \
       (a, b, c)) \
+    F(avcodec, void, av_packet_move_ref, (AVPacket *a, AVPacket *b), (a, b)) \
     F(avcodec, void, av_packet_unref, (AVPacket *a), (a)) \
     F(avcodec, AVCodecContext *, avcodec_alloc_context3, (const AVCodec *a), (a)) \
     F(avcodec, const AVCodec *, avcodec_find_decoder, (enum AVCodecID a), (a)) \

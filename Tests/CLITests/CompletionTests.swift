@@ -22,7 +22,7 @@ import Testing
 
     @Test(arguments: [
         (["ask", "a.mp4", "--fusion", ""], ["auto", "exact"]), (["index", "a.mp4", "--keep", "t"], ["tokens"]),
-        (["index", "a.mp4", "--sampling", ""], ["grid", "reference"]),
+        (["index", "a.mp4", "--sampling", ""], ["grid", "reference", "keyframes"]),
         (["index", "a.mp4", "--reuse", ""], ["off", "exact", "auto"]),
         (["index", "a.mp4", "--prefix-cache", ""], ["auto", "now", "lazy", "never"]),
         (["run", "a.yaml", "--kv", ""], ["auto", "bf16", "int8"]),

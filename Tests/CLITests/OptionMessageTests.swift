@@ -41,7 +41,7 @@ import Testing
             ),
             (
                 ["index", "x", "--sampling", "gird"],
-                "invalid --sampling \"gird\"; use grid or reference; did you mean grid?"
+                "invalid --sampling \"gird\"; use grid, reference or keyframes; did you mean grid?"
             ),
             (["index", "x", "--record", "f16"], "invalid --record \"f16\"; use default or f32; did you mean f32?"),
             (

@@ -14,6 +14,10 @@
 // if all are there, otherwise the dynamic linker's error message, which is static.
 const char *lt_ffmpeg_load(void);
 
+// Counts the libraries' error messages from now on instead of printing them; `lt_ffmpeg_errors` returns their number.
+void lt_ffmpeg_count_errors(void);
+unsigned lt_ffmpeg_errors(void);
+
 // Swift imports neither function-like macros nor those that use them.
 static inline int lt_averror(int code) { return AVERROR(code); }
 static const int lt_averror_eof = AVERROR_EOF;

@@ -20,8 +20,8 @@ public struct IndexOptions: Sendable {
     public var stream: Int?
     /// Index again even if a complete index exists.
     public var force = false
-    /// Number of codec threads.
-    public var decodeThreads = 1
+    /// Number of codec threads; 0 takes two per CPU, at most 8.
+    public var decodeThreads = 0
     /// Maximum duration to index, in seconds.
     public var maxDuration = 24.0 * 3600
     /// Maximum number of frames to index.
@@ -68,6 +68,8 @@ public struct IndexOptions: Sendable {
         return request
     }
 
+    /// True if only key frames are sampled, at their own times.
+    package var samplesKeyFrames: Bool { sampling == .keyframes }
     /// The accepted values of `sampling`.
     package static let samplings = FrameRequest.Sampling.allCases.map(\.rawValue)
     /// The accepted values of `record`.
@@ -115,7 +117,7 @@ public struct IndexOptions: Sendable {
             maxDuration > 0 && maxDuration <= 1e9, "the maximum duration", maxDuration, "more than 0 and at most 1e9 s")
         try check(
             (1...Int(Int32.max)).contains(maxFrames), "the maximum number of frames", maxFrames, "1 to \(Int32.max)")
-        try check((1...64).contains(decodeThreads), "the number of decode threads", decodeThreads, "1 to 64")
+        try check((0...64).contains(decodeThreads), "the number of decode threads", decodeThreads, "0 to 64")
         try check((0...1e9).contains(minimumAge), "the minimum age", minimumAge, "0 to 1e9 s")
         try check(
             watchdog > 0 && watchdog <= 86_400, "the watchdog time", watchdog, "more than 0 and at most 86400 s")

@@ -35,7 +35,9 @@ extension Indexer {
 
     /// Returns the number of frames for the container's duration, whatever the limit; nil if it has none.
     func frameCount(_ info: RecordingInfo) -> Int? {
-        info.duration.map {
+        // Only reading the whole file tells the number of key frames.
+        guard !options.samplesKeyFrames else { return nil }
+        return info.duration.map {
             Int(saturating: (min($0, options.maxDuration) * options.framesPerSecond).rounded(.up))
         }
     }

@@ -48,8 +48,11 @@ public struct RecordingSummary: Sendable, Codable {
     /// End of the indexed part in file time; nil if the duration is unknown.
     public var end: Double? { duration.map(clock.fileTime) }
     var clock: RecordingClock { RecordingClock(start: start ?? 0) }
-    /// Sampling method and frames per second, such as "grid 1.0".
-    public var samplingName: String { sampling.split(separator: ":").prefix(2).joined(separator: " ") }
+    /// Sampling method and frames per second, such as "grid 1.0"; "keyframes" alone, since no rate applies.
+    public var samplingName: String {
+        let parts = sampling.split(separator: ":")
+        return parts.prefix(parts.first == "keyframes" ? 1 : 2).joined(separator: " ")
+    }
 
     private enum CodingKeys: String, CodingKey {
         case id, index, name, path, file, frames, duration, start, bytes, state, model, sampling, record, created,

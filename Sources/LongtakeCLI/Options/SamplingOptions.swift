@@ -10,7 +10,7 @@ struct SamplingOptions: ParsableArguments {
         .sampling,
         """
         grid (the default): the frame shown at t = 0, 1, 2 … s. reference: the middle of each second, as LLaVA-Mini \
-        samples.
+        samples. keyframes: the key frames only, at their own times; --fps does not apply.
         """, completion: .list(IndexOptions.samplings))
     var sampling: String?
 
@@ -42,7 +42,7 @@ struct SamplingOptions: ParsableArguments {
         """, completion: .list(IndexOptions.Reuse.names))
     var reuse: String?
 
-    @Option(.decodeThreads, "Number of decoder threads; 1 by default.")
+    @Option(.decodeThreads, "Number of decoder threads; by default two per CPU, at most 8.")
     var decodeThreads: Int?
 
     @Option(.watchdog, "Stop the decoder after this time without progress; 60 s by default, more for slow storage.")
@@ -66,6 +66,10 @@ struct SamplingOptions: ParsableArguments {
             let source = OptionName.fps.source(typed: fps != nil || file?.framesPerSecond != nil)
             throw UsageError("\(source) must be 0.001 to 240, not \(options.framesPerSecond)")
         }
+        if options.samplesKeyFrames {
+            guard fps == nil else { throw UsageError("--fps does not apply to --sampling keyframes") }
+            options.framesPerSecond = 1
+        }
         options.stream = try stream ?? file?.stream ?? OptionName.stream.environmentValue()
         if let stream = options.stream, stream < 0 {
             throw UsageError("\(OptionName.stream.source(typed: self.stream != nil)) must be 0 or more, not \(stream)")
@@ -80,7 +84,7 @@ struct SamplingOptions: ParsableArguments {
         options.maxFrames = try OptionName.maxFrames.value(maxFrames, in: 1...Int.max) ?? options.maxFrames
         options.keepCorrupt = OptionName.keepCorrupt.isOn(keepCorrupt)
         options.watchdog = try OptionName.watchdog.value(watchdog)?.seconds ?? options.watchdog
-        options.decodeThreads = try OptionName.decodeThreads.value(decodeThreads, in: 1...16) ?? 1
+        options.decodeThreads = try OptionName.decodeThreads.value(decodeThreads, in: 1...16) ?? 0
         return options
     }
 

@@ -12,6 +12,8 @@ public final class FrameStream: Sendable {
         var lastIndex = -1
         var ended = false
         var delivered = 0
+        /// Grid time of the last frame.
+        var lastTime = -1.0
         var cancelled = false
         /// Bytes of the file read, as reported by the worker.
         var read: Int64 = 0
@@ -95,7 +97,8 @@ public final class FrameStream: Sendable {
                 state.result.status = .partial
                 state.result.note(error.code.rawValue, error.message)
                 state.result.counters.framesSampled = state.lastIndex + 1
-                state.result.coveredSeconds = frameSeconds(state.lastIndex + 1)
+                state.result.coveredSeconds =
+                    request.sampling == .keyframes ? state.lastTime : frameSeconds(state.lastIndex + 1)
             }
             return false
         }
@@ -122,7 +125,8 @@ public final class FrameStream: Sendable {
         let last = state.withLock { $0.lastIndex }
         guard isNext(message, after: last), message.index < request.maxFrames, message.gridTime.isFinite,
             message.ptsSeconds.isFinite,
-            isGridTime(message), message.parts > 0, message.parts <= 64, message.width > 0, message.height > 0,
+            isGridTime(message, after: state.withLock { $0.lastTime }), message.parts > 0, message.parts <= 64,
+            message.width > 0, message.height > 0,
             message.width <= request.maxPixels / message.height,
             message.payload == message.width * message.height * 3 * message.parts
         else { throw MediaError.worker("an unexpected frame") }
@@ -147,6 +151,7 @@ public final class FrameStream: Sendable {
         state.withLock {
             $0.lastIndex = message.index
             $0.delivered += 1
+            $0.lastTime = message.gridTime
         }
     }
 
@@ -156,9 +161,12 @@ public final class FrameStream: Sendable {
             && stills.contains(FrameRequest.Still(index: message.index, pts: message.pts))
     }
 
-    /// The grid time must follow from the index; the worker does not choose it.
-    private func isGridTime(_ message: WorkerMessage) -> Bool {
-        message.gridTime == Double(message.index) / request.framesPerSecond
+    /// The grid time must follow from the index, or be the key frame's own; the worker does not choose it.
+    private func isGridTime(_ message: WorkerMessage, after last: Double) -> Bool {
+        if request.sampling == .keyframes, request.stills == nil {
+            return message.gridTime == message.ptsSeconds && message.gridTime > last
+        }
+        return message.gridTime == Double(message.index) / request.framesPerSecond
     }
 
     /// Decodes a still image (PNG, JPEG or WebP) in the same sandboxed worker process as recordings.

@@ -49,6 +49,18 @@ enum ColorConversion {
             && format.pointee.flags & UInt64(AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL) == 0
     }
 
+    /// True if swscale's conversions to planar and to packed RGB give the same bytes.
+    ///
+    /// Those to planes have vector code since FFmpeg 5.0 (libswscale/x86/output.asm). Formats with coarser chroma than
+    /// 2×2, alpha or a palette differ for some sizes, or are not tested.
+    static func isSameByPlanes(_ format: Int32) -> Bool {
+        guard isYUV(format), let format = av_pix_fmt_desc_get(AVPixelFormat(format)) else { return false }
+        let flags = UInt64(AV_PIX_FMT_FLAG_ALPHA | AV_PIX_FMT_FLAG_BE | AV_PIX_FMT_FLAG_HWACCEL)
+        return format.pointee.nb_components == 3 && format.pointee.flags & flags == 0
+            && format.pointee.log2_chroma_w <= 1 && format.pointee.log2_chroma_h <= 1
+            && format.pointee.comp.0.depth <= 12
+    }
+
     static func hasAlpha(_ format: Int32) -> Bool {
         guard let format = av_pix_fmt_desc_get(AVPixelFormat(format)) else { return false }
         return format.pointee.flags & UInt64(AV_PIX_FMT_FLAG_ALPHA) != 0

@@ -9,10 +9,18 @@ final class FrameConverter {
         var matrix: Int32, fullRange: Bool
         /// Conversions that swscale does not do: gray in limited range, and YCgCo.
         var expandsGray: Bool, isYCgCo: Bool
+        /// Converts to planes first, which swscale does with vector code, unlike packed RGB.
+        var usesPlanes: Bool
         var outWidth: Int32, outHeight: Int32
+
+        var hasPlanes: Bool { isYCgCo || usesPlanes }
+        /// The format that the scaler writes.
+        var target: AVPixelFormat { isYCgCo ? AV_PIX_FMT_YUV444P : usesPlanes ? AV_PIX_FMT_GBRP : AV_PIX_FMT_RGB24 }
     }
 
     private var scaler: OpaquePointer?
+    /// Copies planes of G, B and R to packed RGB.
+    private var packer: OpaquePointer?
     private var shape: Shape?
     private var buffer: UnsafeMutableRawPointer?
     private var stride = 0
@@ -32,6 +40,7 @@ final class FrameConverter {
 
     deinit {
         sws_freeContext(scaler)
+        sws_freeContext(packer)
         av_free(buffer)
     }
 
@@ -49,13 +58,14 @@ final class FrameConverter {
         guard outWidth <= maxPixels / outHeight else {
             throw MediaError.tooLarge(outWidth, outHeight, limit: maxPixels)
         }
+        let isYCgCo = raw.pointee.colorspace == AVCOL_SPC_YCGCO && ColorConversion.isYUV(raw.pointee.format)
         try prepare(
             Shape(
                 width: raw.pointee.width, height: raw.pointee.height, format: raw.pointee.format,
                 matrix: ColorConversion.matrix(raw.pointee.colorspace, height: height),
                 fullRange: ColorConversion.isFullRange(raw),
                 expandsGray: ColorConversion.isLimitedGray(raw, codec: codec),
-                isYCgCo: raw.pointee.colorspace == AVCOL_SPC_YCGCO && ColorConversion.isYUV(raw.pointee.format),
+                isYCgCo: isYCgCo, usesPlanes: !isYCgCo && ColorConversion.isSameByPlanes(raw.pointee.format),
                 outWidth: Int32(outWidth), outHeight: Int32(outHeight)))
         guard let scaler, let buffer else { throw MediaError.library("no scaler") }
 
@@ -68,21 +78,28 @@ final class FrameConverter {
         let first = buffer.assumingMemoryBound(to: UInt8.self)
         var target: [UnsafeMutablePointer<UInt8>?] = [first, nil, nil, nil]
         var targetStride: [Int32] = [Int32(stride), 0, 0, 0]
-        let isYCgCo = shape?.isYCgCo ?? false
-        if isYCgCo {
+        if shape?.hasPlanes == true {
             target = [first, first + outHeight * stride, first + 2 * outHeight * stride, nil]
             targetStride = [Int32(stride), Int32(stride), Int32(stride), 0]
         }
         let rows = sws_scale(scaler, &planes, &strides, 0, raw.pointee.height, &target, &targetStride)
         guard rows == Int32(outHeight) else { throw MediaError.library("swscale: \(Demuxer.text(rows))") }
 
-        let pixels = [UInt8](unsafeUninitializedCapacity: outWidth * outHeight * 3) { pixels, count in
+        let pixels = try [UInt8](unsafeUninitializedCapacity: outWidth * outHeight * 3) { pixels, count in
             guard let base = pixels.baseAddress else { return }
             defer { count = outWidth * outHeight * 3 }
             if isYCgCo {
                 ColorConversion.fromYCgCo(
                     first, stride: stride, width: outWidth, height: outHeight, isFull: shape?.fullRange ?? false,
                     to: base)
+                return
+            }
+            if let packer {
+                var planes = target.map { $0.map { UnsafePointer($0) } }
+                var packed: [UnsafeMutablePointer<UInt8>?] = [base, nil, nil, nil]
+                var packedStride: [Int32] = [Int32(outWidth * 3), 0, 0, 0]
+                let rows = sws_scale(packer, &planes, &targetStride, 0, Int32(outHeight), &packed, &packedStride)
+                guard rows == Int32(outHeight) else { throw MediaError.library("swscale: \(Demuxer.text(rows))") }
                 return
             }
             for row in 0..<outHeight {
@@ -111,15 +128,16 @@ final class FrameConverter {
         guard new != shape else { return }
         sws_freeContext(scaler)
         scaler = nil
+        sws_freeContext(packer)
+        packer = nil
         av_free(buffer)
         buffer = nil
         shape = nil
         let flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
         guard
             let context = sws_getContext(
-                new.width, new.height, AVPixelFormat(new.format), new.outWidth, new.outHeight,
-                new.isYCgCo ? AV_PIX_FMT_YUV444P : AV_PIX_FMT_RGB24, flags,
-                nil, nil, nil)
+                new.width, new.height, AVPixelFormat(new.format), new.outWidth, new.outHeight, new.target, flags, nil,
+                nil, nil)
         else {
             throw MediaError.library(
                 "swscale cannot convert \(ColorConversion.name(new.format)) of \(new.width)×\(new.height)")
@@ -135,8 +153,14 @@ final class FrameConverter {
                 1 << 16)
         }
         // swscale's vector code writes past the end of a row.
-        stride = (Int(new.outWidth) * 3 + 127) & ~63
-        guard let allocated = av_malloc(stride * Int(new.outHeight) * (new.isYCgCo ? 3 : 1) + 1024) else {
+        stride = (Int(new.outWidth) * (new.usesPlanes ? 1 : 3) + 127) & ~63
+        if new.usesPlanes {
+            packer = sws_getContext(
+                new.outWidth, new.outHeight, AV_PIX_FMT_GBRP, new.outWidth, new.outHeight, AV_PIX_FMT_RGB24, flags, nil,
+                nil, nil)
+            guard packer != nil else { throw MediaError.library("swscale cannot convert planes to RGB") }
+        }
+        guard let allocated = av_malloc(stride * Int(new.outHeight) * (new.hasPlanes ? 3 : 1) + 1024) else {
             throw MediaError.library("out of memory")
         }
         buffer = allocated

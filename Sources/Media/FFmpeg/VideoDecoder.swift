@@ -32,7 +32,7 @@ struct VideoDecoder: ~Copyable {
             throw MediaError.damagedHeader("stream's", "its parameters for \(name) are invalid")
         }
         context.pointee.pkt_timebase = stream.pointee.time_base
-        context.pointee.thread_count = Int32(clamping: max(1, min(threads, 16)))
+        context.pointee.thread_count = Int32(clamping: max(1, min(threads, 16, Self.mostThreads(parameters))))
         context.pointee.max_pixels = Int64(maxPixels)
         var options: OpaquePointer?
         av_dict_set(&options, "codec_whitelist", Demuxer.codecs, 0)
@@ -46,6 +46,15 @@ struct VideoDecoder: ~Copyable {
         return context
     }
 
+    /// Each thread decodes a frame of its own: together they may take half a gigabyte.
+    private static func mostThreads(_ parameters: UnsafeMutablePointer<AVCodecParameters>) -> Int {
+        // With several threads libavcodec's VP8 decoder gives other frames from damaged data, and reports no error.
+        if parameters.pointee.codec_id == AV_CODEC_ID_VP8 { return 1 }
+        // 4:2:0 in 16 bits takes 3 bytes per pixel.
+        let bytes = 3 * max(1, Int(parameters.pointee.width)) * max(1, Int(parameters.pointee.height))
+        return max(1, (512 << 20) / bytes)
+    }
+
     deinit {
         var closing: UnsafeMutablePointer<AVCodecContext>? = context
         avcodec_free_context(&closing)
@@ -57,6 +66,9 @@ struct VideoDecoder: ~Copyable {
     func send(_ packet: borrowing Packet) -> Int32 { avcodec_send_packet(context, packet.pointer) }
     /// Ends the stream; frames still in the decoder follow.
     func sendEnd() -> Int32 { avcodec_send_packet(context, nil) }
+
+    /// Forgets all earlier packets.
+    func flush() { avcodec_flush_buffers(context) }
 
     func receive(into frame: borrowing DecodedFrame) -> Outcome {
         let status = avcodec_receive_frame(context, frame.pointer)

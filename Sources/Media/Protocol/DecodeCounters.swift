@@ -1,6 +1,6 @@
 /// Counters of the work done, for checks.
 public struct DecodeCounters: Sendable, Codable, Equatable {
-    /// Packets of the video stream sent to the decoder.
+    /// Packets of the video stream.
     public var packets = 0
     /// Highest file offset read.
     public var bytesRead: Int64 = 0
@@ -8,6 +8,8 @@ public struct DecodeCounters: Sendable, Codable, Equatable {
     public var packetErrors = 0
     /// Frames the decoder returned.
     public var framesDecoded = 0
+    /// Frames not decoded, because no sampled frame needs them.
+    public var framesSkipped = 0
     /// Frames left out because the decoder flagged them as damaged.
     public var framesCorrupt = 0
     /// Frames left out because their time was already passed.
@@ -29,6 +31,7 @@ public struct DecodeCounters: Sendable, Codable, Equatable {
         case bytesRead = "bytes_read"
         case packetErrors = "packet_errors"
         case framesDecoded = "frames_decoded"
+        case framesSkipped = "frames_skipped"
         case framesCorrupt = "frames_corrupt"
         case framesOutOfOrder = "frames_out_of_order"
         case discontinuities
@@ -41,7 +44,8 @@ public struct DecodeCounters: Sendable, Codable, Equatable {
     public var dictionary: [String: Int] {
         [
             "packets": packets, "bytes_read": Int(bytesRead), "packet_errors": packetErrors,
-            "frames_decoded": framesDecoded, "frames_corrupt": framesCorrupt,
+            "frames_decoded": framesDecoded, "frames_skipped": framesSkipped,
+            "frames_corrupt": framesCorrupt,
             "frames_out_of_order": framesOutOfOrder, "discontinuities": discontinuities, "size_changes": sizeChanges,
             "frames_sampled": framesSampled, "frames_repeated": framesRepeated,
         ]

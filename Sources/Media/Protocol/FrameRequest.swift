@@ -6,6 +6,8 @@ public struct FrameRequest: Sendable, Codable, Equatable {
         case grid
         /// The frame indices of the reference implementation: the middle of each second.
         case reference
+        /// The key frames only, each at its own time.
+        case keyframes
     }
 
     /// What the worker sends.
@@ -48,8 +50,10 @@ public struct FrameRequest: Sendable, Codable, Equatable {
     public var stream: Int?
     /// Frames before this index are decoded but not sent, because the caller already has them.
     public var firstIndex = 0
-    /// Codec threads; each takes the memory of a few frames.
-    public var threads = 1
+    /// Codec threads; 0 takes two per CPU, at most 8. Each takes the memory of a few frames.
+    public var threads = 0
+    /// Decodes every frame, with one thread: the sampled frames are the same.
+    package var decodesAll = false
     /// Maximum pixels of a frame.
     public var maxPixels = 8192 * 8192
     /// Maximum seconds of the recording that are sampled.
@@ -73,6 +77,27 @@ public struct FrameRequest: Sendable, Codable, Equatable {
 
     /// Creates a request with default limits.
     public init(output: Output) { self.output = output }
+
+    /// True if nothing may be skipped and one thread decodes.
+    var decodesInFull: Bool { decodesAll || sampling == .keyframes }
+
+    /// A copy with the number of codec threads for a machine with `cpus` CPUs.
+    package func resolvingThreads(cpus: Int) -> FrameRequest {
+        var request = self
+        let isStream: Bool
+        switch output {
+        case .probe, .image, .sandbox: isStream = false
+        // Stills are sought one by one, and damage in them must be noticed.
+        case .native, .model: isStream = stills == nil
+        }
+        if decodesInFull || !isStream {
+            request.threads = 1
+        } else if threads <= 0 {
+            // Frame threads wait for rows of earlier frames, so that there must be more of them than CPUs.
+            request.threads = cpus > 1 ? min(2 * cpus, 8) : 1
+        }
+        return request
+    }
 
     /// CPU seconds after which the kernel ends the worker.
     var mostCPUSeconds: Int {

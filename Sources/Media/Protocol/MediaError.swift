@@ -214,6 +214,12 @@ extension MediaError {
         )
     }
 
+    static func noKeyFrames(_ packets: Int) -> Self {
+        .init(
+            code: .nothingDecoded,
+            message: "none of \(counted(packets, "packet")) is a key frame that can be decoded; sample on the grid")
+    }
+
     static func clipTooShort(_ frames: Int, rate: Double) -> Self {
         .init(
             code: .clipTooShort,

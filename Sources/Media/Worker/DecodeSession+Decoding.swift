@@ -13,6 +13,11 @@ extension DecodeSession {
             _ stream: UnsafeMutablePointer<AVStream>, _ request: FrameRequest, packet: consuming Packet
         ) throws {
             let decoder = try VideoDecoder(stream, threads: request.threads, maxPixels: request.maxPixels)
+            if !request.decodesInFull {
+                // Damage then ends the attempt (`FullDecodingNeeded`) instead of being concealed.
+                decoder.context.pointee.err_recognition |= AV_EF_EXPLODE
+            }
+            if request.sampling == .keyframes { decoder.context.pointee.skip_frame = AVDISCARD_NONKEY }
             let frame = try DecodedFrame()
             self.decoder = decoder
             self.packet = packet
@@ -77,28 +82,38 @@ extension DecodeSession {
             if let plan, let key = StreamScan.key(decoding.packet, demuxer), key > plan.pieces[covered - 1].last {
                 break
             }
-            try decodePacket(decoding)
+            if request.sampling == .keyframes { try takeKeyFrame(decoding) } else { try take(decoding) }
         }
+        try flush(decoding, next: nil)
         try drain(decoding)
+        try presentSkippedToEnd()
+        isSkipping = false
         if let plan {
             try decodePieces(plan, after: covered)
             describeLeft(plan)
         }
     }
 
-    /// Sends the packet to the decoder and presents the frames it returns.
-    func decodePacket(_ decoding: borrowing Decoding) throws {
+    /// Counts a packet of the stream.
+    func count(_ packet: borrowing Packet) throws {
         result.counters.packets += 1
-        packets.add(decoding.packet)
-        counter?.add(decoding.packet)
-        if decoding.packet.isEncrypted { throw MediaError.encrypted() }
-        if decoding.packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_CORRUPT) != 0 { result.counters.packetErrors += 1 }
-        var sent = stages.measure(.decoding) { decoding.decoder.send(decoding.packet) }
+        counter?.add(packet)
+        if packet.isEncrypted { throw MediaError.encrypted() }
+        guard packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_CORRUPT) != 0 else { return }
+        try requireFullDecoding()
+        result.counters.packetErrors += 1
+    }
+
+    /// Sends a packet to the decoder and presents the frames it returns.
+    func decodePacket(_ decoding: borrowing Decoding, _ packet: borrowing Packet) throws {
+        packets.add(packet)
+        var sent = stages.measure(.decoding) { decoding.decoder.send(packet) }
         if sent == AVERROR(EAGAIN) {
             try receiveFrames(decoding)
-            sent = stages.measure(.decoding) { decoding.decoder.send(decoding.packet) }
+            sent = stages.measure(.decoding) { decoding.decoder.send(packet) }
         }
-        if sent < 0, sent != AVERROR(EAGAIN), !decoding.packet.isHeader(of: decoding.decoder.context.pointee.codec_id) {
+        if sent < 0, sent != AVERROR(EAGAIN), !packet.isHeader(of: decoding.decoder.context.pointee.codec_id) {
+            try requireFullDecoding()
             result.counters.packetErrors += 1
         }
         try receiveFrames(decoding)
@@ -112,18 +127,26 @@ extension DecodeSession {
         try receiveFrames(decoding)
     }
 
-    private func receiveFrames(_ decoding: borrowing Decoding) throws {
+    func receiveFrames(_ decoding: borrowing Decoding) throws {
         var failures = 0
         while !isStopped {
             switch stages.measure(.decoding, { decoding.decoder.receive(into: decoding.frame) }) {
             case .frame:
+                // Another thread may have found damage that this frame does not show yet.
+                if lt_ffmpeg_errors() != errorsBefore { try requireFullDecoding() }
                 result.counters.framesDecoded += 1
                 packets.remove(decoding.frame)
                 source.rescaleTimestamps(of: decoding.frame, to: timing.timeBase)
-                if counter == nil { try present(decoding.frame) } else { counter?.add(decoding.frame) }
+                if counter == nil {
+                    try presentSkipped(before: decoding.frame)
+                    try present(decoding.frame)
+                } else {
+                    counter?.add(decoding.frame)
+                }
                 av_frame_unref(decoding.frame.pointer)
             case .needsInput, .ended: return
             case .failed:
+                try requireFullDecoding()
                 result.counters.packetErrors += 1
                 failures += 1
                 // A decoder may report several damaged frames, but not an unlimited number.

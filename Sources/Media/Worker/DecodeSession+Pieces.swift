@@ -109,7 +109,8 @@ extension DecodeSession {
             from: demuxer.isOrderedByPosition ? nil : Double(piece.first) / 1e6, isMappable: false)
         repeat {
             if let key = StreamScan.key(decoding.packet, demuxer), key > piece.last { break }
-            try decodePacket(decoding)
+            try count(decoding.packet)
+            try decodePacket(decoding, decoding.packet)
         } while try !isStopped && next(of: piece, demuxer, decoding.packet, &heartbeat)
         av_packet_unref(decoding.packet.pointer)
         try drain(decoding)

@@ -9,7 +9,7 @@ extension DecodeSession {
             if !shown.isEmpty, !isStopped {
                 for index in grid.finish(at: timeline.end) where !isStopped { try emit(index) }
             }
-        } else if !shown.isEmpty, !isStopped, let rest = reference?.finish() {
+        } else if request.sampling == .reference, !shown.isEmpty, !isStopped, let rest = reference?.finish() {
             // Fewer frames came than were counted: repeat the last one for the rest.
             for index in rest where !isStopped { try emit(index) }
         }
@@ -20,9 +20,15 @@ extension DecodeSession {
             throw MediaError.externalData()
         }
         guard !shown.isEmpty else {
+            if request.sampling == .keyframes, result.counters.packetErrors + result.counters.framesCorrupt == 0 {
+                throw MediaError.noKeyFrames(result.counters.packets)
+            }
             throw MediaError.nothingDecoded(result.counters.packets, errors: result.counters.packetErrors)
         }
-        let isToEnd = !isStopped && request.sampling == .grid
+        if keyFrames == 1, result.counters.packets > 1 {
+            result.note("one_key_frame", "only the first of \(result.counters.packets) frames is a key frame")
+        }
+        let isToEnd = !isStopped && request.sampling != .reference
         if isToEnd {
             describeTrailingRecording()
             packets.describe(in: &result)

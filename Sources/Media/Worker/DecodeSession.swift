@@ -35,12 +35,46 @@ final class DecodeSession {
     /// Nil for grid sampling.
     var reference: ReferenceSampler?
     var shown: ShownFrame
+    /// Number of key frames shown, if those are sampled.
+    var keyFrames = 0
+    /// What packets hold; nil if nothing can be skipped.
+    var coded: CodedFrames?
+    /// Number of FFmpeg's error messages before decoding.
+    let errorsBefore: UInt32
+    /// True while frames that are not sampled may be left out.
+    var isSkipping = false
+    /// True once decoding has reached a frame that depends on none before it.
+    var hasEntry = false
+    /// Timestamp of the first frame shown, until one is placed.
+    var firstQueued: Int64?
+    var queue = PacketQueue()
+    var skipped = SkippedFrames()
     /// True once a limit is reached or nothing more is wanted.
     var isStopped = false
 
     /// Decodes a recording from `reader` and sends all messages except failures.
+    ///
+    /// Decodes what the sampled frames need, with several threads. At the first damage, or anything else that makes the
+    /// outcome uncertain, starts over: everything is then decoded, in order, with one thread.
     static func run(_ request: FrameRequest, reader: FileReader, output: WorkerOutput) throws {
         let stages = StageTimer(isOn: request.measuresStages == true)
+        guard !request.decodesInFull else {
+            return try attempt(request, reader: reader, output: output, stages: stages)
+        }
+        do {
+            try attempt(request, reader: reader, output: output, stages: stages)
+        } catch is FullDecodingNeeded {
+            var full = request
+            full.decodesAll = true
+            full.threads = 1
+            full.firstIndex = max(request.firstIndex, output.nextIndex)
+            try attempt(full, reader: reader.another(), output: output, stages: stages)
+        }
+    }
+
+    private static func attempt(
+        _ request: FrameRequest, reader: FileReader, output: WorkerOutput, stages: StageTimer
+    ) throws {
         let demuxer = try stages.measure(.opening) { try Demuxer(reader, maxPixels: request.maxPixels) }
         let session = try DecodeSession(request, demuxer: demuxer, reader: reader, output: output, stages: stages)
         if case .probe = request.output {
@@ -100,6 +134,9 @@ final class DecodeSession {
         duration = StatedDuration(stream, demuxer, timing.timeBase)
         clock = FrameClock(frameDuration: timing.frameDuration)
         timeline = RecordingTimeline(timing)
+        if request.sampling == .grid, !request.decodesInFull { coded = CodedFrames(stream) }
+        isSkipping = coded != nil
+        errorsBefore = lt_ffmpeg_errors()
         grid = GridSampler(framesPerSecond: request.framesPerSecond, unit: timing.unit)
         shown = ShownFrame(output: request.output, stages: stages)
         source = SourceStream(
@@ -146,8 +183,10 @@ final class DecodeSession {
     }
 
     /// Sends the shown frame for a grid time, unless a limit is reached.
-    func emit(_ index: Int) throws {
-        let gridTime = Double(index) / request.framesPerSecond
+    func emit(_ index: Int) throws { try emit(index, at: Double(index) / request.framesPerSecond) }
+
+    /// Sends the shown frame as the sample `index`, for the time `gridTime` in seconds.
+    func emit(_ index: Int, at gridTime: Double) throws {
         if gridTime >= request.maxDuration {
             isStopped = true
             result.status = .partial
@@ -165,6 +204,7 @@ final class DecodeSession {
         shown.isSampled = true
         result.counters.framesSampled += 1
         guard index >= request.firstIndex else { return }
+        guard !shown.isSkipped else { throw FullDecodingNeeded() }
         let pixels = try shown.pixels()
         var message = WorkerMessage(.frame, payload: pixels.bytes.count)
         message.width = pixels.width

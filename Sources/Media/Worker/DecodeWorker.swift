@@ -31,7 +31,9 @@ public enum DecodeWorker {
             // No file can be opened once the filter is installed.
             if let missing = MediaLibraries.missing { throw MediaError.missingLibrary(missing) }
             av_log_set_level(AV_LOG_QUIET)
+            lt_ffmpeg_count_errors()
             let request = try JSONDecoder().decode(FrameRequest.self, from: Data(json.utf8))
+                .resolvingThreads(cpus: ProcessInfo.processInfo.activeProcessorCount)
             var status = stat()
             guard fstat(fileDescriptor, &status) == 0 else { throw MediaError.cannotRead("no file is open") }
             _ = try JSONEncoder().encode(RecordingInfo())  // makes Foundation load now what it loads lazily

@@ -19,7 +19,17 @@ struct FrameClock {
         let best = raw.pointee.best_effort_timestamp
         hasTimestamps = hasTimestamps || best != AV_NOPTS_VALUE
         let pts = best != AV_NOPTS_VALUE ? best : next
-        next = pts &+ (raw.pointee.pkt_duration > 0 ? raw.pointee.pkt_duration : frameDuration)
+        advance(from: pts, by: raw.pointee.pkt_duration)
         return (pts, !hasTimestamps)
+    }
+
+    /// Counts a frame that is not decoded; `duration` is 0 if unknown.
+    mutating func pass(_ pts: Int64, duration: Int64) {
+        hasTimestamps = true
+        advance(from: pts, by: duration)
+    }
+
+    private mutating func advance(from pts: Int64, by duration: Int64) {
+        next = pts &+ (duration > 0 ? duration : frameDuration)
     }
 }

@@ -33,6 +33,13 @@ struct PacketLog {
         }
     }
 
+    /// Counts a packet that is not sent to the decoder.
+    mutating func skip(_ packet: borrowing Packet) {
+        lastPosition = max(lastPosition, packet.pointer.pointee.pos)
+        packets += 1
+        bytes += Int(packet.pointer.pointee.size)
+    }
+
     /// Removes a returned frame's packet and those before it.
     mutating func remove(_ frame: borrowing DecodedFrame) {
         let position = frame.pointer.pointee.pkt_pos

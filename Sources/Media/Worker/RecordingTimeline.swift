@@ -47,6 +47,8 @@ struct RecordingTimeline {
         piece = Timeline(timing)
     }
 
+    /// The last frame: its own timestamp, and its position in seconds.
+    var latest: (pts: Int64, seconds: Double)? { isAtBoundary ? nil : last }
     /// The timestamp of the first frame.
     var firstTimestamp: Int64? { origin ?? piece.origin }
     /// The faults in all pieces so far.
@@ -118,6 +120,14 @@ struct RecordingTimeline {
 
     /// Sets the end of a frame at `seconds` that is shown for `duration` seconds.
     mutating func show(at seconds: Double, for duration: Double) { end = seconds + duration }
+
+    /// Moves the end to that of a frame that is not placed, if it continues the recording.
+    mutating func extend(to pts: Int64, for duration: Double) {
+        guard let last else { return }
+        let seconds = last.seconds + timing.seconds(timing.counter.step(from: last.pts, to: pts))
+        // A wrong timestamp must not count as recorded time.
+        if seconds >= last.seconds, seconds <= end + TimeMap.tolerance { end = max(end, seconds + duration) }
+    }
 }
 
 extension RecordingTimeline {

@@ -24,6 +24,8 @@ struct ShownFrame {
     private(set) var seconds = 0.0
     /// True if the frame was sampled already; then a further grid time repeats it.
     var isSampled = false
+    /// True if the frame was not decoded, because it is not sampled.
+    private(set) var isSkipped = false
 
     /// Maximum image bytes kept for reuse; larger than 4K, a still scene is preprocessed again for each frame to bound
     /// memory.
@@ -35,7 +37,7 @@ struct ShownFrame {
     }
 
     /// True until the first frame is shown.
-    var isEmpty: Bool { source == nil }
+    private(set) var isEmpty = true
 
     /// Shows another frame.
     mutating func show(_ frame: borrowing DecodedFrame, of source: SourceStream, pts: Int64, seconds: Double) throws {
@@ -43,6 +45,7 @@ struct ShownFrame {
         self.seconds = seconds
         converted = nil
         isSampled = false
+        (isEmpty, isSkipped) = (false, false)
         let holder = try held ?? HeldFrame()
         holder.replace(by: frame)
         held = holder
@@ -50,10 +53,19 @@ struct ShownFrame {
         sampleAspect = source.sampleAspect(of: frame)
     }
 
+    /// Shows a frame that is not decoded.
+    mutating func skip(pts: Int64, seconds: Double) {
+        self.pts = pts
+        self.seconds = seconds
+        converted = nil
+        isSampled = false
+        (isEmpty, isSkipped) = (false, true)
+    }
+
     /// Converts the frame, once, to what the request asks for.
     mutating func pixels() throws -> Pixels {
         if let converted { return converted }
-        guard let held, let source else { throw MediaError.library("no frame is shown") }
+        guard let held, let source, !isSkipped else { throw MediaError.library("no frame is shown") }
         let image = try stages.measure(.converting) {
             try source.converter.convert(held.frame, sampleAspect: sampleAspect)
         }

@@ -15,7 +15,11 @@ final class WorkerOutput {
         try send(WorkerMessage(kind, payload: data.count), data)
     }
 
+    /// One more than the index of the last frame sent.
+    private(set) var nextIndex = 0
+
     func send(_ message: WorkerMessage, _ payload: [UInt8]) throws {
+        if message.kind == .frame { nextIndex = message.index + 1 }
         try write(message.encode())
         if !payload.isEmpty { try write(payload) }
     }

@@ -19,6 +19,7 @@ package struct VideoDecodeBenchmark {
         try options.validate()
         var request = options.request(.model(ImagePreprocessing.clip(side: side), resolutionRatio: 1))
         request.measuresStages = true
+        let cpus = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         var (frames, bytes) = (0, 0)
         var loads: [(seconds: Double, cores: Double)] = []
         let measured = try BenchRuns(runs, cancellation) {
@@ -36,11 +37,11 @@ package struct VideoDecodeBenchmark {
         guard frames > 0 else { throw LongtakeError(code: .badRequest, message: "\(path): no frames") }
         var report = BenchReport(
             "video-decode", subject: path.description, unit: "frame", count: frames, runs: measured,
-            machine: BenchMachine(threads: options.decodeThreads))
+            machine: BenchMachine(threads: request.resolvingThreads(cpus: cpus).threads))
         report.set(bytes: Double(bytes) / Double(frames), peak: nil)
         let cores = loads.first { $0.seconds == measured.median.seconds }?.cores ?? 0
         report.cores = cores
-        report.shareOfPeak = min(1, cores / Double(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
+        report.shareOfPeak = min(1, cores / Double(cpus))
         report.notes = [
             "\(counted(frames, "frame")) of \(side)×\(side); the share of the peak is that of all cores' time"
         ]

@@ -37,7 +37,7 @@ struct QuantizedKernelsTests {
 
     static let shapes = [
         (1, 1, 1), (1, 5, 3), (3, 33, 7), (5, 31, 64), (13, 64, 97), (2, 96, 1021), (30, 70, 33), (245, 40, 517),
-        (4, 32, 4103), (1, 100, 9000), (7, 65, 32), (8, 32, 2052), (12, 33, 36), (25, 32, 260),
+        (4, 32, 4103), (1, 100, 9000), (7, 65, 32), (8, 32, 2052), (12, 33, 36), (25, 32, 260), (13, 230, 4000),
     ].flatMap { (rows, outputs, inputs) in
         [false, true].map { Shape(rows: rows, outputs: outputs, inputs: inputs, isInt4: $0) }
     }

@@ -28,9 +28,11 @@ struct ClipAttention {
         let q = scratch.query.matrix(rows.type, rows: rows.rows, columns: width)  // [B · A, D]
         let k = scratch.key.matrix(sources.type, rows: sources.rows, columns: width)  // [B · T, D]
         let v = scratch.value.matrix(sources.type, rows: sources.rows, columns: width)  // [B · T, D]
-        query(rows, into: q)
-        key(sources, into: k)
-        value(sources, into: v)
+        context.compute.sharingInput(sources) {
+            query(rows, into: q)
+            key(sources, into: k)
+            value(sources, into: v)
+        }
         for sequence in 0..<context.sequences {
             let (own, keys) = (context.range(sequence, of: rows.rows), context.range(sequence, of: sources.rows))
             // The attention output replaces the normalized rows, which are no longer needed.

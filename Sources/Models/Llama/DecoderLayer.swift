@@ -35,8 +35,10 @@ struct LlamaAttention {
         let isRounded = keys.type != type
         let k = isRounded ? context.scratch.key.matrix(type, rows: x.rows, columns: keys.columns) : keys
         let v = isRounded ? context.scratch.value.matrix(type, rows: x.rows, columns: keys.columns) : values
-        key(x, into: k)
-        value(x, into: v)
+        context.compute.sharingInput(x) {
+            key(x, into: k)
+            value(x, into: v)
+        }
         rotate(k, heads: shape.keyValueHeads, context)
         if isRounded {
             context.compute.store(k, into: keys, shape: shape)
@@ -107,8 +109,10 @@ struct LlamaMLP {
     func callAsFunction(_ x: MatrixView, addingTo residual: MatrixView, _ context: LayerContext) {
         let gated = context.scratch.hidden.matrix(x.type, rows: x.rows, columns: gate.outputs)  // [rows, I]
         let upward = context.scratch.up.matrix(x.type, rows: x.rows, columns: up.outputs)  // [rows, I]
-        gate(x, into: gated)
-        up(x, into: upward)
+        context.compute.sharingInput(x) {
+            gate(x, into: gated)
+            up(x, into: upward)
+        }
         context.compute.siluMultiply(gated, upward)
         down(gated, addingTo: residual)
     }

@@ -13,28 +13,15 @@ extension Compute {
         guard x.rows > 0 else { return }
         let table = kernels.table
         let isInt8 = weight.format == .int8
-        let group = isInt8 ? 0 : WeightFormat.groupSize
-        let sumsPerRow = isInt8 ? 1 : weight.groupCount
-        let size = isInt8 ? Int(table.int8_operand_size) : 1
-        let stride = Self.operandStride(weight.columns, size: size)
-        let rows = quantizedRows.matrix(size == 1 ? .i8 : .i16, rows: x.rows, columns: stride)
-        let scales = quantizedScales.matrix(.f32, rows: x.rows, columns: 1).floats
-        let sums = quantizedSums.matrix(.i32, rows: x.rows, columns: sumsPerRow).base.assumingMemoryBound(
-            to: Int32.self)
-        threadPool.parallelFor(x.rows, cost: x.columns * Self.rowCost / 2) { range in
-            let part = x.rows(range)
-            table.quantize_activations(
-                part.base, part.type.kernel, part.stride, part.rows, part.columns, group, size,
-                rows.row(range.lowerBound), stride, scales + range.lowerBound, sums + range.lowerBound * sumsPerRow)
-        }
+        let input = quantizedInput(x, for: weight.format)
         let panels = weight.panels
         var product = lt_quantized_gemm()
         product.weight = UnsafeRawPointer(panels.panels)
         product.weight_scales = UnsafeRawPointer(panels.scales)
-        product.x = UnsafeRawPointer(rows.base)
-        product.x_stride = stride
-        product.x_scales = UnsafePointer(scales)
-        product.x_sums = UnsafePointer(sums)
+        product.x = UnsafeRawPointer(input.rows.base)
+        product.x_stride = input.rows.stride
+        product.x_scales = UnsafePointer(input.scales)
+        product.x_sums = UnsafePointer(input.sums)
         product.rows = x.rows
         product.inputs = weight.columns
         product.outputs = weight.rows
@@ -51,6 +38,62 @@ extension Compute {
                 (isInt8 ? table.gemm_int8 : table.gemm_int4)?($0, range.lowerBound, range.count)
             }
         }
+    }
+
+    /// Quantized rows in scratch memory; valid until other rows are quantized.
+    struct QuantizedInput {
+        let rows: MatrixView  // [T, in], i8 or i16
+        let scales: UnsafeMutablePointer<Float>  // [T]
+        let sums: UnsafeMutablePointer<Int32>  // [T], or [T, groups]
+    }
+
+    /// The input that several products share; `quantized` once one of them has quantized it.
+    struct SharedInput {
+        let view: MatrixView
+        var quantized: (format: WeightFormat, input: QuantizedInput)?
+    }
+
+    /// Runs products of the same rows `x`, which `body` leaves unchanged: with quantized weights the rows are quantized
+    /// once for all of them, to the same bits.
+    public func sharingInput<Value>(_ x: MatrixView, _ body: () throws -> Value) rethrows -> Value {
+        precondition(sharedInput == nil, "sharingInput: nested")
+        sharedInput = SharedInput(view: x)
+        defer { sharedInput = nil }
+        return try body()
+    }
+
+    /// Quantizes `x` [T, in] for weights in `format`, or returns the shared rows if `x` was quantized for them before.
+    private func quantizedInput(_ x: MatrixView, for format: WeightFormat) -> QuantizedInput {
+        guard let shared = sharedInput, shared.view.base == x.base, shared.view.type == x.type,
+            shared.view.rows == x.rows, shared.view.columns == x.columns, shared.view.stride == x.stride
+        else {
+            // Other rows overwrite the memory of the shared ones.
+            sharedInput?.quantized = nil
+            return quantize(x, for: format)
+        }
+        if let quantized = shared.quantized, quantized.format == format { return quantized.input }
+        let input = quantize(x, for: format)
+        sharedInput?.quantized = (format, input)
+        return input
+    }
+
+    private func quantize(_ x: MatrixView, for format: WeightFormat) -> QuantizedInput {
+        let table = kernels.table
+        let group = format == .int8 ? 0 : WeightFormat.groupSize
+        let sumsPerRow = format == .int8 ? 1 : (x.columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize
+        let size = format == .int8 ? Int(table.int8_operand_size) : 1
+        let stride = Self.operandStride(x.columns, size: size)
+        let rows = quantizedRows.matrix(size == 1 ? .i8 : .i16, rows: x.rows, columns: stride)
+        let scales = quantizedScales.matrix(.f32, rows: x.rows, columns: 1).floats
+        let sums = quantizedSums.matrix(.i32, rows: x.rows, columns: sumsPerRow).base.assumingMemoryBound(
+            to: Int32.self)
+        threadPool.parallelFor(x.rows, cost: x.columns * Self.rowCost / 2) { range in
+            let part = x.rows(range)
+            table.quantize_activations(
+                part.base, part.type.kernel, part.stride, part.rows, part.columns, group, size,
+                rows.row(range.lowerBound), stride, scales + range.lowerBound, sums + range.lowerBound * sumsPerRow)
+        }
+        return QuantizedInput(rows: rows, scales: scales, sums: sums)
     }
 
     /// Elements from row to row of quantized activations: an odd multiple of 64 bytes, so that the rows of a tile, whose

@@ -187,6 +187,42 @@ import Testing
         }
     }
 
+    @Test(arguments: instructionSets)
+    func `products that share their input have the bits that they have alone`(instructionSet: String) throws {
+        let compute = try Compute(precision: .f32, threads: 2, instructionSet: instructionSet)
+        let (rows, columns) = (9, 100)
+        let weights = try [(WeightFormat.int8, 40), (.int8, 33), (.int4, 64), (.int8, 7)].enumerated().map {
+            let stored = Self.quantized(
+                Self.gaussians($1.1 * columns, seed: UInt64($0)), rows: $1.1, columns: columns, $1.0, compute.kernels)
+            return try #require(Self.matrix(stored, columns: columns, $1.0, compute))
+        }
+        let memory = (Scratch(), Scratch(), Scratch())
+        let x = memory.0.matrix(.f32, rows: rows, columns: columns)
+        let other = memory.1.matrix(.f32, rows: rows, columns: columns)
+        func product(_ x: MatrixView, _ weight: Matrix) -> [Float] {
+            let out = memory.2.matrix(.f32, rows: x.rows, columns: weight.rows)
+            compute.linear(x, weight, into: out)
+            return Array(UnsafeBufferPointer(start: out.floats, count: x.rows * weight.rows))
+        }
+        for seed in 1...2 {
+            // The second time other values are in the same memory.
+            for (index, value) in Self.gaussians(rows * columns, seed: UInt64(seed)).enumerated() {
+                x.floats[index] = value
+                other.floats[index] = -3 * value
+            }
+            let alone = weights.map { product(x, $0) }
+            let (others, few) = (product(other, weights[0]), product(x.rows(0..<4), weights[0]))
+            compute.sharingInput(x) {
+                for (weight, expected) in zip(weights, alone) { #expect(product(x, weight) == expected) }
+                #expect(product(x.rows(0..<4), weights[0]) == few)
+                #expect(product(x, weights[0]) == alone[0])
+                #expect(product(other, weights[0]) == others)
+                #expect(product(x, weights[1]) == alone[1])
+            }
+        }
+        withExtendedLifetime(memory) {}
+    }
+
     @Test(arguments: WeightFormat.allCases)
     func `quantizing while loading equals a quantized folder`(format: WeightFormat) throws {
         let compute = try Compute(precision: .f32, threads: 2)

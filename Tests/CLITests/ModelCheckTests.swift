@@ -59,6 +59,22 @@ import Testing
         #expect(try tool.run(command, input: Data("[1]\n".utf8)).errors.contains("at least two"))
     }
 
+    @Test(arguments: ["vicuna_mha", "tied_tiny_embeddings"], ["bf16", "int8"])
+    func `perplexity in bf16 and int8 is near that in f32`(name: String, precision: String) throws {
+        let tool = try Tool(model: false)
+        defer { tool.remove() }
+        let inputs = try tensors(Self.llama.appending(path: "inputs.safetensors"), of: Int64.self)
+        let line = Data("\(try #require(inputs["\(name).prompt40"]))\n".utf8)
+        let values = try ["f32", precision].map {
+            let result = try tool.run(
+                ["model", "perplexity", Self.llama.appending(path: name).path, "--ids", "-", "--precision", $0, "--json"],
+                input: line)
+            #expect(result.status == 0, "\(result.errors.prefix(300))")
+            return try #require((result.object()["texts"] as? [[String: Any]])?.first?["perplexity"] as? Double)
+        }
+        #expect(abs(values[1] / values[0] - 1) < 0.05, "\(values)")
+    }
+
     @Test func `perplexity encodes a text with the folder's tokenizer`() throws {
         let tool = try Tool(model: false)
         defer { tool.remove() }

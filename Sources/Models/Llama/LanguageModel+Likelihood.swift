@@ -33,8 +33,13 @@ extension LanguageModel {
                     let range = start..<min(start + Self.logitRows, slice.rows)
                     let rows = slice.rows(range)
                     finalNorm(rows, into: rows)
-                    compute.linear(
-                        rows, head, into: MatrixView(logits.pointer, rows: range.count, columns: vocabulary))
+                    let target = MatrixView(logits.pointer, rows: range.count, columns: vocabulary)
+                    // oneDNN has no product of f32 rows and bf16 weights.
+                    if compute.precision == .f32 {
+                        compute.linear(rows, head, into: target)
+                    } else {
+                        compute.linearRows(rows, head, into: target)
+                    }
                     for row in 0..<range.count {
                         try body(
                             done + start + row,

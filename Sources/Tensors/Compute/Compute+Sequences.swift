@@ -21,12 +21,12 @@ extension Compute {
     ) {
         precondition(
             x.columns == weight.columns && out.columns == weight.rows && out.rows == x.rows, "linearRows: shapes")
+        weight.prepare()
         // Rows of a product with quantized weights have the same bits whatever their number.
         guard x.rows > 1, weight.quantizedFormat == nil else {
             return linear(x, weight, bias: bias, accumulate: accumulate, into: out)
         }
         if let bias { precondition(bias.count == weight.rows, "linearRows: bias") }
-        weight.prepare()
         let table = kernels.table
         let (base, columns, size, type) = (weight.base, weight.columns, weight.type.size, weight.type.kernel)
         withPointer(bias) { bias in

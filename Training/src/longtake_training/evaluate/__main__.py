@@ -5,9 +5,10 @@ video files.
     python -m longtake_training.evaluate length --model DIR --work DIR [--lengths 60,600,…] [--recordings N,N,…]
                                                 [--questions N,N,…]
     python -m longtake_training.evaluate sampled --model DIR --work DIR [--recordings 50]
+    python -m longtake_training.evaluate precision --model DIR --work DIR [--count 100] [--long 20]
     python -m longtake_training.evaluate report [--out docs]
 
-The first three write their result as JSON to Training/report (`--out` names another folder); `report` writes
+All but the last write their result as JSON to Training/report (`--out` names another folder); `report` writes
 evaluation.md and its images from it. The answers for a recording are kept in the work folder, so a run that was stopped
 continues there.
 """
@@ -23,13 +24,15 @@ from pathlib import Path
 from longtake_training import paths
 from longtake_training.evaluate import page
 from longtake_training.evaluate.asking import Asker, Kept, Task, about, ask_all, rate_text, save
-from longtake_training.evaluate.scenes import depth_of, in_parallel, scene_at, test_seeds, write_long, write_short
+from longtake_training.evaluate.precision import precision
+from longtake_training.evaluate.scenes import in_parallel, test_seeds, write_long
 from longtake_training.evaluate.scoring import scored
+from longtake_training.evaluate.tasks import length_tasks, short_tasks
 from longtake_training.world import questions, recordings, scene
-from longtake_training.world.questions import Question
 from longtake_training.world.recordings import DEPTHS
 
-SEEDS = {"short": 1_000_000, "length": 2_000_000, "sampled": 3_000_000}
+SEED = 3_000_000
+"""First seed of the recordings of `sampled`."""
 SAMPLED = [("8 frames", 8), ("16 frames", 16), ("1 frame per second", None)]
 
 
@@ -40,12 +43,7 @@ def finish(failed: list[str]) -> None:
 
 def short(args: argparse.Namespace) -> None:
     asker = Asker.of(args)
-    jobs = [(args.work / "short", seed, 10.0, 60.0) for seed in test_seeds(SEEDS["short"], args.count)]
-    tasks = []
-    for beside in in_parallel(write_short, jobs, args.processes):
-        value = json.loads(beside.read_text())
-        asked = questions.choose([Question.of(q) for q in value["questions"]], int(args.questions))
-        tasks.append(Task(beside.stem, (beside.parent / value["file"]).resolve(), asked))
+    tasks = short_tasks(args, args.count, int(args.questions))
     lines, failed = ask_all(asker, tasks, Kept(args.work / "short.jsonl"))
     command = (
         "python -m longtake_training.evaluate short --model MODEL --work WORK "
@@ -79,21 +77,7 @@ def length(args: argparse.Namespace) -> None:
     )
     every: list[str] = []
     for seconds, count, limit in zip(lengths, counts, limits, strict=True):
-        jobs, strata = [], []
-        for place, seed in enumerate(test_seeds(SEEDS["length"], count)):
-            recording = scene_at(seed, seconds, depth_of(seed, place % DEPTHS))
-            jobs.append(((args.work / "length" / f"test-{seed}-{seconds}.mp4"), recording))
-            strata.append(place % DEPTHS)
-        files = in_parallel(write_long, jobs, args.processes)
-        tasks = [
-            Task(
-                path.stem,
-                path.resolve(),
-                questions.choose(recordings.asked(recording), limit),
-                tags={"length": seconds, "depth": depth},
-            )
-            for path, (_, recording), depth in zip(files, jobs, strata, strict=True)
-        ]
+        tasks = length_tasks(args, seconds, count, limit)
         lines, failed = ask_all(asker, tasks, Kept(args.work / file_name))
         command = (
             f"python -m longtake_training.evaluate length --model MODEL --work WORK --lengths {seconds} --recordings "
@@ -110,7 +94,7 @@ def length(args: argparse.Namespace) -> None:
 def sampled(args: argparse.Namespace) -> None:
     asker = Asker.of(args)
     jobs = []
-    for seed in test_seeds(SEEDS["sampled"], int(args.recordings)):
+    for seed in test_seeds(SEED, int(args.recordings)):
         jobs.append((args.work / "sampled" / f"test-{seed}.mp4", scene.random_recording(seed, "test", 600.0)))
     files = in_parallel(write_long, jobs, args.processes)
     result, every = {}, []
@@ -144,6 +128,7 @@ def main() -> None:
         ("short", short, "12"),
         ("length", length, "18,18,12,12,8,8"),
         ("sampled", sampled, "18"),
+        ("precision", precision, "12"),
     ]:
         sub = commands.add_parser(name)
         sub.set_defaults(function=function)
@@ -158,6 +143,9 @@ def main() -> None:
         sub.add_argument("--threads", type=int, help="threads of the program")
         if name == "short":
             sub.add_argument("--count", type=int, default=500)
+        if name == "precision":
+            sub.add_argument("--count", type=int, default=100, help="short recordings")
+            sub.add_argument("--long", type=int, default=20, help="recordings of 10 min; half as many of 3 h")
         if name == "length":
             sub.add_argument("--fusion", choices=["exact", "auto"], default="exact", help="as of `longtake ask`")
             sub.add_argument("--lengths", default="60,600,3600,10800,43200,86400", help="seconds")

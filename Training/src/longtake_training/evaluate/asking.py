@@ -31,6 +31,7 @@ class Asker:
     threads: int | None
     mark: str
     fusion: str = "exact"
+    precision: str | None = None
 
     @staticmethod
     def of(args: argparse.Namespace) -> Asker:
@@ -44,7 +45,7 @@ class Asker:
         folder = self.work / "runs" / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (folder / "pipeline.yaml").write_text(pipeline(file, asked, fps, self.fusion))
+        (folder / "pipeline.yaml").write_text(pipeline(file, asked, fps, self.fusion, self.precision))
         command = [
             str(self.program),
             "run",
@@ -87,9 +88,10 @@ def seconds_of(timings: dict) -> dict:
     return {name: round(timings[name], 4) for name in ("fuse", "prefill", "decode", "first_token") if name in timings}
 
 
-def pipeline(file: Path, asked: list[Question], fps: float, fusion: str) -> str:
+def pipeline(file: Path, asked: list[Question], fps: float, fusion: str, precision: str | None = None) -> str:
     lines = [
         "version: 1",
+        *([f"precision: {precision}"] if precision else []),
         f"inputs: [{json.dumps(str(file))}]",
         f"fps: {rate_text(fps)}",
         "output: answers.jsonl",
@@ -153,13 +155,22 @@ class Task:
     tags: dict | None = None
 
 
+def answers_key(asker: Asker, task: Task) -> str:
+    """The key of kept answers: of the model, the recording, the questions, and the precision if one is given."""
+    said = [asker.mark, task.name, rate_text(task.fps), MAX_TOKENS, [q.plain() for q in task.asked]]
+    return key_of(said + ([asker.precision] if asker.precision else []))
+
+
+def key_of(said: list) -> str:
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:24]
+
+
 def ask_all(asker: Asker, tasks: list[Task], kept: Kept) -> tuple[list[dict], list[str]]:
     """Returns the kept lines of all tasks in order, and the failures."""
     result, failed = [], []
     start, new = time.time(), 0
     for place, task in enumerate(tasks):
-        said = json.dumps([asker.mark, task.name, rate_text(task.fps), MAX_TOKENS, [q.plain() for q in task.asked]])
-        key = hashlib.sha256(said.encode()).hexdigest()[:24]
+        key = answers_key(asker, task)
         if key not in kept.lines:
             try:
                 found = asker.ask(task.name, task.file, task.asked, task.fps)

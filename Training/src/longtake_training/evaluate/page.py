@@ -210,6 +210,42 @@ def sampled_part(value: dict) -> list[str]:
     ]
 
 
+def precision_part(value: dict) -> list[str]:
+    parts = value["precisions"]
+    exact = parts["f32"]["overall"]
+    rows = []
+    for name, part in parts.items():
+        tokens = part.get("vision tokens")
+        points = 100 * (part["overall"]["right"] - exact["right"]) / exact["asked"]
+        rows.append(
+            [
+                name,
+                *(f"{group['right']} of {group['asked']}" for group in part["groups"].values()),
+                f"**{share(part['overall'])}**",
+                "–" if name == "f32" else f"{points:+.2f}",
+                "–" if name == "f32" else str(part["changed"]),
+                f"{tokens['lowest cosine']:.5f}" if tokens else "–",
+                f"{tokens['divergence']:.2g}" if tokens else "–",
+            ]
+        )
+    compared = next(part["vision tokens"] for part in parts.values() if "vision tokens" in part)
+    head = ["precision", "10–60 s", "10 min", "3 h", "right", "points", "changed", "lowest cosine", "divergence"]
+    return [
+        "## Precisions",
+        "",
+        f"The same {exact['asked']:,} questions about {parts['f32']['recordings']} recordings, computed in each "
+        "precision. “Points” and “changed”: right answers in percent, and answers with another text, compared with "
+        f"f32. “Lowest cosine”: of a vision token with the same one in f32, {compared['count']:,} tokens of "
+        f"{compared['recordings']} of the recordings. “Divergence”: the largest Kullback–Leibler divergence from f32 "
+        "of an answer's first token, in nats (`longtake model check`). The last row is a folder that `model quantize "
+        "--language int4` wrote: what a frame passes through is int8, the language model int4.",
+        "",
+        *made_by(value, [value["command"]]),
+        *failures([f for part in parts.values() for f in part["failed"]]),
+        *table(head, rows),
+    ]
+
+
 def claims_part(ablation: dict, sampled: dict) -> list[str]:
     def cell(part: dict, name: str) -> str:
         return f"{100 * part[name]:.1f} %" if name in part else "–"
@@ -323,6 +359,7 @@ def report(args: argparse.Namespace) -> None:
         "short": short_part,
         "length": lambda value: length_part(value, args.out),
         "sampled": sampled_part,
+        "precision": precision_part,
         "check-model": model_part,
         "check-clip": clip_part,
     }

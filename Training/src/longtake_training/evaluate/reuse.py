@@ -4,7 +4,8 @@
 
 Each hour is a still scene with noise, which x264 compresses, and something that comes for 2 s into one corner about
 every two minutes. A visit is missed if no frame of it has its own record. The answers are those about recordings of the
-test split that were made noisy, shaky, or encoded again, with `--reuse exact` and `auto`. Prints JSON.
+test split that were made noisy, shaky, or encoded again, with `--reuse exact` and `auto`. Prints JSON. Results are
+kept in the work folder, by the program's version: a run that was stopped continues there.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ import time
 from pathlib import Path
 
 from longtake_training import paths
+from longtake_training.evaluate.asking import Asker, Kept, key_of
 
 HOUR = 3600
 SEGMENT = 600
 VISIT = 2
+RATE = 2
+"""Frames per second of the recordings."""
 SOURCES = ["smptehdbars", "testsrc=d=0.2", "mandelbrot=start_scale=0.01:end_scale=0.009", "rgbtestsrc"]
 SHAKE = "crop=iw-32:ih-32:16+14*sin(t*7):16+14*cos(t*5)"
 
@@ -45,16 +49,17 @@ def write_scene(path: Path, seed: int, seconds: int, filters: str = "") -> dict:
     still = path.with_suffix(".png")
     source = SOURCES[seed % len(SOURCES)]
     separator = ":" if "=" in source else "="
-    ffmpeg("-f", "lavfi", "-i", f"{source}{separator}s=640x360:r=5", "-frames:v", "1", str(still))
+    ffmpeg("-f", "lavfi", "-i", f"{source}{separator}s=640x360:r={RATE}", "-frames:v", "1", str(still))
     # One box per visit costs as much as the noise: the filter's expression is one sum over them instead.
     when = "+".join(f"between(t,{s},{s + VISIT - 0.01})" for s in starts)
     color = rng.choice(["gray", "white", "red", "darkgreen", "black"])
     box = f"drawbox=x=590+mod(t*9\\,20):y=318:w=26:h=26:c={color}:t=fill:enable='{when}'"
     part = path.with_suffix(".part.mp4")
     ffmpeg(
-        *("-loop", "1", "-framerate", "5", "-t", str(seconds), "-i", str(still)),
+        *("-loop", "1", "-framerate", str(RATE), "-t", str(seconds), "-i", str(still)),
         *("-vf", f"{box},noise=alls={noise}:allf=t:all_seed={seed}{filters}"),
-        *("-c:v", "libx264", "-crf", "28", "-preset", "veryfast", "-pix_fmt", "yuv420p", str(part)),
+        *("-c:v", "libx264", "-crf", "28", "-preset", "veryfast", "-g", str(50 * RATE)),
+        *("-pix_fmt", "yuv420p", str(part)),
     )
     part.rename(path)
     return {"starts": starts, "noise": noise}
@@ -88,26 +93,37 @@ def index(args: argparse.Namespace, video: Path, reuse: str) -> tuple[dict, list
     return found | {"wall": time.time() - start}, own_records(cache / "indexes" / found["index"])
 
 
-def hours(args: argparse.Namespace) -> dict:
-    visits, missed, quiet, saved, rows = 0, [], 0, 0, []
+def hours(args: argparse.Namespace, kept: Kept) -> dict:
+    rows = []
     for hour in range(args.hours):
-        video = args.work / f"hour-{hour}.mp4"
-        scene = write_scene(video, hour + 1, HOUR)
-        found, own = index(args, video, "auto")
-        busy = {s + i for s in scene["starts"] for i in range(VISIT + 1)}
-        here = [s for s in scene["starts"] if not any(own[s : s + VISIT])]
-        still = [i for i in range(len(own)) if i not in busy]
-        kept = sum(not own[i] for i in still)
-        visits, quiet, saved = visits + len(scene["starts"]), quiet + len(still), saved + kept
-        missed += [(hour, s) for s in here]
-        row = {"hour": hour, "scene": SOURCES[(hour + 1) % len(SOURCES)].split("=")[0], "noise": scene["noise"]}
-        row |= {"visits": len(scene["starts"]), "missed": len(here), "saved": round(kept / len(still), 4)}
-        row |= {"bytes": found["bytes"], "seconds": round(found["duration"], 1)}
+        key = key_of(["hour", args.version, hour, RATE])
+        if key not in kept.lines:
+            kept.add({"key": key, **measured_hour(args, hour)})
+        row = {name: value for name, value in kept.lines[key].items() if name != "key"}
         print(json.dumps(row), flush=True)
         rows.append(row)
-        if not args.keep:
-            video.unlink()
-    return {"visits": visits, "missed": missed, "saved_of_quiet": round(saved / max(quiet, 1), 4), "hours": rows}
+    quiet, reused = (sum(row[name] for row in rows) for name in ("quiet", "reused"))
+    return {
+        "visits": sum(row["visits"] for row in rows),
+        "missed": [(row["hour"], start) for row in rows for start in row["missed"]],
+        "saved_of_quiet": round(reused / max(quiet, 1), 4),
+        "least_saved_of_quiet": min((row["saved"] for row in rows), default=0),
+    }
+
+
+def measured_hour(args: argparse.Namespace, hour: int) -> dict:
+    video = args.work / f"hour-{hour}.mp4"
+    scene = write_scene(video, hour + 1, HOUR)
+    found, own = index(args, video, "auto")
+    busy = {s + i for s in scene["starts"] for i in range(VISIT + 1)}
+    missed = [s for s in scene["starts"] if not any(own[s : s + VISIT])]
+    still = [i for i in range(len(own)) if i not in busy]
+    reused = sum(not own[i] for i in still)
+    if not args.keep:
+        video.unlink()
+    row = {"hour": hour, "scene": SOURCES[(hour + 1) % len(SOURCES)].split("=")[0], "noise": scene["noise"]}
+    row |= {"visits": len(scene["starts"]), "missed": missed, "quiet": len(still), "reused": reused}
+    return row | {"saved": round(reused / len(still), 4), "seconds": round(found["duration"], 1)}
 
 
 def shaky(args: argparse.Namespace) -> dict:
@@ -130,9 +146,8 @@ def shaky(args: argparse.Namespace) -> dict:
     }
 
 
-def answers(args: argparse.Namespace) -> dict:
+def answers(args: argparse.Namespace, kept: Kept) -> dict:
     """Right answers about recordings of the test split in three disguises, with both settings."""
-    from longtake_training.evaluate.asking import Asker
     from longtake_training.evaluate.scenes import test_seeds, write_short
     from longtake_training.world import questions
     from longtake_training.world.questions import Question
@@ -145,6 +160,14 @@ def answers(args: argparse.Namespace) -> dict:
         value = json.loads(beside.read_text())
         asked = questions.choose([Question.of(q) for q in value["questions"]], 12)
         for name, filters in variants.items():
+            row = result.setdefault(name, {"asked": 0, "exact": 0, "auto": 0})
+            row["asked"] += len(asked)
+            key = key_of(["answers", args.version, beside.stem, name, [q.plain() for q in asked]])
+            if key in kept.lines:
+                for mode in ("exact", "auto"):
+                    row[mode] += kept.lines[key][mode]
+                continue
+            right: dict[str, int] = {}
             video = args.work / f"{beside.stem}-{name}.mp4"
             crf = "32" if name == "re-encoding" else "28"
             ffmpeg(
@@ -154,10 +177,9 @@ def answers(args: argparse.Namespace) -> dict:
             for mode in ("exact", "auto"):
                 os.environ["LONGTAKE_REUSE"] = mode
                 answers = asker.ask(f"{beside.stem}-{name}-{mode}", video, asked, 1.0)["answers"]
-                right = sum(questions.is_right(Question.of(a), a["given"]) for a in answers)
-                row = result.setdefault(name, {"asked": 0, "exact": 0, "auto": 0})
-                row[mode] += right
-            row["asked"] += len(asked)
+                right[mode] = sum(questions.is_right(Question.of(a), a["given"]) for a in answers)
+                row[mode] += right[mode]
+            kept.add({"key": key, **right})
             video.unlink()
     os.environ.pop("LONGTAKE_REUSE", None)
     asked_all = max(1, sum(row["asked"] for row in result.values()))
@@ -179,9 +201,12 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep the generated hours")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    result = {"auto": hours(args), "shaky": shaky(args)}
+    args.version = subprocess.run([args.longtake, "--version"], capture_output=True, text=True, check=True).stdout
+    kept = Kept(args.work / "reuse.jsonl")
+    result = {"hours": hours(args, kept), "shaky": shaky(args)}
+    print(json.dumps(result), flush=True)
     if args.recordings > 0:
-        result["answers"] = answers(args)
+        result["answers"] = answers(args, kept)
     print(json.dumps(result, indent=1))
 
 

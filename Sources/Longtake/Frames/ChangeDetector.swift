@@ -9,7 +9,7 @@ internal import Tensors
 /// frame of a segment, so that a run that continues there decides the same. Nothing is allocated per frame.
 final class ChangeDetector {
     /// Version of the measure and of the automatic threshold, part of the index key.
-    static let version = 1
+    static let version = 2
 
     /// Values in a block: 4×4 pixels, 3 channels. Differences of blocks are sums over these.
     private static let values = 48
@@ -143,14 +143,15 @@ final class ChangeDetector {
     /// 1.5 times the upper quartile of the differences of consecutive frames, as a sum over a block.
     ///
     /// Half of the blocks changing by noise raises the limit, since something that moves changes few; without such noise
-    /// the threshold stays low even where something moves all the time.
+    /// the threshold stays low even where something moves all the time. If half of the differences are above the limit,
+    /// the image moves, as that of a shaky camera: then it is 0, for a small movement is no noise.
     private var automaticThreshold: Int {
         guard samples >= Self.leastSamples else { return 0 }
         let count = min(samples, Self.window)
-        let noise = Int(Self.quantile(largest.pointer, count, count * 3 / 4))
         let median = Int(Self.quantile(medians.pointer, count, count / 2))
-        return min(
-            noise * 3 / 2, max(Self.quietLimit * Self.values, 4 * median), Self.limit * Self.values)
+        let limit = min(max(Self.quietLimit * Self.values, 4 * median), Self.limit * Self.values)
+        guard Int(Self.quantile(largest.pointer, count, count / 2)) <= limit else { return 0 }
+        return min(Int(Self.quantile(largest.pointer, count, count * 3 / 4)) * 3 / 2, limit)
     }
 
     /// Returns the value at `rank` of `count` values in ascending order, by bisection: without sorting or memory.

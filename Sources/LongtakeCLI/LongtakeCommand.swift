@@ -46,8 +46,9 @@ enum Main {
         DecodeWorkerProcess.useThisProgram()
         var command: any ParsableCommand
         do {
-            try ArgumentCheck.check(Array(CommandLine.arguments.dropFirst()))
-            command = try LongtakeCommand.parseAsRoot()
+            let arguments = Array(CommandLine.arguments.dropFirst())
+            try ArgumentCheck.check(arguments)
+            command = try LongtakeCommand.parseAsRoot(ArgumentCheck.joined(arguments))
         } catch let error as UsageError {
             end(error.failure)
         } catch {

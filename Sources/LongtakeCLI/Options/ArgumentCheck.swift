@@ -15,6 +15,24 @@ enum ArgumentCheck {
         }
     }
 
+    /// Joins an option and a negative number after it, which would be parsed as another option: --stream -1 becomes
+    /// --stream=-1.
+    static func joined(_ arguments: [String]) -> [String] {
+        var joined: [String] = []
+        var isEnded = false
+        for word in arguments {
+            if !isEnded, let option = joined.last, option.hasPrefix("--"), !option.contains("="),
+                word.hasPrefix("-"), Double(word) != nil
+            {
+                joined[joined.count - 1] = option + "=" + word
+            } else {
+                isEnded = isEnded || word == "--"
+                joined.append(word)
+            }
+        }
+        return joined
+    }
+
     /// Follows the arguments down the command tree as far as there are subcommands.
     private static func checkCommands(_ arguments: [String], isHelp: Bool) throws {
         var command: any ParsableCommand.Type = LongtakeCommand.self

@@ -67,7 +67,10 @@ import Testing
         let line = Data("\(try #require(inputs["\(name).prompt40"]))\n".utf8)
         let values = try ["f32", precision].map {
             let result = try tool.run(
-                ["model", "perplexity", Self.llama.appending(path: name).path, "--ids", "-", "--precision", $0, "--json"],
+                [
+                    "model", "perplexity", Self.llama.appending(path: name).path, "--ids", "-", "--precision", $0,
+                    "--json",
+                ],
                 input: line)
             #expect(result.status == 0, "\(result.errors.prefix(300))")
             return try #require((result.object()["texts"] as? [[String: Any]])?.first?["perplexity"] as? Double)
@@ -127,6 +130,14 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: temporary) == [])
         let text = try tool.run(command + ["--precision", "bf16"])
         #expect(text.text.contains("answers that change") && text.text.contains("bf16 compared with f32: 5 frames"))
+
+        let short = Array(command.prefix(6)) + ["--precision", "bf16", "--tokens-only"]
+        let alone = try tool.run(short + ["--json"])
+        #expect(alone.status == 0, "\(alone.errors)")
+        #expect((try alone.object()["answers"] as? [Any])?.isEmpty == true)
+        #expect((try alone.object()["vision_tokens"] as? [String: Any])?["lowest_cosine"] as? Double == lowest)
+        let shown = try tool.run(short).text
+        #expect(shown.contains("vision tokens, cosine") && !shown.contains("divergence"))
 
         let same = try tool.run(command + ["--precision", "f32"])
         #expect(same.status == 64 && same.errors.contains("choose another precision"), "\(same.errors)")

@@ -96,6 +96,10 @@ import Testing
         (ask + ["--memory", "80%"], "invalid memory size \"80%\"; use bytes, 6G or 500MB"),
         (["index", "x", "--fps", "0"], "--fps must be 0.001 to 240, not 0.0"),
         (["index", "x", "--stream=-1"], "--stream must be 0 or more, not -1"),
+        (["index", "x", "--stream", "-1"], "--stream must be 0 or more, not -1"),
+        (["index", "x", "--reuse", "-1"], "--reuse must be 0 to 255 gray levels, not -1"),
+        (["index", "x", "--fps", "-0.5", "--threads", "2"], "--fps must be 0.001 to 240, not -0.5"),
+        (ask + ["--threads", "-2"], "--threads must be 1 to 1024, not -2"),
         (["index", "x", "--max-duration", "0"], "--max-duration must be above 0, not 0.0"),
         (["index", "x", "--max-frames", "0"], "--max-frames must be 1 or more, not 0"),
         (["index", "x", "--decode-threads", "17"], "--decode-threads must be 1 to 16, not 17"),
@@ -202,6 +206,10 @@ import Testing
         (["model", "embed", "m", "--text", "a", "--fps", "1"], "--fps requires --recording"),
         (["model", "perplexity", "m"], "no text: give --text or --ids"),
         (["model", "perplexity", "m", "--ids", "a", "--context", "1"], "--context must be at least 2, not 1"),
+        (
+            ["model", "check", "m", "a.mp4", "--tokens-only", "--questions", "q"],
+            "--tokens-only asks no questions; leave out --questions"
+        ),
         (["model", "check", "m", "a.mp4", "--frames", "0"], "--frames must be at least 1, not 0"),
         (
             ask + ["--prefix-cache", "now", "--derive", "now"],
@@ -260,6 +268,12 @@ import Testing
         (["index", "x", "--modle", "y"], "Unknown option '--modle'. Did you mean '--model'?"),
         (["index", "x", "--frobs", "y"], "Unknown option '--frobs'"),
         (["index", "x", "--fps"], "Missing value for '--fps <fps>'"),
+        (["index", "x", "--fps", "--force"], "Missing value for '--fps <fps>'"),
+        (
+            ["index", "x", "--force", "-1"],
+            "The option '--force' does not take any value, but '-1' was specified."
+        ),
+        (["ask", "x", "y", "--from", "-5"], "The value '-5' is invalid for '--from <from>'"),
         (["index", "x", "--fps", "fast"], "The value 'fast' is invalid for '--fps <fps>'"),
         (["frames", "x"], "Missing expected argument '--out <out>'"),
         (["ls", "x"], "Unexpected argument 'x'"),

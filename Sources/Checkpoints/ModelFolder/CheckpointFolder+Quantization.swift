@@ -31,10 +31,15 @@ extension CheckpointFolder {
     /// - Parameters:
     ///   - type: the type of matrices that are not quantized.
     ///   - quantized: the matrices that are quantized in memory.
-    public func loadBytes(as type: DType, quantizing quantized: [String: WeightFormat]) -> Int64 {
+    ///   - withLanguage: false: without the language model.
+    public func loadBytes(
+        as type: DType, quantizing quantized: [String: WeightFormat], withLanguage: Bool = true
+    ) -> Int64 {
         let tower = towerTensors
         return expectedTensors.reduce(0) { sum, tensor in
-            guard !tensor.isOptional, tensor.name != TensorName.tokenEmbeddings else { return sum }
+            guard !tensor.isOptional, tensor.name != TensorName.tokenEmbeddings,
+                withLanguage || tensor.part != .language
+            else { return sum }
             let stored = weights.tensors[tensor.name] ?? tower[tensor.name]
             if tensor.isQuantizable, let format = quantized[tensor.name] ?? stored?.weightFormat {
                 return sum + Int64(format.storedBytes(tensor.shape))

@@ -30,7 +30,8 @@ package final class ModelChecker {
     ///   - path: the model's folder.
     ///   - reference: the folder computed in f32, for a folder with quantized weights; nil: the same.
     ///   - options: how frames are sampled.
-    ///   - questions: at least one.
+    ///   - questions: those to ask; without any, only the vision tokens are compared, which does not need the language
+    ///     model's weights in memory.
     ///   - maxTokens: most tokens of an answer.
     package init(
         path: String, reference: String? = nil, settings: ModelSettings, options: IndexOptions, questions: [String],
@@ -109,7 +110,7 @@ package final class ModelChecker {
     ) throws -> Computed {
         let loaded: LoadedModel
         do {
-            loaded = try LoadedModel(path: path, settings: settings)
+            loaded = try LoadedModel(path: path, settings: settings, forFrames: questions.isEmpty)
         } catch {
             throw Failure(error, subject: path)
         }
@@ -145,6 +146,7 @@ package final class ModelChecker {
         computed.frameSeconds = source.frameSeconds
         computed.width = loaded.llava.hiddenSize
         computed.tokens = try tokens(source, loaded)
+        guard !questions.isEmpty else { return computed }
         try asker.compare(
             questions.map { Question($0, maxTokens: maxTokens) }, about: source, with: reference?.answerIDs
         ) { index, answer in

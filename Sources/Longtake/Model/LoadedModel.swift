@@ -48,16 +48,17 @@ package final class LoadedModel {
 
     /// Loads a model.
     ///
+    /// - Parameter forFrames: the language model will not be used: its weights need no memory.
     /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `ImageError`, `ComputeError`, each naming the file and
     ///   the problem; `LongtakeError` if the folder is not a LLaVA-Mini model or there is too little memory.
-    package convenience init(path: String, settings: ModelSettings) throws {
-        try self.init(path: path, settings: settings, budget: MemoryBudget.read())
+    package convenience init(path: String, settings: ModelSettings, forFrames: Bool = false) throws {
+        try self.init(path: path, settings: settings, budget: MemoryBudget.read(), forFrames: forFrames)
     }
 
     /// Loads a model.
     ///
     /// - Parameter budget: the memory available for the weights; nil if unknown.
-    package init(path: String, settings: ModelSettings, budget: MemoryBudget?) throws {
+    package init(path: String, settings: ModelSettings, budget: MemoryBudget?, forFrames: Bool = false) throws {
         let start = ContinuousClock.now
         self.path = path
         name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
@@ -88,7 +89,7 @@ package final class LoadedModel {
         let type = precision.activations
         let upcasts = Compute.upcastsBF16(
             precision: type, backend: settings.backend, instructionSet: settings.instructionSet)
-        let needed = checkpoint.loadBytes(in: precision, upcasts: upcasts)
+        let needed = checkpoint.loadBytes(in: precision, upcasts: upcasts, withLanguage: !forFrames)
         // Weights used as stored stay in the mapping. They must still fit in memory, or every frame reads the disk.
         try budget?.check("the weights of \(name)", needed: needed)
         // The limits at start were checked before the weight files took address space.

@@ -72,9 +72,12 @@ extension CheckpointFolder {
     /// The memory that the weights need in this precision, in bytes: mapped ones too, which must not be read from the
     /// disk for every frame.
     ///
-    /// - Parameter upcasts: bf16 weights are used as stored in f32 computation.
-    func loadBytes(in precision: ResolvedPrecision, upcasts: Bool) -> Int64 {
+    /// - Parameters:
+    ///   - upcasts: bf16 weights are used as stored in f32 computation.
+    ///   - withLanguage: false: without the language model's.
+    func loadBytes(in precision: ResolvedPrecision, upcasts: Bool, withLanguage: Bool = true) -> Int64 {
         let isWide = precision.activations == .f32 && !(upcasts && storesBFloats)
-        return loadBytes(as: isWide ? .f32 : .bf16, quantizing: quantizing(in: precision))
+        return loadBytes(
+            as: isWide ? .f32 : .bf16, quantizing: quantizing(in: precision), withLanguage: withLanguage)
     }
 }

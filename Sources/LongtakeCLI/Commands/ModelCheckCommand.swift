@@ -9,11 +9,13 @@ struct ModelCheckCommand: ParsableCommand {
             EXAMPLES
               longtake model check ~/models/llava-mini-llama-3.1-8b day.mp4 --precision bf16
               longtake model check nano day.mp4 --questions questions.txt --json
+              longtake model check ~/models/llava-mini-llama-3.1-8b day.mp4 --tokens-only
 
             Computes the recording's vision tokens and the answers to some questions in f32 and in --precision, one model \
             after the other, and compares them: the cosine of the vision tokens, the divergence of the next token's \
             distribution, the answers whose text changes. A temporary cache in TMPDIR takes the frames of both. In f32 a \
-            model needs up to twice the memory of its 16-bit weights (`longtake model inspect` shows it).
+            model needs up to twice the memory of its 16-bit weights (`longtake model inspect` shows it); with --tokens-only \
+            the language model needs none.
             """))
 
     @Argument(help: "Folder of the model.", completion: .directory)
@@ -34,6 +36,9 @@ struct ModelCheckCommand: ParsableCommand {
             valueName: "file"), completion: .file())
     var questions: PathArgument?
 
+    @Flag(help: "Compare only the vision tokens and ask no questions.")
+    var tokensOnly = false
+
     @Option(help: "Most frames to compare, evenly spread; 60 by default.")
     var frames: Int = ModelChecker.defaultFrames
 
@@ -50,7 +55,10 @@ struct ModelCheckCommand: ParsableCommand {
         guard !recording.path.isStandardInput else {
             throw UsageError("the recording is read twice and cannot be standard input; give a file")
         }
-        let asked = try questions.map(lines) ?? ModelCheck.defaultQuestions
+        guard !tokensOnly || questions == nil else {
+            throw UsageError("--tokens-only asks no questions; leave out --questions")
+        }
+        let asked = tokensOnly ? [] : try questions.map(lines) ?? ModelCheck.defaultQuestions
         var settings = try compute.settings()
         // With a reference, the folder is compared as it is stored.
         if reference == nil { try settings.setDefault(precision: "int8") }
@@ -82,14 +90,16 @@ struct ModelCheckCommand: ParsableCommand {
         Console.line(
             "\(check.precision) compared with f32: \(counted(check.frames, "frame")), "
                 + "\(counted(check.answers.count, "question"))")
+        let cosines = [
+            "vision tokens, cosine", "lowest \(Format.number(tokens.lowestCosine, digits: 6))",
+            "median \(Format.number(tokens.medianCosine, digits: 6))",
+        ]
+        guard !check.answers.isEmpty else { return Console.line(Format.table([cosines])) }
         let divergences = check.answers.map(\.firstTokenDivergence).sorted()
         let means = check.answers.map(\.meanDivergence).sorted()
         Console.line(
             Format.table([
-                [
-                    "vision tokens, cosine", "lowest \(Format.number(tokens.lowestCosine, digits: 6))",
-                    "median \(Format.number(tokens.medianCosine, digits: 6))",
-                ],
+                cosines,
                 [
                     "first token, divergence", "highest \(Format.short(divergences.last ?? 0))",
                     "median \(Format.short(divergences[divergences.count / 2]))",

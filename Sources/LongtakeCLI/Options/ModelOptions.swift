@@ -3,7 +3,11 @@ import Longtake
 
 /// Options for computation.
 struct ComputeOptions: ParsableArguments {
-    @Option(.precision, "auto, f32, bf16 or int8.", completion: .list(ModelSettings.precisions))
+    @Option(
+        .precision,
+        """
+        auto, f32, bf16 or int8. int8 quantizes the weights at every start; `longtake model quantize` writes them once.
+        """, completion: .list(ModelSettings.precisions))
     var precision: String?
 
     @Option(

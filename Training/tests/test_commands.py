@@ -22,6 +22,7 @@ COMMANDS = {
     "train.report": ["torch", "tokenizers", "matplotlib"],
     "evaluate": [],
     "evaluate.index": [],
+    "evaluate.reuse": [],
     "measure": [],
     "measure.perplexity": [],
     "oracles.golden": ["torch", "safetensors"],

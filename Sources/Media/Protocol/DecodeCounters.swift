@@ -8,7 +8,10 @@ public struct DecodeCounters: Sendable, Codable, Equatable {
     public var packetErrors = 0
     /// Frames the decoder returned.
     public var framesDecoded = 0
-    /// Frames not decoded, because no sampled frame needs them.
+    /// Frames of grid sampling that are not decoded, because no sampled frame needs them.
+    ///
+    /// Depends on where a run starts, so `dictionary` adds them to the decoded ones: an index has the same counters
+    /// however often it was interrupted.
     public var framesSkipped = 0
     /// Frames left out because the decoder flagged them as damaged.
     public var framesCorrupt = 0
@@ -44,8 +47,7 @@ public struct DecodeCounters: Sendable, Codable, Equatable {
     public var dictionary: [String: Int] {
         [
             "packets": packets, "bytes_read": Int(bytesRead), "packet_errors": packetErrors,
-            "frames_decoded": framesDecoded, "frames_skipped": framesSkipped,
-            "frames_corrupt": framesCorrupt,
+            "frames_decoded": framesDecoded + framesSkipped, "frames_corrupt": framesCorrupt,
             "frames_out_of_order": framesOutOfOrder, "discontinuities": discontinuities, "size_changes": sizeChanges,
             "frames_sampled": framesSampled, "frames_repeated": framesRepeated,
         ]

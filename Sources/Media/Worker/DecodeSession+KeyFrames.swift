@@ -7,7 +7,6 @@ extension DecodeSession {
         try count(decoding.packet)
         let packet = decoding.packet.pointer.pointee
         guard packet.flags & Int32(AV_PKT_FLAG_KEY) != 0 else {
-            result.counters.framesSkipped += 1
             packets.skip(decoding.packet)
             if packet.pts != AV_NOPTS_VALUE {
                 timeline.extend(

@@ -13,4 +13,11 @@ int omp_get_num_threads(void);
 /// Sets the number of threads of later regions that the calling thread starts.
 void omp_set_num_threads(int thread_count);
 
+/// Tells the CPU that the thread waits for another one's write: the core's other hardware thread gets its resources.
+static inline void lt_spin_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
 #endif

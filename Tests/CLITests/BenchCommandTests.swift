@@ -54,10 +54,29 @@ import Testing
         // 4 layers: q and o 192 × 192, k and v 64 × 192, three of 512 × 192; the head 856 × 192; 11 positions.
         let layer = 2 * 192 * 192 + 2 * 64 * 192 + 3 * 512 * 192
         #expect(whole["bytes"] as? Double == Double(4 * (4 * layer + 856 * 192 + 2 * 4 * 64 * 11)))
+        // Two answers share a pass over the weights, and no whole block of keys.
+        let two = try report(arguments + ["--questions", "2", "--kv", "bf16"], tool)
+        #expect(two["count"] as? Int == 4)
+        #expect(two["bytes"] as? Double == Double(4 * (4 * layer + 856 * 192) / 2 + 2 * 2 * 4 * 64 * 11))
         // Half of the layers stand for all.
         let half = try report(arguments + ["--layers", "2"], tool)
         #expect(half["bytes"] as? Double == whole["bytes"] as? Double)
         #expect((half["layers"] as? [String: Int]) == ["measured": 2, "of": 4])
+    }
+
+    @Test func `four bits and eight`() throws {
+        let tool = try Tool(model: false)
+        defer { tool.remove() }
+        let layer = 2 * 192 * 192 + 2 * 64 * 192 + 3 * 512 * 192
+        for precision in ["int4", "int8+int4"] {
+            let arguments = ["decode-token", "--shape", "nano", "--context", "10", "--kv", "int8"]
+            let report = try report(arguments + ["--tokens", "2", "--precision", precision], tool)
+            let machine = try #require(report["machine"] as? [String: Any])
+            #expect((machine["precision"] as? String ?? "").hasPrefix(precision))
+            let bytes = try #require(report["bytes"] as? Double)
+            // Half a byte, and two bytes for 32 weights; layers whose error is too large stay as they are.
+            #expect(bytes >= Double((4 * layer + 856 * 192) * 9 / 16) && bytes < Double(4 * layer * 4))
+        }
     }
 
     @Test func `decoding, alone and in the frame path`() throws {
@@ -88,6 +107,9 @@ import Testing
         (["prefill", "--shape", "nano", "--tokens", "0"], "0 tokens"),
         (["prefill", "--shape", "nano", "--layers", "5"], "1 to 4"), (["prefill", "--runs", "0"], "--runs must be 1"),
         (["prefill", "--model", "x", "--shape", "nano"], "--model cannot be combined"),
+        (["prefill", "--model", "x", "--precision", "int4"], "--precision int4 is for random weights"),
+        (["prefill", "--precision", "int2"], "did you mean int"),
+        (["decode-token", "--shape", "nano", "--questions", "9"], "9 answers together; use 1 to 8"),
         (["frame-path", "--shape", "nano", "--frames", "0"], "0 frames"),
         (["ask", "--shape", "nano", "--frames", "900000"], "131072 positions"),
     ])

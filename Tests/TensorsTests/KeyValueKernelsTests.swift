@@ -1,4 +1,5 @@
 import CKernels
+import Glibc
 import Testing
 
 /// Kernels of int8 keys and values and of tiles of attention, against the reference.
@@ -98,6 +99,132 @@ struct KeyValueKernelsTests {
             }
             // Sums of headSize products of magnitude 16 in f32, as for f32 keys.
             #expect(kernels.deviation(results[0], results[1]) < 6e-6, "\(heads) heads, \(groups) groups, \(keys)")
+        }
+    }
+
+    /// One case of attention over int8 keys and values: rows of KV head 1, or the only one.
+    private struct RowsCase: CustomStringConvertible {
+        let queries: Int, group: Int, headSize: Int, keys: Int, heads: Int, step: Int
+        var description: String { "\(queries) queries of \(group) heads of \(headSize), \(keys) keys, step \(step)" }
+    }
+
+    private static let rowsCases = [
+        RowsCase(queries: 1, group: 1, headSize: 1, keys: 1, heads: 1, step: 0),
+        RowsCase(queries: 2, group: 3, headSize: 6, keys: 5, heads: 2, step: 1),
+        RowsCase(queries: 5, group: 7, headSize: 97, keys: 127, heads: 2, step: 0),
+        RowsCase(queries: 40, group: 4, headSize: 64, keys: 300, heads: 2, step: 1),
+        RowsCase(queries: 9, group: 4, headSize: 128, keys: 521, heads: 8, step: 1),
+        RowsCase(queries: 3, group: 2, headSize: 80, keys: 129, heads: 2, step: 0),
+    ]
+
+    /// Runs the kernel of `table` on the last KV head; `first` is the number of keys that query 0 attends to.
+    private func rows(
+        _ table: lt_kernels, _ c: RowsCase, q: UnsafeRawPointer, type: lt_dtype, k: [Int8], v: [Int8], stride: Int,
+        first: Int
+    ) -> [Float] {
+        let width = c.group * c.headSize
+        var out = [Float](repeating: 7, count: c.queries * width)
+        var halves = [UInt16](repeating: 7, count: c.queries * width)
+        let bytes = table.attention_int8_scratch(c.queries, c.group, c.headSize)
+        let scratch = UnsafeMutableRawPointer.allocate(byteCount: bytes + 64, alignment: 64)
+        defer { scratch.deallocate() }
+        scratch.initializeMemory(as: UInt8.self, repeating: 0x5a, count: bytes + 64)
+        k.withUnsafeBufferPointer { k in
+            v.withUnsafeBufferPointer { v in
+                out.withUnsafeMutableBytes { out in
+                    halves.withUnsafeMutableBytes { halves in
+                        var attention = lt_int8_attention(
+                            q: q, type: type, q_stride: width, queries: c.queries, group: c.group,
+                            head_size: c.headSize, keys: k.baseAddress, values: v.baseAddress, kv_stride: stride,
+                            key_count: c.keys, kv_heads: c.heads, kv_head: c.heads - 1, unmasked: first,
+                            unmasked_step: c.step, scale: 0.1,
+                            out: type == LT_F32 ? out.baseAddress : halves.baseAddress, out_stride: width,
+                            scratch: scratch)
+                        table.attention_int8(&attention)
+                    }
+                }
+            }
+        }
+        let isIntact = UnsafeRawBufferPointer(start: scratch + bytes, count: 64).allSatisfy { $0 == 0x5a }
+        #expect(isIntact, "\(c): writes past its scratch memory")
+        return type == LT_F32 ? out : halves.map { Float(bitPattern: UInt32($0) << 16) }
+    }
+
+    private func cosine(_ a: ArraySlice<Float>, _ b: ArraySlice<Float>) -> Double {
+        func dot(_ a: ArraySlice<Float>, _ b: ArraySlice<Float>) -> Double {
+            zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+        }
+        return dot(a, b) / (dot(a, a) * dot(b, b)).squareRoot()
+    }
+
+    /// 2^x is within 1e-4, so that 2.5 % of the weights may be rounded to the neighbor, 1/254 away.
+    @Test(arguments: KernelsTests.names)
+    func `attention of rows over int8 equals the reference, and f32 within quantization`(name: String) throws {
+        let (table, reference) = (try kernels.table(name), lt_kernels_reference)
+        for c in Self.rowsCases {
+            let (width, kvWidth) = (c.group * c.headSize, c.heads * c.headSize)
+            // Scores with a standard deviation of at most 1.5, as in trained models; without outliers.
+            let q = kernels.values(c.queries * width, seed: 1).map { max(-1, min(1, $0 / 4)) }
+            let keys = kernels.values(c.keys * kvWidth, seed: 2).map { max(-4, min(4, $0)) }
+            let values = kernels.values(c.keys * kvWidth, seed: 3).map { max(-4, min(4, $0)) }
+            let (k, stride) = quantized(keys, heads: c.heads, headSize: c.headSize)
+            let (v, _) = quantized(values, heads: c.heads, headSize: c.headSize)
+            var halves = [UInt16](repeating: 0, count: q.count)
+            reference.f32_to_bf16(q, &halves, q.count)
+            let first = max(1, c.keys - c.queries)
+            let found = rows(table, c, q: q, type: LT_F32, k: k, v: v, stride: stride, first: first)
+            let expected = rows(reference, c, q: q, type: LT_F32, k: k, v: v, stride: stride, first: first)
+            #expect(kernels.deviation(found, expected) < 5e-3, "\(c)")
+            let inHalves = rows(table, c, q: halves, type: LT_BF16, k: k, v: v, stride: stride, first: first)
+            let halvesExpected = rows(reference, c, q: halves, type: LT_BF16, k: k, v: v, stride: stride, first: first)
+            #expect(kernels.deviation(inHalves, halvesExpected) < 1e-2, "\(c) in bf16")
+            // Attention in f32 of what was not quantized.
+            for row in 0..<c.queries * c.group {
+                let count = min(c.keys, first + row / c.group * c.step)
+                let query = q[row * c.headSize..<(row + 1) * c.headSize]
+                let scores = (0..<count).map { key in
+                    let start = key * kvWidth + (c.heads - 1) * c.headSize
+                    return 0.1 * zip(query, keys[start..<start + c.headSize]).reduce(Float(0)) { $0 + $1.0 * $1.1 }
+                }
+                let most = scores.max() ?? 0
+                let weights = scores.map { exp($0 - most) }
+                var exact = [Float](repeating: 0, count: c.headSize)
+                for (key, weight) in weights.enumerated() {
+                    let start = key * kvWidth + (c.heads - 1) * c.headSize
+                    for i in 0..<c.headSize { exact[i] += weight * values[start + i] }
+                }
+                let slice = found[row * c.headSize..<(row + 1) * c.headSize]
+                #expect(cosine(slice, exact[...]) > 0.999, "\(c), row \(row)")
+            }
+        }
+    }
+
+    /// Of all-zero values and keys, of a key far above all others, and with a value that is not finite.
+    @Test(arguments: KernelsTests.names)
+    func `attention of rows over int8 keeps special values`(name: String) throws {
+        let c = RowsCase(queries: 3, group: 2, headSize: 8, keys: 140, heads: 1, step: 0)
+        let table = try kernels.table(name)
+        let q = kernels.values(48, seed: 1)
+        func result(_ keys: [Float], _ values: [Float]) -> [Float] {
+            let (k, stride) = quantized(keys, heads: 1, headSize: 8)
+            let (v, _) = quantized(values, heads: 1, headSize: 8)
+            return rows(table, c, q: q, type: LT_F32, k: k, v: v, stride: stride, first: 140)
+        }
+        let (keys, zeros) = (kernels.values(140 * 8, seed: 2), [Float](repeating: 0, count: 140 * 8))
+        #expect(result(keys, zeros).allSatisfy { $0 == 0 })
+        // Equal weights: the mean of the values, of which half are zero.
+        var values = zeros
+        for key in 0..<70 { for i in 0..<8 { values[key * 8 + i] = Float(i + 1) } }
+        for (index, value) in result(zeros, values).enumerated() {
+            #expect(abs(value - Float(index % 8 + 1) / 2) < 0.03, "\(value) at \(index)")
+        }
+        for special in [Float.nan, .infinity] {
+            var broken = values
+            broken[139 * 8] = special
+            #expect(result(keys, broken).allSatisfy { $0.isNaN })
+            broken = keys
+            broken[130 * 8] = special
+            #expect(result(broken, values).allSatisfy { $0.isNaN })
         }
     }
 

@@ -22,6 +22,9 @@ typedef enum { LT_ACT_NONE = 0, LT_ACT_QUICK_GELU = 1, LT_ACT_GELU_ERF = 2 } lt_
 /// its low half and input i + 4 in its high half, each value + 8. The scales of a panel are [groups, LT_PANEL] bf16.
 enum { LT_PANEL = 32, LT_GROUP = 32 };
 
+/// Keys whose weights have a scale of their own in attention_int8.
+enum { LT_TILE_KEYS = 128 };
+
 /// A product with packed weights: out[T,outputs] = act(x . weight + bias), or out += x . weight + bias.
 ///
 /// Integer sums are exact and converted to f32 in one way, so that every table has the same bits for every T; only the
@@ -41,6 +44,24 @@ typedef struct {
     lt_dtype out_type;
     ptrdiff_t out_stride;
 } lt_quantized_gemm;
+
+/// Attention of T queries over int8 keys and values (LT_I8), of the heads that share one KV head: softmax(scale * q . k)
+/// . v. Queries are quantized like quantize_activations, weights to 8 bits per row and LT_TILE_KEYS keys; sums are exact.
+typedef struct {
+    const void *q;  // [T, group * head_size], f32 or bf16
+    lt_dtype type;  // of q and out
+    ptrdiff_t q_stride;
+    size_t queries, group, head_size;
+    const int8_t *keys, *values;  // [key_count, kv_heads * head_size] with scales, of all heads
+    ptrdiff_t kv_stride;
+    size_t key_count, kv_heads, kv_head;
+    ptrdiff_t unmasked;    // query t attends to the first `unmasked` + t * `unmasked_step` keys, of those that exist; at
+    size_t unmasked_step;  // least one
+    float scale;
+    void *out;  // [T, group * head_size]
+    ptrdiff_t out_stride;
+    void *scratch;  // attention_int8_scratch bytes, aligned to 64
+} lt_int8_attention;
 
 /// Rows of x that gemv_rows computes with one reading of the weight.
 enum { LT_GEMV_ROWS = 8 };
@@ -111,6 +132,10 @@ typedef struct lt_kernels {
     /// out[T,head_size] = the values of KV head `head` of LT_I8 rows with `heads` heads, in f32 or rounded to bf16.
     void (*dequantize_key_values)(const int8_t *x, ptrdiff_t x_stride, size_t rows, size_t heads, size_t head_size,
                                   size_t head, void *out, lt_dtype type, ptrdiff_t out_stride);
+    /// Attention over int8 keys and values, of one KV head.
+    void (*attention_int8)(const lt_int8_attention *attention);
+    /// Bytes of its scratch memory.
+    size_t (*attention_int8_scratch)(size_t queries, size_t group, size_t head_size);
     /// y[n] += x[n].
     void (*add)(const float *x, float *y, size_t n);
     /// Rounds to nearest, ties to even; a NaN stays a NaN.

@@ -316,6 +316,7 @@ static void patchify_planes(const float *planes, size_t grid, size_t patch, void
 }
 
 #include "quantized.inc"
+#include "int8_attention.inc"
 
 static void block_differences(const uint8_t *a, const uint8_t *b, size_t stride, size_t count, uint16_t *out) {
     for (size_t block = 0; block < count; block++) {
@@ -347,6 +348,8 @@ const lt_kernels lt_kernels_reference = {
     .softmax_finish = softmax_finish,
     .quantize_key_values = quantize_key_values,
     .dequantize_key_values = dequantize_key_values,
+    .attention_int8 = attention_int8,
+    .attention_int8_scratch = attention_int8_scratch,
     .add = add,
     .f32_to_bf16 = f32_to_bf16,
     .bf16_to_f32 = bf16_to_f32,

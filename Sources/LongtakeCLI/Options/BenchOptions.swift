@@ -35,10 +35,25 @@ struct BenchModelOptions: ParsableArguments {
     @Option(help: "Layers of the language model to compute; their time is scaled to all. 8 with --shape full.")
     var layers: Int?
 
-    @OptionGroup var compute: ComputeOptions
+    @Option(
+        .precision,
+        "auto, f32, bf16, int8, int4 (the language model's weights) or int8+int4 (the others in int8).",
+        completion: .list(BenchModel.precisions))
+    var precision: String?
+
+    @OptionGroup var keyValues: KeyValueOptions
+    @OptionGroup var machine: MachineOptions
 
     func load(_ part: BenchModel.Part) throws -> BenchModel {
-        let settings = try compute.settings()
+        let precision = try OptionName.precision.choice(precision, of: BenchModel.precisions, code: "bad_request")
+        let weights = precision.flatMap(BenchModel.Weights.init(rawValue:))
+        var settings = try machine.settings(checked: weights == nil ? precision : nil)
+        try keyValues.apply(to: &settings)
+        if let weights, model != nil {
+            throw UsageError(
+                "--precision \(weights.rawValue) is for random weights; a folder gets 4-bit weights by `longtake model "
+                    + "quantize`")
+        }
         if model != nil, shape != nil || layers != nil {
             throw UsageError("--model cannot be combined with --shape or --layers")
         }
@@ -47,7 +62,8 @@ struct BenchModelOptions: ParsableArguments {
         do {
             return try Interruption.endingAtOnce {
                 guard let model else {
-                    return try BenchModel(shape: chosen, part: part, layers: layers, settings: settings)
+                    return try BenchModel(
+                        shape: chosen, part: part, layers: layers, weights: weights, settings: settings)
                 }
                 return try BenchModel(path: model, settings: settings)
             }

@@ -1,15 +1,8 @@
 import ArgumentParser
 import Longtake
 
-/// Options for computation.
-struct ComputeOptions: ParsableArguments {
-    @Option(
-        .precision,
-        """
-        auto, f32, bf16 or int8. int8 quantizes the weights at every start; `longtake model quantize` writes them once.
-        """, completion: .list(ModelSettings.precisions))
-    var precision: String?
-
+/// Options for what computes, besides the precision.
+struct MachineOptions: ParsableArguments {
     @Option(
         .backend, "Library for matrix products: auto, onednn or openblas.", completion: .list(ModelSettings.backends))
     var backend: String?
@@ -24,22 +17,43 @@ struct ComputeOptions: ParsableArguments {
         """)
     var memory: String?
 
-    /// - Parameter other: a pipeline's own precision.
-    func settings(precision other: String? = nil) throws -> ModelSettings {
-        var settings = try Self.settings(precision: precision, or: other, backend: backend, threads: threads)
+    /// The settings with a precision that was checked.
+    func settings(checked precision: String?) throws -> ModelSettings {
+        var settings = try ModelSettings(
+            precision: precision,
+            backend: OptionName.backend.choice(backend, of: ModelSettings.backends, code: "bad_request"),
+            threads: OptionName.threads.value(threads, in: 1...1024))
         if let memory = try OptionName.memory.value(memory) { try settings.set(memory: memory) }
         return settings
     }
+}
 
-    /// The settings from the given options; for those not given, from the environment.
-    static func settings(
-        precision: String? = nil, or other: String? = nil, backend: String? = nil, threads: Int?
-    ) throws -> ModelSettings {
+/// Options for computation.
+struct ComputeOptions: ParsableArguments {
+    @Option(
+        .precision,
+        """
+        auto, f32, bf16 or int8. int8 quantizes the weights at every start; `longtake model quantize` writes them once.
+        """, completion: .list(ModelSettings.precisions))
+    var precision: String?
+
+    @OptionGroup var machine: MachineOptions
+
+    /// - Parameter other: a pipeline's own precision.
+    func settings(precision other: String? = nil) throws -> ModelSettings {
+        try machine.settings(checked: Self.choice(precision, or: other))
+    }
+
+    /// The settings from the environment, with the number of threads if it is given.
+    static func settings(threads: Int?) throws -> ModelSettings {
         try ModelSettings(
-            precision: OptionName.precision.choice(
-                precision, else: other, of: ModelSettings.precisions, code: "bad_request"),
-            backend: OptionName.backend.choice(backend, of: ModelSettings.backends, code: "bad_request"),
+            precision: choice(nil, or: nil),
+            backend: OptionName.backend.choice(nil, of: ModelSettings.backends, code: "bad_request"),
             threads: OptionName.threads.value(threads, in: 1...1024))
+    }
+
+    private static func choice(_ precision: String?, or other: String?) throws -> String? {
+        try OptionName.precision.choice(precision, else: other, of: ModelSettings.precisions, code: "bad_request")
     }
 }
 

@@ -60,10 +60,11 @@ extension DecoderLayer {
     ///
     /// - Parameter layer: the index of this layer in the caches.
     func callAsFunction(_ x: MatrixView, _ sequences: SequenceRows, layer: Int, _ context: LayerContext) {
+        let (compute, sections) = (context.compute, context.sections)
         let normed = context.scratch.normed.matrix(.f32, rows: x.rows, columns: x.columns)  // [B, H]
-        attentionNorm(x, into: normed)
-        attention(normed, sequences, layer: layer, addingTo: x, context)
-        mlpNorm(x, into: normed)
-        mlp.rows(normed, addingTo: x, context)
+        compute.timed(sections.norms) { attentionNorm(x, into: normed) }
+        compute.timed(sections.attention) { attention(normed, sequences, layer: layer, addingTo: x, context) }
+        compute.timed(sections.norms) { mlpNorm(x, into: normed) }
+        compute.timed(sections.mlp) { mlp.rows(normed, addingTo: x, context) }
     }
 }

@@ -70,6 +70,9 @@ public final class LanguageModel {
     /// Bytes of the layers' weights, and of the output head's, as they are read for one token.
     package var weightBytes: (layers: Int, head: Int) { (layers.reduce(0) { $0 + $1.weightBytes }, head.byteCount) }
 
+    /// True if a token takes milliseconds; less is not worth keeping threads awake for.
+    private var isLarge: Bool { weightBytes.layers >= 64 << 20 }
+
     /// Bytes of one position's keys (or values) in one layer.
     public var keyBytes: Int { Compute.keyValueRowBytes(shape, type: keyValueType) }
 
@@ -160,17 +163,25 @@ public final class LanguageModel {
     ///   - caches: [B]; every cache gets one position.
     ///   - recorders: [B]; each records the attention weights of its row.
     /// - Returns: [B, V] f32, valid until the next call.
-    func logits(after ids: [Int32], caches: [SequenceCache], recorders: [AttentionRecorder?]) -> MatrixView {
+    package func logits(
+        after ids: [Int32], caches: [SequenceCache], recorders: [AttentionRecorder?]
+    ) -> MatrixView {
         let x = residual.matrix(.f32, rows: ids.count, columns: config.hiddenSize)  // [B, H]
         for (row, id) in ids.enumerated() { embed(id, into: x.rows(row..<row + 1).floats) }
         for recorder in recorders { recorder?.beginRow() }
-        let rows = SequenceRows(caches: caches, rotation: rope.rotation(at: caches.map(\.count)), recorders: recorders)
-        for (index, layer) in layers.enumerated() { layer(x, rows, layer: index, context) }
-        for cache in caches { cache.advance() }
+        let rotation = compute.timed(context.sections.attention) { rope.rotation(at: caches.map(\.count)) }
+        let rows = SequenceRows(caches: caches, rotation: rotation, recorders: recorders)
         let normed = normedRows.matrix(.f32, rows: ids.count, columns: config.hiddenSize)  // [B, H]
-        norm(x, into: normed)
         let logits = logitRows.matrix(.f32, rows: ids.count, columns: config.vocabularySize)  // [B, V]
-        compute.linearRows(normed, head, into: logits)
+        let computeAll = { [self] in
+            for (index, layer) in layers.enumerated() { layer(x, rows, layer: index, context) }
+            compute.timed(.head) {
+                norm(x, into: normed)
+                compute.linearRows(normed, head, into: logits)
+            }
+        }
+        if isLarge { compute.threadPool.keepingAwake(computeAll) } else { computeAll() }
+        for cache in caches { cache.advance() }
         return logits
     }
 

@@ -3,13 +3,13 @@ internal import Tensors
 /// The keys and values of one sequence: those of a prefix that it may share with others, then its own.
 ///
 /// The prefix is read in place, so that several sequences about the same frames need its memory once.
-final class SequenceCache {
+package final class SequenceCache {
     private let prefix: KVCache?
     private let start: Int  // positions that are read from the prefix
     private let own: KVCache
 
     /// A sequence that owns all its positions.
-    init(_ cache: KVCache) {
+    package init(_ cache: KVCache) {
         prefix = nil
         start = 0
         own = cache
@@ -20,7 +20,7 @@ final class SequenceCache {
     /// Copies the positions after them, and before them at most `Compute.sharedKeysMultiple` − 1; `cache` may be
     /// truncated to `shared` afterwards.
     /// - Parameter capacity: the number of positions to have room for, the shared ones included.
-    init(of cache: KVCache, shared: Int, capacity: Int) {
+    package init(of cache: KVCache, shared: Int, capacity: Int) {
         prefix = cache
         start = shared - shared % Compute.sharedKeysMultiple
         own = cache.suffix(from: start, capacity: capacity - start)

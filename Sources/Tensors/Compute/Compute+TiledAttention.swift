@@ -24,6 +24,9 @@ extension Compute {
         query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, mask: AttentionMask,
         into out: MatrixView
     ) {
+        if keys.type == .i8 {
+            return int8Attention(query: query, keys: keys, values: values, shape: shape, mask: mask, into: out)
+        }
         let rowsPerBlock = max(1, Self.tileRows / shape.queriesPerGroup)
         let blocks = (query.rows + rowsPerBlock - 1) / rowsPerBlock
         let compute = { (range: Range<Int>) in
@@ -42,6 +45,56 @@ extension Compute {
             threadPool.parallelFor(blocks * shape.keyValueHeads, cost: cost, compute)
         } else {
             compute(0..<blocks * shape.keyValueHeads)
+        }
+    }
+
+    /// Rows of all heads of a group for which one thread packs a tile of int8 keys and values: enough that packing
+    /// takes a twentieth of the time, few enough that their sums stay in the L2 cache.
+    private static let int8Rows = 1024
+
+    /// Attention over int8 keys and values as they are stored; queries and weights are quantized.
+    ///
+    /// A row's result has the same bits regardless of the other rows and of the number of threads.
+    private func int8Attention(
+        query: MatrixView, keys: MatrixView, values: MatrixView, shape: AttentionShape, mask: AttentionMask,
+        into out: MatrixView
+    ) {
+        let table = kernels.table
+        let (size, heads) = (shape.headSize, shape.queriesPerGroup)
+        let rowsPerBlock = max(1, min(query.rows, Self.int8Rows / heads))
+        let blocks = (query.rows + rowsPerBlock - 1) / rowsPerBlock
+        let scratchBytes = table.attention_int8_scratch(rowsPerBlock, heads, size)
+        // A multiply-add in integers takes about a quarter of one in f32.
+        let cost = heads * rowsPerBlock * keys.rows * size / 2
+        threadPool.parallelFor(blocks * shape.keyValueHeads, cost: cost) { range in
+            let scratch = headScratch[ThreadPool.index].panel.matrix(.u8, rows: 1, columns: scratchBytes)
+            for index in range {
+                let (group, block) = index.quotientAndRemainder(dividingBy: blocks)
+                let rows = block * rowsPerBlock..<min(query.rows, (block + 1) * rowsPerBlock)
+                let columns = group * heads * size..<(group + 1) * heads * size
+                let (source, target) = (query.rows(rows).columns(columns), out.rows(rows).columns(columns))
+                let unmasked = mask.rows(from: rows.lowerBound).unmasked(of: keys.rows)
+                var attention = lt_int8_attention()
+                attention.q = UnsafeRawPointer(source.base)
+                attention.type = source.type.kernel
+                attention.q_stride = source.stride
+                attention.queries = source.rows
+                attention.group = heads
+                attention.head_size = size
+                attention.keys = UnsafePointer(keys.base.assumingMemoryBound(to: Int8.self))
+                attention.values = UnsafePointer(values.base.assumingMemoryBound(to: Int8.self))
+                attention.kv_stride = keys.stride
+                attention.key_count = keys.rows
+                attention.kv_heads = shape.keyValueHeads
+                attention.kv_head = group
+                attention.unmasked = unmasked.count
+                attention.unmasked_step = unmasked.step
+                attention.scale = 1 / Float(size).squareRoot()
+                attention.out = target.base
+                attention.out_stride = target.stride
+                attention.scratch = scratch.base
+                table.attention_int8(&attention)
+            }
         }
     }
 
@@ -101,7 +154,7 @@ extension Compute {
         }
     }
 
-    /// The keys (or values) of one KV head as `type`: [rows, d], those stored or a copy in `scratch`.
+    /// The keys (or values) of one KV head as `type`: [rows, d], those stored or a copy in `scratch`; f32 of int8 ones.
     func panel(_ stored: MatrixView, _ shape: AttentionShape, _ group: Int, _ type: DType, _ scratch: Scratch)
         -> MatrixView
     {

@@ -17,6 +17,21 @@ package final class BenchModel {
         var hasLanguage: Bool { self != .frames }
     }
 
+    /// Weights whose formats are no precision of a folder: random ones only.
+    package enum Weights: String, Sendable, CaseIterable {
+        /// The language model in int4, the others in bf16.
+        case int4
+        /// The language model in int4, the others in int8.
+        case int8Int4 = "int8+int4"
+
+        func format(of part: ModelPart) -> WeightFormat? {
+            part == .language ? .int4 : self == .int4 ? nil : .int8
+        }
+    }
+
+    /// The accepted precisions.
+    package static let precisions = ModelSettings.precisions + Weights.allCases.map(\.rawValue)
+
     /// The shapes of random models.
     package static let shapes = ["full", "nano"]
 
@@ -57,8 +72,9 @@ package final class BenchModel {
     /// - Parameters:
     ///   - shape: one of `shapes`.
     ///   - layers: layers of the language model to make; nil: 8, or all of a smaller model.
+    ///   - weights: nil: as the precision of `settings` has them.
     /// - Throws: `LongtakeError` `bad_request`; `CheckpointError` `not_enough_memory`.
-    package init(shape: String, part: Part, layers: Int?, settings: ModelSettings) throws {
+    package init(shape: String, part: Part, layers: Int?, weights: Weights? = nil, settings: ModelSettings) throws {
         guard Self.shapes.contains(shape) else {
             throw LongtakeError(
                 code: .badRequest, message: "unknown shape \(shape); known: \(Self.shapes.joined(separator: ", "))")
@@ -71,7 +87,7 @@ package final class BenchModel {
             throw LongtakeError(
                 code: .badRequest, message: "\(layers ?? 0) layers; a model of the shape \(shape) has 1 to \(all)")
         }
-        let precision = settings.precision ?? (shape == "full" ? .bf16 : .f32)
+        let precision = weights != nil ? .int8 : settings.precision ?? (shape == "full" ? .bf16 : .f32)
         let type: RandomCheckpoint.DataType = precision == .f32 ? .f32 : .bf16
         let resolved: ResolvedPrecision =
             switch precision {
@@ -90,23 +106,25 @@ package final class BenchModel {
         if part == .language { fusion.prefusionLayerCount = 1 }
         let model = TensorCatalog.llavaMini(language, fusion)
         let tower = TensorCatalog.vision(vision, selectLayer: fusion.visionSelectLayer).filter { !$0.isOptional }
-        let quantized = resolved.quantizes ? (model + tower).filter(\.isQuantizable) : []
+        let formats = (resolved.quantizes ? (model + tower).filter(\.isQuantizable) : []).compactMap { tensor in
+            (weights.map { $0.format(of: tensor.part) } ?? .int8).map { (tensor, $0) }
+        }
         let bytes =
             (model + tower).reduce(0) { $0 + Int64($1.count * type.element.size) }
-            + quantized.reduce(0) { $0 + Int64($1.count) }
+            + formats.reduce(0) { $0 + Int64($1.1.storedBytes($1.0.shape)) }
         try MemoryBudget.read()?.check("random weights of the shape \(shape)", needed: bytes)
         let compute = try Compute(
             precision: resolved.activations, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
-        let weights = RandomWeights.make(model + tower, type: type, threadPool: compute.threadPool)
-        let quantizing = Dictionary(quantized.map { ($0.name, WeightFormat.int8) }) { first, _ in first }
+        let random = RandomWeights.make(model + tower, type: type, threadPool: compute.threadPool)
+        let quantizing = Dictionary(formats.map { ($0.0.name, $0.1) }) { first, _ in first }
         llava = try LlavaMini(
-            WeightReader(weights, compute: compute, quantizing: quantizing),
+            WeightReader(random, compute: compute, quantizing: quantizing),
             tower: WeightReader(
-                weights, prefix: TensorName.visionTower, compute: compute, quantizing: quantizing),
-            language: language, vision: vision, fusion: fusion)
+                random, prefix: TensorName.visionTower, compute: compute, quantizing: quantizing),
+            language: language, vision: vision, fusion: fusion, keyValues: settings.keyValues)
         name = shape
-        self.precision = resolved.name
+        self.precision = weights.map { resolved.name.replacing("int8", with: $0.rawValue) } ?? resolved.name
         preprocessing = ImagePreprocessing.clip(side: vision.imageSize)
         loaded = nil
     }
@@ -141,7 +159,7 @@ package final class BenchModel {
         return max(ours ?? 0, library ?? 0)
     }
 
-    private var isQuantized: Bool { precision.hasPrefix(Precision.int8.rawValue) }
+    private var isQuantized: Bool { precision.hasPrefix("int") }
 
     /// A note about layers that stand for others.
     var layerNotes: [String] {

@@ -42,35 +42,45 @@ package struct LanguageBenchmark {
         return report
     }
 
-    /// Measures `tokens` tokens, one after the other, after `context` positions.
+    /// Measures `tokens` tokens, one after the other, after `context` positions, of each of `questions` answers that are
+    /// generated together.
     ///
     /// - Throws: `LongtakeError` `interrupted` or `bad_request`.
-    package func decode(tokens: Int, context: Int, runs: Int) throws -> BenchReport {
+    package func decode(tokens: Int, context: Int, questions: Int = 1, runs: Int) throws -> BenchReport {
         try check(tokens, "tokens", 1...10_000)
         try check(context, "positions", 1...language.config.maxPositions - tokens)
-        let logits = Buffer<Float>(count: language.config.vocabularySize)
-        let cache = language.makeCache(capacity: context + tokens)
+        try check(questions, "answers together", 1...AnswerBatch.maxAnswers)
+        let cache = language.makeCache(capacity: context + (questions == 1 ? tokens : 0))
         _ = language.append(count: context, to: cache) { embed($0, into: $1) }
         let bandwidth = model.compute.measureReadBandwidth()
         let scale = Double(model.layerCount) / Double(language.config.layerCount)
         let measured = try BenchRuns(runs, cancellation) {
             cache.truncate(to: context)
+            let caches =
+                questions == 1
+                ? [SequenceCache(cache)]
+                : (0..<questions).map { _ in SequenceCache(of: cache, shared: context, capacity: context + tokens) }
             return model.run(scale: scale) {
                 for token in 0..<tokens {
-                    let last = language.append(count: 1, to: cache) { language.embed(id(token), into: $1.floats) }
-                    language.logits(last, into: logits.pointer)
+                    let ids = (0..<questions).map { id(token + 100 * $0) }
+                    _ = language.logits(after: ids, caches: caches, recorders: [])
                 }
             }
         }
         var report = BenchReport(
-            "decode-token", subject: model.name, unit: "token", count: tokens, runs: measured, machine: model.machine)
+            "decode-token", subject: model.name, unit: "token", count: tokens * questions, runs: measured,
+            machine: model.machine)
         report.layers = model.layers
         let weights = language.weightBytes
-        let keys = 2 * language.keyBytes * language.config.layerCount * (context + (tokens + 1) / 2)
+        // Answers share whole blocks of keys and values.
+        let shared = questions == 1 ? 0 : context - context % Compute.sharedKeysMultiple
+        let positions = shared + questions * (context - shared + (tokens + 1) / 2)
+        let keys = 2 * language.keyBytes * language.config.layerCount * positions
         report.set(
-            bytes: Double(weights.layers + keys) * scale + Double(weights.head),
+            bytes: (Double(weights.layers + keys) * scale + Double(weights.head)) / Double(questions),
             peak: max(bandwidth, model.compute.measureReadBandwidth()))
-        report.notes = ["after \(context) positions"] + model.layerNotes
+        let together = questions == 1 ? "" : ", \(questions) answers together"
+        report.notes = ["after \(context) positions" + together] + model.layerNotes
         return report
     }
 

@@ -61,7 +61,7 @@ import Testing
         for matrix in matrices {
             #expect(matrix["format"] as? String == "int4")
             let error = try #require(matrix["relative_error"] as? Double)
-            #expect((0.07...0.12).contains(error))
+            #expect((0.06...0.09).contains(error))
             #expect(try #require(matrix["cosine"] as? Double) > 0.99)
         }
         let recording = try #require(try BundledModelTests.recordings.get().first)

@@ -10,6 +10,7 @@ struct QuantizedKernelsTests {
     struct Stored {
         var values: [UInt8]
         var scales: [UInt8]
+        var minima: [UInt16] = []
     }
 
     /// All that a product needs, packed and quantized by one table.
@@ -30,6 +31,8 @@ struct QuantizedKernelsTests {
         var depth: Int { isInt4 ? groups * group : (inputs + 3) / 4 * 4 }
         var rowBytes: Int { isInt4 ? (inputs + 1) / 2 : inputs }
         var scaleBytes: Int { isInt4 ? groups * 2 : 4 }
+        /// Scales and, in int4, minima of a packed output.
+        var packedScaleBytes: Int { isInt4 ? groups * 4 : 4 }
         var sumsPerRow: Int { isInt4 ? groups : 1 }
         /// Longer than the rows, so that a kernel that ignores it fails.
         var stride: Int { depth + 5 }
@@ -45,13 +48,15 @@ struct QuantizedKernelsTests {
     func stored(_ shape: Shape, _ weight: [Float], _ table: lt_kernels) -> Stored {
         var result = Stored(
             values: [UInt8](repeating: 0, count: shape.outputs * shape.rowBytes),
-            scales: [UInt8](repeating: 0, count: shape.outputs * shape.scaleBytes))
+            scales: [UInt8](repeating: 0, count: shape.outputs * shape.scaleBytes),
+            minima: [UInt16](repeating: 0, count: shape.isInt4 ? shape.outputs * shape.groups : 0))
+        var minima = result.minima
         result.values.withUnsafeMutableBytes { values in
             result.scales.withUnsafeMutableBytes { scales in
                 if shape.isInt4 {
                     table.quantize_int4(
                         weight, shape.outputs, shape.inputs, values.assumingMemoryBound(to: UInt8.self).baseAddress,
-                        scales.assumingMemoryBound(to: UInt16.self).baseAddress)
+                        scales.assumingMemoryBound(to: UInt16.self).baseAddress, &minima)
                 } else {
                     table.quantize_int8(
                         weight, shape.outputs, shape.inputs, values.assumingMemoryBound(to: Int8.self).baseAddress,
@@ -59,6 +64,7 @@ struct QuantizedKernelsTests {
                 }
             }
         }
+        result.minima = minima
         return result
     }
 
@@ -67,7 +73,7 @@ struct QuantizedKernelsTests {
         _ shape: Shape, _ stored: Stored, _ x: [Float], _ table: lt_kernels, operandSize: Int
     ) -> Operands {
         let panelBytes = Self.panel * (shape.isInt4 ? shape.depth / 2 : shape.depth)
-        let panelScaleBytes = Self.panel * shape.scaleBytes
+        let panelScaleBytes = Self.panel * shape.packedScaleBytes
         var result = Operands()
         result.panels = [UInt8](repeating: 0, count: shape.panelCount * panelBytes)
         result.scales = [UInt8](repeating: 0, count: shape.panelCount * panelScaleBytes)
@@ -91,8 +97,13 @@ struct QuantizedKernelsTests {
             for output in 0..<count {
                 for scale in 0..<shape.scaleBytes / size {
                     let source = (first + output) * shape.scaleBytes + scale * size
-                    let target = index * panelScaleBytes + (scale * Self.panel + output) * size
+                    let row = shape.isInt4 ? 2 * scale : scale
+                    let target = index * panelScaleBytes + (row * Self.panel + output) * size
                     for byte in 0..<size { result.scales[target + byte] = stored.scales[source + byte] }
+                    guard shape.isInt4 else { continue }
+                    let minimum = stored.minima[(first + output) * shape.groups + scale]
+                    result.scales[target + Self.panel * size] = UInt8(minimum & 255)
+                    result.scales[target + Self.panel * size + 1] = UInt8(minimum >> 8)
                 }
             }
         }
@@ -168,6 +179,7 @@ struct QuantizedKernelsTests {
             let weights = stored(shape, weight, reference)
             let own = stored(shape, weight, tested)
             #expect(own.values == weights.values && own.scales == weights.scales, "\(label)")
+            #expect(own.minima == weights.minima, "\(label)")
             for size in [1, 2] {
                 let operands = operands(shape, weights, x, reference, operandSize: size)
                 #expect(self.operands(shape, weights, x, tested, operandSize: size) == operands, "\(label)")
@@ -195,7 +207,8 @@ struct QuantizedKernelsTests {
         for (rows, outputs, inputs) in [(1, 33, 4099), (5, 64, 65_536), (13, 32, 777), (30, 40, 96)] {
             for isInt4 in [false, true] {
                 let shape = Shape(rows: rows, outputs: outputs, inputs: inputs, isInt4: isInt4)
-                // Rows of the least and the largest weights, with scale 1; the sums are exact in f32 up to 2²⁴.
+                // Rows of the least and the largest weights, with scale 1 and, in int4, minimum -8; the sums are exact in
+                // f32 up to 2²⁴.
                 let levels = isInt4 ? [-8, 7] : [-128, 127, -127]
                 let one: [UInt8] = isInt4 ? [0x80, 0x3f] : [0, 0, 0x80, 0x3f]
                 var weights = Stored(values: [], scales: [])
@@ -204,6 +217,7 @@ struct QuantizedKernelsTests {
                     let byte = isInt4 ? UInt8((level + 8) * 17) : UInt8(bitPattern: Int8(level))
                     weights.values += [UInt8](repeating: byte, count: shape.rowBytes)
                     for _ in 0..<shape.scaleBytes / one.count { weights.scales += one }
+                    if isInt4 { weights.minima += [UInt16](repeating: 0xc100, count: shape.groups) }
                 }
                 // 127, −127 and both by turns; scale 1 where the largest magnitude is 127.
                 let signs: [(Int) -> Float] = [{ _ in 127 }, { _ in -127 }, { $0 % 2 == 0 ? 127 : -127 }]
@@ -217,8 +231,9 @@ struct QuantizedKernelsTests {
                     for output in 0..<outputs {
                         let expected = Float(total * levels[output % levels.count])
                         let actual = out[row * (outputs + 3) + output]
-                        // int4 adds groups in f32: each of 2048 sums rounds by up to 2⁻²⁴ of the total.
-                        let tolerance = isInt4 ? abs(expected) * 2048 * 6e-8 : 0
+                        // int4 adds groups in f32: each of 4096 sums rounds by up to 2⁻²⁴ of the total and of a group's
+                        // products, at most 15 · 127 · 32.
+                        let tolerance = isInt4 ? (abs(expected) + 60_960) * 4096 * 6e-8 : 0
                         #expect(abs(actual - expected) <= tolerance, "\(shape), row \(row), output \(output)")
                     }
                 }
@@ -243,11 +258,21 @@ struct QuantizedKernelsTests {
         #expect(scales[2] == .infinity && scales[3].isNaN && scales[4] == Float(20) / 127)
         var nibbles = [UInt8](repeating: 0, count: 5 * 21)
         var groupScales = [UInt16](repeating: 99, count: 5 * 2)
-        tested.quantize_int4(rows.flatMap { $0 }, 5, n, &nibbles, &groupScales)
+        var groupMinima = [UInt16](repeating: 99, count: 5 * 2)
+        tested.quantize_int4(rows.flatMap { $0 }, 5, n, &nibbles, &groupScales, &groupMinima)
         let floats = groupScales.map { Float(bitPattern: UInt32($0) << 16) }
+        let minima = groupMinima.map { Float(bitPattern: UInt32($0) << 16) }
         #expect(floats[..<4].allSatisfy { $0 == 0 } && floats[4].isNaN && floats[6].isNaN)
         #expect(floats[5...].enumerated().allSatisfy { $0 == 1 || $1.isFinite })
-        #expect(nibbles[20] == 8, "the half after the last column is 0")
+        #expect(minima[..<4].allSatisfy { $0 == 0 } && minima[8...].allSatisfy { $0.isFinite && $0 != 0 })
+        #expect(nibbles[..<42].allSatisfy { $0 == 0 })
+        #expect((0..<5).allSatisfy { nibbles[$0 * 21 + 20] >> 4 == 0 }, "the half after the last column is 0")
+        // One value: no step. A range that f32 does not have: NaN.
+        let flat = [Float](repeating: -0.3, count: 32)
+        let wide = (0..<32).map { $0 % 2 == 0 ? Float.greatestFiniteMagnitude : -Float.greatestFiniteMagnitude }
+        tested.quantize_int4(flat + wide, 2, 32, &nibbles, &groupScales, &groupMinima)
+        #expect(groupScales[0] == 0 && Float(bitPattern: UInt32(groupMinima[0]) << 16) == -0.30078125)
+        #expect(Float(bitPattern: UInt32(groupScales[1]) << 16).isNaN)
     }
 
     @Test(arguments: KernelsTests.names) func `bf16 activations and results are those of f32, rounded`(

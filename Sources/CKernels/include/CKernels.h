@@ -19,7 +19,8 @@ typedef enum { LT_ACT_NONE = 0, LT_ACT_QUICK_GELU = 1, LT_ACT_GELU_ERF = 2 } lt_
 ///
 /// int8: [ceil(inputs / 4), LT_PANEL, 4] bytes, each value + 128, which makes them the unsigned operand of vpdpbusd.
 /// int4: [groups, LT_GROUP / 8, LT_PANEL, 4] bytes for groups of LT_GROUP inputs; byte i of eight inputs has input i in
-/// its low half and input i + 4 in its high half, each value + 8. The scales of a panel are [groups, LT_PANEL] bf16.
+/// its low half and input i + 4 in its high half; a weight is scale * half + minimum. The scales and minima of a panel
+/// are [groups, 2, LT_PANEL] bf16, for each group the scales and then the minima.
 enum { LT_PANEL = 32, LT_GROUP = 32 };
 
 /// Keys whose weights have a scale of their own in attention_int8.
@@ -31,7 +32,7 @@ enum { LT_TILE_KEYS = 128 };
 /// activation functions differ in their last bits.
 typedef struct {
     const void *weight;         // packed panels
-    const void *weight_scales;  // int8: f32 [panels * LT_PANEL]; int4: bf16 [panels, groups, LT_PANEL]
+    const void *weight_scales;  // int8: f32 [panels * LT_PANEL]; int4: bf16 [panels, groups, 2, LT_PANEL]
     const void *x;              // [T, x_stride], from quantize_activations
     ptrdiff_t x_stride;         // in elements
     const float *x_scales;      // [T]
@@ -152,10 +153,11 @@ typedef struct lt_kernels {
     /// Quantizes weight rows like quantize_rows, but a row below 2^-100 counts as zeros, and a row with a NaN or an
     /// infinity has the scale NaN or infinity; the same bits in every table.
     void (*quantize_int8)(const float *x, size_t rows, size_t n, int8_t *q, float *scales);
-    /// Quantizes weight rows to int4 in groups of LT_GROUP columns: values [rows, ceil(n/2)], low half first, value
-    /// + 8; bf16 scales [rows, ceil(n/LT_GROUP)]. Of 21 scales per group, the one with the least squared error; the
-    /// same bits in every table.
-    void (*quantize_int4)(const float *x, size_t rows, size_t n, uint8_t *q, uint16_t *scales);
+    /// Quantizes weight rows to int4 in groups of LT_GROUP columns: values [rows, ceil(n/2)], low half first, 0 to 15;
+    /// bf16 scales and minima [rows, ceil(n/LT_GROUP)]. Of 14 pairs of them per group, the one with the least squared
+    /// error; the same bits in every table. A group below 2^-100 counts as zeros; one with a NaN or an infinity, or with
+    /// a range that overflows, has a NaN as its scale.
+    void (*quantize_int4)(const float *x, size_t rows, size_t n, uint8_t *q, uint16_t *scales, uint16_t *minima);
     /// Quantizes activations x[T,n] like quantize_int8, as elements of `operand_size` bytes (1 or 2) with zeros up to a
     /// multiple of 4 columns (`group` 0) or of `group`. Sums are those of each group, or of the row: [T, groups].
     void (*quantize_activations)(const void *x, lt_dtype type, ptrdiff_t x_stride, size_t rows, size_t n, size_t group,

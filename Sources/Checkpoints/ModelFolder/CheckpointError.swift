@@ -91,6 +91,13 @@ extension CheckpointError {
         let more = list.count > 10 ? " and \(list.count - 10) more" : ""
         return .init(code, "\(folder): \(counted(list.count, "tensor \(one)", "tensors \(many)")): \(shown)\(more)")
     }
+    /// `names` are the minima that 4-bit matrices lack.
+    static func withoutMinima(_ folder: String, _ names: [String]) -> Self {
+        let fault = tensors(.tensorMissing, folder, "is missing", "are missing", names)
+        return .init(
+            fault.code,
+            "\(fault.message); 4-bit weights need a minimum per group: quantize the folder they were made from again")
+    }
     static func notEnoughMemory(_ what: String, needed: Int64, available: Int64, limit: String) -> Self {
         .init(
             .notEnoughMemory,

@@ -108,11 +108,13 @@ extension CheckpointFolder {
         name.hasSuffix(".rotary_emb.inv_freq") || name.hasSuffix(".position_ids")
     }
 
-    /// The names of the expected tensors, and of the scales of those that are quantized.
+    /// The names of the expected tensors, and of the scales and minima of those that are quantized.
     private static func names(of expected: [ExpectedTensor], in stored: [String: StoredTensor]) -> Set<String> {
         var names = Set(expected.map(\.name))
-        for tensor in expected where stored[tensor.name]?.weightFormat != nil {
+        for tensor in expected {
+            guard let format = stored[tensor.name]?.weightFormat else { continue }
             names.insert(TensorName.scale(of: tensor.name))
+            if format.minimaShape(tensor.shape) != nil { names.insert(TensorName.minimum(of: tensor.name)) }
         }
         return names
     }
@@ -125,6 +127,7 @@ extension CheckpointFolder {
         var shapes: [String] = []
         var types: [String] = []
         var scaleTypes: [String] = []
+        var minima: [String] = []
         for tensor in expected {
             guard let found = stored[tensor.name] else {
                 if !tensor.isOptional { missing.append(tensor.name) }
@@ -133,6 +136,7 @@ extension CheckpointFolder {
             if found.weightFormat != nil, quantization?.format(of: tensor.part) != nil, tensor.isQuantizable {
                 switch quantizationFault(of: tensor, in: stored, quantization: quantization) {
                 case .missing(let name): missing.append(name)
+                case .missingMinimum(let name): minima.append(name)
                 case .shape(let text): shapes.append(text)
                 case .type(let text): types.append(text)
                 case .scaleType(let text): scaleTypes.append(text)
@@ -151,6 +155,7 @@ extension CheckpointFolder {
         if !missing.isEmpty {
             throw CheckpointError.tensors(.tensorMissing, folder, "is missing", "are missing", missing)
         }
+        if !minima.isEmpty { throw CheckpointError.withoutMinima(folder, minima) }
         if !shapes.isEmpty {
             throw CheckpointError.tensors(.tensorShape, folder, "has a wrong shape", "have a wrong shape", shapes)
         }
@@ -165,6 +170,7 @@ extension CheckpointFolder {
 
     private enum QuantizationFault {
         case missing(String)
+        case missingMinimum(String)
         case shape(String)
         case type(String)
         case scaleType(String)
@@ -177,16 +183,25 @@ extension CheckpointFolder {
         guard let values = stored[tensor.name], let format = values.weightFormat, tensor.isQuantizable,
             let allowed = quantization?.format(of: tensor.part), format == .int8 || allowed == .int4
         else { return .type("\(tensor.name) is \(stored[tensor.name]?.type.safetensorsName ?? "missing")") }
-        let name = TensorName.scale(of: tensor.name)
-        guard let scales = stored[name] else { return .missing(name) }
-        for (found, name, shape) in [
-            (values, tensor.name, format.valuesShape(tensor.shape)), (scales, name, format.scalesShape(tensor.shape)),
-        ] where found.shape != shape {
-            return .shape("\(name) is \(found.shape), \(format.rawValue) weights of the configuration need \(shape)")
+        let types = format.storedTypes
+        var parts = [
+            (tensor.name, types.values, format.valuesShape(tensor.shape)),
+            (TensorName.scale(of: tensor.name), types.scales, format.scalesShape(tensor.shape)),
+        ]
+        if let shape = format.minimaShape(tensor.shape) {
+            parts.append((TensorName.minimum(of: tensor.name), types.scales, shape))
         }
-        guard scales.type == format.storedTypes.scales else {
-            return .scaleType(
-                "\(name) is \(scales.type.safetensorsName), not \(format.storedTypes.scales.safetensorsName)")
+        for (name, type, shape) in parts {
+            guard let found = stored[name] else {
+                return name == TensorName.minimum(of: tensor.name) ? .missingMinimum(name) : .missing(name)
+            }
+            guard found.shape == shape else {
+                return .shape(
+                    "\(name) is \(found.shape), \(format.rawValue) weights of the configuration need \(shape)")
+            }
+            guard found.type == type else {
+                return .scaleType("\(name) is \(found.type.safetensorsName), not \(type.safetensorsName)")
+            }
         }
         return nil
     }

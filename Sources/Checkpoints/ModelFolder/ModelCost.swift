@@ -103,8 +103,8 @@ public struct ModelCost: Sendable, Equatable, Codable {
             tensors: tensors, language: checkpoint.language, fusion: checkpoint.fusion, vision: checkpoint.vision,
             promptHeadTokens: promptHeadTokens, questionTokens: questionTokens
         ) { tensor in
-            // A quantized matrix's scales belong to it.
-            [tensor.name, TensorName.scale(of: tensor.name)].reduce(0) {
+            // A quantized matrix's scales and minima belong to it.
+            [tensor.name, TensorName.scale(of: tensor.name), TensorName.minimum(of: tensor.name)].reduce(0) {
                 $0 + (stored[$1]?.bytes.count ?? tower[$1]?.bytes.count ?? 0)
             }
         }
@@ -236,7 +236,7 @@ extension ModelCost.LoadBytes {
             bf16 += 2 * count
             let quantized = count + 4 * Int64(tensor.shape[0])
             int8 += quantized
-            int4 += tensor.part == .language ? count / 2 + count / 32 * 2 : quantized
+            int4 += tensor.part == .language ? count / 2 + count / 32 * 4 : quantized
         }
         self.init(f32: f32, bf16: bf16, int8: int8, int4: int4)
     }

@@ -102,6 +102,9 @@ extension ExpectedTensor {
 extension TensorName {
     /// The name of a quantized matrix's scales.
     public static func scale(of name: String) -> String { name + "_scale" }
+
+    /// The name of an int4 matrix's minima.
+    public static func minimum(of name: String) -> String { name + "_min" }
 }
 
 extension StoredTensor {
@@ -137,7 +140,10 @@ extension WeightFormat {
         }
     }
 
-    /// The element types of stored values and scales.
+    /// The shape of the stored minima of a matrix [out, in], BF16; nil if the format has none.
+    public func minimaShape(_ shape: [Int]) -> [Int]? { self == .int4 ? scalesShape(shape) : nil }
+
+    /// The element types of stored values and of scales and minima.
     public var storedTypes: (values: DType, scales: DType) {
         switch self {
         case .int8: (.i8, .f32)
@@ -145,9 +151,9 @@ extension WeightFormat {
         }
     }
 
-    /// Bytes of the stored values and scales of a matrix [out, in].
+    /// Bytes of the stored values, scales and minima of a matrix [out, in].
     public func storedBytes(_ shape: [Int]) -> Int {
         valuesShape(shape).reduce(1, *) * storedTypes.values.size
-            + scalesShape(shape).reduce(1, *) * storedTypes.scales.size
+            + (scalesShape(shape).reduce(1, *) + (minimaShape(shape)?.reduce(1, *) ?? 0)) * storedTypes.scales.size
     }
 }

@@ -69,17 +69,19 @@ public struct WeightReader {
     private func quantizedMatrix(_ name: String, _ shape: [Int], _ format: WeightFormat) throws -> Matrix {
         let values = try tensor(name, format.valuesShape(shape))
         let scales = try tensor(TensorName.scale(of: name), format.scalesShape(shape))
+        let minima = try format.minimaShape(shape).map { try tensor(TensorName.minimum(of: name), $0) }
         let matrix =
-            switch format {
-            case .int8: Matrix(int8: values, scales: scales, compute: compute)
-            case .int4: Matrix(int4: values, scales: scales, columns: shape[1], compute: compute)
+            if let minima {
+                Matrix(int4: values, scales: scales, minima: minima, columns: shape[1], compute: compute)
+            } else {
+                Matrix(int8: values, scales: scales, compute: compute)
             }
         guard let matrix else {
+            let types = "its scales are stored as \(scales.type.safetensorsName)"
             throw ModelError(
                 code: .unsupported,
-                message:
-                    "tensor \(prefix + name) cannot be read as \(format.rawValue) weights: its scales are stored as "
-                    + scales.type.safetensorsName)
+                message: "tensor \(prefix + name) cannot be read as \(format.rawValue) weights: \(types)"
+                    + (minima.map { ", its minima as \($0.type.safetensorsName)" } ?? ""))
         }
         return matrix
     }

@@ -19,7 +19,7 @@ public final class Matrix {
         switch quantizedFormat {
         case .int8: rows * (columns + DType.f32.size)
         case .int4:
-            rows * ((columns + 1) / 2 + (columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize * 2)
+            rows * ((columns + 1) / 2 + (columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize * 4)
         case nil: rows * columns * type.size
         }
     }
@@ -72,14 +72,17 @@ public final class Matrix {
         self.init(weight)
     }
 
-    /// Uses stored int4 weights: `values` U8 [out, ⌈in/2⌉], the first of two in the low half, + 8; `scales` BF16
-    /// [out, ⌈in/32⌉].
+    /// Uses stored int4 weights: `values` U8 [out, ⌈in/2⌉], the first of two in the low half; `scales` and `minima`
+    /// BF16 [out, ⌈in/32⌉]; nil for other shapes and types.
     ///
     /// - Parameter columns: inputs; nil if their number is even.
-    public convenience init?(int4 values: StoredTensor, scales: StoredTensor, columns: Int? = nil, compute: Compute) {
-        guard let weight = QuantizedWeight(int4: values, scales: scales, columns: columns, compute: compute) else {
-            return nil
-        }
+    public convenience init?(
+        int4 values: StoredTensor, scales: StoredTensor, minima: StoredTensor, columns: Int? = nil, compute: Compute
+    ) {
+        guard
+            let weight = QuantizedWeight(
+                int4: values, scales: scales, minima: minima, columns: columns, compute: compute)
+        else { return nil }
         self.init(weight)
     }
 

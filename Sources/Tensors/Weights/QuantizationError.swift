@@ -30,7 +30,7 @@ public struct QuantizationError: Sendable, Equatable, BitwiseCopyable {
 
     /// The largest `relative` and `relativeToTypical` of weights that are stored quantized.
     ///
-    /// Normally distributed weights have 0.007 to 0.01 in int8 and 0.085 to 0.1 in int4.
+    /// Normally distributed weights have 0.007 to 0.01 in int8 and 0.07 to 0.09 in int4.
     public static func bound(_ format: WeightFormat) -> Double {
         switch format {
         case .int8: 0.03

@@ -14,7 +14,7 @@ final class QuantizedWeight {
 
     private enum Source {
         case floats(StoredTensor)  // [out, in], F32, F16 or BF16
-        case quantized(values: StoredTensor, scales: StoredTensor)
+        case quantized(values: StoredTensor, scales: StoredTensor, minima: StoredTensor?)  // minima of int4
     }
 
     /// Panels as `CKernels.h` describes them.
@@ -47,24 +47,24 @@ final class QuantizedWeight {
         format = .int8
         self.rows = rows
         columns = values.count / rows
-        source = .quantized(values: values, scales: scales)
+        source = .quantized(values: values, scales: scales, minima: nil)
         self.compute = compute
         isMeasured = false
     }
 
-    init?(int4 values: StoredTensor, scales: StoredTensor, columns: Int?, compute: Compute) {
+    init?(int4 values: StoredTensor, scales: StoredTensor, minima: StoredTensor, columns: Int?, compute: Compute) {
         guard values.shape.count == 2, let rows = values.shape.first, rows > 0, values.bytes.baseAddress != nil,
-            values.type == .u8, scales.type == .bf16
+            values.type == .u8, scales.type == .bf16, minima.type == .bf16
         else { return nil }
         let columns = columns ?? 2 * values.shape[1]
         let groups = (columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize
-        guard values.shape[1] == (columns + 1) / 2, scales.count == rows * groups, columns <= Self.maxColumns else {
-            return nil
-        }
+        guard values.shape[1] == (columns + 1) / 2, columns <= Self.maxColumns, scales.count == rows * groups,
+            minima.count == rows * groups
+        else { return nil }
         format = .int4
         self.rows = rows
         self.columns = columns
-        source = .quantized(values: values, scales: scales)
+        source = .quantized(values: values, scales: scales, minima: minima)
         self.compute = compute
         isMeasured = false
     }
@@ -77,8 +77,9 @@ final class QuantizedWeight {
         isMeasured = false
         switch whole.source {
         case .floats(let tensor): source = .floats(tensor.slice(range))
-        case .quantized(let values, let scales):
-            source = .quantized(values: values.slice(range), scales: scales.slice(range))
+        case .quantized(let values, let scales, let minima):
+            source = .quantized(
+                values: values.slice(range), scales: scales.slice(range), minima: minima?.slice(range))
         }
     }
 
@@ -99,26 +100,26 @@ final class QuantizedWeight {
     var panels: Packed {
         if let packed { return packed }
         let panelBytes = Self.panelRows * (format == .int8 ? (columns + 3) / 4 * 4 : groupCount * 16)
-        let scaleBytes = Self.panelRows * (format == .int8 ? 4 : groupCount * 2)
+        let scaleBytes = Self.panelRows * (format == .int8 ? 4 : groupCount * 4)
         let panels = compute.weights.room(for: panelCount * panelBytes)
         let scales = compute.weights.room(for: panelCount * scaleBytes)
         let quantizer = WeightQuantizer(format, columns: columns, kernels: compute.kernels)
         let errors = Buffer<QuantizationError>(count: isMeasured ? rows : 0)
         compute.threadPool.parallelFor(panelCount, cost: Self.panelRows * columns * 4) { range in
             let values = Buffer<UInt8>(count: Self.panelRows * quantizer.valuesPerRow)
-            let rowScales = Buffer<UInt8>(count: Self.panelRows * quantizer.scalesPerRow * quantizer.scaleType.size)
+            let rowScales = Buffer<UInt8>(count: Self.panelRows * quantizer.scaleBytes)
+            let rowMinima = Buffer<UInt16>(count: Self.panelRows * quantizer.minimaPerRow)
             let floats = Buffer<Float>(count: isMeasured ? 2 * columns : columns)
             for panel in range {
                 let first = panel * Self.panelRows
                 let count = min(Self.panelRows, rows - first)
-                let (start, scaleStart) = (
-                    UnsafeMutableRawPointer(values.pointer), UnsafeMutableRawPointer(rowScales.pointer)
-                )
+                let stored = Rows(
+                    values: values.pointer, scales: rowScales.pointer, minima: rowMinima.pointer)
                 load(
-                    first..<first + count, quantizer, staging: floats.pointer, values: start, scales: scaleStart,
+                    first..<first + count, quantizer, staging: floats.pointer, into: stored,
                     errors: isMeasured ? errors.pointer : nil)
                 pack(
-                    start, scaleStart, count: count, quantizer, panel: panels.base + panel * panelBytes,
+                    stored, count: count, quantizer, panel: panels.base + panel * panelBytes,
                     scales: scales.base + panel * scaleBytes)
             }
         }
@@ -132,54 +133,76 @@ final class QuantizedWeight {
         return result
     }
 
-    /// Copies or quantizes the rows `range` into `values` and `scales`; writes the errors of quantized ones, by row.
+    /// Rows of one panel, as they are stored.
+    private struct Rows {
+        let values: UnsafeMutableRawPointer
+        let scales: UnsafeMutableRawPointer
+        let minima: UnsafeMutablePointer<UInt16>
+
+        init(
+            values: UnsafeMutablePointer<UInt8>, scales: UnsafeMutablePointer<UInt8>,
+            minima: UnsafeMutablePointer<UInt16>
+        ) {
+            self.values = UnsafeMutableRawPointer(values)
+            self.scales = UnsafeMutableRawPointer(scales)
+            self.minima = minima
+        }
+    }
+
+    /// Copies or quantizes the rows `range` into `rows`; writes the errors of quantized ones, by row.
     private func load(
-        _ range: Range<Int>, _ quantizer: WeightQuantizer, staging: UnsafeMutablePointer<Float>,
-        values: UnsafeMutableRawPointer, scales: UnsafeMutableRawPointer,
+        _ range: Range<Int>, _ quantizer: WeightQuantizer, staging: UnsafeMutablePointer<Float>, into rows: Rows,
         errors: UnsafeMutablePointer<QuantizationError>?
     ) {
-        let (rowBytes, scaleBytes) = (quantizer.valuesPerRow, quantizer.scalesPerRow * quantizer.scaleType.size)
         switch source {
         case .floats(let tensor):
             for (index, row) in range.enumerated() {
                 tensor.copyFloats(row * columns, count: columns, into: staging, kernels: compute.kernels)
-                let (rowValues, rowScales) = (values + index * rowBytes, scales + index * scaleBytes)
-                quantizer.quantize(staging, count: 1, values: rowValues, scales: rowScales)
+                let values = rows.values + index * quantizer.valuesPerRow
+                let scales = rows.scales + index * quantizer.scaleBytes
+                let minima = rows.minima + index * quantizer.minimaPerRow
+                quantizer.quantize(staging, count: 1, values: values, scales: scales, minima: minima)
                 guard let errors else { continue }
                 let restored = staging + columns
-                quantizer.dequantize(rowValues, scales: rowScales, count: 1, into: restored)
+                quantizer.dequantize(values, scales: scales, minima: minima, count: 1, into: restored)
                 errors[row] = QuantizationError(row: staging, quantized: restored, count: columns)
             }
-        case .quantized(let stored, let storedScales):
-            guard let base = stored.bytes.baseAddress, let scaleBase = storedScales.bytes.baseAddress else { return }
-            values.copyMemory(from: base + range.lowerBound * rowBytes, byteCount: range.count * rowBytes)
-            scales.copyMemory(from: scaleBase + range.lowerBound * scaleBytes, byteCount: range.count * scaleBytes)
+        case .quantized(let values, let scales, let minima):
+            func copy(_ tensor: StoredTensor, _ rowBytes: Int, into target: UnsafeMutableRawPointer) {
+                guard let base = tensor.bytes.baseAddress else { return }
+                target.copyMemory(from: base + range.lowerBound * rowBytes, byteCount: range.count * rowBytes)
+            }
+            copy(values, quantizer.valuesPerRow, into: rows.values)
+            copy(scales, quantizer.scaleBytes, into: rows.scales)
+            if let minima { copy(minima, quantizer.minimaPerRow * 2, into: rows.minima) }
         }
     }
 
-    /// Packs one panel; scales of outputs that are missing become 0.
+    /// Packs one panel; scales and minima of outputs that are missing become 0.
     private func pack(
-        _ values: UnsafeMutableRawPointer, _ rowScales: UnsafeMutableRawPointer, count: Int,
-        _ quantizer: WeightQuantizer, panel: UnsafeMutableRawPointer, scales: UnsafeMutableRawPointer
+        _ rows: Rows, count: Int, _ quantizer: WeightQuantizer, panel: UnsafeMutableRawPointer,
+        scales: UnsafeMutableRawPointer
     ) {
         let panel = panel.assumingMemoryBound(to: UInt8.self)
         switch format {
         case .int8:
             compute.kernels.table.pack_int8(
-                values.assumingMemoryBound(to: Int8.self), columns, count, columns, panel)
+                rows.values.assumingMemoryBound(to: Int8.self), columns, count, columns, panel)
             let target = scales.assumingMemoryBound(to: Float.self)
             target.update(repeating: 0, count: Self.panelRows)
-            target.update(from: rowScales.assumingMemoryBound(to: Float.self), count: count)
+            target.update(from: rows.scales.assumingMemoryBound(to: Float.self), count: count)
         case .int4:
             compute.kernels.table.pack_int4(
-                values.assumingMemoryBound(to: UInt8.self), quantizer.valuesPerRow, count, columns, panel)
+                rows.values.assumingMemoryBound(to: UInt8.self), quantizer.valuesPerRow, count, columns, panel)
             let (source, target) = (
-                rowScales.assumingMemoryBound(to: UInt16.self), scales.assumingMemoryBound(to: UInt16.self)
+                rows.scales.assumingMemoryBound(to: UInt16.self), scales.assumingMemoryBound(to: UInt16.self)
             )
-            target.update(repeating: 0, count: groupCount * Self.panelRows)
+            target.update(repeating: 0, count: 2 * groupCount * Self.panelRows)
             for row in 0..<count {
                 for group in 0..<groupCount {
-                    target[group * Self.panelRows + row] = source[row * groupCount + group]
+                    let index = 2 * group * Self.panelRows + row
+                    target[index] = source[row * groupCount + group]
+                    target[index + Self.panelRows] = rows.minima[row * groupCount + group]
                 }
             }
         }

@@ -2,9 +2,9 @@ internal import CKernels
 
 /// Quantizes rows of weights to int8 or int4; the bits are the same on every instruction set.
 ///
-/// int8 rounds to 127 steps of a row's largest magnitude. int4 takes, for each group, the scale of the least squared
-/// error among 21 that map the extreme value to −7...−9. Rows with NaN or infinite values get scales that are not
-/// finite, so that products with them are not finite either.
+/// int8 rounds to 127 steps of a row's largest magnitude. int4 takes, for each group, the scale and the minimum of the
+/// least squared error among 14: seven that divide the group's range, and the least-squares line of each. Rows with NaN
+/// or infinite values get scales that are not finite, so that products with them are not finite either.
 public struct WeightQuantizer: Sendable {
     /// The format of the values.
     public let format: WeightFormat
@@ -21,7 +21,7 @@ public struct WeightQuantizer: Sendable {
 
     /// Stored elements per row: `columns` of I8, or half as many of U8, rounded up.
     public var valuesPerRow: Int { format == .int8 ? columns : (columns + 1) / 2 }
-    /// The type of the stored values: I8, or U8 with two weights each, the first in the low half, both + 8.
+    /// The type of the stored values: I8, or U8 with two weights each, the first in the low half.
     public var valueType: DType { format == .int8 ? .i8 : .u8 }
     /// Scales per row: one, or one per group.
     public var scalesPerRow: Int {
@@ -29,6 +29,10 @@ public struct WeightQuantizer: Sendable {
     }
     /// The type of the scales.
     public var scaleType: DType { format == .int8 ? .f32 : .bf16 }
+    /// Bytes of a row's scales.
+    public var scaleBytes: Int { scalesPerRow * scaleType.size }
+    /// Minima per row, BF16: one per group, or none.
+    public var minimaPerRow: Int { format == .int8 ? 0 : scalesPerRow }
 
     /// Quantizes rows on the calling thread.
     ///
@@ -36,8 +40,10 @@ public struct WeightQuantizer: Sendable {
     ///   - rows: [count, columns].
     ///   - values: [count, valuesPerRow] of `valueType`.
     ///   - scales: [count, scalesPerRow] of `scaleType`, aligned.
+    ///   - minima: [count, minimaPerRow] in bf16.
     public func quantize(
-        _ rows: UnsafePointer<Float>, count: Int, values: UnsafeMutableRawPointer, scales: UnsafeMutableRawPointer
+        _ rows: UnsafePointer<Float>, count: Int, values: UnsafeMutableRawPointer, scales: UnsafeMutableRawPointer,
+        minima: UnsafeMutablePointer<UInt16>
     ) {
         switch format {
         case .int8:
@@ -47,13 +53,14 @@ public struct WeightQuantizer: Sendable {
         case .int4:
             kernels.table.quantize_int4(
                 rows, count, columns, values.assumingMemoryBound(to: UInt8.self),
-                scales.assumingMemoryBound(to: UInt16.self))
+                scales.assumingMemoryBound(to: UInt16.self), minima)
         }
     }
 
     /// Writes the weights that `quantize` stored, as f32 [count, columns].
     public func dequantize(
-        _ values: UnsafeRawPointer, scales: UnsafeRawPointer, count: Int, into rows: UnsafeMutablePointer<Float>
+        _ values: UnsafeRawPointer, scales: UnsafeRawPointer, minima: UnsafePointer<UInt16>, count: Int,
+        into rows: UnsafeMutablePointer<Float>
     ) {
         for row in 0..<count {
             let target = rows + row * columns
@@ -64,13 +71,16 @@ public struct WeightQuantizer: Sendable {
                 for i in 0..<columns { target[i] = Float(source[i]) * scale }
             case .int4:
                 let source = (values + row * valuesPerRow).assumingMemoryBound(to: UInt8.self)
-                let scales = (scales + row * scalesPerRow * 2).assumingMemoryBound(to: UInt16.self)
+                let scales = (scales + row * scaleBytes).assumingMemoryBound(to: UInt16.self)
                 for i in 0..<columns {
-                    let nibble = i % 2 == 0 ? source[i / 2] & 15 : source[i / 2] >> 4
-                    let scale = Float(bitPattern: UInt32(scales[i / WeightFormat.groupSize]) << 16)
-                    target[i] = Float(Int(nibble) - 8) * scale
+                    let level = i % 2 == 0 ? source[i / 2] & 15 : source[i / 2] >> 4
+                    let group = i / WeightFormat.groupSize
+                    target[i] =
+                        Float(level) * Self.float(scales[group]) + Self.float(minima[row * minimaPerRow + group])
                 }
             }
         }
     }
+
+    private static func float(_ bf16: UInt16) -> Float { Float(bitPattern: UInt32(bf16) << 16) }
 }

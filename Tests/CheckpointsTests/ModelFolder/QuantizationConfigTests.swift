@@ -111,6 +111,29 @@ private func rewrite(
         }
     }
 
+    @Test func `minima that are missing or of another shape or type are refused`() throws {
+        let name = "model.layers.2.mlp.up_proj.weight_min"
+        let cases: [((StoredTensor) -> (type: DType, shape: [Int], bytes: [UInt8])?, String)] = [
+            ({ _ in nil }, "is missing: \(name); 4-bit weights need a minimum per group"),
+            ({ (.bf16, [$0.shape[0], 1], Array($0.bytes.prefix($0.shape[0] * 2))) }, "has a wrong shape: \(name)"),
+            ({ (.f16, $0.shape, Array($0.bytes)) }, "\(name) is F16, not BF16"),
+        ]
+        for (edit, said) in cases {
+            try withQuantizedNano(language: .int4) { path in
+                try rewrite(path + "/model.safetensors") {
+                    $0.name == name ? edit($0) : ($0.type, $0.shape, Array($0.bytes))
+                }
+                expectRefusal(of: path, says: [said])
+            }
+        }
+        try withQuantizedNano(language: .int4) { path in
+            try rewrite(path + "/model.safetensors") {
+                $0.name.hasSuffix(".weight_min") ? nil : ($0.type, $0.shape, Array($0.bytes))
+            }
+            expectRefusal(of: path, says: ["29 tensors are missing", "quantize the folder they were made from again"])
+        }
+    }
+
     @Test func `values of another shape, and a file that is cut off, are refused`() throws {
         let name = "model.layers.0.self_attn.q_proj.weight"
         try withQuantizedNano { path in

@@ -43,34 +43,45 @@ import Testing
             bytes: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(owner.memory)[offset...]), owner: owner)
     }
 
-    /// The weight as a quantized folder stores it, and the values it stands for.
+    /// A weight as a quantized folder stores it, and the values it stands for.
+    struct Stored {
+        let values: StoredTensor
+        let scales: StoredTensor
+        let minima: StoredTensor
+        let floats: [Float]
+    }
+
+    /// Quantizes a weight.
     static func quantized(
         _ weight: [Float], rows: Int, columns: Int, _ format: WeightFormat, _ kernels: Kernels
-    ) -> (values: StoredTensor, scales: StoredTensor, floats: [Float]) {
+    ) -> Stored {
         let quantizer = WeightQuantizer(format, columns: columns, kernels: kernels)
         var values = [UInt8](repeating: 0, count: rows * quantizer.valuesPerRow)
-        var scales = [UInt8](repeating: 0, count: rows * quantizer.scalesPerRow * quantizer.scaleType.size)
+        var scales = [UInt8](repeating: 0, count: rows * quantizer.scaleBytes)
+        var minima = [UInt16](repeating: 0, count: rows * quantizer.minimaPerRow)
         var floats = [Float](repeating: 0, count: weight.count)
         values.withUnsafeMutableBytes { values in
             scales.withUnsafeMutableBytes { scales in
-                quantizer.quantize(weight, count: rows, values: values.baseAddress!, scales: scales.baseAddress!)
-                quantizer.dequantize(values.baseAddress!, scales: scales.baseAddress!, count: rows, into: &floats)
+                quantizer.quantize(
+                    weight, count: rows, values: values.baseAddress!, scales: scales.baseAddress!, minima: &minima)
+                quantizer.dequantize(
+                    values.baseAddress!, scales: scales.baseAddress!, minima: minima, count: rows, into: &floats)
             }
         }
         let scaleShape = format == .int8 ? [rows] : [rows, quantizer.scalesPerRow]
-        return (
-            tensor(values, quantizer.valueType, [rows, quantizer.valuesPerRow]),
-            tensor(scales, quantizer.scaleType, scaleShape), floats
-        )
+        return Stored(
+            values: tensor(values, quantizer.valueType, [rows, quantizer.valuesPerRow]),
+            scales: tensor(scales, quantizer.scaleType, scaleShape),
+            minima: tensor(minima, .bf16, [rows, quantizer.minimaPerRow]), floats: floats)
     }
 
     static func matrix(
-        _ stored: (values: StoredTensor, scales: StoredTensor, floats: [Float]), columns: Int, _ format: WeightFormat,
-        _ compute: Compute
+        _ stored: Stored, columns: Int, _ format: WeightFormat, _ compute: Compute
     ) -> Matrix? {
         format == .int8
             ? Matrix(int8: stored.values, scales: stored.scales, compute: compute)
-            : Matrix(int4: stored.values, scales: stored.scales, columns: columns, compute: compute)
+            : Matrix(
+                int4: stored.values, scales: stored.scales, minima: stored.minima, columns: columns, compute: compute)
     }
 
     /// The result of `linear` as f32 [rows, outputs].
@@ -268,14 +279,47 @@ import Testing
             }
         }
         // A step's rounding error is 1/√12 steps. int8: steps of about 3.4/127 on both sides, 0.011 of the norm in all.
-        // int4: steps of about 2.1/8, 0.076 of the norm.
-        for (format, least) in [(WeightFormat.int8, 0.9998), (.int4, 0.995)] {
+        // int4: steps of about 3.9/16, 0.071 of the norm.
+        for (format, least) in [(WeightFormat.int8, 0.9998), (.int4, 0.997)] {
             let matrix = try #require(
                 Matrix(Self.tensor(weight, .f32, [outputs, columns]), quantizedAs: format, compute: compute))
             let cosine = Self.cosine(Self.linear(x, rows: rows, matrix, compute), exact)
             print("cosine of \(format) with f32 for gaussians: \(cosine)")
             #expect(cosine > least)
         }
+    }
+
+    @Test(arguments: instructionSets) func `a grid with a minimum is recovered exactly`(instructionSet: String) throws {
+        let kernels = try #require(Kernels(named: instructionSet))
+        // Levels 0 to `most` of a step, from a minimum on, both as bf16 has them; the last group has 6 columns.
+        let columns = 70
+        for most in 13...15 {
+            for (step, minimum) in [(Float(0.01171875), Float(-0.0703125)), (3, 100), (0.5, -7.5), (1, -0.25)] {
+                var weight: [Float] = []
+                for row in 0..<5 {
+                    let levels = (0..<columns).map { $0 % 32 == 0 ? 0 : $0 % 32 == 1 ? most : ($0 * (row + 3)) % most }
+                    weight += levels.map { Float($0) * step + minimum }
+                }
+                let stored = Self.quantized(weight, rows: 5, columns: columns, .int4, kernels)
+                #expect(stored.floats == weight, "\(most), \(step), \(minimum)")
+            }
+        }
+        // A group of one value: its minimum.
+        let flat = Self.quantized([Float](repeating: -0.375, count: 40), rows: 1, columns: 40, .int4, kernels)
+        #expect(flat.floats.allSatisfy { $0 == -0.375 })
+    }
+
+    @Test func `a minimum far from zero costs no steps`() throws {
+        let kernels = try #require(Kernels())
+        let weight = Self.gaussians(64 * 512, seed: 5)
+        func error(_ shift: Float) -> Double {
+            let shifted = weight.map { $0 + shift }
+            let stored = Self.quantized(shifted, rows: 64, columns: 512, .int4, kernels)
+            let errors = zip(stored.floats, shifted).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
+            return (errors / Double(weight.count)).squareRoot()
+        }
+        // The least squared error of 16 levels for 32 Gaussian values is about 0.07; bf16 rounds a minimum of -8 to 1/32.
+        #expect(error(0) < 0.0715 && error(-5) < 0.0745 && error(5) < 0.0745)
     }
 
     @Test func `tensors that are not quantized weights are refused`() throws {
@@ -291,10 +335,15 @@ import Testing
         #expect(Matrix(int8: values, scales: Self.tensor(halves, .bf16, [4]), compute: compute) == nil)
         #expect(Matrix(int8: packed, scales: Self.tensor(scales, .f32, [4]), compute: compute) == nil)
         #expect(Matrix(int8: values, scales: Self.tensor(scales, .f32, [4]), compute: compute) != nil)
-        #expect(Matrix(int4: packed, scales: Self.tensor(halves, .bf16, [4, 1]), compute: compute) != nil)
-        #expect(Matrix(int4: packed, scales: Self.tensor(halves, .bf16, [4, 1]), columns: 31, compute: compute) != nil)
-        #expect(Matrix(int4: packed, scales: Self.tensor(halves, .bf16, [4, 1]), columns: 30, compute: compute) == nil)
-        #expect(Matrix(int4: packed, scales: Self.tensor(halves, .bf16, [2, 1]), compute: compute) == nil)
-        #expect(Matrix(int4: values, scales: Self.tensor(halves, .bf16, [4, 1]), compute: compute) == nil)
+        let groups = Self.tensor(halves, .bf16, [4, 1])
+        func int4(_ values: StoredTensor, _ scales: StoredTensor, _ minima: StoredTensor, columns: Int? = nil) -> Bool {
+            Matrix(int4: values, scales: scales, minima: minima, columns: columns, compute: compute) != nil
+        }
+        #expect(int4(packed, groups, groups) && int4(packed, groups, groups, columns: 31))
+        #expect(!int4(packed, groups, groups, columns: 30))
+        #expect(!int4(packed, Self.tensor(halves, .bf16, [2, 1]), groups))
+        #expect(!int4(packed, groups, Self.tensor(halves, .bf16, [2, 1])))
+        #expect(!int4(packed, groups, Self.tensor(scales, .f32, [4, 1])))
+        #expect(!int4(values, groups, groups))
     }
 }

@@ -84,7 +84,7 @@ struct FolderWeights {
     /// Writes the weight files and, for several, their index into the folder of the copy.
     func write(to folder: String, _ rows: RowQuantizer, read: (Int) throws -> Void) throws {
         var shardOf: [String: JSONValue] = [:]
-        let scales = Set(formats.keys.map(TensorName.scale))
+        let scales = Set(formats.keys.flatMap { [TensorName.scale(of: $0), TensorName.minimum(of: $0)] })
         for entry in weights.files {
             let file = try SafetensorsFile(path: entry.file.path)
             let path = folder + "/" + targetPath(entry.name)
@@ -107,7 +107,7 @@ struct FolderWeights {
             folder + "/" + targetPath(SafetensorsFolder.indexName), index.text(indented: true) + "\n")
     }
 
-    /// The tensor as it is stored: values and scales of a quantized matrix.
+    /// The tensor as it is stored: values, scales and, in int4, minima of a quantized matrix.
     private func entries(_ tensor: StoredTensor) -> [SafetensorsWriter.Entry] {
         guard let format = formats[tensor.name] else {
             return [.init(name: tensor.name, type: tensor.type, shape: tensor.shape)]
@@ -117,6 +117,9 @@ struct FolderWeights {
             .init(name: tensor.name, type: types.values, shape: format.valuesShape(tensor.shape)),
             .init(name: TensorName.scale(of: tensor.name), type: types.scales, shape: format.scalesShape(tensor.shape)),
         ]
+            + (format.minimaShape(tensor.shape).map {
+                [.init(name: TensorName.minimum(of: tensor.name), type: types.scales, shape: $0)]
+            } ?? [])
     }
 
     private func write(
@@ -132,12 +135,17 @@ struct FolderWeights {
             return
         }
         var scales: [UInt8] = []
-        scales.reserveCapacity(format.scalesShape(tensor.shape).reduce(format.storedTypes.scales.size, *))
+        var minima: [UInt8] = []
+        let scaleBytes = format.scalesShape(tensor.shape).reduce(format.storedTypes.scales.size, *)
+        scales.reserveCapacity(scaleBytes)
+        minima.reserveCapacity(format.minimaShape(tensor.shape) == nil ? 0 : scaleBytes)
         try rows.quantize(tensor, as: format, measuring: false) { piece in
             try writer.write(piece.values)
             scales.append(contentsOf: piece.scales)
+            minima.append(contentsOf: piece.minima)
             try read(piece.sourceBytes)
         }
         try scales.withUnsafeBytes { try writer.write($0) }
+        if !minima.isEmpty { try minima.withUnsafeBytes { try writer.write($0) } }
     }
 }

@@ -7,7 +7,7 @@ package struct QuantizationSummary: Sendable, Codable {
     package let vision: String
     /// The format of the language model's matrices: `int8`, `int4` or `keep`.
     package let language: String
-    /// Inputs that share a scale in int4.
+    /// Inputs that share a scale and a minimum in int4.
     package let groupSize: Int
     /// Number of matrices by format.
     package let matrices: [String: Int]

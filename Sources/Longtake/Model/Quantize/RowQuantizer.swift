@@ -8,6 +8,8 @@ struct RowQuantizer {
         let values: UnsafeRawBufferPointer
         /// The stored scales of the rows.
         let scales: UnsafeRawBufferPointer
+        /// The stored minima of the rows; empty in int8.
+        let minima: UnsafeRawBufferPointer
         /// Bytes of the rows before.
         let sourceBytes: Int
         /// The rows' deviations, one each; empty unless they are measured.
@@ -34,10 +36,11 @@ struct RowQuantizer {
         let most = min(rows, max(1, Self.pieceCount / columns))
         let quantizer = WeightQuantizer(format, columns: columns, kernels: kernels)
         let valueBytes = quantizer.valuesPerRow * quantizer.valueType.size
-        let scaleBytes = quantizer.scalesPerRow * quantizer.scaleType.size
+        let (scaleBytes, minimaPerRow) = (quantizer.scaleBytes, quantizer.minimaPerRow)
         let weights = Buffer<Float>(count: most * columns)
         let values = Buffer<UInt8>(count: most * valueBytes)
         let scales = Buffer<UInt8>(count: most * scaleBytes)
+        let minima = Buffer<UInt16>(count: most * minimaPerRow)
         let quantized = Buffer<Float>(count: measuring ? most * columns : 0)
         var errors = [QuantizationError](repeating: QuantizationError(), count: most)
         for first in stride(from: 0, to: rows, by: most) {
@@ -49,10 +52,13 @@ struct RowQuantizer {
                         (first + range.lowerBound) * columns, count: range.count * columns, into: row, kernels: kernels)
                     let rowValues = UnsafeMutableRawPointer(values.pointer + range.lowerBound * valueBytes)
                     let rowScales = UnsafeMutableRawPointer(scales.pointer + range.lowerBound * scaleBytes)
-                    quantizer.quantize(row, count: range.count, values: rowValues, scales: rowScales)
+                    let rowMinima = minima.pointer + range.lowerBound * minimaPerRow
+                    quantizer.quantize(
+                        row, count: range.count, values: rowValues, scales: rowScales, minima: rowMinima)
                     guard measuring else { return }
                     let restored = quantized.pointer + range.lowerBound * columns
-                    quantizer.dequantize(rowValues, scales: rowScales, count: range.count, into: restored)
+                    quantizer.dequantize(
+                        rowValues, scales: rowScales, minima: rowMinima, count: range.count, into: restored)
                     for index in range {
                         errors[index] = QuantizationError(
                             row: weights.pointer + index * columns, quantized: quantized.pointer + index * columns,
@@ -64,6 +70,7 @@ struct RowQuantizer {
                 Piece(
                     values: UnsafeRawBufferPointer(start: values.pointer, count: count * valueBytes),
                     scales: UnsafeRawBufferPointer(start: scales.pointer, count: count * scaleBytes),
+                    minima: UnsafeRawBufferPointer(start: minima.pointer, count: count * minimaPerRow * 2),
                     sourceBytes: count * columns * tensor.type.size, errors: errors.prefix(measuring ? count : 0)))
         }
     }

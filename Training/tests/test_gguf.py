@@ -29,9 +29,9 @@ def test_int4_groups() -> None:
     from longtake_training.measure.perplexity import quantized
 
     random = np.random.default_rng(1)
-    # Weights on a grid of 15 steps per group, with both ends used, lose nothing.
-    grid = random.integers(-8, 8, (4, 70)).astype(np.float32)
-    grid[:, ::32] = -8
+    # Weights on a grid of 16 levels per group, with both ends used, lose nothing.
+    grid = random.integers(-3, 13, (4, 70)).astype(np.float32)
+    grid[:, ::32], grid[:, 1::32] = -3, 12
     assert np.allclose(quantized(grid, 32), grid, atol=1e-6)
     weights = random.standard_normal((4, 70)).astype(np.float32)
     errors = [float(((quantized(weights, group) - weights) ** 2).mean()) for group in (16, 32, 64)]

@@ -42,18 +42,28 @@ def fetched(work: Path) -> Path:
 
 
 def quantized(weights: np.ndarray, group: int) -> np.ndarray:
-    """Weights rounded to int4 as the program does, in groups of `group` inputs, as f32: without its bf16 scales."""
+    """Weights rounded to int4 as the program does, in groups of `group` inputs, as f32.
+
+    Scales and minima stay in f32, which the program rounds to bf16.
+    """
     rows, columns = weights.shape
-    padded = np.pad(weights, ((0, 0), (0, -columns % group))).reshape(rows, -1, group)
-    extreme = np.take_along_axis(padded, np.abs(padded).argmax(-1, keepdims=True), -1)
-    best, error = np.zeros_like(padded), np.full(extreme.shape, np.inf, dtype=np.float32)
-    for candidate in range(70, 91):
-        step = extreme / np.float32(-0.1 * candidate)
-        step[step == 0] = 1
-        values = np.clip(np.rint(padded / step), -8, 7) * step
-        squares = ((padded - values) ** 2).sum(-1, keepdims=True)
-        best, error = np.where(squares < error, values, best), np.minimum(squares, error)
-    return np.ascontiguousarray(best.reshape(rows, -1)[:, :columns])
+    groups = np.pad(weights, ((0, 0), (0, -columns % group)), mode="edge").reshape(rows, -1, group)
+    least = groups.min(-1, keepdims=True)
+    offsets = groups - least
+    best, error = np.zeros_like(groups), np.full(least.shape, np.inf, dtype=np.float32)
+    for divisor in (15, 14.5, 14, 13.5, 13, 15.5, 16):
+        step, start = offsets.max(-1, keepdims=True) / np.float32(divisor), np.zeros_like(least)
+        for _ in range(2):
+            levels = np.clip(np.rint((offsets - start) / np.where(step == 0, 1, step)), 0, 15)
+            values = levels * step + start
+            squares = ((offsets - values) ** 2).sum(-1, keepdims=True)
+            best, error = np.where(squares < error, values, best), np.minimum(squares, error)
+            # The least-squares line through the levels and the weights.
+            centered = levels - levels.mean(-1, keepdims=True)
+            spread = (centered**2).sum(-1, keepdims=True)
+            step = (centered * offsets).sum(-1, keepdims=True) / np.where(spread == 0, 1, spread)
+            start = offsets.mean(-1, keepdims=True) - step * levels.mean(-1, keepdims=True)
+    return np.ascontiguousarray((best + least).reshape(rows, -1)[:, :columns])
 
 
 def grouped(model: Path, folder: Path, group: int) -> Path:

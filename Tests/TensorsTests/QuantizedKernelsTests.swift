@@ -108,7 +108,7 @@ struct QuantizedKernelsTests {
             }
         }
         var bytes = [UInt8](repeating: 0, count: shape.rows * shape.stride * operandSize)
-        var scales = [Float](repeating: 0, count: shape.rows)
+        var scales = [Float](repeating: 0, count: shape.rows * shape.sumsPerRow)
         result.xSums = [Int32](repeating: 7, count: shape.rows * shape.sumsPerRow)
         bytes.withUnsafeMutableBytes {
             table.quantize_activations(
@@ -289,7 +289,7 @@ struct QuantizedKernelsTests {
             var results: [([Int16], [Float], [Int32])] = []
             for type in [LT_F32, LT_BF16] {
                 var (q, scales, sum) = (
-                    [Int16](repeating: 0, count: 3 * depth), [Float](repeating: 0, count: 3),
+                    [Int16](repeating: 0, count: 3 * depth), [Float](repeating: 0, count: 3 * sums),
                     [Int32](repeating: 0, count: 3 * sums)
                 )
                 floats.withUnsafeBytes { floats in

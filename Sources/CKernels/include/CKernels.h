@@ -35,7 +35,7 @@ typedef struct {
     const void *weight_scales;  // int8: f32 [panels * LT_PANEL]; int4: bf16 [panels, groups, 2, LT_PANEL]
     const void *x;              // [T, x_stride], from quantize_activations
     ptrdiff_t x_stride;         // in elements
-    const float *x_scales;      // [T]
+    const float *x_scales;      // int8: [T]; int4: [T, groups]
     const int32_t *x_sums;      // int8: [T]; int4: [T, groups]
     size_t rows, inputs, outputs;
     const float *bias;          // [outputs] or NULL
@@ -155,11 +155,11 @@ typedef struct lt_kernels {
     void (*quantize_int8)(const float *x, size_t rows, size_t n, int8_t *q, float *scales);
     /// Quantizes weight rows to int4 in groups of LT_GROUP columns: values [rows, ceil(n/2)], low half first, 0 to 15;
     /// bf16 scales and minima [rows, ceil(n/LT_GROUP)]. Of 14 pairs of them per group, the one with the least squared
-    /// error; the same bits in every table. A group below 2^-100 counts as zeros; one with a NaN or an infinity, or with
-    /// a range that overflows, has a NaN as its scale.
+    /// error; the same bits in every table. A group below 2^-100 counts as zeros; the scale of one with a NaN, an
+    /// infinity or a range that overflows is NaN.
     void (*quantize_int4)(const float *x, size_t rows, size_t n, uint8_t *q, uint16_t *scales, uint16_t *minima);
     /// Quantizes activations x[T,n] like quantize_int8, as elements of `operand_size` bytes (1 or 2) with zeros up to a
-    /// multiple of 4 columns (`group` 0) or of `group`. Sums are those of each group, or of the row: [T, groups].
+    /// multiple of 4 columns (`group` 0) or of `group`. A row, or each group of it, has a scale and a sum: [T, groups].
     void (*quantize_activations)(const void *x, lt_dtype type, ptrdiff_t x_stride, size_t rows, size_t n, size_t group,
                                  size_t operand_size, void *q, ptrdiff_t q_stride, float *scales, int32_t *sums);
     /// Packs one panel of at most LT_PANEL weight rows [outputs, inputs] int8; `stride` in bytes.
@@ -169,7 +169,7 @@ typedef struct lt_kernels {
     /// The columns of `panels` panels from `first` on; x has elements of int8_operand_size bytes. At most 65536 inputs:
     /// the unsigned form sums up to inputs * 255 * 128, which must stay below 2^31.
     void (*gemm_int8)(const lt_quantized_gemm *product, size_t first, size_t panels);
-    /// The same for int4 weights; x has elements of one byte and sums per LT_GROUP.
+    /// The same for int4 weights; x has elements of one byte, and scales and sums per LT_GROUP.
     void (*gemm_int4)(const lt_quantized_gemm *product, size_t first, size_t panels);
     /// out[row] = rows[row,:] . query, exact; every int8 is allowed, including -128. `stride` is in bytes, so rows can
     /// be read inside larger records. n is at most 65536: the unsigned form sums up to n * 255 * 128, which must stay

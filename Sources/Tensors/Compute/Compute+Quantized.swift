@@ -43,7 +43,7 @@ extension Compute {
     /// Quantized rows in scratch memory; valid until other rows are quantized.
     struct QuantizedInput {
         let rows: MatrixView  // [T, in], i8 or i16
-        let scales: UnsafeMutablePointer<Float>  // [T]
+        let scales: UnsafeMutablePointer<Float>  // [T], or [T, groups]
         let sums: UnsafeMutablePointer<Int32>  // [T], or [T, groups]
     }
 
@@ -84,14 +84,15 @@ extension Compute {
         let size = format == .int8 ? Int(table.int8_operand_size) : 1
         let stride = Self.operandStride(x.columns, size: size)
         let rows = quantizedRows.matrix(size == 1 ? .i8 : .i16, rows: x.rows, columns: stride)
-        let scales = quantizedScales.matrix(.f32, rows: x.rows, columns: 1).floats
+        let scales = quantizedScales.matrix(.f32, rows: x.rows, columns: sumsPerRow).floats
         let sums = quantizedSums.matrix(.i32, rows: x.rows, columns: sumsPerRow).base.assumingMemoryBound(
             to: Int32.self)
         threadPool.parallelFor(x.rows, cost: x.columns * Self.rowCost / 2) { range in
             let part = x.rows(range)
             table.quantize_activations(
                 part.base, part.type.kernel, part.stride, part.rows, part.columns, group, size,
-                rows.row(range.lowerBound), stride, scales + range.lowerBound, sums + range.lowerBound * sumsPerRow)
+                rows.row(range.lowerBound), stride, scales + range.lowerBound * sumsPerRow,
+                sums + range.lowerBound * sumsPerRow)
         }
         return QuantizedInput(rows: rows, scales: scales, sums: sums)
     }

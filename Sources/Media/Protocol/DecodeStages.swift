@@ -2,7 +2,7 @@
 package struct DecodeStages: Sendable, Codable, Equatable {
     /// A stage of the worker's main thread.
     package enum Stage: String, Sendable, CaseIterable {
-        /// Opening the container and finding its streams.
+        /// Opening the container and the decoder, and finding the streams.
         case opening
         /// Reading packets from the container.
         case reading

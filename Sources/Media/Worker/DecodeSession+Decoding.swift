@@ -33,7 +33,7 @@ extension DecodeSession {
         if stream.pointee.codecpar?.pointee.codec_id == AV_CODEC_ID_NONE {
             throw ContainerHeader.unknownCodec(stream, format: result.info.format, reader: reader)
         }
-        let decoding = try Decoding(stream, request, packet: Packet())
+        let decoding = try stages.measure(.opening) { try Decoding(stream, request, packet: Packet()) }
         // Counting frames does not depend on their pixels, so skip the loop filter.
         if counter != nil { decoding.decoder.context.pointee.skip_loop_filter = AVDISCARD_ALL }
         let packet = decoding.packet.pointer

@@ -21,8 +21,8 @@ extension Compute {
         if query.rows == 1, query.type == .f32, weights == nil {
             let known = 0..<min(mask.unmasked(of: keys.rows).count, keys.rows)
             return attention(
-                query: query, sequences: [[KeyValueRows(keys: keys.rows(known), values: values.rows(known))]],
-                shape: shape, into: out)
+                query: query, KeyValueRows(keys: keys.rows(known), values: values.rows(known)), shape: shape,
+                into: out)
         }
         precondition(values.type == keys.type && values.stride == keys.stride, "attention: values")
         if weights == nil, isTiled(query: query, keys: keys) {

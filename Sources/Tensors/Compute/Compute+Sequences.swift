@@ -67,35 +67,78 @@ extension Compute {
         query: MatrixView, sequences: [[KeyValueRows]], shape: AttentionShape, into out: MatrixView
     ) {
         precondition(query.rows == sequences.count && out.rows == query.rows, "attention: sequences")
-        let (heads, width) = (shape.heads, shape.heads * shape.headSize)
-        precondition(query.columns == width && out.columns == width, "attention: query")
-        // By block and then sequence, so that a block that sequences share is read from memory once.
-        var tasks: [(block: Int, sequence: Int, keys: MatrixView, values: MatrixView)] = []
-        var blockCounts = [Int](repeating: 0, count: sequences.count)
-        for (sequence, parts) in sequences.enumerated() {
+        keyBlocks.removeAll()
+        for parts in sequences {
+            keyBlocks.startSequence()
             for (index, part) in parts.enumerated() {
                 let isWhole = part.keys.rows % Self.keyBlock == 0
                 precondition(isWhole || index == parts.count - 1, "attention: \(part.keys.rows) keys")
-                for first in stride(from: 0, to: part.keys.rows, by: Self.keyBlock) {
-                    let rows = first..<min(part.keys.rows, first + Self.keyBlock)
-                    tasks.append((blockCounts[sequence], sequence, part.keys.rows(rows), part.values.rows(rows)))
-                    blockCounts[sequence] += 1
-                }
+                keyBlocks.append(part, blockSize: Self.keyBlock)
             }
         }
-        tasks.sort { $0.block != $1.block ? $0.block < $1.block : $0.sequence < $1.sequence }
-        var firstBlocks = [0]  // [B + 1]
-        for count in blockCounts { firstBlocks.append(firstBlocks[firstBlocks.count - 1] + count) }
+        keyBlocks.sort()
+        attention(query: query, overKeyBlocks: keyBlocks, shape: shape, into: out)
+    }
+
+    /// The same for one query row whose keys and values are in one part; allocates nothing.
+    func attention(query: MatrixView, _ part: KeyValueRows, shape: AttentionShape, into out: MatrixView) {
+        precondition(query.rows == 1 && out.rows == 1, "attention: sequences")
+        keyBlocks.removeAll()
+        keyBlocks.startSequence()
+        keyBlocks.append(part, blockSize: Self.keyBlock)
+        attention(query: query, overKeyBlocks: keyBlocks, shape: shape, into: out)
+    }
+
+    /// The blocks of keys that the rows of one call attend to; its memory is kept from call to call.
+    struct KeyBlocks {
+        /// By block and then sequence, so that a block that sequences share is read from memory once.
+        private(set) var tasks: [(block: Int, sequence: Int, keys: MatrixView, values: MatrixView)] = []
+        /// The index of each sequence's first block among all results, and their number: [B + 1].
+        private(set) var firstBlocks = [0]
+        /// The most keys of a block.
+        private(set) var longest = 0
+
+        mutating func removeAll() {
+            tasks.removeAll(keepingCapacity: true)
+            firstBlocks.removeAll(keepingCapacity: true)
+            firstBlocks.append(0)
+            longest = 0
+        }
+
+        mutating func startSequence() { firstBlocks.append(tasks.count) }
+
+        /// Appends keys and values of the last sequence.
+        mutating func append(_ part: KeyValueRows, blockSize: Int) {
+            let sequence = firstBlocks.count - 2
+            for first in stride(from: 0, to: part.keys.rows, by: blockSize) {
+                let rows = first..<min(part.keys.rows, first + blockSize)
+                let block = firstBlocks[sequence + 1] - firstBlocks[sequence]
+                tasks.append((block, sequence, part.keys.rows(rows), part.values.rows(rows)))
+                firstBlocks[sequence + 1] += 1
+                longest = max(longest, rows.count)
+            }
+        }
+
+        mutating func sort() {
+            guard firstBlocks.count > 2 else { return }
+            tasks.sort { $0.block != $1.block ? $0.block < $1.block : $0.sequence < $1.sequence }
+        }
+    }
+
+    private func attention(
+        query: MatrixView, overKeyBlocks blocks: KeyBlocks, shape: AttentionShape, into out: MatrixView
+    ) {
+        let (heads, width, tasks) = (shape.heads, shape.heads * shape.headSize, blocks.tasks)
+        precondition(query.columns == width && out.columns == width, "attention: query")
         let maxScores = blockMaxScores.matrix(.f32, rows: tasks.count, columns: heads)  // [blocks, h]
         let expSums = blockExpSums.matrix(.f32, rows: tasks.count, columns: heads)  // [blocks, h]
         let weighted = blockValues.matrix(.f32, rows: tasks.count, columns: width)  // [blocks, h · d]
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
-        let longest = tasks.map(\.keys.rows).max() ?? 0
-        threadPool.parallelFor(tasks.count, cost: 2 * longest * width) { range in
+        threadPool.parallelFor(tasks.count, cost: 2 * blocks.longest * width) { range in
             let scores = headScratch[ThreadPool.index].scores.matrix(.f32, rows: heads, columns: Self.keyBlock)
             for task in tasks[range] {
-                let row = firstBlocks[task.sequence] + task.block
+                let row = blocks.firstBlocks[task.sequence] + task.block
                 table.attention_block(
                     query.rows(task.sequence..<task.sequence + 1).floats, task.keys.base, task.values.base,
                     task.keys.type.keyValueKernel, task.keys.stride, task.keys.rows, shape.keyValueHeads,
@@ -104,8 +147,8 @@ extension Compute {
                     weighted.rows(row..<row + 1).floats)
             }
         }
-        for sequence in sequences.indices {
-            let blocks = firstBlocks[sequence]..<firstBlocks[sequence + 1]
+        for sequence in 0..<query.rows {
+            let blocks = blocks.firstBlocks[sequence]..<blocks.firstBlocks[sequence + 1]
             table.attention_combine(
                 blocks.count, heads, shape.headSize, maxScores.rows(blocks).floats, expSums.rows(blocks).floats,
                 weighted.rows(blocks).floats, out.rows(sequence..<sequence + 1).floats)

@@ -25,6 +25,7 @@ public final class Compute {
     let quantizedScales = Scratch()
     let quantizedSums = Scratch()
     var sharedInput: SharedInput?
+    var keyBlocks = KeyBlocks()
     let headScratch: [HeadScratch]
     /// True if bf16 weights are kept as stored and upcast on use, regardless of the precision.
     let upcastsBF16: Bool

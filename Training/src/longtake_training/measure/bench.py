@@ -39,11 +39,10 @@ def video() -> Path:
 
 def rows(recording: Path, full: bool) -> list[tuple[str, list[str], list[tuple[str, str, list[str]]]]]:
     """What is measured: its name, the arguments of `longtake bench`, and the peers (module, key, arguments)."""
-    threads = str(len(os.sched_getaffinity(0)))
     found = [
         (
             "decoding 1080p30 H.264 at 1 frame per second",
-            ["video-decode", str(recording), "--decode-threads", threads],
+            ["video-decode", str(recording)],
             [("decode", "seconds", [name, str(recording)]) for name in ("av", "decord", "opencv", "ffmpeg")],
         ),
         ("a frame of the bundled model's shape", ["frame-path", "--shape", "nano"], []),
@@ -71,13 +70,18 @@ def rows(recording: Path, full: bool) -> list[tuple[str, list[str], list[tuple[s
             ),
             (f"a token, {precision}", ["decode-token", "--precision", precision], by_key["decode"] if wanted else []),
         ]
+    for precision in ("int8", "int4"):
+        together = ["decode-token", "--precision", precision, "--questions", "8"]
+        found.append((f"a token of each of 8 answers, {precision}", together, []))
+    long = ["prefill", "--precision", "int8", "--kv", "int8", "--tokens", "10800", "--layers", "4"]
+    found.append(("prefill of 10,800, int8, keys and values in int8", long, []))
     return [*found, ("a question about 3 hours", ["ask"], [])]
 
 
 def precisions() -> list[str]:
     """The precisions that the program knows."""
     text = subprocess.run([LONGTAKE, "bench", "prefill", "--help"], capture_output=True, text=True).stdout
-    named = re.search(r"--precision.*?(?=\n\s+--|\Z)", text, re.S)
+    named = re.search(r"--precision <.*?(?=\n\s+--|\Z)", text, re.S)
     return [name for name in ("f32", "bf16", "int8", "int4") if named and re.search(rf"\b{name}\b", named.group())]
 
 

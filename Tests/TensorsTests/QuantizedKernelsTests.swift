@@ -22,27 +22,41 @@ struct QuantizedKernelsTests {
         var xSums: [Int32] = []
     }
 
+    /// What has a scale of its own.
+    enum Kind: CaseIterable {
+        /// int8: a row of weights, and one of activations.
+        case rows
+        /// int8: a row of weights, and a group of activations.
+        case inputGroups
+        /// int8: a group of weights, and one of activations.
+        case groups
+        /// int4: a group of weights, and one of activations.
+        case int4
+    }
+
     /// A product of [rows, inputs] and [outputs, inputs].
     struct Shape {
-        let rows: Int, outputs: Int, inputs: Int, isInt4: Bool
+        let rows: Int, outputs: Int, inputs: Int, kind: Kind
 
+        var isInt4: Bool { kind == .int4 }
+        var group: Int { isInt4 ? QuantizedKernelsTests.group : Int(LT_INPUT_GROUP) }
         var panelCount: Int { (outputs + panel - 1) / panel }
         var groups: Int { (inputs + group - 1) / group }
         var depth: Int { isInt4 ? groups * group : (inputs + 3) / 4 * 4 }
         var rowBytes: Int { isInt4 ? (inputs + 1) / 2 : inputs }
-        var scaleBytes: Int { isInt4 ? groups * 2 : 4 }
+        var scaleBytes: Int { isInt4 ? groups * 2 : kind == .groups ? groups * 4 : 4 }
         /// Scales and, in int4, minima of a packed output.
-        var packedScaleBytes: Int { isInt4 ? groups * 4 : 4 }
-        var sumsPerRow: Int { isInt4 ? groups : 1 }
+        var packedScaleBytes: Int { isInt4 ? groups * 4 : scaleBytes }
+        var sumsPerRow: Int { kind == .rows ? 1 : groups }
         /// Longer than the rows, so that a kernel that ignores it fails.
-        var stride: Int { depth + 5 }
+        var stride: Int { (kind == .rows ? depth : groups * group) + 5 }
     }
 
     static let shapes = [
         (1, 1, 1), (1, 5, 3), (3, 33, 7), (5, 31, 64), (13, 64, 97), (2, 96, 1021), (30, 70, 33), (245, 40, 517),
         (4, 32, 4103), (1, 100, 9000), (7, 65, 32), (8, 32, 2052), (12, 33, 36), (25, 32, 260), (13, 230, 4000),
     ].flatMap { (rows, outputs, inputs) in
-        [false, true].map { Shape(rows: rows, outputs: outputs, inputs: inputs, isInt4: $0) }
+        Kind.allCases.map { Shape(rows: rows, outputs: outputs, inputs: inputs, kind: $0) }
     }
 
     func stored(_ shape: Shape, _ weight: [Float], _ table: lt_kernels) -> Stored {
@@ -58,9 +72,19 @@ struct QuantizedKernelsTests {
                         weight, shape.outputs, shape.inputs, values.assumingMemoryBound(to: UInt8.self).baseAddress,
                         scales.assumingMemoryBound(to: UInt16.self).baseAddress, &minima)
                 } else {
-                    table.quantize_int8(
-                        weight, shape.outputs, shape.inputs, values.assumingMemoryBound(to: Int8.self).baseAddress,
-                        scales.assumingMemoryBound(to: Float.self).baseAddress)
+                    let values = values.assumingMemoryBound(to: Int8.self).baseAddress!
+                    let scales = scales.assumingMemoryBound(to: Float.self).baseAddress!
+                    let length = shape.kind == .groups ? shape.group : shape.inputs
+                    let perRow = shape.scaleBytes / 4
+                    weight.withUnsafeBufferPointer { weight in
+                        for index in 0..<shape.outputs * perRow {
+                            let first = index % perRow * length
+                            let at = index / perRow * shape.inputs + first
+                            table.quantize_int8(
+                                weight.baseAddress! + at, 1, min(length, shape.inputs - first), values + at,
+                                scales + index)
+                        }
+                    }
                 }
             }
         }
@@ -97,6 +121,7 @@ struct QuantizedKernelsTests {
             for output in 0..<count {
                 for scale in 0..<shape.scaleBytes / size {
                     let source = (first + output) * shape.scaleBytes + scale * size
+                    // In int4 the scales and minima of a group alternate.
                     let row = shape.isInt4 ? 2 * scale : scale
                     let target = index * panelScaleBytes + (row * Self.panel + output) * size
                     for byte in 0..<size { result.scales[target + byte] = stored.scales[source + byte] }
@@ -112,7 +137,7 @@ struct QuantizedKernelsTests {
         result.xSums = [Int32](repeating: 7, count: shape.rows * shape.sumsPerRow)
         bytes.withUnsafeMutableBytes {
             table.quantize_activations(
-                x, LT_F32, shape.inputs, shape.rows, shape.inputs, shape.isInt4 ? Self.group : 0, operandSize,
+                x, LT_F32, shape.inputs, shape.rows, shape.inputs, shape.kind == .rows ? 0 : shape.group, operandSize,
                 $0.baseAddress, shape.stride, &scales, &result.xSums)
         }
         result.xScales = scales.map(\.bitPattern)
@@ -146,6 +171,8 @@ struct QuantizedKernelsTests {
                                         p.x_scales = scales.baseAddress
                                         p.x_sums = sums.baseAddress
                                         (p.rows, p.inputs, p.outputs) = (shape.rows, shape.inputs, shape.outputs)
+                                        p.x_groups = shape.kind == .rows ? 0 : 1
+                                        p.weight_groups = shape.kind == .groups ? 1 : 0
                                         p.bias = bias == nil ? nil : biases.baseAddress
                                         p.activation = activation
                                         p.accumulate = activation == LT_ACT_NONE ? 1 : 0
@@ -205,8 +232,9 @@ struct QuantizedKernelsTests {
     @Test(arguments: KernelsTests.names) func `extreme values do not saturate`(name: String) throws {
         let tested = try table(name)
         for (rows, outputs, inputs) in [(1, 33, 4099), (5, 64, 65_536), (13, 32, 777), (30, 40, 96)] {
-            for isInt4 in [false, true] {
-                let shape = Shape(rows: rows, outputs: outputs, inputs: inputs, isInt4: isInt4)
+            for kind in Kind.allCases {
+                let shape = Shape(rows: rows, outputs: outputs, inputs: inputs, kind: kind)
+                let isInt4 = shape.isInt4
                 // Rows of the least and the largest weights, with scale 1 and, in int4, minimum -8; the sums are exact in
                 // f32 up to 2²⁴.
                 let levels = isInt4 ? [-8, 7] : [-128, 127, -127]
@@ -231,9 +259,14 @@ struct QuantizedKernelsTests {
                     for output in 0..<outputs {
                         let expected = Float(total * levels[output % levels.count])
                         let actual = out[row * (outputs + 3) + output]
-                        // int4 adds groups in f32: each of 4096 sums rounds by up to 2⁻²⁴ of the total and of a group's
-                        // products, at most 15 · 127 · 32.
-                        let tolerance = isInt4 ? (abs(expected) + 60_960) * 4096 * 6e-8 : 0
+                        // Groups are added in f32: each of 4096 sums rounds by up to 2⁻²⁴ of the total and, in int4, of a
+                        // group's products, at most 15 · 127 · 32.
+                        let tolerance =
+                            switch kind {
+                            case .rows: Float(0)
+                            case .inputGroups, .groups: abs(expected) * 2048 * 6e-8
+                            case .int4: (abs(expected) + 60_960) * 4096 * 6e-8
+                            }
                         #expect(abs(actual - expected) <= tolerance, "\(shape), row \(row), output \(output)")
                     }
                 }

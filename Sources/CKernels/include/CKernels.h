@@ -23,6 +23,9 @@ typedef enum { LT_ACT_NONE = 0, LT_ACT_QUICK_GELU = 1, LT_ACT_GELU_ERF = 2 } lt_
 /// are [groups, 2, LT_PANEL] bf16, for each group the scales and then the minima.
 enum { LT_PANEL = 32, LT_GROUP = 32 };
 
+/// Inputs that share a scale in gemm_int8, of activations or of weights, where these have groups.
+enum { LT_INPUT_GROUP = 64 };
+
 /// Keys whose weights have a scale of their own in attention_int8.
 enum { LT_TILE_KEYS = 128 };
 
@@ -32,11 +35,13 @@ enum { LT_TILE_KEYS = 128 };
 /// activation functions differ in their last bits.
 typedef struct {
     const void *weight;         // packed panels
-    const void *weight_scales;  // int8: f32 [panels * LT_PANEL]; int4: bf16 [panels, groups, 2, LT_PANEL]
+    const void *weight_scales;  // int8: f32 [panels, groups or 1, LT_PANEL]; int4: bf16 [panels, groups, 2, LT_PANEL]
     const void *x;              // [T, x_stride], from quantize_activations
     ptrdiff_t x_stride;         // in elements
-    const float *x_scales;      // int8: [T]; int4: [T, groups]
-    const int32_t *x_sums;      // int8: [T]; int4: [T, groups]
+    const float *x_scales;      // [T], or [T, groups]
+    const int32_t *x_sums;      // [T], or [T, groups]
+    int x_groups;               // int8: x has a scale and a sum per LT_INPUT_GROUP inputs; int4 always per LT_GROUP
+    int weight_groups;          // int8: the weights too; only with x_groups
     size_t rows, inputs, outputs;
     const float *bias;          // [outputs] or NULL
     lt_activation activation;   // LT_ACT_NONE if accumulate

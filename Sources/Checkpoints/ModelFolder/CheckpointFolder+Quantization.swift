@@ -11,7 +11,7 @@ extension CheckpointFolder {
         let tower = towerTensors
         return expectedTensors.reduce(into: [:]) { counts, tensor in
             guard tensor.isQuantizable,
-                let format = (weights.tensors[tensor.name] ?? tower[tensor.name])?.weightFormat
+                let format = weights.tensors.weightFormat(of: tensor.name) ?? tower.weightFormat(of: tensor.name)
             else { return }
             counts[format, default: 0] += 1
         }
@@ -22,7 +22,7 @@ extension CheckpointFolder {
     /// Empty if the folder is quantized: its own formats are used.
     public var int8Matrices: [String: WeightFormat] {
         guard !isQuantized else { return [:] }
-        let names = expectedTensors.filter(\.isQuantizable).map { ($0.name, WeightFormat.int8) }
+        let names = expectedTensors.filter(\.isQuantizable).map { ($0.name, $0.format(in: .int8)) }
         return Dictionary(names) { first, _ in first }
     }
 
@@ -40,8 +40,8 @@ extension CheckpointFolder {
             guard !tensor.isOptional, tensor.name != TensorName.tokenEmbeddings,
                 withLanguage || tensor.part != .language
             else { return sum }
-            let stored = weights.tensors[tensor.name] ?? tower[tensor.name]
-            if tensor.isQuantizable, let format = quantized[tensor.name] ?? stored?.weightFormat {
+            let stored = weights.tensors.weightFormat(of: tensor.name) ?? tower.weightFormat(of: tensor.name)
+            if tensor.isQuantizable, let format = quantized[tensor.name] ?? stored {
                 return sum + Int64(format.storedBytes(tensor.shape))
             }
             return sum + Int64(tensor.count * (tensor.shape.count < 2 ? DType.f32.size : type.size))

@@ -35,7 +35,7 @@ extension CheckpointFolder {
         else { return nil }
         let isWhole = TensorCatalog.vision(vision).allSatisfy { wanted in
             guard let found = tower[wanted.name] else { return false }
-            if found.weightFormat != nil {
+            if tower.weightFormat(of: wanted.name) != nil {
                 return Self.quantizationFault(of: wanted, in: tower, quantization: towerQuantization) == nil
             }
             return found.shape == wanted.shape && found.type.isFloatingPoint16To32
@@ -112,7 +112,7 @@ extension CheckpointFolder {
     private static func names(of expected: [ExpectedTensor], in stored: [String: StoredTensor]) -> Set<String> {
         var names = Set(expected.map(\.name))
         for tensor in expected {
-            guard let format = stored[tensor.name]?.weightFormat else { continue }
+            guard let format = stored.weightFormat(of: tensor.name) else { continue }
             names.insert(TensorName.scale(of: tensor.name))
             if format.minimaShape(tensor.shape) != nil { names.insert(TensorName.minimum(of: tensor.name)) }
         }
@@ -133,7 +133,7 @@ extension CheckpointFolder {
                 if !tensor.isOptional { missing.append(tensor.name) }
                 continue
             }
-            if found.weightFormat != nil, quantization?.format(of: tensor.part) != nil, tensor.isQuantizable {
+            if stored.weightFormat(of: tensor.name) != nil, quantization?.format(of: tensor.part) != nil, tensor.isQuantizable {
                 switch quantizationFault(of: tensor, in: stored, quantization: quantization) {
                 case .missing(let name): missing.append(name)
                 case .missingMinimum(let name): minima.append(name)
@@ -180,8 +180,8 @@ extension CheckpointFolder {
     private static func quantizationFault(
         of tensor: ExpectedTensor, in stored: [String: StoredTensor], quantization: QuantizationConfig?
     ) -> QuantizationFault? {
-        guard let values = stored[tensor.name], let format = values.weightFormat, tensor.isQuantizable,
-            let allowed = quantization?.format(of: tensor.part), format == .int8 || allowed == .int4
+        guard let format = stored.weightFormat(of: tensor.name), tensor.isQuantizable,
+            let allowed = quantization?.format(of: tensor.part), format.isInt8 || allowed == .int4
         else { return .type("\(tensor.name) is \(stored[tensor.name]?.type.safetensorsName ?? "missing")") }
         let types = format.storedTypes
         var parts = [
@@ -197,7 +197,7 @@ extension CheckpointFolder {
             }
             guard found.shape == shape else {
                 return .shape(
-                    "\(name) is \(found.shape), \(format.rawValue) weights of the configuration need \(shape)")
+                    "\(name) is \(found.shape), \(format.name) weights of the configuration need \(shape)")
             }
             guard found.type == type else {
                 return .scaleType("\(name) is \(found.type.safetensorsName), not \(type.safetensorsName)")

@@ -45,7 +45,7 @@ public struct ModelCost: Sendable, Equatable, Codable {
         public let f32: Int64
         /// In bf16.
         public let bf16: Int64
-        /// All matrices in int8, with a 4-byte scale per row.
+        /// All matrices in int8, with their scales.
         public let int8: Int64
         /// The language model in int4 in groups of 32, everything else in int8.
         public let int4: Int64
@@ -234,7 +234,9 @@ extension ModelCost.LoadBytes {
                 continue
             }
             bf16 += 2 * count
-            let quantized = count + 4 * Int64(tensor.shape[0])
+            let quantized =
+                tensor.shape.count == 2
+                ? Int64(tensor.format(in: .int8).storedBytes(tensor.shape)) : count + 4 * Int64(tensor.shape[0])
             int8 += quantized
             int4 += tensor.part == .language ? count / 2 + count / 32 * 4 : quantized
         }

@@ -40,7 +40,7 @@ public struct QuantizationConfig: Sendable, Equatable {
             throw CheckpointError.quantizedByOther(config.file, method)
         }
         vision = try Self.format(quantization, "vision", of: [.int8])
-        language = try Self.format(quantization, "language", of: WeightFormat.allCases)
+        language = try Self.format(quantization, "language", of: [.int8, .int4])
         let size = try quantization.integer("group_size", in: 1...65_536, default: WeightFormat.groupSize)
         guard size == WeightFormat.groupSize else {
             throw CheckpointError.unsupported(
@@ -99,6 +99,20 @@ extension ExpectedTensor {
     }
 }
 
+extension ExpectedTensor {
+    /// The projections of a language model whose rounding raises perplexity most: docs/models.md, "Quantized folders".
+    private static let groupedProjections = [".k_proj.weight", ".down_proj.weight"]
+
+    /// The format of this matrix where its part is quantized to `format`.
+    ///
+    /// In int8 the language model's output layer, keys and down projections have a scale per group of inputs.
+    public func format(in format: WeightFormat) -> WeightFormat {
+        guard format == .int8, part == .language else { return format }
+        let isGrouped = name == TensorName.outputEmbeddings || Self.groupedProjections.contains { name.hasSuffix($0) }
+        return isGrouped ? .int8Groups : .int8
+    }
+}
+
 extension TensorName {
     /// The name of a quantized matrix's scales.
     public static func scale(of name: String) -> String { name + "_scale" }
@@ -107,11 +121,12 @@ extension TensorName {
     public static func minimum(of name: String) -> String { name + "_min" }
 }
 
-extension StoredTensor {
-    /// The format of the values of a quantized matrix; nil for any other element type than I8 and U8.
-    public var weightFormat: WeightFormat? {
-        switch type {
-        case .i8: .int8
+extension [String: StoredTensor] {
+    /// The format of the matrix `name`, from the element type of its values and the rank of its scales; nil for any
+    /// other element type than I8 and U8.
+    public func weightFormat(of name: String) -> WeightFormat? {
+        switch self[name]?.type {
+        case .i8: self[TensorName.scale(of: name)]?.shape.count == 2 ? .int8Groups : .int8
         case .u8: .int4
         default: nil
         }
@@ -127,17 +142,14 @@ extension WeightFormat {
     /// The shape of the stored values of a matrix [out, in].
     public func valuesShape(_ shape: [Int]) -> [Int] {
         switch self {
-        case .int8: shape
+        case .int8, .int8Groups: shape
         case .int4: [shape[0], (shape[1] + 1) / 2]
         }
     }
 
     /// The shape of the stored scales of a matrix [out, in].
     public func scalesShape(_ shape: [Int]) -> [Int] {
-        switch self {
-        case .int8: [shape[0]]
-        case .int4: [shape[0], (shape[1] + Self.groupSize - 1) / Self.groupSize]
-        }
+        group.map { [shape[0], (shape[1] + $0 - 1) / $0] } ?? [shape[0]]
     }
 
     /// The shape of the stored minima of a matrix [out, in], BF16; nil if the format has none.
@@ -146,7 +158,7 @@ extension WeightFormat {
     /// The element types of stored values and of scales and minima.
     public var storedTypes: (values: DType, scales: DType) {
         switch self {
-        case .int8: (.i8, .f32)
+        case .int8, .int8Groups: (.i8, .f32)
         case .int4: (.u8, .bf16)
         }
     }

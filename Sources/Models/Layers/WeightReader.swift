@@ -7,6 +7,7 @@ public struct WeightReader {
     let prefix: String
     let compute: Compute
     let quantizing: [String: WeightFormat]
+    private var groupsInputs = false
 
     /// A reader of `tensors` for models that compute with `compute`.
     ///
@@ -25,7 +26,19 @@ public struct WeightReader {
 
     /// A reader for the names below `name`.
     func under(_ name: String) -> WeightReader {
-        WeightReader(tensors, prefix: prefix + name, compute: compute, quantizing: quantizing)
+        var reader = WeightReader(tensors, prefix: prefix + name, compute: compute, quantizing: quantizing)
+        reader.groupsInputs = groupsInputs
+        return reader
+    }
+
+    /// The same reader; activations of its int8 matrices have a scale per `WeightFormat.inputGroup` inputs.
+    ///
+    /// A language model has a few inputs that are a hundred times as large as the others, which one scale per row would
+    /// round to almost nothing.
+    func groupingInputs() -> WeightReader {
+        var reader = self
+        reader.groupsInputs = true
+        return reader
     }
 
     /// True if the checkpoint has the tensor.
@@ -47,12 +60,13 @@ public struct WeightReader {
     func matrix(
         _ name: String, _ shape: [Int], as type: DType? = nil
     ) throws -> Matrix {
-        if type == nil, let format = tensors[prefix + name]?.weightFormat {
+        if type == nil, let format = tensors.weightFormat(of: prefix + name) {
             return try quantizedMatrix(name, shape, format)
         }
         let tensor = try tensor(name, shape)
         if type == nil, let format = quantizing[prefix + name],
-            let matrix = Matrix(tensor, quantizedAs: format, compute: compute, isBounded: true)
+            let matrix = Matrix(
+                tensor, quantizedAs: format, groupsInputs: groupsInputs, compute: compute, isBounded: true)
         {
             return matrix
         }
@@ -74,13 +88,13 @@ public struct WeightReader {
             if let minima {
                 Matrix(int4: values, scales: scales, minima: minima, columns: shape[1], compute: compute)
             } else {
-                Matrix(int8: values, scales: scales, compute: compute)
+                Matrix(int8: values, scales: scales, groupsInputs: groupsInputs, compute: compute)
             }
         guard let matrix else {
             let types = "its scales are stored as \(scales.type.safetensorsName)"
             throw ModelError(
                 code: .unsupported,
-                message: "tensor \(prefix + name) cannot be read as \(format.rawValue) weights: \(types)"
+                message: "tensor \(prefix + name) cannot be read as \(format.name) weights: \(types)"
                     + (minima.map { ", its minima as \($0.type.safetensorsName)" } ?? ""))
         }
         return matrix

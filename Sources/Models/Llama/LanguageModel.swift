@@ -31,6 +31,7 @@ public final class LanguageModel {
     ///   - keyValues: element type of cached keys and values, f32, bf16 or i8; nil: the compute precision.
     /// - Throws: `ModelError` for a missing tensor or a wrong shape.
     public init(_ weights: WeightReader, config: LanguageConfig, keyValues: DType? = nil) throws {
+        let weights = weights.groupingInputs()
         self.config = config
         compute = weights.compute
         keyValueType = keyValues ?? weights.compute.precision

@@ -12,8 +12,9 @@ extension Compute {
         precondition(!accumulate || out.type == .f32, "linear: an accumulated product is f32")
         guard x.rows > 0 else { return }
         let table = kernels.table
-        let isInt8 = weight.format == .int8
-        let input = quantizedInput(x, for: weight.format)
+        let isInt8 = weight.format.isInt8
+        let layout = InputLayout(size: isInt8 ? Int(table.int8_operand_size) : 1, group: weight.inputGroup)
+        let input = quantizedInput(x, layout)
         let panels = weight.panels
         var product = lt_quantized_gemm()
         product.weight = UnsafeRawPointer(panels.panels)
@@ -22,6 +23,8 @@ extension Compute {
         product.x_stride = input.rows.stride
         product.x_scales = UnsafePointer(input.scales)
         product.x_sums = UnsafePointer(input.sums)
+        product.x_groups = weight.groupsInputs ? 1 : 0
+        product.weight_groups = weight.format == .int8Groups ? 1 : 0
         product.rows = x.rows
         product.inputs = weight.columns
         product.outputs = weight.rows
@@ -40,6 +43,12 @@ extension Compute {
         }
     }
 
+    /// How activations are quantized.
+    struct InputLayout: Equatable {
+        let size: Int  // bytes per activation
+        let group: Int  // inputs that share a scale; 0: all of a row
+    }
+
     /// Quantized rows in scratch memory; valid until other rows are quantized.
     struct QuantizedInput {
         let rows: MatrixView  // [T, in], i8 or i16
@@ -50,7 +59,7 @@ extension Compute {
     /// The input that several products share; `quantized` once one of them has quantized it.
     struct SharedInput {
         let view: MatrixView
-        var quantized: (format: WeightFormat, input: QuantizedInput)?
+        var quantized: (layout: InputLayout, input: QuantizedInput)?
     }
 
     /// Runs products of the same rows `x`, which `body` leaves unchanged: with quantized weights the rows are quantized
@@ -62,26 +71,25 @@ extension Compute {
         return try body()
     }
 
-    /// Quantizes `x` [T, in] for weights in `format`, or returns the shared rows if `x` was quantized for them before.
-    private func quantizedInput(_ x: MatrixView, for format: WeightFormat) -> QuantizedInput {
+    /// Quantizes `x` [T, in], or returns the shared rows if `x` was quantized in this way before.
+    private func quantizedInput(_ x: MatrixView, _ layout: InputLayout) -> QuantizedInput {
         guard let shared = sharedInput, shared.view.base == x.base, shared.view.type == x.type,
             shared.view.rows == x.rows, shared.view.columns == x.columns, shared.view.stride == x.stride
         else {
             // Other rows overwrite the memory of the shared ones.
             sharedInput?.quantized = nil
-            return quantize(x, for: format)
+            return quantize(x, layout)
         }
-        if let quantized = shared.quantized, quantized.format == format { return quantized.input }
-        let input = quantize(x, for: format)
-        sharedInput?.quantized = (format, input)
+        if let quantized = shared.quantized, quantized.layout == layout { return quantized.input }
+        let input = quantize(x, layout)
+        sharedInput?.quantized = (layout, input)
         return input
     }
 
-    private func quantize(_ x: MatrixView, for format: WeightFormat) -> QuantizedInput {
+    private func quantize(_ x: MatrixView, _ layout: InputLayout) -> QuantizedInput {
         let table = kernels.table
-        let group = format == .int8 ? 0 : WeightFormat.groupSize
-        let sumsPerRow = format == .int8 ? 1 : (x.columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize
-        let size = format == .int8 ? Int(table.int8_operand_size) : 1
+        let (size, group) = (layout.size, layout.group)
+        let sumsPerRow = group == 0 ? 1 : (x.columns + group - 1) / group
         let stride = Self.operandStride(x.columns, size: size)
         let rows = quantizedRows.matrix(size == 1 ? .i8 : .i16, rows: x.rows, columns: stride)
         let scales = quantizedScales.matrix(.f32, rows: x.rows, columns: sumsPerRow).floats
@@ -100,7 +108,7 @@ extension Compute {
     /// Elements from row to row of quantized activations: an odd multiple of 64 bytes, so that the rows of a tile, whose
     /// lengths are often a multiple of 4096, fall into different cache sets.
     private static func operandStride(_ columns: Int, size: Int) -> Int {
-        let depth = (columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize * WeightFormat.groupSize
+        let depth = (columns + WeightFormat.inputGroup - 1) / WeightFormat.inputGroup * WeightFormat.inputGroup
         return (((depth * size + 63) / 64) | 1) * 64 / size
     }
 }

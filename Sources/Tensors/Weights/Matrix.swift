@@ -18,6 +18,8 @@ public final class Matrix {
     public var byteCount: Int {
         switch quantizedFormat {
         case .int8: rows * (columns + DType.f32.size)
+        case .int8Groups:
+            rows * (columns + (columns + WeightFormat.inputGroup - 1) / WeightFormat.inputGroup * DType.f32.size)
         case .int4:
             rows * ((columns + 1) / 2 + (columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize * 4)
         case nil: rows * columns * type.size
@@ -54,21 +56,33 @@ public final class Matrix {
     ///
     /// Nil for other shapes and types, and for more than 65,536 inputs.
     ///
-    /// - Parameter isBounded: weights whose error is above the bound of `QuantizationError` are computed in the
-    ///   precision of `compute` instead, as in a quantized folder, where they are kept.
+    /// - Parameters:
+    ///   - groupsInputs: activations have a scale per `WeightFormat.inputGroup` inputs instead of one per row, in int8.
+    ///   - isBounded: weights whose error is above the bound of `QuantizationError` are computed in the precision of
+    ///     `compute` instead, as in a quantized folder, where they are kept.
     public convenience init?(
-        _ tensor: StoredTensor, quantizedAs format: WeightFormat, compute: Compute, isBounded: Bool = false
+        _ tensor: StoredTensor, quantizedAs format: WeightFormat, groupsInputs: Bool = false, compute: Compute,
+        isBounded: Bool = false
     ) {
-        guard let weight = QuantizedWeight(tensor, format: format, compute: compute, isMeasured: isBounded) else {
-            return nil
-        }
+        guard
+            let weight = QuantizedWeight(
+                tensor, format: format, groupsInputs: groupsInputs, compute: compute, isMeasured: isBounded)
+        else { return nil }
         self.init(weight)
         if isBounded { unquantized = Matrix(tensor, as: compute.precision, compute: compute) }
     }
 
-    /// Uses stored int8 weights: `values` I8 [out, in], `scales` F32 [out]; nil for other shapes and types.
-    public convenience init?(int8 values: StoredTensor, scales: StoredTensor, compute: Compute) {
-        guard let weight = QuantizedWeight(int8: values, scales: scales, compute: compute) else { return nil }
+    /// Uses stored int8 weights: `values` I8 [out, in], `scales` F32 [out] or [out, ⌈in/64⌉]; nil for other shapes and
+    /// types.
+    ///
+    /// - Parameter groupsInputs: activations have a scale per `WeightFormat.inputGroup` inputs instead of one per row;
+    ///   always if the weights have.
+    public convenience init?(
+        int8 values: StoredTensor, scales: StoredTensor, groupsInputs: Bool = false, compute: Compute
+    ) {
+        guard
+            let weight = QuantizedWeight(int8: values, scales: scales, groupsInputs: groupsInputs, compute: compute)
+        else { return nil }
         self.init(weight)
     }
 
@@ -88,7 +102,7 @@ public final class Matrix {
 
     private convenience init(_ weight: QuantizedWeight) {
         self.init(
-            rows: weight.rows, columns: weight.columns, type: weight.format == .int8 ? .i8 : .u8,
+            rows: weight.rows, columns: weight.columns, type: weight.format.isInt8 ? .i8 : .u8,
             storage: .quantized(weight))
     }
 

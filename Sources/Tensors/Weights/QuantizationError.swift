@@ -33,7 +33,7 @@ public struct QuantizationError: Sendable, Equatable, BitwiseCopyable {
     /// Normally distributed weights have 0.007 to 0.01 in int8 and 0.07 to 0.09 in int4.
     public static func bound(_ format: WeightFormat) -> Double {
         switch format {
-        case .int8: 0.03
+        case .int8, .int8Groups: 0.03
         case .int4: 0.15
         }
     }

@@ -5,6 +5,8 @@ final class QuantizedWeight {
     let format: WeightFormat
     let rows: Int
     let columns: Int
+    /// True if activations have a scale per `WeightFormat.inputGroup` inputs, in int8; with groups of weights always.
+    let groupsInputs: Bool
     private let source: Source
     private let compute: Compute
     private var packed: Packed?
@@ -28,7 +30,11 @@ final class QuantizedWeight {
     static let maxColumns = 65_536
 
     /// - Parameter isMeasured: the error is measured while quantizing.
-    init?(_ tensor: StoredTensor, format: WeightFormat, compute: Compute, isMeasured: Bool = false) {
+    /// - Parameter groupsInputs: int8: activations have a scale per group of inputs.
+    init?(
+        _ tensor: StoredTensor, format: WeightFormat, groupsInputs: Bool = false, compute: Compute,
+        isMeasured: Bool = false
+    ) {
         guard tensor.shape.count >= 2, let rows = tensor.shape.first, rows > 0, tensor.bytes.baseAddress != nil,
             [.f32, .bf16, .f16].contains(tensor.type), tensor.count / rows <= Self.maxColumns
         else { return nil }
@@ -36,17 +42,22 @@ final class QuantizedWeight {
         self.rows = rows
         columns = tensor.count / rows
         source = .floats(tensor)
+        self.groupsInputs = groupsInputs || format == .int8Groups
         self.compute = compute
         self.isMeasured = isMeasured
     }
 
-    init?(int8 values: StoredTensor, scales: StoredTensor, compute: Compute) {
+    /// - Parameter groupsInputs: activations have a scale per group of inputs.
+    init?(int8 values: StoredTensor, scales: StoredTensor, groupsInputs: Bool = false, compute: Compute) {
         guard values.shape.count >= 2, let rows = values.shape.first, rows > 0, values.bytes.baseAddress != nil,
-            values.type == .i8, scales.type == .f32, scales.count == rows, values.count / rows <= Self.maxColumns
+            values.type == .i8, scales.type == .f32, values.count / rows <= Self.maxColumns
         else { return nil }
-        format = .int8
-        self.rows = rows
         columns = values.count / rows
+        let groups = (columns + WeightFormat.inputGroup - 1) / WeightFormat.inputGroup
+        format = scales.shape.count == 2 ? .int8Groups : .int8
+        guard scales.count == rows * (format == .int8 ? 1 : groups) else { return nil }
+        self.rows = rows
+        self.groupsInputs = groupsInputs || format == .int8Groups
         source = .quantized(values: values, scales: scales, minima: nil)
         self.compute = compute
         isMeasured = false
@@ -64,6 +75,7 @@ final class QuantizedWeight {
         format = .int4
         self.rows = rows
         self.columns = columns
+        groupsInputs = true
         source = .quantized(values: values, scales: scales, minima: minima)
         self.compute = compute
         isMeasured = false
@@ -73,6 +85,7 @@ final class QuantizedWeight {
         format = whole.format
         rows = range.count
         columns = whole.columns
+        groupsInputs = whole.groupsInputs
         compute = whole.compute
         isMeasured = false
         switch whole.source {
@@ -88,8 +101,10 @@ final class QuantizedWeight {
 
     /// Panels of `LT_PANEL` outputs.
     var panelCount: Int { (rows + Self.panelRows - 1) / Self.panelRows }
-    /// Groups per row in int4.
-    var groupCount: Int { (columns + WeightFormat.groupSize - 1) / WeightFormat.groupSize }
+    /// Groups of weights per row; 1 in int8 with a scale per row.
+    var groupCount: Int { format.group.map { (columns + $0 - 1) / $0 } ?? 1 }
+    /// Inputs that share a scale of the activations; 0: all of a row.
+    var inputGroup: Int { format == .int4 ? WeightFormat.groupSize : groupsInputs ? WeightFormat.inputGroup : 0 }
 
     private static let panelRows = Int(LT_PANEL)
 
@@ -99,8 +114,8 @@ final class QuantizedWeight {
     /// The packed weight; packs it on first use, on all threads.
     var panels: Packed {
         if let packed { return packed }
-        let panelBytes = Self.panelRows * (format == .int8 ? (columns + 3) / 4 * 4 : groupCount * 16)
-        let scaleBytes = Self.panelRows * (format == .int8 ? 4 : groupCount * 4)
+        let panelBytes = Self.panelRows * (format.isInt8 ? (columns + 3) / 4 * 4 : groupCount * 16)
+        let scaleBytes = Self.panelRows * groupCount * 4  // f32, or a scale and a minimum in bf16
         let panels = compute.weights.room(for: panelCount * panelBytes)
         let scales = compute.weights.room(for: panelCount * scaleBytes)
         let quantizer = WeightQuantizer(format, columns: columns, kernels: compute.kernels)
@@ -185,12 +200,17 @@ final class QuantizedWeight {
     ) {
         let panel = panel.assumingMemoryBound(to: UInt8.self)
         switch format {
-        case .int8:
+        case .int8, .int8Groups:
             compute.kernels.table.pack_int8(
                 rows.values.assumingMemoryBound(to: Int8.self), columns, count, columns, panel)
             let target = scales.assumingMemoryBound(to: Float.self)
-            target.update(repeating: 0, count: Self.panelRows)
-            target.update(from: rows.scales.assumingMemoryBound(to: Float.self), count: count)
+            target.update(repeating: 0, count: Self.panelRows * groupCount)
+            let source = rows.scales.assumingMemoryBound(to: Float.self)
+            for row in 0..<count {
+                for group in 0..<groupCount {
+                    target[group * Self.panelRows + row] = source[row * groupCount + group]
+                }
+            }
         case .int4:
             compute.kernels.table.pack_int4(
                 rows.values.assumingMemoryBound(to: UInt8.self), quantizer.valuesPerRow, count, columns, panel)

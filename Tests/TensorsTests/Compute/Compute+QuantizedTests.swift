@@ -78,7 +78,7 @@ import Testing
     static func matrix(
         _ stored: Stored, columns: Int, _ format: WeightFormat, _ compute: Compute
     ) -> Matrix? {
-        format == .int8
+        format.isInt8
             ? Matrix(int8: stored.values, scales: stored.scales, compute: compute)
             : Matrix(
                 int4: stored.values, scales: stored.scales, minima: stored.minima, columns: columns, compute: compute)
@@ -117,14 +117,14 @@ import Testing
     }
 
     /// The definition, in double precision: activations rounded to 127 steps of the largest magnitude of their row, or
-    /// of each group in int4.
+    /// of each group.
     static func expected(
         _ x: [Float], rows: Int, _ weight: [Float], columns: Int, bias: [Float]? = nil, _ format: WeightFormat
     ) -> [Double] {
         let outputs = weight.count / columns
         var result: [Double] = []
         for row in 0..<rows {
-            let length = format == .int8 ? columns : WeightFormat.groupSize
+            let length = format.group ?? columns
             let rounded = stride(from: 0, to: columns, by: length).flatMap { first -> [Double] in
                 let values = x[row * columns + first..<row * columns + min(first + length, columns)]
                 let step = Double(values.reduce(Float(0)) { max($0, abs($1)) }) / 127
@@ -206,7 +206,7 @@ import Testing
     func `products that share their input have the bits that they have alone`(instructionSet: String) throws {
         let compute = try Compute(precision: .f32, threads: 2, instructionSet: instructionSet)
         let (rows, columns) = (9, 100)
-        let weights = try [(WeightFormat.int8, 40), (.int8, 33), (.int4, 64), (.int8, 7)].enumerated().map {
+        let weights = try [(WeightFormat.int8, 40), (.int8, 33), (.int4, 64), (.int8Groups, 20), (.int8, 7)].enumerated().map {
             let stored = Self.quantized(
                 Self.gaussians($1.1 * columns, seed: UInt64($0)), rows: $1.1, columns: columns, $1.0, compute.kernels)
             return try #require(Self.matrix(stored, columns: columns, $1.0, compute))
@@ -284,13 +284,46 @@ import Testing
         }
         // A step's rounding error is 1/√12 steps. int8: steps of about 3.4/127 on both sides, 0.011 of the norm in all.
         // int4: steps of about 3.9/16, 0.071 of the norm.
-        for (format, least) in [(WeightFormat.int8, 0.9998), (.int4, 0.997)] {
+        for (format, least) in [(WeightFormat.int8, 0.9998), (.int8Groups, 0.9999), (.int4, 0.997)] {
             let matrix = try #require(
                 Matrix(Self.tensor(weight, .f32, [outputs, columns]), quantizedAs: format, compute: compute))
             let cosine = Self.cosine(Self.linear(x, rows: rows, matrix, compute), exact)
             print("cosine of \(format) with f32 for gaussians: \(cosine)")
             #expect(cosine > least)
         }
+    }
+
+    @Test(arguments: instructionSets)
+    func `one large input leaves the others their precision if inputs have groups`(instructionSet: String) throws {
+        let compute = try Compute(precision: .f32, threads: 2, instructionSet: instructionSet)
+        let (rows, columns, outputs) = (3, 640, 64)
+        var x = Self.gaussians(rows * columns, seed: 1)
+        // The weights of the large input are small, so that the others make up most of the result.
+        var weight = Self.gaussians(outputs * columns, seed: 2)
+        for row in 0..<rows { x[row * columns + 70] = 500 }
+        for output in 0..<outputs { weight[output * columns + 70] *= 0.001 }
+        func deviation(groupsInputs: Bool) throws -> Double {
+            let matrix = try #require(
+                Matrix(
+                    Self.tensor(weight, .f32, [outputs, columns]), quantizedAs: .int8, groupsInputs: groupsInputs,
+                    compute: compute))
+            let result = Self.linear(x, rows: rows, matrix, compute)
+            var (errors, squares) = (0.0, 0.0)
+            for row in 0..<rows {
+                for output in 0..<outputs {
+                    let exact = (0..<columns).reduce(0.0) {
+                        $0 + Double(x[row * columns + $1]) * Double(weight[output * columns + $1])
+                    }
+                    let error = Double(result[row * outputs + output]) - exact
+                    errors += error * error
+                    squares += exact * exact
+                }
+            }
+            return (errors / squares).squareRoot()
+        }
+        // A step of 500/127 = 4 standard deviations rounds all others to 0; in groups only 63 of 639 are.
+        let (whole, grouped) = (try deviation(groupsInputs: false), try deviation(groupsInputs: true))
+        #expect(whole > 0.8 && grouped < 0.4, "\(whole), \(grouped)")
     }
 
     @Test(arguments: instructionSets) func `a grid with a minimum is recovered exactly`(instructionSet: String) throws {

@@ -107,7 +107,7 @@ package final class BenchModel {
         let model = TensorCatalog.llavaMini(language, fusion)
         let tower = TensorCatalog.vision(vision, selectLayer: fusion.visionSelectLayer).filter { !$0.isOptional }
         let formats = (resolved.quantizes ? (model + tower).filter(\.isQuantizable) : []).compactMap { tensor in
-            (weights.map { $0.format(of: tensor.part) } ?? .int8).map { (tensor, $0) }
+            (weights.map { $0.format(of: tensor.part) } ?? .int8).map { (tensor, tensor.format(in: $0)) }
         }
         let bytes =
             (model + tower).reduce(0) { $0 + Int64($1.count * type.element.size) }

@@ -21,9 +21,9 @@ struct FolderWeights {
             let isInside = tensor.part == .vision && source.towerSource == .insideCheckpoint
             let name = isInside ? TensorName.insideTower + tensor.name : tensor.name
             if source.weights.tensors[name] != nil {
-                own[name] = format
+                own[name] = tensor.format(in: format)
             } else if source.towerWeights?.tensors[name] != nil {
-                tower[name] = format
+                tower[name] = tensor.format(in: format)
             }
         }
         let main = FolderWeights(weights: source.weights, config: source.configBytes, target: "", formats: own)
@@ -62,7 +62,7 @@ struct FolderWeights {
                     try read(tensor.bytes.count)
                     return nil
                 }
-                let tried: [WeightFormat] = wanted == .int4 ? [.int4, .int8] : [wanted]
+                let tried: [WeightFormat] = wanted == .int4 ? [.int4, .int8Groups] : [wanted]
                 var measured = wanted
                 var error = QuantizationError()
                 for (index, format) in tried.enumerated() {

@@ -140,7 +140,7 @@ package struct QuantizationChoice: Sendable {
     /// The accepted values for the frame path.
     package static let vision = [WeightFormat.int8.rawValue, QuantizationConfig.keep]
     /// The accepted values for the language model.
-    package static let language = WeightFormat.allCases.map(\.rawValue) + [QuantizationConfig.keep]
+    package static let language = [WeightFormat.int8, .int4].map(\.rawValue) + [QuantizationConfig.keep]
 
     private let vision: WeightFormat?
     private let language: WeightFormat?

@@ -31,7 +31,7 @@ package struct QuantizationReport: Sendable, Encodable {
         package func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(name, forKey: .name)
-            try container.encode(format?.rawValue ?? "kept", forKey: .format)
+            try container.encode(format?.name ?? "kept", forKey: .format)
             // Weights that are not finite have no error to report.
             func finite(_ value: Double, _ key: CodingKeys) throws {
                 if value.isFinite {
@@ -88,9 +88,11 @@ package struct QuantizationReport: Sendable, Encodable {
         package var worst: Matrix? { matrices.max { $0.relative < $1.relative } }
         /// The formats it is stored in, for example "int8" or "int4, int8, 1 kept".
         package var formats: String {
-            let used = WeightFormat.allCases.filter { format in matrices.contains { $0.format == format } }
+            let used = [WeightFormat.int8, .int4].filter { format in
+                matrices.contains { $0.format?.name == format.name }
+            }
             let kept = matrices.count { $0.format == nil }
-            return (used.map(\.rawValue) + (kept > 0 ? ["\(kept) kept"] : [])).joined(separator: ", ")
+            return (used.map(\.name) + (kept > 0 ? ["\(kept) kept"] : [])).joined(separator: ", ")
         }
     }
 

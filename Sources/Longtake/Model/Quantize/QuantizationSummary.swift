@@ -29,7 +29,7 @@ package struct QuantizationSummary: Sendable, Codable {
         vision = (own?.vision ?? tower?.vision)?.rawValue ?? QuantizationConfig.keep
         language = own?.language?.rawValue ?? QuantizationConfig.keep
         groupSize = WeightFormat.groupSize
-        matrices = checkpoint.quantizedCounts.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value }
+        matrices = checkpoint.quantizedCounts.reduce(into: [:]) { $0[$1.key.name, default: 0] += $1.value }
         var seen: Set<String> = []
         kept = ((own?.kept ?? []) + (tower?.kept ?? [])).filter { seen.insert($0).inserted }
         loadBytes = checkpoint.loadBytes(as: checkpoint.storesHalves ? .bf16 : .f32, quantizing: [:])

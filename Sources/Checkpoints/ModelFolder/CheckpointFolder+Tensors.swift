@@ -133,7 +133,9 @@ extension CheckpointFolder {
                 if !tensor.isOptional { missing.append(tensor.name) }
                 continue
             }
-            if stored.weightFormat(of: tensor.name) != nil, quantization?.format(of: tensor.part) != nil, tensor.isQuantizable {
+            if stored.weightFormat(of: tensor.name) != nil, quantization?.format(of: tensor.part) != nil,
+                tensor.isQuantizable
+            {
                 switch quantizationFault(of: tensor, in: stored, quantization: quantization) {
                 case .missing(let name): missing.append(name)
                 case .missingMinimum(let name): minima.append(name)

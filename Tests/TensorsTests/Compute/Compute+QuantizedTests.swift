@@ -206,11 +206,13 @@ import Testing
     func `products that share their input have the bits that they have alone`(instructionSet: String) throws {
         let compute = try Compute(precision: .f32, threads: 2, instructionSet: instructionSet)
         let (rows, columns) = (9, 100)
-        let weights = try [(WeightFormat.int8, 40), (.int8, 33), (.int4, 64), (.int8Groups, 20), (.int8, 7)].enumerated().map {
-            let stored = Self.quantized(
-                Self.gaussians($1.1 * columns, seed: UInt64($0)), rows: $1.1, columns: columns, $1.0, compute.kernels)
-            return try #require(Self.matrix(stored, columns: columns, $1.0, compute))
-        }
+        let weights = try [(WeightFormat.int8, 40), (.int8, 33), (.int4, 64), (.int8Groups, 20), (.int8, 7)]
+            .enumerated().map {
+                let stored = Self.quantized(
+                    Self.gaussians($1.1 * columns, seed: UInt64($0)), rows: $1.1, columns: columns, $1.0,
+                    compute.kernels)
+                return try #require(Self.matrix(stored, columns: columns, $1.0, compute))
+            }
         let memory = (Scratch(), Scratch(), Scratch())
         let x = memory.0.matrix(.f32, rows: rows, columns: columns)
         let other = memory.1.matrix(.f32, rows: rows, columns: columns)

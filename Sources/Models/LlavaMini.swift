@@ -160,6 +160,20 @@ public final class LlavaMini {
         return preFusion.forward(x, frames: frames, returning: returned, cache: cache, trace: layerTrace)
     }
 
+    /// The compressor's attention over the keys of one frame, the mean over its heads.
+    ///
+    /// - Parameter patches: [parts · P, D] f32.
+    /// - Returns: [C2, N], N keys in the order of a square raster: the patches, or at high resolution those of all crops.
+    ///   Each row sums to 1.
+    package func compressorAttention(_ patches: MatrixView) -> [Float] {
+        var weights: [Float] = []
+        _ = compressor(rasterOrder.isEmpty ? patches : rasterized(patches)) { name, rows in
+            guard name == "compressor_attn" else { return }
+            weights = Array(UnsafeBufferPointer(start: rows.floats, count: rows.rows * rows.columns))
+        }
+        return weights
+    }
+
     /// Fuses the suffixes of several prompts with cached frames.
     ///
     /// - Parameters:

@@ -340,6 +340,29 @@ package final class Analyzer {
             of: questions, openIndex(of: Recording(path), options: options, indexing: { _ in }).reader)
     }
 
+    /// Records the attention while a question is answered about a file, which is indexed first if necessary, or about a
+    /// recording's ID.
+    ///
+    /// - Throws: as `Asker.inspectAttention`, and `Failure` if the file cannot be indexed.
+    package func inspectAttention(
+        _ question: Question, about path: InputPath, options: IndexOptions,
+        indexing: (IndexProgress) -> Void = { _ in }
+    ) throws -> AttentionInspection {
+        let opened = try openIndex(of: Recording(path), options: options, indexing: indexing)
+        return try asker.inspectAttention(
+            question, about: asker.frames(of: opened.reader, from: question.from, to: question.to))
+    }
+
+    /// Records the attention while a question is answered about a still image (PNG, JPEG, WebP).
+    package func inspectAttention(_ question: Question, aboutImage path: InputPath) throws -> AttentionInspection {
+        do {
+            let image = try FrameStream.image(RecordingFile(image: path.bytes))
+            return try asker.inspectAttention(question, about: asker.frame(of: image, path: path.description))
+        } catch {
+            throw Failure(error, subject: path.description)
+        }
+    }
+
     /// Starts a conversation about a file, which is indexed first if necessary, or about a recording's ID.
     ///
     /// - Parameter settings: all properties but the text apply to each turn.

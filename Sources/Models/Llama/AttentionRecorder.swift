@@ -1,11 +1,30 @@
 public import Checkpoints
 internal import Tensors
 
+/// Gets attention weights while the language model computes rows.
+public class AttentionObserver {
+    /// One layer's part of an observer.
+    struct Layer {
+        /// Indices of the heads to record, from 0.
+        let heads: [Int]
+        /// Gets the attention weights [heads, S] of the current row.
+        let record: (MatrixView) -> Void
+    }
+
+    init() {}
+
+    /// Starts the next row.
+    func beginRow() {}
+
+    /// The part of the layer `index`; nil if none of its heads is recorded.
+    func layer(_ index: Int) -> Layer? { nil }
+}
+
 /// Records the attention of selected heads over the vision tokens, for the rows from which an answer was sampled.
 ///
 /// Heads form groups; a group's attention is the mean over its heads. Letters: B frames, C2 vision tokens per frame, S
 /// keys. Memory: 8 bytes per group and frame.
-public final class AttentionRecorder {
+public final class AttentionRecorder: AttentionObserver {
     /// [groups][B]: attention summed over the recorded rows and the frame's tokens.
     public private(set) var frames: [[Double]]
     /// [groups][recorded rows]: the share of the row's attention that was on frames.
@@ -47,16 +66,7 @@ public final class AttentionRecorder {
         rows = groups.map { _ in [] }
     }
 
-    /// One layer's part of a recorder.
-    struct Layer {
-        /// Indices of the heads to record, from 0.
-        let heads: [Int]
-        /// Adds the attention weights [heads, S] of the current row.
-        let record: (MatrixView) -> Void
-    }
-
-    /// The part of the layer `index`; nil if none of its heads is recorded.
-    func layer(_ index: Int) -> Layer? {
+    override func layer(_ index: Int) -> Layer? {
         guard let layer = layers[index] else { return nil }
         return Layer(heads: layer.heads) { self.add($0, groups: layer.groups) }
     }
@@ -73,7 +83,7 @@ public final class AttentionRecorder {
     }
 
     /// Starts the next row; the previous one is discarded unless `keepRow` was called.
-    func beginRow() {
+    override func beginRow() {
         for group in current.indices {
             for frame in current[group].indices { current[group][frame] = 0 }
         }

@@ -94,7 +94,7 @@ public final class LanguageModel {
     ///   - recorder: records the attention weights of the last row.
     /// - Returns: [1, H] f32, valid until the next call.
     public func append(
-        count: Int, to cache: KVCache, trace: Trace? = nil, recorder: AttentionRecorder? = nil,
+        count: Int, to cache: KVCache, trace: Trace? = nil, recorder: AttentionObserver? = nil,
         progress: (Int) throws -> Void, rows: (Range<Int>, MatrixView) -> Void
     ) rethrows -> MatrixView {
         var done = 0
@@ -134,7 +134,7 @@ public final class LanguageModel {
     ///
     /// - Returns: [1, H] f32, the last row before the final norm; valid until the next call.
     public func append(
-        count: Int, to cache: KVCache, trace: Trace? = nil, recorder: AttentionRecorder? = nil,
+        count: Int, to cache: KVCache, trace: Trace? = nil, recorder: AttentionObserver? = nil,
         rows: (Range<Int>, MatrixView) -> Void
     ) -> MatrixView {
         append(count: count, to: cache, trace: trace, recorder: recorder, progress: { _ in }, rows: rows)

@@ -23,7 +23,7 @@ extension CheckpointFolder {
             for tensor in file.names.compactMap({ file.tensors[$0] }) {
                 let count = tensor.countNonFinite()
                 if !count.isZero { found.append(NonFiniteTensor(name: tensor.name, count: count)) }
-                done += Int64(tensor.bytes.count)
+                done += Int64(tensor.byteCount)
                 try progress(done, total)
             }
         }

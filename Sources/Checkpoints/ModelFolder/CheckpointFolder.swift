@@ -69,9 +69,9 @@ public struct CheckpointFolder: Sendable {
     /// The paths of the tokenizer files.
     public let tokenizer: TokenizerFiles
     /// The weights in this folder, or in `weightsFrom` if given.
-    public let weights: SafetensorsFolder
+    public let weights: WeightsFolder
     /// The weights in `towerFolder`; set if `towerSource` is `.folder` and the tower is not this folder.
-    public let towerWeights: SafetensorsFolder?
+    public let towerWeights: WeightsFolder?
     /// The contents of the tower folder's config.json; nil if there is no such folder.
     public let towerConfigBytes: [UInt8]?
     /// Unusual but harmless findings, one sentence each.
@@ -99,7 +99,7 @@ public struct CheckpointFolder: Sendable {
         guard let type = try config.string("model_type") else { throw CheckpointError.keyMissing(file, "model_type") }
         let kind = try Self.kind(of: type, file: file)
         quantization = try QuantizationConfig(config)
-        let weights = try SafetensorsFolder(path: weightsFrom ?? path)
+        let weights = try WeightsFolder(path: weightsFrom ?? path)
         var notes = weights.notes
         // `_longtake` is written by `RandomCheckpoint`.
         if let note = try config.string("_longtake") { notes.append(note) }

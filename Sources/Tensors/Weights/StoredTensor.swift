@@ -8,18 +8,49 @@ public struct StoredTensor: @unchecked Sendable {
     public let type: DType
     /// Dimensions, outermost first; empty for a scalar.
     public let shape: [Int]
-    /// Row-major little-endian elements, possibly misaligned: a safetensors header of odd length shifts them.
-    public let bytes: UnsafeRawBufferPointer
     /// The mapping that keeps `bytes` alive.
     public let owner: AnyObject
+    private let storage: Storage
+
+    private enum Storage {
+        case contiguous(UnsafeRawBufferPointer)
+        case strided(StridedView)
+    }
+
+    /// Row-major little-endian elements, possibly misaligned: a safetensors header of odd length shifts them.
+    ///
+    /// Those of a strided view are copied into this order on first use.
+    public var bytes: UnsafeRawBufferPointer {
+        switch storage {
+        case .contiguous(let bytes): bytes
+        case .strided(let view): view.bytes
+        }
+    }
+
+    /// Size of the elements in bytes.
+    public var byteCount: Int {
+        switch storage {
+        case .contiguous(let bytes): bytes.count
+        case .strided(let view): view.byteCount
+        }
+    }
 
     /// Creates a tensor; `bytes` must hold `count` elements of `type`, which is not checked.
     public init(name: String, type: DType, shape: [Int], bytes: UnsafeRawBufferPointer, owner: AnyObject) {
         self.name = name
         self.type = type
         self.shape = shape
-        self.bytes = bytes
+        storage = .contiguous(bytes)
         self.owner = owner
+    }
+
+    /// Creates a tensor of elements that do not follow each other in memory.
+    package init(name: String, type: DType, view: StridedView) {
+        self.name = name
+        self.type = type
+        shape = view.shape
+        storage = .strided(view)
+        owner = view
     }
 
     /// Number of elements; 1 for a scalar.

@@ -58,11 +58,12 @@ enum FolderDiagnosis {
         let hasWeights = WeightsFormat.allCases.contains { format in
             weightNames.contains(format.singleName) || weightNames.contains(format.indexName)
         }
-        if names.contains(where: { $0 == "adapter_config.json" || $0.hasPrefix("adapter_model.") }), !hasWeights {
-            return unsupported(
-                folder,
-                "a LoRA adapter, which has only the changes to a base model; merge it into that model and give the "
-                    + "merged folder")
+        if !hasWeights, other == nil {
+            // `LoraAdapter` reports what it lacks.
+            if names.contains(LoraConfig.name) { return nil }
+            if names.contains(where: { $0.hasPrefix("adapter_model.") }) {
+                return unsupported(folder, "a LoRA adapter without \(LoraConfig.name): fetch that file too")
+            }
         }
         guard names.contains("config.json") else { return withoutConfig(folder, names) }
         return hasWeights ? nil : withoutWeights(other ?? folder, weightNames)

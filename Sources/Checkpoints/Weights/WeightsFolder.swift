@@ -12,6 +12,8 @@ public final class WeightsFolder: Sendable {
     public let files: [(name: String, file: any WeightsFile)]
     /// Unusual but harmless findings, one sentence each.
     public let notes: [String]
+    /// The adapter whose changes are in `tensors`, and the base model's folder without them.
+    private let adapted: (adapter: LoraAdapter, whole: WeightsFolder)?
 
     /// Maps all weights in `path`; throws `WeightsError`.
     ///
@@ -39,11 +41,13 @@ public final class WeightsFolder: Sendable {
         files = [(format.singleName, file)]
         tensors = file.tensors
         notes = []
+        adapted = nil
     }
 
     private init(path: String, format: WeightsFormat, index: [UInt8]) throws {
         self.path = path
         self.format = format
+        adapted = nil
         let name = path + "/" + format.indexName
         let map = try Self.weightMap(index, file: name)
         let opened = try Self.open(
@@ -76,6 +80,33 @@ public final class WeightsFolder: Sendable {
         self.notes = notes
         self.tensors = tensors
         files = opened
+    }
+
+    /// Maps the weights of a LoRA adapter's base model, with the adapter's changes.
+    init(_ adapter: LoraAdapter) throws {
+        let whole = try WeightsFolder(path: adapter.base)
+        let tensors = try adapter.apply(to: whole.tensors)
+        path = whole.path
+        format = whole.format
+        notes = whole.notes
+        adapted = (adapter, whole)
+        self.tensors = tensors
+        let added = tensors.keys.filter { whole.tensors[$0] == nil }.sorted()
+        files =
+            whole.files.map { entry in
+                let listed = entry.file.names.filter { whole.tensors[$0] != nil }
+                return (entry.name, AdaptedFile(entry.file, adapted: tensors, names: listed))
+            }
+            + adapter.files.enumerated().map { index, entry in
+                (entry.name, AdaptedFile(entry.file, adapted: tensors, names: index == 0 ? added : []))
+            }
+    }
+
+    /// Maps the file `index` of `files` once more, so that what is read of it is released with the result.
+    package func reopened(_ index: Int) throws -> any WeightsFile {
+        let file = files[index].file
+        guard let (adapter, whole) = adapted else { return try format.open(path: file.path) }
+        return AdaptedFile(file, adapted: try adapter.apply(to: whole.tensors), names: file.names)
     }
 
     /// Bytes of tensor data in all files.

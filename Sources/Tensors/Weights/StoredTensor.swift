@@ -14,16 +14,16 @@ public struct StoredTensor: @unchecked Sendable {
 
     private enum Storage {
         case contiguous(UnsafeRawBufferPointer)
-        case strided(StridedView)
+        case deferred(DeferredElements)
     }
 
     /// Row-major little-endian elements, possibly misaligned: a safetensors header of odd length shifts them.
     ///
-    /// Those of a strided view are copied into this order on first use.
+    /// Those of a strided view are copied into this order, and those of an adapted matrix computed, on first use.
     public var bytes: UnsafeRawBufferPointer {
         switch storage {
         case .contiguous(let bytes): bytes
-        case .strided(let view): view.bytes
+        case .deferred(let elements): elements.bytes
         }
     }
 
@@ -31,7 +31,7 @@ public struct StoredTensor: @unchecked Sendable {
     public var byteCount: Int {
         switch storage {
         case .contiguous(let bytes): bytes.count
-        case .strided(let view): view.byteCount
+        case .deferred(let elements): elements.byteCount
         }
     }
 
@@ -46,12 +46,28 @@ public struct StoredTensor: @unchecked Sendable {
 
     /// Creates a tensor of elements that do not follow each other in memory.
     package init(name: String, type: DType, view: StridedView) {
+        self.init(name: name, type: type, shape: view.shape, elements: view.elements)
+    }
+
+    /// Creates a tensor whose elements are computed on first use.
+    init(name: String, type: DType, shape: [Int], elements: DeferredElements) {
         self.name = name
         self.type = type
-        shape = view.shape
-        storage = .strided(view)
-        owner = view
+        self.shape = shape
+        storage = .deferred(elements)
+        owner = elements
     }
+
+    private init(_ other: StoredTensor, name: String) {
+        self.name = name
+        type = other.type
+        shape = other.shape
+        storage = other.storage
+        owner = other.owner
+    }
+
+    /// The same tensor under another name.
+    package func renamed(_ name: String) -> StoredTensor { StoredTensor(self, name: name) }
 
     /// Number of elements; 1 for a scalar.
     public var count: Int { shape.reduce(1, *) }

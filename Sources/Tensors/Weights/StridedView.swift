@@ -1,21 +1,13 @@
-import Synchronization
-
 /// Elements of a mapped storage that are not row-major and contiguous, for example a transposed matrix.
-///
-/// They are copied into row-major order once, on first use, and stay in memory as long as this object.
-package final class StridedView: @unchecked Sendable {
-    // @unchecked: the storage is a read-only mapping, kept alive by `owner`; the copy is made under a lock.
+package struct StridedView: @unchecked Sendable {
+    // @unchecked: the storage is a read-only mapping, kept alive by `owner`.
 
     /// Dimensions, outermost first.
-    package let shape: [Int]
-    /// Size of the row-major copy in bytes.
-    package let byteCount: Int
+    let shape: [Int]
     private let strides: [Int]
     private let elementSize: Int
     private let start: UnsafeRawPointer
     private let owner: AnyObject
-    /// The address of the copy; 0 until it is made.
-    private let copy = Mutex<UInt>(0)
 
     /// - Parameters:
     ///   - start: the view's first element; every element must lie in memory that `owner` keeps alive, which is not
@@ -31,31 +23,20 @@ package final class StridedView: @unchecked Sendable {
         self.shape = shape
         self.strides = strides
         self.owner = owner
-        byteCount = shape.reduce(elementSize, *)
     }
 
-    deinit {
-        copy.withLock { UnsafeMutableRawPointer(bitPattern: $0)?.deallocate() }
-    }
-
-    /// The elements in row-major order.
-    var bytes: UnsafeRawBufferPointer {
-        let address = copy.withLock { address in
-            if address == 0 { address = UInt(bitPattern: gathered()) }
-            return address
+    /// The elements in row-major order, copied on first use.
+    var elements: DeferredElements {
+        DeferredElements(byteCount: shape.reduce(elementSize, *)) { target in
+            withExtendedLifetime(owner) {
+                switch elementSize {
+                case 1: gather(UInt8.self, into: target)
+                case 2: gather(UInt16.self, into: target)
+                case 4: gather(UInt32.self, into: target)
+                default: gather(UInt64.self, into: target)
+                }
+            }
         }
-        return UnsafeRawBufferPointer(start: UnsafeRawPointer(bitPattern: address), count: byteCount)
-    }
-
-    private func gathered() -> UnsafeMutableRawPointer {
-        let target = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
-        switch elementSize {
-        case 1: gather(UInt8.self, into: target)
-        case 2: gather(UInt16.self, into: target)
-        case 4: gather(UInt32.self, into: target)
-        default: gather(UInt64.self, into: target)
-        }
-        return target
     }
 
     private func gather<Raw: BitwiseCopyable>(_: Raw.Type, into target: UnsafeMutableRawPointer) {

@@ -21,11 +21,11 @@ import Testing
         Case(name: "nothing", files: [:], says: ["is empty", "config.json"]),
         Case(
             name: "LoRA", files: ["adapter_config.json": "{}", "adapter_model.safetensors": "x"],
-            says: ["LoRA adapter", "merge it"]),
+            says: ["adapter_config.json", "peft_type"]),
         Case(
             name: "LoRA with a configuration",
-            files: ["config.json": config, "adapter_config.json": "{}", "adapter_model.bin": "x"],
-            says: ["LoRA adapter"]),
+            files: ["config.json": config, "adapter_model.bin": "x"],
+            says: ["LoRA adapter without adapter_config.json"]),
         Case(name: "projector", files: ["mm_projector.bin": "x"], says: ["only a projector", "whole model"]),
         Case(
             name: "projector with a configuration", files: ["config.json": config, "mm_projector.bin": "x"],

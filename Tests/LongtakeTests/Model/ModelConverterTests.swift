@@ -3,6 +3,7 @@ import Foundation
 import Longtake
 import Tensors
 import Testing
+import Tokenizers
 
 extension LongtakeTests {
     /// Folders of PyTorch's files (Tests/Fixtures/pytorch/write.py), converted and quantized.
@@ -90,6 +91,57 @@ extension LongtakeTests {
             let three = try CheckpointFolder(path: folder.path + "/three")
             try three.validate()
             Self.expectSame(three.weights.tensors, one.weights.tensors)
+        }
+
+        @Test("an adapter is written merged", arguments: ["lora", "llava"])
+        func adapter(name: String) throws {
+            let folder = try Folder()
+            let source = fixtures.appending(path: "lora/\(name)").path
+            _ = try ModelConverter(path: source).write(to: folder.path + "/out")
+            #expect(files(in: folder.path + "/out") == ["config.json", "model.safetensors"])
+            let (old, new) = (try CheckpointFolder(path: source), try CheckpointFolder(path: folder.path + "/out"))
+            try new.validate()
+            #expect(old.baseFolder != nil && new.baseFolder == nil)
+            Self.expectSame(new.weights.tensors, old.weights.tensors)
+        }
+
+        @Test func `an adapter of a whole model loads, and is written with the base model's tower and tokenizer`()
+            throws
+        {
+            let folder = try Folder()
+            let source = folder.path + "/adapter"
+            try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: true)
+            let module = "model.layers.1.mlp.up_proj"
+            let base = try CheckpointFolder(path: Shared.model)
+            let shape = try #require(base.weights.tensors[module + ".weight"]?.shape)
+            let config: [String: Any] = [
+                "peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": Shared.model,
+            ]
+            try JSONSerialization.data(withJSONObject: config).write(
+                to: URL(filePath: source + "/adapter_config.json"))
+            let writer = try SafetensorsWriter(
+                path: source + "/adapter_model.safetensors",
+                entries: [("lora_A", [2, shape[1]]), ("lora_B", [shape[0], 2])].map {
+                    .init(name: "base_model.model.\(module).\($0.0).weight", type: .f32, shape: $0.1)
+                })
+            try (0..<2 * (shape[0] + shape[1])).map { Float($0 % 7 - 3) * 0.01 }.withUnsafeBytes {
+                try writer.write($0)
+            }
+            try writer.finish()
+
+            let adapted = try nano(source)
+            #expect(try adapted.hash != nano().hash)
+            #expect(adapted.name == "adapter" && adapted.tokenizer.encode("a star", parseSpecial: false).count > 0)
+            _ = try ModelConverter(path: source).write(to: folder.path + "/out")
+            let written = try CheckpointFolder(path: folder.path + "/out")
+            try written.validate()
+            Self.expectSame(written.weights.tensors, adapted.checkpoint.weights.tensors)
+            #expect(files(in: folder.path + "/out") == files(in: Shared.model))
+            for (name, tensor) in written.weights.tensors {
+                let isSame = try #require(base.weights.tensors[name]).bytes.elementsEqual(tensor.bytes)
+                #expect(isSame == (name != module + ".weight"), "\(name)")
+            }
+            _ = try nano(folder.path + "/out")
         }
 
         @Test func `faults leave nothing`() throws {

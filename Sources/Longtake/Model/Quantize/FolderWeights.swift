@@ -48,24 +48,22 @@ struct FolderWeights {
         }
     }
 
-    /// The names that the files have in the copy, which is in safetensors: `pytorch_model-00001-of-00002.bin` becomes
-    /// `model-00001-of-00002.safetensors`.
+    /// The names that the files with tensors have in the copy, which is in safetensors:
+    /// `pytorch_model-00001-of-00002.bin` becomes `model-00001-of-00002.safetensors`.
     private var safetensorsNames: [String: String] {
-        let format = weights.format
-        guard format != .safetensors else {
-            return Dictionary(uniqueKeysWithValues: weights.files.map { ($0.name, $0.name) })
-        }
         let suffix = WeightsFormat.safetensors.suffix
-        let usual = "pytorch_"
-        let names = weights.files.map { file in
+        let (usual, other) = ("pytorch_", WeightsFormat.pytorch.suffix)
+        let names = weights.files.filter { !$0.file.names.isEmpty }.map { file in
+            guard file.name.hasSuffix(other) else { return (file.name, file.name) }
             var parts = file.name.split(separator: "/").map(String.init)
             let last = parts.popLast() ?? file.name
-            let name = (last.hasPrefix(usual) ? last.dropFirst(usual.count) : last[...]).dropLast(format.suffix.count)
+            let name = (last.hasPrefix(usual) ? last.dropFirst(usual.count) : last[...]).dropLast(other.count)
             return (file.name, (parts + [name + suffix]).joined(separator: "/"))
         }
         // Two files that would get one name keep theirs, with another ending.
         guard Set(names.map(\.1)).count == names.count else {
-            return Dictionary(uniqueKeysWithValues: weights.files.map { ($0.name, $0.name + suffix) })
+            return Dictionary(
+                uniqueKeysWithValues: names.map { ($0.0, $0.0.hasSuffix(suffix) ? $0.0 : $0.0 + suffix) })
         }
         return Dictionary(uniqueKeysWithValues: names)
     }
@@ -75,9 +73,9 @@ struct FolderWeights {
     /// Above the bound of int4 int8 is tried, above that of int8 the matrix is kept.
     /// - Parameter read: gets the bytes of each piece that has been read.
     func measure(_ rows: RowQuantizer, read: (Int) throws -> Void) throws -> [QuantizationReport.Matrix] {
-        try weights.files.flatMap { entry in
+        try weights.files.indices.flatMap { index in
             // A mapping of its own, so that the pages of one shard are released before the next is read.
-            let file = try weights.format.open(path: entry.file.path)
+            let file = try weights.reopened(index)
             return try file.names.compactMap { name -> QuantizationReport.Matrix? in
                 guard let tensor = file.tensors[name] else { return nil }
                 guard let wanted = formats[name] else {
@@ -110,8 +108,8 @@ struct FolderWeights {
         var shardOf: [String: JSONValue] = [:]
         let names = safetensorsNames
         let scales = Set(formats.keys.flatMap { [TensorName.scale(of: $0), TensorName.minimum(of: $0)] })
-        for entry in weights.files {
-            let file = try weights.format.open(path: entry.file.path)
+        for (index, entry) in weights.files.enumerated() where !entry.file.names.isEmpty {
+            let file = try weights.reopened(index)
             let name = names[entry.name] ?? entry.name
             let path = folder + "/" + targetPath(name)
             try FileManager.default.createDirectory(

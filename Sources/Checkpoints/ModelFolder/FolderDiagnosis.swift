@@ -6,8 +6,8 @@ import Tensors
 enum FolderDiagnosis {
     /// The end of every message that asks for a different model.
     private static let nextStep =
-        "give a folder with config.json, weights (*.safetensors or pytorch_model*.bin) and the tokenizer, as published for "
-        + "LLaVA-Mini"
+        "give a folder with config.json, weights (*.safetensors or pytorch_model*.bin) and the tokenizer, as published "
+        + "for LLaVA-Mini"
 
     /// The error for a `path` that is not a folder: a file, a model hub ID or nothing.
     ///

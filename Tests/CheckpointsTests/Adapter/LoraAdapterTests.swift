@@ -29,7 +29,8 @@ import Testing
                 continue
             }
             let found = try tensor.floats()
-            // F16 has 11 bits: a sum in another order may round to the next value, and PEFT rounds updates of embeddings.
+            // F16 has 11 bits: a sum in another order may round to the next value, and PEFT rounds updates of
+            // embeddings.
             let old = try before.floats()
             let error =
                 found.indices.map { index in

@@ -7,7 +7,7 @@ import Testing
         ["doctor"], ["model"],
         ["model", "inspect"],
         ["model", "parity"], ["model", "tokenize"], ["model", "embed"], ["model", "make-random"],
-        ["model", "quantize"], ["model", "check"], ["model", "perplexity"], ["cache"],
+        ["model", "quantize"], ["model", "convert"], ["model", "check"], ["model", "perplexity"], ["cache"],
         ["cache", "stats"], ["cache", "verify"], ["cache", "prune"], ["cache", "repair"], ["bench"],
         ["bench", "records"],
         ["bench", "fusion"], ["bench", "search"], ["bench", "frame-path"], ["bench", "prefill"],

@@ -55,6 +55,10 @@ import Testing
                 ["model", "quantize", tool.path("made"), "--out", tool.path("quantized")],
                 ["path", "vision", "language", "bytes", "source_bytes", "kept", "matrices"]
             ),
+            (
+                ["model", "convert", tool.path("made"), "--out", tool.path("converted")],
+                ["path", "bytes", "tensors", "files"]
+            ),
             (["bench", "records", "--frames", "3"], ["id", "index", "frames", "bytes", "bytes_per_frame", "seconds"]),
             (
                 ["bench", "search", "--frames", "100", "--runs", "1"],
@@ -102,7 +106,7 @@ import Testing
         ["model", "parity", "nosuch", "neither"], ["model", "tokenize", "nosuch"],
         ["model", "embed", "nosuch", "--text", "a"], ["model", "check", "nosuch", "nosuch.mp4"],
         ["model", "perplexity", "nosuch", "--ids", "nosuch"], ["model", "make-random", "--out", "full"],
-        ["model", "quantize", "nosuch", "--out", "q"],
+        ["model", "quantize", "nosuch", "--out", "q"], ["model", "convert", "nosuch", "--out", "q"],
         ["cache", "prune", "--missing-for", "soon"], ["cache", "verify", "--subset", "3/2"],
         ["bench", "records", "--frames", "0"], ["bench", "search", "--frames", "0"],
         ["bench", "prefill", "--shape", "huge"], ["bench", "ask", "--shape", "nano", "--frames", "0"],

@@ -23,7 +23,7 @@ extension CheckpointFolder {
             for tensor in file.names.compactMap({ file.tensors[$0] }) {
                 let count = tensor.countNonFinite()
                 if !count.isZero { found.append(NonFiniteTensor(name: tensor.name, count: count)) }
-                done += Int64(tensor.bytes.count)
+                done += Int64(tensor.byteCount)
                 try progress(done, total)
             }
         }
@@ -59,6 +59,7 @@ extension CheckpointFolder {
         add("config.json", configBytes)
         add("tower/config.json", towerConfigBytes ?? [])
         add("preprocessor_config.json", preprocessorConfigBytes ?? [])
+        if let adapterConfigBytes { add("adapter_config.json", adapterConfigBytes) }
         for (folder, label) in [(Optional(weights), ""), (towerWeights, "tower/")] {
             for (name, file) in folder?.files ?? [] {
                 add(label + name, file.sample(edge: 64 << 10, perTensor: isSmall ? Int.max : 1024))

@@ -66,12 +66,16 @@ public struct CheckpointFolder: Sendable {
     public let configBytes: [UInt8]
     /// The contents of preprocessor_config.json, from the tower's folder, else from this one; nil if absent.
     public let preprocessorConfigBytes: [UInt8]?
+    /// The base model's folder if this one is a LoRA adapter; nil otherwise.
+    public let baseFolder: String?
+    /// The contents of adapter_config.json if this is a LoRA adapter.
+    let adapterConfigBytes: [UInt8]?
     /// The paths of the tokenizer files.
     public let tokenizer: TokenizerFiles
     /// The weights in this folder, or in `weightsFrom` if given.
-    public let weights: SafetensorsFolder
+    public let weights: WeightsFolder
     /// The weights in `towerFolder`; set if `towerSource` is `.folder` and the tower is not this folder.
-    public let towerWeights: SafetensorsFolder?
+    public let towerWeights: WeightsFolder?
     /// The contents of the tower folder's config.json; nil if there is no such folder.
     public let towerConfigBytes: [UInt8]?
     /// Unusual but harmless findings, one sentence each.
@@ -91,15 +95,24 @@ public struct CheckpointFolder: Sendable {
         let environment = environment ?? ProcessInfo.processInfo.environment
         guard FolderPath.isFolder(path) else { throw FolderDiagnosis.notAFolder(path, environment: environment) }
         if let fault = FolderDiagnosis.fault(of: path, weights: weightsFrom) { throw fault }
-        let file = path + "/config.json"
-        guard let bytes = try FolderPath.read("config.json", in: path, limit: Self.smallFileLimit) else {
+        let adapter = try weightsFrom == nil ? LoraAdapter(folder: path, environment: environment) : nil
+        baseFolder = adapter?.base
+        adapterConfigBytes = adapter?.configBytes
+        func folder(of name: String) throws -> String {
+            guard let base = adapter?.base, try FolderPath.resolve(name, in: path) == nil else { return path }
+            return base
+        }
+        // What an adapter's folder lacks is its base model's.
+        let configFolder = try folder(of: "config.json")
+        let file = configFolder + "/config.json"
+        guard let bytes = try FolderPath.read("config.json", in: configFolder, limit: Self.smallFileLimit) else {
             throw CheckpointError.configMissing(file)
         }
         let config = try ConfigReader(file: file, bytes: bytes)
         guard let type = try config.string("model_type") else { throw CheckpointError.keyMissing(file, "model_type") }
         let kind = try Self.kind(of: type, file: file)
         quantization = try QuantizationConfig(config)
-        let weights = try SafetensorsFolder(path: weightsFrom ?? path)
+        let weights = try adapter.map { try WeightsFolder($0) } ?? WeightsFolder(path: weightsFrom ?? path)
         var notes = weights.notes
         // `_longtake` is written by `RandomCheckpoint`.
         if let note = try config.string("_longtake") { notes.append(note) }
@@ -109,7 +122,7 @@ public struct CheckpointFolder: Sendable {
         modelType = type
         configBytes = bytes
         self.weights = weights
-        tokenizer = try TokenizerFiles(folder: path)
+        tokenizer = try TokenizerFiles(folder: Self.tokenizerFolder(of: path, base: adapter?.base))
 
         var tower = Tower()
         switch kind {
@@ -123,7 +136,8 @@ public struct CheckpointFolder: Sendable {
             let language = try LanguageConfig(config)
             evidence = try EvidenceConfig(config, language: language)
             self.language = language
-            tower = try Tower(of: config, fusion: fusion, folder: path, weights: weights, environment: environment)
+            tower = try Tower(
+                of: config, fusion: fusion, folder: configFolder, weights: weights, environment: environment)
             self.fusion = fusion
             textTower = nil
         case .clip, .clipVision:
@@ -144,7 +158,7 @@ public struct CheckpointFolder: Sendable {
         notes += tower.notes
         self.notes = notes
 
-        let generation = try Self.generationConfig(in: path)
+        let generation = try Self.generationConfig(in: folder(of: "generation_config.json"))
         let ids = 0...16_777_215
         stopTokenIDs =
             language == nil
@@ -160,7 +174,22 @@ public struct CheckpointFolder: Sendable {
             ? nil : generation?.double("longtake_fusion_error", in: 0...1)
         imageAspectRatio = try config.string("image_aspect_ratio") ?? "square"
         tokenizerModelMaxLength = try Self.maxLength(config)
-        preprocessorConfigBytes = try Self.preprocessor(tower: tower.folder, checkpoint: path)
+        preprocessorConfigBytes = try Self.preprocessor(
+            tower: tower.folder, checkpoint: folder(of: "preprocessor_config.json"))
+    }
+
+    /// The folder whose tokenizer the model in `path` has: its own, or the base model's of a LoRA adapter without one.
+    ///
+    /// - Parameter environment: locates the Hugging Face hub cache; nil: the process's environment.
+    public static func tokenizerFolder(of path: String, environment: [String: String]? = nil) throws -> String {
+        let environment = environment ?? ProcessInfo.processInfo.environment
+        return try tokenizerFolder(of: path, base: LoraAdapter.base(of: path, environment: environment))
+    }
+
+    private static func tokenizerFolder(of path: String, base: String?) throws -> String {
+        guard let base else { return path }
+        let own = try TokenizerFiles(folder: path)
+        return own.tokenizerJSON == nil && own.sentencePiece == nil && own.vocabulary == nil ? base : path
     }
 
     private static func kind(of type: String, file: String) throws -> CheckpointKind {

@@ -6,7 +6,8 @@ import Tensors
 enum FolderDiagnosis {
     /// The end of every message that asks for a different model.
     private static let nextStep =
-        "give a folder with config.json, *.safetensors and the tokenizer, as published for LLaVA-Mini"
+        "give a folder with config.json, weights (*.safetensors or pytorch_model*.bin) and the tokenizer, as published "
+        + "for LLaVA-Mini"
 
     /// The error for a `path` that is not a folder: a file, a model hub ID or nothing.
     ///
@@ -54,14 +55,15 @@ enum FolderDiagnosis {
             return lfsPointer(folder + "/" + name)
         }
         let weightNames = other.map(listing) ?? names
-        let hasWeights = weightNames.contains {
-            $0 == SafetensorsFolder.singleName || $0 == SafetensorsFolder.indexName
+        let hasWeights = WeightsFormat.allCases.contains { format in
+            weightNames.contains(format.singleName) || weightNames.contains(format.indexName)
         }
-        if names.contains(where: { $0 == "adapter_config.json" || $0.hasPrefix("adapter_model.") }), !hasWeights {
-            return unsupported(
-                folder,
-                "a LoRA adapter, which has only the changes to a base model; merge it into that model and give the "
-                    + "merged folder")
+        if !hasWeights, other == nil {
+            // `LoraAdapter` reports what it lacks.
+            if names.contains(LoraConfig.name) { return nil }
+            if names.contains(where: { $0.hasPrefix("adapter_model.") }) {
+                return unsupported(folder, "a LoRA adapter without \(LoraConfig.name): fetch that file too")
+            }
         }
         guard names.contains("config.json") else { return withoutConfig(folder, names) }
         return hasWeights ? nil : withoutWeights(other ?? folder, weightNames)
@@ -103,8 +105,10 @@ enum FolderDiagnosis {
             return unsupported(
                 folder, "Llama weights in Meta's own format (consolidated.*), which is not supported; \(nextStep)")
         }
-        if let other = otherFormat(names) { return unsupported(folder, "\(other); \(nextStep)") }
-        if has(".safetensors") {
+        if !names.contains(where: isPyTorchWeights), let other = otherFormat(names) {
+            return unsupported(folder, "\(other); \(nextStep)")
+        }
+        if has(".safetensors") || names.contains(where: isPyTorchWeights) {
             return .init(
                 .configMissing,
                 "\(folder)/config.json: no such file; the folder has only weights: fetch the model's config.json too")
@@ -112,16 +116,14 @@ enum FolderDiagnosis {
         return .configMissing(folder + "/config.json")
     }
 
-    /// The error for a folder with neither model.safetensors nor its index; nil if `SafetensorsFolder` reports it.
+    /// The error for a folder without weights of a known name; nil if `WeightsFolder` reports it.
     private static func withoutWeights(_ folder: String, _ names: [String]) -> CheckpointError? {
-        if names.contains(where: { $0.hasSuffix(".safetensors") && $0.contains("-of-") }) {
+        for format in WeightsFormat.allCases
+        where names.contains(where: { $0.hasSuffix(format.suffix) && $0.contains("-of-") }) {
             return .init(
                 .unsupported,
-                "\(folder): has shards without \(SafetensorsFolder.indexName), their list of tensors: fetch that "
-                    + "file too")
+                "\(folder): has shards without \(format.indexName), their list of tensors: fetch that file too")
         }
-        // `SafetensorsFolder` reports pytorch_model*.bin.
-        if names.contains(where: { $0.hasPrefix("pytorch_model") }) { return nil }
         if names.contains(where: { $0.hasPrefix("mm_projector.") }) { return projector(folder) }
         if names.contains(where: { $0.hasSuffix(".gguf") }) {
             return unsupported(folder, "a folder of GGUF files, which are not supported; \(nextStep)")
@@ -136,9 +138,16 @@ enum FolderDiagnosis {
         if has(".h5") || names.contains("saved_model.pb") { return "a TensorFlow model, which is not supported" }
         if has(".msgpack") { return "a Flax model, which is not supported" }
         if has(".bin") || has(".pt") || has(".pth") || has(".ckpt") {
-            return "only PyTorch pickles, which are not supported: loading one can run code"
+            return
+                "PyTorch files of other names than \(WeightsFormat.pytorch.singleName) and its shards, which are not "
+                + "read"
         }
         return nil
+    }
+
+    /// True for the names that transformers gives to PyTorch's weights.
+    private static func isPyTorchWeights(_ name: String) -> Bool {
+        name.hasPrefix("pytorch_model") && name.hasSuffix(WeightsFormat.pytorch.suffix)
     }
 
     private static func projector(_ folder: String) -> CheckpointError {

@@ -105,7 +105,7 @@ public struct ModelCost: Sendable, Equatable, Codable {
         ) { tensor in
             // A quantized matrix's scales and minima belong to it.
             [tensor.name, TensorName.scale(of: tensor.name), TensorName.minimum(of: tensor.name)].reduce(0) {
-                $0 + (stored[$1]?.bytes.count ?? tower[$1]?.bytes.count ?? 0)
+                $0 + (stored[$1]?.byteCount ?? tower[$1]?.byteCount ?? 0)
             }
         }
         frameEmbeddingBytes = checkpoint.embeddingSize.map { $0 + 4 }

@@ -5,7 +5,7 @@ struct Tower {
     var vision: VisionConfig?
     var folder: String?
     var source: TowerSource?
-    var weights: SafetensorsFolder?
+    var weights: WeightsFolder?
     var configBytes: [UInt8]?
     var quantization: QuantizationConfig?
     var notes: [String] = []
@@ -16,7 +16,7 @@ struct Tower {
     ///
     /// The tower folder's tensors are used, unless `unfreeze_mm_vision_tower` is set and the checkpoint has its own.
     init(
-        of config: ConfigReader, fusion: FusionConfig, folder checkpoint: String, weights: SafetensorsFolder,
+        of config: ConfigReader, fusion: FusionConfig, folder checkpoint: String, weights: WeightsFolder,
         environment: [String: String]
     ) throws {
         guard let name = try config.string("mm_vision_tower") ?? config.string("vision_tower") else {
@@ -47,7 +47,7 @@ struct Tower {
                     "unfreeze_mm_vision_tower is set, but the checkpoint has no vision tower; the one in its folder is used"
                 )
             }
-            if let folder { self.weights = try SafetensorsFolder(path: folder) }
+            if let folder { self.weights = try WeightsFolder(path: folder) }
         }
         try check(config, fusion: fusion)
     }
@@ -89,7 +89,7 @@ struct Tower {
 
     /// The tower's config from tensor shapes. They do not show the head count: CLIP's heads are 64 wide in every
     /// published size.
-    private static func vision(fromShapesOf weights: SafetensorsFolder, checkpoint: String) throws -> VisionConfig {
+    private static func vision(fromShapesOf weights: WeightsFolder, checkpoint: String) throws -> VisionConfig {
         let base = TensorName.insideTower + TensorName.visionTower
         func shape(_ name: String, rank: Int) throws -> [Int] {
             let name = base + name

@@ -4,7 +4,7 @@ public import Tensors
 ///
 /// Nothing is copied, so a file larger than memory opens at once. Values are not checked
 /// (`StoredTensor.countNonFinite()` does that).
-public final class SafetensorsFile: Sendable {
+public final class SafetensorsFile: WeightsFile {
     /// The file's path as given.
     public let path: String
     /// The tensors by name.
@@ -55,7 +55,7 @@ public final class SafetensorsFile: Sendable {
     /// object.
     ///
     /// These are the header, both ends (`edge` bytes each) and the first `perTensor` bytes of each tensor.
-    package func sample(edge: Int, perTensor: Int) -> [UnsafeRawBufferPointer] {
+    public func sample(edge: Int, perTensor: Int) -> [UnsafeRawBufferPointer] {
         let bytes = file.bytes
         let data = bytes[(8 + headerBytes)...]
         let ends = [bytes[..<min(8 + headerBytes, bytes.count)], data.prefix(edge), data.suffix(edge)]

@@ -70,7 +70,8 @@ package final class LoadedModel {
         name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
         try settings.validate()
         memory = settings.memory
-        let folder = URL(fileURLWithPath: path, isDirectory: true)
+        let folder = URL(
+            fileURLWithPath: (try? CheckpointFolder.tokenizerFolder(of: path)) ?? path, isDirectory: true)
         let loading = BackgroundValue { try TokenizerLoader.load(folder: folder) }
         let checkpoint = try CheckpointFolder(path: path)
         self.checkpoint = checkpoint

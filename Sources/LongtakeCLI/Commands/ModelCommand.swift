@@ -3,7 +3,7 @@ import ArgumentParser
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model",
-        abstract: "Inspect a model, check it, compute with its parts, quantize it, create a random one.",
+        abstract: "Inspect a model, check it, compute with its parts, quantize or convert it, create a random one.",
         discussion: Help.text(
             """
             EXAMPLES
@@ -13,5 +13,6 @@ struct ModelCommand: ParsableCommand {
         subcommands: [
             ModelInspectCommand.self, ModelParityCommand.self, ModelTokenizeCommand.self, ModelEmbedCommand.self,
             ModelCheckCommand.self, ModelPerplexityCommand.self, ModelMakeRandomCommand.self, ModelQuantizeCommand.self,
+            ModelConvertCommand.self,
         ])
 }

@@ -39,6 +39,10 @@ public struct WeightsError: Error, CustomStringConvertible, Sendable, Equatable 
         case writeFailed = "write_failed"
         case writeMisuse = "write_misuse"
         case notEnoughMemory = "not_enough_memory"
+        case archiveInvalid = "archive_invalid"
+        case pickleInvalid = "pickle_invalid"
+        case pickleRefused = "pickle_refused"
+        case pytorchUnsupported = "pytorch_unsupported"
     }
 
     /// What is wrong.
@@ -82,7 +86,7 @@ extension WeightsError {
     package static func fileTooShort(_ file: String, bytes: Int) -> Self {
         .init(
             .fileTooShort,
-            "\(file): is \(counted(bytes, "byte")), too short for a safetensors header; the download is incomplete: fetch it again"
+            "\(file): is \(counted(bytes, "byte")), too short for a file of weights; the download is incomplete: fetch it again"
         )
     }
     package static func sizeMismatch(_ file: String, bytes: Int, expected: Int) -> Self {
@@ -153,7 +157,7 @@ extension WeightsError {
     package static func weightsMissing(_ folder: String) -> Self {
         .init(
             .weightsMissing,
-            "\(folder): has neither model.safetensors nor model.safetensors.index.json: fetch the model again")
+            "\(folder): has none of model.safetensors, pytorch_model.bin and their .index.json: fetch the model again")
     }
     package static func notSafetensors(_ folder: String, _ found: String) -> Self {
         .init(

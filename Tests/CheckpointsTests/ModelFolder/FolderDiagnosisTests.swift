@@ -21,11 +21,11 @@ import Testing
         Case(name: "nothing", files: [:], says: ["is empty", "config.json"]),
         Case(
             name: "LoRA", files: ["adapter_config.json": "{}", "adapter_model.safetensors": "x"],
-            says: ["LoRA adapter", "merge it"]),
+            says: ["adapter_config.json", "peft_type"]),
         Case(
             name: "LoRA with a configuration",
-            files: ["config.json": config, "adapter_config.json": "{}", "adapter_model.bin": "x"],
-            says: ["LoRA adapter"]),
+            files: ["config.json": config, "adapter_model.bin": "x"],
+            says: ["LoRA adapter without adapter_config.json"]),
         Case(name: "projector", files: ["mm_projector.bin": "x"], says: ["only a projector", "whole model"]),
         Case(
             name: "projector with a configuration", files: ["config.json": config, "mm_projector.bin": "x"],
@@ -67,12 +67,21 @@ import Testing
             name: "one level too high", files: ["llava-mini/config.json": config, "README": ""],
             says: ["in a subfolder", "/llava-mini"]),
         Case(
-            name: "pickles", files: ["config.json": config, "pytorch_model.bin": "x"],
-            says: ["pytorch_model.bin", "can run code"]),
+            name: "no pickle", files: ["config.json": config, "pytorch_model.bin": "x"],
+            says: ["pytorch_model.bin", "not a file of torch.save"]),
         Case(
-            name: "sharded pickles", files: ["config.json": config, "pytorch_model.bin.index.json": "{}"],
-            says: ["pytorch_model.bin.index.json", "can run code"]),
-        Case(name: "pickles only", files: ["a.bin": "x"], says: ["PyTorch pickles"]),
+            name: "an empty list of shards", files: ["config.json": config, "pytorch_model.bin.index.json": "{}"],
+            says: ["pytorch_model.bin.index.json", "weight_map is missing"]),
+        Case(
+            name: "PyTorch shards without an index",
+            files: ["config.json": config, "pytorch_model-00001-of-00002.bin": "x"],
+            says: ["shards without pytorch_model.bin.index.json"]),
+        Case(
+            name: "PyTorch weights only", files: ["pytorch_model.bin": "x"], says: ["only weights", "config.json too"]),
+        Case(
+            name: "PyTorch files of other names", files: ["config.json": config, "a.pt": "x"],
+            says: ["other names than pytorch_model.bin"]),
+        Case(name: "only PyTorch files of other names", files: ["a.bin": "x"], says: ["PyTorch files of other names"]),
         Case(name: "ONNX", files: ["config.json": config, "model.onnx": "x"], says: ["ONNX"]),
         Case(name: "TensorFlow", files: ["config.json": config, "tf_model.h5": "x"], says: ["TensorFlow"]),
         Case(name: "Flax", files: ["config.json": config, "flax_model.msgpack": "x"], says: ["Flax"]),

@@ -33,8 +33,17 @@ struct FolderFiles {
         let hasOwnWeights = source.towerWeights != nil
         try add(source.path, target: "", depth: 0) { name, path in
             if name == "config.json" { return false }
+            if source.baseFolder != nil, name == "adapter_config.json" { return false }
             guard hasOwnWeights || towerPath != nil else { return true }
             return name != Self.towerName && path != towerPath
+        }
+        // An adapter's folder may lack the tokenizer and other files of its base model.
+        if let base = source.baseFolder {
+            let own = Set(files.map(\.target))
+            let isTop = { (name: String) in !name.contains("/") }
+            try add(base, target: "", depth: Self.depthLimit) { name, path in
+                isTop(name) && name != "config.json" && !own.contains(name) && path != towerPath
+            }
         }
         guard let tower else { return }
         // A tower whose weights are not used has only its configuration here.

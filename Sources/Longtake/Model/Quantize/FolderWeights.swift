@@ -4,7 +4,7 @@ internal import Tensors
 
 /// The weight files of a folder, and the matrices of them that are quantized.
 struct FolderWeights {
-    let weights: SafetensorsFolder
+    let weights: WeightsFolder
     /// The folder's config.json.
     let config: [UInt8]
     /// The name in the copy; empty for the model's own folder.
@@ -43,9 +43,29 @@ struct FolderWeights {
     var bytes: Int64 {
         weights.files.reduce(0) { sum, entry in
             entry.file.tensors.values.reduce(sum) { sum, tensor in
-                sum + Int64(formats[tensor.name]?.storedBytes(tensor.shape) ?? tensor.bytes.count)
+                sum + Int64(formats[tensor.name]?.storedBytes(tensor.shape) ?? tensor.byteCount)
             }
         }
+    }
+
+    /// The names that the files with tensors have in the copy, which is in safetensors:
+    /// `pytorch_model-00001-of-00002.bin` becomes `model-00001-of-00002.safetensors`.
+    private var safetensorsNames: [String: String] {
+        let suffix = WeightsFormat.safetensors.suffix
+        let (usual, other) = ("pytorch_", WeightsFormat.pytorch.suffix)
+        let names = weights.files.filter { !$0.file.names.isEmpty }.map { file in
+            guard file.name.hasSuffix(other) else { return (file.name, file.name) }
+            var parts = file.name.split(separator: "/").map(String.init)
+            let last = parts.popLast() ?? file.name
+            let name = (last.hasPrefix(usual) ? last.dropFirst(usual.count) : last[...]).dropLast(other.count)
+            return (file.name, (parts + [name + suffix]).joined(separator: "/"))
+        }
+        // Two files that would get one name keep theirs, with another ending.
+        guard Set(names.map(\.1)).count == names.count else {
+            return Dictionary(
+                uniqueKeysWithValues: names.map { ($0.0, $0.0.hasSuffix(suffix) ? $0.0 : $0.0 + suffix) })
+        }
+        return Dictionary(uniqueKeysWithValues: names)
     }
 
     /// Measures the error of each matrix of `formats` and chooses its format.
@@ -53,13 +73,13 @@ struct FolderWeights {
     /// Above the bound of int4 int8 is tried, above that of int8 the matrix is kept.
     /// - Parameter read: gets the bytes of each piece that has been read.
     func measure(_ rows: RowQuantizer, read: (Int) throws -> Void) throws -> [QuantizationReport.Matrix] {
-        try weights.files.flatMap { entry in
+        try weights.files.indices.flatMap { index in
             // A mapping of its own, so that the pages of one shard are released before the next is read.
-            let file = try SafetensorsFile(path: entry.file.path)
+            let file = try weights.reopened(index)
             return try file.names.compactMap { name -> QuantizationReport.Matrix? in
                 guard let tensor = file.tensors[name] else { return nil }
                 guard let wanted = formats[name] else {
-                    try read(tensor.bytes.count)
+                    try read(tensor.byteCount)
                     return nil
                 }
                 let tried: [WeightFormat] = wanted == .int4 ? [.int4, .int8Groups] : [wanted]
@@ -82,12 +102,16 @@ struct FolderWeights {
     }
 
     /// Writes the weight files and, for several, their index into the folder of the copy.
-    func write(to folder: String, _ rows: RowQuantizer, read: (Int) throws -> Void) throws {
+    ///
+    /// - Parameter rows: nil if no matrix is quantized.
+    func write(to folder: String, _ rows: RowQuantizer?, read: (Int) throws -> Void) throws {
         var shardOf: [String: JSONValue] = [:]
+        let names = safetensorsNames
         let scales = Set(formats.keys.flatMap { [TensorName.scale(of: $0), TensorName.minimum(of: $0)] })
-        for entry in weights.files {
-            let file = try SafetensorsFile(path: entry.file.path)
-            let path = folder + "/" + targetPath(entry.name)
+        for (index, entry) in weights.files.enumerated() where !entry.file.names.isEmpty {
+            let file = try weights.reopened(index)
+            let name = names[entry.name] ?? entry.name
+            let path = folder + "/" + targetPath(name)
             try FileManager.default.createDirectory(
                 at: URL(fileURLWithPath: path).deletingLastPathComponent(), withIntermediateDirectories: true)
             let tensors = file.names.compactMap { file.tensors[$0] }
@@ -96,15 +120,15 @@ struct FolderWeights {
             for tensor in tensors { try write(tensor, to: writer, rows, read: read) }
             try writer.finish()
             for tensor in entries where weights.tensors[tensor.name] != nil || scales.contains(tensor.name) {
-                shardOf[tensor.name] = .string(entry.name)
+                shardOf[tensor.name] = .string(name)
             }
         }
-        if weights.files.map(\.name) == [SafetensorsFolder.singleName] { return }
+        if Array(names.values) == [WeightsFormat.safetensors.singleName] { return }
         let index = JSONValue.object([
             "metadata": .object(["total_size": .integer(bytes)]), "weight_map": .object(shardOf),
         ])
         try PartialFolder.writeFile(
-            folder + "/" + targetPath(SafetensorsFolder.indexName), index.text(indented: true) + "\n")
+            folder + "/" + targetPath(WeightsFormat.safetensors.indexName), index.text(indented: true) + "\n")
     }
 
     /// The tensor as it is stored: values, scales and, in int4, minima of a quantized matrix.
@@ -123,12 +147,13 @@ struct FolderWeights {
     }
 
     private func write(
-        _ tensor: StoredTensor, to writer: SafetensorsWriter, _ rows: RowQuantizer, read: (Int) throws -> Void
+        _ tensor: StoredTensor, to writer: SafetensorsWriter, _ rows: RowQuantizer?, read: (Int) throws -> Void
     ) throws {
-        guard let format = formats[tensor.name] else {
+        guard let format = formats[tensor.name], let rows else {
             let step = 4 << 20
-            for first in stride(from: 0, to: tensor.bytes.count, by: step) {
-                let piece = tensor.bytes[first..<min(first + step, tensor.bytes.count)]
+            let bytes = tensor.bytes
+            for first in stride(from: 0, to: bytes.count, by: step) {
+                let piece = bytes[first..<min(first + step, bytes.count)]
                 try writer.write(UnsafeRawBufferPointer(rebasing: piece))
                 try read(piece.count)
             }

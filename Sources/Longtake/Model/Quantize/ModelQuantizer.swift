@@ -51,17 +51,8 @@ package struct ModelQuantizer {
     package func write(
         to out: String, free: Int64? = nil, progress: (_ done: Int64, _ total: Int64) throws -> Void = { _, _ in }
     ) throws -> QuantizationReport {
-        try checkIsOutside(out)
-        let parent = URL(fileURLWithPath: out).deletingLastPathComponent().path
-        try? FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
-        let partial = try PartialFolder(for: out)
-        do {
-            let report = try write(into: partial, named: out, free: free, progress: progress)
-            try partial.finish()
-            return report
-        } catch {
-            partial.remove()
-            throw error
+        try FolderCopy(source: source).write(to: out) { partial in
+            try write(into: partial, named: out, free: free, progress: progress)
         }
     }
 
@@ -70,11 +61,7 @@ package struct ModelQuantizer {
     ) throws -> QuantizationReport {
         let files = try FolderFiles(of: source)
         func checkSpace(_ data: Int64) throws {
-            let needed = data + files.bytes + Self.headerBytes
-            let available = try free ?? partial.freeBytes()
-            guard needed <= available else {
-                throw CheckpointError.notEnoughDisk(out, needed: needed, free: available)
-            }
+            try FolderCopy.checkSpace(data + files.bytes, for: out, in: partial, free: free)
         }
         // What stays in floating point is known only after reading everything; it is larger.
         try checkSpace(folders.reduce(0) { $0 + $1.bytes })
@@ -100,10 +87,10 @@ package struct ModelQuantizer {
             let config = QuantizationConfig(
                 vision: vision, language: isWhole ? language : nil,
                 kept: isWhole ? kept : own.filter { $0.format == nil }.map(\.name))
+            var values = ["quantization_config": config.json]
+            if isWhole, files.hasTower { values["mm_vision_tower"] = .string(FolderFiles.towerName) }
             try partial.write(
-                folder.targetPath("config.json"),
-                try Self.config(
-                    folder.config, config, tower: isWhole && files.hasTower ? FolderFiles.towerName : nil))
+                folder.targetPath("config.json"), try FolderCopy.config(folder.config, setting: values))
             try folder.write(to: partial.path, rows, read: advance)
         }
         try files.copy(to: partial.path)
@@ -111,27 +98,6 @@ package struct ModelQuantizer {
             path: out, vision: vision?.rawValue ?? QuantizationConfig.keep,
             language: language?.rawValue ?? QuantizationConfig.keep, bytes: bytes, sourceBytes: sourceBytes,
             matrices: matrices)
-    }
-
-    /// Bytes reserved for headers and file system.
-    private static let headerBytes: Int64 = 32 << 20
-
-    /// config.json with its quantization and, if `tower` is given, that name for the vision tower's folder.
-    private static func config(_ bytes: [UInt8], _ quantization: QuantizationConfig, tower: String?) throws -> String {
-        var members = try JSONValue(parsing: bytes).objectValue ?? [:]
-        members["quantization_config"] = quantization.json
-        if let tower { members["mm_vision_tower"] = .string(tower) }
-        return JSONValue.object(members).text(indented: true) + "\n"
-    }
-
-    /// Refuses a folder inside the one that is read: its files would be copied into themselves.
-    private func checkIsOutside(_ out: String) throws {
-        var parent = URL(fileURLWithPath: out).standardizedFileURL.deletingLastPathComponent()
-        while parent.path != "/", FolderPath.real(parent.path) == nil { parent.deleteLastPathComponent() }
-        guard let inside = FolderPath.real(source.path), let outside = FolderPath.real(parent.path) else { return }
-        guard outside != inside, !outside.hasPrefix(inside + "/") else {
-            throw CheckpointError.outputInside(out, source.path)
-        }
     }
 }
 

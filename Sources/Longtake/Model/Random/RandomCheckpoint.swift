@@ -137,13 +137,14 @@ private struct Run {
         let index = JSONValue.object([
             "metadata": .object(["total_size": .integer(Int64(size))]), "weight_map": .object(weightMap),
         ])
-        try PartialFolder.writeFile(folder + "/" + SafetensorsFolder.indexName, index.text(indented: true) + "\n")
+        try PartialFolder.writeFile(
+            folder + "/" + WeightsFormat.safetensors.indexName, index.text(indented: true) + "\n")
     }
 
     mutating func single(
         _ tensors: [ExpectedTensor], in folder: String, progress: (Int64, Int64) throws -> Void
     ) throws {
-        try write(tensors, to: folder + "/" + SafetensorsFolder.singleName, progress: progress)
+        try write(tensors, to: folder + "/" + WeightsFormat.safetensors.singleName, progress: progress)
     }
 
     private mutating func write(

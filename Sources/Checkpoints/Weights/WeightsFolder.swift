@@ -1,42 +1,57 @@
 public import Tensors
 
-/// The weights of a model folder: `model.safetensors`, or the shards named by `model.safetensors.index.json`.
-public final class SafetensorsFolder: Sendable {
-    /// The name of an unsharded weight file.
-    public static let singleName = "model.safetensors"
-    /// The name of the shard index.
-    public static let indexName = "model.safetensors.index.json"
-
+/// The weights of a model folder: one file, or the shards that an index names, in the first format that is there.
+public final class WeightsFolder: Sendable {
     /// The folder's path as given.
     public let path: String
+    /// The format of the files.
+    public let format: WeightsFormat
     /// The tensors of all files, by name.
     public let tensors: [String: StoredTensor]
     /// The mapped files and their names in the folder, sorted by name.
-    public let files: [(name: String, file: SafetensorsFile)]
+    public let files: [(name: String, file: any WeightsFile)]
     /// Unusual but harmless findings, one sentence each.
     public let notes: [String]
+    /// The adapter whose changes are in `tensors`, and the base model's folder without them.
+    private let adapted: (adapter: LoraAdapter, whole: WeightsFolder)?
 
-    /// Maps all weights in `path`; throws `WeightsError`. A single file takes precedence over an index, as in
-    /// transformers.
-    public init(path: String) throws {
-        self.path = path
-        if let single = try FolderPath.resolve(Self.singleName, in: path) {
-            let file = try SafetensorsFile(path: single)
-            files = [(Self.singleName, file)]
-            tensors = file.tensors
-            notes = []
-            return
-        }
-        guard let index = try FolderPath.read(Self.indexName, in: path, limit: 64 << 20) else {
-            for other in ["pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth"]
-            where try FolderPath.resolve(other, in: path) != nil {
-                throw WeightsError.notSafetensors(path, other)
+    /// Maps all weights in `path`; throws `WeightsError`.
+    ///
+    /// As in transformers, safetensors take precedence over PyTorch's files, and a single file over an index.
+    public convenience init(path: String) throws {
+        for format in WeightsFormat.allCases {
+            if let single = try FolderPath.resolve(format.singleName, in: path) {
+                try self.init(path: path, format: format, single: single)
+                return
             }
-            throw WeightsError.weightsMissing(path)
+            if let index = try FolderPath.read(format.indexName, in: path, limit: 64 << 20) {
+                try self.init(path: path, format: format, index: index)
+                return
+            }
         }
-        let name = path + "/" + Self.indexName
+        let other = "consolidated.00.pth"
+        guard try FolderPath.resolve(other, in: path) == nil else { throw WeightsError.notSafetensors(path, other) }
+        throw WeightsError.weightsMissing(path)
+    }
+
+    private init(path: String, format: WeightsFormat, single: String) throws {
+        let file = try format.open(path: single)
+        self.path = path
+        self.format = format
+        files = [(format.singleName, file)]
+        tensors = file.tensors
+        notes = []
+        adapted = nil
+    }
+
+    private init(path: String, format: WeightsFormat, index: [UInt8]) throws {
+        self.path = path
+        self.format = format
+        adapted = nil
+        let name = path + "/" + format.indexName
         let map = try Self.weightMap(index, file: name)
-        let opened = try Self.open(shards: Set(map.shardOf.values).sorted(), folder: path)
+        let opened = try Self.open(
+            shards: Set(map.shardOf.values).sorted(), format: format, folder: path)
         let byName = Dictionary(uniqueKeysWithValues: opened.map { ($0.name, $0.file) })
         var tensors: [String: StoredTensor] = [:]
         tensors.reserveCapacity(map.shardOf.count)
@@ -53,18 +68,45 @@ public final class SafetensorsFolder: Sendable {
             ? []
             : [
                 counted(unlisted, "tensor in the shards is", "tensors in the shards are")
-                    + " not in \(Self.indexName) and not used"
+                    + " not in \(format.indexName) and not used"
             ]
         // total_size is often wrong: writers count tied tensors twice or store the size before a conversion. Each shard
         // is checked against its own header.
         if let total = map.totalSize, total != dataBytes {
             notes.append(
-                "\(Self.indexName) says the tensors are \(counted(total, "byte")), the shards have \(dataBytes); this is harmless"
+                "\(format.indexName) says the tensors are \(counted(total, "byte")), the shards have \(dataBytes); this is harmless"
             )
         }
         self.notes = notes
         self.tensors = tensors
         files = opened
+    }
+
+    /// Maps the weights of a LoRA adapter's base model, with the adapter's changes.
+    init(_ adapter: LoraAdapter) throws {
+        let whole = try WeightsFolder(path: adapter.base)
+        let tensors = try adapter.apply(to: whole.tensors)
+        path = whole.path
+        format = whole.format
+        notes = whole.notes
+        adapted = (adapter, whole)
+        self.tensors = tensors
+        let added = tensors.keys.filter { whole.tensors[$0] == nil }.sorted()
+        files =
+            whole.files.map { entry in
+                let listed = entry.file.names.filter { whole.tensors[$0] != nil }
+                return (entry.name, AdaptedFile(entry.file, adapted: tensors, names: listed))
+            }
+            + adapter.files.enumerated().map { index, entry in
+                (entry.name, AdaptedFile(entry.file, adapted: tensors, names: index == 0 ? added : []))
+            }
+    }
+
+    /// Maps the file `index` of `files` once more, so that what is read of it is released with the result.
+    package func reopened(_ index: Int) throws -> any WeightsFile {
+        let file = files[index].file
+        guard let (adapter, whole) = adapted else { return try format.open(path: file.path) }
+        return AdaptedFile(file, adapted: try adapter.apply(to: whole.tensors), names: file.names)
     }
 
     /// Bytes of tensor data in all files.
@@ -105,15 +147,17 @@ public final class SafetensorsFolder: Sendable {
         return (shardOf, size.intValue ?? total)
     }
 
-    private static func open(shards: [String], folder: String) throws -> [(name: String, file: SafetensorsFile)] {
+    private static func open(
+        shards: [String], format: WeightsFormat, folder: String
+    ) throws -> [(name: String, file: any WeightsFile)] {
         guard shards.count <= 1024 else {
             throw WeightsError.indexInvalid(folder, "the index names \(shards.count) files, the limit is 1024")
         }
         var missing: [String] = []
         var paths: [(name: String, path: String)] = []
         for shard in shards {
-            guard shard.hasSuffix(".safetensors") else {
-                throw WeightsError.pathRefused(folder, shard, "it is not a .safetensors file")
+            guard shard.hasSuffix(format.suffix) else {
+                throw WeightsError.pathRefused(folder, shard, "it is not a \(format.suffix) file")
             }
             if let path = try FolderPath.resolve(shard, in: folder) {
                 paths.append((shard, path))
@@ -122,6 +166,6 @@ public final class SafetensorsFolder: Sendable {
             }
         }
         guard missing.isEmpty else { throw WeightsError.shardMissing(folder, missing) }
-        return try paths.map { ($0.name, try SafetensorsFile(path: $0.path)) }
+        return try paths.map { ($0.name, try format.open(path: $0.path)) }
     }
 }

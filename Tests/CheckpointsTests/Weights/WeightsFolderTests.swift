@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Shards that do not fit their index (faults M01 and M07).
-@Suite struct SafetensorsFolderTests {
+@Suite struct WeightsFolderTests {
     @Test("a shard that is cut or too long is refused with both sizes")
     func shardSizes() throws {
         try withNano(shardLimit: 1_000_000) { folder in

@@ -175,10 +175,10 @@ public final class LlavaMini {
     ///
     /// - Parameter patches: [parts · P, D] f32.
     /// - Returns: [C2, N], N keys in the order of a square raster: the patches, or at high resolution those of all crops.
-    ///   Each row sums to 1.
+    ///   Each row sums to 1. Empty without a compressor.
     package func compressorAttention(_ patches: MatrixView) -> [Float] {
         var weights: [Float] = []
-        _ = compressor(rasterOrder.isEmpty ? patches : rasterized(patches)) { name, rows in
+        _ = compressor?.callAsFunction(rasterOrder.isEmpty ? patches : rasterized(patches)) { name, rows in
             guard name == "compressor_attn" else { return }
             weights = Array(UnsafeBufferPointer(start: rows.floats, count: rows.rows * rows.columns))
         }

@@ -67,6 +67,22 @@ public final class SafetensorsFolder: Sendable {
         files = opened
     }
 
+    /// The same weights with their tensors under other names; `StoredTensor.name` stays the one in the files.
+    func renamed(_ name: (String) -> String) -> SafetensorsFolder {
+        SafetensorsFolder(
+            path: path, tensors: Dictionary(tensors.map { (name($0.key), $0.value) }) { first, _ in first },
+            files: files, notes: notes)
+    }
+
+    private init(
+        path: String, tensors: [String: StoredTensor], files: [(name: String, file: SafetensorsFile)], notes: [String]
+    ) {
+        self.path = path
+        self.tensors = tensors
+        self.files = files
+        self.notes = notes
+    }
+
     /// Bytes of tensor data in all files.
     public var dataBytes: Int { files.reduce(0) { $0 + $1.file.dataBytes } }
 

@@ -3,6 +3,9 @@ public import Tensors
 
 /// LLaVA-Mini: turns frames into patches, patches into vision tokens, and fuses the prompt's text with them.
 ///
+/// LLaVA-v1.5 is the same without compressor and pre-fusion: its vision tokens are the projected patches, and the text
+/// stays as it is.
+///
 /// Letters: B frames, parts images per frame (1, or n·n crops and the whole), P patches per image, D vision width, H
 /// language width, C2 vision tokens per frame, A text rows, T rows of a prompt's suffix, E embedding size. Source: arXiv
 /// 2501.03895; docs/model.md, sections 1 to 8.
@@ -16,7 +19,7 @@ public final class LlavaMini {
     /// The compute context that all parts share.
     public let compute: Compute
     private let tower: VisionTower
-    private let compressor: Compressor  // model.compressor
+    private let compressor: Compressor?  // model.compressor; nil for LLaVA-v1.5
     private let projector: Projector  // model.mm_projector
     private let preFusion: PreFusion  // model.prefusion_layers
     private let rasterOrder: [Int]  // raster position → row in part order; empty for n = 1
@@ -50,7 +53,8 @@ public final class LlavaMini {
             )
         }
         self.tower = try VisionTower(tower, config: vision, layerCount: layerCount, projection: embedding)
-        compressor = try Compressor(weights.under(TensorName.compressor), config: fusion)
+        compressor =
+            try fusion.hasCompressor ? Compressor(weights.under(TensorName.compressor), config: fusion) : nil
         projector = try Projector(
             weights.under(TensorName.projector), config: fusion, visionWidth: vision.hiddenSize,
             languageWidth: language.hiddenSize)
@@ -61,6 +65,8 @@ public final class LlavaMini {
 
     /// Patch rows per frame: parts · P.
     public var patchRows: Int { fusion.partCount * vision.patchCount }
+    /// Rows of a frame before its vision tokens in pre-fusion: its projected patches, none without a compressor.
+    var visualRows: Int { compressor == nil ? 0 : patchRows }
     /// The language width, H.
     public var hiddenSize: Int { language.config.hiddenSize }
     /// Elements of a frame's embedding, E; nil if the model has none.
@@ -124,26 +130,31 @@ public final class LlavaMini {
     ) -> MatrixView {
         let (width, tokens) = (hiddenSize, fusion.tokensPerFrame)
         let returned = tokens + (text?.rows ?? 0)
-        let length = patchRows + returned
+        let length = visualRows + returned
         let x = sequence.matrix(.f32, rows: frames * length, columns: width)  // [B · (parts · P + C2 + A), H]
         for frame in 0..<frames {
             let framePatches = patches.rows(frame * patchRows..<(frame + 1) * patchRows)
             let rows = x.rows(frame * length..<(frame + 1) * length)
-            let visual = rows.rows(0..<patchRows)  // [parts · P, H]
-            if rasterOrder.isEmpty {
-                compute.timed(.projector) { projector(framePatches, into: visual) }
-                trace?("projected_global", visual)
+            let slot = rows.rows(visualRows..<visualRows + tokens)  // [C2, H]
+            if let compressor {
+                let visual = rows.rows(0..<visualRows)  // [parts · P, H]
+                if rasterOrder.isEmpty {
+                    compute.timed(.projector) { projector(framePatches, into: visual) }
+                    trace?("projected_global", visual)
+                } else {
+                    compute.timed(.projector) { projectParts(framePatches, into: visual, trace: trace) }
+                }
+                let compressed = compute.timed(.compressor) {
+                    compressor(rasterOrder.isEmpty ? framePatches : rasterized(framePatches), trace: trace)
+                }
+                compute.timed(.projector) { projector(compressed, into: slot) }
+                trace?("projected_compressed", slot)
             } else {
-                compute.timed(.projector) { projectParts(framePatches, into: visual, trace: trace) }
+                compute.timed(.projector) { projector(framePatches, into: slot) }
+                trace?("projected_global", slot)
             }
-            let compressed = compute.timed(.compressor) {
-                compressor(rasterOrder.isEmpty ? framePatches : rasterized(framePatches), trace: trace)
-            }
-            let slot = rows.rows(patchRows..<patchRows + tokens)  // [C2, H]
-            compute.timed(.projector) { projector(compressed, into: slot) }
-            trace?("projected_compressed", slot)
             if let text {
-                rows.rows(patchRows + tokens..<length).floats.update(from: text.floats, count: text.rows * width)
+                rows.rows(visualRows + tokens..<length).floats.update(from: text.floats, count: text.rows * width)
             }
         }
         trace?("prefusion_input", x)
@@ -164,10 +175,10 @@ public final class LlavaMini {
     ///
     /// - Parameter patches: [parts · P, D] f32.
     /// - Returns: [C2, N], N keys in the order of a square raster: the patches, or at high resolution those of all crops.
-    ///   Each row sums to 1.
+    ///   Each row sums to 1. Empty without a compressor.
     package func compressorAttention(_ patches: MatrixView) -> [Float] {
         var weights: [Float] = []
-        _ = compressor(rasterOrder.isEmpty ? patches : rasterized(patches)) { name, rows in
+        _ = compressor?.callAsFunction(rasterOrder.isEmpty ? patches : rasterized(patches)) { name, rows in
             guard name == "compressor_attn" else { return }
             weights = Array(UnsafeBufferPointer(start: rows.floats, count: rows.rows * rows.columns))
         }

@@ -57,7 +57,7 @@ public final class PreFusionCache {
     private static func shape(_ model: LlavaMini, prefixRows: Int) -> (Int, Int, Int, DType) {
         let config = model.language.config
         return (
-            model.patchRows + model.fusion.tokensPerFrame + prefixRows, model.fusion.prefusionLayerCount,
+            model.visualRows + model.fusion.tokensPerFrame + prefixRows, model.fusion.prefusionLayerCount,
             config.keyValueHeadCount * config.headSize, model.compute.precision
         )
     }

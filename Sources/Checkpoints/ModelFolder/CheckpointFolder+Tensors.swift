@@ -25,11 +25,11 @@ extension CheckpointFolder {
     /// prefix.
     public var expectedTensors: [ExpectedTensor] { expectedInCheckpoint + expectedInTower }
 
-    /// Elements of a frame's embedding; nil unless a LLaVA-Mini's vision tower belongs to a complete CLIP checkpoint.
+    /// Elements of a frame's embedding; nil unless the vision tower belongs to a complete CLIP checkpoint.
     ///
     /// A tower inside the checkpoint was fine-tuned, so its last layer no longer matches the projection.
     public var embeddingSize: Int? {
-        guard kind == .llavaMini, towerSource == .folder, let vision, let size = vision.projectionSize,
+        guard fusion != nil, towerSource == .folder, let vision, let size = vision.projectionSize,
             let tower = towerWeights?.tensors,
             TensorCatalog.hasTextTower(tower)
         else { return nil }

@@ -4,6 +4,8 @@ internal import Tensors
 /// The kind of model in a folder, from `model_type` of config.json.
 public enum CheckpointKind: String, Sendable, Codable {
     case llavaMini = "llava_mini"
+    /// LLaVA-v1.5, in the original's layout or in that of transformers.
+    case llava
     case llama
     case clip
     case clipVision = "clip_vision"
@@ -28,9 +30,9 @@ public struct CheckpointFolder: Sendable {
     public let kind: CheckpointKind
     /// `model_type` of config.json.
     public let modelType: String
-    /// Set for LLaVA-Mini and Llama.
+    /// Set for LLaVA-Mini, LLaVA-v1.5 and Llama.
     public let language: LanguageConfig?
-    /// Set for LLaVA-Mini.
+    /// Set for LLaVA-Mini and LLaVA-v1.5.
     public let fusion: FusionConfig?
     /// The attention heads that locate evidence; set for LLaVA-Mini if config.json names them.
     public let evidence: EvidenceConfig?
@@ -81,6 +83,9 @@ public struct CheckpointFolder: Sendable {
     /// Unusual but harmless findings, one sentence each.
     public let notes: [String]
 
+    /// True if a video frame is prepared as a still image: LLaVA-v1.5 was trained on those alone.
+    public var readsFramesAsImages: Bool { kind == .llava }
+
     static let smallFileLimit = 8 << 20
 
     /// Opens the model folder `path`.
@@ -108,14 +113,20 @@ public struct CheckpointFolder: Sendable {
         guard let bytes = try FolderPath.read("config.json", in: configFolder, limit: Self.smallFileLimit) else {
             throw CheckpointError.configMissing(file)
         }
-        let config = try ConfigReader(file: file, bytes: bytes)
+        var config = try ConfigReader(file: file, bytes: bytes)
         guard let type = try config.string("model_type") else { throw CheckpointError.keyMissing(file, "model_type") }
         let kind = try Self.kind(of: type, file: file)
         quantization = try QuantizationConfig(config)
-        let weights = try adapter.map { try WeightsFolder($0) } ?? WeightsFolder(path: weightsFrom ?? path)
+        var weights = try adapter.map { try WeightsFolder($0) } ?? WeightsFolder(path: weightsFrom ?? path)
         var notes = weights.notes
         // `_longtake` is written by `RandomCheckpoint`.
         if let note = try config.string("_longtake") { notes.append(note) }
+
+        let layout = try LlavaHFLayout(config)
+        if let layout {
+            config = layout.config
+            weights = weights.renamed(LlavaHFLayout.originalName)
+        }
 
         self.path = path
         self.kind = kind
@@ -136,8 +147,19 @@ public struct CheckpointFolder: Sendable {
             let language = try LanguageConfig(config)
             evidence = try EvidenceConfig(config, language: language)
             self.language = language
-            tower = try Tower(
-                of: config, fusion: fusion, folder: configFolder, weights: weights, environment: environment)
+            tower = try Tower(of: config, folder: configFolder, weights: weights, environment: environment)
+            try tower.check(config, fusion: fusion)
+            self.fusion = fusion
+            textTower = nil
+        case .llava:
+            let language = try LanguageConfig(config)
+            evidence = try EvidenceConfig(config, language: language)
+            self.language = language
+            tower =
+                try layout.map { Tower(insideCheckpoint: $0.vision) }
+                ?? Tower(of: config, folder: configFolder, weights: weights, environment: environment)
+            let fusion = try tower.vision.map { try FusionConfig(uncompressed: config, vision: $0) }
+            if let fusion { try tower.check(config, fusion: fusion) }
             self.fusion = fusion
             textTower = nil
         case .clip, .clipVision:
@@ -195,6 +217,8 @@ public struct CheckpointFolder: Sendable {
     private static func kind(of type: String, file: String) throws -> CheckpointKind {
         switch type {
         case "llava_mini_llama": .llavaMini
+        // The first checkpoints of the original have transformers' name.
+        case "llava_llama", "llava": .llava
         case "llama": .llama
         case "clip": .clip
         case "clip_vision_model": .clipVision
@@ -237,7 +261,12 @@ public struct CheckpointFolder: Sendable {
     private static func preprocessor(tower: String?, checkpoint: String) throws -> [UInt8]? {
         let name = "preprocessor_config.json"
         if let tower, let bytes = try FolderPath.read(name, in: tower, limit: smallFileLimit) { return bytes }
-        return try FolderPath.read(name, in: checkpoint, limit: smallFileLimit)
+        if let bytes = try FolderPath.read(name, in: checkpoint, limit: smallFileLimit) { return bytes }
+        // transformers 5 writes it into the file of the whole processor.
+        let whole = "processor_config.json"
+        guard let bytes = try FolderPath.read(whole, in: checkpoint, limit: smallFileLimit) else { return nil }
+        let processor = try ConfigReader(file: checkpoint + "/" + whole, bytes: bytes).object("image_processor")
+        return processor.map { Array(JSONValue.object($0.members).text(indented: false).utf8) }
     }
 }
 

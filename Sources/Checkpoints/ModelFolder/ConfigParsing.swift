@@ -35,10 +35,13 @@ extension LanguageConfig {
 }
 
 extension RopeConfig {
-    /// Reads `rope_theta` and `rope_scaling` of a Llama `config.json`.
+    /// Reads `rope_theta` and `rope_scaling` of a Llama `config.json`, or `rope_parameters`, which has both.
     init(_ config: ConfigReader) throws {
-        self.init(theta: try config.double("rope_theta", in: 1...1e12, default: 10_000))
-        guard let scaling = try config.object("rope_scaling") else { return }
+        // transformers 5 writes only `rope_parameters`.
+        let parameters = try config.object("rope_parameters")
+        let theta = config.value("rope_theta") == nil ? parameters ?? config : config
+        self.init(theta: try theta.double("rope_theta", in: 1...1e12, default: 10_000))
+        guard let scaling = try config.object("rope_scaling") ?? parameters else { return }
         // transformers before 4.43 named the key "type".
         guard let type = try scaling.string("rope_type") ?? scaling.string("type") else {
             throw CheckpointError.keyMissing(scaling.file, "rope_type")
@@ -121,6 +124,24 @@ extension FusionConfig {
             visionSelectLayer: try config.integer("mm_vision_select_layer", in: -1024...(-1), default: -2),
             resolutionRatio: try config.integer("resolution_ratio", in: 1...8, default: 1),
             plainProjector: try config.string("mm_projector_type") ?? "linear" == "linear")
+    }
+
+    /// Reads the keys of a LLaVA-v1.5 `config.json`: a projector, and neither compressor nor pre-fusion.
+    ///
+    /// - Parameter vision: the tower, whose patches become the vision tokens.
+    init(uncompressed config: ConfigReader, vision: VisionConfig) throws {
+        try config.require("mm_vision_select_feature", isOneOf: ["patch"])
+        try config.requireFalse("mm_use_im_start_end")
+        try config.requireFalse("s2")
+        // LLaVA-NeXT has the same model_type; its images become several crops.
+        try config.require("image_aspect_ratio", isOneOf: ["pad", "square"])
+        try config.require("mm_patch_merge_type", isOneOf: ["flat"])
+        self.init(
+            compressorSize: vision.gridSize, compressorWidth: vision.hiddenSize, compressorHeadCount: 1,
+            projectorDepth: try Self.projectorDepth(config), prefusionLayerCount: 0,
+            visionSelectLayer: try config.integer("mm_vision_select_layer", in: -1024...(-1), default: -2),
+            resolutionRatio: 1, plainProjector: try config.string("mm_projector_type") ?? "linear" == "linear",
+            hasCompressor: false)
     }
 
     private static func projectorDepth(_ config: ConfigReader) throws -> Int {

@@ -73,7 +73,6 @@ enum FolderDiagnosis {
     static func otherModel(_ file: String, _ type: String) -> CheckpointError {
         let family: String? =
             switch type {
-            case "llava", "llava_llama": "LLaVA-1.5 or an earlier LLaVA"
             case "llava_next", "llava_mistral", "llava_qwen", "llava_gemma": "LLaVA-NeXT"
             case "llava_next_video": "LLaVA-NeXT-Video"
             case "llava_onevision": "LLaVA-OneVision"
@@ -85,7 +84,7 @@ enum FolderDiagnosis {
         return .init(
             .modelTypeUnknown,
             "\(file): not a LLaVA-Mini checkpoint: model_type \"\(type)\"\(suffix) is not supported; questions need "
-                + "llava_mini_llama, and llama, clip and clip_vision_model can be inspected")
+                + "llava_mini_llama, llava_llama or llava, and llama, clip and clip_vision_model can be inspected")
     }
 
     /// The error for a folder without config.json; `names` are its files.

@@ -162,17 +162,20 @@ public struct TextTowerConfig: Sendable, Equatable {
     }
 }
 
-/// The modules that LLaVA-Mini adds between the vision tower and the language model.
+/// The modules between the vision tower and the language model: LLaVA-Mini's, or LLaVA-v1.5's projector alone.
 public struct FusionConfig: Sendable, Equatable {
-    /// Side of the compressor's query grid, C: `compressor_size`. A frame becomes C·C vision tokens.
+    /// Side of the grid of a frame's vision tokens, C: `compressor_size`; without a compressor that of the patches. A
+    /// frame becomes C·C vision tokens.
     public var compressorSize: Int
+    /// False for LLaVA-v1.5: its vision tokens are the projected patches.
+    public var hasCompressor: Bool
     /// Width of the compressor, E: `compressor_embed_dim`; 1024 if absent (hard-coded in the reference).
     public var compressorWidth: Int
     /// Attention heads of the compressor: `compressor_num_heads`; 8 if absent.
     public var compressorHeadCount: Int
     /// Linear layers of the projector: K of `mm_projector_type` `mlpKx_gelu`, 1 for `linear`.
     public var projectorDepth: Int
-    /// Number of pre-fusion layers: `prefusion_layer_num`; 4 if absent.
+    /// Number of pre-fusion layers: `prefusion_layer_num`; 4 if absent; 0 for LLaVA-v1.5.
     public var prefusionLayerCount: Int
     /// Which hidden state of the vision tower is used, -1 for the last: `mm_vision_select_layer`; -2 if absent.
     public var visionSelectLayer: Int
@@ -185,15 +188,19 @@ public struct FusionConfig: Sendable, Equatable {
 
     /// Vision tokens per frame (C2 = C·C).
     public var tokensPerFrame: Int { compressorSize * compressorSize }
+    /// True if the text is fused with frames before the language model reads it; else it stays as it is.
+    public var fusesText: Bool { prefusionLayerCount > 0 }
     /// Images encoded per frame: 1, or n·n crops and the whole image.
     public var partCount: Int { resolutionRatio > 1 ? resolutionRatio * resolutionRatio + 1 : 1 }
 
     /// Modules of the given shape.
     public init(
         compressorSize: Int, compressorWidth: Int, compressorHeadCount: Int, projectorDepth: Int,
-        prefusionLayerCount: Int, visionSelectLayer: Int, resolutionRatio: Int, plainProjector: Bool = false
+        prefusionLayerCount: Int, visionSelectLayer: Int, resolutionRatio: Int, plainProjector: Bool = false,
+        hasCompressor: Bool = true
     ) {
         self.compressorSize = compressorSize
+        self.hasCompressor = hasCompressor
         self.compressorWidth = compressorWidth
         self.compressorHeadCount = compressorHeadCount
         self.projectorDepth = projectorDepth

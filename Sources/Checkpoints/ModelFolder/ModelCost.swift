@@ -140,15 +140,17 @@ public struct ModelCost: Sendable, Equatable, Codable {
             return
         }
         let rows = fusion.partCount * vision.patchCount
+        // Without a compressor the projected patches are the tokens; without pre-fusion they are not stored.
+        let projected = fusion.hasCompressor ? rows + fusion.tokensPerFrame : rows
         let layer = DecoderLayerWork(language)
         let prefusionLayers = Double(fusion.prefusionLayerCount)
         frame = FrameWork(
             encoder: Self.encoder(vision, fusion), compressor: Self.compressor(vision, fusion),
-            projector: Self.projector(language, fusion, rows: rows + fusion.tokensPerFrame),
+            projector: Self.projector(language, fusion, rows: projected),
             prefusion: Self.prefusion(layer, fusion, rows: rows),
             promptHead: prefusionLayers * Double(promptHeadTokens) * layer.perToken)
         frameTokenBytes = fusion.tokensPerFrame * language.hiddenSize * 2
-        framePatchBytes = rows * (vision.hiddenSize + 4)
+        framePatchBytes = fusion.fusesText ? rows * (vision.hiddenSize + 4) : 0
         prefusionKeyValueBytesPerFrame =
             fusion.prefusionLayerCount * (rows + fusion.tokensPerFrame) * 2 * keyValueWidth * 2
         questionWorkPerFusionFrame = prefusionLayers * Double(questionTokens) * layer.perToken
@@ -165,6 +167,7 @@ public struct ModelCost: Sendable, Equatable, Codable {
     }
 
     private static func compressor(_ vision: VisionConfig, _ fusion: FusionConfig) -> Double {
+        guard fusion.hasCompressor else { return 0 }
         let width = Double(fusion.compressorWidth), queries = Double(fusion.tokensPerFrame)
         // With crops, the whole image is not among the keys. Queries are projected once, not per frame.
         let keys = Double(vision.patchCount * fusion.resolutionRatio * fusion.resolutionRatio)
@@ -178,6 +181,7 @@ public struct ModelCost: Sendable, Equatable, Codable {
     }
 
     private static func prefusion(_ layer: DecoderLayerWork, _ fusion: FusionConfig, rows: Int) -> Double {
+        guard fusion.fusesText else { return 0 }
         let tokens = Double(fusion.tokensPerFrame), all = Double(rows) + tokens
         let full = all * layer.perToken + all * all / 2 * layer.perPair
         let last =

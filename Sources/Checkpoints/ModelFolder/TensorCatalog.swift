@@ -36,7 +36,7 @@ public struct ExpectedTensor: Sendable, Equatable {
 /// Letters: H language width, I inner width, V vocabulary, D vision width, E compressor width, P patches, C2 tokens per
 /// frame.
 public enum TensorCatalog {
-    /// Every tensor of a LLaVA-Mini but its vision tower's.
+    /// Every tensor of a LLaVA-Mini or LLaVA-v1.5 but its vision tower's.
     public static func llavaMini(_ config: LanguageConfig, _ fusion: FusionConfig) -> [ExpectedTensor] {
         language(config) + projector(config, fusion) + prefusion(config, fusion) + compressor(fusion)
     }
@@ -60,8 +60,9 @@ public enum TensorCatalog {
         return list.tensors
     }
 
-    /// `model.compressor.*`.
+    /// `model.compressor.*`; nothing without a compressor.
     public static func compressor(_ fusion: FusionConfig) -> [ExpectedTensor] {
+        guard fusion.hasCompressor else { return [] }
         var list = List(part: .compressor)
         let width = fusion.compressorWidth, base = TensorName.compressor
         list.add(base + "pos_embed", [fusion.tokensPerFrame, width])  // [C2, E]

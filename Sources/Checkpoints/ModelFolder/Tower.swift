@@ -1,6 +1,6 @@
 import Tensors
 
-/// The vision tower of a LLaVA-Mini checkpoint: its location, its shape, and which of two copies is used.
+/// The vision tower of a LLaVA-Mini or LLaVA-v1.5 checkpoint: its location, its shape, and which of two copies is used.
 struct Tower {
     var vision: VisionConfig?
     var folder: String?
@@ -12,12 +12,17 @@ struct Tower {
 
     init() {}
 
+    /// A tower of this shape whose tensors the checkpoint holds.
+    init(insideCheckpoint vision: VisionConfig) {
+        self.vision = vision
+        source = .insideCheckpoint
+    }
+
     /// Locates the tower as the reference does.
     ///
     /// The tower folder's tensors are used, unless `unfreeze_mm_vision_tower` is set and the checkpoint has its own.
     init(
-        of config: ConfigReader, fusion: FusionConfig, folder checkpoint: String, weights: WeightsFolder,
-        environment: [String: String]
+        of config: ConfigReader, folder checkpoint: String, weights: WeightsFolder, environment: [String: String]
     ) throws {
         guard let name = try config.string("mm_vision_tower") ?? config.string("vision_tower") else {
             throw CheckpointError.keyMissing(config.file, "mm_vision_tower")
@@ -49,11 +54,10 @@ struct Tower {
             }
             if let folder { self.weights = try WeightsFolder(path: folder) }
         }
-        try check(config, fusion: fusion)
     }
 
     /// Checks the tower against the compressor, the projector and the select layer.
-    private func check(_ config: ConfigReader, fusion: FusionConfig) throws {
+    func check(_ config: ConfigReader, fusion: FusionConfig) throws {
         guard let vision else { return }
         guard fusion.compressorWidth == vision.hiddenSize else {
             throw CheckpointError.outOfRange(

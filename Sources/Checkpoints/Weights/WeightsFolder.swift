@@ -109,6 +109,20 @@ public final class WeightsFolder: Sendable {
         return AdaptedFile(file, adapted: try adapter.apply(to: whole.tensors), names: file.names)
     }
 
+    /// The same weights with their tensors under other names; `StoredTensor.name` stays the one in the files.
+    func renamed(_ name: (String) -> String) -> WeightsFolder {
+        WeightsFolder(self, tensors: Dictionary(tensors.map { (name($0.key), $0.value) }) { first, _ in first })
+    }
+
+    private init(_ folder: WeightsFolder, tensors: [String: StoredTensor]) {
+        path = folder.path
+        format = folder.format
+        files = folder.files
+        notes = folder.notes
+        adapted = folder.adapted
+        self.tensors = tensors
+    }
+
     /// Bytes of tensor data in all files.
     public var dataBytes: Int { files.reduce(0) { $0 + $1.file.dataBytes } }
 

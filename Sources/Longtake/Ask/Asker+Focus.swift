@@ -31,7 +31,7 @@ extension Asker {
     /// Frames without patches are left out; if none has patches, the first answer stays, with a note.
     /// - Returns: nil if there is no second pass; then `note` may say why.
     func secondPass(after first: AnswerPass, of request: AnswerRequest) throws -> (pass: SecondPass?, note: String?) {
-        guard let limit = request.focusLimit,
+        guard model.fusion.fusesText, let limit = request.focusLimit,
             !request.question.focus.isSatisfied(certainty: first.generation.certainty)
         else { return (nil, nil) }
         let clock = ContinuousClock()

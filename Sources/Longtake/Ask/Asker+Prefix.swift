@@ -32,12 +32,13 @@ extension Asker {
         return Double(fused) * each + Double(frames) * (loaded.cost.prefixWorkPerFrame ?? 0) >= minimumSaving
     }
 
-    /// Bytes of the prefix cache over this many frames; 0 if it would not be kept.
+    /// Bytes of the prefix cache over this many frames; 0 if it would not be kept, or if they exceed the context.
     func prefixBytes(frames: Int) -> Int64 {
         let fused = min(frames, PrefixCache.maxFusedFrames)
         guard prefixCaches != nil, isWorthKeeping(frames: frames, fused: fused),
             let asked = try? prompted(Question("?")),
-            let group = try? PromptGroup([asked.prompt.ids], model: model)
+            let group = try? PromptGroup([asked.prompt.ids], model: model),
+            (try? checkContext(asked.prompt, frames: frames, maxTokens: 1)) != nil
         else { return 0 }
         let each = PreFusionCache(model, prefixRows: group.headRows, capacity: 1).bytesPerFrame
         let token = 2 * model.language.config.layerCount * model.language.keyBytes

@@ -1,3 +1,4 @@
+internal import Checkpoints
 internal import Models
 internal import Tokenizers
 
@@ -9,10 +10,11 @@ struct FusionContext {
     let group: PromptGroup
     /// The vision tokens of all frames in the range.
     let tokens: VisionTokenReader
-    /// Indices of the source's frames that the texts are fused with, ascending.
+    /// Indices of the source's frames that the texts are fused with, ascending; empty if the model fuses no text.
     let frames: [Int]
     /// Fusing a sample stops for a text whose relative standard error is at most this; 0: fuse the whole sample.
     let targetError: Double
+    private let fusesText: Bool
 
     init(
         _ questions: [PromptedQuestion], _ source: FrameSource, frames: [Int], targetError: Double = 0,
@@ -20,7 +22,8 @@ struct FusionContext {
     ) throws {
         self.questions = questions
         self.source = source
-        self.frames = frames
+        self.frames = model.fusion.fusesText ? frames : []
+        fusesText = model.fusion.fusesText
         self.targetError = targetError
         group = try PromptGroup(questions.map(\.prompt.ids), model: model)
         tokens = VisionTokenReader(source, model: model)
@@ -36,7 +39,8 @@ struct FusionContext {
     func summary(of index: Int) -> FusionSummary {
         FusionSummary(
             frames: group.texts[index].frameCount, of: source.times.count,
-            relativeStandardError: group.texts[index].relativeStandardError(population: source.times.count))
+            relativeStandardError: fusesText
+                ? group.texts[index].relativeStandardError(population: source.times.count) : 0)
     }
 
     /// A question's input of the language model.

@@ -12,7 +12,8 @@ public struct FusionSummary: Sendable, Codable, Equatable {
     public let frames: Int
     /// Frames in the range.
     public let of: Int
-    /// Standard error of the estimated mean, relative to the mean's length; 0 only if all frames were fused.
+    /// Standard error of the estimated mean, relative to the mean's length; 0 only if all frames were fused, or if the
+    /// model fuses none.
     ///
     /// nil (JSON null) if unknown: one frame of several, or frames chosen by attention instead of sampled.
     public internal(set) var relativeStandardError: Double?

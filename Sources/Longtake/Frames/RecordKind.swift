@@ -13,7 +13,8 @@ package enum RecordKind: String, Sendable, Codable, CaseIterable {
 
 /// The layout of frame records for one model.
 ///
-/// The token and the embedding are in the frame stream, the other parts in the patch stream, which can be removed.
+/// The token and the embedding are in the frame stream, the other parts in the patch stream, which can be removed; a
+/// model that does not fuse text never reads patches, so its records have none.
 /// Parts, in order: `token` [C2, H]; `patches` [R, D]; for int8 `scales` [R] f32; if the model has embeddings
 /// `embedding` [E], for int8 with `embedding_scale` [1] f32. R = parts · P rows.
 struct RecordCodec {
@@ -24,12 +25,14 @@ struct RecordCodec {
     let patchWidth: Int
     /// Embedding size E; nil for a model without embeddings.
     let embeddingSize: Int?
+    /// True if records have patches.
+    var hasPatches: Bool { patchRows > 0 }
 
     init(kind: RecordKind, model: LlavaMini) {
         self.kind = kind
         tokenRows = model.fusion.tokensPerFrame
         tokenWidth = model.hiddenSize
-        patchRows = model.patchRows
+        patchRows = model.fusion.fusesText ? model.patchRows : 0
         patchWidth = model.vision.hiddenSize
         embeddingSize = model.embeddingSize
     }
@@ -46,23 +49,23 @@ struct RecordCodec {
     func layout() throws -> RecordLayout {
         let (tokens, patches) = (tokenRows * tokenWidth, patchRows * patchWidth)
         let embedding = embeddingSize.map { EmbeddingParts(kind: kind, size: $0).parts } ?? []
+        let token: RecordPart
+        let patchParts: [RecordPart]
         switch kind {
         case .standard:
-            return try RecordLayout(
-                parts: [
-                    RecordPart(name: "token", bytes: tokens * 2, format: "bf16[\(tokenRows),\(tokenWidth)]"),
-                    RecordPart(
-                        name: "patches", bytes: patches, format: "i8[\(patchRows),\(patchWidth)]", stream: .patch),
-                    RecordPart(name: "scales", bytes: patchRows * 4, format: "f32[\(patchRows)]", stream: .patch),
-                ] + embedding)
+            token = RecordPart(name: "token", bytes: tokens * 2, format: "bf16[\(tokenRows),\(tokenWidth)]")
+            patchParts = [
+                RecordPart(name: "patches", bytes: patches, format: "i8[\(patchRows),\(patchWidth)]", stream: .patch),
+                RecordPart(name: "scales", bytes: patchRows * 4, format: "f32[\(patchRows)]", stream: .patch),
+            ]
         case .f32:
-            return try RecordLayout(
-                parts: [
-                    RecordPart(name: "token", bytes: tokens * 4, format: "f32[\(tokenRows),\(tokenWidth)]"),
-                    RecordPart(
-                        name: "patches", bytes: patches * 4, format: "f32[\(patchRows),\(patchWidth)]", stream: .patch),
-                ] + embedding)
+            token = RecordPart(name: "token", bytes: tokens * 4, format: "f32[\(tokenRows),\(tokenWidth)]")
+            patchParts = [
+                RecordPart(
+                    name: "patches", bytes: patches * 4, format: "f32[\(patchRows),\(patchWidth)]", stream: .patch)
+            ]
         }
+        return try RecordLayout(parts: [token] + (hasPatches ? patchParts : []) + embedding)
     }
 }
 
@@ -115,8 +118,8 @@ final class RecordBuffers {
         self.codec = codec
         self.compute = compute
         let bytes = layout.parts.map(\.bytes)
-        token = Buffer(count: bytes[0])
-        patches = Buffer(count: bytes[1])
+        token = Buffer(count: bytes[RecordCodec.Part.token.rawValue])
+        patches = Buffer(count: codec.hasPatches ? bytes[RecordCodec.Part.patches.rawValue] : 0)
         scales = Buffer(count: codec.patchRows)
         row = Buffer(count: codec.tokenWidth)
         embedding = Buffer(count: codec.embeddingSize ?? 0)
@@ -127,7 +130,8 @@ final class RecordBuffers {
     func encode(_ frame: EncodedFrame) -> [UnsafeRawBufferPointer] {
         compute.timed(.record) {
             parts.removeAll(keepingCapacity: true)
-            append(token: frame.token, patches: frame.patches)
+            append(token: frame.token)
+            if codec.hasPatches { append(patches: frame.patches) }
             if let embedding = frame.embedding { append(embedding: embedding) }
             return parts
         }
@@ -143,13 +147,16 @@ final class RecordBuffers {
         parts.append(UnsafeRawBufferPointer(start: embeddingScale.pointer, count: 4))
     }
 
-    private func append(token rows: MatrixView, patches block: MatrixView) {
+    private func append(token rows: MatrixView) {
         let tokenBase = UnsafeMutableRawPointer(token.pointer)
         compute.convert(
             rows,
             into: MatrixView(
                 tokenBase, type: codec.kind == .f32 ? .f32 : .bf16, rows: codec.tokenRows, columns: codec.tokenWidth))
         parts.append(UnsafeRawBufferPointer(start: tokenBase, count: token.count))
+    }
+
+    private func append(patches block: MatrixView) {
         if codec.kind == .f32 {
             parts.append(UnsafeRawBufferPointer(start: block.base, count: patches.count))
             return

@@ -47,11 +47,17 @@ package struct CompressionInspector {
 
     /// Loads the parts of the model that compress frames.
     ///
-    /// - Throws: the errors of loading a checkpoint.
+    /// - Throws: the errors of loading a checkpoint; `LongtakeError` `unsupported_model` for LLaVA-v1.5, which has no
+    ///   compressor.
     package init(
         path: String, settings: ModelSettings, options: IndexOptions = IndexOptions(),
         cancellation: Cancellation = Cancellation()
     ) throws {
+        guard try CheckpointFolder(path: path).fusion?.hasCompressor != false else {
+            throw LongtakeError(
+                code: .unsupportedModel,
+                message: "\(path): a LLaVA-1.5 checkpoint has no compressor to inspect; give a LLaVA-Mini one")
+        }
         loaded = try LoadedModel(path: path, settings: settings, forFrames: true)
         encoder = FrameEncoder(loaded)
         self.options = options

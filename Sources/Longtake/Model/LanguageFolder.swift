@@ -2,7 +2,7 @@ internal import Checkpoints
 internal import Models
 internal import Tensors
 
-/// The language model of a folder, loaded alone: a plain Llama, or the one inside a LLaVA-Mini.
+/// The language model of a folder, loaded alone: a plain Llama, or the one inside a LLaVA-Mini or LLaVA-1.5.
 struct LanguageFolder {
     let model: LanguageModel
     /// The precision of the computation.
@@ -17,7 +17,7 @@ struct LanguageFolder {
             throw LongtakeError(
                 code: .unsupportedModel,
                 message: "\(path): a \(checkpoint.kind.rawValue) checkpoint has no language model; give a folder of "
-                    + "model_type llama or llava_mini_llama")
+                    + "model_type llama, llava_mini_llama, llava_llama or llava")
         }
         try checkpoint.validate()
         let cost = ModelCost(checkpoint)

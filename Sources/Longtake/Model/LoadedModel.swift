@@ -80,7 +80,7 @@ package final class LoadedModel {
                 code: .unsupportedModel,
                 message:
                     "\(path): not a LLaVA-Mini checkpoint: it is a \(checkpoint.kind.rawValue) checkpoint, questions need a LLaVA-Mini one "
-                    + "(model_type llava_mini_llama)")
+                    + "(model_type llava_mini_llama) or LLaVA-1.5 (llava_llama, llava)")
         }
         try checkpoint.validate()
         guard let vision = checkpoint.vision else {
@@ -158,10 +158,13 @@ package final class LoadedModel {
     /// Returns the preprocessing for a vision tower whose input is `side` × `side` pixels.
     static func preprocessing(_ checkpoint: CheckpointFolder, side: Int) throws -> ImagePreprocessing {
         guard let config = checkpoint.preprocessorConfigBytes else {
-            return ImagePreprocessing.clip(side: side, imageAspectRatio: checkpoint.imageAspectRatio)
+            return ImagePreprocessing.clip(
+                side: side, imageAspectRatio: checkpoint.imageAspectRatio,
+                framesAsImages: checkpoint.readsFramesAsImages)
         }
         let preprocessing = try ImagePreprocessing(
-            preprocessorConfig: config, imageAspectRatio: checkpoint.imageAspectRatio)
+            preprocessorConfig: config, imageAspectRatio: checkpoint.imageAspectRatio,
+            framesAsImages: checkpoint.readsFramesAsImages)
         guard preprocessing.side == side else {
             throw LongtakeError(
                 code: .unsupportedModel,

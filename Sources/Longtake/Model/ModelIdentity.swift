@@ -29,7 +29,7 @@ package struct ModelIdentity: Sendable {
         preprocessing = model.preprocessing.identity
     }
 
-    /// Reads the identity of a model; nil if the folder is not a LLaVA-Mini model with a vision tower.
+    /// Reads the identity of a model; nil if the folder is not a LLaVA-Mini or LLaVA-1.5 model with a vision tower.
     ///
     /// `LoadedModel` reports the reason. Throws `WeightsError`, `ModelError`, `ImageError`, each naming the file and
     /// the problem.

@@ -28,7 +28,7 @@ package final class Searcher {
     ) throws {
         try settings.validate()
         let checkpoint = try CheckpointFolder(path: path)
-        guard checkpoint.kind == .llavaMini else {
+        guard checkpoint.fusion != nil else {
             throw LongtakeError(
                 code: .unsupportedModel,
                 message: "\(path) is a \(checkpoint.kind.rawValue) checkpoint: give the model that the recordings were "

@@ -44,7 +44,7 @@ final class TextEmbedder {
                 code: .unsupportedModel,
                 message: "\(given.path) is a language model without a vision tower; give the folder of a CLIP "
                     + "checkpoint, or of a model with a vision tower")
-        case .llavaMini:
+        case .llavaMini, .llava:
             guard let folder = given.towerFolder else { throw LongtakeError.noTextHalf(given.path) }
             return try CheckpointFolder(path: folder)
         }

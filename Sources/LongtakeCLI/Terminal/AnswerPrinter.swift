@@ -194,7 +194,9 @@ final class AnswerPrinter {
         if !layout.isImage, let first = answer.range.first, let last = answer.range.last {
             line += " at \(TimeText.clock(first)) to \(TimeText.clock(last))"
         }
-        if answer.fusion.frames < answer.fusion.of {
+        if answer.fusion.frames == 0, answer.fusion.of > 0 {
+            // The model fuses no text: LLaVA-v1.5.
+        } else if answer.fusion.frames < answer.fusion.of {
             let error = answer.fusion.relativeStandardError.map(Format.short) ?? "unknown"
             line += ", fused with \(answer.fusion.frames) of them (relative standard error \(error))"
         } else if !layout.isImage {

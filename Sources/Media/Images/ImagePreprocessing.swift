@@ -25,11 +25,23 @@ public struct ImagePreprocessing: Sendable, Equatable, Codable {
     static let clipStd = [0.26862954, 0.26130258, 0.27577711]
     static let clipRescale = 1.0 / 255
 
-    /// CLIP's default values, with frames as in the reference; `side` is clamped to `sides`.
-    public static func clip(side: Int, imageAspectRatio: String = "square") -> ImagePreprocessing {
+    /// CLIP's default values; `side` is clamped to `sides`.
+    ///
+    /// - Parameter framesAsImages: false lays out frames as in the reference, true as still images.
+    public static func clip(
+        side: Int, imageAspectRatio: String = "square", framesAsImages: Bool = false
+    ) -> ImagePreprocessing {
         ImagePreprocessing(
             side: min(max(side, sides.lowerBound), sides.upperBound), mean: clipMean, std: clipStd,
-            rescale: clipRescale, frameLayout: .squashNearest, imageAspectRatio: imageAspectRatio)
+            rescale: clipRescale,
+            frameLayout: defaultLayout(framesAsImages: framesAsImages, imageAspectRatio: imageAspectRatio),
+            imageAspectRatio: imageAspectRatio)
+    }
+
+    /// LLaVA-Mini's reference squashes frames; LLaVA-v1.5 knows only still images.
+    static func defaultLayout(framesAsImages: Bool, imageAspectRatio: String) -> FrameLayout {
+        guard framesAsImages else { return .squashNearest }
+        return imageAspectRatio == "pad" ? .padBicubic : .cropBicubic
     }
 
     /// The values must have been checked: three finite means and three finite positive standard deviations.

@@ -7,9 +7,11 @@ extension ImagePreprocessing {
     /// Reads a Hugging Face preprocessor_config.json of CLIPImageProcessor or its predecessor CLIPFeatureExtractor.
     ///
     /// Sizes may be integers or dictionaries; missing keys take CLIPImageProcessor's defaults. The optional key
-    /// `longtake_frame_layout` names a `FrameLayout`. Throws `bad_preprocessor_config` for any setting that would
-    /// change the pixels in a way not implemented here.
-    public init(preprocessorConfig bytes: [UInt8], imageAspectRatio: String) throws {
+    /// `longtake_frame_layout` names a `FrameLayout`; without it a frame is laid out as the reference does.
+    ///
+    /// - Parameter framesAsImages: without the key, frames are padded or cropped as still images are.
+    /// - Throws: `bad_preprocessor_config` for any setting that would change the pixels in a way not implemented here.
+    public init(preprocessorConfig bytes: [UInt8], imageAspectRatio: String, framesAsImages: Bool = false) throws {
         guard bytes.count <= Self.maximumConfigBytes else {
             throw ImageError.config("has \(bytes.count) bytes; at most \(Self.maximumConfigBytes) are read")
         }
@@ -21,10 +23,15 @@ extension ImagePreprocessing {
         } catch {
             throw ImageError.config("is not readable JSON", underlying: error)
         }
+        // `do_pad` of LlavaImageProcessor is what the original's configuration names `image_aspect_ratio` "pad".
+        let aspect = config.doPad == true ? "pad" : imageAspectRatio
         self.init(
             side: try config.side(), mean: try config.channels("image_mean", config.mean ?? Self.clipMean),
             std: try config.channels("image_std", config.std ?? Self.clipStd, positive: true),
-            rescale: try config.rescale(), frameLayout: try config.frameLayout(), imageAspectRatio: imageAspectRatio)
+            rescale: try config.rescale(),
+            frameLayout: try config.frameLayout()
+                ?? Self.defaultLayout(framesAsImages: framesAsImages, imageAspectRatio: aspect),
+            imageAspectRatio: aspect)
     }
 }
 
@@ -37,6 +44,7 @@ private struct PreprocessorConfig: Decodable {
     let std: [Double]?
     let rescaleFactor: Double?
     let layout: String?
+    let doPad: Bool?
     let doResize: Bool?
     let doCenterCrop: Bool?
     let doRescale: Bool?
@@ -50,6 +58,7 @@ private struct PreprocessorConfig: Decodable {
         case std = "image_std"
         case rescaleFactor = "rescale_factor"
         case layout = "longtake_frame_layout"
+        case doPad = "do_pad"
         case doResize = "do_resize"
         case doCenterCrop = "do_center_crop"
         case doRescale = "do_rescale"
@@ -138,8 +147,9 @@ private struct PreprocessorConfig: Decodable {
         return factor
     }
 
-    func frameLayout() throws -> FrameLayout {
-        guard let layout else { return .squashNearest }
+    /// The layout that `longtake_frame_layout` names; nil if absent.
+    func frameLayout() throws -> FrameLayout? {
+        guard let layout else { return nil }
         guard let known = FrameLayout(rawValue: layout) else {
             let names = FrameLayout.allCases.map(\.rawValue).joined(separator: ", ")
             throw ImageError.config("longtake_frame_layout is \"\(layout.prefix(40))\"; use one of \(names)")

@@ -15,7 +15,7 @@ public final class IndexReader: Sendable {
     /// The layout of the index's records.
     public var layout: RecordLayout { manifest.layout }
     /// True if the patches of every frame can be read.
-    public var hasAllPatches: Bool { patchFrames.count == entries.count }
+    public var hasAllPatches: Bool { !layout.hasPatches || patchFrames.count == entries.count }
 
     private let directory: String
     private let segments: [SegmentReader]

@@ -89,9 +89,6 @@ import Testing
         Case(name: "Llama's own", files: ["params.json": "{}", "consolidated.00.pth": "x"], says: ["consolidated"]),
         Case(name: "weights only", files: ["model.safetensors": "x"], says: ["only weights", "config.json"]),
         Case(
-            name: "LLaVA-1.5", files: ["config.json": "{\"model_type\":\"llava_llama\"}", "model.safetensors": "x"],
-            says: ["not a LLaVA-Mini checkpoint", "LLaVA-1.5"]),
-        Case(
             name: "LLaVA-NeXT", files: ["config.json": "{\"model_type\":\"llava_next\"}", "model.safetensors": "x"],
             says: ["not a LLaVA-Mini checkpoint", "LLaVA-NeXT"]),
         Case(

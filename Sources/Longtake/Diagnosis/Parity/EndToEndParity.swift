@@ -108,7 +108,8 @@ struct EndToEndParity {
         guard let config = checkpoint.preprocessorConfigBytes else {
             throw ParityError(message: "\(checkpoint.path): no preprocessor_config.json beside the tower")
         }
-        return try ImagePreprocessing(preprocessorConfig: config, imageAspectRatio: aspect)
+        return try ImagePreprocessing(
+            preprocessorConfig: config, imageAspectRatio: aspect, framesAsImages: checkpoint.readsFramesAsImages)
     }
 
     private func prompt(_ flow: Flow, _ prefix: String, _ report: inout ParityReport) throws -> Prompt {

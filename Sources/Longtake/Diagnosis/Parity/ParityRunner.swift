@@ -67,7 +67,8 @@ package enum ParityRunner {
     static func loadModel(_ checkpoint: CheckpointFolder, compute: Compute, parts: Int?) throws -> LlavaMini {
         guard let language = checkpoint.language, var fusion = checkpoint.fusion, let vision = checkpoint.vision else {
             throw ParityError(
-                message: "\(checkpoint.path) is not a LLaVA-Mini checkpoint, and case.json names no other kind")
+                message:
+                    "\(checkpoint.path) is not a LLaVA-Mini or LLaVA-1.5 checkpoint, and case.json names no other kind")
         }
         guard !checkpoint.isQuantized else {
             throw ParityError(

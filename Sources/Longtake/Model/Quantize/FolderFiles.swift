@@ -27,7 +27,7 @@ struct FolderFiles {
     private static let (fileLimit, depthLimit) = (10_000, 8)
 
     init(of source: CheckpointFolder) throws {
-        let tower = source.kind == .llavaMini ? source.towerFolder : nil
+        let tower = source.fusion != nil ? source.towerFolder : nil
         hasTower = tower != nil
         let towerPath = tower.flatMap(FolderPath.real)
         let hasOwnWeights = source.towerWeights != nil

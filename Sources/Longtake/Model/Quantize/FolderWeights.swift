@@ -20,8 +20,8 @@ struct FolderWeights {
             guard let format = format(tensor.part) else { continue }
             let isInside = tensor.part == .vision && source.towerSource == .insideCheckpoint
             let name = isInside ? TensorName.insideTower + tensor.name : tensor.name
-            if source.weights.tensors[name] != nil {
-                own[name] = tensor.format(in: format)
+            if let stored = source.weights.tensors[name] {
+                own[stored.name] = tensor.format(in: format)
             } else if source.towerWeights?.tensors[name] != nil {
                 tower[name] = tensor.format(in: format)
             }
@@ -107,6 +107,7 @@ struct FolderWeights {
     func write(to folder: String, _ rows: RowQuantizer?, read: (Int) throws -> Void) throws {
         var shardOf: [String: JSONValue] = [:]
         let names = safetensorsNames
+        let used = Set(weights.tensors.values.map(\.name))
         let scales = Set(formats.keys.flatMap { [TensorName.scale(of: $0), TensorName.minimum(of: $0)] })
         for (index, entry) in weights.files.enumerated() where !entry.file.names.isEmpty {
             let file = try weights.reopened(index)
@@ -119,7 +120,7 @@ struct FolderWeights {
             let writer = try SafetensorsWriter(path: path, entries: entries, metadata: ["format": "pt"])
             for tensor in tensors { try write(tensor, to: writer, rows, read: read) }
             try writer.finish()
-            for tensor in entries where weights.tensors[tensor.name] != nil || scales.contains(tensor.name) {
+            for tensor in entries where used.contains(tensor.name) || scales.contains(tensor.name) {
                 shardOf[tensor.name] = .string(name)
             }
         }

@@ -33,6 +33,7 @@ import Testing
         (["model", "quantize", "m", "--language", "i"], ["int8", "int4"]),
         (["frames", "a.mp4", "--size", ""], ["model", "native"]),
         (["model", "make-random", "--shape", ""], ["llava-mini-8b", "nano"]), (["model", "ins"], ["inspect"]),
+        (["model", "pu"], ["pull"]),
         (["bench", "prefill", "--shape", ""], ["full", "nano"]),
     ])
     func `values of options`(line: [String], expected: [String]) throws {

@@ -225,8 +225,8 @@ package struct ModelPull {
         guard needed > 0, let free = models.first?.cache.freeBytes(), needed > free else { return }
         throw HubError(
             .notEnoughDisk,
-            "\(settings.cache): the download needs \(needed) bytes, the disk has \(free) free: make room, or set HF_HOME "
-                + "to a folder on another disk")
+            "\(settings.cache): the download needs \(needed) bytes, the disk has \(free) free: make room, or set "
+                + "HF_HOME to a folder on another disk")
     }
 
     private func offline(_ name: HubName) throws -> Report {

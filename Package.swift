@@ -46,6 +46,8 @@ let package = Package(
         .target(name: "CKernels", cSettings: strictC),
         // FFmpeg's headers (libavformat-dev, libavcodec-dev, libswscale-dev); the libraries are loaded when they are needed.
         .target(name: "CFFmpeg", cSettings: strictC),
+        // libcurl's headers (libcurl4-openssl-dev); the library is loaded when a model is downloaded.
+        .target(name: "CCurl", cSettings: strictC),
 
         // What the program does before its libraries are initialized.
         .target(name: "CStart", cSettings: strictC + [.define("LONGTAKE_COMMIT", to: "\"\(commit)\"")]),
@@ -63,6 +65,7 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "Media", dependencies: ["CFFmpeg", "CSeccomp", "SystemCalls"], swiftSettings: strict),
         .target(name: "Checkpoints", dependencies: ["SystemCalls", "Tensors"], swiftSettings: strict),
+        .target(name: "Hub", dependencies: ["CCurl", "CCrypto", "Checkpoints", "SystemCalls"], swiftSettings: strict),
         .target(name: "Tokenizers", dependencies: ["Checkpoints", "SystemCalls"], swiftSettings: strict),
         .target(name: "Models", dependencies: ["Checkpoints", "Tensors"], swiftSettings: strict),
         .target(name: "Store", dependencies: ["CXXHash", "CCrypto", "SystemCalls", grdb], swiftSettings: strict),
@@ -70,7 +73,9 @@ let package = Package(
         // Where the leaves meet, and the command line in front of it.
         .target(
             name: "Longtake",
-            dependencies: ["Checkpoints", "Media", "Models", "Store", "SystemCalls", "Tensors", "Tokenizers", yams],
+            dependencies: [
+                "Checkpoints", "Hub", "Media", "Models", "Store", "SystemCalls", "Tensors", "Tokenizers", yams,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "LongtakeCLI", dependencies: ["CStart", "Longtake", "SystemCalls", argumentParser],

@@ -17,7 +17,7 @@ struct LongtakeCommand: ParsableCommand {
               longtake run pipelines/nightly.yaml      nightly job: index new recordings and ask the same questions
 
             Exit status: 0 done · 3 partly done · 10 not indexed · 11 locked · 12 model · 13 disk or memory · 14 input · \
-            15 refused or context exceeded · 17 damage · 64 usage · 129, 130, 143 ended by a signal. Any other nonzero status \
+            15 refused or context exceeded · 16 network or download · 17 damage · 64 usage · 129, 130, 143 ended by a signal. Any other nonzero status \
             is a failure; new ones may be added. Completions: longtake --generate-completion-script bash|zsh|fish.
             """),
         version: Version.text,

@@ -5,7 +5,7 @@ import Testing
     static let commands: [[String]] = [
         [], ["ask"], ["chat"], ["search"], ["export"], ["index"], ["ls"], ["show"], ["rm"], ["frames"], ["run"],
         ["doctor"], ["model"],
-        ["model", "inspect"],
+        ["model", "inspect"], ["model", "pull"], ["model", "ls"], ["model", "rm"], ["model", "verify"],
         ["model", "parity"], ["model", "tokenize"], ["model", "embed"], ["model", "make-random"],
         ["model", "quantize"], ["model", "convert"], ["model", "check"], ["model", "perplexity"], ["cache"],
         ["cache", "stats"], ["cache", "verify"], ["cache", "prune"], ["cache", "repair"], ["bench"],
@@ -49,7 +49,9 @@ import Testing
         (["ask", "vid_0000000000000000", "What?"], 10), (["show", "vid_0000000000000000"], 10),
         (["ask", "/nonexistent.mp4", "What?"], 14), (["index", "/nonexistent.mp4"], 14), (["index", "/dev/zero"], 14),
         (["ask", "VIDEO", "What?", "--model", "/nonexistent"], 12), (["model", "inspect", "/nonexistent"], 12),
-        (["run", "/nonexistent.yaml"], 64), (["rm", "VIDEO"], 10),
+        (["model", "pull", "no name"], 64), (["model", "rm", "org/none", "--yes"], 12),
+        (["ask", "VIDEO", "What?", "--model", "org/none"], 12), (["run", "/nonexistent.yaml"], 64),
+        (["rm", "VIDEO"], 10),
         (["model", "parity", "/nonexistent"], 12),
     ])
     func `exit statuses are the documented ones`(arguments: [String], status: Int) throws {

@@ -34,6 +34,7 @@ import Testing
         (["frames", "a.mp4", "--size", ""], ["model", "native"]),
         (["model", "make-random", "--shape", ""], ["llava-mini-8b", "nano"]), (["model", "ins"], ["inspect"]),
         (["model", "conv"], ["convert"]),
+        (["model", "pu"], ["pull"]),
         (["bench", "prefill", "--shape", ""], ["full", "nano"]),
     ])
     func `values of options`(line: [String], expected: [String]) throws {

@@ -94,6 +94,10 @@ import Testing
         try #require(!examples.isEmpty)
         var tool = try tool(page)
         defer { tool.remove() }
+        let hub = page == "commands.md" ? try HubServer() : nil
+        defer { hub?.stop() }
+        tool.environment["HF_HOME"] = tool.path("hf")
+        tool.environment["HF_ENDPOINT"] = hub?.address
         try Self.makeFiles(for: page, tool)
         // Pages whose examples do not say which model.
         if page == "bad-input.md" { tool.environment["LONGTAKE_MODEL"] = tool.path("nano") }

@@ -107,6 +107,7 @@ import Testing
         ["model", "embed", "nosuch", "--text", "a"], ["model", "check", "nosuch", "nosuch.mp4"],
         ["model", "perplexity", "nosuch", "--ids", "nosuch"], ["model", "make-random", "--out", "full"],
         ["model", "quantize", "nosuch", "--out", "q"], ["model", "convert", "nosuch", "--out", "q"],
+        ["model", "pull", "no name"], ["model", "rm", "org/none", "--yes"], ["model", "verify", "org/none"],
         ["cache", "prune", "--missing-for", "soon"], ["cache", "verify", "--subset", "3/2"],
         ["bench", "records", "--frames", "0"], ["bench", "search", "--frames", "0"],
         ["bench", "prefill", "--shape", "huge"], ["bench", "ask", "--shape", "nano", "--frames", "0"],

@@ -5,6 +5,7 @@ public struct CheckpointError: Error, CustomStringConvertible, Sendable, Equatab
     /// Stable identifiers for programs.
     public enum Code: String, Sendable, CaseIterable {
         case folderMissing = "folder_missing"
+        case notDownloaded = "not_downloaded"
         case configMissing = "config_missing"
         case configInvalid = "config_invalid"
         case configOutOfRange = "config_out_of_range"

@@ -26,21 +26,16 @@ enum FolderDiagnosis {
                 return .init(.folderMissing, "\(path): \(name) is a file, not a model folder; \(nextStep)")
             }
         }
-        // Taken for a hub ID: "org/name" if there is no folder "org".
+        // Taken for a hub ID: "org/name" or "org/name@revision" if there is no folder "org".
         let organization = path.split(separator: "/").first.map(String.init) ?? ""
-        guard TowerFolder.isHubID(path), path.contains("/"), !FolderPath.isFolder(organization) else {
+        let repository = path.split(separator: "@", maxSplits: 1).first.map(String.init) ?? ""
+        guard TowerFolder.isHubID(repository), repository.contains("/"), !FolderPath.isFolder(organization) else {
             return .folderMissing(path)
         }
-        // `TowerFolder` also searches the checkpoint's folder; one that does not exist leaves only the hub cache.
-        if let cached = try? TowerFolder(tower: path, checkpoint: "/nonexistent", environment: environment).path {
-            return .init(
-                .folderMissing,
-                "\(path): a name on a model hub, not a folder; give the folder of its download: \(cached)")
-        }
+        let cache = TowerFolder.hubCache(environment) ?? "any hub cache"
         return .init(
-            .folderMissing,
-            "\(path): no such folder; it looks like a name on a model hub, and models are not downloaded "
-                + "automatically: run `hf download \(path) --local-dir DIR` and give DIR")
+            .notDownloaded,
+            "\(path): no such folder; it looks like a name on a model hub, and it is not in \(cache)")
     }
 
     /// The error for a folder that is clearly no model with weights; nil if loading should be tried.

@@ -18,7 +18,7 @@ package enum FolderPath {
     }
 
     /// The reason why a file name from an index is refused; nil if it is allowed.
-    static func refusal(of name: String) -> String? {
+    package static func refusal(of name: String) -> String? {
         if name.isEmpty { return "it is empty" }
         if name.utf8.contains(0) { return "it has a NUL in it" }
         if name.utf8.count > 1024 { return "it is longer than 1024 bytes" }

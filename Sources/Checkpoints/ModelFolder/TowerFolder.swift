@@ -1,7 +1,7 @@
 import Tensors
 
 /// Finds the folder that `mm_vision_tower` names, on this machine only; nothing is downloaded.
-struct TowerFolder {
+package struct TowerFolder {
     /// The folder; nil if it was not found.
     let path: String?
     /// The paths tried, for the message.
@@ -42,7 +42,7 @@ struct TowerFolder {
     }
 
     /// True for `name` or `org/name` of letters, digits, `-`, `_` and `.`, as the hub allows.
-    static func isHubID(_ text: String) -> Bool {
+    package static func isHubID(_ text: String) -> Bool {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         return (1...2).contains(parts.count)
             && parts.allSatisfy { part in
@@ -59,7 +59,7 @@ struct TowerFolder {
     /// The hub cache folder, from the first of these that is set.
     ///
     /// HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub.
-    static func hubCache(_ environment: [String: String]) -> String? {
+    package static func hubCache(_ environment: [String: String]) -> String? {
         func set(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         if let path = set("HF_HUB_CACHE") ?? set("HUGGINGFACE_HUB_CACHE") { return path }
         if let home = set("HF_HOME") { return home + "/hub" }

@@ -67,7 +67,7 @@ package final class LoadedModel {
     package init(path: String, settings: ModelSettings, budget: MemoryBudget?, forFrames: Bool = false) throws {
         let start = ContinuousClock.now
         self.path = path
-        name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
+        name = ModelFolder.name(of: path)
         try settings.validate()
         memory = settings.memory
         let folder = URL(

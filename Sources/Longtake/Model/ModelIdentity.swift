@@ -39,7 +39,7 @@ package struct ModelIdentity: Sendable {
         guard checkpoint.language != nil, let fusion = checkpoint.fusion else { return nil }
         try checkpoint.validate()
         guard let vision = checkpoint.vision else { return nil }
-        name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
+        name = ModelFolder.name(of: path)
         notes = checkpoint.notes
         hash = ContentHash.sha256(pieces: checkpoint.identityBytes)
         precision = settings.resolvedPrecision(of: checkpoint, parameters: ModelCost(checkpoint).parameters).name

@@ -51,7 +51,7 @@ package final class Searcher {
         self.library = library
         self.cancellation = cancellation
         hash = ContentHash.sha256(pieces: checkpoint.identityBytes)
-        model = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
+        model = ModelFolder.name(of: path)
         notes = checkpoint.notes
     }
 

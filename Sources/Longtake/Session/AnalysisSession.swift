@@ -21,11 +21,13 @@ public actor AnalysisSession {
 
     /// Loads the model in a folder of Hugging Face layout, and opens a library.
     ///
+    /// `model` may also be the name of a downloaded model: `org/name` or `org/name@revision`.
     /// Weights are mapped: this takes 0.1 s for a small model, and seconds at full size.
     /// - Throws: `Failure` that names the file and the problem.
     public init(model: String, library: RecordingLibrary, settings: ModelSettings = ModelSettings()) async throws {
         thread = try ComputeThread()
         self.library = library
+        let model = ModelFolder.path(of: model)
         modelPath = model
         self.settings = settings
         // All properties are set: from here on this runs on the session's thread.

@@ -1,4 +1,5 @@
 internal import Checkpoints
+internal import Hub
 internal import Media
 internal import Models
 internal import Store
@@ -77,6 +78,21 @@ extension CheckpointError: CodedError {
         case .notEnoughMemory, .notEnoughDisk, .writeFailed: Exit.space
         case .folderNotEmpty: Exit.usage
         default: Exit.model
+        }
+    }
+    var remedy: Remedy? { code == .notDownloaded ? .downloadModel : nil }
+}
+
+extension HubError: CodedError {
+    var exitStatus: Int32 {
+        switch code {
+        case .badName, .badSetting: Exit.usage
+        case .notFound, .accessDenied, .notAModel, .notDownloaded: Exit.model
+        case .network, .damagedDownload: Exit.download
+        case .notEnoughDisk, .writeFailed: Exit.space
+        case .locked: Exit.locked
+        case .libraryMissing: 1
+        case .interrupted: Exit.interrupted
         }
     }
 }

@@ -91,6 +91,8 @@ package enum Exit {
     package static let input: Int32 = 14
     /// The question does not fit the model's context.
     package static let refused: Int32 = 15
+    /// A download failed; trying again later may help.
+    package static let download: Int32 = 16
     /// The cache is damaged.
     package static let damaged: Int32 = 17
     /// The command line or a setting is invalid.

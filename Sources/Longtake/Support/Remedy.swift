@@ -14,6 +14,8 @@ package enum Remedy: Sendable, CaseIterable {
     case backend
     /// Choose another model.
     case model
+    /// Download the model.
+    case downloadModel
     /// Choose another folder for the catalog.
     case dataFolder
     /// Ask about a shorter range or at a lower frame rate, or for a shorter answer.

@@ -27,7 +27,7 @@ struct FramesCommand: ParsableCommand {
     @Flag(help: "Remove the images of an earlier run from DIR.")
     var overwrite = false
 
-    @Option(.model, "Folder of the model, for its preprocessing.", completion: .directory)
+    @Option(.model, "Folder or name of the model, for its preprocessing.", completion: .directory)
     var model: String?
 
     @OptionGroup var sampling: SamplingOptions
@@ -40,7 +40,7 @@ struct FramesCommand: ParsableCommand {
         export.size = FrameExport.Size(rawValue: try Choice.check(size, "--size", of: sizes)) ?? .model
         export.options = try sampling.options()
         export.overwrite = overwrite
-        export.modelPath = try OptionName.model.value(model)
+        export.modelPath = try OptionName.model.value(model).map(ModelFolder.path)
         let progress = output.progress
         let summary = try export.run(recording.path, into: out) { progress.show("\(counted($0, "frame")) written") }
         progress.clear()

@@ -63,8 +63,9 @@ struct ModelCheckCommand: ParsableCommand {
         // With a reference, the folder is compared as it is stored.
         if reference == nil { try settings.setDefault(precision: "int8") }
         let checker = ModelChecker(
-            path: folder, reference: reference, settings: settings, options: try sampling.options(),
-            questions: asked, maxTokens: maxTokens, cancellation: Interruption.cancellation)
+            path: ModelFolder.path(of: folder), reference: reference.map(ModelFolder.path), settings: settings,
+            options: try sampling.options(), questions: asked, maxTokens: maxTokens,
+            cancellation: Interruption.cancellation)
         let progress = output.progress
         let check = try checker.check(recording.path, frameLimit: frames) { progress.show($0) }
         progress.clear()

@@ -100,7 +100,7 @@ struct ModelEmbedCommand: ParsableCommand {
     private func load() throws -> Embedder {
         let settings = try compute.settings()
         do {
-            return try Embedder(path: folder, settings: settings)
+            return try Embedder(path: ModelFolder.path(of: folder), settings: settings)
         } catch {
             throw Failure(error, subject: folder)
         }

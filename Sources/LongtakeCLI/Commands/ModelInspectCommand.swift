@@ -22,7 +22,7 @@ struct ModelInspectCommand: ParsableCommand {
         Interruption.endAtOnce()
         let inspection: ModelInspection
         do {
-            inspection = try ModelInspection(path: folder, checkTensors: checkTensors)
+            inspection = try ModelInspection(path: ModelFolder.path(of: folder), checkTensors: checkTensors)
         } catch {
             throw Failure(error, subject: folder)
         }

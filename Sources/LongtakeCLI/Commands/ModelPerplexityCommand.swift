@@ -53,7 +53,8 @@ struct ModelPerplexityCommand: ParsableCommand {
         let meter: PerplexityMeter
         do {
             meter = try PerplexityMeter(
-                path: folder, settings: settings, context: context, cancellation: Interruption.cancellation)
+                path: ModelFolder.path(of: folder), settings: settings, context: context,
+                cancellation: Interruption.cancellation)
         } catch {
             throw Failure(error, subject: folder)
         }

@@ -46,7 +46,8 @@ struct ModelQuantizeCommand: ParsableCommand {
         let report: QuantizationReport
         do {
             let start = ContinuousClock.now
-            report = try choice.quantize(folder, to: out, threads: settings.threads) { done, total in
+            report = try choice.quantize(ModelFolder.path(of: folder), to: out, threads: settings.threads) {
+                done, total in
                 try Interruption.check()
                 progress.show(
                     "\(Format.bytes(done)) of \(Format.bytes(total)), \(Format.time(Double((ContinuousClock.now - start).components.seconds)))"

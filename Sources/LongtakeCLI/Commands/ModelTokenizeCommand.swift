@@ -46,7 +46,7 @@ struct ModelTokenizeCommand: ParsableCommand {
         Interruption.endAtOnce()
         let tool: TokenizerTool
         do {
-            tool = try TokenizerTool(folder: folder)
+            tool = try TokenizerTool(folder: ModelFolder.path(of: folder))
         } catch {
             throw Failure(error, subject: folder)
         }

@@ -29,7 +29,7 @@ struct BenchModelOptions: ParsableArguments {
     var shape: String?
 
     // Not LONGTAKE_MODEL: without the option random weights are measured.
-    @Option(name: [.customLong("model"), .customShort("m")], help: "Folder of a model to measure instead.")
+    @Option(name: [.customLong("model"), .customShort("m")], help: "Folder or name of a model to measure instead.")
     var model: String?
 
     @Option(help: "Layers of the language model to compute; their time is scaled to all. 8 with --shape full.")
@@ -65,7 +65,7 @@ struct BenchModelOptions: ParsableArguments {
                     return try BenchModel(
                         shape: chosen, part: part, layers: layers, weights: weights, settings: settings)
                 }
-                return try BenchModel(path: model, settings: settings)
+                return try BenchModel(path: ModelFolder.path(of: model), settings: settings)
             }
         } catch {
             throw Failure(error, subject: model)

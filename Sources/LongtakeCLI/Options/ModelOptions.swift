@@ -59,7 +59,12 @@ struct ComputeOptions: ParsableArguments {
 
 /// Options for the model and for computing with it.
 struct ModelOptions: ParsableArguments {
-    @Option(.model, "Folder of the model, in Hugging Face layout.", completion: .directory)
+    @Option(
+        .model,
+        """
+        Folder of the model, in Hugging Face layout; or the name of a downloaded one (`longtake model pull`): \
+        ORGANIZATION/NAME, with @REVISION for another than main.
+        """, completion: .directory)
     var model: String?
 
     @OptionGroup var compute: ComputeOptions
@@ -77,7 +82,7 @@ struct ModelOptions: ParsableArguments {
                     + "(docs/models.md); one with random weights: longtake model make-random --shape nano --out DIR",
                 exitCode: Exit.model)
         }
-        return path
+        return ModelFolder.path(of: path)
     }
 
     /// The model properties an index depends on, without loading weights; nil if only loading them can report the

@@ -11,6 +11,7 @@ enum Hint {
         case .threads: "--threads 1"
         case .backend: "--backend openblas"
         case .model: "--model DIR"
+        case .downloadModel: "`longtake model pull` downloads it"
         case .dataFolder: "--data-dir DIR"
         case .range: "--from and --to set the range, --fps the frame rate, --max-tokens the answer's length"
         case .diskSpace: "`longtake rm` and `longtake cache prune` make room"

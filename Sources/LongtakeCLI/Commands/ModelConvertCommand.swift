@@ -30,7 +30,7 @@ struct ModelConvertCommand: ParsableCommand {
         let report: ConversionReport
         do {
             let start = ContinuousClock.now
-            report = try ModelConverter(path: folder).write(to: out) { done, total in
+            report = try ModelConverter(path: ModelFolder.path(of: folder)).write(to: out) { done, total in
                 try Interruption.check()
                 progress.show(
                     "\(Format.bytes(done)) of \(Format.bytes(total)), \(Format.time(Double((ContinuousClock.now - start).components.seconds)))"

@@ -1,4 +1,4 @@
-"""Measures how much of the compressor's attention lies on the things of the bundled world, beside their share of the area.
+"""Measures how much of the compressor's attention lies on the things of the bundled world.
 
     python -m longtake_training.evaluate.compression --model DIR --work DIR [--frames 200]
 
@@ -43,8 +43,11 @@ def attention(args: argparse.Namespace, pictures: list[np.ndarray]) -> np.ndarra
     """The mean attention of the vision tokens over the patches, [count, 36]."""
     video, out = args.work / "compression.mkv", args.work / "compression"
     # Bytes of 8-bit RGB come back as they were.
-    command = ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{SIDE}x{SIDE}", "-framerate", "1", "-i", "-"]
-    recordings.ffmpeg([*command, "-c:v", "ffv1", "-pix_fmt", "gbrp", str(video)], (p.tobytes() for p in pictures))
+    raw = ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{SIDE}x{SIDE}"]
+    recordings.ffmpeg(
+        [*raw, "-framerate", "1", "-i", "-", "-c:v", "ffv1", "-pix_fmt", "gbrp", str(video)],
+        (p.tobytes() for p in pictures),
+    )
     shutil.rmtree(out, ignore_errors=True)
     command = [args.longtake, "inspect", "compression", video, "--every", "1", "--out", out, "--model", args.model]
     subprocess.run([*command, "--json", "--precision", "f32"], check=True, stdout=subprocess.DEVNULL)

@@ -4,8 +4,9 @@ internal import Checkpoints
 enum ModelFiles {
     /// Everything but weights, in a model's folder or its vision tower's.
     static let small = [
-        "config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer.model",
-        "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
+        "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
+        "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "vocab.json",
+        "merges.txt",
     ]
 
     /// Files of weights, in the order of preference: a file, or an index that names the files.

@@ -74,7 +74,9 @@ import Testing
         let tool = try Tool()
         defer { tool.remove() }
         let (video, out) = (try Fixtures.video.get(), tool.path("maps"))
+        let uncompressed = HubServer.repository + "/Tests/Fixtures/llava/hf"
         let cases: [([String], Int32, String)] = [
+            ([video, "--out", out, "--model", uncompressed], 12, "compressor"),
             ([video, "--out", out, "--at", "500"], 64, "no frame at 500 s: the recording has frames from 0 s to"),
             ([video, "--out", out, "--at", "1", "--every", "1"], 64, "--at and --every exclude each other"),
             ([video, "--out", out, "--every", "0"], 64, "--every must be 0.001 s to 24 h"),

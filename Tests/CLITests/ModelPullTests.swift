@@ -44,6 +44,26 @@ import Testing
         #expect(try tool.run("model", "pull", "org/nano@\(commit)", "-q").text == folder + "\n")
     }
 
+    @Test func `a model whose picture settings are in processor_config.json answers as its folder does`() throws {
+        let hub = try HubServer()
+        let tool = try hub.tool()
+        defer {
+            hub.stop()
+            tool.remove()
+        }
+        let source = HubServer.repository + "/Tests/Fixtures/llava/hf"
+        try FileManager.default.createSymbolicLink(
+            atPath: hub.folder + "/models/org/pictures", withDestinationPath: source)
+        #expect(try tool.run("model", "pull", "org/pictures").status == 0)
+        let image = tool.path("a.png")
+        try Fixtures.ffmpeg("-i", Fixtures.video.get(), "-frames:v", "1", image)
+        let answers = try ["org/pictures", source].map { model in
+            try tool.run("ask", "--image", image, "What?", "--model", model, "--max-tokens", "6", "--json").object()[
+                "token_ids"] as? [Int]
+        }
+        #expect(answers[0]?.isEmpty == false && answers[0] == answers[1], "\(answers)")
+    }
+
     @Test func `two commands lead from an empty home to an answer`() throws {
         let hub = try HubServer()
         let tool = try hub.tool()

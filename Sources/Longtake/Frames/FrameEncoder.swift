@@ -121,6 +121,18 @@ final class FrameEncoder {
     private func computeTogether(_ frames: [Frame], into patches: MatrixView, embeddings: MatrixView?) throws
         -> MatrixView
     {
+        try computePatches(frames, into: patches, embeddings: embeddings)
+        return model.fuse(patches: patches, frames: frames.count, text: nil)
+    }
+
+    /// The patches [R, D] of one frame, without its vision token; valid until the next call.
+    func patches(of frame: Frame) throws -> MatrixView {
+        let patches = MatrixView(patchBuffer.pointer, rows: model.patchRows, columns: model.vision.hiddenSize)
+        try computePatches([frame], into: patches, embeddings: nil)
+        return patches
+    }
+
+    private func computePatches(_ frames: [Frame], into patches: MatrixView, embeddings: MatrixView?) throws {
         let parts = model.fusion.partCount
         let imageBytes = 3 * model.vision.imageSize * model.vision.imageSize
         func patchify(_ image: Int, _ out: MatrixView) {
@@ -137,6 +149,5 @@ final class FrameEncoder {
         } else {
             model.patches(frames: frames.count, into: patches, patchify: patchify)
         }
-        return model.fuse(patches: patches, frames: frames.count, text: nil)
     }
 }

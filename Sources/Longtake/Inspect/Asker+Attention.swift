@@ -34,7 +34,8 @@ extension Asker {
             try cancellation.check()
             profile.begin(row: row)
             let last = language.append(count: 1, to: cache, recorder: profile) { _, out in write(out) }
-            language.logits(last, into: logits.pointer)
+            // Before the prompt's last row nothing is sampled.
+            if row >= prompt.count - 1 { language.logits(last, into: logits.pointer) }
         }
         for row in first..<prompt.count { try compute(row) { prompt.write(row..<row + 1, into: $0) } }
         if let failure = fusing.tokens.failure { throw failure }
@@ -65,7 +66,7 @@ extension Asker {
         let (text, answers) = (profile.shares(of: .instruction) ?? [], profile.shares(of: .answer))
         return AttentionInspection(
             input: source.recording.path, question: question.text, answer: answer, model: loaded.name,
-            visionTokens: vision, rows: rows,
+            visionTokens: vision, instructionRows: rows.instruction, answerRows: rows.answer,
             layers: text.enumerated().map { index, layer in
                 .init(layer: index, instructionRows: shares(layer), answerRows: answers.map { shares($0[index]) })
             }, notes: loaded.notes + source.notes)

@@ -45,8 +45,10 @@ package struct AttentionInspection: Sendable, Encodable {
     package let model: String
     /// Vision tokens in the prompt.
     package let visionTokens: Int
-    /// Text rows of the prompt that were recorded, and rows of the answer.
-    package let rows: (instruction: Int, answer: Int)
+    /// Text rows of the prompt that were recorded.
+    package let instructionRows: Int
+    /// Rows of the answer.
+    package let answerRows: Int
     /// The layers, first to last.
     package let layers: [Layer]
     /// What is unusual about the model or the recording.
@@ -57,19 +59,6 @@ package struct AttentionInspection: Sendable, Encodable {
         case visionTokens = "vision_tokens"
         case instructionRows = "instruction_rows"
         case answerRows = "answer_rows"
-    }
-
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(input, forKey: .input)
-        try container.encode(question, forKey: .question)
-        try container.encode(answer, forKey: .answer)
-        try container.encode(model, forKey: .model)
-        try container.encode(visionTokens, forKey: .visionTokens)
-        try container.encode(rows.instruction, forKey: .instructionRows)
-        try container.encode(rows.answer, forKey: .answerRows)
-        try container.encode(layers, forKey: .layers)
-        try container.encode(notes, forKey: .notes)
     }
 
     /// A drawing of the shares by layer: stacked areas for the instruction's rows and for the answer's.

@@ -19,6 +19,8 @@ package struct CompressionInspector {
 
     /// Frames that are shown if nothing else is said.
     package static let defaultCount = 24
+    /// Most frames of one inspection: each has two files, and their weights are kept until the end.
+    package static let maxFrames = 10_000
 
     /// A frame as the model sees it, and where the compressor looks.
     package struct Inspected {
@@ -113,6 +115,7 @@ package struct CompressionInspector {
             request.maxFrames = request.firstIndex + 1
         case .every(let seconds):
             request.framesPerSecond = 1 / seconds
+            request.maxFrames = min(request.maxFrames, Self.maxFrames)
             summary.interval = seconds
         case .spread:
             if let duration = info.duration, duration > Double(Self.defaultCount) / request.framesPerSecond {
@@ -128,10 +131,12 @@ package struct CompressionInspector {
             summary.frames += frames.count
         }
         if case .at(let time) = choice, summary.frames == 0 { throw Self.noFrame(at: time, info, clock) }
-        // That not all frames were taken is what was asked for.
-        summary.notes += result.notes.filter { $0.code != "max_frames" }.map { "\($0.code): \($0.message)" }
-        // One frame, or a few of the first ones, are all that was asked for.
-        summary.isPartial = result.status == .partial && summary.frames < request.maxFrames - request.firstIndex
+        var isCutAsAsked = false
+        // Except with an interval, not taking all frames is what was asked for.
+        if case .every = choice {} else { isCutAsAsked = result.notes.contains { $0.code == "max_frames" } }
+        summary.notes += result.notes.filter { !isCutAsAsked || $0.code != "max_frames" }
+            .map { "\($0.code): \($0.message)" }
+        summary.isPartial = result.status == .partial && !isCutAsAsked
         return summary
     }
 
@@ -151,16 +156,14 @@ package struct CompressionInspector {
         let (model, side) = (loaded.llava, loaded.preprocessing.side)
         for frame in frames {
             try cancellation.check()
-            try encoder.encode([frame]) { _, encoded in
-                let values = model.compressorAttention(encoded.patches)
-                let tokens = model.fusion.tokensPerFrame
-                let keys = values.count / tokens
-                let map = CompressionMap(
-                    frame: frame.index, time: clock.fileTime(frame.gridTime),
-                    grid: Int(saturating: Double(keys).squareRoot()),
-                    weights: (0..<tokens).map { Array(values[$0 * keys..<($0 + 1) * keys]) })
-                try each(Inspected(picture: picture(frame, side: side), map: map))
-            }
+            let values = model.compressorAttention(try encoder.patches(of: frame))
+            let tokens = model.fusion.tokensPerFrame
+            let keys = values.count / tokens
+            let map = CompressionMap(
+                frame: frame.index, time: clock.fileTime(frame.gridTime),
+                grid: Int(saturating: Double(keys).squareRoot()),
+                weights: (0..<tokens).map { Array(values[$0 * keys..<($0 + 1) * keys]) })
+            try each(Inspected(picture: picture(frame, side: side), map: map))
         }
     }
 

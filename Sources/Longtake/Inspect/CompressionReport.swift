@@ -6,7 +6,8 @@ internal import Media
 /// A frame gets `frame-000012.png` and `.svg`; several frames get one `contact-sheet.png`. `compression.json` has the
 /// attention itself.
 package struct CompressionReport {
-    private static let sheetWidth = 240
+    /// Most pictures of a contact sheet; with more there is none.
+    private static let sheetCount = 144
 
     private let folder: String
     private let input: String
@@ -39,7 +40,8 @@ package struct CompressionReport {
         self.folder = folder
         self.input = input
         videoPath = video
-        framesPerSecond = interval > 0 ? 1 / interval : 1
+        // A picture per ten minutes would make a video as long as the recording: each lasts at most a second.
+        framesPerSecond = interval > 0 ? max(1 / interval, 1) : 1
     }
 
     /// Adds a frame and writes its pictures.
@@ -55,7 +57,9 @@ package struct CompressionReport {
         let title = "\(URL(fileURLWithPath: input).lastPathComponent) at \(TimeText.clock(map.time))"
         try Self.write(Data(heat.svg(title: title).utf8), to: name + ".svg")
         files += [name + ".png", name + ".svg"]
-        sheet.append(TimedImage(image: image, seconds: map.time).scaled(toWidth: Self.sheetWidth))
+        if sheet.count <= Self.sheetCount {
+            sheet.append(TimedImage(image: image, seconds: map.time).scaled(toWidth: ThumbnailFolder.sheetWidth))
+        }
         maps.append(map)
         guard let videoPath else { return }
         if video == nil {
@@ -67,7 +71,7 @@ package struct CompressionReport {
 
     /// Writes the contact sheet, the JSON and the end of the video.
     package mutating func finish(notes: [String]) throws {
-        if sheet.count > 1, let image = ContactSheet(sheet).image() {
+        if (2...Self.sheetCount).contains(sheet.count), let image = ContactSheet(sheet).image() {
             let file = folder + "/contact-sheet.png"
             try ThumbnailFolder.write(image, to: file)
             files.append(file)

@@ -3,7 +3,7 @@ internal import Glibc
 extension InputPath {
     /// True if the file begins as a PNG, JPEG or WebP image does.
     package var isImage: Bool {
-        guard !isStandardInput, exists, let file = fopen(description, "rb") else { return false }
+        guard !isStandardInput, let file = withCString({ fopen($0, "rb") }) ?? nil else { return false }
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 12)
         guard fread(&bytes, 1, 12, file) == 12 else { return false }

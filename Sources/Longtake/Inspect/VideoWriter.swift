@@ -5,7 +5,7 @@ internal import Media
 final class VideoWriter {
     private let process = Process()
     private let input = Pipe()
-    private let errors = Pipe()
+    private let errors = URL(fileURLWithPath: NSTemporaryDirectory() + "/longtake-ffmpeg-" + UUID().uuidString)
     private let path: String
 
     /// Starts ffmpeg, which overwrites the file at `path`; the container follows from its name.
@@ -14,7 +14,7 @@ final class VideoWriter {
     init(to path: String, width: Int, height: Int, framesPerSecond: Double) throws {
         self.path = path
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        // A video of one picture per minute would hardly play elsewhere: each is repeated.
+        // Some players do not show a video of one picture per second: each is repeated.
         process.arguments = [
             "ffmpeg", "-nostdin", "-v", "error", "-y", "-f", "rawvideo", "-pixel_format", "rgb24", "-video_size",
             "\(width)x\(height)", "-framerate", "\(framesPerSecond)", "-i", "pipe:0", "-r",
@@ -22,7 +22,9 @@ final class VideoWriter {
         ]
         process.standardInput = input
         process.standardOutput = FileHandle.nullDevice
-        process.standardError = errors
+        // A file, not a pipe: ffmpeg would wait for a pipe that nobody reads.
+        try? Data().write(to: errors)
+        process.standardError = FileHandle(forWritingAtPath: errors.path) ?? FileHandle.nullDevice
         do {
             try process.run()
         } catch {
@@ -60,12 +62,13 @@ final class VideoWriter {
         try? input.fileHandleForWriting.close()
         process.waitUntilExit()
         if process.terminationStatus == 127 { return Self.missing }
-        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile().prefix(4096), as: UTF8.self)
+        let text = String(decoding: ((try? Data(contentsOf: errors)) ?? Data()).suffix(4096), as: UTF8.self)
         let line = text.split(separator: "\n").last.map(String.init) ?? "exit status \(process.terminationStatus)"
         return Failure(code: "cannot_write", message: "\(path): ffmpeg: \(line)", exitCode: Exit.space)
     }
 
     deinit {
         if process.isRunning { process.terminate() }
+        try? FileManager.default.removeItem(at: errors)
     }
 }

@@ -14,8 +14,9 @@ struct InspectCompressionCommand: ParsableCommand {
               longtake inspect compression photo.jpg --out maps --json
 
             The compressor turns the patches of a frame into its vision token by one cross-attention; its weights say how \
-            much each patch contributes. DIR gets a PNG and an SVG per frame, a contact sheet of several, and \
-            compression.json with the weights. Without --at and --every, 24 frames of the whole recording.
+            much each patch contributes. DIR gets a PNG and an SVG per frame, a contact sheet of 2 to 144, and \
+            compression.json with the weights. Without --at and --every, at most 24 frames of the whole recording; with \
+            --every at most 10000. In a video each picture lasts until the next one, at most a second.
             """))
 
     @Argument(help: "A video file or a still image (PNG, JPEG, WebP).", completion: .file())

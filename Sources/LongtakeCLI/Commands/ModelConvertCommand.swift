@@ -32,9 +32,7 @@ struct ModelConvertCommand: ParsableCommand {
             let start = ContinuousClock.now
             report = try ModelConverter(path: ModelFolder.path(of: folder)).write(to: out) { done, total in
                 try Interruption.check()
-                progress.show(
-                    "\(Format.bytes(done)) of \(Format.bytes(total)), \(Format.time(Double((ContinuousClock.now - start).components.seconds)))"
-                )
+                progress.show(bytes: done, of: total, since: start)
             }
         } catch {
             progress.clear()

@@ -40,9 +40,7 @@ struct ModelMakeRandomCommand: ParsableCommand {
         let start = ContinuousClock.now
         try RandomModel.make(shape: shape, type: dtype, folder: out, seed: seed) { done, total in
             try Interruption.check()
-            progress.show(
-                "\(Format.bytes(done)) of \(Format.bytes(total)), \(Format.time(Double((ContinuousClock.now - start).components.seconds)))"
-            )
+            progress.show(bytes: done, of: total, since: start)
         }
         progress.clear()
         if output.json {

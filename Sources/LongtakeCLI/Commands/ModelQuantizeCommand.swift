@@ -49,9 +49,7 @@ struct ModelQuantizeCommand: ParsableCommand {
             report = try choice.quantize(ModelFolder.path(of: folder), to: out, threads: settings.threads) {
                 done, total in
                 try Interruption.check()
-                progress.show(
-                    "\(Format.bytes(done)) of \(Format.bytes(total)), \(Format.time(Double((ContinuousClock.now - start).components.seconds)))"
-                )
+                progress.show(bytes: done, of: total, since: start)
             }
         } catch {
             progress.clear()

@@ -23,6 +23,13 @@ final class Progress {
         }
     }
 
+    /// Shows bytes done and to do, and the time since `start`.
+    func show(bytes done: Int64, of total: Int64, since start: ContinuousClock.Instant) {
+        show(
+            "\(Format.bytes(done)) of \(Format.bytes(total)), "
+                + Format.time(Double((ContinuousClock.now - start).components.seconds)))
+    }
+
     /// Removes the line before anything else is printed.
     func clear() {
         guard isDrawn else { return }

@@ -97,7 +97,7 @@ public final class Catalog: Sendable {
     public let aside: String?
     private let database: DatabaseQueue
 
-    static let version = 3
+    static let version = 4
 
     /// Opens or creates the catalog; a damaged database is first renamed to `<path>.damaged-<time>`.
     ///
@@ -275,6 +275,8 @@ public final class Catalog: Sendable {
             // A table of the same name with other columns was not created by this program.
             for (table, names) in [
                 ("recording", columns), (JobRow.table, JobRow.columns), (AnswerRow.table, AnswerRow.columns),
+                (RunRow.table, RunRow.columns), (RunFileRow.table, RunFileRow.columns),
+                (RunAnswerRow.table, RunAnswerRow.columns), (FileFailureRow.table, FileFailureRow.columns),
             ] {
                 guard try database.tableExists(table), try database.columns(in: table).map(\.name) == names else {
                     throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a table has other columns")
@@ -307,6 +309,7 @@ public final class Catalog: Sendable {
                         """)
             }
             if found == 2 { try addFingerprints(database) }
+            if found < 4 { try database.execute(sql: runTables) }
             if found < version { try database.execute(sql: "PRAGMA user_version = \(version)") }
             return .commit
         }

@@ -149,6 +149,8 @@ enum CrashPoint: String, CaseIterable {
     case patchesRemoved = "patches-removed"
     case setAside = "set-aside"
     case buried = "buried"
+    case answersRecorded = "answers-recorded"
+    case answersAppended = "answers-appended"
 
     private static let plan: (point: String, number: Int)? = {
         guard let text = getenv("LONGTAKE_CRASH_AT") else { return nil }

@@ -79,10 +79,10 @@ import Store
         do { _ = try Catalog(path: path) }
         var bytes = try contents(path)
         // SQLite keeps user_version big endian at offset 60 of the file.
-        bytes[63] = 4
+        bytes[63] = 5
         try overwrite(path, bytes)
         let message = expectCode(.newerFormat) { _ = try Catalog(path: path) }
-        #expect(message.contains("version 4") && message.contains("version 3"))
+        #expect(message.contains("version 5") && message.contains("version 4"))
         #expect(try contents(path) == bytes)
     }
 

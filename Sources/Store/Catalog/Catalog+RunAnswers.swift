@@ -1,0 +1,114 @@
+import GRDB
+
+extension Catalog {
+    /// An answer of a pipeline, identified by the pipeline and everything the answer depends on.
+    public struct RunAnswerRow: Sendable, Equatable, Codable {
+        /// The pipeline, as in `RunRow`.
+        public var pipeline: String
+        /// Identifies the answer within its pipeline.
+        public var key: String
+        /// The run that gave it.
+        public var run: String
+        /// The index it was generated from.
+        public var indexID: String
+        /// The pipeline's ID of the question.
+        public var questionID: String
+        /// The answer as a JSON object on one line; empty for a key that only says that something is done.
+        public var line: String
+        /// The output file that the line is being appended to; nil once it is known to be there.
+        public var output: String?
+
+        /// Creates a row with these fields.
+        public init(
+            pipeline: String, key: String, run: String, indexID: String, questionID: String, line: String,
+            output: String?
+        ) {
+            self.pipeline = pipeline
+            self.key = key
+            self.run = run
+            self.indexID = indexID
+            self.questionID = questionID
+            self.line = line
+            self.output = output
+        }
+
+        static let table = "run_answer"
+        static let columns = ["pipeline", "key", "run", "indexID", "questionID", "line", "output", "checksum"]
+
+        fileprivate var checksum: String {
+            CatalogFields.checksum([pipeline, key, run, indexID, questionID, line])
+        }
+
+        fileprivate init?(fields: CatalogFields) throws {
+            self.init(
+                pipeline: try fields.required("pipeline"), key: try fields.required("key"),
+                run: try fields.required("run"), indexID: try fields.required("indexID"),
+                questionID: try fields.required("questionID"), line: try fields.required("line"),
+                output: try fields.text("output"))
+            guard try fields.required("checksum") == checksum else { return nil }
+        }
+    }
+
+    /// Adds answers, or replaces those with the same pipeline and key; one transaction.
+    public func record(answers: [RunAnswerRow]) throws {
+        guard !answers.isEmpty else { return }
+        try write { database in
+            for answer in answers {
+                try database.execute(
+                    sql: "INSERT OR REPLACE INTO run_answer VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    arguments: [
+                        answer.pipeline, answer.key, answer.run, answer.indexID, answer.questionID, answer.line,
+                        answer.output, answer.checksum,
+                    ])
+            }
+        }
+        CrashPoint.reach(.answersRecorded)
+    }
+
+    /// Records that the lines of these keys are in their output.
+    public func setWritten(_ keys: [String], pipeline: String) throws {
+        guard !keys.isEmpty else { return }
+        CrashPoint.reach(.answersAppended)
+        try write { database in
+            for key in keys {
+                try database.execute(
+                    sql: "UPDATE run_answer SET output = NULL WHERE pipeline = ? AND key = ?",
+                    arguments: [pipeline, key])
+            }
+        }
+    }
+
+    /// Returns the keys of all answers of a pipeline whose row is intact.
+    public func answerKeys(pipeline: String) throws -> Set<String> {
+        try read { database in
+            var keys: Set<String> = []
+            let rows = try Row.fetchCursor(
+                database, sql: "SELECT * FROM run_answer WHERE pipeline = ?", arguments: [pipeline])
+            while let row = try rows.next() {
+                if let answer = try? RunAnswerRow(fields: CatalogFields(row)) { keys.insert(answer.key) }
+            }
+            return keys
+        }
+    }
+
+    /// Returns answers of a pipeline, in the order in which they were given.
+    ///
+    /// - Parameters:
+    ///   - run: only those of this run; nil: of all.
+    ///   - indexID: only those from this index; nil: of all.
+    ///   - unwritten: only those whose line may be missing from their output.
+    public func answers(
+        pipeline: String, run: String? = nil, indexID: String? = nil, unwritten: Bool = false
+    ) throws -> [RunAnswerRow] {
+        try read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT * FROM run_answer WHERE pipeline = ? AND (? IS NULL OR run = ?) AND (? IS NULL OR indexID = ?)
+                    \(unwritten ? "AND output IS NOT NULL" : "") ORDER BY rowid
+                    """,
+                arguments: [pipeline, run, run, indexID, indexID]
+            ).compactMap { try? RunAnswerRow(fields: CatalogFields($0)) }
+        }
+    }
+}

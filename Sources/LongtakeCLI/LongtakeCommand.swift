@@ -24,7 +24,8 @@ struct LongtakeCommand: ParsableCommand {
         subcommands: [
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
             ChatCommand.self, SearchCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self,
-            InspectCommand.self, ModelCommand.self, CacheCommand.self, BenchCommand.self, DoctorCommand.self,
+            RunsCommand.self, WatchCommand.self, PipelineCommand.self, InspectCommand.self, ModelCommand.self,
+            CacheCommand.self, BenchCommand.self, DoctorCommand.self,
             DecodeWorkerCommand.self,
         ])
 }
@@ -78,7 +79,7 @@ enum Main {
     }
 
     /// Commands that neither compute nor decode, and so need few resources.
-    private static let light: Set = ["ls", "show", "rm", "export", "cache"]
+    private static let light: Set = ["ls", "show", "rm", "export", "cache", "runs", "pipeline"]
 
     private static var isLight: Bool {
         guard CommandLine.argc > 1 else { return true }

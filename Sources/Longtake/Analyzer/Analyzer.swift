@@ -138,24 +138,69 @@ package final class Analyzer {
         try plan(Recording(InputPath(path)), options: options)
     }
 
-    /// Asks several questions about a recording just indexed, over the range of the first question.
+    /// Asks questions about ranges of a recording just indexed.
     ///
-    /// The prompts' common part is computed once; `onAnswer` gets each answer when it is complete.
+    /// What the questions of a range share is computed once, and the answers of all ranges are generated together.
+    /// - Parameter onAnswer: gets each answer when it is complete, in the order of the ranges and their questions.
+    /// - Throws: as `Asker.answer`, after the answers that come before the failing range.
     package func ask(
-        _ questions: [Question], index recording: IndexedRecording, onAnswer: (_ index: Int, Answer) throws -> Void
+        _ ranges: [RangeQuestions], index recording: IndexedRecording,
+        onAnswer: (_ range: Int, _ question: Int, Answer) throws -> Void
     ) throws {
         try cancellation.check()
         library.cache.touchAsked(indexID: recording.index)
         let reader = try library.reader(recording.index)
-        let range = questions.first
-        try asker.answer(
-            questions.map { try asker.prompted($0) }, about: asker.frames(of: reader, from: range?.from, to: range?.to),
-            in: AnswerContext(path: recording.path),
-            onAnswer: { index, answer in
-                library.remember(answer, questionID: questions[index].id)
-                try onAnswer(index, answer)
-            })
+        let order = ranges.indices.flatMap { range in ranges[range].questions.indices.map { (range, $0) } }
+        var delivered = 0
+        func deliver(_: Int, _ answer: Answer) throws {
+            let (range, question) = order[delivered]
+            delivered += 1
+            library.remember(answer, questionID: ranges[range].questions[question].id)
+            try onAnswer(range, question, answer)
+        }
+        try asker.withBatch(onText: { _, _ in true }, onAnswer: deliver) { batch in
+            for range in ranges {
+                try asker.add(
+                    range.questions.map { try asker.prompted($0) },
+                    about: asker.frames(of: reader, from: range.from, to: range.to),
+                    in: AnswerContext(path: recording.path, segment: range.segment), isAlone: order.count == 1,
+                    to: batch, progress: { _ in })
+                try cancellation.check()
+            }
+        }
         try cancellation.check()
+    }
+
+    /// Returns the windows of a recording just indexed: start and end in seconds on the file's timeline.
+    ///
+    /// - Parameters:
+    ///   - length: a window's length in seconds; windows start at multiples of it unless `from` is given.
+    ///   - from: start of the first window; nil: the recording's start.
+    ///   - to: end of the last window; nil: the recording's end.
+    /// - Throws: `LongtakeError` `bad_request` for a length below one frame's or too many windows; `StoreError`.
+    package func windows(
+        of recording: IndexedRecording, every length: Double, from: Double? = nil, to: Double? = nil
+    ) throws -> [[Double]] {
+        try Self.windows(of: library.reader(recording.index), every: length, from: from, to: to)
+    }
+
+    private static func windows(
+        of reader: IndexReader, every length: Double, from: Double?, to: Double?
+    ) throws -> [[Double]] {
+        let frame = reader.manifest.key.frameSeconds
+        let clock = reader.manifest.clock
+        guard length.isFinite, length >= frame else { throw badSegment(length, frame) }
+        // By default, windows start at multiples of their length on the file's timeline, wherever the first frame is.
+        let start = from ?? (clock.start / length).rounded(.down) * length
+        let end = min(to ?? .infinity, clock.fileTime((reader.entries.last?.gridTime ?? 0) + frame))
+        guard (end - start) / length <= Double(maxSegments) else { throw badSegment(length, frame) }
+        var windows: [[Double]] = []
+        // Multiplied, not summed up, so that rounding errors do not add up.
+        while start + Double(windows.count) * length < end {
+            let number = Double(windows.count)
+            windows.append([start + number * length, min(start + (number + 1) * length, end)])
+        }
+        return windows
     }
 
     /// The index that a question is asked about.
@@ -297,27 +342,16 @@ package final class Analyzer {
             }
         }
         guard let segment else { return try answerRange() }
-        let frame = reader.manifest.key.frameSeconds
-        let clock = reader.manifest.clock
-        guard segment.isFinite, segment >= frame else { throw Self.badSegment(segment, frame) }
-        // By default, windows start at multiples of their length on the file's timeline, wherever the first frame is.
-        let start = first.from ?? (clock.start / segment).rounded(.down) * segment
-        let end = min(first.to ?? .infinity, clock.fileTime((reader.entries.last?.gridTime ?? 0) + frame))
-        guard (end - start) / segment <= Double(Self.maxSegments) else { throw Self.badSegment(segment, frame) }
+        let windows = try Self.windows(of: reader, every: segment, from: first.from, to: first.to)
         // An empty range gives one answer that says so, not one per window.
-        guard start < end else { return try answerRange() }
+        guard !windows.isEmpty else { return try answerRange() }
         var context = context
-        var number = 0
         try asker.withBatch(onText: onText, onAnswer: onAnswer) { batch in
-            // Multiplied, not summed up, so that rounding errors do not add up.
-            while start + Double(number) * segment < end {
-                let from = start + Double(number) * segment
-                let to = min(start + Double(number + 1) * segment, end)
-                context.segment = [from, to]
-                try answerRange(from: from, to: to, context, isAlone: false, batch)
+            for window in windows {
+                context.segment = window
+                try answerRange(from: window[0], to: window[1], context, isAlone: false, batch)
                 context = context.withoutTimings
                 try cancellation.check()
-                number += 1
             }
         }
     }

@@ -14,6 +14,8 @@ package struct BatchSummary: Sendable, Codable {
     package var filesSkipped = 0
     /// Files and folders that could not be read or indexed.
     package var filesFailed = 0
+    /// Files that failed in an earlier run and are not due to be tried again.
+    package var filesPaused = 0
     /// Frames in the indexes of all files that are now indexed, including unmodified ones.
     package var frames = 0
     /// Bytes added to the cache: prefix caches, and index bytes in proportion to the frames encoded by this run.
@@ -28,6 +30,8 @@ package struct BatchSummary: Sendable, Codable {
     package var stopped: String?
     /// Recordings that a stopped run did not reach or finish; 0 if it stopped while answering questions.
     package var filesLeft = 0
+    /// Seconds of indexing per frame encoded by this run; nil if none was.
+    package var secondsPerFrame: Double?
     /// Duration of the run in seconds, by the monotonic clock.
     package var totalDuration = 0.0
     /// UUID of this run, which each line of a pipeline's output carries.
@@ -59,6 +63,7 @@ package struct BatchSummary: Sendable, Codable {
         case filesPartial = "files_partial"
         case filesSkipped = "files_skipped"
         case filesFailed = "files_failed"
+        case filesPaused = "files_paused"
         case frames
         case bytesAdded = "bytes_added"
         case answers
@@ -66,6 +71,7 @@ package struct BatchSummary: Sendable, Codable {
         case answersFailed = "answers_failed"
         case stopped
         case filesLeft = "files_left"
+        case secondsPerFrame = "seconds_per_frame"
         case totalDuration = "total_duration"
         case runID = "run_id"
         case start, end

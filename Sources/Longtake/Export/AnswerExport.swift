@@ -147,7 +147,8 @@ package struct AnswerExport: Sendable {
         TimeText.number(value)
     }
 
-    private static func quoted(_ field: String) -> String {
+    /// A field of CSV, in quotes if it needs them.
+    static func quoted(_ field: String) -> String {
         // Spreadsheets run a cell that begins like this as a formula; answers must not be executed.
         let field = field.first.map { "=+-@\t\r".contains($0) } == true && Double(field) == nil ? "'" + field : field
         guard field.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return field }

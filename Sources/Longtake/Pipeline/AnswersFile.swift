@@ -2,7 +2,7 @@ internal import Foundation
 internal import Glibc
 internal import SystemCalls
 
-/// The file a pipeline appends its answers to, one JSON object per line.
+/// A file that a pipeline appends its answers to, line by line.
 final class AnswersFile {
     /// Bytes of the longest line that is read; a longer one is not an answer written here.
     private static let maxLine = 16 << 20
@@ -10,21 +10,27 @@ final class AnswersFile {
     let path: String
     private let descriptor: Int32
 
-    private struct Known: Decodable { let key: String }
+    /// An answer in a file of JSON lines: what identifies it.
+    struct Known: Decodable {
+        struct Reference: Decodable { let index: String? }
+        let key: String
+        let run: String?
+        let questionID: String?
+        let recording: Reference?
 
-    /// The result of reading the file.
-    struct Contents {
-        /// The wanted keys that the file contains.
-        var keys: Set<String> = []
-        /// Remarks about the file, one sentence each.
-        var notes: [String] = []
+        private enum CodingKeys: String, CodingKey {
+            case key, recording
+            case run = "run_id"
+            case questionID = "question_id"
+        }
     }
 
-    /// Opens the file, or creates it and its folder.
+    /// Opens the file, or creates it and its folder; terminates a last line that was cut off.
     ///
     /// It is read back, so it must be a regular file or a link to one: a pipe would block and a device stores nothing.
+    /// - Parameter head: what a new file begins with.
     /// - Throws: `LongtakeError` `bad_pipeline` for another kind of file, `Failure` `cannot_write`.
-    init(path: String) throws {
+    init(path: String, head: String = "") throws {
         self.path = path
         if let status = try? SystemCall.status(of: path) { try Self.requireRegular(status, path) }
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
@@ -38,6 +44,13 @@ final class AnswersFile {
             throw Self.cannotWrite(path, error)
         }
         try Self.requireRegular(status, path)
+        if status.st_size == 0 {
+            if !head.isEmpty { try append(text: head) }
+        } else {
+            var last: UInt8 = 0x0A
+            // The next answer must start on a line of its own.
+            if pread(descriptor, &last, 1, status.st_size - 1) == 1, last != 0x0A { try append(text: "\n") }
+        }
     }
 
     deinit { close(descriptor) }
@@ -49,47 +62,65 @@ final class AnswersFile {
             message: "\(path): the output is \(kind); give a regular file, since answers are appended and read back")
     }
 
-    /// Reads the file line by line, in bounded memory, and terminates a last line that was cut off.
+    /// Reads a file of JSON lines in bounded memory; `body` gets each answer with its line.
     ///
-    /// - Throws: `LongtakeError` `interrupted`, `Failure` `cannot_write`.
-    func contents(_ wanted: Set<String>, cancellation: Cancellation) throws -> Contents {
-        var contents = Contents()
-        lseek(descriptor, 0, SEEK_SET)
-        var lines = FileLines(
-            FileBytes(descriptor: descriptor, name: path, cancellation: cancellation), limit: Self.maxLine)
+    /// - Returns: a remark about lines that are no answers; nil if there are none.
+    /// - Throws: `LongtakeError` `interrupted`, and what `body` throws.
+    func answers(_ cancellation: Cancellation, _ body: (Known, String) throws -> Void) throws -> String? {
         let decoder = JSONDecoder()
         var broken = 0
-        while let line = try lines.next() {
+        let tooLong = try lines(cancellation) { line in
             if let known = try? decoder.decode(Known.self, from: Data(line)) {
-                if wanted.contains(known.key) { contents.keys.insert(known.key) }
+                try body(known, String(decoding: line, as: UTF8.self))
             } else if line.contains(where: { $0 > 0x20 }) {
                 broken += 1
             }
         }
-        broken += lines.tooLong
-        if broken > 0 {
-            let what = counted(broken, "line is not an answer and stays", "lines are not answers and stay")
-            contents.notes.append("\(path): \(what) unchanged; an interrupted run may have left part of a line")
-        }
-        // The next answer must start on a line of its own.
-        if !lines.isWhole { try append(line: "") }
-        return contents
+        broken += tooLong
+        guard broken > 0 else { return nil }
+        let what = counted(broken, "line is not an answer and stays", "lines are not answers and stay")
+        return "\(path): \(what) unchanged; an interrupted run may have left part of a line"
     }
 
-    /// Appends one JSON object as a line.
+    /// The texts of `wanted` that whole lines of the file contain.
+    ///
+    /// - Throws: `LongtakeError` `interrupted`.
+    func found(_ wanted: Set<String>, _ cancellation: Cancellation) throws -> Set<String> {
+        var found: Set<String> = []
+        _ = try lines(cancellation) { line in
+            for text in wanted where !found.contains(text) {
+                if line.firstRange(of: Array(text.utf8)) != nil { found.insert(text) }
+            }
+        }
+        return found
+    }
+
+    /// - Returns: the number of lines that were too long to be read.
+    private func lines(_ cancellation: Cancellation, _ body: (ArraySlice<UInt8>) throws -> Void) throws -> Int {
+        lseek(descriptor, 0, SEEK_SET)
+        var lines = FileLines(
+            FileBytes(descriptor: descriptor, name: path, cancellation: cancellation), limit: Self.maxLine)
+        while let line = try lines.next() { try body(line) }
+        return lines.tooLong
+    }
+
+    /// Appends text that ends in a line break.
     ///
     /// - Throws: `Failure` `cannot_write`.
-    func append(_ value: some Encodable) throws { try append(line: JSONText.line(value)) }
-
-    private func append(line: String) throws {
+    func append(text: String) throws {
         do {
-            try SystemCall.writeAll(descriptor, Array((line + "\n").utf8))
+            try SystemCall.writeAll(descriptor, Array(text.utf8))
         } catch {
             throw Self.cannotWrite(path, error)
         }
     }
 
-    private static func cannotWrite(_ path: String, _ error: SystemError) -> Failure {
+    /// Waits until what was appended is on the disk.
+    func flush() throws {
+        guard fdatasync(descriptor) == 0 else { throw Self.cannotWrite(path, SystemError.last) }
+    }
+
+    static func cannotWrite(_ path: String, _ error: any Error) -> Failure {
         Failure(code: "cannot_write", message: "\(path): cannot write answers: \(error)", exitCode: Exit.space)
     }
 }

@@ -2,176 +2,138 @@ internal import Foundation
 internal import Glibc
 internal import Store
 
-/// Runs a pipeline: indexes new recordings, asks each question about each recording and appends the answers.
-package struct PipelineRunner {
+/// Runs a pipeline: each recording is indexed, then asked about at once, and its answers go to the outputs.
+///
+/// The catalog has the runs, the answers and the files that failed: nothing is asked twice, wherever the outputs went.
+package final class PipelineRunner {
     private let file: PipelineFile
+    private let library: Library
     private let analyzer: Deferred<Analyzer>
-    private let options: IndexOptions
+    private var options: IndexOptions
+    private let settings: PipelineRunSettings
     private let known: ([InputPath]) throws -> [InputPath: IndexedRecording]
     private let cancellation: Cancellation
-
-    /// A run with an existing analyzer.
-    ///
-    /// - Parameter options: include the file's own settings (`options(of:)`). After their deadline no segment is begun
-    ///   and no question asked, except for the first of a run.
-    package init(
-        _ file: PipelineFile, analyzer: Analyzer, options: IndexOptions, cancellation: Cancellation = Cancellation()
-    ) {
-        self.init(file, analyzer: Deferred { analyzer }, options: options, cancellation: cancellation) { _ in [:] }
-    }
+    /// When no more questions are asked; indexing ends earlier, by `options.deadline`.
+    private let end: ContinuousClock.Instant?
 
     /// A run that loads its model only if needed.
     ///
     /// - Parameters:
     ///   - analyzer: created for the first recording that must be indexed or asked about.
+    ///   - options: include the file's own settings. After their deadline no segment is begun and no question asked,
+    ///     except for the first of a run.
     ///   - known: returns the files whose index is up to date.
     package init(
-        _ file: PipelineFile, analyzer: Deferred<Analyzer>, options: IndexOptions,
-        cancellation: Cancellation = Cancellation(),
+        _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>, options: IndexOptions,
+        settings: PipelineRunSettings = PipelineRunSettings(), cancellation: Cancellation = Cancellation(),
         known: @escaping ([InputPath]) throws -> [InputPath: IndexedRecording]
     ) {
-        self.cancellation = cancellation
         self.file = file
+        self.library = library
         self.analyzer = analyzer
         self.options = options
+        self.settings = settings
+        self.cancellation = cancellation
         self.known = known
-    }
-
-    /// The options of a pipeline whose settings are not overridden.
-    package static func options(of file: PipelineFile) -> IndexOptions {
-        var options = IndexOptions()
-        options.framesPerSecond = file.framesPerSecond ?? options.framesPerSecond
-        options.stream = file.stream
-        options.reuse = file.reuse ?? options.reuse
-        options.minimumAge = file.minimumAge ?? options.minimumAge
-        return options
-    }
-
-    /// One line of the output: the answer's own keys and these.
-    private struct Line: Encodable {
-        let key: String
-        let run: String
-        let time: String
-        let questionID: String
-        let answer: Answer
-
-        private enum CodingKeys: String, CodingKey {
-            case key, time
-            case run = "run_id"
-            case questionID = "question_id"
+        end = options.deadline
+        if let end, !file.questions.isEmpty {
+            // A share of the night is for questions: what is indexed is also answered.
+            self.options.deadline = end - (end - .now) * Self.questionShare
         }
+    }
 
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(key, forKey: .key)
-            try container.encode(run, forKey: .run)
-            try container.encode(time, forKey: .time)
-            try container.encode(questionID, forKey: .questionID)
-            try answer.encode(to: encoder)
+    /// The part of a limited run in which nothing is indexed.
+    static let questionShare = 0.1
+
+    /// The files for which a run would do something: those that are finished and not indexed, or that have questions
+    /// open.
+    func pending(_ files: [InputPath]) throws -> [InputPath] {
+        let known = try known(files)
+        let answered = try library.catalog.answerKeys(pipeline: file.identity)
+        let pauses = try PipelineHistory.Pauses(file, library.catalog)
+        let now = Double(Glibc.time(nil))
+        return files.filter { path in
+            if let known = known[path] {
+                return !file.questions.allSatisfy { answered.contains($0.key(known)) }
+            }
+            guard let status = FileFingerprint(path: path.absolute.bytes) else { return false }
+            let isOld = now - Double(status.modified) / 1e9 >= options.minimumAge
+            return isOld && (settings.retriesFailed || pauses.pause(of: path, now: Int64(saturating: now)) == nil)
         }
     }
 
     /// Indexes and asks; `event` gets each step when it happens.
     ///
-    /// - Parameter walker: the recordings; nil: the file's own inputs.
-    /// - Throws: `Failure` if the output cannot be written or no file can be indexed any more; an error of one
-    ///   recording is in the summary.
-    package func run(_ walker: InputWalker? = nil, event: (BatchEvent) -> Void) throws -> BatchSummary {
+    /// - Parameter walker: the recordings.
+    /// - Throws: `Failure` `locked` if another run of the pipeline is going on, `cannot_write` if an output cannot be
+    ///   written, and if no file can be indexed any more; an error of one recording is in the summary.
+    package func run(_ walker: InputWalker, event: (BatchEvent) -> Void) throws -> BatchSummary {
         let start = ContinuousClock.now
         var summary = BatchSummary()
+        let lock = try PipelineLock(file, library: library, waiting: settings.lockWait, runID: summary.runID)
+        defer { withExtendedLifetime(lock) {} }
+        let writer = AnswerWriter(
+            file, catalog: library.catalog, runID: summary.runID, time: Int(Glibc.time(nil)), cancellation: cancellation
+        )
         // Opened first, so that an unusable output is reported before hours of indexing.
-        let output = file.questions.isEmpty ? nil : try file.output.map { try AnswersFile(path: $0) }
-        let walker = walker ?? InputWalker(file.inputs.map { InputPath($0) }, recursive: file.recursive)
-        for (path, reason) in walker.unreadable {
-            summary.filesFailed += 1
-            let failure = Failure(code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input)
-            event(.failed(path: path.description, failure))
+        try writer.open()
+        let history = try PipelineHistory(
+            file, catalog: library.catalog, runID: summary.runID, started: summary.start)
+        do {
+            defer { summary.finish(seconds: (ContinuousClock.now - start).seconds) }
+            for (path, reason) in walker.unreadable {
+                summary.filesFailed += 1
+                let failure = Failure(
+                    code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input)
+                event(.failed(path: path.description, failure))
+            }
+            let pass = PipelinePass(
+                file, library: library, analyzer: analyzer, options: options, writer: writer, history: history,
+                end: end, cancellation: cancellation)
+            pass.answered = try writer.known { event(.note($0)) }
+            defer { summary = pass.summary }
+            pass.summary = summary
+            pass.retriesFailed = settings.retriesFailed
+            let files = file.order.sorted(walker.files)
+            try pass.run(files, known: known(files), event: event)
+        } catch {
+            try? history.finish(summary, error: Failure(error))
+            throw error
         }
-        let recordings = try BatchIndexer(
-            analyzer, options: options, known: known(walker.files)
-        ).run(walker.files, summary: &summary, event: event)
-        if let output, summary.stopped == nil {
-            try ask(recordings, output: output, &summary, event)
-        }
-        summary.finish(seconds: (ContinuousClock.now - start).seconds)
+        try history.finish(summary)
         return summary
     }
+}
 
-    private func ask(
-        _ recordings: [IndexedRecording], output: AnswersFile, _ summary: inout BatchSummary,
-        _ event: (BatchEvent) -> Void
-    ) throws {
-        let wanted = recordings.flatMap { recording in file.questions.map { Self.key(recording, $0) } }
-        let contents = try output.contents(Set(wanted), cancellation: cancellation)
-        for note in contents.notes { event(.note(note)) }
-        var known = contents.keys
-        for recording in recordings {
-            let unanswered = file.questions.filter { question in
-                guard known.contains(Self.key(recording, question)) else { return true }
-                summary.answersUnchanged += 1
-                return false
-            }
-            var groups = Self.grouped(unanswered)
-            while !groups.isEmpty {
-                let group = groups.removeFirst()
-                if options.isOver, summary.hasWorked { return summary.stop(left: 0) }
-                var answered = 0
-                let analyzer = try analyzer.get()
-                do {
-                    try analyzer.ask(group.map(\.request), index: recording) { index, answer in
-                        let key = Self.key(recording, group[index])
-                        try output.append(
-                            Line(
-                                key: key, run: summary.runID, time: Date().formatted(.iso8601),
-                                questionID: group[index].id, answer: answer))
-                        known.insert(key)
-                        summary.answers += 1
-                        answered = index + 1
-                        event(.answered(answer, questionID: group[index].id))
-                    }
-                } catch {
-                    let failure = Failure(error, subject: recording.path)
-                    if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
-                    let left = group[answered...]
-                    if left.count > 1 {
-                        // One of them does not fit or cannot be answered; the others are asked without it.
-                        groups.insert(contentsOf: left.map { [$0] }, at: 0)
-                        continue
-                    }
-                    for question in left {
-                        summary.answersFailed += 1
-                        event(.answerFailed(path: recording.path, questionID: question.id, failure))
-                    }
-                }
-            }
+/// Settings of one run of a pipeline.
+package struct PipelineRunSettings: Sendable {
+    /// How long to wait, in seconds, while another run of the pipeline is going on.
+    package var lockWait = 0.0
+    /// Try files that failed before, without a pause.
+    package var retriesFailed = false
+
+    /// The default settings.
+    package init() {}
+}
+
+/// The lock of a pipeline: only one run of it at a time writes its outputs.
+final class PipelineLock {
+    private let lock: RunLock
+
+    /// - Throws: `Failure` `locked`, which names the holder; `StoreError`.
+    init(_ file: PipelineFile, library: Library, waiting seconds: Double, runID: String) throws {
+        let folder = (library.catalogPath as NSString).deletingLastPathComponent + "/runs"
+        try? FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        let name = ContentHash.sha256(Array(file.identity.utf8)).prefix(32)
+        let path = "\(folder)/\(name).lock"
+        let holder = "process \(getpid()), run \(runID), since \(Date().formatted(.iso8601))"
+        guard let lock = try RunLock.take(path, holder: holder, waiting: seconds) else {
+            let other = RunLock.holder(of: path) ?? "it has just ended"
+            throw Failure(
+                code: "locked", message: "\(file.path): another run of this pipeline is going on (\(other))",
+                exitCode: Exit.locked, remedy: .waitForLock)
         }
-    }
-
-    /// Groups questions about the same range: asked together, they share most of the work.
-    private static func grouped(_ questions: [PipelineQuestion]) -> [[PipelineQuestion]] {
-        var groups: [[PipelineQuestion]] = []
-        for question in questions {
-            let group = groups.firstIndex {
-                $0[0].from == question.from && $0[0].to == question.to
-                    && $0[0].request.fusion == question.request.fusion
-            }
-            if let group {
-                groups[group].append(question)
-            } else {
-                groups.append([question])
-            }
-        }
-        return groups
-    }
-
-    /// Identifies an answer by everything it depends on: the index and the question as asked.
-    private static func key(_ recording: IndexedRecording, _ question: PipelineQuestion) -> String {
-        let parts =
-            [
-                recording.index, "\(recording.frames)", recording.state.rawValue, question.id, question.text,
-                question.from.map { "\($0)" } ?? "", question.to.map { "\($0)" } ?? "",
-                question.maxTokens.map { "\($0)" } ?? "",
-            ] + (question.fusion.map { [$0.rawValue] } ?? [])
-        return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))
+        self.lock = lock
     }
 }

@@ -20,20 +20,33 @@ package struct InputWalker {
     package private(set) var linksSkipped = 0
     /// Given folders that contain no recording.
     package private(set) var emptyFolders: [InputPath] = []
+    /// The folders that were looked into.
+    package private(set) var folders: [InputPath] = []
     /// Number of files and folders excluded by a pattern.
     package private(set) var excluded = 0
     private var seen: Set<InputPath> = []
     private let exclude: [ExcludePattern]
+    private let include: [ExcludePattern]
+    private let followsLinks: Bool
+    /// Folders being walked, by device and inode, so that links do not lead around in circles.
+    private var open: Set<[UInt64]> = []
     /// Length in bytes of the given folder's path, which patterns do not match.
     private var rootLength = 0
 
     /// Lists the files, and the videos in the folders sorted by name; hidden files and symbolic links in folders are
     /// skipped.
     ///
-    /// - Parameter exclude: patterns as in .gitignore, as bytes: of names, or with a slash of paths below the given
-    ///   folder.
-    package init(_ inputs: [InputPath], recursive: Bool = true, exclude: [[UInt8]] = []) {
+    /// - Parameters:
+    ///   - exclude: patterns as in .gitignore, as bytes: of names, or with a slash of paths below the given folder.
+    ///   - include: patterns of which a file in a folder must match one; empty: any.
+    ///   - followsLinks: whether symbolic links in folders are followed.
+    package init(
+        _ inputs: [InputPath], recursive: Bool = true, exclude: [[UInt8]] = [], include: [[UInt8]] = [],
+        followsLinks: Bool = false
+    ) {
         self.exclude = exclude.compactMap { ExcludePattern($0) }
+        self.include = include.compactMap { ExcludePattern($0) }
+        self.followsLinks = followsLinks
         for input in inputs {
             if !input.isStandardInput, mode(input, follow: true) == S_IFDIR {
                 rootLength = input.bytes.count
@@ -49,6 +62,16 @@ package struct InputWalker {
         }
     }
 
+    /// Adds what another walk found.
+    package mutating func append(_ other: InputWalker) {
+        for file in other.files { add(file) }
+        unreadable += other.unreadable
+        linksSkipped += other.linksSkipped
+        emptyFolders += other.emptyFolders
+        folders += other.folders
+        excluded += other.excluded
+    }
+
     /// Number of recordings in the current folder, including those found before.
     private var found = 0
 
@@ -58,6 +81,18 @@ package struct InputWalker {
         let isOut = exclude.contains { $0.matches(name, isFolder: isFolder) }
         if isOut { excluded += 1 }
         return isOut
+    }
+
+    private func isIncluded(_ path: InputPath) -> Bool {
+        let name = path.bytes.dropFirst(rootLength)
+        return include.isEmpty || include.contains { $0.matches(name, isFolder: false) }
+    }
+
+    /// Device and inode of a folder; empty if links are not followed, or if it cannot be told.
+    private func identity(of folder: InputPath) -> [UInt64] {
+        guard followsLinks else { return [] }
+        let status = folder.withCString { try? SystemCall.status(of: $0) } ?? nil
+        return status.map { [UInt64($0.st_dev), UInt64($0.st_ino)] } ?? []
     }
 
     private mutating func add(_ path: InputPath) {
@@ -76,6 +111,9 @@ package struct InputWalker {
             unreadable.append((folder, "folders are nested deeper than \(Self.maximumDepth)"))
             return
         }
+        let identity = identity(of: folder)
+        guard identity.isEmpty || open.insert(identity).inserted else { return }
+        defer { open.remove(identity) }
         let names: [[UInt8]]
         do {
             names = try Self.names(folder)
@@ -83,12 +121,13 @@ package struct InputWalker {
             unreadable.append((folder, "\(error)"))
             return
         }
-        var folders: [InputPath] = []
+        folders.append(folder)
+        var inner: [InputPath] = []
         for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) where name.first != UInt8(ascii: ".") {
             let path = folder.appending(name)
-            switch mode(path, follow: false) {
+            switch mode(path, follow: followsLinks) {
             case S_IFDIR:
-                if !isExcluded(path, isFolder: true, from: rootLength) { folders.append(path) }
+                if !isExcluded(path, isFolder: true, from: rootLength) { inner.append(path) }
             case S_IFLNK: linksSkipped += 1
             case S_IFREG:
                 let suffix = name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).last ?? []
@@ -96,12 +135,12 @@ package struct InputWalker {
                     Self.suffixes.contains(String(decoding: suffix, as: UTF8.self).lowercased())
                 {
                     found += 1
-                    if !isExcluded(path, isFolder: false, from: rootLength) { add(path) }
+                    if isIncluded(path), !isExcluded(path, isFolder: false, from: rootLength) { add(path) }
                 }
             default: continue
             }
         }
-        if recursive { for path in folders { walk(path, recursive: true, depth: depth + 1) } }
+        if recursive { for path in inner { walk(path, recursive: true, depth: depth + 1) } }
     }
 
     /// Returns the names in a folder, without "." and "..".

@@ -17,4 +17,9 @@ package enum JSONText {
     package static func line(_ value: some Encodable) throws -> String {
         String(decoding: try encoder().encode(value), as: UTF8.self)
     }
+
+    /// Returns `value` as an indented document, without a final line break.
+    package static func pretty(_ value: some Encodable) throws -> String {
+        String(decoding: try encoder(pretty: true).encode(value), as: UTF8.self)
+    }
 }

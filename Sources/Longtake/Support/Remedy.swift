@@ -42,6 +42,10 @@ package enum Remedy: Sendable, CaseIterable {
     case list
     /// Check the model's tensors.
     case checkTensors
+    /// Try files again that failed.
+    case retryFailed
+    /// Wait until another run has ended.
+    case waitForLock
     /// Write answers that can be exported.
     case writeAnswers
 }

@@ -19,6 +19,17 @@ struct RunCommand: ParsableCommand {
     @Option(.minAge, "Skip files changed within this time, since they may still be growing.")
     var minAge: TimeArgument?
 
+    @Option(.waitLock, "Wait this long while another run of this pipeline is going on; by default not at all.")
+    var waitLock: TimeArgument?
+
+    @Flag(help: "Try files that failed before again at once.")
+    var retryFailed = false
+
+    @Option(
+        .metricsTextfile, "Write the run's result as Prometheus text for node_exporter, e.g. to longtake.prom.",
+        completion: .file())
+    var metricsTextfile: String?
+
     @OptionGroup var inputs: InputOptions
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var sampling: SamplingOptions
@@ -30,40 +41,33 @@ struct RunCommand: ParsableCommand {
 
     mutating func run() throws {
         StatusSignal.answer()
-        let deadline = try runtime.deadline()
-        let policy = try prefixCache.policyOfQuestions()
-        try keyValues.check()
         let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
-        var options = try sampling.options(in: file)
-        // The command line overrides the pipeline, which overrides the environment.
-        options.minimumAge =
-            try minAge?.seconds ?? file.minimumAge ?? OptionName.minAge.environmentValue(TimeArgument.self)?.seconds
-            ?? 0
-        options.deadline = deadline
-        let walker = try inputs.walk(
-            file.inputs.map { InputPath($0) } + inputs.listed(), recursive: file.recursive, output)
-        let identity = try model.identity(or: file.model, precision: file.precision)
-        let library = try library.open()
-        // An escaping closure cannot capture the `self` of a mutating function.
-        let (model, keyValues) = (model, keyValues)
-        let analyzer = Deferred {
-            Analyzer(
-                model: try model.load(
-                    or: file.model, precision: file.precision, keyValues: (keyValues, file.keyValues)),
-                library: library, prefixCache: policy, cancellation: Interruption.cancellation)
-        }
-        for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
+        var settings = PipelineRunSettings()
+        settings.lockWait = try OptionName.waitLock.value(waitLock)?.seconds ?? 0
+        settings.retriesFailed = retryFailed
+        let setup = PipelineSetup(
+            file: file, sampling: sampling, minAge: minAge, model: model, keyValues: keyValues, library: library,
+            prefixCache: prefixCache, output: output)
+        let deadline = try runtime.deadline(file: file.limits.maxRuntime)
+        let walker = try inputs.walk(file, output)
+        let runner = try setup.runner(deadline: deadline, settings: settings)
         let report = IndexReport(output)
-        let runner = PipelineRunner(
-            file, analyzer: analyzer, options: options, cancellation: Interruption.cancellation
-        ) { [options] files in
-            // Files whose index is up to date are skipped. Without an identity the model must be loaded, which reports
-            // the error.
-            guard let identity else { return [:] }
-            return try KnownFiles(library, model: identity, options: options, files: files.count).unchanged(files)
+        let summary: BatchSummary
+        do {
+            summary = try runner.run(walker) { report.show($0) }
+        } catch {
+            // The run's own error is the one to report.
+            try? writeMetrics(BatchSummary(), file, Failure(error).exitCode)
+            throw error
         }
-        let summary = try runner.run(walker) { report.show($0) }
+        try writeMetrics(summary, file, summary.isPartial ? Exit.partial : 0)
         report.show(summary, isPipeline: true)
         if summary.isPartial { throw ExitCode(Exit.partial) }
+    }
+
+    private func writeMetrics(_ summary: BatchSummary, _ file: PipelineFile, _ status: Int32) throws {
+        guard let path = try OptionName.metricsTextfile.value(metricsTextfile) else { return }
+        let text = RunMetrics.text(summary, pipeline: file.identity, exitStatus: status, version: Version.text)
+        try RunMetrics.write(text, to: path)
     }
 }

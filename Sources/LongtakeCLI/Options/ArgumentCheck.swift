@@ -42,7 +42,12 @@ enum ArgumentCheck {
     private static func checkCommands(_ arguments: [String], isHelp: Bool) throws {
         var command: any ParsableCommand.Type = LongtakeCommand.self
         var path = ""
-        for word in arguments where !word.hasPrefix("-") {
+        for word in arguments {
+            if word.hasPrefix("-") {
+                // What follows are the options of the default subcommand, and their values.
+                if command.configuration.defaultSubcommand != nil { return }
+                continue
+            }
             let below = command.configuration.subcommands
             guard !below.isEmpty else {
                 if isHelp { throw UsageError("unknown command \(path)\(word); \(path)has no subcommands") }

@@ -64,7 +64,23 @@ struct InputOptions: ParsableArguments {
     ///
     /// - Throws: `Failure` `too_few_files` if there are fewer than --require.
     func walk(_ paths: [InputPath], recursive: Bool = true, _ output: OutputOptions) throws -> InputWalker {
-        let required = try OptionName.require.value(require, in: 0...Int.max)
+        try report(InputWalker(paths, recursive: recursive, exclude: patterns()), output)
+    }
+
+    /// Finds the recordings of a pipeline's inputs and of the lists; see the other `walk`.
+    func walk(_ file: PipelineFile, _ output: OutputOptions) throws -> InputWalker {
+        try report(find(file), output)
+    }
+
+    /// Finds the recordings of a pipeline's inputs and of the lists, and reports nothing.
+    func find(_ file: PipelineFile) throws -> InputWalker {
+        let patterns = try patterns()
+        var walker = try file.walk(exclude: patterns, cancellation: Interruption.cancellation)
+        walker.append(InputWalker(try listed(), exclude: patterns))
+        return walker
+    }
+
+    private func patterns() throws -> [[UInt8]] {
         var patterns = exclude.map(\.path.bytes)
         if patterns.isEmpty, let text = OptionName.exclude.environmentText {
             patterns = text.utf8.split(separator: 0x0A).map(Array.init)
@@ -74,14 +90,18 @@ struct InputOptions: ParsableArguments {
                 "invalid --exclude \"\(InputPath(bytes: back))\"; ! is not supported, write \\! for a name that begins with it"
             )
         }
-        let walker = InputWalker(paths, recursive: recursive, exclude: patterns)
+        return patterns
+    }
+
+    private func report(_ walker: InputWalker, _ output: OutputOptions) throws -> InputWalker {
+        let required = try OptionName.require.value(require, in: 0...Int.max)
         let suffixes = InputWalker.suffixes.sorted().joined(separator: " ")
         for folder in walker.emptyFolders {
             output.warn("\(folder): no recordings in this folder; suffixes of recordings are \(suffixes)")
         }
         if walker.excluded > 0 {
             output.note(
-                "note: \(counted(walker.excluded, "file or folder", "files and folders")) excluded by --exclude")
+                "note: \(counted(walker.excluded, "file or folder", "files and folders")) excluded")
         }
         if walker.files.isEmpty, walker.emptyFolders.isEmpty, walker.unreadable.isEmpty {
             output.warn("no recordings found in the given files and folders")

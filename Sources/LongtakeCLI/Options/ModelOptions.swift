@@ -102,12 +102,14 @@ struct ModelOptions: ParsableArguments {
     /// - Parameters:
     ///   - other, precision: a pipeline's folder and precision.
     ///   - keyValues: the type of cached keys and values, and a pipeline's.
+    ///   - threads: a pipeline's number of threads, which comes after the option and before the environment.
     func load(
         or other: String? = nil, precision: String? = nil,
-        keyValues: (options: KeyValueOptions, file: String?)? = nil
+        keyValues: (options: KeyValueOptions, file: String?)? = nil, threads: Int? = nil
     ) throws -> LoadedModel {
         let folder = try folder(or: other)
         var settings = try settings(precision: precision)
+        if let threads, compute.machine.threads == nil { settings.threads = threads }
         try keyValues?.options.apply(to: &settings, file: keyValues?.file)
         do {
             return try Interruption.endingAtOnce { try LoadedModel(path: folder, settings: settings) }

@@ -46,6 +46,7 @@ struct OptionName: Sendable {
     static let reuse = Self("reuse")
     static let waitLock = Self("wait-lock")
     static let maxRuntime = Self("max-runtime")
+    static let metricsTextfile = Self("metrics-textfile")
     static let prefixCache = Self("prefix-cache", earlier: "derive")
 
     // The model and computing with it.

@@ -12,8 +12,12 @@ struct RuntimeOptions: ParsableArguments {
     var maxRuntime: TimeArgument?
 
     /// The deadline counted from now; nil if there is no limit.
-    func deadline() throws -> ContinuousClock.Instant? {
-        guard let seconds = try OptionName.maxRuntime.value(maxRuntime)?.seconds else { return nil }
+    ///
+    /// - Parameter file: a pipeline's limit in seconds, which comes after the option and before the environment.
+    func deadline(file: Double? = nil) throws -> ContinuousClock.Instant? {
+        let seconds =
+            try maxRuntime?.seconds ?? file ?? OptionName.maxRuntime.environmentValue(TimeArgument.self)?.seconds
+        guard let seconds else { return nil }
         // The clock's Int64 attoseconds limit its range; 1e9 s (about thirty years) is still safe and ends no run
         // early.
         guard seconds > 0, seconds <= 1e9 else {

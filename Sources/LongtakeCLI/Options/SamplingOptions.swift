@@ -50,15 +50,17 @@ struct SamplingOptions: ParsableArguments {
 
     /// - Parameter file: a pipeline, whose settings come after the options and before the environment.
     func options(
-        record: String? = nil, keep: String? = nil, waitLock: TimeArgument? = nil, in file: PipelineFile? = nil
+        record: String? = nil, keep: String? = nil, waitLock: TimeArgument? = nil, in file: PipelineSampling? = nil
     ) throws -> IndexOptions {
         var options = IndexOptions()
         try options.set(
-            sampling: OptionName.sampling.choice(sampling, of: IndexOptions.samplings, code: "bad_request")
+            sampling: OptionName.sampling.choice(
+                sampling, else: file?.sampling, of: IndexOptions.samplings, code: "bad_request")
                 ?? IndexOptions.samplings[0],
-            record: OptionName.record.choice(record, of: IndexOptions.records, code: "bad_request")
+            record: OptionName.record.choice(
+                record, else: file?.record, of: IndexOptions.records, code: "bad_request")
                 ?? IndexOptions.records[0],
-            keep: OptionName.keep.choice(keep, of: IndexOptions.keeps, code: "bad_request"))
+            keep: OptionName.keep.choice(keep, else: file?.keep, of: IndexOptions.keeps, code: "bad_request"))
         if let seconds = try OptionName.waitLock.value(waitLock)?.seconds { options.lockWait = seconds }
         options.framesPerSecond =
             try fps?.value ?? file?.framesPerSecond ?? OptionName.fps.environmentValue(DecimalNumber.self)?.value ?? 1
@@ -75,20 +77,23 @@ struct SamplingOptions: ParsableArguments {
             throw UsageError("\(OptionName.stream.source(typed: self.stream != nil)) must be 0 or more, not \(stream)")
         }
         options.reuse = try reuse(in: file)
-        options.maxDuration = try OptionName.maxDuration.value(maxDuration)?.seconds ?? options.maxDuration
+        options.maxDuration =
+            try maxDuration?.seconds ?? file?.maxDuration ?? OptionName.maxDuration.value(nil as TimeArgument?)?.seconds
+            ?? options.maxDuration
         guard options.maxDuration > 0 else {
             throw UsageError(
                 "\(OptionName.maxDuration.source(typed: maxDuration != nil)) must be above 0, not \(options.maxDuration)"
             )
         }
-        options.maxFrames = try OptionName.maxFrames.value(maxFrames, in: 1...Int.max) ?? options.maxFrames
-        options.keepCorrupt = OptionName.keepCorrupt.isOn(keepCorrupt)
+        options.maxFrames =
+            try OptionName.maxFrames.value(maxFrames ?? file?.maxFrames, in: 1...Int.max) ?? options.maxFrames
+        options.keepCorrupt = OptionName.keepCorrupt.isOn(keepCorrupt || file?.keepCorrupt == true)
         options.watchdog = try OptionName.watchdog.value(watchdog)?.seconds ?? options.watchdog
         options.decodeThreads = try OptionName.decodeThreads.value(decodeThreads, in: 1...16) ?? 0
         return options
     }
 
-    private func reuse(in file: PipelineFile?) throws -> IndexOptions.Reuse {
+    private func reuse(in file: PipelineSampling?) throws -> IndexOptions.Reuse {
         if reuse == nil, let value = file?.reuse { return value }
         guard let text = try OptionName.reuse.value(reuse) else { return .exact }
         let source = OptionName.reuse.source(typed: reuse != nil)

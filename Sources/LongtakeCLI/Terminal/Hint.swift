@@ -25,6 +25,8 @@ enum Hint {
         case .prune: "`longtake cache prune` removes it"
         case .list: "`longtake ls` lists the recordings"
         case .checkTensors: "run `longtake model inspect --check-tensors`"
+        case .retryFailed: "--retry-failed tries it now"
+        case .waitForLock: "--wait-lock waits for it"
         case .writeAnswers: "`longtake ask --json` and `longtake run` write them"
         }
     }

@@ -239,17 +239,23 @@ final class IndexReport {
         }
         let files =
             summary.filesNew + summary.filesResumed + summary.filesUnmodified + summary.filesFailed
-            + summary.filesSkipped
+            + summary.filesSkipped + summary.filesPaused
         guard files != 1 || isPipeline || summary.answers + summary.answersUnchanged + summary.answersFailed > 0 else {
             return
         }
+        output.note(Self.text(summary))
+    }
+
+    /// A run's counts and duration on one line.
+    static func text(_ summary: BatchSummary) -> String {
         var parts = ["\(summary.filesNew + summary.filesResumed) indexed", "\(summary.filesUnmodified) unchanged"]
         if summary.filesPartial > 0 { parts.append("\(summary.filesPartial) partial") }
         if summary.filesSkipped > 0 { parts.append("\(summary.filesSkipped) skipped") }
+        if summary.filesPaused > 0 { parts.append("\(summary.filesPaused) failed before") }
         if summary.filesFailed > 0 { parts.append("\(summary.filesFailed) failed") }
         if summary.answers > 0 { parts.append("\(summary.answers) answered") }
         if summary.answersUnchanged > 0 { parts.append("\(summary.answersUnchanged) answered before") }
         if summary.answersFailed > 0 { parts.append("\(counted(summary.answersFailed, "answer")) failed") }
-        output.note(parts.joined(separator: ", ") + "; \(Format.time(summary.totalDuration))")
+        return parts.joined(separator: ", ") + "; \(Format.time(summary.totalDuration))"
     }
 }

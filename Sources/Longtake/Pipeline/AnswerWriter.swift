@@ -1,0 +1,200 @@
+internal import Foundation
+internal import Glibc
+internal import Store
+
+/// Writes a pipeline's answers to its outputs, each exactly once, whenever the run is killed.
+///
+/// The catalog gets an answer first, with the files it is to be appended to; then the files get it; then the catalog
+/// forgets the files. What a killed run left in between is completed by the next one without asking again.
+final class AnswerWriter {
+    private let outputs: [PipelineOutput]
+    private let catalog: Catalog
+    private let pipeline: String
+    private let runID: String
+    /// Start of the run, in seconds since 1970.
+    private let time: Int
+    private let cancellation: Cancellation
+    private var files: [String: AnswersFile] = [:]
+    private var databases: [String: AnswersDatabase] = [:]
+    private var waiting: [(row: Catalog.RunAnswerRow, values: PathTemplate.Values)] = []
+    private var lastFlush = ContinuousClock.now
+    /// The index whose answers each document has, so that no other recording's replace them.
+    private var owners: [String: String] = [:]
+
+    init(
+        _ file: PipelineFile, catalog: Catalog, runID: String, time: Int, cancellation: Cancellation
+    ) {
+        outputs = file.outputs
+        pipeline = file.identity
+        self.catalog = catalog
+        self.runID = runID
+        self.time = time
+        self.cancellation = cancellation
+    }
+
+    /// Opens the outputs that do not depend on the recording, so that an unusable one is reported before hours of work.
+    func open() throws {
+        for output in outputs where !output.path.isPerRecording {
+            let path = output.path.path(time: time)
+            if output.format.isAppended { _ = try file(output.format, path) }
+            if output.format == .sqlite { _ = try database(path) }
+        }
+    }
+
+    /// Completes what a killed run left, then returns the keys of all answers that were given before.
+    ///
+    /// A catalog without any of them was lost or has never seen the pipeline: the answers are then taken from its
+    /// outputs of JSON lines.
+    func known(note: (String) -> Void) throws -> Set<String> {
+        try complete(note: note)
+        let keys = try catalog.answerKeys(pipeline: pipeline)
+        guard keys.isEmpty else { return keys }
+        var found: [String: Catalog.RunAnswerRow] = [:]
+        for output in outputs where output.format == .jsonl && !output.path.isPerRecording {
+            let file = try file(output.format, output.path.path(time: time))
+            let remark = try file.answers(cancellation) { known, line in
+                found[known.key] = Catalog.RunAnswerRow(
+                    pipeline: pipeline, key: known.key, run: known.run ?? "", indexID: known.recording?.index ?? "",
+                    questionID: known.questionID ?? "", line: line, output: nil)
+            }
+            if let remark { note(remark) }
+        }
+        try catalog.record(answers: found.values.sorted { $0.key < $1.key })
+        return Set(found.keys)
+    }
+
+    /// Writes the answers of which a killed run may not have written all.
+    private func complete(note: (String) -> Void) throws {
+        let rows = try catalog.answers(pipeline: pipeline, unwritten: true)
+        guard !rows.isEmpty else { return }
+        var missing: [String: [Catalog.RunAnswerRow]] = [:]
+        for row in rows {
+            for target in (row.output ?? "").split(separator: "\n") { missing[String(target), default: []].append(row) }
+        }
+        var added = 0
+        for (target, rows) in missing.sorted(by: { $0.key < $1.key }) {
+            let parts = target.split(separator: " ", maxSplits: 1).map(String.init)
+            guard parts.count == 2, let format = PipelineOutput.Format(rawValue: parts[0]) else { continue }
+            guard format.isAppended else {
+                for row in rows { try insert(row, into: parts[1]) }
+                continue
+            }
+            let file = try file(format, parts[1])
+            let there = try file.found(Set(rows.map(\.key)), cancellation)
+            for row in rows where !there.contains(row.key) {
+                try file.append(text: Self.text(row, format))
+                added += 1
+            }
+            try file.flush()
+        }
+        try catalog.setWritten(rows.map(\.key), pipeline: pipeline)
+        if added > 0 { note("\(counted(added, "answer")) of a run that was killed added to the output") }
+    }
+
+    /// Takes an answer; it is in the outputs after the next `flush`.
+    func add(_ row: Catalog.RunAnswerRow, _ values: PathTemplate.Values) throws {
+        waiting.append((row, values))
+        if waiting.count >= 64 || ContinuousClock.now - lastFlush > .seconds(1) { try flush() }
+    }
+
+    /// Writes the answers taken since the last call.
+    func flush() throws {
+        defer { lastFlush = .now }
+        guard !waiting.isEmpty else { return }
+        let kept = outputs.filter { $0.format.document == nil }
+        var rows = waiting.map(\.row)
+        for index in rows.indices where !rows[index].line.isEmpty {
+            let targets = kept.map { "\($0.format) \($0.path.path(time: time, recording: waiting[index].values))" }
+            rows[index].output = targets.isEmpty ? nil : targets.joined(separator: "\n")
+        }
+        try catalog.record(answers: rows)
+        var touched: Set<String> = []
+        for (row, values) in waiting where !row.line.isEmpty {
+            for output in kept {
+                let path = output.path.path(time: time, recording: values)
+                guard output.format.isAppended else {
+                    try insert(row, into: path)
+                    continue
+                }
+                try file(output.format, path).append(text: Self.text(row, output.format))
+                touched.insert(path)
+            }
+        }
+        for path in touched { try files[path]?.flush() }
+        try catalog.setWritten(rows.filter { $0.output != nil }.map(\.key), pipeline: pipeline)
+        waiting = []
+    }
+
+    private static func text(_ row: Catalog.RunAnswerRow, _ format: PipelineOutput.Format) throws -> String {
+        guard format == .csv else { return row.line + "\n" }
+        let record = try JSONDecoder().decode(AnswerRecord.self, from: Data(row.line.utf8))
+        // The key comes last, so that a row can be found again.
+        return AnswerExport.rows(record).split(separator: "\r\n").map {
+            "\($0),\(AnswerExport.quoted(row.questionID)),\(row.run),\(row.key)\r\n"
+        }.joined()
+    }
+
+    private func insert(_ row: Catalog.RunAnswerRow, into path: String) throws {
+        do {
+            try database(path).insert(AnswersDatabase.Row(pipeline: row.pipeline, key: row.key, line: row.line))
+        } catch {
+            throw AnswersFile.cannotWrite(path, error)
+        }
+    }
+
+    private func file(_ format: PipelineOutput.Format, _ path: String) throws -> AnswersFile {
+        if let file = files[path] { return file }
+        let head =
+            format == .csv
+            ? AnswerExport.csvHead.replacingOccurrences(of: "\r\n", with: ",question_id,run_id,key\r\n") : ""
+        let file = try AnswersFile(path: path, head: head)
+        files[path] = file
+        return file
+    }
+
+    private func database(_ path: String) throws -> AnswersDatabase {
+        if let database = databases[path] { return database }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let database: AnswersDatabase
+        do { database = try AnswersDatabase(path: path) } catch { throw AnswersFile.cannotWrite(path, error) }
+        databases[path] = database
+        return database
+    }
+
+    /// Writes the documents of a recording again, with all of its pipeline's answers.
+    ///
+    /// - Throws: `Failure` `cannot_write`; `LongtakeError` `bad_pipeline` if another recording has the same document.
+    func writeDocuments(
+        of recording: IndexedRecording, _ values: PathTemplate.Values, name: String, end: Double?
+    ) throws {
+        let documents = outputs.filter { $0.format.document != nil }
+        guard !documents.isEmpty else { return }
+        let decoder = JSONDecoder()
+        let records = try catalog.answers(pipeline: pipeline, indexID: recording.index).filter { !$0.line.isEmpty }
+            .map { row in
+                var record = try decoder.decode(AnswerRecord.self, from: Data(row.line.utf8))
+                // An answer about a window belongs to all of it.
+                if record.segment != nil { record.evidence = [] }
+                return record
+            }
+        for output in documents {
+            guard let format = output.format.document else { continue }
+            let path = output.path.path(time: time, recording: values)
+            if let owner = owners[path], owner != recording.id {
+                throw LongtakeError(
+                    code: .badPipeline,
+                    message: "\(path) would hold the answers about two recordings; use {folder} or {id} in its path")
+            }
+            owners[path] = recording.id
+            let text = try AnswerExport(format).document(records, name: name, path: recording.path, end: end)
+            let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+            try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            do {
+                try WholeFile.write(Array(text.utf8), to: path)
+            } catch {
+                throw AnswersFile.cannotWrite(path, error)
+            }
+        }
+    }
+}

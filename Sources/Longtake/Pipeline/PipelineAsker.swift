@@ -1,0 +1,242 @@
+internal import Foundation
+internal import Store
+
+/// Asks a pipeline's questions about one recording after the other, and hands the answers to the outputs.
+final class PipelineAsker {
+    private let file: PipelineFile
+    private let library: Library
+    private let analyzer: Deferred<Analyzer>
+    private let writer: AnswerWriter
+    private let end: ContinuousClock.Instant?
+    /// Keys of the answers that were given before, and of the questions that are done.
+    var answered: Set<String> = []
+    private var ignoresTime = false
+    private var answersBefore = 0
+    /// True if the run's time was over before all questions were asked.
+    private(set) var leftQuestions = false
+
+    /// One question about one window, or about its whole range.
+    private struct Item {
+        let question: PipelineQuestion
+        let window: [Double]?
+        let key: String
+    }
+
+    /// What a condition is decided by.
+    private struct Given {
+        let text: String
+        let found: Bool
+    }
+
+    init(
+        _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>, writer: AnswerWriter,
+        end: ContinuousClock.Instant?
+    ) {
+        self.file = file
+        self.library = library
+        self.analyzer = analyzer
+        self.writer = writer
+        self.end = end
+    }
+
+    /// Whether all questions about a recording were asked before.
+    func isDone(_ recording: IndexedRecording) -> Bool {
+        file.questions.allSatisfy { answered.contains($0.key(recording)) }
+    }
+
+    /// Asks what was not asked before.
+    ///
+    /// - Parameter isFresh: true if the recording was indexed just now: its first questions are asked even if the run's
+    ///   time is over, so that every run answers what it indexes.
+    /// - Throws: errors that would stop the other recordings too; that of one question is in the summary.
+    func ask(
+        about recording: IndexedRecording, path: InputPath, isFresh: Bool, _ summary: inout BatchSummary,
+        _ event: (BatchEvent) -> Void
+    ) throws {
+        let open = file.questions.filter { question in
+            guard answered.contains(question.key(recording)) else { return true }
+            summary.answersUnchanged += 1
+            return false
+        }
+        guard !open.isEmpty else { return }
+        answersBefore = summary.answers
+        ignoresTime = isFresh
+        let values = PathTemplate.Values(path: path, id: recording.id)
+        do {
+            try askOpen(open, recording, values, &summary, event)
+            try writer.flush()
+        } catch {
+            // What was answered is kept; a second error would hide the first.
+            try? writer.flush()
+            throw error
+        }
+        guard summary.answers > answersBefore else { return }
+        let item = try? library.recordings(matching: recording.index).first
+        do {
+            try writer.writeDocuments(
+                of: recording, values, name: item?.name ?? recording.path, end: item?.end ?? recording.duration)
+        } catch let error as LongtakeError {
+            summary.answersFailed += 1
+            event(.answerFailed(path: recording.path, questionID: "outputs", Failure(error)))
+        }
+    }
+
+    private func askOpen(
+        _ open: [PipelineQuestion], _ recording: IndexedRecording, _ values: PathTemplate.Values,
+        _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void
+    ) throws {
+        var given: [String: Given]?
+        var failed: Set<String> = []
+        // A condition may name a question that has a condition itself, so they are decided one after the other.
+        var waiting = open[...]
+        while let first = waiting.first {
+            let together = first.condition == nil ? waiting.prefix { $0.condition == nil } : waiting.prefix(1)
+            waiting = waiting.dropFirst(together.count)
+            let items: [Item]
+            do {
+                items = try together.flatMap { try self.items(of: $0, recording) }
+            } catch let error as LongtakeError where error.code == .badRequest {
+                fail(together, recording, Failure(error, subject: recording.path), &failed, &summary, event)
+                continue
+            }
+            var wanted = items.filter { !answered.contains($0.key) }
+            if let condition = first.condition, let subject = condition.subject {
+                let known = try given ?? givenAnswers(recording)
+                given = known
+                if failed.contains(subject) {
+                    failed.insert(first.id)
+                    continue
+                }
+                wanted = wanted.filter { item in
+                    let base = file.questions.first { $0.id == subject }
+                    let key = base.map { $0.key(recording, window: $0.window == nil ? nil : item.window) }
+                    // Nothing was asked for a condition that was not met, and nothing follows from it.
+                    guard let answer = key.flatMap({ known[$0] }) else { return false }
+                    return condition.holds(answer: answer.text, found: answer.found)
+                }
+            }
+            try ask(wanted, recording, values, &failed, &summary, event) { key, answer in
+                given?[key] = Given(text: answer.answer, found: answer.found)
+            }
+            guard !leftQuestions else { return }
+            // Windows have keys of their own, and a condition may leave a question without an answer.
+            for question in together where !failed.contains(question.id) {
+                let key = question.key(recording)
+                guard answered.insert(key).inserted else { continue }
+                try writer.add(row(key, question, recording, summary, line: ""), values)
+            }
+        }
+    }
+
+    private func items(of question: PipelineQuestion, _ recording: IndexedRecording) throws -> [Item] {
+        guard let length = question.window else {
+            return [Item(question: question, window: nil, key: question.key(recording))]
+        }
+        return try analyzer.get().windows(of: recording, every: length, from: question.from, to: question.to).map {
+            Item(question: question, window: $0, key: question.key(recording, window: $0))
+        }
+    }
+
+    /// The answers about a recording that were given before, by key.
+    private func givenAnswers(_ recording: IndexedRecording) throws -> [String: Given] {
+        try writer.flush()
+        let decoder = JSONDecoder()
+        var given: [String: Given] = [:]
+        for row in try library.catalog.answers(pipeline: file.identity, indexID: recording.index) {
+            guard let record = try? decoder.decode(AnswerRecord.self, from: Data(row.line.utf8)) else { continue }
+            given[row.key] = Given(text: record.answer, found: record.found)
+        }
+        return given
+    }
+
+    private func ask(
+        _ items: [Item], _ recording: IndexedRecording, _ values: PathTemplate.Values, _ failed: inout Set<String>,
+        _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void, given: (String, Answer) -> Void
+    ) throws {
+        var groups = Self.grouped(items)
+        while !groups.isEmpty {
+            if let end, ContinuousClock.now >= end, summary.hasWorked, !ignoresTime {
+                leftQuestions = true
+                return
+            }
+            // Windows of one length are generated together; a limited run looks at the clock between them.
+            let count = min(groups.count, end == nil ? 64 : 8)
+            if summary.answers - answersBefore >= 8 { ignoresTime = false }
+            let part = Array(groups.prefix(count))
+            groups.removeFirst(count)
+            var done: Set<String> = []
+            do {
+                let ranges = part.map { group in
+                    RangeQuestions(
+                        group.map(\.question.request), from: group[0].window?[0] ?? group[0].question.from,
+                        to: group[0].window?[1] ?? group[0].question.to, segment: group[0].window)
+                }
+                try analyzer.get().ask(ranges, index: recording) { range, question, answer in
+                    let item = part[range][question]
+                    done.insert(item.key)
+                    let line = AnswerLine(
+                        key: item.key, run: summary.runID, time: Date().formatted(.iso8601),
+                        questionID: item.question.id, answer: answer)
+                    try writer.add(row(item.key, item.question, recording, summary, line: JSONText.line(line)), values)
+                    answered.insert(item.key)
+                    summary.answers += 1
+                    given(item.key, answer)
+                    event(.answered(answer, questionID: item.question.id))
+                }
+            } catch {
+                let failure = Failure(error, subject: recording.path)
+                if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
+                let left = part.flatMap(\.self).filter { !done.contains($0.key) }
+                if left.count > 1 {
+                    // One of them does not fit or cannot be answered; the others are asked without it.
+                    for item in left where !leftQuestions {
+                        try ask([item], recording, values, &failed, &summary, event, given: given)
+                    }
+                    if leftQuestions { return }
+                } else {
+                    fail(left.map(\.question)[...], recording, failure, &failed, &summary, event)
+                }
+            }
+        }
+    }
+
+    private func fail(
+        _ questions: ArraySlice<PipelineQuestion>, _ recording: IndexedRecording, _ failure: Failure,
+        _ failed: inout Set<String>, _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void
+    ) {
+        for question in questions {
+            failed.insert(question.id)
+            summary.answersFailed += 1
+            event(.answerFailed(path: recording.path, questionID: question.id, failure))
+        }
+    }
+
+    private func row(
+        _ key: String, _ question: PipelineQuestion, _ recording: IndexedRecording, _ summary: BatchSummary,
+        line: String
+    ) -> Catalog.RunAnswerRow {
+        Catalog.RunAnswerRow(
+            pipeline: file.identity, key: key, run: summary.runID, indexID: recording.index, questionID: question.id,
+            line: line, output: nil)
+    }
+
+    /// Groups questions about the same range: asked together, they share most of the work.
+    private static func grouped(_ items: [Item]) -> [[Item]] {
+        var groups: [[Item]] = []
+        for item in items {
+            let group = groups.firstIndex {
+                let (other, question) = ($0[0].question, item.question)
+                return $0[0].window == item.window && other.from == question.from && other.to == question.to
+                    && other.request.fusion == question.request.fusion
+                    && other.settings.fusionFrames == question.settings.fusionFrames
+                    && other.settings.fusionError == question.settings.fusionError
+            }
+            if let group {
+                groups[group].append(item)
+            } else {
+                groups.append([item])
+            }
+        }
+        return groups
+    }
+}

@@ -1,0 +1,36 @@
+/// A file, or one file per recording, that a pipeline writes its answers to.
+package struct PipelineOutput: Sendable, Equatable {
+    /// The kinds of output.
+    package enum Format: String, Sendable, CaseIterable {
+        /// One JSON object per answer, appended.
+        case jsonl
+        /// One row per evidence interval, appended.
+        case csv
+        /// A database with a table of answers; each answer is one row.
+        case sqlite
+        /// Documents of one recording, written again when it has new answers.
+        case vtt, srt, chapters, otio, edl
+
+        /// True if answers are appended to a file.
+        var isAppended: Bool { self == .jsonl || self == .csv }
+        /// The export format of a document; nil for the others.
+        var document: AnswerExport.Format? {
+            isAppended || self == .sqlite ? nil : AnswerExport.Format(rawValue: rawValue)
+        }
+    }
+
+    /// What is written.
+    package let format: Format
+    /// Where it is written, absolute.
+    package let path: PathTemplate
+
+    /// The format that a file name's suffix stands for; nil if none.
+    static func format(of path: String) -> Format? {
+        guard let suffix = path.split(separator: ".").last?.lowercased() else { return nil }
+        switch suffix {
+        case "json", "ndjson": return .jsonl
+        case "db", "sqlite3": return .sqlite
+        default: return Format(rawValue: suffix)
+        }
+    }
+}

@@ -1,0 +1,217 @@
+internal import Foundation
+internal import Glibc
+internal import Store
+
+/// One pass over the recordings of a pipeline: each is indexed and asked about before the next one.
+final class PipelinePass {
+    private let file: PipelineFile
+    private let library: Library
+    private let analyzer: Deferred<Analyzer>
+    private let options: IndexOptions
+    private let history: PipelineHistory
+    private let asker: PipelineAsker
+    /// When no more questions are asked; nil: never.
+    private let end: ContinuousClock.Instant?
+
+    var summary = BatchSummary()
+    /// Keys of the answers that were given before.
+    var answered: Set<String> {
+        get { asker.answered }
+        set { asker.answered = newValue }
+    }
+    /// Whether files that failed before are tried without a pause.
+    var retriesFailed = false
+
+    private var framesNow = 0
+    private var secondsNow = 0.0
+
+    init(
+        _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>, options: IndexOptions,
+        writer: AnswerWriter, history: PipelineHistory, end: ContinuousClock.Instant?, cancellation: Cancellation
+    ) {
+        self.file = file
+        self.library = library
+        self.analyzer = analyzer
+        self.options = options
+        self.history = history
+        self.end = end
+        asker = PipelineAsker(file, library: library, analyzer: analyzer, writer: writer, end: end)
+    }
+
+    /// What happened to one file.
+    private enum Outcome {
+        case done
+        /// The time for indexing is over.
+        case outOfTime
+        /// It would take most of the time that is left; shorter ones come first.
+        case deferred
+    }
+
+    /// - Throws: only errors that would stop the other files too.
+    func run(
+        _ files: [InputPath], known: [InputPath: IndexedRecording], event: (BatchEvent) -> Void
+    ) throws {
+        defer { if framesNow > 0 { summary.secondsPerFrame = secondsNow / Double(framesNow) } }
+        var number = 0
+        var later: [InputPath] = []
+        var unfinished = 0
+        func take(_ list: [InputPath], isFirst: Bool, mayDefer: Bool) throws {
+            for file in list {
+                if isFirst { number += 1 }
+                if isOver, summary.hasWorked {
+                    if let known = known[file], asker.isDone(known) {
+                        summary.add(known)
+                        summary.answersUnchanged += self.file.questions.count
+                    } else {
+                        unfinished += 1
+                    }
+                    continue
+                }
+                event(.started(path: file.description, number: number, of: files.count))
+                switch try process(file, known[file], mayDefer: mayDefer, event: event) {
+                case .done: break
+                case .outOfTime: unfinished += 1
+                case .deferred: later.append(file)
+                }
+            }
+        }
+        try take(files, isFirst: true, mayDefer: options.deadline != nil && files.count > 1)
+        try take(later, isFirst: false, mayDefer: false)
+        if unfinished > 0 || isOver && summary.stopped == nil && asker.leftQuestions {
+            summary.stop(left: unfinished)
+        }
+    }
+
+    private var isOver: Bool { end.map { ContinuousClock.now >= $0 } ?? false }
+
+    private func process(
+        _ path: InputPath, _ known: IndexedRecording?, mayDefer: Bool, event: (BatchEvent) -> Void
+    ) throws -> Outcome {
+        let start = ContinuousClock.now
+        var row = Catalog.RunFileRow(run: summary.runID, path: path.absolute.description, action: "unchanged")
+        func record() throws {
+            row.milliseconds = Int64(saturating: (ContinuousClock.now - start).seconds * 1000)
+            try history.record(row)
+        }
+        if let known {
+            if let fault = lengthFault(known.duration, path) {
+                summary.filesSkipped += 1
+                event(.skipped(path: path.description, fault))
+                return .done
+            }
+            summary.add(known)
+            event(.indexed(known))
+            try ask(known, path, isFresh: false, &row, event)
+            if row.answers > 0 || row.error != nil { try record() }
+            return .done
+        }
+        if !retriesFailed, let pause = history.pause(of: path, now: Int64(time(nil))) {
+            summary.filesPaused += 1
+            event(.skipped(path: path.description, pause))
+            return .done
+        }
+        // Nothing is begun in the time that is kept for questions.
+        if options.isOver, summary.hasWorked { return .outOfTime }
+        let analyzer = try analyzer.get()
+        do {
+            let recording = Recording(path)
+            if mayDefer, try isLong(recording, analyzer) {
+                recording.close()
+                return .deferred
+            }
+            if hasLimitedLength(path),
+                let fault = lengthFault(
+                    try analyzer.plan(recording, options: options, sizes: false).duration, path)
+            {
+                recording.close()
+                summary.filesSkipped += 1
+                event(.skipped(path: path.description, fault))
+                return .done
+            }
+            let indexed = try analyzer.index(recording, options: options) {
+                event(.progress(path: path.description, $0))
+            }
+            framesNow += indexed.framesNow
+            secondsNow += indexed.seconds
+            summary.add(indexed)
+            event(.indexed(indexed))
+            (row.action, row.indexID) = (indexed.action.rawValue, indexed.index)
+            row.frames = Int64(indexed.framesNow)
+            try history.succeeded(path)
+            try ask(indexed, path, isFresh: true, &row, event)
+            if row.action != "unchanged" || row.answers > 0 || row.error != nil { try record() }
+            return .done
+        } catch {
+            let failure = Failure(error, subject: path.description)
+            row.error = "\(failure.code): \(failure.message)"
+            row.frames = Int64(failure.kept?.frames ?? 0)
+            row.indexID = failure.kept?.index ?? row.indexID
+            if failure.code == LongtakeError.Code.timeIsOver.rawValue {
+                row.action = "stopped"
+                try record()
+                summary.stop(left: 0)
+                event(.stopped(path: path.description, failure))
+                return .outOfTime
+            }
+            // An index estimated to exceed the free space fails only that file; a full disk stops the run.
+            let isTooBig = failure.code == LongtakeError.Code.notEnoughDisk.rawValue
+            if failure.exitCode == Exit.interrupted {
+                row.action = "stopped"
+                try? record()
+                summary.stop(left: 1, reason: failure.code)
+                event(.stopped(path: path.description, failure))
+            }
+            if !isTooBig, failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
+            if failure.code == LongtakeError.Code.growing.rawValue {
+                summary.filesSkipped += 1
+                event(.skipped(path: path.description, failure))
+                return .done
+            }
+            row.action = "failed"
+            try record()
+            try history.failed(path, failure, now: Int64(time(nil)))
+            summary.filesFailed += 1
+            event(.failed(path: path.description, failure))
+            return .done
+        }
+    }
+
+    private func ask(
+        _ indexed: IndexedRecording, _ path: InputPath, isFresh: Bool, _ row: inout Catalog.RunFileRow,
+        _ event: (BatchEvent) -> Void
+    ) throws {
+        let before = (summary.answers, summary.answersFailed)
+        row.indexID = indexed.index
+        defer { row.answers = Int64(summary.answers - before.0) }
+        try asker.ask(about: indexed, path: path, isFresh: isFresh, &summary, event)
+        let failed = summary.answersFailed - before.1
+        if failed > 0 { row.error = "answers_failed: \(counted(failed, "question")) could not be answered" }
+    }
+
+    /// Whether a recording would take more than half of the time that is left for indexing.
+    private func isLong(_ recording: Recording, _ analyzer: Analyzer) throws -> Bool {
+        guard let deadline = options.deadline else { return false }
+        let each = framesNow > 0 ? secondsNow / Double(framesNow) : history.secondsPerFrame()
+        guard let each, let plan = try? analyzer.plan(recording, options: options, sizes: false) else { return false }
+        let left = (deadline - .now).seconds
+        return !plan.indexed && Double(plan.frames ?? 0) * each > left / 2
+    }
+
+    private func hasLimitedLength(_ path: InputPath) -> Bool {
+        file.input(of: path).map { $0.minimumLength != nil || $0.maximumLength != nil } ?? false
+    }
+
+    /// Why a recording's length, in seconds, is not among those that its input takes; nil if it is or is not known.
+    private func lengthFault(_ seconds: Double?, _ path: InputPath) -> Failure? {
+        guard let seconds, let input = file.input(of: path) else { return nil }
+        func fault(_ what: String, _ limit: Double) -> Failure {
+            Failure(
+                code: "length",
+                message: "\(path): \(TimeText.number(seconds)) s long; `\(what)` is \(TimeText.number(limit)) s",
+                exitCode: 0)
+        }
+        if let least = input.minimumLength, seconds < least { return fault("min_length", least) }
+        if let most = input.maximumLength, seconds > most { return fault("max_length", most) }
+        return nil
+    }
+}

@@ -1,0 +1,120 @@
+internal import Yams
+
+extension PipelineQuestion {
+    /// The questions of a pipeline, checked.
+    static func read(_ top: PipelineKeys) throws -> [PipelineQuestion] {
+        let list = top.mapping["questions"]
+        if let list, list.sequence == nil { throw top.bad("`questions` must be a list", list) }
+        let base = try PipelineAnswerSettings(top, or: PipelineAnswerSettings())
+        let maxTokens = try top.integer("max_tokens")
+        var questions: [PipelineQuestion] = []
+        for (index, node) in (list?.sequence.map(Array.init) ?? []).enumerated() {
+            let question = try Self.one(node, index, top, base, maxTokens)
+            guard !questions.contains(where: { $0.id == question.id }) else {
+                throw top.bad("two questions have the same id; each `id` must be unique", node)
+            }
+            try question.checkCondition(after: questions, node, top)
+            questions.append(question)
+        }
+        return questions
+    }
+
+    private static func one(
+        _ node: Node, _ index: Int, _ top: PipelineKeys, _ base: PipelineAnswerSettings, _ maxTokens: Int?
+    ) throws -> PipelineQuestion {
+        if let text = node.string {
+            return PipelineQuestion(
+                id: "q\(index + 1)", text: text, from: nil, to: nil, maxTokens: maxTokens, fusion: nil, window: nil,
+                condition: nil, settings: base)
+        }
+        guard let mapping = node.mapping else {
+            throw top.bad("a question must be text or a mapping with `ask`", node)
+        }
+        let keys = PipelineKeys(path: top.path, mapping: mapping, where: "in question \(index + 1)")
+        try keys.allow(
+            ["id", "ask", "from", "to", "max_tokens", "fusion", "every", "if"] + PipelineAnswerSettings.keys)
+        guard let text = try keys.string("ask") else { throw top.bad("question \(index + 1): `ask` is missing", node) }
+        let (from, to) = (try keys.duration("from"), try keys.duration("to"))
+        if let from, let to, from >= to { throw top.bad("question \(index + 1): `from` must be before `to`", node) }
+        let window = try keys.duration("every")
+        if window == 0 { throw top.bad("question \(index + 1): `every` must be above 0", mapping["every"]) }
+        let condition = try keys.string("if").map {
+            guard let condition = AnswerCondition($0), condition.subject != nil else {
+                throw top.bad(
+                    "question \(index + 1): `if` must name an earlier question, as in \(AnswerCondition.forms)",
+                    mapping["if"])
+            }
+            return condition
+        }
+        return PipelineQuestion(
+            id: try keys.string("id") ?? "q\(index + 1)", text: text, from: from, to: to,
+            maxTokens: try keys.integer("max_tokens") ?? maxTokens,
+            fusion: try keys.choice("fusion", FusionMode.self), window: window, condition: condition,
+            settings: try PipelineAnswerSettings(keys, or: base))
+    }
+
+    /// A condition's question must come before, and be about the same ranges.
+    private func checkCondition(after earlier: [PipelineQuestion], _ node: Node, _ top: PipelineKeys) throws {
+        guard let subject = condition?.subject else { return }
+        guard let base = earlier.first(where: { $0.id == subject }) else {
+            let known = earlier.map(\.id)
+            let hint = Spelling.suggestion(for: subject, among: known).map { "; did you mean `\($0)`?" } ?? ""
+            throw top.bad("question `\(id)`: `if` names `\(subject)`, which is no question before it\(hint)", node)
+        }
+        guard base.window == nil || base.window == window, base.window == nil || (base.from, base.to) == (from, to)
+        else {
+            throw top.bad(
+                "question `\(id)`: `\(subject)` is asked window by window, so this one needs the same `every`, `from` and `to`",
+                node)
+        }
+    }
+}
+
+extension PipelineOutput {
+    /// The outputs of a pipeline, checked: `output`, then `outputs`.
+    static func read(_ keys: PipelineKeys, resolve: (String) -> String) throws -> [PipelineOutput] {
+        var outputs: [PipelineOutput] = []
+        func add(_ path: String, _ format: Format, _ node: Node?) throws {
+            let template: PathTemplate
+            do { template = try PathTemplate(resolve(path)) } catch { throw keys.bad(Failure(error).message, node) }
+            if format.document != nil, !template.isPerRecording {
+                throw keys.bad(
+                    "\(format.rawValue) has one file per recording: use {name}, {folder} or {id} in its path", node)
+            }
+            guard !outputs.contains(where: { $0.path == template }) else {
+                throw keys.bad("two outputs have the path \(path)", node)
+            }
+            outputs.append(PipelineOutput(format: format, path: template))
+        }
+        if let path = try keys.string("output") {
+            let format = Self.format(of: path)
+            // Before there were other formats, every name was a file of JSON lines.
+            try add(path, format.map { $0.document == nil ? $0 : .jsonl } ?? .jsonl, keys.mapping["output"])
+        }
+        guard let list = keys.mapping["outputs"] else { return outputs }
+        guard let sequence = list.sequence else { throw keys.bad("`outputs` must be a list", list) }
+        for node in sequence {
+            if let path = node.string {
+                guard let format = Self.format(of: path) else {
+                    let known = PipelineKeys.list(Format.allCases.map(\.rawValue))
+                    throw keys.bad(
+                        "the suffix of \(path) names no format; use \(known), or a mapping with `path` and `format`",
+                        node)
+                }
+                try add(path, format, node)
+                continue
+            }
+            guard let mapping = node.mapping else {
+                throw keys.bad("an output must be a path, or a mapping with `path` and `format`", node)
+            }
+            let own = PipelineKeys(path: keys.path, mapping: mapping, where: "in an output")
+            try own.allow(["path", "format"])
+            guard let path = try own.string("path") else { throw keys.bad("an output: `path` is missing", node) }
+            guard let format = try own.choice("format", Format.self) ?? Self.format(of: path) else {
+                throw keys.bad("an output: `format` is missing, and the suffix of \(path) names none", node)
+            }
+            try add(path, format, node)
+        }
+        return outputs
+    }
+}

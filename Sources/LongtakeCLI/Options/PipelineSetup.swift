@@ -1,0 +1,48 @@
+import Longtake
+
+/// The options of a command that runs pipelines, and the runner made from them.
+///
+/// The command line overrides the pipeline, which overrides the environment.
+struct PipelineSetup {
+    let file: PipelineFile
+    let sampling: SamplingOptions
+    let minAge: TimeArgument?
+    let model: ModelOptions
+    let keyValues: KeyValueOptions
+    let library: LibraryOptions
+    let prefixCache: PrefixCacheOptions
+    let output: OutputOptions
+
+    /// - Parameter standardMinimumAge: seconds without a change after which a file is taken, if nothing sets it.
+    func runner(
+        deadline: ContinuousClock.Instant?, standardMinimumAge: Double = 0, settings: PipelineRunSettings
+    ) throws -> PipelineRunner {
+        let policy = try prefixCache.policyOfQuestions()
+        try keyValues.check()
+        var options = try sampling.options(in: file.sampling)
+        options.minimumAge =
+            try minAge?.seconds ?? file.sampling.minimumAge
+            ?? OptionName.minAge.environmentValue(TimeArgument.self)?.seconds ?? standardMinimumAge
+        options.deadline = deadline
+        if let nice = file.limits.nice, nice > 0 { ProcessPriority.lower(by: nice) }
+        let identity = try model.identity(or: file.model, precision: file.precision)
+        let library = try library.open(cacheMax: file.limits.cacheMax)
+        for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
+        let analyzer = Deferred {
+            Analyzer(
+                model: try model.load(
+                    or: file.model, precision: file.precision, keyValues: (keyValues, file.keyValues),
+                    threads: file.limits.threads),
+                library: library, prefixCache: policy, cancellation: Interruption.cancellation)
+        }
+        return PipelineRunner(
+            file, library: library, analyzer: analyzer, options: options, settings: settings,
+            cancellation: Interruption.cancellation
+        ) { [options] files in
+            // Files whose index is up to date are skipped. Without an identity the model must be loaded, which reports
+            // the error.
+            guard let identity else { return [:] }
+            return try KnownFiles(library, model: identity, options: options, files: files.count).unchanged(files)
+        }
+    }
+}

@@ -34,13 +34,38 @@ struct TransferError: Error {
 /// Proxies are those that libcurl takes from the environment (https_proxy, no_proxy …).
 final class HTTPClient {
     private let handle: OpaquePointerBox
-    private let settings: HubSettings
+    private let limits: Limits
+
+    /// How long to wait in seconds, and which certificates to trust instead of the system's.
+    struct Limits {
+        var connectTimeout: Int
+        var idleTimeout: Int
+        var certificates: (file: String?, folder: String?)
+    }
 
     /// `CURL *` is a pointer to an incomplete type, imported as a raw pointer.
     private struct OpaquePointerBox { let pointer: UnsafeMutableRawPointer }
 
     /// - Throws: `HubError` `library_missing`.
-    init(_ settings: HubSettings) throws {
+    convenience init(_ settings: HubSettings) throws {
+        try self.init(
+            Limits(
+                connectTimeout: settings.connectTimeout, idleTimeout: settings.idleTimeout,
+                certificates: settings.certificates))
+    }
+
+    /// - Throws: `HubError` `library_missing`.
+    init(_ limits: Limits) throws {
+        try Self.load()
+        guard let pointer = lt_curl_new() else { throw HubError(.libraryMissing, "libcurl: out of memory") }
+        handle = OpaquePointerBox(pointer: pointer)
+        self.limits = limits
+    }
+
+    /// Loads the library; needed before addresses are examined.
+    ///
+    /// - Throws: `HubError` `library_missing`.
+    static func load() throws {
         if let problem = lt_curl_load() {
             throw HubError(
                 .libraryMissing,
@@ -48,9 +73,6 @@ final class HTTPClient {
                     + "libcurl4"
             )
         }
-        guard let pointer = lt_curl_new() else { throw HubError(.libraryMissing, "libcurl: out of memory") }
-        handle = OpaquePointerBox(pointer: pointer)
-        self.settings = settings
     }
 
     deinit { lt_curl_free(handle.pointer) }
@@ -65,6 +87,21 @@ final class HTTPClient {
     func get(
         _ url: String, headers: [String], check: @escaping () throws -> Void,
         body: @escaping (HTTPHead, UnsafeRawBufferPointer) throws -> Void
+    ) throws -> HTTPHead {
+        try send(url, headers: headers, check: check, body: body)
+    }
+
+    /// Posts a body; what comes back but the status is ignored.
+    ///
+    /// - Parameter timeout: seconds until the request ends.
+    /// - Throws: `TransferError`.
+    func post(_ url: String, headers: [String], body: String, timeout: Double) throws -> HTTPHead {
+        try send(url, headers: headers, posting: body, timeout: timeout, check: {}, body: { _, _ in })
+    }
+
+    private func send(
+        _ url: String, headers: [String], posting: String? = nil, timeout: Double? = nil,
+        check: @escaping () throws -> Void, body: @escaping (HTTPHead, UnsafeRawBufferPointer) throws -> Void
     ) throws -> HTTPHead {
         let curl = handle.pointer
         lt_curl_reset(curl)
@@ -84,12 +121,19 @@ final class HTTPClient {
         // With signals libcurl would use SIGALRM.
         _ = lt_curl_set_number(curl, CURLOPT_NOSIGNAL, 1)
         _ = lt_curl_set_number(curl, CURLOPT_BUFFERSIZE, 512 << 10)
-        _ = lt_curl_set_number(curl, CURLOPT_CONNECTTIMEOUT, settings.connectTimeout)
+        _ = lt_curl_set_number(curl, CURLOPT_CONNECTTIMEOUT, limits.connectTimeout)
         _ = lt_curl_set_number(curl, CURLOPT_LOW_SPEED_LIMIT, 1)
-        _ = lt_curl_set_number(curl, CURLOPT_LOW_SPEED_TIME, settings.idleTimeout)
+        _ = lt_curl_set_number(curl, CURLOPT_LOW_SPEED_TIME, limits.idleTimeout)
+        if let posting {
+            _ = lt_curl_set_number(curl, CURLOPT_POSTFIELDSIZE, posting.utf8.count)
+            _ = lt_curl_set_text(curl, CURLOPT_COPYPOSTFIELDS, posting)
+        }
+        if let timeout {
+            _ = lt_curl_set_number(curl, CURLOPT_TIMEOUT_MS, Int(saturating: max(1, timeout * 1000)))
+        }
         // Debian's libcurl does not read these variables itself; its program does.
-        if let file = settings.certificates.file { _ = lt_curl_set_text(curl, CURLOPT_CAINFO, file) }
-        if let folder = settings.certificates.folder { _ = lt_curl_set_text(curl, CURLOPT_CAPATH, folder) }
+        if let file = limits.certificates.file { _ = lt_curl_set_text(curl, CURLOPT_CAINFO, file) }
+        if let folder = limits.certificates.folder { _ = lt_curl_set_text(curl, CURLOPT_CAPATH, folder) }
         guard lt_curl_set_text(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK else {
             throw TransferError(kind: .other, message: "this libcurl is older than 7.85")
         }

@@ -25,6 +25,10 @@ import Testing
         #expect(
             try keys(tool, "version: 1\ninputs: [a]\noutput: o\nquestions: [{ask: a, \(word): 1}]\n")
                 == object("questions"))
+        let alerts = try #require(properties["alerts"]?["items"] as? [String: Any])
+        #expect(
+            try keys(tool, "version: 1\ninputs: [a]\nalerts: [{\(word): 1}]\n")
+                == Set(try #require(alerts["properties"] as? [String: Any]).keys))
         #expect(try keys(tool, "version: 1\ninputs: [a]\noutputs: [{\(word): 1}]\n") == object("outputs"))
     }
 

@@ -14,6 +14,8 @@ final class AnswerWriter {
     /// Start of the run, in seconds since 1970.
     private let time: Int
     private let cancellation: Cancellation
+    private let messages: AlertMessage
+    private let sender: AlertSender
     private var files: [String: AnswersFile] = [:]
     private var databases: [String: AnswersDatabase] = [:]
     private var waiting: [(row: Catalog.RunAnswerRow, values: PathTemplate.Values)] = []
@@ -22,7 +24,8 @@ final class AnswerWriter {
     private var owners: [String: String] = [:]
 
     init(
-        _ file: PipelineFile, catalog: Catalog, runID: String, time: Int, cancellation: Cancellation
+        _ file: PipelineFile, catalog: Catalog, runID: String, time: Int, sender: AlertSender,
+        cancellation: Cancellation
     ) {
         outputs = file.outputs
         pipeline = file.identity
@@ -30,6 +33,8 @@ final class AnswerWriter {
         self.runID = runID
         self.time = time
         self.cancellation = cancellation
+        self.sender = sender
+        messages = AlertMessage(file: file, runID: runID)
     }
 
     /// Opens the outputs that do not depend on the recording, so that an unusable one is reported before hours of work.
@@ -107,7 +112,9 @@ final class AnswerWriter {
             let targets = kept.map { "\($0.format) \($0.path.path(time: time, recording: waiting[index].values))" }
             rows[index].output = targets.isEmpty ? nil : targets.joined(separator: "\n")
         }
-        try catalog.record(answers: rows)
+        let findings = rows.flatMap { messages.findings(of: $0) }
+        try catalog.record(answers: rows, alerts: findings)
+        sender.send(findings)
         var touched: Set<String> = []
         for (row, values) in waiting where !row.line.isEmpty {
             for output in kept {

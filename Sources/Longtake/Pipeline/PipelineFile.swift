@@ -34,6 +34,8 @@ package struct PipelineFile: Sendable {
     package let questions: [PipelineQuestion]
     /// Where answers go; empty without questions.
     package let outputs: [PipelineOutput]
+    /// What is told about answers and failures.
+    package let alerts: [PipelineAlert]
 
     /// Reads and checks a pipeline file.
     ///
@@ -57,7 +59,7 @@ package struct PipelineFile: Sendable {
         try reader.allow(
             [
                 "version", "name", "vars", "model", "precision", "kv", "inputs", "recursive", "exclude", "order",
-                "max_tokens", "questions", "output", "outputs",
+                "max_tokens", "questions", "output", "outputs", "alerts",
             ] + PipelineSampling.keys + PipelineLimits.keys + PipelineAnswerSettings.keys)
         guard try reader.integer("version") == 1 else {
             throw Self.bad(path, "`version: 1` is required, the only version that this program reads")
@@ -83,7 +85,8 @@ package struct PipelineFile: Sendable {
         limits = try PipelineLimits(reader)
         questions = try PipelineQuestion.read(reader)
         outputs = try PipelineOutput.read(reader, resolve: resolve)
-        if !questions.isEmpty, outputs.isEmpty {
+        alerts = try PipelineAlert.read(reader, questions: questions)
+        if !questions.isEmpty, outputs.isEmpty, alerts.isEmpty {
             throw Self.bad(
                 path,
                 "`output` is missing: the JSON lines file that answers are appended to; or list several in `outputs`")

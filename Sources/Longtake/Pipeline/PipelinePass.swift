@@ -22,6 +22,9 @@ final class PipelinePass {
     /// Whether files that failed before are tried without a pause.
     var retriesFailed = false
 
+    /// Called for each file that could not be indexed.
+    var failed: (InputPath, Failure) -> Void = { _, _ in }
+
     private var framesNow = 0
     private var secondsNow = 0.0
 
@@ -171,6 +174,7 @@ final class PipelinePass {
             try record()
             try history.failed(path, failure, now: Int64(time(nil)))
             summary.filesFailed += 1
+            failed(path, failure)
             event(.failed(path: path.description, failure))
             return .done
         }

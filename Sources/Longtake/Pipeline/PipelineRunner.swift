@@ -42,6 +42,9 @@ package final class PipelineRunner {
         }
     }
 
+    /// Seconds that a run waits at its end for alerts.
+    static let mostSecondsOfAlerts = 30.0
+
     /// The part of a limited run in which nothing is indexed.
     static let questionShare = 0.1
 
@@ -72,13 +75,18 @@ package final class PipelineRunner {
         var summary = BatchSummary()
         let lock = try PipelineLock(file, library: library, waiting: settings.lockWait, runID: summary.runID)
         defer { withExtendedLifetime(lock) {} }
+        let sender = try AlertSender(file, catalog: library.catalog)
+        // What cannot be sent in this time is left to the next run.
+        defer { sender.finish(waiting: cancellation.isCancelled ? 0 : Self.mostSecondsOfAlerts) }
         let writer = AnswerWriter(
-            file, catalog: library.catalog, runID: summary.runID, time: Int(Glibc.time(nil)), cancellation: cancellation
+            file, catalog: library.catalog, runID: summary.runID, time: Int(Glibc.time(nil)),
+            sender: sender, cancellation: cancellation
         )
         // Opened first, so that an unusable output is reported before hours of indexing.
         try writer.open()
         let history = try PipelineHistory(
             file, catalog: library.catalog, runID: summary.runID, started: summary.start)
+        let messages = AlertMessage(file: file, runID: summary.runID)
         do {
             defer { summary.finish(seconds: (ContinuousClock.now - start).seconds) }
             for (path, reason) in walker.unreadable {
@@ -93,15 +101,27 @@ package final class PipelineRunner {
             pass.answered = try writer.known { event(.note($0)) }
             defer { summary = pass.summary }
             pass.summary = summary
+            pass.failed = { path, failure in
+                self.send(
+                    messages.findings(
+                        path: path.absolute.description, stamp: PipelineHistory.stamp(of: path), failure), sender)
+            }
             pass.retriesFailed = settings.retriesFailed
             let files = file.order.sorted(walker.files)
             try pass.run(files, known: known(files), event: event)
         } catch {
-            try? history.finish(summary, error: Failure(error))
+            let failure = Failure(error)
+            try? history.finish(summary, error: failure)
+            if failure.exitCode != Exit.interrupted { send(messages.findings(failure), sender) }
             throw error
         }
         try history.finish(summary)
         return summary
+    }
+
+    private func send(_ findings: [Catalog.AlertRow], _ sender: AlertSender) {
+        guard (try? library.catalog.record(alerts: findings)) != nil else { return }
+        sender.send(findings)
     }
 }
 

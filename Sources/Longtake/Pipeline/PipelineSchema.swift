@@ -35,6 +35,12 @@ package enum PipelineSchema {
         "if": .text("condition on an earlier question's answer"), "max_tokens": .integer(minimum: 1),
         "fusion": .choice(FusionMode.allCases.map(\.rawValue)),
     ]
+    private static let alert: [String: Schema] = [
+        "id": .text("name of the alert"), "when": .text("run failed, file failed or a condition on an answer"),
+        "command": .any([.text("a program"), .list(.text("the program and its arguments"), least: 1)]),
+        "webhook": .text("address that gets the finding as JSON"), "secret": .text("key of the signature"),
+        "timeout": time,
+    ]
     private static let output: [String: Schema] = [
         "path": .text("path with {date}, {folder}, {name}, {id}, %Y, …"),
         "format": .choice(PipelineOutput.Format.allCases.map(\.rawValue)),
@@ -51,6 +57,7 @@ package enum PipelineSchema {
             "max_tokens": .integer(minimum: 1),
             "questions": .list(.any([.text("the question"), .object(merged(question, answers), required: ["ask"])])),
             "output": .text("path of an output"),
+            "alerts": .list(.object(alert, required: ["when"])),
             "outputs": .list(.any([.text("path of an output"), .object(output, required: ["path"])])),
         ])
 

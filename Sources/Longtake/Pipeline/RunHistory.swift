@@ -85,7 +85,45 @@ package struct FailedFile: Sendable, Encodable {
     }
 }
 
+/// A finding of a pipeline that an alert is about.
+package struct AlertRecord: Sendable, Encodable {
+    /// The pipeline's `name`, or the absolute path of its file.
+    package let pipeline: String
+    /// The alert's ID.
+    package let alert: String
+    /// The run that found it.
+    package let run: String
+    /// Key of the answer, or another name of the finding.
+    package let finding: String
+    /// `pending`, `sending`, `sent` or `failed`.
+    package let state: String
+    /// How often sending failed.
+    package let tries: Int
+    /// When it is tried again at the earliest, RFC 3339; nil unless it is pending and was tried.
+    package let next: String?
+    /// Why it was not sent; nil if it was or was not tried.
+    package let error: String?
+
+    init(_ row: Catalog.AlertRow) {
+        pipeline = row.pipeline
+        alert = row.alert
+        run = row.run
+        finding = row.key
+        state = row.state
+        tries = Int(clamping: row.tries)
+        next =
+            row.state == "pending" && row.next > 0
+            ? Date(timeIntervalSince1970: Double(row.next)).formatted(.iso8601) : nil
+        error = row.error
+    }
+}
+
 extension Library {
+    /// Returns the findings of pipelines, in the order in which they were found.
+    package func alerts(pipeline: String? = nil) throws -> [AlertRecord] {
+        try catalog.alerts(pipeline: pipeline.map(Self.pipelineIdentity)).map { AlertRecord($0) }
+    }
+
     /// Returns the latest runs of pipelines, the last started first.
     ///
     /// - Parameters:

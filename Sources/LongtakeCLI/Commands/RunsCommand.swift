@@ -10,7 +10,11 @@ struct RunsCommand: ParsableCommand {
               longtake runs show last          what the last one did with each file
               longtake runs answers last       its answers as JSON lines
               longtake runs failed             files that could not be indexed
+              longtake runs alerts             findings that alerts were sent about
             """),
-        subcommands: [RunsListCommand.self, RunsShowCommand.self, RunsAnswersCommand.self, RunsFailedCommand.self],
+        subcommands: [
+            RunsListCommand.self, RunsShowCommand.self, RunsAnswersCommand.self, RunsFailedCommand.self,
+            RunsAlertsCommand.self,
+        ],
         defaultSubcommand: RunsListCommand.self)
 }

@@ -49,8 +49,8 @@ extension Catalog {
         }
     }
 
-    /// Adds answers, or replaces those with the same pipeline and key; one transaction.
-    public func record(answers: [RunAnswerRow]) throws {
+    /// Adds answers, or replaces those with the same pipeline and key, with their findings; one transaction.
+    public func record(answers: [RunAnswerRow], alerts: [AlertRow] = []) throws {
         guard !answers.isEmpty else { return }
         try write { database in
             for answer in answers {
@@ -61,6 +61,7 @@ extension Catalog {
                         answer.output, answer.checksum,
                     ])
             }
+            try Catalog.insert(alerts, database)
         }
         CrashPoint.reach(.answersRecorded)
     }

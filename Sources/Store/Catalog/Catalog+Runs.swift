@@ -108,6 +108,10 @@ extension Catalog {
             pipeline TEXT NOT NULL, path TEXT NOT NULL, stamp TEXT NOT NULL, tries INTEGER NOT NULL,
             last INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, checksum TEXT NOT NULL,
             PRIMARY KEY (pipeline, path));
+        CREATE TABLE IF NOT EXISTS run_alert (
+            pipeline TEXT NOT NULL, key TEXT NOT NULL, alert TEXT NOT NULL, run TEXT NOT NULL, payload TEXT NOT NULL,
+            state TEXT NOT NULL, tries INTEGER NOT NULL, next INTEGER NOT NULL, error TEXT, checksum TEXT NOT NULL,
+            PRIMARY KEY (pipeline, key, alert));
         """
 
     /// Adds a run, or replaces the one with the same ID.

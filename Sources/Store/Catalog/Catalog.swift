@@ -277,6 +277,7 @@ public final class Catalog: Sendable {
                 ("recording", columns), (JobRow.table, JobRow.columns), (AnswerRow.table, AnswerRow.columns),
                 (RunRow.table, RunRow.columns), (RunFileRow.table, RunFileRow.columns),
                 (RunAnswerRow.table, RunAnswerRow.columns), (FileFailureRow.table, FileFailureRow.columns),
+                (AlertRow.table, AlertRow.columns),
             ] {
                 guard try database.tableExists(table), try database.columns(in: table).map(\.name) == names else {
                     throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a table has other columns")

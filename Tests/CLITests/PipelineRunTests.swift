@@ -348,6 +348,32 @@ import Testing
         #expect(try tool.run("run", pipeline, "--metrics-textfile", "no/m.prom").status == 13)
     }
 
+    @Test func `the digest says what is new first`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try recordings(tool, ["a_*b.mkv", "b.mkv"])
+        try Data(repeating: 7, count: 5000).write(to: URL(filePath: tool.path("recordings/b.mkv")))
+        let pipeline = try write(
+            tool,
+            "version: 1\nname: night\ninputs: [recordings]\ndigest: \"d/{date}.md\"\n\(Self.two)output: o.jsonl\n")
+        #expect(try tool.run("run", pipeline).status == 3)
+        let name = try #require(try FileManager.default.contentsOfDirectory(atPath: tool.path("d")).first)
+        let text = try String(contentsOfFile: tool.path("d/" + name), encoding: .utf8)
+        let heads = text.split(separator: "\n").filter { $0.hasPrefix("#") }
+        #expect(heads.first == "# night: 1 recording with something new")
+        #expect(
+            heads.filter { $0.hasPrefix("## ") } == [
+                "## New", "## Failed in this run", "## Waiting to be tried again", "## Cost",
+            ])
+        #expect(heads.contains { $0.hasPrefix("### ") && $0.hasSuffix("a\\_\\*b.mkv") }, "\(text)")
+        #expect(text.contains("- **a**: ") && text.contains("1 file indexed, 0 unchanged"))
+        let plain = try tool.run("runs", "digest", "--style", "text").text
+        #expect(plain.hasPrefix("night: 1 recording with something new\n=====") && !plain.contains("**"))
+        #expect(try tool.run("run", pipeline).status == 0)
+        #expect(try tool.run("runs", "digest").text.hasPrefix("# night: nothing new\n"))
+        #expect(try tool.run("runs", "digest", "--style", "html").status == 64)
+    }
+
     @Test func `runs are listed with what they did`() throws {
         let tool = try Tool()
         defer { tool.remove() }

@@ -34,6 +34,8 @@ package struct PipelineFile: Sendable {
     package let questions: [PipelineQuestion]
     /// Where answers go; empty without questions.
     package let outputs: [PipelineOutput]
+    /// Where the digest of each run is written; nil: nowhere.
+    package let digest: PathTemplate?
     /// What is told about answers and failures.
     package let alerts: [PipelineAlert]
 
@@ -59,7 +61,7 @@ package struct PipelineFile: Sendable {
         try reader.allow(
             [
                 "version", "name", "vars", "model", "precision", "kv", "inputs", "recursive", "exclude", "order",
-                "max_tokens", "questions", "output", "outputs", "alerts",
+                "max_tokens", "questions", "output", "outputs", "digest", "alerts",
             ] + PipelineSampling.keys + PipelineLimits.keys + PipelineAnswerSettings.keys)
         guard try reader.integer("version") == 1 else {
             throw Self.bad(path, "`version: 1` is required, the only version that this program reads")
@@ -85,6 +87,15 @@ package struct PipelineFile: Sendable {
         limits = try PipelineLimits(reader)
         questions = try PipelineQuestion.read(reader)
         outputs = try PipelineOutput.read(reader, resolve: resolve)
+        digest = try reader.string("digest").map { text in
+            do {
+                let template = try PathTemplate(resolve(text))
+                guard !template.isPerRecording else {
+                    throw LongtakeError(code: .badRequest, message: "the digest is one file per run; use {date} or %Y")
+                }
+                return template
+            } catch { throw reader.bad(Failure(error).message, mapping["digest"]) }
+        }
         alerts = try PipelineAlert.read(reader, questions: questions)
         if !questions.isEmpty, outputs.isEmpty, alerts.isEmpty {
             throw Self.bad(

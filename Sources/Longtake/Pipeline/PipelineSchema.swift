@@ -56,7 +56,7 @@ package enum PipelineSchema {
             "recursive": .boolean, "exclude": names, "order": .choice(PipelineOrder.allCases.map(\.rawValue)),
             "max_tokens": .integer(minimum: 1),
             "questions": .list(.any([.text("the question"), .object(merged(question, answers), required: ["ask"])])),
-            "output": .text("path of an output"),
+            "output": .text("path of an output"), "digest": .text("path of the run's digest"),
             "alerts": .list(.object(alert, required: ["when"])),
             "outputs": .list(.any([.text("path of an output"), .object(output, required: ["path"])])),
         ])

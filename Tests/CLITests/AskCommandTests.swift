@@ -63,7 +63,9 @@ import Testing
             let single = try tool.run(["ask", video, text, "--json"] + options).object()
             for key in ["answer", "stop"] { #expect(answer[key] as? String == single[key] as? String, "\(text)") }
             #expect(answer["token_ids"] as? [Int] == single["token_ids"] as? [Int], "\(text)")
-            #expect(answer["certainty"] as? Double == single["certainty"] as? Double, "\(text)")
+            // Without AVX-512 the last bits of a library's f32 products depend on how many rows it multiplies at once.
+            let certainty = try [answer, single].map { try #require($0["certainty"] as? Double) }
+            #expect(abs(certainty[0] - certainty[1]) <= 1e-5 * certainty[1], "\(text)")
         }
         let printed = try tool.run(["ask", video, "--questions", tool.path("questions.txt")] + options)
         let singles = try texts.map { "\($0) " + (try tool.run(["ask", video, $0] + options).text) }

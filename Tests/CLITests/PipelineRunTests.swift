@@ -348,6 +348,28 @@ import Testing
         #expect(try tool.run("run", pipeline, "--metrics-textfile", "no/m.prom").status == 13)
     }
 
+    @Test func `a plan says what a run would do, and does nothing`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try recordings(tool, ["a.mkv", "b.mkv", "c.mkv"])
+        let pipeline = try write(tool, "version: 1\ninputs: [recordings/a.mkv]\n\(Self.two)output: o.jsonl\n")
+        #expect(try tool.run("run", pipeline).status == 0)
+        try Data(repeating: 7, count: 5000).write(to: URL(filePath: tool.path("recordings/c.mkv")))
+        let more = try write(
+            tool,
+            "version: 1\ninputs: [recordings]\norder: path\n"
+                + Self.two.replacingOccurrences(of: "id: b", with: "id: c") + "output: o.jsonl\n")
+        let plan = try tool.run("run", more, "--plan", "--json")
+        #expect(plan.status == 0, "\(plan.errors)")
+        let files = try #require(try plan.object()["files"] as? [[String: Any]])
+        #expect(files.map { $0["action"] as? String } == ["ask", "index", "skip"])
+        #expect(files.map { $0["questions"] as? Int } == [1, 2, 0])
+        #expect(files[1]["frames"] as? Int == 3 && files[2]["reason"] is String)
+        #expect(try tool.run("run", more, "--plan").text.contains("plan: 1 to index (3 frames"))
+        #expect(try tool.run("runs", "--json").list().count == 1, "a plan is no run")
+        #expect(try tool.run("ls", "--json").list().count == 1)
+    }
+
     @Test func `the digest says what is new first`() throws {
         let tool = try Tool()
         defer { tool.remove() }

@@ -21,6 +21,22 @@ package struct PipelineInput: Sendable, Equatable {
     /// An input with the default settings.
     package init(path: String) { self.path = path }
 
+    var hasLimitedLength: Bool { minimumLength != nil || maximumLength != nil }
+
+    /// Why a recording's length, in seconds, is not among those that this input takes; nil if it is or is not known.
+    func lengthFault(_ seconds: Double?, _ path: InputPath) -> Failure? {
+        guard let seconds else { return nil }
+        func fault(_ what: String, _ limit: Double) -> Failure {
+            Failure(
+                code: "length",
+                message: "\(path): \(TimeText.number(seconds)) s long; `\(what)` is \(TimeText.number(limit)) s",
+                exitCode: 0)
+        }
+        if let least = minimumLength, seconds < least { return fault("min_length", least) }
+        if let most = maximumLength, seconds > most { return fault("max_length", most) }
+        return nil
+    }
+
     static func read(_ keys: PipelineKeys, resolve: (String) -> String) throws -> [PipelineInput] {
         guard let list = keys.mapping["inputs"], let sequence = list.sequence, !sequence.isEmpty else {
             throw keys.bad("`inputs` must be a list of files and folders", keys.mapping["inputs"])

@@ -97,7 +97,7 @@ final class PipelinePass {
             try history.record(row)
         }
         if let known {
-            if let fault = lengthFault(known.duration, path) {
+            if let fault = file.input(of: path)?.lengthFault(known.duration, path) {
                 summary.filesSkipped += 1
                 event(.skipped(path: path.description, fault))
                 return .done
@@ -122,8 +122,8 @@ final class PipelinePass {
                 recording.close()
                 return .deferred
             }
-            if hasLimitedLength(path),
-                let fault = lengthFault(
+            if let input = file.input(of: path), input.hasLimitedLength,
+                let fault = input.lengthFault(
                     try analyzer.plan(recording, options: options, sizes: false).duration, path)
             {
                 recording.close()
@@ -199,23 +199,5 @@ final class PipelinePass {
         guard let each, let plan = try? analyzer.plan(recording, options: options, sizes: false) else { return false }
         let left = (deadline - .now).seconds
         return !plan.indexed && Double(plan.frames ?? 0) * each > left / 2
-    }
-
-    private func hasLimitedLength(_ path: InputPath) -> Bool {
-        file.input(of: path).map { $0.minimumLength != nil || $0.maximumLength != nil } ?? false
-    }
-
-    /// Why a recording's length, in seconds, is not among those that its input takes; nil if it is or is not known.
-    private func lengthFault(_ seconds: Double?, _ path: InputPath) -> Failure? {
-        guard let seconds, let input = file.input(of: path) else { return nil }
-        func fault(_ what: String, _ limit: Double) -> Failure {
-            Failure(
-                code: "length",
-                message: "\(path): \(TimeText.number(seconds)) s long; `\(what)` is \(TimeText.number(limit)) s",
-                exitCode: 0)
-        }
-        if let least = input.minimumLength, seconds < least { return fault("min_length", least) }
-        if let most = input.maximumLength, seconds > most { return fault("max_length", most) }
-        return nil
     }
 }

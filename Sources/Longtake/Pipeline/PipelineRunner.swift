@@ -6,13 +6,13 @@ internal import Store
 ///
 /// The catalog has the runs, the answers and the files that failed: nothing is asked twice, wherever the outputs went.
 package final class PipelineRunner {
-    private let file: PipelineFile
-    private let library: Library
-    private let analyzer: Deferred<Analyzer>
-    private var options: IndexOptions
-    private let settings: PipelineRunSettings
-    private let known: ([InputPath]) throws -> [InputPath: IndexedRecording]
-    private let cancellation: Cancellation
+    let file: PipelineFile
+    let library: Library
+    let analyzer: Deferred<Analyzer>
+    private(set) var options: IndexOptions
+    let settings: PipelineRunSettings
+    let known: ([InputPath]) throws -> [InputPath: IndexedRecording]
+    let cancellation: Cancellation
     /// When no more questions are asked; indexing ends earlier, by `options.deadline`.
     private let end: ContinuousClock.Instant?
 

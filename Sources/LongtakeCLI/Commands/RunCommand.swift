@@ -22,6 +22,9 @@ struct RunCommand: ParsableCommand {
     @Option(.waitLock, "Wait this long while another run of this pipeline is going on; by default not at all.")
     var waitLock: TimeArgument?
 
+    @Flag(help: "Print what a run would do with each file, without decoding, and do nothing.")
+    var plan = false
+
     @Flag(help: "Try files that failed before again at once.")
     var retryFailed = false
 
@@ -41,6 +44,7 @@ struct RunCommand: ParsableCommand {
 
     mutating func run() throws {
         StatusSignal.answer()
+        try keyValues.check()
         let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
         var settings = PipelineRunSettings()
         settings.lockWait = try OptionName.waitLock.value(waitLock)?.seconds ?? 0
@@ -51,6 +55,7 @@ struct RunCommand: ParsableCommand {
         let deadline = try runtime.deadline(file: file.limits.maxRuntime)
         let walker = try inputs.walk(file, output)
         let runner = try setup.runner(deadline: deadline, settings: settings)
+        if plan { return PlanReport.show(try runner.plan(walker), output) }
         let report = IndexReport(output)
         let summary: BatchSummary
         do {

@@ -34,6 +34,7 @@ struct WatchCommand: ParsableCommand {
 
     mutating func run() throws {
         StatusSignal.answer()
+        try keyValues.check()
         let interval = interval?.seconds ?? 10
         guard interval >= 0.1, interval <= 86_400 else {
             throw UsageError("--interval must be 0.1 s to 24h, not \(interval) s")

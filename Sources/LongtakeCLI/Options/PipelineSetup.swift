@@ -18,7 +18,6 @@ struct PipelineSetup {
         deadline: ContinuousClock.Instant?, standardMinimumAge: Double = 0, settings: PipelineRunSettings
     ) throws -> PipelineRunner {
         let policy = try prefixCache.policyOfQuestions()
-        try keyValues.check()
         var options = try sampling.options(in: file.sampling)
         options.minimumAge =
             try minAge?.seconds ?? file.sampling.minimumAge

@@ -50,6 +50,11 @@ package struct QuestionBenchmark {
     ///
     /// - Throws: `LongtakeError` `interrupted` or `bad_request`; `CheckpointError` `not_enough_memory`.
     package func run(_ size: Size, runs: Int) throws -> BenchReport {
+        try run(size, runs: runs, warmsUp: true)
+    }
+
+    /// The same, without a run to warm up where the model has computed before.
+    func run(_ size: Size, runs: Int, warmsUp: Bool) throws -> BenchReport {
         let shared = text.before + size.frames * model.llava.fusion.tokensPerFrame
         let needed = shared + text.after + size.tokens
         guard size.frames > 0, size.fusionFrames > 0, size.tokens > 0,
@@ -70,7 +75,7 @@ package struct QuestionBenchmark {
         let batch = FusionPlan.batchSize(frames: fusionFrames, bytesPerLayer: frames.bytesPerLayer)
         let scale = Double(model.layerCount) / Double(language.config.layerCount)
         var peak = model.measurePeak()
-        let measured = try BenchRuns(runs, cancellation) {
+        let measured = try BenchRuns(runs, warmsUp: warmsUp, cancellation) {
             cache.truncate(to: shared)
             return model.run(scale: scale) {
                 for first in stride(from: 0, to: fusionFrames, by: batch) {

@@ -82,7 +82,8 @@ package struct HeadlineBenchmark {
         let logits = Buffer<Float>(count: language.config.vocabularySize)
         let cache = language.makeCache(capacity: before + tokens + after)
         var measured: [(frame: Double, language: Double)] = []
-        for run in 0...runs {
+        // At full shape a run takes a minute, and the weights have just been written to memory: it needs no warm-up.
+        for run in (isFull ? 1 : 0)...runs {
             try cancellation.check()
             progress("\(model.name): one image" + (run == 0 ? ", warming up" : ", run \(run) of \(runs)"))
             cache.truncate(to: 0)
@@ -90,9 +91,7 @@ package struct HeadlineBenchmark {
             let patches = try encoder.patches(of: frame)
             let fused = llava.fuse(patches: patches, frames: 1, text: textRows)  // [C2 + A, H]
             let middle = ContinuousClock.now
-            // A run to warm up reads all weights, but need not compute a whole long prompt.
-            let count = run == 0 ? min(before + after, 16) : before + tokens + after
-            let last = language.append(count: count, to: cache) { range, out in
+            let last = language.append(count: before + tokens + after, to: cache) { range, out in
                 for row in range {
                     let source = row < before ? tokens + row : row < before + tokens ? row - before : row
                     out.rows(row - range.lowerBound..<row - range.lowerBound + 1).floats.update(
@@ -111,7 +110,7 @@ package struct HeadlineBenchmark {
     /// A slice of a prompt at its beginning and after many positions: the rates of products and of attention.
     private func measurePrompt(_ model: HeadlineModel, _ bench: BenchModel, _ rates: inout HeadlineRates) throws {
         let language = bench.llava.language
-        let (slice, known) = isFull ? (LanguageModel.sliceLength, 3584) : (64, 448)
+        let (slice, known) = isFull ? (128, 3584) : (64, 448)
         let (cache, owner) = try bench.constantCache(count: known, capacity: known + slice)
         var seconds: [Int: Double] = [:]
         for start in [known, 0] {
@@ -148,7 +147,7 @@ package struct HeadlineBenchmark {
         func seconds(_ frames: Int) throws -> Double {
             progress("\(model.name): a further question, \(counted(frames, "frame"))")
             let size = QuestionBenchmark.Size(frames: frames, fusionFrames: HeadlineModel.sample, tokens: 1)
-            return try question.run(size, runs: 1).seconds
+            return try question.run(size, runs: 1, warmsUp: !isFull).seconds
         }
         rates.again[1] = try seconds(1)
         for frames in [10_000, 1000, 100] {

@@ -119,7 +119,8 @@ import Testing
         let folder = tool.path("plain")
         #expect(try tool.run("model", "make-random", "--shape", "llava-v1.5-nano", "--out", folder).status == 0)
         let text = try tool.run("model", "inspect", folder).text
-        for name in ["encoder", "projector", "language model, per question and frame", "one image, to the first token"] {
+        for name in ["encoder", "projector", "language model, per question and frame", "one image, to the first token"]
+        {
             #expect(text.contains(name), "\(name): \(text)")
         }
         for name in ["compressor", "pre-fusion", "prompt head", "fusion frame", " 0 MFLOP", " 0 "] {

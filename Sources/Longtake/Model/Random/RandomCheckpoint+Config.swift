@@ -5,7 +5,8 @@ extension RandomCheckpoint.Shape {
     /// The configuration of the parts, used for both configuration files and tensors.
     package var parts: (language: LanguageConfig, fusion: FusionConfig, vision: VisionConfig) {
         switch self {
-        case .llavaMini8B: (llama(hidden: 4096, inner: 14_336, layers: 32, heads: 32, keyHeads: 8, head: 128), mini, clip)
+        case .llavaMini8B:
+            (llama(hidden: 4096, inner: 14_336, layers: 32, heads: 32, keyHeads: 8, head: 128), mini, clip)
         case .llavaMini7B: (vicuna7B, mini, clip)
         case .llava7B: (vicuna7B, uncompressed(clip), clip)
         case .nano: (nanoLlama, nanoMini, nanoClip)
@@ -110,7 +111,9 @@ extension RandomCheckpoint {
         let (language, fusion, vision) = shape.parts
         var config: [String: JSONValue] = [
             "_longtake": .string("random weights: the answers of this model are noise"),
-            "architectures": .array([.string(shape.isUncompressed ? "LlavaLlamaForCausalLM" : "LlavaMiniLlamaForCausalLM")]),
+            "architectures": .array([
+                .string(shape.isUncompressed ? "LlavaLlamaForCausalLM" : "LlavaMiniLlamaForCausalLM")
+            ]),
             "attention_bias": .bool(false), "attention_dropout": .number(0), "mlp_bias": .bool(false),
             "bos_token_id": whole(shape.regularTokens), "eos_token_id": .array(shape.stopTokens.map(whole)),
             "hidden_act": .string("silu"), "hidden_size": whole(language.hiddenSize),
@@ -120,7 +123,8 @@ extension RandomCheckpoint {
             "vocab_size": whole(language.vocabularySize), "rms_norm_eps": .number(1e-5),
             "max_position_embeddings": whole(language.maxPositions), "initializer_range": .number(0.02),
             "rope_theta": .number(language.rope.theta), "tie_word_embeddings": .bool(language.tiedEmbeddings),
-            "model_type": .string(shape.isUncompressed ? "llava_llama" : "llava_mini_llama"), "torch_dtype": .string(dataType), "use_cache": .bool(true),
+            "model_type": .string(shape.isUncompressed ? "llava_llama" : "llava_mini_llama"),
+            "torch_dtype": .string(dataType), "use_cache": .bool(true),
             "transformers_version": .string("4.43.1"), "pretraining_tp": .integer(1),
         ]
         if let scaling = language.rope.scaling {

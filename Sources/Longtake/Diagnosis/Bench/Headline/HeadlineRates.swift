@@ -61,8 +61,10 @@ struct HeadlineRates: Sendable {
         let most = again.keys.max() ?? 1
         let (from, start) = frames > most ? (most, again[most] ?? one) : (1, one)
         return Time(
-            seconds: max(0, start + (fusionWork(frames) - fusionWork(from)) / fusionRate
-                + (attentionWork(frames) - attentionWork(from)) / attention), isComputed: true)
+            seconds: max(
+                0,
+                start + (fusionWork(frames) - fusionWork(from)) / fusionRate
+                    + (attentionWork(frames) - attentionWork(from)) / attention), isComputed: true)
     }
 
     private func fusionWork(_ frames: Int) -> Double {

@@ -50,7 +50,8 @@ extension HeadlineReport {
 
     private var operationsPlot: LinePlot {
         LinePlot(
-            title: "Operations of the first question", description: "Counted operations over the number of frames, "
+            title: "Operations of the first question",
+            description: "Counted operations over the number of frames, "
                 + "for three models, from pixels to the first token. " + beyond,
             unit: "floating-point operations", series: series(of: { $0.operations }), label: Self.operations)
     }
@@ -77,7 +78,8 @@ extension HeadlineReport {
     private var memoryPlot: LinePlot {
         LinePlot(
             title: "Memory of a question",
-            description: "Bytes of weights, keys and values, and activations over the number of frames, for three models, "
+            description:
+                "Bytes of weights, keys and values, and activations over the number of frames, for three models, "
                 + "with a line at 24 GiB. " + beyond,
             unit: "bytes, weights included", series: series(of: { Double($0.memoryBytes) }),
             limit: (Double(limitBytes), "24 GiB"), label: Self.bytes)

@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: instruction-counts bench-all demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse ablation perplexity test-training install static check-install uninstall clean
+.PHONY: instruction-counts headline bench-all demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse ablation perplexity test-training install static check-install uninstall clean
 
 SWIFT ?= swift
 export SWIFT
@@ -110,6 +110,12 @@ latency: build
 bench: build
 	scripts/setup --test
 	PYTHONPATH=Training/src python3 -m longtake_training.measure bench $(BENCH)
+
+# LLaVA-v1.5-7B beside LLaVA-Mini on two language models, random weights of full shape in 20 GiB of memory: the tables and plots of
+# docs/headline.md. HEADLINE_MINUTES minutes on 2 cores without AVX-512; HEADLINE='--shape nano' takes seconds.
+HEADLINE ?=
+headline: build
+	.build/release/longtake bench headline $(HEADLINE) --out docs/headline
 
 # All measurements of docs/performance.md but those of answers.
 bench-all: latency full-size full-size-index memory day bench

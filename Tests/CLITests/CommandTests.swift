@@ -12,7 +12,7 @@ import Testing
         ["bench", "records"],
         ["bench", "fusion"], ["bench", "search"], ["bench", "frame-path"], ["bench", "prefill"],
         ["bench", "decode-token"],
-        ["bench", "video-decode"], ["bench", "ask"],
+        ["bench", "video-decode"], ["bench", "ask"], ["bench", "headline"],
     ]
 
     @Test(arguments: commands)

@@ -32,7 +32,12 @@ import Testing
         (["model", "quantize", "m", "--vision", ""], ["int8", "keep"]),
         (["model", "quantize", "m", "--language", "i"], ["int8", "int4"]),
         (["frames", "a.mp4", "--size", ""], ["model", "native"]),
-        (["model", "make-random", "--shape", ""], ["llava-mini-8b", "nano"]), (["model", "ins"], ["inspect"]),
+        (
+            ["model", "make-random", "--shape", ""],
+            ["llava-mini-8b", "llava-mini-7b", "llava-v1.5-7b", "nano", "llava-v1.5-nano"]
+        ),
+        (["model", "ins"], ["inspect"]),
+        (["bench", "headline", "--shape", "n"], ["nano"]),
         (["model", "conv"], ["convert"]),
         (["model", "pu"], ["pull"]),
         (["bench", "prefill", "--shape", ""], ["full", "nano"]),

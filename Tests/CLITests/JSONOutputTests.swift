@@ -111,6 +111,7 @@ import Testing
         ["cache", "prune", "--missing-for", "soon"], ["cache", "verify", "--subset", "3/2"],
         ["bench", "records", "--frames", "0"], ["bench", "search", "--frames", "0"],
         ["bench", "prefill", "--shape", "huge"], ["bench", "ask", "--shape", "nano", "--frames", "0"],
+        ["bench", "headline", "--shape", "huge"], ["bench", "headline", "--shape", "nano", "--runs", "0"],
         ["bench", "video-decode", "nosuch.mp4"], ["doctor", "--threads", "0"],
         ["ls", "--frobs"], ["nosuch"], ["ask"], ["help", "nosuch"],
     ])

@@ -66,7 +66,8 @@ import Testing
             ),
             (
                 ["model", "make-random", "--out", "m", "--shape", "nan"],
-                "invalid --shape \"nan\"; use llava-mini-8b or nano; did you mean nano?"
+                "invalid --shape \"nan\"; use llava-mini-8b, llava-mini-7b, llava-v1.5-7b, nano or llava-v1.5-nano; "
+                    + "did you mean nano?"
             ),
             (
                 ["model", "make-random", "--out", "m", "--dtype", "f8"],

@@ -80,6 +80,8 @@ public struct ModelCost: Sendable, Equatable, Codable {
     public let questionWorkPerFusionFrame: Double?
     /// Operations of a frame's vision tokens through the language model's layers, without attention.
     public let prefixWorkPerFrame: Double?
+    /// Operations from one image and a question to the first token of the answer, nothing of it computed before.
+    public let imageAnswerWork: Double?
 
     enum CodingKeys: String, CodingKey {
         case parts, parameters, bytes, frame
@@ -91,6 +93,7 @@ public struct ModelCost: Sendable, Equatable, Codable {
         case prefusionKeyValueBytesPerFrame = "prefusion_kv_bytes_per_frame"
         case questionWorkPerFusionFrame = "question_flop_per_fusion_frame"
         case prefixWorkPerFrame = "prefix_flop_per_frame"
+        case imageAnswerWork = "image_answer_flop"
     }
 
     /// The cost of a checkpoint as stored.
@@ -137,36 +140,38 @@ public struct ModelCost: Sendable, Equatable, Codable {
             prefusionKeyValueBytesPerFrame = nil
             questionWorkPerFusionFrame = nil
             prefixWorkPerFrame = nil
+            imageAnswerWork = nil
             return
         }
         let rows = fusion.partCount * vision.patchCount
-        // Without a compressor the projected patches are the tokens; without pre-fusion they are not stored.
-        let projected = fusion.hasCompressor ? rows + fusion.tokensPerFrame : rows
         let layer = DecoderLayerWork(language)
         let prefusionLayers = Double(fusion.prefusionLayerCount)
-        frame = FrameWork(
-            encoder: Self.encoder(vision, fusion), compressor: Self.compressor(vision, fusion),
-            projector: Self.projector(language, fusion, rows: projected),
-            prefusion: Self.prefusion(layer, fusion, rows: rows),
-            promptHead: prefusionLayers * Double(promptHeadTokens) * layer.perToken)
+        frame = FrameWork(language, fusion, vision, promptHeadTokens: promptHeadTokens)
         frameTokenBytes = fusion.tokensPerFrame * language.hiddenSize * 2
+        // Without pre-fusion the patches are not stored.
         framePatchBytes = fusion.fusesText ? rows * (vision.hiddenSize + 4) : 0
         prefusionKeyValueBytesPerFrame =
             fusion.prefusionLayerCount * (rows + fusion.tokensPerFrame) * 2 * keyValueWidth * 2
         questionWorkPerFusionFrame = prefusionLayers * Double(questionTokens) * layer.perToken
         prefixWorkPerFrame = Double(language.layerCount * fusion.tokensPerFrame) * layer.perToken
+        imageAnswerWork =
+            AnswerCost(
+                language: language, fusion: fusion, vision: vision, headTokens: promptHeadTokens,
+                questionTokens: questionTokens
+            ).first(frames: 1)
     }
 
-    private static func encoder(_ vision: VisionConfig, _ fusion: FusionConfig) -> Double {
+    /// - Parameter layers: layers that run; nil: up to the selected hidden state.
+    static func encoder(_ vision: VisionConfig, _ fusion: FusionConfig, layers: Int? = nil) -> Double {
         let width = Double(vision.hiddenSize), inner = Double(vision.intermediateSize)
         let rows = Double(vision.patchCount + 1)
-        let layers = Double(vision.layerCount + 1 + fusion.visionSelectLayer)
+        let layers = Double(layers ?? vision.layerCount + 1 + fusion.visionSelectLayer)
         let layer = 2 * rows * (4 * width * width + 2 * width * inner) + 4 * rows * rows * width
         let embedding = 2 * Double(vision.patchCount) * Double(3 * vision.patchSize * vision.patchSize) * width
         return Double(fusion.partCount) * (layers * layer + embedding)
     }
 
-    private static func compressor(_ vision: VisionConfig, _ fusion: FusionConfig) -> Double {
+    static func compressor(_ vision: VisionConfig, _ fusion: FusionConfig) -> Double {
         guard fusion.hasCompressor else { return 0 }
         let width = Double(fusion.compressorWidth), queries = Double(fusion.tokensPerFrame)
         // With crops, the whole image is not among the keys. Queries are projected once, not per frame.
@@ -174,13 +179,13 @@ public struct ModelCost: Sendable, Equatable, Codable {
         return 2 * keys * 2 * width * width + 4 * queries * keys * width + 2 * queries * width * width
     }
 
-    private static func projector(_ language: LanguageConfig, _ fusion: FusionConfig, rows: Int) -> Double {
+    static func projector(_ language: LanguageConfig, _ fusion: FusionConfig, rows: Int) -> Double {
         let width = Double(language.hiddenSize)
         let weights = Double(fusion.compressorWidth) * width + Double(fusion.projectorDepth - 1) * width * width
         return 2 * Double(rows) * weights
     }
 
-    private static func prefusion(_ layer: DecoderLayerWork, _ fusion: FusionConfig, rows: Int) -> Double {
+    static func prefusion(_ layer: DecoderLayerWork, _ fusion: FusionConfig, rows: Int) -> Double {
         guard fusion.fusesText else { return 0 }
         let tokens = Double(fusion.tokensPerFrame), all = Double(rows) + tokens
         let full = all * layer.perToken + all * all / 2 * layer.perPair
@@ -190,38 +195,19 @@ public struct ModelCost: Sendable, Equatable, Codable {
     }
 }
 
-/// Operations of one decoder layer per token and per query-key pair.
-private struct DecoderLayerWork {
-    let perToken: Double
-    let keysAndValues: Double
-    /// Scores and weighted sum, per query and key.
-    let perPair: Double
-
-    init(_ config: LanguageConfig) {
-        let width = Double(config.hiddenSize), inner = Double(config.intermediateSize)
-        let queries = Double(config.headCount * config.headSize)
-        keysAndValues = 2 * 2 * width * Double(config.keyValueHeadCount * config.headSize)
-        perToken = keysAndValues + 2 * 2 * width * queries + 2 * 3 * width * inner
-        perPair = 4 * queries
+extension ModelCost.FrameWork {
+    /// The work of a frame of a model with this configuration.
+    package init(_ language: LanguageConfig, _ fusion: FusionConfig, _ vision: VisionConfig, promptHeadTokens: Int) {
+        let rows = fusion.partCount * vision.patchCount
+        // Without a compressor the projected patches are the tokens.
+        let projected = fusion.hasCompressor ? rows + fusion.tokensPerFrame : rows
+        let layer = DecoderLayerWork(language)
+        self.init(
+            encoder: ModelCost.encoder(vision, fusion), compressor: ModelCost.compressor(vision, fusion),
+            projector: ModelCost.projector(language, fusion, rows: projected),
+            prefusion: ModelCost.prefusion(layer, fusion, rows: rows),
+            promptHead: Double(fusion.prefusionLayerCount * promptHeadTokens) * layer.perToken)
     }
-}
-
-extension LanguageConfig {
-    /// Operations of `rows` positions after `known` others through the layers.
-    ///
-    /// The last layer computes only the last position; the others give it keys and values.
-    package func layerWork(rows: Int, after known: Int) -> Double {
-        let layer = DecoderLayerWork(self)
-        let (count, all) = (Double(rows), Double(known + rows))
-        // Position i attends to itself and to all before it.
-        let pairs = count * (all + Double(known) + 1) / 2
-        let last = count * layer.keysAndValues + (layer.perToken - layer.keysAndValues) + all * layer.perPair
-        return Double(max(layerCount - 1, 0)) * (count * layer.perToken + pairs * layer.perPair)
-            + (layerCount > 0 ? last : 0)
-    }
-
-    /// Operations of the output head for one position.
-    package var headWork: Double { 2 * Double(hiddenSize) * Double(vocabularySize) }
 }
 
 extension ModelCost.LoadBytes {

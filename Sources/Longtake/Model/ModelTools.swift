@@ -85,7 +85,8 @@ package struct ModelInspection: Sendable, Codable {
         rows += optional("hidden size", hiddenSize) + optional("layers", layers) + optional("vocabulary", vocabulary)
         rows += optional("context (positions)", maxPositions) + optional("image size", imageSize)
         rows += optional("patches per image", patches) + optional("vision tokens per frame", tokensPerFrame)
-        rows += optional("pre-fusion layers", prefusionLayers)
+        // LLaVA-v1.5 has no compressor and no pre-fusion.
+        rows += optional("pre-fusion layers", prefusionLayers == 0 ? nil : prefusionLayers)
         rows.append(["parameters", "\(cost.parameters) in \(bytes(Int64(cost.bytes)))"])
         rows += cost.parts.map { ["  \($0.part.rawValue)", "\($0.parameters) in \(bytes(Int64($0.bytes)))"] }
         if let quantization {
@@ -100,18 +101,16 @@ package struct ModelInspection: Sendable, Codable {
                 ("encoder", frame.encoder), ("compressor", frame.compressor), ("projector", frame.projector),
                 ("pre-fusion", frame.prefusion),
             ]
-            rows += parts.map { ["  \($0.0)", operations($0.1)] }
+            rows += parts.filter { $0.1 > 0 }.map { ["  \($0.0)", operations($0.1)] }
         }
-        if let frame = cost.frame {
-            rows.append(["prompt head, per question and fusion frame", operations(frame.promptHead)])
+        func work(_ name: String, _ value: Double?) {
+            if let value, value > 0 { rows.append([name, operations(value)]) }
         }
+        work("prompt head, per question and fusion frame", cost.frame?.promptHead)
         if let record = cost.frameRecordBytes { rows.append(["cache, per frame", bytes(Int64(record))]) }
-        if let work = cost.questionWorkPerFusionFrame {
-            rows.append(["fusion, per question and fusion frame", operations(work)])
-        }
-        if let work = cost.prefixWorkPerFrame {
-            rows.append(["language model, per question and frame", operations(work)])
-        }
+        work("fusion, per question and fusion frame", cost.questionWorkPerFusionFrame)
+        work("language model, per question and frame", cost.prefixWorkPerFrame)
+        work("one image, to the first token", cost.imageAnswerWork)
         if let kv = cost.keyValueBytesPerToken {
             rows.append(["keys and values, per vision token", bytes(Int64(kv))])
         }

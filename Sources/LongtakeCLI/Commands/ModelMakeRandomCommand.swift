@@ -12,7 +12,9 @@ struct ModelMakeRandomCommand: ParsableCommand {
               longtake model make-random --shape llava-mini-8b --dtype bf16 --out /big/disk/8b     (about 18 GB)
             """))
 
-    @Option(help: "nano or llava-mini-8b.", completion: .list(RandomModel.shapes))
+    @Option(
+        help: "nano, llava-mini-8b, llava-mini-7b (on Vicuna), llava-v1.5-7b or llava-v1.5-nano.",
+        completion: .list(RandomModel.shapes))
     var shape = "nano"
 
     @Option(help: "bf16, f16 or f32.", completion: .list(RandomModel.types))

@@ -54,6 +54,24 @@ import Tokenizers
         }
     }
 
+    @Test("a random LLaVA-v1.5 opens with its parts, and ends its answers as Vicuna does")
+    func uncompressed() throws {
+        try withTemporaryFolder { folder in
+            try RandomCheckpoint.write(.llavaNano, type: .bf16, to: folder + "/plain", seed: 1)
+            let checkpoint = try CheckpointFolder(path: folder + "/plain", environment: [:])
+            try checkpoint.validate()
+            let parts = RandomCheckpoint.Shape.llavaNano.parts
+            #expect(checkpoint.kind == .llava && checkpoint.language == parts.language)
+            #expect(checkpoint.fusion == parts.fusion && checkpoint.vision == parts.vision)
+            #expect(parts.fusion.tokensPerFrame == 36 && !parts.fusion.fusesText)
+            let tokenizer = try TokenizerLoader.load(folder: URL(filePath: folder + "/plain"))
+            #expect(tokenizer.id(ofSpecial: "</s>") == 602 && checkpoint.stopTokenIDs == [602])
+            let choice = try TemplateChoice.choose(folder: URL(filePath: folder + "/plain"), tokenizer: tokenizer)
+            #expect(choice.template == .vicunaV1)
+            #expect(ModelCost(checkpoint) == RandomCheckpoint.cost(of: .llavaNano, type: .bf16))
+        }
+    }
+
     @Test("the tokenizer of a random checkpoint is Llama 3's in kind", arguments: RandomCheckpoint.Shape.allCases)
     func tokenizer(shape: RandomCheckpoint.Shape) throws {
         try withTemporaryFolder { folder in

@@ -74,20 +74,37 @@ package final class BenchModel {
     ///   - layers: layers of the language model to make; nil: 8, or all of a smaller model.
     ///   - weights: nil: as the precision of `settings` has them.
     /// - Throws: `LongtakeError` `bad_request`; `CheckpointError` `not_enough_memory`.
-    package init(shape: String, part: Part, layers: Int?, weights: Weights? = nil, settings: ModelSettings) throws {
+    package convenience init(
+        shape: String, part: Part, layers: Int?, weights: Weights? = nil, settings: ModelSettings
+    ) throws {
         guard Self.shapes.contains(shape) else {
             throw LongtakeError(
                 code: .badRequest, message: "unknown shape \(shape); known: \(Self.shapes.joined(separator: ", "))")
         }
-        try settings.validate()
         let kind = shape == "full" ? RandomCheckpoint.Shape.llavaMini8B : .nano
-        var (language, fusion, vision) = kind.parts
-        let all = language.layerCount
+        let all = kind.parts.language.layerCount
         guard (1...all).contains(layers ?? 1) else {
             throw LongtakeError(
                 code: .badRequest, message: "\(layers ?? 0) layers; a model of the shape \(shape) has 1 to \(all)")
         }
-        let precision = weights != nil ? .int8 : settings.precision ?? (shape == "full" ? .bf16 : .f32)
+        var settings = settings
+        if settings.precision == nil { settings.precision = shape == "full" ? .bf16 : .f32 }
+        try self.init(
+            name: shape, parts: kind.parts, part: part, layers: layers ?? min(8, all), weights: weights,
+            settings: settings)
+    }
+
+    /// Makes random weights of a configuration in memory.
+    ///
+    /// - Parameter layers: layers of the language model to make, at most all.
+    /// - Throws: `LongtakeError` `bad_request`; `CheckpointError` `not_enough_memory`.
+    init(
+        name: String, parts: (language: LanguageConfig, fusion: FusionConfig, vision: VisionConfig), part: Part,
+        layers: Int, weights: Weights? = nil, settings: ModelSettings
+    ) throws {
+        try settings.validate()
+        var (language, fusion, vision) = parts
+        let precision = weights != nil ? .int8 : settings.precision ?? .f32
         let type: RandomCheckpoint.DataType = precision == .f32 ? .f32 : .bf16
         let resolved: ResolvedPrecision =
             switch precision {
@@ -95,13 +112,11 @@ package final class BenchModel {
             case .bf16: .bf16
             case .int8: .int8(settings, quantizes: true)
             }
-        layerCount = all
-        let cost = RandomCheckpoint.cost(of: kind, type: type)
-        guard let work = cost.frame else { preconditionFailure("a LLaVA-Mini has frames") }
-        frameWork = work
+        layerCount = language.layerCount
+        frameWork = ModelCost.FrameWork(language, fusion, vision, promptHeadTokens: QuestionBenchmark.Text().before)
         // The input embeddings are only copied: they share the output head's memory.
         language.tiedEmbeddings = true
-        language.layerCount = part.hasLanguage ? layers ?? min(8, all) : 0
+        language.layerCount = part.hasLanguage ? layers : 0
         if !part.hasLanguage { language.vocabularySize = 8 }
         if part == .language { fusion.prefusionLayerCount = 1 }
         let model = TensorCatalog.llavaMini(language, fusion)
@@ -112,7 +127,7 @@ package final class BenchModel {
         let bytes =
             (model + tower).reduce(0) { $0 + Int64($1.count * type.element.size) }
             + formats.reduce(0) { $0 + Int64($1.1.storedBytes($1.0.shape)) }
-        try MemoryBudget.read()?.check("random weights of the shape \(shape)", needed: bytes)
+        try MemoryBudget.read()?.check("random weights of the shape \(name)", needed: bytes)
         let compute = try Compute(
             precision: resolved.activations, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
@@ -123,7 +138,7 @@ package final class BenchModel {
             tower: WeightReader(
                 random, prefix: TensorName.visionTower, compute: compute, quantizing: quantizing),
             language: language, vision: vision, fusion: fusion, keyValues: settings.keyValues)
-        name = shape
+        self.name = name
         self.precision = weights.map { resolved.name.replacing("int8", with: $0.rawValue) } ?? resolved.name
         preprocessing = ImagePreprocessing.clip(side: vision.imageSize)
         loaded = nil

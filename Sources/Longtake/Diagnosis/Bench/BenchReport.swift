@@ -131,7 +131,7 @@ package struct BenchMachine: Sendable, Codable {
     }
 }
 
-/// Repeats a measurement: once to warm up, then `count` times.
+/// Repeats a measurement: once to warm up unless everything is warm, then `count` times.
 struct BenchRuns {
     /// The time of one run and of its named parts, in seconds.
     struct Run {
@@ -142,11 +142,11 @@ struct BenchRuns {
     private(set) var all: [Run] = []
 
     /// - Throws: `LongtakeError` `bad_request` for a number of runs out of range, `interrupted` between runs.
-    init(_ count: Int, _ cancellation: Cancellation, _ body: () throws -> Run) throws {
+    init(_ count: Int, warmsUp: Bool = true, _ cancellation: Cancellation, _ body: () throws -> Run) throws {
         guard (1...1000).contains(count) else {
             throw LongtakeError(code: .badRequest, message: "\(count) runs; use 1 to 1000")
         }
-        for run in 0...count {
+        for run in (warmsUp ? 0 : 1)...count {
             try cancellation.check()
             let result = try body()
             if run > 0 { all.append(result) }

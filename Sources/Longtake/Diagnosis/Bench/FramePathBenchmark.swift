@@ -41,7 +41,7 @@ package struct FramePathBenchmark {
                 return run
             }
         } else {
-            let pixels = randomFrames(wanted)
+            let pixels = model.randomFrames(wanted)
             measured = try BenchRuns(runs, cancellation) {
                 try model.run {
                     for first in stride(from: 0, to: wanted, by: encoder.batchSize) {
@@ -88,16 +88,5 @@ package struct FramePathBenchmark {
             }
         }
         return (run, max(count, 1))
-    }
-
-    private func randomFrames(_ count: Int) -> [Frame] {
-        var random = SplitMix64(state: 1)
-        let (parts, side) = (model.llava.fusion.partCount, model.llava.vision.imageSize)
-        return (0..<count).map { index in
-            var frame = Frame()
-            (frame.index, frame.width, frame.height) = (index, side, side)
-            frame.rgb = (0..<parts * side * side * 3).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-            return frame
-        }
     }
 }

@@ -11,8 +11,14 @@ package enum RandomCheckpoint {
     package enum Shape: String, Sendable, CaseIterable {
         /// LLaVA-Mini on Llama 3.1 8B with CLIP-L/14-336.
         case llavaMini8B = "llava-mini-8b"
-        /// The same architecture at about a thousandth of the size.
+        /// LLaVA-Mini on Vicuna 7B with the same tower.
+        case llavaMini7B = "llava-mini-7b"
+        /// LLaVA-v1.5 on Vicuna 7B with the same tower.
+        case llava7B = "llava-v1.5-7b"
+        /// LLaVA-Mini's architecture at about a thousandth of the size.
         case nano
+        /// LLaVA-v1.5's in that size.
+        case llavaNano = "llava-v1.5-nano"
     }
 
     /// The type of the weights.

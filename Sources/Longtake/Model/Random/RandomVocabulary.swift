@@ -8,6 +8,8 @@ internal import Tokenizers
 /// 3.1's 256 special tokens.
 struct RandomVocabulary {
     static let specialCount = 256
+    /// The special token that is `</s>` for a Vicuna.
+    static let endIndex = 2
 
     private let shape: RandomCheckpoint.Shape
     private(set) var tokens: [String] = []
@@ -72,6 +74,12 @@ struct RandomVocabulary {
         return names.map { "<|\($0)|>" }
     }()
 
+    private var specials: [String] {
+        var names = Self.specials
+        if shape.isVicuna { names[Self.endIndex] = "</s>" }
+        return names
+    }
+
     /// Returns tokenizer.json, tokenizer_config.json and special_tokens_map.json.
     func files() -> [(name: String, text: String)] {
         let ends: [String: JSONValue] = [
@@ -93,7 +101,7 @@ struct RandomVocabulary {
 
     private func settings(_ ends: [String: JSONValue]) -> [String: JSONValue] {
         var decoder: [String: JSONValue] = [:]
-        for (index, name) in Self.specials.enumerated() {
+        for (index, name) in specials.enumerated() {
             decoder[String(shape.regularTokens + index)] = .object(Self.added(name))
         }
         // The chat template of the first Llama 3.1 release, which the checkpoint was trained with.
@@ -111,7 +119,7 @@ struct RandomVocabulary {
     }
 
     private func tokenizer() -> String {
-        let special = Self.specials.enumerated().map { index, name in
+        let special = specials.enumerated().map { index, name in
             JSONValue.object(
                 Self.added(name).merging(["id": .integer(Int64(shape.regularTokens + index))]) { _, new in new })
         }

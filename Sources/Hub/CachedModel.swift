@@ -96,6 +96,20 @@ package struct CachedModel: Sendable {
     static func missing(in snapshot: String, settings: HubSettings) -> [String] {
         let paths = Set(files(in: snapshot).map(\.path))
         var missing = missing(in: "", of: snapshot, paths)
+        if ModelFiles.isAdapter(paths) {
+            missing.removeAll { $0 == "config.json" }
+            if let config = try? FolderPath.read(ModelFiles.adapter[0], in: snapshot, limit: 32 << 20),
+                case .repository(let name) = ModelFiles.base(config: config)
+            {
+                let base = folder(of: name, settings: settings).path
+                // A base model is not an adapter itself, so this ends.
+                missing +=
+                    base.map { base in
+                        ModelFiles.isAdapter(Set(files(in: base).map(\.path)))
+                            ? [] : Self.missing(in: base, settings: settings).map { "\(name)/\($0)" }
+                    } ?? ["\(name)"]
+            }
+        }
         guard let config = try? FolderPath.read("config.json", in: snapshot, limit: 32 << 20) else { return missing }
         switch ModelFiles.tower(config: config, paths: paths) {
         case .none, .elsewhere: break

@@ -17,11 +17,14 @@ struct HubCache {
     let root: String
     /// "models--org--name".
     let name: String
+    /// Whether a snapshot's files are symbolic links; else hard links, or the files themselves.
+    let linksSymbolically: Bool
     var folder: String { root + "/" + name }
 
-    init(root: String, name: HubName) {
+    init(root: String, name: HubName, linksSymbolically: Bool = true) {
         self.root = root
         self.name = name.folder
+        self.linksSymbolically = linksSymbolically
     }
 
     func blob(_ hash: String) -> String { "\(folder)/blobs/\(hash)" }
@@ -116,15 +119,28 @@ struct HubCache {
         let path = snapshot(commit) + "/" + file.path
         let depth = file.path.utf8.count { $0 == 0x2f } + 2
         let target = String(repeating: "../", count: depth) + "blobs/" + file.blob
-        if Self.target(of: path) == target { return }
+        if linksSymbolically ? Self.target(of: path) == target : isSame(path, blob(file.blob)) { return }
         try Self.makeFolder(Self.parent(path))
         let temporary = "\(path).\(getpid()).tmp"
         unlink(temporary)
-        guard symlink(target, temporary) == 0, rename(temporary, path) == 0 else {
+        let isMade =
+            linksSymbolically
+            ? symlink(target, temporary) == 0
+                // A disk without any links gets the file itself, as with `huggingface_hub`.
+            : Glibc.link(blob(file.blob), temporary) == 0 || rename(blob(file.blob), temporary) == 0
+        guard isMade, rename(temporary, path) == 0 else {
             let error = SystemError.last
             unlink(temporary)
             throw HubError.write(path, error)
         }
+    }
+
+    /// True if both names are of one file, and neither is a symbolic link.
+    private func isSame(_ path: String, _ other: String) -> Bool {
+        guard let one = try? SystemCall.linkStatus(of: path), let other = try? SystemCall.linkStatus(of: other) else {
+            return false
+        }
+        return one.st_ino == other.st_ino && one.st_dev == other.st_dev
     }
 
     /// Records the commit of a branch or tag.

@@ -12,6 +12,8 @@ package struct HubSettings: Sendable {
     package let cache: String
     /// True if the network must not be used: HF_HUB_OFFLINE.
     package let isOffline: Bool
+    /// False if a snapshot's files must not be symbolic links: HF_HUB_DISABLE_SYMLINKS.
+    let linksSymbolically: Bool
     /// Seconds until an answer of the hub must begin: HF_HUB_ETAG_TIMEOUT.
     let connectTimeout: Int
     /// Seconds without any data after which a connection counts as cut: HF_HUB_DOWNLOAD_TIMEOUT.
@@ -47,6 +49,7 @@ package struct HubSettings: Sendable {
         }
         self.cache = cache
         isOffline = isOn("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+        linksSymbolically = !isOn("HF_HUB_DISABLE_SYMLINKS")
         connectTimeout = try seconds("HF_HUB_ETAG_TIMEOUT")
         idleTimeout = try seconds("HF_HUB_DOWNLOAD_TIMEOUT")
         certificates = (set("SSL_CERT_FILE"), set("SSL_CERT_DIR"))

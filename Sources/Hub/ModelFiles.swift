@@ -18,6 +18,19 @@ enum ModelFiles {
     static let adapter = ["adapter_config.json", "non_lora_trainables.bin"]
     static let adapterWeights = ["adapter_model.safetensors", "adapter_model.bin"]
 
+    /// True if a model of these files is a LoRA adapter, whose weights are those of another model.
+    static func isAdapter(_ paths: Set<String>) -> Bool {
+        paths.contains(adapter[0]) && !weights.contains(where: paths.contains)
+    }
+
+    /// The base model that the adapter_config.json of a LoRA adapter names.
+    static func base(config: [UInt8]) -> Tower {
+        guard let value = try? JSONValue(parsing: config), let base = value["base_model_name_or_path"]?.stringValue
+        else { return .none }
+        guard TowerFolder.isHubID(base), let name = try? HubName(base) else { return .elsewhere(base) }
+        return .repository(name)
+    }
+
     /// The files to download apart from the shards that an index names; `folder` is "" or ends in a slash.
     ///
     /// - Returns: the paths, and that of the index if weights are in shards.

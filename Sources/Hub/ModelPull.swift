@@ -22,8 +22,10 @@ package struct ModelPull {
     package struct Report: Sendable {
         /// The model.
         package let model: Part
-        /// Its vision tower, if that is another model.
+        /// Its vision tower, or that of its base model, if that is another model.
         package let tower: Part?
+        /// The base model of a LoRA adapter.
+        package let base: Part?
         /// Bytes that were not in the cache before.
         package let received: Int64
     }
@@ -68,24 +70,18 @@ package struct ModelPull {
         if settings.isOffline { return try offline(name) }
         let client = try HubClient(settings, check: check, note: note)
         let counter = Counter(progress)
-        var model = try list(name, client)
-        let config = try read("config.json", of: model, client, counter)
-        var tower: Model?
-        var folders = [""]
-        switch ModelFiles.tower(config: config, paths: Set(model.listed.keys)) {
-        case .none: break
-        case .folder(let folder): folders.append(folder)
-        case .repository(let other): tower = try list(other, client)
-        case .elsewhere(let path):
-            note(
-                "the vision tower that config.json names, \(path), is not the name of a model on a hub: not downloaded")
+        let first = try select(name, client, counter)
+        var base: (model: Model, tower: Model?)?
+        if ModelFiles.isAdapter(Set(first.model.listed.keys)) {
+            switch ModelFiles.base(config: try read(ModelFiles.adapter[0], of: first.model, client, counter)) {
+            case .repository(let other):
+                note("\(name): a LoRA adapter of \(other)")
+                base = try select(other, client, counter)
+            default: note("\(name): the base model of this LoRA adapter is not on a hub: not downloaded")
+            }
         }
-        for folder in folders { try choose(folder, &model, client, counter) }
-        if var chosen = tower {
-            try choose("", &chosen, client, counter)
-            tower = chosen
-        }
-        let models = [model] + (tower.map { [$0] } ?? [])
+        let (model, tower) = (first.model, first.tower ?? base?.tower)
+        let models = [model] + [base?.model, tower].compactMap(\.self)
         counter.total = models.reduce(0) { $0 + $1.bytes }
         try checkSpace(models)
         for one in models { for file in one.files { try download(file, of: one, client, counter) } }
@@ -94,7 +90,7 @@ package struct ModelPull {
             for path in one.absent { one.cache.write(absent: path, commit: one.commit) }
             try one.cache.write(ref: one.name.revision, commit: one.commit)
         }
-        return Report(model: model.part, tower: tower?.part, received: counter.received)
+        return Report(model: model.part, tower: tower?.part, base: base?.model.part, received: counter.received)
     }
 
     /// A model that is being downloaded.
@@ -118,11 +114,40 @@ package struct ModelPull {
         }
     }
 
+    /// A model with the files to download, and its vision tower if that is another model.
+    private func select(
+        _ name: HubName, _ client: HubClient, _ counter: Counter
+    ) throws -> (model: Model, tower: Model?) {
+        var model = try list(name, client)
+        var tower: Model?
+        var folders = [""]
+        let paths = Set(model.listed.keys)
+        // An adapter may leave the config to its base model.
+        if !ModelFiles.isAdapter(paths) || paths.contains("config.json") {
+            let config = try read("config.json", of: model, client, counter)
+            switch ModelFiles.tower(config: config, paths: paths) {
+            case .none: break
+            case .folder(let folder): folders.append(folder)
+            case .repository(let other): tower = try list(other, client)
+            case .elsewhere(let path):
+                note(
+                    "the vision tower that config.json names, \(path), is not the name of a model on a hub: not "
+                        + "downloaded")
+            }
+        }
+        for folder in folders { try choose(folder, &model, client, counter) }
+        if var chosen = tower {
+            try choose("", &chosen, client, counter)
+            tower = chosen
+        }
+        return (model, tower)
+    }
+
     private func list(_ name: HubName, _ client: HubClient) throws -> Model {
         let commit = try client.commit(of: name)
         note("\(name): commit \(commit)")
         let files = try client.files(of: name, commit: commit)
-        let cache = HubCache(root: settings.cache, name: name)
+        let cache = HubCache(root: settings.cache, name: name, linksSymbolically: settings.linksSymbolically)
         let lock = try CacheLock(cache.lock(), isShared: true, check: check) {
             note("\(name): another process removes this model: waiting for it")
         }
@@ -248,7 +273,7 @@ package struct ModelPull {
             model: Part(
                 name: name.description, commit: commit, path: path, files: files.count,
                 bytes: files.reduce(0) { $0 + $1.size }),
-            tower: nil, received: 0)
+            tower: nil, base: nil, received: 0)
     }
 
     /// Counts bytes for the progress.

@@ -24,8 +24,8 @@ struct LongtakeCommand: ParsableCommand {
         subcommands: [
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
             ChatCommand.self, SearchCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self,
-            RunsCommand.self, WatchCommand.self, PipelineCommand.self, InspectCommand.self, ModelCommand.self,
-            CacheCommand.self, BenchCommand.self, DoctorCommand.self,
+            RunsCommand.self, WatchCommand.self, PipelineCommand.self, InspectCommand.self, EvalCommand.self,
+            ModelCommand.self, CacheCommand.self, BenchCommand.self, DoctorCommand.self,
             DecodeWorkerCommand.self,
         ])
 }

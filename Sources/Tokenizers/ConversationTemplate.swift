@@ -26,6 +26,14 @@ public enum ConversationTemplate: String, Sendable, CaseIterable {
         }
     }
 
+    /// What is between the assistant's role and its text.
+    var answerSeparator: String {
+        switch self {
+        case .vicunaV1, .llavaV1, .llavaV0: " "
+        case .llavaLlama31, .llavaLlama3, .plain: ""
+        }
+    }
+
     /// The system text that the reference puts first.
     public var defaultSystem: String {
         switch self {

@@ -49,7 +49,8 @@ public struct PromptTurn: Sendable, Equatable {
 ///
 /// The IDs equal those of the reference's `tokenizer_image_token` over its prompt string, including the Llama
 /// templates' double begin token. One difference: user text that looks like a special token or `<image>` stays text,
-/// while the reference would interpret it. Every prompt ends where the assistant's text begins.
+/// while the reference would interpret it. Every prompt ends where the assistant's text begins, or
+/// with its given start.
 public struct PromptBuilder: Sendable {
     /// The prompt format.
     public let template: ConversationTemplate
@@ -100,9 +101,12 @@ public struct PromptBuilder: Sendable {
     /// Builds a prompt; the image, if any, belongs to the first turn.
     ///
     /// Throws if `question` violates `QuestionRules`; the history's questions must have been validated before.
-    public func build(question: String, history: [PromptTurn] = [], withImage: Bool) throws -> Prompt {
+    /// - Parameter answerStart: how the assistant's text begins, which the model continues; text like the template's.
+    public func build(
+        question: String, history: [PromptTurn] = [], withImage: Bool, answerStart: String = ""
+    ) throws -> Prompt {
         try QuestionRules.validate(question)
-        let segments =
+        var segments =
             switch template {
             case .llavaLlama31: llama(history, question, withImage, trimmed: true)
             case .llavaLlama3: llama(history, question, withImage, trimmed: false)
@@ -110,6 +114,7 @@ public struct PromptBuilder: Sendable {
             case .llavaV0: versionZero(history, question, withImage)
             case .plain: plain(history, question, withImage)
             }
+        if !answerStart.isEmpty { segments.append(.fixed(template.answerSeparator + answerStart)) }
         return Prompt(ids: ids(of: segments), parts: parts(of: segments))
     }
 

@@ -64,6 +64,89 @@ import Testing
         #expect(answers[0]?.isEmpty == false && answers[0] == answers[1], "\(answers)")
     }
 
+    @Test func `an adapter comes with its base model`() throws {
+        let hub = try HubServer()
+        let tool = try hub.tool()
+        defer {
+            hub.stop()
+            tool.remove()
+        }
+        let adapter = hub.folder + "/models/org/adapter"
+        try FileManager.default.createDirectory(atPath: adapter, withIntermediateDirectories: true)
+        let source = HubServer.repository + "/Tests/Fixtures/lora/lora/"
+        let config = try Data(contentsOf: URL(filePath: source + "adapter_config.json"))
+        var values = try #require(try JSONSerialization.jsonObject(with: config) as? [String: Any])
+        values["base_model_name_or_path"] = HubServer.model
+        try JSONSerialization.data(withJSONObject: values).write(to: URL(filePath: adapter + "/adapter_config.json"))
+        let weights = "adapter_model.safetensors"
+        try FileManager.default.copyItem(atPath: source + weights, toPath: adapter + "/" + weights)
+        let pull = try tool.run("model", "pull", "org/adapter", "--json")
+        #expect(pull.status == 0, "\(pull.errors)")
+        let report = try pull.object()
+        let names = ["model", "base_model", "vision_tower"].map { (report[$0] as? [String: Any])?["name"] as? String }
+        #expect(names == ["org/adapter", HubServer.model, HubServer.tower])
+        try tool.expectComplete()
+        let tokens = try ["org/adapter", HubServer.model].map {
+            try tool.run("model", "tokenize", $0, input: Data("\"a word\"\n".utf8)).text
+        }
+        #expect(tokens[0] == tokens[1] && tokens[0].hasPrefix("["), "the tokenizer is the base model's")
+        func state() throws -> String? {
+            try tool.run("model", "ls", "--json").list().first { $0["name"] as? String == "org/adapter" }?["state"]
+                as? String
+        }
+        #expect(try state() == "complete")
+        #expect(try tool.run("model", "rm", HubServer.model, "--yes").status == 0)
+        #expect(try state() == "partial")
+        let refused = try tool.run("model", "tokenize", "org/adapter", input: Data("\"a\"\n".utf8))
+        #expect(refused.status == 12)
+        #expect(refused.errors.contains("a LoRA adapter of \"org/nano\", which is not on this machine"))
+        #expect(refused.errors.contains("`longtake model pull` downloads it"), "\(refused.errors)")
+    }
+
+    @Test func `without symbolic links the files are hard links to the blobs`() throws {
+        let hub = try HubServer()
+        var tool = try hub.tool()
+        defer {
+            hub.stop()
+            tool.remove()
+        }
+        tool.environment["HF_HUB_DISABLE_SYMLINKS"] = "1"
+        let pull = try tool.run("model", "pull", HubServer.model)
+        #expect(pull.status == 0, "\(pull.errors)")
+        try tool.expectComplete()
+        let file = try tool.snapshot(HubServer.model) + "/model.safetensors"
+        let attributes = try FileManager.default.attributesOfItem(atPath: file)
+        #expect(attributes[.type] as? FileAttributeType == .typeRegular && attributes[.referenceCount] as? Int == 2)
+        #expect(try tool.run("model", "verify").status == 0)
+        #expect(try tool.run("model", "pull", HubServer.model, "--json").object()["bytes_received"] as? Int == 0)
+        // Complete to the real client, and the other way round: it moves the files out of the blobs.
+        #expect(try hub.client(tool, "snapshot", HubServer.model, offline: true).status == 0)
+        #expect(try tool.run("model", "rm", HubServer.model, HubServer.tower, "--yes").status == 0)
+        for model in [HubServer.model, HubServer.tower] {
+            #expect(try hub.client(tool, "snapshot", model).status == 0)
+        }
+        tool.environment["HF_HUB_OFFLINE"] = "1"
+        #expect(try tool.run("model", "pull", HubServer.model, "-q").status == 0)
+    }
+
+    @Test func `SIGUSR1 prints how far a download is`() throws {
+        let hub = try HubServer()
+        let tool = try hub.tool()
+        defer {
+            hub.stop()
+            tool.remove()
+        }
+        try hub.set(["pause": 0.02])
+        let pull = try Child(tool, "model", "pull", HubServer.model, "-q")
+        try pull.wait("a line of status") {
+            pull.send(SIGUSR1)
+            return pull.errors.contains(" of ") || !pull.process.isRunning
+        }
+        let result = pull.end()
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.errors.contains("longtake: status: ") && result.errors.contains("MiB"), "\(result.errors)")
+    }
+
     @Test func `two commands lead from an empty home to an answer`() throws {
         let hub = try HubServer()
         let tool = try hub.tool()

@@ -101,6 +101,24 @@ import Tokenizers
         }
     }
 
+    @Test func `An answer that has begun continues the prompt`() throws {
+        let llama = try TokenizerGolden.llama3()
+        let vicuna = try TokenizerGolden.sentencePiece(legacy: false)
+        let cases: [(any Tokenizer, ConversationTemplate, String)] = [
+            (llama, .llavaLlama31, ""), (llama, .plain, ""), (vicuna, .vicunaV1, " "), (vicuna, .llavaV0, " "),
+        ]
+        for (tokenizer, template, separator) in cases {
+            let builder = try PromptBuilder(tokenizer: tokenizer, template: template)
+            let bare = try builder.build(question: "which?", withImage: true)
+            let begun = try builder.build(question: "which?", withImage: true, answerStart: "Best option: (")
+            #expect(begun.text == bare.text + separator + "Best option: (", "\(template)")
+            let index = try #require(begun.imageIndex)
+            #expect(begun.ids[...index] == bare.ids[...index], "the head is the same, so that caches are")
+            #expect(begun.ids.count > bare.ids.count)
+            #expect(try builder.build(question: "which?", withImage: true, answerStart: "") == bare)
+        }
+    }
+
     static let intruders = [
         "<image>", "<|eot_id|>", "<|start_header_id|>", "<|begin_of_text|>", "<|reserved_special_token_0|>", "</s>",
         "<s>",

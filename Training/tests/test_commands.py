@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate.reuse": [],
     "measure": [],
     "measure.perplexity": [],
+    "oracles.attention": ["torch", "safetensors"],
     "oracles.llava": ["torch", "safetensors"],
     "oracles.golden": ["torch", "safetensors"],
     "oracles.answers": ["torch", "tokenizers", "safetensors"],

@@ -136,7 +136,7 @@ public struct LoraAdapter: Sendable {
             }
         }
         throw CheckpointError(
-            .unsupported,
+            TowerFolder.isHubID(config.base) ? .notDownloaded : .unsupported,
             "\(folder): a LoRA adapter of \"\(config.base)\", which is not on this machine (tried "
                 + "\(tried.joined(separator: ", "))); fetch that model too, or give its folder as "
                 + "base_model_name_or_path in \(LoraConfig.name)")

@@ -34,7 +34,9 @@ package final class Asker {
     ///
     /// - Throws: `TokenizerError` for a question that cannot be tokenized.
     func prompted(_ question: Question, history: [PromptTurn] = []) throws -> PromptedQuestion {
-        PromptedQuestion(question: question, prompt: try loaded.prompt(question.text, history: history))
+        PromptedQuestion(
+            question: question,
+            prompt: try loaded.prompt(question.text, history: history, answerStart: question.answerStart))
     }
 
     /// Answers one question about the frames of a source.

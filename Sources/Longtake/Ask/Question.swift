@@ -5,6 +5,8 @@ internal import Tokenizers
 public struct Question: Sendable {
     /// The question as asked, without the prompt template around it.
     public var text: String
+    /// How the model's answer begins: part of the prompt, which the model continues and the answer does not repeat.
+    package var answerStart = ""
     /// The pipeline's ID for the question; nil outside pipelines.
     public var id: String?
     /// Start of the range, in seconds on the file's timeline; nil: the recording's start.

@@ -175,9 +175,13 @@ package final class LoadedModel {
     }
 
     /// Builds the prompt for a question about a recording (or, without one, plain text), after the earlier turns.
-    package func prompt(_ question: String, history: [PromptTurn] = [], withRecording: Bool = true) throws -> Prompt {
+    ///
+    /// - Parameter answerStart: how the answer begins, which the model continues.
+    package func prompt(
+        _ question: String, history: [PromptTurn] = [], withRecording: Bool = true, answerStart: String = ""
+    ) throws -> Prompt {
         try PromptBuilder(tokenizer: tokenizer, template: template).build(
-            question: question, history: history, withImage: withRecording)
+            question: question, history: history, withImage: withRecording, answerStart: answerStart)
     }
 }
 

@@ -128,8 +128,9 @@ package struct TokenizerTool {
     package static let templates = ConversationTemplate.allCases.map(\.rawValue)
     private let tokenizer: any Tokenizer
 
-    /// Loads the tokenizer in a folder: a language model's, else CLIP's.
+    /// Loads the tokenizer in a folder: a language model's, else CLIP's; of a LoRA adapter without one its base model's.
     package init(folder: String) throws {
+        let folder = try CheckpointFolder.tokenizerFolder(of: folder)
         let url = URL(fileURLWithPath: folder, isDirectory: true)
         do {
             tokenizer = try TokenizerLoader.load(folder: url)

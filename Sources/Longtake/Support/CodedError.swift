@@ -131,7 +131,7 @@ extension LongtakeError: CodedError {
         switch code {
         case .unsupportedModel, .noModel: Exit.model
         case .unknownRecording: Exit.noCache
-        case .badRequest, .badPipeline: Exit.usage
+        case .badRequest, .badPipeline, .badQuestions: Exit.usage
         case .growing, .unstable: Exit.input
         case .notEnoughDisk: Exit.space
         case .interrupted: Exit.interrupted

@@ -12,6 +12,8 @@ package struct LongtakeError: Error, CustomStringConvertible, Sendable {
         case badRequest = "bad_request"
         /// The pipeline file is invalid.
         case badPipeline = "bad_pipeline"
+        /// A benchmark's file of questions or answers is invalid.
+        case badQuestions = "bad_questions"
         /// The file is still being written.
         case growing = "still_growing"
         /// The file changed while it was read, twice.

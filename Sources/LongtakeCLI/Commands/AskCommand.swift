@@ -188,18 +188,7 @@ struct AskCommand: ParsableCommand {
 
     private func makeQuestion(_ text: String) throws -> Question {
         var question = try answering.question(text)
-        let value = try OptionName.focus.value(focus) ?? "auto"
-        switch value {
-        case "auto": question.focus = .automatic
-        case "off": question.focus = .off
-        default:
-            guard let count = Int(value), (1...100_000).contains(count) else {
-                throw Choice.unknown(
-                    value, OptionName.focus.source(typed: focus != nil),
-                    use: "auto, off or a number of frames from 1 to 100000", ["auto", "off"])
-            }
-            question.focus = .frames(count)
-        }
+        question.focus = try FocusMode(option: focus)
         return question
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Longtake
 
 struct ModelPullCommand: ParsableCommand {
@@ -11,8 +12,8 @@ struct ModelPullCommand: ParsableCommand {
               longtake model pull ICTNLP/llava-mini-llama-3.1-8b@main
               longtake ask day.mp4 "Who comes in?" --model ICTNLP/llava-mini-llama-3.1-8b
 
-            Only what is needed is downloaded: weights in one format, configuration, tokenizer, and the vision tower that \
-            config.json names. Files go to the cache that other tools use too (HF_HUB_CACHE, $HF_HOME/hub or \
+            Only what is needed is downloaded: weights in one format, configuration, tokenizer, the vision tower that \
+            config.json names, and the base model of a LoRA adapter. Files go to the cache that other tools use too (HF_HUB_CACHE, $HF_HOME/hub or \
             ~/.cache/huggingface/hub), and every file is compared with its hash. An interrupted download continues at the next \
             run. The last line of standard output is the model's folder. HF_ENDPOINT is the hub, HF_TOKEN the access token, \
             which only the hub itself gets; https_proxy and SSL_CERT_FILE are honored.
@@ -27,7 +28,8 @@ struct ModelPullCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
-        let progress = output.progress
+        StatusSignal.answer()
+        let progress = output.progress(isOff: Self.hidesProgress)
         let output = output
         var download = try ModelDownload(name)
         download.verifies = verify
@@ -50,11 +52,17 @@ struct ModelPullCommand: ParsableCommand {
             })
         progress.clear()
         if output.json { return Console.json(report) }
-        for model in [report.visionTower, report.model].compactMap(\.self) where !output.isQuiet {
+        for model in [report.visionTower, report.baseModel, report.model].compactMap(\.self) where !output.isQuiet {
             Console.line(
                 "\(model.name)  \(model.commit)  \(counted(model.files, "file")), \(Format.bytes(model.bytes))")
         }
         Console.line(report.model.path)
+    }
+
+    /// True if the environment says so, as for `huggingface_hub`.
+    private static var hidesProgress: Bool {
+        let text = ProcessInfo.processInfo.environment["HF_HUB_DISABLE_PROGRESS_BARS"]
+        return ["1", "ON", "YES", "TRUE"].contains(text?.uppercased())
     }
 
     private static func text(_ state: ModelDownload.Progress, _ speed: TransferSpeed) -> String {

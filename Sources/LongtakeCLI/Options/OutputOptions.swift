@@ -14,7 +14,12 @@ struct OutputOptions: ParsableArguments {
     var noProgress = false
 
     var isQuiet: Bool { OptionName.quiet.isOn(quiet) }
-    var progress: Progress { Progress(isShown: !isQuiet && !json && !OptionName.noProgress.isOn(noProgress)) }
+    var progress: Progress { progress(isOff: false) }
+
+    /// - Parameter isOff: true if something besides the options turns progress off.
+    func progress(isOff: Bool) -> Progress {
+        Progress(isShown: !isOff && !isQuiet && !json && !OptionName.noProgress.isOn(noProgress))
+    }
 
     /// Reports a failure that does not end the command, on standard error even with --quiet.
     func failed(_ failure: Failure, during: String, item: String? = nil) {

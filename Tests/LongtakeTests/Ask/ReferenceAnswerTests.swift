@@ -23,7 +23,7 @@ extension LongtakeTests {
             let expected_text: String
         }
 
-        private struct Case: Decodable {
+        struct Case: Decodable {
             let flows: [String: Flow]
             let video_fps: Double
             let video_frame_indices: [Int]
@@ -33,7 +33,7 @@ extension LongtakeTests {
             "llama31.image_pad", "llama31.image_crop", "llama31.hires", "llama31.video", "llama31.video_hires",
             "vicuna.image_pad", "vicuna.video",
         ]
-        private static let source = golden + "/case11_end_to_end"
+        static let source = golden + "/case11_end_to_end"
 
         @Test(arguments: names) func sameText(name: String) throws {
             let description = try JSONDecoder().decode(
@@ -82,7 +82,7 @@ extension LongtakeTests {
         }
 
         /// One folder with weights, tokenizer and tower as a user has it; the flow's settings in its configuration.
-        private static func model(_ flow: Flow, in folder: Folder) throws -> String {
+        static func model(_ flow: Flow, in folder: Folder) throws -> String {
             let path = folder.path + "/model"
             try FileManager.default.copyItem(atPath: source + "/" + flow.model, toPath: path)
             let tokenizer = source + "/" + flow.tokenizer
@@ -103,7 +103,7 @@ extension LongtakeTests {
             return path
         }
 
-        private static func video(_ tensor: String, framesPerSecond: Double, in folder: Folder) throws -> String {
+        static func video(_ tensor: String, framesPerSecond: Double, in folder: Folder) throws -> String {
             let stored = try #require(try SafetensorsFile(path: source + "/inputs.safetensors").tensors[tensor])
             let raw = folder.path + "/frames.rgb"
             try Data([UInt8](stored.bytes)).write(to: URL(filePath: raw))

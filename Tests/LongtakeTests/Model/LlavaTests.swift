@@ -16,7 +16,7 @@ extension LongtakeTests {
         static let folder = fixtures.appending(path: "llava").path
         static let layouts = ["hf", "original"]
 
-        private struct Case: Decodable {
+        struct Case: Decodable {
             struct Flow: Decodable {
                 let question: String
                 let source: String
@@ -26,7 +26,7 @@ extension LongtakeTests {
             let video_fps: Double
         }
 
-        private static func flow(_ name: String) throws -> (Case.Flow, ids: [Int32]) {
+        static func flow(_ name: String) throws -> (Case.Flow, ids: [Int32]) {
             let description = try JSONDecoder().decode(
                 Case.self, from: Data(contentsOf: URL(filePath: folder + "/case.json")))
             let expected = try SafetensorsFile(path: folder + "/expected.safetensors").tensors
@@ -34,12 +34,12 @@ extension LongtakeTests {
             return (try #require(description.flows[name]), ids.map { Int32($0) })
         }
 
-        private static func load(_ path: String) throws -> LoadedModel {
+        static func load(_ path: String) throws -> LoadedModel {
             try LoadedModel(path: path, settings: ModelSettings(precision: .f32, threads: 2))
         }
 
         /// Frames of the flows as a video without loss, one frame per second.
-        private static func video(in folder: Folder) throws -> String {
+        static func video(in folder: Folder) throws -> String {
             let inputs = try SafetensorsFile(path: Self.folder + "/inputs.safetensors").tensors
             let frames = try #require(inputs["video.frames_uint8"])
             let raw = folder.path + "/frames.rgb", path = folder.path + "/frames.mp4"

@@ -4,7 +4,7 @@ internal import Hub
 /// Downloads a model from a hub into the cache that other tools share.
 ///
 /// The environment says where from and where to, as for `huggingface_hub`: HF_ENDPOINT, HF_TOKEN, HF_HOME,
-/// HF_HUB_CACHE, HF_HUB_OFFLINE.
+/// HF_HUB_CACHE, HF_HUB_OFFLINE, HF_HUB_DISABLE_SYMLINKS.
 package struct ModelDownload {
     /// A downloaded model.
     package struct Model: Encodable, Sendable {
@@ -26,12 +26,15 @@ package struct ModelDownload {
         package let model: Model
         /// Its vision tower, if that is another model.
         package let visionTower: Model?
+        /// The base model of a LoRA adapter.
+        package let baseModel: Model?
         /// Bytes received now; the others were in the cache.
         package let bytesReceived: Int64
 
         private enum CodingKeys: String, CodingKey {
             case model
             case visionTower = "vision_tower"
+            case baseModel = "base_model"
             case bytesReceived = "bytes_received"
         }
     }
@@ -72,7 +75,8 @@ package struct ModelDownload {
         }
         let report = try pull.run(name)
         return Report(
-            model: Model(report.model), visionTower: report.tower.map(Model.init), bytesReceived: report.received)
+            model: Model(report.model), visionTower: report.tower.map(Model.init),
+            baseModel: report.base.map(Model.init), bytesReceived: report.received)
     }
 }
 

@@ -44,4 +44,6 @@ package enum Remedy: Sendable, CaseIterable {
     case checkTensors
     /// Write answers that can be exported.
     case writeAnswers
+    /// Replace the unit of another job.
+    case replaceUnit
 }

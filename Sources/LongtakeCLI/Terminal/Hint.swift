@@ -26,6 +26,7 @@ enum Hint {
         case .list: "`longtake ls` lists the recordings"
         case .checkTensors: "run `longtake model inspect --check-tensors`"
         case .writeAnswers: "`longtake ask --json` and `longtake run` write them"
+        case .replaceUnit: "--force replaces it, --name gives this job another name"
         }
     }
 

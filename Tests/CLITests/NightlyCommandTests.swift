@@ -161,6 +161,22 @@ import Testing
         #expect(result.status == 64 && result.errors.contains("need root"), "\(result.errors)")
     }
 
+    @Test(.enabled(if: geteuid() == 0), arguments: [mode_t(0o700), 0o755])
+    func `a user who cannot read the pipeline is refused`(mode: mode_t) throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        _ = try pipeline(tool)
+        let model = try #require(tool.environment["LONGTAKE_MODEL"])
+        _ = try pipeline(tool, "own.yaml", "version: 1\nmodel: \(model)\ninputs: [a]\n")
+        try #require(chmod(tool.folder.path, mode) == 0)
+        for file in ["night.yaml", "own.yaml"] {
+            let result = try tool.run(
+                "nightly", "install", file, "--at", "02:00", "--system", "--unit-dir", "units", "--run-as", "nobody")
+            #expect(result.status == (mode == 0o700 ? 64 : 0), "\(result.errors)")
+            #expect(result.errors.contains("cannot read") == (mode == 0o700), "\(result.errors)")
+        }
+    }
+
     @Test func `systemd is told, and says what it knows`() throws {
         var tool = try Tool()
         defer { tool.remove() }

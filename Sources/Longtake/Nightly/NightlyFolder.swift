@@ -144,7 +144,8 @@ package struct NightlyFolder: Sendable {
                 file == "longtake-\(mark.name).timer"
             else { return nil }
             return NightlyStatus(
-                mark, scope: systemctl == nil ? mark.scope : scope, units: [self.file("longtake-\(mark.name).service"), self.file(file)],
+                mark, scope: systemctl == nil ? mark.scope : scope,
+                units: [self.file("longtake-\(mark.name).service"), self.file(file)],
                 isEnabled: isThere(link(file)), systemctl: systemctl)
         }
     }

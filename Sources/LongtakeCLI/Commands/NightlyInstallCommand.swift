@@ -94,6 +94,7 @@ struct NightlyInstallCommand: ParsableCommand {
         } catch {
             throw Failure(error)
         }
+        try checkAccess(job, file)
         let installed = try units.folder(scope).install(job, replacing: force)
         show(job, installed)
     }
@@ -161,6 +162,19 @@ struct NightlyInstallCommand: ParsableCommand {
 
     private static func absolute(_ path: String) -> String { InputPath(path).absolute.description }
 
+    /// Refuses a job whose user cannot read its files; root alone can find out.
+    private func checkAccess(_ job: NightlyJob, _ file: PipelineFile) throws {
+        guard let name = job.account, name != "root", geteuid() == 0 else { return }
+        let account = ServiceAccount(name: name)
+        let folder = try OptionName.model.value(model, else: file.model).map { Self.absolute(ModelFolder.path(of: $0)) }
+        for path in [job.pipeline, folder.map { $0 + "/config.json" }].compactMap(\.self)
+        where InputPath(path).exists && !account.canRead(path) {
+            throw UsageError(
+                "the user \"\(name)\" cannot read \(path), so every night would fail; give it access, or name another user "
+                    + "with --run-as", code: "no_access")
+        }
+    }
+
     /// The user that a job of the machine runs as.
     private func account(_ scope: NightlyJob.Scope) throws -> String? {
         guard scope == .system else {
@@ -168,9 +182,9 @@ struct NightlyInstallCommand: ParsableCommand {
             return nil
         }
         guard let runAs else {
-            return getpwnam(NightlyJob.packageAccount) != nil ? NightlyJob.packageAccount : "root"
+            return ServiceAccount(name: NightlyJob.packageAccount).exists ? NightlyJob.packageAccount : "root"
         }
-        guard getpwnam(runAs) != nil else { throw UsageError("--run-as: there is no user \"\(runAs)\"") }
+        guard ServiceAccount(name: runAs).exists else { throw UsageError("--run-as: there is no user \"\(runAs)\"") }
         return runAs
     }
 }

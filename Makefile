@@ -148,10 +148,14 @@ static := .build/static
 install: static
 	scripts/install-files $(static)/release/longtake "$(DESTDIR)$(PREFIX)"
 
+# The manual is made of the program's own help, by the tool of swift-argument-parser; its plug-in would build everything again.
 static: setup
-	rm -rf .build/plugins/GenerateManual
-	$(SWIFT) package --allow-writing-to-package-directory generate-manual --multi-page
 	$(SWIFT) build $(fresh) -c release --product longtake --static-swift-stdlib --scratch-path $(static)
+	$(SWIFT) build $(fresh) -c release --product generate-manual --static-swift-stdlib --scratch-path $(static)
+	rm -rf $(static)/man
+	mkdir -p $(static)/man
+	$(static)/release/generate-manual $(static)/release/longtake --multi-page --output-directory $(static)/man \
+	    --date $$(git log -1 --format=%cs 2>/dev/null || date +%F)
 
 # out/longtake_VERSION_amd64.deb for Debian 12, checked with lintian. 6 minutes of building and 1 of packing.
 deb: static

@@ -140,7 +140,8 @@ import Testing
     @Test func `no model is refused, but a pipeline may name its own`() throws {
         var tool = try Tool()
         defer { tool.remove() }
-        let model = try #require(tool.environment.removeValue(forKey: "LONGTAKE_MODEL"))
+        let model = try #require(tool.environment["LONGTAKE_MODEL"])
+        tool.environment["LONGTAKE_MODEL"] = nil
         _ = try pipeline(tool)
         #expect(try tool.run("nightly", "install", "night.yaml", "--at", "02:00", "--unit-dir", "units").status == 12)
         _ = try pipeline(tool, "own.yaml", "version: 1\nmodel: \(model)\ninputs: [a]\n")
@@ -227,7 +228,7 @@ import Testing
 
     @Test(.enabled(if: hasAnalyzer), arguments: ["--user", "--system"])
     func `systemd accepts the units, whatever the path`(scope: String) throws {
-        let tool = try Tool()
+        var tool = try Tool()
         defer { tool.remove() }
         let file = try pipeline(tool, "a b/50% $HOME \"q\" \\x.yaml")
         let install = [
@@ -236,6 +237,8 @@ import Testing
         ]
         #expect(try tool.run(install).status == 0)
         let units = ["longtake-odd.service", "longtake-odd.timer"].map { tool.path("units/\($0)") }
+        // A login would have set it; a user's systemd refuses to work without.
+        tool.environment["XDG_RUNTIME_DIR"] = tool.folder.path
         func verify() throws -> Tool.Result {
             try Child(tool, program: Self.analyzer, ["verify", "--man=no", scope] + units).end()
         }

@@ -30,9 +30,12 @@ import Testing
             case "\"":
                 isQuoted.toggle()
                 isOpen = true
-            case "\\": word.append(try #require(rest.popFirst()))
+            case "\\":
+                let next = rest.popFirst()
+                word.append(try #require(next))
             case "%":
-                #expect(rest.popFirst() == "%", "a specifier in \(line)")
+                let next = rest.popFirst()
+                #expect(next == "%", "a specifier in \(line)")
                 word.append("%")
             case " " where !isQuoted:
                 if isOpen || !word.isEmpty { words.append(word) }

@@ -14,7 +14,8 @@ struct LongtakeCommand: ParsableCommand {
               longtake ask day.mp4 "Who comes in?"     answer a question; indexes the file first if necessary
               longtake chat day.mp4                    a conversation about a recording
               longtake search "a red car"              find moments in all indexed recordings
-              longtake run pipelines/nightly.yaml      nightly job: index new recordings and ask the same questions
+              longtake run pipelines/nightly.yaml      index new recordings and ask the same questions
+              longtake nightly install pipelines/nightly.yaml --at 02:00    and that every night
 
             Exit status: 0 done · 3 partly done · 10 not indexed · 11 locked · 12 model · 13 disk or memory · 14 input · \
             15 refused or context exceeded · 16 network or download · 17 damage · 64 usage · 129, 130, 143 ended by a signal. Any other nonzero status \
@@ -24,8 +25,8 @@ struct LongtakeCommand: ParsableCommand {
         subcommands: [
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
             ChatCommand.self, SearchCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self,
-            RunsCommand.self, WatchCommand.self, PipelineCommand.self, InspectCommand.self, EvalCommand.self,
-            ModelCommand.self, CacheCommand.self, BenchCommand.self, DoctorCommand.self,
+            RunsCommand.self, WatchCommand.self, PipelineCommand.self, NightlyCommand.self, InspectCommand.self,
+            EvalCommand.self, ModelCommand.self, CacheCommand.self, BenchCommand.self, DoctorCommand.self,
             DecodeWorkerCommand.self,
         ])
 }
@@ -79,7 +80,7 @@ enum Main {
     }
 
     /// Commands that neither compute nor decode, and so need few resources.
-    private static let light: Set = ["ls", "show", "rm", "export", "cache", "runs", "pipeline"]
+    private static let light: Set = ["ls", "show", "rm", "export", "cache", "runs", "pipeline", "nightly"]
 
     private static var isLight: Bool {
         guard CommandLine.argc > 1 else { return true }

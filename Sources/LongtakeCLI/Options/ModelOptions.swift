@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Longtake
 
 /// Options for what computes, besides the precision.
@@ -72,15 +73,28 @@ struct ModelOptions: ParsableArguments {
     /// - Parameter precision: a pipeline's own.
     func settings(precision: String? = nil) throws -> ModelSettings { try compute.settings(precision: precision) }
 
+    /// The error if neither an option nor a pipeline nor the environment names a model.
+    static var noModel: Failure {
+        // As installed: PREFIX/bin/longtake and PREFIX/share/longtake/models.
+        let installed = InstalledProgram.path.map {
+            URL(fileURLWithPath: $0).deletingLastPathComponent().deletingLastPathComponent()
+                .appendingPathComponent("share/longtake/models/nano").path
+        }
+        let bundled =
+            installed.flatMap { InputPath($0).isFolder ? "the small bundled model is \($0)" : nil }
+            ?? "the small model of the source tree is Models/nano (docs/models.md)"
+        return Failure(
+            code: "no_model",
+            message:
+                "no model: give --model DIR or set LONGTAKE_MODEL; \(bundled); one with random weights: "
+                + "longtake model make-random --shape nano --out DIR",
+            exitCode: Exit.model)
+    }
+
     /// The model's folder: the option, else `other` (a pipeline's own), else the environment.
     func folder(or other: String? = nil) throws -> String {
         guard let path = try OptionName.model.value(model, else: other) else {
-            throw Failure(
-                code: "no_model",
-                message:
-                    "no model: give --model DIR or set LONGTAKE_MODEL; the small model of the source tree is Models/nano "
-                    + "(docs/models.md); one with random weights: longtake model make-random --shape nano --out DIR",
-                exitCode: Exit.model)
+            throw Self.noModel
         }
         return ModelFolder.path(of: path)
     }

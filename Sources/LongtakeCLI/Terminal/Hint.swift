@@ -28,6 +28,7 @@ enum Hint {
         case .retryFailed: "--retry-failed tries it now"
         case .waitForLock: "--wait-lock waits for it"
         case .writeAnswers: "`longtake ask --json` and `longtake run` write them"
+        case .replaceUnit: "--force replaces it, --name gives this job another name"
         }
     }
 

@@ -127,7 +127,7 @@ package struct PipelineFile: Sendable {
             throw bad(path, "a question must be text or a mapping with `ask`", node)
         }
         let keys = Keys(path: path, mapping: mapping, where: "in question \(index + 1)")
-        try keys.allow(["id", "ask", "from", "to", "max_tokens", "fusion"])
+        try keys.allow(["id", "ask", "from", "to", "max_tokens", "fusion", "answer"])
         guard let text = try keys.string("ask") else {
             throw bad(path, "question \(index + 1): `ask` is missing", node)
         }
@@ -138,9 +138,11 @@ package struct PipelineFile: Sendable {
         guard mode == nil || fusion != nil else {
             throw bad(path, "question \(index + 1): `fusion` must be auto or exact, not \(mode ?? "")", node)
         }
-        return PipelineQuestion(
+        var question = PipelineQuestion(
             id: try keys.string("id") ?? "q\(index + 1)", text: text, from: from, to: to,
             maxTokens: try keys.integer("max_tokens"), fusion: fusion)
+        question.form = try answerForm(mapping["answer"], path)
+        return question
     }
 
     /// Expands "~/" to $HOME, as the shell does.
@@ -170,12 +172,15 @@ package struct PipelineQuestion: Sendable {
     package let maxTokens: Int?
     /// Which frames the text is fused with; nil: automatic.
     package let fusion: FusionMode?
+    /// The form of the answer; nil: free text.
+    package var form: AnswerForm?
 
     /// The question as it is asked.
     var request: Question {
         var question = Question(
             text, from: from, to: to, maxTokens: maxTokens ?? Question.defaultMaxTokens, fusion: fusion ?? .automatic)
         question.id = id
+        question.form = form
         return question
     }
 }

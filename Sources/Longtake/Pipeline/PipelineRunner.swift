@@ -171,7 +171,7 @@ package struct PipelineRunner {
                 recording.index, "\(recording.frames)", recording.state.rawValue, question.id, question.text,
                 question.from.map { "\($0)" } ?? "", question.to.map { "\($0)" } ?? "",
                 question.maxTokens.map { "\($0)" } ?? "",
-            ] + (question.fusion.map { [$0.rawValue] } ?? [])
+            ] + (question.fusion.map { [$0.rawValue] } ?? []) + (question.form.map { ["answer " + $0.key] } ?? [])
         return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))
     }
 }

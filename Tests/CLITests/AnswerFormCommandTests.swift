@@ -31,7 +31,8 @@ import Testing
         defer { tool.remove() }
         try Data("# forms after a tab\nIs there a green circle?\tyes_no\nDescribe what happens.\n".utf8)
             .write(to: URL(filePath: tool.path("questions.txt")))
-        let schema = #"{"type":"object","properties":{"n":{"type":"integer","minimum":0,"maximum":9}},"required":["n"]}"#
+        let schema =
+            #"{"type":"object","properties":{"n":{"type":"integer","minimum":0,"maximum":9}},"required":["n"]}"#
         try Data(schema.utf8).write(to: URL(filePath: tool.path("schema.json")))
         let answers = try ask(tool, "--questions", tool.path("questions.txt"), "--answer", "json:schema.json", "--json")
             .lines()
@@ -85,7 +86,9 @@ import Testing
         #expect(try run("answer: yes_no")["answers"] as? Int == 1)
         #expect(try run("answer: yes_no")["answers"] as? Int == 0)
         #expect(try run("answer: {choice: [there, not there]}")["answers"] as? Int == 1)
-        #expect(try run("answer: {json: {type: object, properties: {here: {type: boolean}}, required: [here]}}")["answers"] as? Int == 1)
+        #expect(
+            try run("answer: {json: {type: object, properties: {here: {type: boolean}}, required: [here]}}")["answers"]
+                as? Int == 1)
         let lines = try Data(contentsOf: URL(filePath: tool.path("answers.jsonl"))).split(separator: UInt8(ascii: "\n"))
             .map { try #require(try JSONSerialization.jsonObject(with: $0) as? [String: Any]) }
         #expect(lines.map { $0["form"] as? String } == [nil, nil, "yes_no", "choice", "json"])

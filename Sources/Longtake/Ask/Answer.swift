@@ -128,7 +128,8 @@ public struct Answer: Sendable, Codable {
         case foundScore = "found_score"
         case rangeFromFirstFrame = "range_from_first_frame"
         case segmentFromFirstFrame = "segment_from_first_frame"
-        case form, value, found, certainty, evidence, recording, frames, range, segment, fusion, reused, focus, stop, timings, model
+        case form, value, found, certainty, evidence, recording, frames, range, segment, fusion, reused, focus, stop,
+            timings, model
         case created, notes, thumbnails
     }
 }

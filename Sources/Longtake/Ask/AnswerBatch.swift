@@ -145,7 +145,8 @@ final class AnswerBatch {
         let sequence = try asker.model.language.start(
             text.prompt, options: text.question.sampling, maxTokens: text.question.maxTokens,
             stopIDs: asker.loaded.stopIDs, shared: request.prefix.cache, isAlone: isAlone, constraint: constraint,
-            recorder: text.recorder, progress: { progress(text.fractionDone(rows: $0)) }, onToken: { text.accept($0, $1) })
+            recorder: text.recorder, progress: { progress(text.fractionDone(rows: $0)) },
+            onToken: { text.accept($0, $1) })
         text.pause()
         return Pass(text: text, sequence: sequence, second: second)
     }

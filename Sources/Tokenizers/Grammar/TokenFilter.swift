@@ -36,8 +36,12 @@ package final class TokenFilter {
         var found = [UInt64](repeating: 0, count: trie.words)
         // The state at each depth of the current branch.
         var states = [ByteGrammar.State](repeating: start, count: trie.longest + 1)
-        let (bytes, depths, ends) = (trie.bytes.span, trie.depths.span, trie.ends.span)
-        let (first, tokens) = (trie.firstTokens.span, trie.tokens.span)
+        let (grammar, trie) = (grammar, trie)
+        let bytes = trie.bytes.span
+        let depths = trie.depths.span
+        let ends = trie.ends.span
+        let first = trie.firstTokens.span
+        let tokens = trie.tokens.span
         var node = 0
         while node < bytes.count {
             let depth = Int(depths[node])

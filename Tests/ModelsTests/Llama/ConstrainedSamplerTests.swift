@@ -7,7 +7,8 @@ import Testing
     /// IDs 1, 62, 65 and 129.
     private static let allowed: [UInt64] = [1 << 1 | 1 << 62, 1 << 1, 1 << 1]
 
-    private func with<Value>(_ logits: [Float], _ body: (UnsafeBufferPointer<Float>) throws -> Value) rethrows -> Value {
+    private func with<Value>(_ logits: [Float], _ body: (UnsafeBufferPointer<Float>) throws -> Value) rethrows -> Value
+    {
         try logits.withUnsafeBufferPointer(body)
     }
 

@@ -26,7 +26,8 @@ import Tokenizers
             let length = Int.random(in: 1...4, using: &random)
             guard index % 2 == 0 else { return (0..<length).map { _ in edges.randomElement(using: &random) ?? 0 } }
             let scalars = (0..<length).compactMap { _ in
-                Unicode.Scalar(UInt32.random(in: 0...0x10FFFF, using: &random) >> UInt32.random(in: 0...12, using: &random))
+                Unicode.Scalar(
+                    UInt32.random(in: 0...0x10FFFF, using: &random) >> UInt32.random(in: 0...12, using: &random))
             }
             return Array(String(String.UnicodeScalarView(scalars)).utf8)
         }
@@ -63,7 +64,8 @@ import Tokenizers
     }
 
     @Test func `the fewest bytes to the end end the text`() throws {
-        for (grammar, close) in [(try grammar(2...5, isQuoted: false), ""), (try grammar(2...5, isQuoted: true), "\"")] {
+        for (grammar, close) in [(try grammar(2...5, isQuoted: false), ""), (try grammar(2...5, isQuoted: true), "\"")]
+        {
             #expect(grammar.fewestBytes(grammar.start) == 2 + close.utf8.count)
             for bytes in samples(4000) {
                 var state = grammar.start

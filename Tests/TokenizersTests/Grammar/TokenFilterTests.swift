@@ -23,16 +23,19 @@ import Tokenizers
         let close = try builder.literal("}", then: builder.end)
         let range = try #require(NumberRange(isWhole: false, low: -5_000_000, high: 250_000_000))
         let number = try builder.number(range, then: close)
-        let text = try builder.text(0...40, isQuoted: true, then: builder.oneOf([(", \"n\": ", number)], otherwise: close))
+        let after = try builder.oneOf([(", \"n\": ", number)], otherwise: close)
+        let text = try builder.text(0...40, isQuoted: true, then: after)
         let color = try builder.oneOf([("\"red\"", close), ("\"reddish\"", close), ("\"blue\"", number)])
         let start = try builder.oneOf([("\"t\": \"", text), ("\"color\": ", color), ("\"n\": ", number)])
         let object = try builder.literal("{", then: start)
-        return builder.grammar(from: try builder.oneOf([(" ", object)], otherwise: object))
+        let spaced = try builder.oneOf([(" ", object)], otherwise: object)
+        return builder.grammar(from: spaced)
     }
 
     private static func line() throws -> ByteGrammar {
         var builder = GrammarBuilder()
-        return builder.grammar(from: try builder.text(1...300, isQuoted: false, then: builder.end))
+        let text = try builder.text(1...300, isQuoted: false, then: builder.end)
+        return builder.grammar(from: text)
     }
 
     private func isSet(_ tokens: [UInt64], _ id: Int32) -> Bool {

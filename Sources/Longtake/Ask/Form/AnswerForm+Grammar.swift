@@ -8,13 +8,15 @@ extension AnswerForm {
     package func grammar() throws -> ByteGrammar {
         var builder = GrammarBuilder()
         do {
-            let start = try part(&builder)
+            let answer = try part(&builder)
             // The first token of a text often begins with a space, which is not part of the answer.
-            return builder.grammar(from: try builder.oneOf([(" ", start)], otherwise: start))
-        } catch is GrammarBuilder.TooLarge {
+            let start = try builder.oneOf([(" ", answer)], otherwise: answer)
+            return builder.grammar(from: start)
+        } catch {
             throw LongtakeError(
                 code: .badRequest,
-                message: "the answer's form is too large: it needs more than \(GrammarBuilder.limit) states; allow fewer "
+                message:
+                    "the answer's form is too large: it needs more than \(GrammarBuilder.limit) states; allow fewer "
                     + "items (maxItems), or fewer properties")
         }
     }
@@ -55,7 +57,8 @@ extension AnswerSchema.Kind {
         case .boolean: return try builder.oneOf([("true", next), ("false", next)])
         case .number(let range): return try builder.number(range, then: next)
         case .string(let most):
-            return try builder.literal("\"", then: builder.text(0...most, isQuoted: true, then: next))
+            let text = try builder.text(0...most, isQuoted: true, then: next)
+            return try builder.literal("\"", then: text)
         case .choice(let texts): return try builder.oneOf(texts.map { (JSONValue.quoted($0), next) })
         case .array(let items, let count): return try Self.array(items, count, &builder, then: next)
         case .object(let properties): return try Self.object(properties, &builder, then: next)
@@ -102,6 +105,7 @@ extension AnswerSchema.Kind {
             let after = try choice(from: index + 1, isFirst: false, &builder)
             values[index] = try properties[index].value.part(&builder, then: after)
         }
-        return try builder.literal("{", then: choice(from: 0, isFirst: true, &builder))
+        let first = try choice(from: 0, isFirst: true, &builder)
+        return try builder.literal("{", then: first)
     }
 }

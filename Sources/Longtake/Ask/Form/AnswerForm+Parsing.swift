@@ -3,7 +3,9 @@ internal import Foundation
 
 extension AnswerForm {
     /// The forms that are named without anything else.
-    private static let plain: [String: AnswerForm] = ["yes_no": .yesNo, "number": .number, "time": .time, "text": .text]
+    private static let plain: [String: AnswerForm] = [
+        "yes_no": .yesNo, "number": .number, "time": .time, "text": .text,
+    ]
     private static let names = Name.allCases.map(\.rawValue)
 
     /// Parses a form as it is written on a command line: `yes_no`, `number`, `time`, `text`, `choice:A,B,C`,
@@ -29,7 +31,8 @@ extension AnswerForm {
                 try isInline
                 ? Array(rest.utf8) : FileBytes(path: String(rest), cancellation: cancellation).all(limit: 1 << 20)
             guard let bytes else {
-                throw LongtakeError(code: .badRequest, message: "\(rest): longer than \(1 << 20) bytes, the limit of a schema")
+                throw LongtakeError(
+                    code: .badRequest, message: "\(rest): longer than \(1 << 20) bytes, the limit of a schema")
             }
             self = try Self.located(isInline ? "the schema" : String(rest)) { () throws(FormFault) in
                 .json(try AnswerSchema(FormSource(json: bytes)))
@@ -46,14 +49,14 @@ extension AnswerForm {
             self = form
             return
         }
-        guard let map = source.map, let (key, value) = map.first, let name = key.text else {
+        guard let map = source.map, let member = map.first, let name = member.key.text else {
             throw source.fault("a form must be one of \(Self.list)")
         }
         guard map.count == 1 else { throw map[1].key.fault("a form has one key, choice or json") }
         switch name {
-        case "choice": self = try Self.choice(value)
-        case "json": self = .json(try AnswerSchema(value))
-        default: throw key.fault(Self.unknown(name, name))
+        case "choice": self = try Self.choice(member.value)
+        case "json": self = .json(try AnswerSchema(member.value))
+        default: throw member.key.fault(Self.unknown(name, name))
         }
     }
 

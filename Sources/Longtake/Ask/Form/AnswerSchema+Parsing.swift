@@ -20,16 +20,18 @@ extension AnswerSchema.Kind {
     init(_ source: FormSource, depth: Int) throws(FormFault) {
         guard let map = source.map else { throw source.fault("a schema must be an object with a type") }
         var members: [String: FormSource] = [:]
-        for (key, value) in map {
-            guard let name = key.text else { throw key.fault("a keyword must be text") }
-            guard members.updateValue(value, forKey: name) == nil else {
-                throw key.fault("the keyword \(Self.quoted(name)) is there twice")
+        for member in map {
+            guard let name = member.key.text else { throw member.key.fault("a keyword must be text") }
+            guard members.updateValue(member.value, forKey: name) == nil else {
+                throw member.key.fault("the keyword \(Self.quoted(name)) is there twice")
             }
         }
         let type = try Self.type(members, source)
         let known = Self.keywords[type] ?? []
-        for (key, _) in map {
-            guard let name = key.text, name != "type", !Self.notes.contains(name), !known.contains(name) else { continue }
+        for key in map.map(\.key) {
+            guard let name = key.text, name != "type", !Self.notes.contains(name), !known.contains(name) else {
+                continue
+            }
             let hint = Spelling.suggestion(for: name, among: known).map { "; did you mean \(Self.quoted($0))?" }
             let list = known.isEmpty ? "it takes no keyword" : "use \(known.joined(separator: ", "))"
             throw key.fault("\(Self.quoted(name)) is not supported for type \(type)\(hint ?? "; \(list)")")
@@ -96,7 +98,8 @@ extension AnswerSchema.Kind {
             }
         }
         var properties: [AnswerSchema.Property] = []
-        for (key, value) in map {
+        for member in map {
+            let key = member.key
             guard let name = key.text, name.utf8.count <= 200 else {
                 throw key.fault("the name of a property must be text of at most 200 bytes")
             }
@@ -104,7 +107,7 @@ extension AnswerSchema.Kind {
                 throw key.fault("the property \(quoted(name)) is there twice")
             }
             properties.append(
-                .init(name: name, value: try Self(value, depth: depth + 1), isRequired: required.contains(name)))
+                .init(name: name, value: try Self(member.value, depth: depth + 1), isRequired: required.contains(name)))
         }
         return properties
     }

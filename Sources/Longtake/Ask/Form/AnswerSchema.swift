@@ -30,8 +30,8 @@ public struct AnswerSchema: Sendable, Hashable {
     public init(json: String) throws {
         do {
             self = try Self(FormSource(json: Array(json.utf8)))
-        } catch let fault as FormFault {
-            throw Failure(LongtakeError(code: .badRequest, message: "the schema, \(fault)"))
+        } catch {
+            throw Failure(LongtakeError(code: .badRequest, message: "the schema, \(error)"))
         }
     }
 

@@ -1,3 +1,5 @@
+internal import Checkpoints
+internal import Models
 internal import Tokenizers
 
 /// The grammars of the forms that were asked for, with what was computed for them: all answers of a model share it.
@@ -34,7 +36,8 @@ final class FormFilters {
         guard question.maxTokens >= needed else {
             throw LongtakeError(
                 code: .badRequest,
-                message: "an answer in the form \(form.name.rawValue) may need \(counted(needed, "token")), and the limit is "
+                message:
+                    "an answer in the form \(form.name.rawValue) may need \(counted(needed, "token")), and the limit is "
                     + "\(question.maxTokens): allow at least \(needed)",
                 remedy: .answerLength)
         }

@@ -3,12 +3,17 @@ internal import Yams
 
 /// A form as it is written in a file, JSON or YAML: values in the order of the file, each with its position.
 struct FormSource {
-    indirect enum Content {
+    struct Member {
+        let key: FormSource
+        let value: FormSource
+    }
+
+    enum Content {
         /// A number, true, false or null; in YAML also an unquoted text.
         case scalar(String)
         case text(String)
         case list([FormSource])
-        case map([(key: FormSource, value: FormSource)])
+        case map([Member])
     }
 
     let content: Content
@@ -31,7 +36,7 @@ struct FormSource {
 
     var list: [FormSource]? { if case .list(let values) = content { values } else { nil } }
 
-    var map: [(key: FormSource, value: FormSource)]? { if case .map(let members) = content { members } else { nil } }
+    var map: [Member]? { if case .map(let members) = content { members } else { nil } }
 
     func fault(_ reason: String) -> FormFault { FormFault(line: line, column: column, reason: reason) }
 
@@ -47,8 +52,10 @@ struct FormSource {
             for node in sequence { values.append(try FormSource(node)) }
             content = .list(values)
         case .mapping(let mapping):
-            var members: [(key: FormSource, value: FormSource)] = []
-            for (key, value) in mapping { members.append((try FormSource(key), try FormSource(value))) }
+            var members: [Member] = []
+            for (key, value) in mapping {
+                members.append(Member(key: try FormSource(key), value: try FormSource(value)))
+            }
             content = .map(members)
         default: throw FormFault(line: line, column: column, reason: "aliases are not supported")
         }
@@ -80,13 +87,13 @@ struct FormSource {
         switch first {
         case UInt8(ascii: "{"):
             try reader.beginObject()
-            var members: [(key: FormSource, value: FormSource)] = []
+            var members: [Member] = []
             var key: [UInt8] = []
             while try reader.nextKey(into: &key) {
                 let value = try Self(&reader, bytes)
                 // The position of the value: the key's is not known any more, and they are on one line.
                 let name = Self(.text(String(decoding: key, as: UTF8.self)), line: value.line, column: value.column)
-                members.append((name, value))
+                members.append(Member(key: name, value: value))
             }
             content = .map(members)
         case UInt8(ascii: "["):

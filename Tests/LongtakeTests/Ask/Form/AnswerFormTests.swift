@@ -56,7 +56,8 @@ extension LongtakeTests {
                 let grammar = try form.grammar()
                 for _ in 0..<60 {
                     let text = try walk(grammar, &random)
-                    let answer = try #require(form.answer(text.first == " " ? String(text.dropFirst()) : text), "\(text)")
+                    let answer = try #require(
+                        form.answer(text.first == " " ? String(text.dropFirst()) : text), "\(text)")
                     // What is shown is in the form too, and means the same.
                     #expect(form.answer(answer.text)?.value == answer.value, "\(answer)")
                     try check(answer, form)
@@ -101,7 +102,8 @@ extension LongtakeTests {
         }
 
         @Test(arguments: [
-            ("Yes", "yes", AnswerForm.yesNo), ("NO", "no", .yesNo), ("three", "3", .number), ("Twenty-one", "21", .number),
+            ("Yes", "yes", AnswerForm.yesNo), ("NO", "no", .yesNo), ("three", "3", .number),
+            ("Twenty-one", "21", .number),
             ("none", "0", .number), ("-1.50", "-1.5", .number), ("0.000001", "0.000001", .number), ("7", "7", .number),
             ("a hundred", "100", .number), ("0:05", "00:00:05", .time), ("90:00", "01:30:00", .time),
             ("3:00:01", "03:00:01", .time), ("Red", "red", .choice(["red", "blue"])),
@@ -118,22 +120,45 @@ extension LongtakeTests {
         @Test(arguments: [
             ("yes_no", ""), ("time", ""), ("choice:red, dark blue ,x", ""), (#"choice:["a, b","c"]"#, ""),
             (#"json:{"type":"null"}"#, ""),
-            ("yesno", #"unknown form "yesno"; use yes_no, number, time, text, choice (with its texts) or json (with a schema); did you mean yes_no?"#),
-            ("number:3", "number takes nothing after it"), ("choice", "a choice needs its texts"), ("json:", "json needs a schema"),
+            (
+                "yesno",
+                #"unknown form "yesno"; use yes_no, number, time, text, choice (with its texts) or json (with a schema); did you mean yes_no?"#
+            ),
+            ("number:3", "number takes nothing after it"), ("choice", "a choice needs its texts"),
+            ("json:", "json needs a schema"),
             ("choice:a,,b", #"the choice "" must be 1 to 100 bytes on one line, without spaces at its ends"#),
-            ("choice:a,b,a", #"the choice "a" is there twice"#), ("choice:[1]", "line 1, column 2: a choice must be text; put it in quotes"),
+            ("choice:a,b,a", #"the choice "a" is there twice"#),
+            ("choice:[1]", "line 1, column 2: a choice must be text; put it in quotes"),
             ("choice:[\"a\"", "line 1, column 5: not valid JSON: expected ',' or ']'"),
-            (#"json:{"type":"text"}"#, #"line 1, column 9: unknown type "text"; use object, array, string, integer, number, boolean or null"#),
+            (
+                #"json:{"type":"text"}"#,
+                #"line 1, column 9: unknown type "text"; use object, array, string, integer, number, boolean or null"#
+            ),
             (#"json:{"type":"strin"}"#, #"unknown type "strin"; did you mean "string"?"#),
             (#"json:{"type":["string","null"]}"#, "a list of types is not supported"),
-            ("json:{\"type\":\"string\",\n \"pattern\":\"a\"}", #"line 2, column 12: "pattern" is not supported for type string; use maxLength, enum"#),
-            (#"json:{"type":"number","exclusiveMinimum":1}"#, #""exclusiveMinimum" is not supported for type number; use minimum, maximum"#),
+            (
+                "json:{\"type\":\"string\",\n \"pattern\":\"a\"}",
+                #"line 2, column 12: "pattern" is not supported for type string; use maxLength, enum"#
+            ),
+            (
+                #"json:{"type":"number","exclusiveMinimum":1}"#,
+                #""exclusiveMinimum" is not supported for type number; use minimum, maximum"#
+            ),
             (#"json:{"type":"string","maxLenght":1}"#, #"did you mean "maxLength"?"#),
             (#"json:{"type":"object"}"#, #"an object needs "properties""#),
-            (#"json:{"type":"object","properties":{},"required":["a"]}"#, #"the required property "a" is not in "properties""#),
-            (#"json:{"type":"object","properties":{},"additionalProperties":true}"#, #""additionalProperties" must be false"#),
+            (
+                #"json:{"type":"object","properties":{},"required":["a"]}"#,
+                #"the required property "a" is not in "properties""#
+            ),
+            (
+                #"json:{"type":"object","properties":{},"additionalProperties":true}"#,
+                #""additionalProperties" must be false"#
+            ),
             (#"json:{"type":"array"}"#, #"an array needs "items""#),
-            (#"json:{"type":"array","items":{"type":"null"},"minItems":3,"maxItems":2}"#, "minItems is 3, above maxItems 2"),
+            (
+                #"json:{"type":"array","items":{"type":"null"},"minItems":3,"maxItems":2}"#,
+                "minItems is 3, above maxItems 2"
+            ),
             (#"json:{"type":"integer","minimum":0.2,"maximum":0.8}"#, "there is no number"),
             (#"json:{"type":"integer","minimum":"1"}"#, "this must be a number"),
             (#"json:{"$ref":"x"}"#, #""type" is missing"#),
@@ -159,7 +184,8 @@ extension LongtakeTests {
         }
 
         @Test func `a schema of a hundred thousand items is refused`() throws {
-            let schema = #"{"type":"array","maxItems":1000,"items":{"type":"array","maxItems":1000,"items":{"type":"null"}}}"#
+            let schema =
+                #"{"type":"array","maxItems":1000,"items":{"type":"array","maxItems":1000,"items":{"type":"null"}}}"#
             #expect(code { _ = try AnswerForm.json(AnswerSchema(json: schema)).grammar() } == "bad_request")
         }
     }
@@ -172,7 +198,8 @@ enum SchemaCheck {
         if let texts = schema["enum"] as? [String] { return (value as? String).map(texts.contains) ?? false }
         switch schema["type"] as? String {
         case "null": return value is NSNull
-        case "boolean": return (value as? NSNumber).map { "\($0)" == "true" || "\($0)" == "false" || $0 == 0 || $0 == 1 } ?? false
+        case "boolean":
+            return (value as? NSNumber).map { "\($0)" == "true" || "\($0)" == "false" || $0 == 0 || $0 == 1 } ?? false
         case "integer", "number":
             guard let own = (value as? NSNumber)?.doubleValue else { return false }
             let isWhole = schema["type"] as? String == "number" || own == own.rounded()
@@ -190,7 +217,8 @@ enum SchemaCheck {
                 return false
             }
             return (schema["required"] as? [String] ?? []).allSatisfy { object[$0] != nil }
-                && object.allSatisfy { key, own in (properties[key] as? [String: Any]).map { accepts(own, $0) } ?? false }
+                && object.allSatisfy { key, own in (properties[key] as? [String: Any]).map { accepts(own, $0) } ?? false
+                }
         }
     }
 

@@ -14,7 +14,8 @@ extension LongtakeTests {
         private static func forms() throws -> [AnswerForm] {
             try [
                 .yesNo, .number, .time, .text, .choice(["red", "dark red", "a blue car"]),
-                .json(AnswerSchema(json: AnswerFormTests.schemas[9])), .json(AnswerSchema(json: AnswerFormTests.schemas[3])),
+                .json(AnswerSchema(json: AnswerFormTests.schemas[9])),
+                .json(AnswerSchema(json: AnswerFormTests.schemas[3])),
                 .json(AnswerSchema(json: AnswerFormTests.schemas[7])),
             ]
         }
@@ -132,8 +133,10 @@ extension LongtakeTests {
                     == "an answer in the form choice may need 13 tokens, and the limit is 12: allow at least 13")
             #expect(message(.choice(["red", "dark red"]), 13) == nil)
             #expect(message(.yesNo, 3)?.hasSuffix("allow at least 4") == true && message(.yesNo, 4) == nil)
-            let schema = try AnswerSchema(json: #"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}"#)
-            #expect(message(.json(schema), 8)?.hasSuffix("allow at least 9") == true && message(.json(schema), 9) == nil)
+            let schema = try AnswerSchema(
+                json: #"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}"#)
+            #expect(
+                message(.json(schema), 8)?.hasSuffix("allow at least 9") == true && message(.json(schema), 9) == nil)
         }
 
         @Test func `yes or no takes one token and no step after the prompt`() throws {
@@ -158,7 +161,9 @@ extension LongtakeTests {
         }
 
         @Test func `values that deny are denials`() {
-            for value: AnswerValue in [.bool(false), .number(0), .text("nothing"), .null, .list([]), .object(["a": .list([.number(0)])])] {
+            for value: AnswerValue in [
+                .bool(false), .number(0), .text("nothing"), .null, .list([]), .object(["a": .list([.number(0)])]),
+            ] {
                 #expect(value.isDenial)
             }
             for value: AnswerValue in [.bool(true), .number(1), .text("red"), .list([.bool(true)])] {

@@ -19,7 +19,7 @@ from pathlib import Path
 from longtake_training import paths
 from longtake_training.evaluate.asking import Asker, about, rate_text, save
 from longtake_training.evaluate.page import interval, share, table
-from longtake_training.evaluate.tasks import short_tasks
+from longtake_training.evaluate.tasks import length_tasks
 from longtake_training.world import questions
 from longtake_training.world.questions import COUNTS, Question
 from longtake_training.world.scene import COLOURS, SHAPES, ZONES
@@ -58,7 +58,9 @@ def form_of(question: Question) -> tuple[str, object, str] | None:
         choices = [*choices, question.answer]
     elif question.kind in ("colour", "shape", "where"):
         # The same denial is offered where it is wrong.
-        colour, shape = (next((word for word in words if f" {word}" in question.text), "") for words in (COLOURS, SHAPES))
+        colour, shape = (
+            next((word for word in words if f" {word}" in question.text), "") for words in (COLOURS, SHAPES)
+        )
         name = {"colour": shape, "shape": f"{colour} thing", "where": f"{colour} {shape}"}[question.kind]
         choices = [*choices, f"there is no {name}"]
     return "choice", {"choice": choices}, f"Answer with one of: {', '.join(choices)}."
@@ -144,14 +146,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for recordings")
     parser.add_argument("--out", type=Path, default=paths.REPORT, help="folder for the result")
     parser.add_argument("--longtake", type=Path, default=paths.LONGTAKE)
-    parser.add_argument("--count", type=int, default=100, help="recordings of 10 to 60 s")
+    parser.add_argument("--count", type=int, default=100, help="recordings of a minute")
     parser.add_argument("--processes", type=int, default=2, help="processes that write recordings")
     parser.add_argument("--threads", type=int, help="threads of the program")
     args = parser.parse_args()
     asker = Asker.of(args)
     counts: dict[str, dict] = {"yes_no": {}, "choice": {}, "number": {}}
     start = time.time()
-    for place, task in enumerate(short_tasks(args, args.count, 18)):
+    for place, task in enumerate(length_tasks(args, 60, args.count, 18)):
         asked = [question for question in task.asked if form_of(question)]
         if not asked:
             continue

@@ -97,8 +97,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("answer: yesno", "forms.yaml:7:17: `answer`: unknown form \"yesno\""),
-        ("answer: {choice: yes}", "forms.yaml:7:26: `answer`: the choices must be a list of texts"),
+        ("answer: yesno", "forms.yaml:7:13: `answer`: unknown form \"yesno\""),
+        ("answer: {choice: yes}", "forms.yaml:7:22: `answer`: the choices must be a list of texts"),
         ("answer: {json: {type: string, maxLenght: 3}}", "did you mean \"maxLength\"?"),
         ("answer: {choice: [a], json: {type: \"null\"}}", "a form has one key, choice or json"),
     ])

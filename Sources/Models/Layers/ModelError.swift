@@ -61,5 +61,6 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     /// No token of the vocabulary may come next.
     package static let noToken = ModelError(
         code: .noToken,
-        message: "no token of the vocabulary continues the answer in its form: the tokenizer and the model do not match")
+        message: "no token of the vocabulary continues the answer in its form: the tokenizer and the model do not match"
+    )
 }

@@ -1,8 +1,8 @@
 /// A deterministic automaton over bytes that accepts a finite set of texts: the grammar of an answer.
 ///
-/// Most nodes have edges for single bytes. Texts and numbers are one node each, with a counter in the state, so that the
-/// automaton stays small. A node may pass control to another one without reading a byte; the bytes that the two read
-/// must differ, so that at most one state follows.
+/// Most nodes have edges for single bytes. Texts and numbers are one node each, with a counter in the state, so that
+/// the automaton stays small. A node may pass control to another one without reading a byte; the bytes that the two
+/// read must differ, so that at most one state follows.
 package struct ByteGrammar: Sendable {
     /// A position in the grammar.
     package struct State: Hashable, Sendable {
@@ -121,7 +121,7 @@ package struct ByteGrammar: Sendable {
         }
     }
 
-    /// A state from which the same tokens of at most `length` bytes may follow, the same for as many states as possible.
+    /// A state from which the same tokens of at most `length` bytes may follow, one for as many states as possible.
     ///
     /// In the middle of a long text it does not matter how many characters were read.
     func canonical(_ state: State, tokenBytes length: Int) -> State {

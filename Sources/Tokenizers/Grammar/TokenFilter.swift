@@ -1,7 +1,7 @@
 /// The tokens that may come next in texts of one grammar.
 ///
-/// A token is allowed if all of its bytes keep the automaton alive. Every byte is a token of its own, so that a text can
-/// be completed with as many tokens as it needs bytes. The sets are kept per state. Not thread-safe.
+/// A token is allowed if all of its bytes keep the automaton alive. Every byte is a token of its own, so that a text
+/// can be completed with as many tokens as it needs bytes. The sets are kept per state. Not thread-safe.
 package final class TokenFilter {
     /// The grammar of the texts.
     package let grammar: ByteGrammar

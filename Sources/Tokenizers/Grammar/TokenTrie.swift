@@ -2,8 +2,7 @@ internal import Glibc
 
 /// The tokens of a vocabulary by their bytes, as a tree in depth-first order.
 ///
-/// Special tokens and those without bytes are left out: they are no text. Memory: 10 bytes per node and 4 per token, 4 MB
-/// for the 128,256 tokens of Llama 3.
+/// Special tokens and those without bytes are left out: they are no text. Memory: 11 bytes per node and 4 per token.
 package struct TokenTrie: Sendable {
     /// A node's byte and its depth, from 1.
     let bytes: [UInt8]

@@ -37,8 +37,8 @@ final class FormFilters {
             throw LongtakeError(
                 code: .badRequest,
                 message:
-                    "an answer in the form \(form.name.rawValue) may need \(counted(needed, "token")), and the limit is "
-                    + "\(question.maxTokens): allow at least \(needed)",
+                    "an answer in the form \(form.name.rawValue) may need \(counted(needed, "token")), and the limit "
+                    + "is \(question.maxTokens): allow at least \(needed)",
                 remedy: .answerLength)
         }
         var fitted = question

@@ -122,7 +122,8 @@ extension LongtakeTests {
             (#"json:{"type":"null"}"#, ""),
             (
                 "yesno",
-                #"unknown form "yesno"; use yes_no, number, time, text, choice (with its texts) or json (with a schema); did you mean yes_no?"#
+                #"unknown form "yesno"; use yes_no, number, time, text, choice (with its texts) or json (with a "#
+                    + "schema); did you mean yes_no?"
             ),
             ("number:3", "number takes nothing after it"), ("choice", "a choice needs its texts"),
             ("json:", "json needs a schema"),

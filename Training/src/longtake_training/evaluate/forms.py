@@ -58,9 +58,7 @@ def form_of(question: Question) -> tuple[str, object, str] | None:
         choices = [*choices, question.answer]
     elif question.kind in ("colour", "shape", "where"):
         # The same denial is offered where it is wrong.
-        colour, shape = (
-            next((word for word in words if f" {word}" in question.text), "") for words in (COLOURS, SHAPES)
-        )
+        colour, shape = (next((w for w in words if f" {w}" in question.text), "") for words in (COLOURS, SHAPES))
         name = {"colour": shape, "shape": f"{colour} thing", "where": f"{colour} {shape}"}[question.kind]
         choices = [*choices, f"there is no {name}"]
     return "choice", {"choice": choices}, f"Answer with one of: {', '.join(choices)}."

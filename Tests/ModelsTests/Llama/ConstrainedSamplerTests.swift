@@ -7,46 +7,40 @@ import Testing
     /// IDs 1, 62, 65 and 129.
     private static let allowed: [UInt64] = [1 << 1 | 1 << 62, 1 << 1, 1 << 1]
 
-    private func with<Value>(_ logits: [Float], _ body: (UnsafeBufferPointer<Float>) throws -> Value) rethrows -> Value
-    {
-        try logits.withUnsafeBufferPointer(body)
+    /// What a sampler chooses, `count` times.
+    private func choose(
+        _ logits: [Float] = ConstrainedSamplerTests.logits, _ options: GenerationOptions = .greedy,
+        allowed: [UInt64]? = nil, count: Int = 1
+    ) throws -> [Int32] {
+        var sampler = Sampler(options)
+        return try logits.withUnsafeBufferPointer { logits in
+            try (0..<count).map { _ in try sampler.next(logits, allowed: allowed) }
+        }
+    }
+
+    private func certainty(_ logits: [Float], _ allowed: [UInt64]? = nil) -> Double {
+        logits.withUnsafeBufferPointer { Sampler.certainty($0, allowed: allowed) }
     }
 
     @Test func `the best allowed token is chosen`() throws {
-        try with(Self.logits) { logits in
-            var sampler = Sampler(.greedy)
-            #expect(try sampler.next(logits) == 4)
-            #expect(try sampler.next(logits, allowed: Self.allowed) == 129)
-            #expect(try sampler.next(logits, allowed: [~0, ~0, ~0]) == 4)
-        }
+        #expect(try choose() == [4])
+        #expect(try choose(allowed: Self.allowed) == [129])
+        #expect(try choose(allowed: [~0, ~0, ~0]) == [4])
     }
 
     @Test func `sampling takes allowed tokens only, and all of them`() throws {
-        try with(Self.logits) { logits in
-            var sampler = Sampler(GenerationOptions(temperature: 5, topP: 1, seed: 3))
-            var seen: Set<Int32> = []
-            for _ in 0..<400 { seen.insert(try sampler.next(logits, allowed: Self.allowed)) }
-            #expect(seen == [1, 62, 65, 129])
-        }
+        let options = GenerationOptions(temperature: 5, topP: 1, seed: 3)
+        #expect(try Set(choose(Self.logits, options, allowed: Self.allowed, count: 400)) == [1, 62, 65, 129])
     }
 
     @Test func `the certainty is that among the allowed tokens`() {
-        with([1, 1, 1, 9] as [Float]) { logits in
-            #expect(Sampler.certainty(logits, allowed: [0b0011]) == 0.5)
-            #expect(Sampler.certainty(logits, allowed: [0b1000]) == 1)
-            #expect(Sampler.certainty(logits, allowed: [0]) == 0)
-            #expect(Sampler.certainty(logits) == Sampler.certainty(logits, allowed: [0b1111]))
-        }
+        let logits: [Float] = [1, 1, 1, 9]
+        #expect(certainty(logits, [0b0011]) == 0.5 && certainty(logits, [0b1000]) == 1 && certainty(logits, [0]) == 0)
+        #expect(certainty(logits) == certainty(logits, [0b1111]))
     }
 
     @Test func `no allowed token is an error, as is a value that is not finite`() {
-        with(Self.logits) { logits in
-            var sampler = Sampler(.greedy)
-            #expect(throws: ModelError.self) { try sampler.next(logits, allowed: [0, 0, 0]) }
-        }
-        with([1, .nan] as [Float]) { logits in
-            var sampler = Sampler(.greedy)
-            #expect(throws: ModelError.self) { try sampler.next(logits, allowed: [1]) }
-        }
+        #expect(throws: ModelError.self) { try choose(allowed: [0, 0, 0]) }
+        #expect(throws: ModelError.self) { try choose([1, .nan], allowed: [1]) }
     }
 }

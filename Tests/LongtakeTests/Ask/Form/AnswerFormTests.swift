@@ -75,9 +75,9 @@ extension LongtakeTests {
                 #expect(value == answer.text && !value.isEmpty && !value.contains { $0.isNewline })
             case (.json(let schema), _):
                 let parsed = try JSONSerialization.jsonObject(with: Data(answer.text.utf8), options: .fragmentsAllowed)
-                let index = try #require(try Self.schemas.firstIndex { try AnswerSchema(json: $0) == schema })
-                let source = try JSONSerialization.jsonObject(with: Data(Self.schemas[index].utf8))
-                #expect(SchemaCheck.accepts(parsed, try #require(source as? [String: Any])), "\(answer.text)")
+                let text = try Self.schemas.first { try AnswerSchema(json: $0) == schema } ?? ""
+                let source = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+                #expect(SchemaCheck.accepts(parsed, source ?? [:]), "\(answer.text)")
             default: Issue.record("\(form.name) has the value \(answer.value)")
             }
         }

@@ -108,4 +108,17 @@ import Testing
         let result = try tool.run("run", try pipeline(answer, tool), "--model", Self.model)
         #expect(result.status == 64 && result.errors.contains(message), "\(result.status) \(result.errors)")
     }
+
+    @Test func `the search for tokens is measured with a tokenizer alone`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        for name in ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"] {
+            try FileManager.default.copyItem(atPath: "\(Self.model)/\(name)", toPath: tool.path(name))
+        }
+        let report = try tool.run("bench", "forms", tool.folder.path, "--runs", "2").object()
+        let states = try #require(report["states"] as? [[String: Any]])
+        #expect(report["vocabulary"] as? Int ?? 0 > 256 && states.count == 8)
+        #expect(states.allSatisfy { $0["tokens"] as? Int ?? 0 > 0 && $0["milliseconds"] is Double })
+        #expect(try tool.run("bench", "forms", tool.folder.path, "--runs", "0").status == 64)
+    }
 }

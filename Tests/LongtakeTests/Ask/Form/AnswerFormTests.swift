@@ -101,69 +101,72 @@ extension LongtakeTests {
             ["count", "colors", "note", "seen", "where", "x", "y", "a", "ab", "b"]
         }
 
-        @Test(arguments: [
-            ("Yes", "yes", AnswerForm.yesNo), ("NO", "no", .yesNo), ("three", "3", .number),
-            ("Twenty-one", "21", .number),
-            ("none", "0", .number), ("-1.50", "-1.5", .number), ("0.000001", "0.000001", .number), ("7", "7", .number),
-            ("a hundred", "100", .number), ("0:05", "00:00:05", .time), ("90:00", "01:30:00", .time),
-            ("3:00:01", "03:00:01", .time), ("Red", "red", .choice(["red", "blue"])),
-            ("The blue", "blue", .choice(["red", "blue"])), ("circle", "a circle", .choice(["a circle"])),
-            ("A star", "a star", .choice(["star", "a star"])), ("star", "star", .choice(["a star", "star"])),
-            ("one line  ", "one line", .text),
-        ])
+        @Test(
+            arguments: [
+                ("Yes", "yes", AnswerForm.yesNo), ("NO", "no", .yesNo), ("three", "3", .number),
+                ("Twenty-one", "21", .number),
+                ("none", "0", .number), ("-1.50", "-1.5", .number), ("0.000001", "0.000001", .number),
+                ("7", "7", .number),
+                ("a hundred", "100", .number), ("0:05", "00:00:05", .time), ("90:00", "01:30:00", .time),
+                ("3:00:01", "03:00:01", .time), ("Red", "red", .choice(["red", "blue"])),
+                ("The blue", "blue", .choice(["red", "blue"])), ("circle", "a circle", .choice(["a circle"])),
+                ("A star", "a star", .choice(["star", "a star"])), ("star", "star", .choice(["a star", "star"])),
+                ("one line  ", "one line", .text),
+            ] as [(String, String, AnswerForm)])
         func `an answer is written in one way`(model: String, shown: String, form: AnswerForm) throws {
             let grammar = try form.grammar()
             #expect(grammar.next(grammar.start, model.utf8).map(grammar.isAccepting) == true)
             #expect(form.answer(model)?.text == shown)
         }
 
-        @Test(arguments: [
-            ("yes_no", ""), ("time", ""), ("choice:red, dark blue ,x", ""), (#"choice:["a, b","c"]"#, ""),
-            (#"json:{"type":"null"}"#, ""),
-            (
-                "yesno",
-                #"unknown form "yesno"; use yes_no, number, time, text, choice (with its texts) or json (with a "#
-                    + "schema); did you mean yes_no?"
-            ),
-            ("number:3", "number takes nothing after it"), ("choice", "a choice needs its texts"),
-            ("json:", "json needs a schema"),
-            ("choice:a,,b", #"the choice "" must be 1 to 100 bytes on one line, without spaces at its ends"#),
-            ("choice:a,b,a", #"the choice "a" is there twice"#),
-            ("choice:[1]", "line 1, column 2: a choice must be text; put it in quotes"),
-            ("choice:[\"a\"", "line 1, column 5: not valid JSON: expected ',' or ']'"),
-            (
-                #"json:{"type":"text"}"#,
-                #"line 1, column 9: unknown type "text"; use object, array, string, integer, number, boolean or null"#
-            ),
-            (#"json:{"type":"strin"}"#, #"unknown type "strin"; did you mean "string"?"#),
-            (#"json:{"type":["string","null"]}"#, "a list of types is not supported"),
-            (
-                "json:{\"type\":\"string\",\n \"pattern\":\"a\"}",
-                #"line 2, column 12: "pattern" is not supported for type string; use maxLength, enum"#
-            ),
-            (
-                #"json:{"type":"number","exclusiveMinimum":1}"#,
-                #""exclusiveMinimum" is not supported for type number; use minimum, maximum"#
-            ),
-            (#"json:{"type":"string","maxLenght":1}"#, #"did you mean "maxLength"?"#),
-            (#"json:{"type":"object"}"#, #"an object needs "properties""#),
-            (
-                #"json:{"type":"object","properties":{},"required":["a"]}"#,
-                #"the required property "a" is not in "properties""#
-            ),
-            (
-                #"json:{"type":"object","properties":{},"additionalProperties":true}"#,
-                #""additionalProperties" must be false"#
-            ),
-            (#"json:{"type":"array"}"#, #"an array needs "items""#),
-            (
-                #"json:{"type":"array","items":{"type":"null"},"minItems":3,"maxItems":2}"#,
-                "minItems is 3, above maxItems 2"
-            ),
-            (#"json:{"type":"integer","minimum":0.2,"maximum":0.8}"#, "there is no number"),
-            (#"json:{"type":"integer","minimum":"1"}"#, "this must be a number"),
-            (#"json:{"$ref":"x"}"#, #""type" is missing"#),
-        ])
+        @Test(
+            arguments: [
+                ("yes_no", ""), ("time", ""), ("choice:red, dark blue ,x", ""), (#"choice:["a, b","c"]"#, ""),
+                (#"json:{"type":"null"}"#, ""),
+                (
+                    "yesno",
+                    #"unknown form "yesno"; use yes_no, number, time, text, choice (with its texts) or json (with a "#
+                        + "schema); did you mean yes_no?"
+                ),
+                ("number:3", "number takes nothing after it"), ("choice", "a choice needs its texts"),
+                ("json:", "json needs a schema"),
+                ("choice:a,,b", #"the choice "" must be 1 to 100 bytes on one line, without spaces at its ends"#),
+                ("choice:a,b,a", #"the choice "a" is there twice"#),
+                ("choice:[1]", "line 1, column 2: a choice must be text; put it in quotes"),
+                ("choice:[\"a\"", "line 1, column 5: not valid JSON: expected ',' or ']'"),
+                (
+                    #"json:{"type":"text"}"#,
+                    #"line 1, column 9: unknown type "text"; use object, array, string, integer, number, boolean or null"#
+                ),
+                (#"json:{"type":"strin"}"#, #"unknown type "strin"; did you mean "string"?"#),
+                (#"json:{"type":["string","null"]}"#, "a list of types is not supported"),
+                (
+                    "json:{\"type\":\"string\",\n \"pattern\":\"a\"}",
+                    #"line 2, column 12: "pattern" is not supported for type string; use maxLength, enum"#
+                ),
+                (
+                    #"json:{"type":"number","exclusiveMinimum":1}"#,
+                    #""exclusiveMinimum" is not supported for type number; use minimum, maximum"#
+                ),
+                (#"json:{"type":"string","maxLenght":1}"#, #"did you mean "maxLength"?"#),
+                (#"json:{"type":"object"}"#, #"an object needs "properties""#),
+                (
+                    #"json:{"type":"object","properties":{},"required":["a"]}"#,
+                    #"the required property "a" is not in "properties""#
+                ),
+                (
+                    #"json:{"type":"object","properties":{},"additionalProperties":true}"#,
+                    #""additionalProperties" must be false"#
+                ),
+                (#"json:{"type":"array"}"#, #"an array needs "items""#),
+                (
+                    #"json:{"type":"array","items":{"type":"null"},"minItems":3,"maxItems":2}"#,
+                    "minItems is 3, above maxItems 2"
+                ),
+                (#"json:{"type":"integer","minimum":0.2,"maximum":0.8}"#, "there is no number"),
+                (#"json:{"type":"integer","minimum":"1"}"#, "this must be a number"),
+                (#"json:{"$ref":"x"}"#, #""type" is missing"#),
+            ] as [(String, String)])
         func `a form is read, or the error says what is wrong`(text: String, error: String) throws {
             do {
                 _ = try AnswerForm(text)

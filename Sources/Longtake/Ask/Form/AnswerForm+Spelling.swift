@@ -13,14 +13,13 @@ extension AnswerForm {
             for text in ["yes", "Yes", "YES"] { add(text, .bool(true)) }
             for text in ["no", "No", "NO"] { add(text, .bool(false)) }
         case .choice(let choices):
-            // As declared first: no other spelling may hide it.
+            // As declared first, then with another first letter: no looser spelling may hide a closer one.
             for choice in choices { add(choice, .text(choice)) }
+            for choice in choices { for text in Self.bothCases(choice) { add(text, .text(choice)) } }
             for choice in choices {
                 let bare = Self.articles.first { choice.hasPrefix($0) }.map { String(choice.dropFirst($0.count)) }
-                for text in [choice, bare].compactMap(\.self) where !text.isEmpty {
-                    for spelled in [text] + (bare == nil ? Self.articles.map { $0 + text } : []) {
-                        for one in Self.bothCases(spelled) { add(one, .text(choice)) }
-                    }
+                for text in bare.map({ [$0] }) ?? Self.articles.map({ $0 + choice }) where !text.isEmpty {
+                    for spelled in Self.bothCases(text) { add(spelled, .text(choice)) }
                 }
             }
         default: break

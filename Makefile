@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: instruction-counts headline bench-all demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse ablation perplexity test-training install static deb check-deb check-install uninstall clean
+.PHONY: instruction-counts headline bench-all demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse forms ablation perplexity test-training install static deb check-deb check-install uninstall clean
 
 SWIFT ?= swift
 export SWIFT
@@ -21,14 +21,14 @@ test:
 	$(SWIFT) build $(fresh) -c release --build-tests
 	scripts/run-tests -c release --disable-testable-imports
 
-# What takes longer than a test may: 1,000 kills, 6,000 damaged files, 3,000 random recordings, every bit of a catalog, and the evaluation. Hours on 2 cores.
+# What takes longer than a test may: 1,000 kills, 6,000 damaged files, 3,000 random recordings, 2,000 answers in declared forms, every bit of a catalog, and the evaluation. Hours on 2 cores.
 # SHARE=5 takes 5 percent of it and leaves the evaluation out: 2 minutes; CI runs that.
 SHARE ?= 100
 test-long:
 	scripts/setup --test
 	$(SWIFT) build $(fresh) -c release --build-tests
 	LONGTAKE_LONG=$(SHARE) scripts/run-tests -c release --disable-testable-imports \
-	    --filter 'CrashTests|PullInterruptionTests|FaultsFuzzTests|CatalogDamageTests|RandomTimes|RandomStreams|RandomOrder|RandomContainer'
+	    --filter 'CrashTests|PullInterruptionTests|FaultsFuzzTests|CatalogDamageTests|RandomTimes|RandomStreams|RandomOrder|RandomContainer|FormAnswerTests'
 	[ "$(SHARE)" -lt 100 ] || $(MAKE) eval
 
 # 1,000 runs of `longtake index` that are killed, by time and at the worst places; `make test` has 30. Tens of minutes on 2 cores;
@@ -133,6 +133,10 @@ eval: build
 HOURS ?= 10
 reuse: build
 	HOURS=$(HOURS) scripts/training reuse
+
+# Answers in declared forms beside free text, about 100 recordings: how many are valid, how many right. 5 minutes.
+forms: build
+	scripts/training forms
 
 # Retrains parts of the model without parts of it, for the table in docs/evaluation.md. About an hour; a stopped run goes on.
 ablation:

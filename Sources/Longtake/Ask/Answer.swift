@@ -60,8 +60,12 @@ public struct Answer: Sendable, Codable {
     public let question: String
     /// The generated text, or "not found in this recording", or "no frames in range".
     public let answer: String
-    /// The model's own text, if `answer` was replaced.
+    /// The model's own text, if `answer` differs from it.
     public let modelText: String?
+    /// The form that the question declared; nil: free text.
+    public let form: AnswerForm.Name?
+    /// The value of an answer in a form; nil: free text, or there is no answer (`found` is false then).
+    public let value: AnswerValue?
     /// Generated IDs, the stop token included.
     public let tokenIDs: [Int32]
     /// False if the range has no frame, or attention on frames stayed below the model's threshold.
@@ -124,7 +128,8 @@ public struct Answer: Sendable, Codable {
         case foundScore = "found_score"
         case rangeFromFirstFrame = "range_from_first_frame"
         case segmentFromFirstFrame = "segment_from_first_frame"
-        case found, certainty, evidence, recording, frames, range, segment, fusion, reused, focus, stop, timings, model
+        case form, value, found, certainty, evidence, recording, frames, range, segment, fusion, reused, focus, stop,
+            timings, model
         case created, notes, thumbnails
     }
 }

@@ -19,6 +19,10 @@ struct AnswerRequest {
             prefixSeconds: index == 0 ? prefix.prefillSeconds : 0)
     }
 
+    /// False if the text is held back until it is complete: that of an answer that must be seen may still be replaced,
+    /// and one in a form is written in its own way.
+    var isShownLive: Bool { !question.mustBeSeen && question.form == nil }
+
     /// The most frames of a second pass; nil: there is none.
     var focusLimit: Int? { question.focus.frameLimit(after: fusion.summary) }
 }
@@ -131,17 +135,18 @@ final class AnswerBatch {
     private func start(
         _ request: AnswerRequest, second: SecondPass? = nil, isAlone: Bool, progress: (Double) -> Void = { _ in }
     ) throws -> Pass {
+        let constraint = try asker.forms.constraint(of: request.question)
         let text = TextGeneration(
             second == nil ? request.index : 0, in: second?.fusing ?? request.fusing, loaded: asker.loaded,
-            since: request.start)
-        // Text that may still be replaced is held back: that of a first pass, and of an answer that must be seen.
-        let isShown = !request.question.mustBeSeen && (second != nil || request.focusLimit == nil)
+            constraint: constraint, since: request.start)
+        let isShown = request.isShownLive && (second != nil || request.focusLimit == nil)
         text.onText = { [onText] in !isShown || onText(request.index, $0) }
         text.resume()
         let sequence = try asker.model.language.start(
             text.prompt, options: text.question.sampling, maxTokens: text.question.maxTokens,
-            stopIDs: asker.loaded.stopIDs, shared: request.prefix.cache, isAlone: isAlone, recorder: text.recorder,
-            progress: { progress(text.fractionDone(rows: $0)) }, onToken: { text.accept($0, $1) })
+            stopIDs: asker.loaded.stopIDs, shared: request.prefix.cache, isAlone: isAlone, constraint: constraint,
+            recorder: text.recorder, progress: { progress(text.fractionDone(rows: $0)) },
+            onToken: { text.accept($0, $1) })
         text.pause()
         return Pass(text: text, sequence: sequence, second: second)
     }
@@ -178,7 +183,7 @@ final class AnswerBatch {
                     passes = AnswerPasses(first: first)
                     passes.notes = [note].compactMap(\.self)
                 }
-                let isShown = !question.mustBeSeen && (request.focusLimit == nil || passes.second != nil)
+                let isShown = request.isShownLive && (request.focusLimit == nil || passes.second != nil)
                 if !isShown, !passes.last.text.isEmpty { _ = onText(request.index, passes.last.text) }
                 entry.state = .done(
                     asker.makeAnswer(

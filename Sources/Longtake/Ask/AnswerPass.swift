@@ -1,6 +1,8 @@
 /// The text generated from one fused prompt, with the attention meanwhile.
 struct Generation {
     let text: String
+    /// The text in the question's form; nil: free text.
+    let declared: DeclaredAnswer?
     /// Generated IDs, the stop token included.
     let tokenIDs: [Int32]
     /// Lowest probability, over all steps, of the likeliest next token; nil if nothing was generated.
@@ -32,8 +34,10 @@ struct AnswerPass {
     let fusion: FusionOutcome
     /// The generated text, or "not found in this recording".
     let text: String
-    /// The model's own text, if `text` replaces it.
+    /// The model's own text, if `text` differs from it.
     let modelText: String?
+    /// The value of an answer in a form; nil: free text, or it was replaced.
+    let value: AnswerValue?
     let found: Bool
     let evidence: [Evidence]
 
@@ -56,10 +60,11 @@ struct AnswerPass {
                     generation.attention.located, times: source.times, frameNumbers: source.frameNumbers,
                     frameSeconds: source.frameSeconds, clock: source.clock
                 ).prefix(max(0, question.evidenceLimit))) : []
-        let isReplaced =
-            !found && (generation.text.isEmpty || (question.mustBeSeen && !Answer.isDenial(generation.text)))
-        text = isReplaced ? Self.notFound : generation.text
-        modelText = isReplaced ? generation.text : nil
+        let isDenial = generation.declared?.value.isDenial ?? Answer.isDenial(generation.text)
+        let isReplaced = !found && (generation.text.isEmpty || (question.mustBeSeen && !isDenial))
+        text = isReplaced ? Self.notFound : generation.declared?.text ?? generation.text
+        modelText = text == generation.text ? nil : generation.text
+        value = isReplaced ? nil : generation.declared?.value
     }
 }
 

@@ -12,7 +12,8 @@ extension Asker {
         let emptyNote = passes == nil ? source.emptyNote : nil
         return Answer(
             question: question.text, answer: last?.text ?? "no frames in range", modelText: last?.modelText,
-            tokenIDs: generation?.tokenIDs ?? [], found: last?.found ?? false,
+            form: question.form?.name, value: last?.value, tokenIDs: generation?.tokenIDs ?? [],
+            found: last?.found ?? false,
             foundScore: generation?.attention.share.map(Evidence.rounded), certainty: generation?.certainty,
             evidence: last?.evidence ?? [], attention: generation?.attention.located.map { Float($0) } ?? [],
             recording: .init(

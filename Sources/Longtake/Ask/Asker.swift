@@ -14,6 +14,7 @@ package final class Asker {
     /// Time of computing after which the part of a prefix cache computed so far is saved.
     var partialInterval = Duration.seconds(600)
     let cancellation: Cancellation
+    let forms: FormFilters
     var model: LlavaMini { loaded.llava }
 
     /// An asker for one loaded model.
@@ -23,6 +24,7 @@ package final class Asker {
         _ model: LoadedModel, prefixCaches: PrefixCacheStore? = nil, cancellation: Cancellation = Cancellation()
     ) {
         loaded = model
+        forms = FormFilters(model)
         self.prefixCaches = prefixCaches
         self.cancellation = cancellation
     }
@@ -32,10 +34,11 @@ package final class Asker {
 
     /// Builds a question's prompt.
     ///
-    /// - Throws: `TokenizerError` for a question that cannot be tokenized.
+    /// - Throws: `TokenizerError` for a question that cannot be tokenized; `LongtakeError` `bad_request` if its answer's
+    ///   form needs more tokens than it allows.
     func prompted(_ question: Question, history: [PromptTurn] = []) throws -> PromptedQuestion {
         PromptedQuestion(
-            question: question,
+            question: try forms.fit(question),
             prompt: try loaded.prompt(question.text, history: history, answerStart: question.answerStart))
     }
 
@@ -140,7 +143,8 @@ package final class Asker {
         _ index: Int, in fusing: FusionContext, _ fusion: FusionOutcome, cache: KVCache,
         since start: ContinuousClock.Instant, onText: (String) -> Bool
     ) throws -> AnswerPass {
-        let text = TextGeneration(index, in: fusing, loaded: loaded, since: start)
+        let constraint = try forms.constraint(of: fusing.questions[index].question)
+        let text = TextGeneration(index, in: fusing, loaded: loaded, constraint: constraint, since: start)
         let generation = try withoutActuallyEscaping(onText) { onText in
             text.onText = onText
             defer { text.onText = { _ in true } }
@@ -148,7 +152,7 @@ package final class Asker {
             return try text.finish(
                 model.language.generate(
                     text.prompt, options: text.question.sampling, maxTokens: text.question.maxTokens,
-                    stopIDs: loaded.stopIDs, shared: cache, recorder: text.recorder
+                    stopIDs: loaded.stopIDs, shared: cache, constraint: constraint, recorder: text.recorder
                 ) { text.accept($0, $1) })
         }
         return pass(generation, text.question, fusing.source, fusion)

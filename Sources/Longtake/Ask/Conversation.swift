@@ -89,7 +89,7 @@ package final class Conversation {
         let fusion = FusionOutcome(
             summary: fusing.summary(of: 0), fuseSeconds: fuseSeconds,
             prefixSeconds: (clock.now - beforePrefill).seconds + prefix.prefillSeconds)
-        let isShown = !question.mustBeSeen
+        let isShown = !question.mustBeSeen && question.form == nil
         let pass = try asker.pass(0, in: fusing, fusion, cache: cache, since: start) { isShown ? onText($0) : true }
         if !isShown, !pass.text.isEmpty { _ = onText(pass.text) }
         let answer = asker.makeAnswer(

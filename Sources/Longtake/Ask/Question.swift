@@ -17,6 +17,8 @@ public struct Question: Sendable {
     package var sampling: GenerationOptions
     /// Most tokens of the answer, 1 or more.
     public var maxTokens: Int
+    /// The form that the answer must have; nil: free text.
+    public var form: AnswerForm?
     /// Which frames of the range the text is fused with.
     public var fusion: FusionMode
     /// Most frames the text is fused with, 1 or more; a longer range is sampled.

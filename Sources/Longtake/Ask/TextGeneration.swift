@@ -13,6 +13,8 @@ final class TextGeneration {
     private let hasEvidenceHeads: Bool
     private let start: ContinuousClock.Instant
     private var stream: StreamingDecoder
+    /// Holds the text to the question's form; nil: free text.
+    private let constraint: FormConstraint?
     private var (text, certainty) = ("", nil as Double?)
     private var (isEnded, isLate) = (false, false)
     private var firstToken: ContinuousClock.Instant?
@@ -21,8 +23,14 @@ final class TextGeneration {
     private var seconds = 0.0
     private var resumed: ContinuousClock.Instant?
 
-    /// - Parameter start: when the question was asked.
-    init(_ index: Int, in fusing: FusionContext, loaded: LoadedModel, since start: ContinuousClock.Instant) {
+    /// - Parameters:
+    ///   - constraint: follows this text, and is the one it is generated with.
+    ///   - start: when the question was asked.
+    init(
+        _ index: Int, in fusing: FusionContext, loaded: LoadedModel, constraint: FormConstraint?,
+        since start: ContinuousClock.Instant
+    ) {
+        self.constraint = constraint
         question = fusing.questions[index].question
         prompt = fusing.fusedPrompt(index)
         tokens = fusing.tokens
@@ -53,18 +61,23 @@ final class TextGeneration {
     /// Takes the next ID with its logits [V]; returns false if the text ends with it.
     func accept(_ id: Int32, _ logits: UnsafeBufferPointer<Float>) -> Bool {
         if tokens.failure != nil { return false }
-        certainty = min(certainty ?? 1, Sampler.certainty(logits))
+        certainty = min(certainty ?? 1, Sampler.certainty(logits, allowed: constraint?.choices))
         let elapsed = elapsed
         if firstToken == nil {
             firstToken = .now
             prefillSeconds = elapsed
+        }
+        isLate = elapsed >= question.timeLimit
+        if let constraint {
+            constraint.accept(id, logits)
+            if isLate { constraint.hurry() }
+            return true
         }
         let piece = stream.append(id)
         if !piece.isEmpty {
             text += piece
             isEnded = !onText(piece)
         }
-        isLate = elapsed >= question.timeLimit
         return !isEnded && !isLate
     }
 
@@ -73,14 +86,29 @@ final class TextGeneration {
     /// - Throws: the error of a vision token that could not be read.
     func finish(_ result: (ids: [Int32], stop: StopReason)) throws -> Generation {
         if let failure = tokens.failure { throw failure }
+        if let constraint { return generation(result, constraint) }
         let rest = stream.finish()
         text += rest
         if !rest.isEmpty, !isEnded { _ = onText(rest) }
         pause()
         if firstToken == nil { prefillSeconds = seconds }
         return Generation(
-            text: text, tokenIDs: result.ids, certainty: certainty,
+            text: text, declared: nil, tokenIDs: result.ids, certainty: certainty,
             stop: isLate && !isEnded && result.stop == .cancelled ? .timeLimit : Answer.Stop(result.stop),
+            attention: AttentionSummary(recorder, trained: hasEvidenceHeads), prefillSeconds: prefillSeconds,
+            firstTokenSeconds: ((firstToken ?? .now) - start).seconds, decodeSeconds: seconds - prefillSeconds)
+    }
+
+    /// A text in the question's form.
+    private func generation(
+        _ result: (ids: [Int32], stop: StopReason), _ constraint: FormConstraint
+    ) -> Generation {
+        pause()
+        if firstToken == nil { prefillSeconds = seconds }
+        return Generation(
+            text: constraint.text, declared: question.form?.answer(constraint.text), tokenIDs: result.ids,
+            certainty: certainty,
+            stop: isLate ? .timeLimit : constraint.isShortened ? .length : Answer.Stop(result.stop),
             attention: AttentionSummary(recorder, trained: hasEvidenceHeads), prefillSeconds: prefillSeconds,
             firstTokenSeconds: ((firstToken ?? .now) - start).seconds, decodeSeconds: seconds - prefillSeconds)
     }

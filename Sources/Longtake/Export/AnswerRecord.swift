@@ -15,6 +15,10 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
     package var answer: String
     /// False if the answer was read from no frame.
     package var found: Bool
+    /// The form that the question declared; nil: free text.
+    package var form: String?
+    /// The value of an answer in a form; nil: free text, or there is no answer.
+    package var value: AnswerValue?
     /// The intervals the answer was read from, strongest first.
     package var evidence: [Evidence]
     /// Start and end of the window asked about, in seconds on the file's timeline; nil: all or a range of the file.
@@ -56,6 +60,7 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
             found: answer.found, evidence: answer.evidence, segment: answer.segment,
             segmentFromFirstFrame: answer.segmentFromFirstFrame, created: answer.created, model: answer.model)
         (range, rangeFromFirstFrame) = (answer.range, answer.rangeFromFirstFrame)
+        (form, value) = (answer.form?.rawValue, answer.value)
     }
 
     /// The same record with all times on another clock.
@@ -106,7 +111,7 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
     private enum Key: String, CodingKey {
         case recording, path, question, answer, found, evidence, segment, created, time, model, id
         case segmentFromFirstFrame = "segment_from_first_frame"
-        case range
+        case range, form, value
         case rangeFromFirstFrame = "range_from_first_frame"
         case questionID = "question_id"
     }
@@ -124,6 +129,8 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
         question = try values.decode(String.self, forKey: .question)
         answer = try values.decode(String.self, forKey: .answer)
         found = try values.decodeIfPresent(Bool.self, forKey: .found) ?? true
+        form = try values.decodeIfPresent(String.self, forKey: .form)
+        value = try values.decodeIfPresent(AnswerValue.self, forKey: .value)
         evidence = try values.decodeIfPresent([Evidence].self, forKey: .evidence) ?? []
         segment = try values.decodeIfPresent([Double].self, forKey: .segment)
         range = try values.decodeIfPresent([Double].self, forKey: .range)
@@ -144,6 +151,8 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
         try values.encode(question, forKey: .question)
         try values.encode(answer, forKey: .answer)
         try values.encode(found, forKey: .found)
+        try values.encodeIfPresent(form, forKey: .form)
+        try values.encodeIfPresent(value, forKey: .value)
         try values.encode(evidence, forKey: .evidence)
         try values.encodeIfPresent(segment, forKey: .segment)
         try values.encodeIfPresent(range, forKey: .range)
@@ -233,9 +242,11 @@ struct AnswerScope: Codable {
     var segment: [Double]?
     var range: [Double]?
     var questionID: String?
+    var form: String?
+    var value: AnswerValue?
 
     private enum CodingKeys: String, CodingKey {
-        case segment, range
+        case segment, range, form, value
         case questionID = "question_id"
     }
 
@@ -260,8 +271,9 @@ extension Library {
         func text(_ value: some Encodable) -> String? {
             (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) }
         }
-        let scope = AnswerScope(
+        var scope = AnswerScope(
             segment: answer.segmentFromFirstFrame, range: answer.rangeFromFirstFrame, questionID: questionID)
+        (scope.form, scope.value) = (answer.form?.rawValue, answer.value)
         try? catalog.record(
             answer: Catalog.AnswerRow(
                 id: "answer_" + UUID().uuidString.lowercased(), indexID: index, created: answer.created,
@@ -284,6 +296,7 @@ extension Library {
                 segment: scope?.segment, created: row.created, model: row.model)
             record.range = scope?.range
             record.questionID = scope?.questionID
+            (record.form, record.value) = (scope?.form, scope?.value)
             return record.placed(on: recording.clock, fromFirst: true)
         }
     }

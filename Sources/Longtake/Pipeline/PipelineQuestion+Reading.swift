@@ -32,7 +32,7 @@ extension PipelineQuestion {
         }
         let keys = PipelineKeys(path: top.path, mapping: mapping, where: "in question \(index + 1)")
         try keys.allow(
-            ["id", "ask", "from", "to", "max_tokens", "fusion", "every", "if"] + PipelineAnswerSettings.keys)
+            ["id", "ask", "from", "to", "max_tokens", "fusion", "every", "if", "answer"] + PipelineAnswerSettings.keys)
         guard let text = try keys.string("ask") else { throw top.bad("question \(index + 1): `ask` is missing", node) }
         let (from, to) = (try keys.duration("from"), try keys.duration("to"))
         if let from, let to, from >= to { throw top.bad("question \(index + 1): `from` must be before `to`", node) }
@@ -50,7 +50,8 @@ extension PipelineQuestion {
             id: try keys.string("id") ?? "q\(index + 1)", text: text, from: from, to: to,
             maxTokens: try keys.integer("max_tokens") ?? maxTokens,
             fusion: try keys.choice("fusion", FusionMode.self), window: window, condition: condition,
-            settings: try PipelineAnswerSettings(keys, or: base))
+            settings: try PipelineAnswerSettings(keys, or: base),
+            form: try PipelineFile.answerForm(mapping["answer"], top.path))
     }
 
     /// A condition's question must come before, and be about the same ranges.

@@ -22,12 +22,15 @@ package struct PipelineQuestion: Sendable {
     package let condition: AnswerCondition?
     /// Settings that questions have in common.
     package let settings: PipelineAnswerSettings
+    /// The form of the answer; nil: free text.
+    package var form: AnswerForm?
 
     /// The question as it is asked.
     var request: Question {
         var question = Question(
             text, from: from, to: to, maxTokens: maxTokens ?? Question.defaultMaxTokens, fusion: fusion ?? .automatic)
         question.id = id
+        question.form = form
         settings.apply(to: &question)
         return question
     }
@@ -44,6 +47,7 @@ package struct PipelineQuestion: Sendable {
         if let window { parts.append("every \(window)") }
         if let part { parts += part.map { "\($0)" } }
         parts += settings.keyParts
+        parts += form.map { ["answer " + $0.key] } ?? []
         return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))
     }
 }

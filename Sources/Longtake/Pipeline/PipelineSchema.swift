@@ -33,6 +33,12 @@ package enum PipelineSchema {
     private static let question: [String: Schema] = [
         "id": .text("name in the output"), "ask": .text("the question"), "from": time, "to": time, "every": time,
         "if": .text("condition on an earlier question's answer"), "max_tokens": .integer(minimum: 1),
+        "answer": .any([
+            .choice(["yes_no", "number", "time", "text"]),
+            .object(
+                ["choice": .list(.text("a choice"), least: 1), "json": .anything("a JSON schema (docs/answers.md)")],
+                required: []),
+        ]),
         "fusion": .choice(FusionMode.allCases.map(\.rawValue)),
     ]
     private static let alert: [String: Schema] = [
@@ -72,6 +78,8 @@ package enum PipelineSchema {
 private indirect enum Schema: Encodable, Sendable {
     case text(String)
     case boolean
+    /// Anything, described.
+    case anything(String)
     case integer(minimum: Int, maximum: Int? = nil)
     case number(minimum: Double? = nil, maximum: Double? = nil)
     case choice([String])
@@ -94,6 +102,7 @@ private indirect enum Schema: Encodable, Sendable {
         case .text(let description):
             try keys.encode("string", forKey: .type)
             try keys.encode(description, forKey: .description)
+        case .anything(let description): try keys.encode(description, forKey: .description)
         case .boolean: try keys.encode("boolean", forKey: .type)
         case .integer(let minimum, let maximum):
             try keys.encode("integer", forKey: .type)

@@ -20,6 +20,8 @@ package enum Remedy: Sendable, CaseIterable {
     case dataFolder
     /// Ask about a shorter range or at a lower frame rate, or for a shorter answer.
     case range
+    /// Allow a longer answer.
+    case answerLength
     /// Make room on the disk.
     case diskSpace
     /// Make room for this index.

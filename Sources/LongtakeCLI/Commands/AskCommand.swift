@@ -13,6 +13,7 @@ struct AskCommand: ParsableCommand {
               longtake ask day.mp4 "Who comes in?" "What is on the table?"
               longtake ask vid_0f3a9c2e "What is on the table?" --from 01:30:00 --json
               longtake ask day.mp4 "Is the door open?" --segments 10m --format csv
+              longtake ask day.mp4 "How many people come in?" --answer number
               longtake ask mon.mp4 tue.mp4 ~/Recordings "When does the parcel come?"
               longtake ask --image photo.png "What is this?"
 
@@ -32,11 +33,14 @@ struct AskCommand: ParsableCommand {
     @OptionGroup var inputs: InputOptions
 
     @OptionGroup var answering: AnswerOptions
+    @OptionGroup var forms: AnswerFormOptions
 
     @Option(
         help: ArgumentHelp(
-            "File with more questions, one per line; - for standard input. Lines that begin with # are comments.",
-            valueName: "file"), completion: .file())
+            """
+            File with more questions, one per line, a form (see --answer) after a tab; - for standard input. Lines that \
+            begin with # are comments.
+            """, valueName: "file"), completion: .file())
     var questions: String?
 
     @Option(
@@ -90,7 +94,7 @@ struct AskCommand: ParsableCommand {
         let split = AskArguments(arguments, hasMore: questions != nil, hasRecordings: inputs.hasList)
         try check(split)
         let names = split.recordings
-        var texts = split.questions
+        var texts: [(text: String, form: AnswerForm?)] = split.questions.map { ($0, nil) }
         if let questions {
             if questions == "-", names.contains("-") {
                 throw UsageError("standard input cannot be both the recording and the questions")
@@ -100,14 +104,15 @@ struct AskCommand: ParsableCommand {
             }
             let lines = try InputLines(InputPath(questions), cancellation: Interruption.cancellation)
             while let line = try lines.nextText() {
-                if !line.hasPrefix("#") { texts.append(line) }
+                if !line.hasPrefix("#") { texts.append(try AnswerFormOptions.line(line)) }
             }
             guard !texts.isEmpty else {
                 throw UsageError(
                     "\(questions == "-" ? "standard input" : questions): no question in it, every line is a comment")
             }
         }
-        let asked = try texts.map(makeQuestion)
+        var asked = try texts.map(makeQuestion)
+        try forms.apply(to: &asked)
         let options = try sampling.options()
         if inputs.readsStandardInput, names.contains("-") {
             throw UsageError("standard input cannot be both a recording and a list of files")
@@ -186,8 +191,9 @@ struct AskCommand: ParsableCommand {
         return style
     }
 
-    private func makeQuestion(_ text: String) throws -> Question {
+    private func makeQuestion(_ text: String, _ form: AnswerForm?) throws -> Question {
         var question = try answering.question(text)
+        question.form = form
         question.focus = try FocusMode(option: focus)
         return question
     }

@@ -14,6 +14,6 @@ struct BenchCommand: ParsableCommand {
         subcommands: [
             BenchFramePathCommand.self, BenchPrefillCommand.self, BenchDecodeTokenCommand.self,
             BenchVideoDecodeCommand.self, BenchAskCommand.self, BenchRecordsCommand.self, BenchFusionCommand.self,
-            BenchSearchCommand.self, BenchHeadlineCommand.self,
+            BenchSearchCommand.self, BenchFormsCommand.self, BenchHeadlineCommand.self,
         ])
 }

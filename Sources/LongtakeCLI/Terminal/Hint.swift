@@ -14,6 +14,7 @@ enum Hint {
         case .downloadModel: "`longtake model pull` downloads it"
         case .dataFolder: "--data-dir DIR"
         case .range: "--from and --to set the range, --fps the frame rate, --max-tokens the answer's length"
+        case .answerLength: "--max-tokens sets the limit"
         case .diskSpace: "`longtake rm` and `longtake cache prune` make room"
         case .indexSize: "`longtake rm`, --fps, --keep tokens, --cache-dir, --cache-max, --max-duration"
         case .gridSampling: "--sampling grid"

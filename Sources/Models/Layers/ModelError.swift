@@ -8,6 +8,7 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
         case contextExceeded = "context_exceeded"
         case badPrompt = "bad_prompt"
         case notANumber = "not_a_number"
+        case noToken = "no_token"
     }
 
     /// What is wrong.
@@ -56,4 +57,10 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     package static let notANumber = ModelError(
         code: .notANumber,
         message: "the model produced values that are not finite numbers: check its tensors")
+
+    /// No token of the vocabulary may come next.
+    package static let noToken = ModelError(
+        code: .noToken,
+        message: "no token of the vocabulary continues the answer in its form: the tokenizer and the model do not match"
+    )
 }

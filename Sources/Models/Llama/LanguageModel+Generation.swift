@@ -20,21 +20,22 @@ extension LanguageModel {
     ///   - limit: the number of prompt rows to use; only to reproduce the reference's truncation.
     ///   - shared: a cache that already holds the first rows of this prompt, which other prompts share. It must have
     ///     room for the other rows and the answer, and is truncated to the shared rows afterwards.
+    ///   - constraint: limits which token comes next; it must follow the text through `onToken`.
     ///   - recorder: records the attention of each row from which an ID of the answer was sampled, the stop ID excluded.
     ///   - progress: receives the prompt rows done, after each slice.
     ///   - onToken: receives each ID (the stop ID too) with its logits [V]; returning false cancels.
     /// - Throws: `ModelError` if prompt and answer do not fit the context, or a logit is not finite.
     public func generate(
         _ prompt: FusedPrompt, options: GenerationOptions, maxTokens: Int, stopIDs: Set<Int32>,
-        truncatedTo limit: Int? = nil, shared: KVCache? = nil, recorder: AttentionRecorder? = nil,
-        progress: (Int) -> Void = { _ in },
+        truncatedTo limit: Int? = nil, shared: KVCache? = nil, constraint: (any TokenConstraint)? = nil,
+        recorder: AttentionRecorder? = nil, progress: (Int) -> Void = { _ in },
         onToken: (Int32, UnsafeBufferPointer<Float>) -> Bool
     ) throws -> (ids: [Int32], stop: StopReason) {
         let cache = shared ?? makeCache(capacity: min(prompt.count, limit ?? prompt.count) + maxTokens)
         return try withoutActuallyEscaping(onToken) { onToken in
             let sequence = try start(
                 prompt, options: options, maxTokens: maxTokens, stopIDs: stopIDs, truncatedTo: limit, shared: cache,
-                isAlone: true, recorder: recorder, progress: progress, onToken: onToken)
+                isAlone: true, constraint: constraint, recorder: recorder, progress: progress, onToken: onToken)
             while sequence.stop == nil { step([sequence]) }
             return try sequence.result()
         }
@@ -48,12 +49,13 @@ extension LanguageModel {
     ///   - shared: as for `generate`; its rows must stay until the text has ended.
     ///   - isAlone: true if no other text is started with the same cache before this one has ended. It is then appended
     ///     to it, which needs no memory besides; otherwise the text has memory for rows of its own (`sequenceBytes`).
-    ///   - recorder, progress, onToken: as for `generate`.
+    ///   - constraint, recorder, progress, onToken: as for `generate`.
     /// - Throws: as `generate`.
     public func start(
         _ prompt: FusedPrompt, options: GenerationOptions, maxTokens: Int, stopIDs: Set<Int32>,
-        truncatedTo limit: Int? = nil, shared: KVCache, isAlone: Bool, recorder: AttentionRecorder? = nil,
-        progress: (Int) -> Void = { _ in }, onToken: @escaping (Int32, UnsafeBufferPointer<Float>) -> Bool
+        truncatedTo limit: Int? = nil, shared: KVCache, isAlone: Bool, constraint: (any TokenConstraint)? = nil,
+        recorder: AttentionRecorder? = nil, progress: (Int) -> Void = { _ in },
+        onToken: @escaping (Int32, UnsafeBufferPointer<Float>) -> Bool
     ) throws -> DecodingSequence {
         let (count, known) = (min(prompt.count, limit ?? prompt.count), shared.count)
         let needed = count + maxTokens
@@ -64,7 +66,8 @@ extension LanguageModel {
         }
         precondition(known < count && (isAlone ? needed : count) <= shared.capacity, "\(known) rows known of \(count)")
         let sequence = DecodingSequence(
-            options: options, maxTokens: maxTokens, stopIDs: stopIDs, recorder: recorder, onToken: onToken)
+            options: options, maxTokens: maxTokens, stopIDs: stopIDs, constraint: constraint, recorder: recorder,
+            onToken: onToken)
         do {
             try prefill(sequence, prompt, rows: known..<count, into: shared, progress: progress)
         } catch {
@@ -128,7 +131,7 @@ extension LanguageModel {
 
 /// A text that is being generated, alone or together with others.
 public final class DecodingSequence {
-    /// The IDs generated so far, the stop ID included.
+    /// The IDs generated so far, the stop ID included; it is left out if a constraint allows nothing else.
     public private(set) var ids: [Int32] = []
     /// Why the text has ended; nil while it is being generated.
     public private(set) var stop: StopReason?
@@ -139,16 +142,17 @@ public final class DecodingSequence {
     fileprivate var onEnd: (() -> Void)?
     private var sampler: Sampler
     private let stopIDs: Set<Int32>
+    private let constraint: (any TokenConstraint)?
     private let onToken: (Int32, UnsafeBufferPointer<Float>) -> Bool
     private var failure: (any Error)?
 
     fileprivate init(
-        options: GenerationOptions, maxTokens: Int, stopIDs: Set<Int32>, recorder: AttentionRecorder?,
-        onToken: @escaping (Int32, UnsafeBufferPointer<Float>) -> Bool
+        options: GenerationOptions, maxTokens: Int, stopIDs: Set<Int32>, constraint: (any TokenConstraint)?,
+        recorder: AttentionRecorder?, onToken: @escaping (Int32, UnsafeBufferPointer<Float>) -> Bool
     ) {
         sampler = Sampler(options)
         (self.maxTokens, self.stopIDs) = (maxTokens, stopIDs)
-        (self.recorder, self.onToken) = (recorder, onToken)
+        (self.constraint, self.recorder, self.onToken) = (constraint, recorder, onToken)
     }
 
     fileprivate var lastID: Int32 { ids[ids.count - 1] }
@@ -168,7 +172,7 @@ public final class DecodingSequence {
     fileprivate func accept(_ logits: UnsafeBufferPointer<Float>) {
         let id: Int32
         do {
-            id = try sampler.next(logits)
+            id = try sampler.next(logits, allowed: constraint?.allowed(tokensLeft: maxTokens - ids.count))
         } catch {
             failure = error
             return end(.cancelled)
@@ -176,7 +180,7 @@ public final class DecodingSequence {
         ids.append(id)
         if !stopIDs.contains(id) { recorder?.keepRow() }
         if !onToken(id, logits) { return end(.cancelled) }
-        if stopIDs.contains(id) { return end(.stopToken) }
+        if stopIDs.contains(id) || constraint?.isComplete == true { return end(.stopToken) }
         if ids.count == maxTokens { end(.length) }
     }
 

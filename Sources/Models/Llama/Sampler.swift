@@ -14,15 +14,46 @@ public struct Sampler {
     }
 
     /// The probability of the most probable token at temperature 1; 0 for no logits.
-    public static func certainty(_ logits: UnsafeBufferPointer<Float>) -> Double {
+    ///
+    /// - Parameter allowed: the tokens to choose among, one bit for each ID; nil: all.
+    public static func certainty(_ logits: UnsafeBufferPointer<Float>, allowed: [UInt64]? = nil) -> Double {
+        if let allowed {
+            guard let best = best(of: logits, allowed: allowed) else { return 0 }
+            let top = logits[best]
+            return 1 / ids(of: logits, in: allowed).reduce(0) { $0 + exp(Double(logits[$1] - top)) }
+        }
         guard let top = logits.max() else { return 0 }
         return 1 / logits.reduce(0) { $0 + exp(Double($1 - top)) }
     }
 
+    /// The allowed ID with the largest logit, the first of equal ones; nil if none is allowed.
+    ///
+    /// - Parameter allowed: one bit for each ID.
+    public static func best(of logits: UnsafeBufferPointer<Float>, allowed: [UInt64]) -> Int? {
+        var best: Int?
+        for id in ids(of: logits, in: allowed) where best.map({ logits[id] > logits[$0] }) ?? true { best = id }
+        return best
+    }
+
+    /// The allowed IDs that have a logit.
+    private static func ids(of logits: UnsafeBufferPointer<Float>, in allowed: [UInt64]) -> [Int] {
+        var ids: [Int] = []
+        for (index, word) in allowed.enumerated() {
+            var rest = word
+            while rest != 0 {
+                let id = index << 6 + rest.trailingZeroBitCount
+                if id < logits.count { ids.append(id) }
+                rest &= rest - 1
+            }
+        }
+        return ids
+    }
+
     /// Chooses a token ID from `logits` [V].
     ///
-    /// - Throws: `ModelError.notANumber` if a logit is not finite.
-    public mutating func next(_ logits: UnsafeBufferPointer<Float>) throws -> Int32 {
+    /// - Parameter allowed: the tokens to choose among, one bit for each ID; nil: all.
+    /// - Throws: `ModelError.notANumber` if a logit is not finite, `no_token` if no token is allowed.
+    public mutating func next(_ logits: UnsafeBufferPointer<Float>, allowed: [UInt64]? = nil) throws -> Int32 {
         var best = 0
         var finite = true
         for index in logits.indices {
@@ -30,10 +61,15 @@ public struct Sampler {
             if !logits[index].isFinite { finite = false }
         }
         guard finite, !logits.isEmpty else { throw ModelError.notANumber }
+        if let allowed {
+            guard let found = Self.best(of: logits, allowed: allowed) else { throw ModelError.noToken }
+            best = found
+        }
         guard options.temperature > 0 else { return Int32(best) }
 
         let top = Double(logits[best])
-        var candidates = logits.indices.map { (id: $0, mass: exp((Double(logits[$0]) - top) / options.temperature)) }
+        let ids = allowed.map { Self.ids(of: logits, in: $0) } ?? Array(logits.indices)
+        var candidates = ids.map { (id: $0, mass: exp((Double(logits[$0]) - top) / options.temperature)) }
         candidates.sort { $0.mass != $1.mass ? $0.mass > $1.mass : $0.id < $1.id }
         let total = candidates.reduce(0) { $0 + $1.mass }
         var kept = 0.0

@@ -48,4 +48,6 @@ package enum Remedy: Sendable, CaseIterable {
     case waitForLock
     /// Write answers that can be exported.
     case writeAnswers
+    /// State when recordings started.
+    case clock
 }

@@ -28,6 +28,8 @@ enum Hint {
         case .retryFailed: "--retry-failed tries it now"
         case .waitForLock: "--wait-lock waits for it"
         case .writeAnswers: "`longtake ask --json` and `longtake run` write them"
+        case .clock:
+            "`longtake index FILE` with --starts-at TIME, --clock PATTERN or --camera NAME; nothing is decoded again"
         }
     }
 

@@ -34,6 +34,8 @@ package struct PipelineFile: Sendable {
     package let questions: [PipelineQuestion]
     /// Where answers go; empty without questions.
     package let outputs: [PipelineOutput]
+    /// When and where the recordings were made, and which of them are asked about.
+    package let clock: ClockSettings
 
     /// Reads and checks a pipeline file.
     ///
@@ -58,7 +60,7 @@ package struct PipelineFile: Sendable {
             [
                 "version", "name", "vars", "model", "precision", "kv", "inputs", "recursive", "exclude", "order",
                 "max_tokens", "questions", "output", "outputs",
-            ] + PipelineSampling.keys + PipelineLimits.keys + PipelineAnswerSettings.keys)
+            ] + PipelineSampling.keys + PipelineLimits.keys + PipelineAnswerSettings.keys + Self.clockKeys)
         guard try reader.integer("version") == 1 else {
             throw Self.bad(path, "`version: 1` is required, the only version that this program reads")
         }
@@ -81,6 +83,7 @@ package struct PipelineFile: Sendable {
         order = try reader.choice("order", PipelineOrder.self) ?? .newest
         sampling = try PipelineSampling(reader)
         limits = try PipelineLimits(reader)
+        clock = try Self.clock(in: mapping, path)
         questions = try PipelineQuestion.read(reader)
         outputs = try PipelineOutput.read(reader, resolve: resolve)
         if !questions.isEmpty, outputs.isEmpty {

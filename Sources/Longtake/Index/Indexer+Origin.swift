@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Media
 internal import Store
 
@@ -12,9 +13,17 @@ extension Indexer {
         let origin = OriginFinder(options.clock).origin(
             of: recording.path.absolute, dates: dates, previous: manifest.origin)
         guard origin != manifest.origin else { return manifest }
-        try library.cache.set(origin: origin, indexID: manifest.key.id)
+        do {
+            try library.cache.set(origin: origin, indexID: manifest.key.id)
+        } catch let error as StoreError where error.code == .io && isReadOnly {
+            // Questions about a cache that can only be read are answered with what it says.
+            guard options.clock.start == nil, options.clock.camera == nil else { throw error }
+            return manifest
+        }
         var updated = manifest
         updated.origin = origin
         return updated
     }
+
+    private var isReadOnly: Bool { access(library.cache.path, W_OK) != 0 }
 }

@@ -2,8 +2,8 @@ import CFFmpeg
 import Glibc
 
 extension ContainerDates {
-    /// Returns the dates in the container's metadata, else those in the stream's; empty if there are none.
-    static func read(_ demuxer: borrowing Demuxer, stream: Int) -> [String: String] {
+    /// Returns the dates in the container's metadata, else those in the stream's; nil if there are none.
+    static func read(_ demuxer: borrowing Demuxer, stream: Int) -> [String: String]? {
         var dates: [String: String] = [:]
         for tag in tags {
             let text =
@@ -11,7 +11,7 @@ extension ContainerDates {
                 ?? value(of: tag, in: demuxer.stream(stream)?.pointee.metadata)
             if let text { dates[tag] = text }
         }
-        return dates
+        return dates.isEmpty ? nil : dates
     }
 
     /// Returns a tag's text if it may be a date; its name is compared without case.

@@ -24,7 +24,7 @@ public struct RecordingInfo: Sendable, Codable, Equatable {
     public var startSeconds: Double?
     /// Seconds from the start of the file's timeline, as players count it, to the first presented frame.
     public var fileStart: Double?
-    /// The dates in the container's metadata by the names of their tags, as they are written; see `ContainerDates`.
+    /// The dates in the container's metadata by the names of their tags, as they are written; nil if there are none.
     public var dates: [String: String]?
 
     /// Creates empty metadata.

@@ -238,7 +238,7 @@ import Testing
         #expect(answers.count == 1)
         #expect(strings(answers.first?["range_clock"]).first == "2026-10-25T05:00:10-04:00")
         for (keys, problem) in [
-            ("clock: \"%Q\"", ":3: `clock`: invalid clock pattern \"%Q\": unknown field %Q"),
+            ("clock: \"%Q\"", "unknown field %Q at character 1"),
             ("timezone: Berlin", ":3: `timezone`: unknown time zone"), ("since: soon", ":3: `since`: invalid time"),
             ("camera: {a: b}", ":3: `camera` must be"), ("camra: x", "did you mean `camera`?"),
             ("since: 1h\nuntil: 2h", "swap them"),

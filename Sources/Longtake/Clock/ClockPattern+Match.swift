@@ -12,13 +12,14 @@ extension ClockPattern {
         var invalid: String?
     }
 
-    /// Matches the end of a path, first without its suffix; nil if it does not match.
+    /// Matches the end of a path without its suffix, or with it if the pattern has a point; nil if it does not match.
     ///
     /// A pattern may begin within a name, but not within a number, and {camera} at its start is a whole name.
     func match(_ path: InputPath) -> Match? {
         let bytes = path.bytes
         let short = Self.withoutSuffix(bytes)
-        return match(short) ?? (short.count < bytes.count ? match(bytes[...]) : nil)
+        if let found = match(short) { return found }
+        return short.count < bytes.count && parts.contains(.byte(UInt8(ascii: "."))) ? match(bytes[...]) : nil
     }
 
     private static let slash = UInt8(ascii: "/")
@@ -49,49 +50,80 @@ extension ClockPattern {
             }
             start -= 1
         }
-        var matcher = Matcher(parts: parts, bytes: bytes)
-        for first in start...bytes.endIndex {
+        let matcher = Matcher(parts: parts, bytes: bytes[start...])
+        for first in start...bytes.endIndex where matcher.fits(part: 0, at: first) {
             let isInside = first > bytes.startIndex && bytes[first - 1] != Self.slash
             switch parts.first {
             case .camera where isInside: continue
             case .field where isInside && Self.isDigit(bytes[first - 1]): continue
-            default: break
+            default: return found(matcher.ranges(from: first), in: bytes)
             }
-            if matcher.matches(part: 0, at: first) { return found(matcher.ranges, in: bytes) }
         }
         return nil
     }
 
-    /// Finds the parts of a pattern in a path; what has failed once is not tried again.
+    /// Finds the parts of a pattern in the end of a path, in a time proportional to the product of their lengths.
     private struct Matcher {
         let parts: [Part]
         let bytes: ArraySlice<UInt8>
-        /// Where the fields and the camera are.
-        var ranges: [Int: Range<Int>] = [:]
-        private var failed: Set<[Int]> = []
+        /// For each part, and for the pattern's end, whether the rest of the pattern fits the bytes from each position.
+        private var rest: [Bool]
 
-        init(parts: [Part], bytes: ArraySlice<UInt8>) { (self.parts, self.bytes) = (parts, bytes) }
-
-        mutating func matches(part: Int, at position: Int) -> Bool {
-            guard part < parts.count else { return position == bytes.endIndex }
-            guard !failed.contains([part, position]) else { return false }
-            for end in ends(of: parts[part], at: position) where matches(part: part + 1, at: end) {
-                ranges[part] = position..<end
-                return true
+        init(parts: [Part], bytes: ArraySlice<UInt8>) {
+            (self.parts, self.bytes) = (parts, bytes)
+            let width = bytes.count + 1
+            rest = [Bool](repeating: false, count: (parts.count + 1) * width)
+            rest[rest.count - 1] = true
+            for part in parts.indices.reversed() {
+                for position in (bytes.startIndex...bytes.endIndex).reversed() {
+                    rest[part * width + position - bytes.startIndex] = beginsHere(part, position)
+                }
             }
-            failed.insert([part, position])
-            return false
         }
 
-        /// The positions after a part that begins at `position`, the longest first.
+        /// True if the pattern from a part on fits the bytes from a position on.
+        func fits(part: Int, at position: Int) -> Bool {
+            rest[part * (bytes.count + 1) + position - bytes.startIndex]
+        }
+
+        private func beginsHere(_ part: Int, _ position: Int) -> Bool {
+            switch parts[part] {
+            case .wildcard:
+                return fits(part: part + 1, at: position) || isInName(position) && fits(part: part, at: position + 1)
+            case .camera:
+                return isInName(position)
+                    && (fits(part: part + 1, at: position + 1) || fits(part: part, at: position + 1))
+            case .byte(let byte):
+                return position < bytes.endIndex && bytes[position] == byte && fits(part: part + 1, at: position + 1)
+            case .field: return ends(of: parts[part], at: position).contains { fits(part: part + 1, at: $0) }
+            }
+        }
+
+        private func isInName(_ position: Int) -> Bool { position < bytes.endIndex && bytes[position] != slash }
+
+        /// Where each part is if the pattern begins at a position that fits; text within a name is as long as possible.
+        func ranges(from first: Int) -> [Int: Range<Int>] {
+            var ranges: [Int: Range<Int>] = [:]
+            var position = first
+            for part in parts.indices {
+                var ends = ends(of: parts[part], at: position)
+                if parts[part] == .wildcard || parts[part] == .camera {
+                    let least = parts[part] == .camera ? position + 1 : position
+                    let end = bytes[position...].firstIndex(of: slash) ?? bytes.endIndex
+                    ends = least <= end ? Array((least...end).reversed()) : []
+                }
+                guard let end = ends.first(where: { fits(part: part + 1, at: $0) }) else { break }
+                ranges[part] = position..<end
+                position = end
+            }
+            return ranges
+        }
+
+        /// The positions after a byte or a field that begins at `position`.
         private func ends(of part: Part, at position: Int) -> [Int] {
             switch part {
-            case .byte(let byte):
-                return position < bytes.endIndex && bytes[position] == byte ? [position + 1] : []
-            case .wildcard, .camera:
-                let end = bytes[position...].firstIndex(of: slash) ?? bytes.endIndex
-                let least = part == .camera ? position + 1 : position
-                return end >= least ? Array((least...end).reversed()) : []
+            case .wildcard, .camera: return []
+            case .byte(let byte): return position < bytes.endIndex && bytes[position] == byte ? [position + 1] : []
             case .field(let field):
                 guard let digits = field.digits else {
                     return [6, 5, 1].map { position + $0 }.filter {

@@ -6,7 +6,7 @@ import Testing
 /// The dates in a container's metadata reach the parent as text, and only what may be a date does.
 @Suite struct ContainerDatesTests {
     /// The dates that probing reports of a file made with these tags.
-    private func dates(_ name: String, _ tags: [String], copying: [String] = []) throws -> [String: String]? {
+    private func dates(_ name: String, _ tags: [String], options: [String] = []) throws -> [String: String]? {
         let directory = try FaultDirectory()
         let path = directory.file(name)
         let codec =
@@ -18,8 +18,7 @@ import Testing
         try RealTool.ffmpeg(
             [
                 "-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=0.4", "-c:v", codec, "-pix_fmt", "yuv420p",
-            ] + (name.hasSuffix(".mov") ? ["-movflags", "use_metadata_tags"] : []) + tags.flatMap { ["-metadata", $0] }
-                + [path])
+            ] + options + tags.flatMap { ["-metadata", $0] } + [path])
         let file = try RecordingFile(path: Array(path.utf8))
         return try FrameStream.probe(file, request: FrameRequest(output: .native)).info.dates
     }
@@ -32,7 +31,8 @@ import Testing
 
     @Test func appleCreationDateHasItsOffset() throws {
         let found = try dates(
-            "a.mov", ["com.apple.quicktime.creationdate=2026-03-29T01:30:00+0200", "date=2026-03-29"])
+            "a.mov", ["com.apple.quicktime.creationdate=2026-03-29T01:30:00+0200", "date=2026-03-29"],
+            options: ["-movflags", "use_metadata_tags"])
         #expect(found?["com.apple.quicktime.creationdate"] == "2026-03-29T01:30:00+0200")
     }
 

@@ -160,9 +160,11 @@ package final class Analyzer {
         }
         try asker.withBatch(onText: { _, _ in true }, onAnswer: deliver) { batch in
             for range in ranges {
+                let part = try (range.questions.first?.selection ?? RecordingSelection()).narrowed(
+                    from: range.from, to: range.to, on: reader.manifest.clock, of: recording.path)
                 try asker.add(
                     range.questions.map { try asker.prompted($0) },
-                    about: asker.frames(of: reader, from: range.from, to: range.to),
+                    about: asker.frames(of: reader, from: part.from, to: part.to),
                     in: AnswerContext(path: recording.path, segment: range.segment), isAlone: order.count == 1,
                     to: batch, progress: { _ in })
                 try cancellation.check()
@@ -177,11 +179,18 @@ package final class Analyzer {
     ///   - length: a window's length in seconds; windows start at multiples of it unless `from` is given.
     ///   - from: start of the first window; nil: the recording's start.
     ///   - to: end of the last window; nil: the recording's end.
-    /// - Throws: `LongtakeError` `bad_request` for a length below one frame's or too many windows; `StoreError`.
+    ///   - selection: only windows that are at least partly at these times of day.
+    /// - Throws: `LongtakeError` `bad_request` for a length below one frame's or too many windows, and for times of day
+    ///   of a recording whose start is unknown; `StoreError`.
     package func windows(
-        of recording: IndexedRecording, every length: Double, from: Double? = nil, to: Double? = nil
+        of recording: IndexedRecording, every length: Double, from: Double? = nil, to: Double? = nil,
+        in selection: RecordingSelection = RecordingSelection()
     ) throws -> [[Double]] {
-        try Self.windows(of: library.reader(recording.index), every: length, from: from, to: to)
+        let reader = try library.reader(recording.index)
+        let part = try selection.narrowed(from: nil, to: nil, on: reader.manifest.clock, of: recording.path)
+        return try Self.windows(of: reader, every: length, from: from, to: to).filter {
+            $0[0] < part.to ?? .infinity && $0[1] > part.from ?? -.infinity
+        }
     }
 
     private static func windows(
@@ -329,6 +338,8 @@ package final class Analyzer {
         progress: (Double) -> Void, onText: (Int, String) -> Bool, onAnswer: (Int, Answer) throws -> Void
     ) throws {
         guard let first = questions.first?.question else { return }
+        let name = context.path ?? reader.manifest.path
+        let range = try first.range(on: reader.manifest.clock, of: name)
         func answerRange(
             from: Double?, to: Double?, _ context: AnswerContext, isAlone: Bool, _ batch: AnswerBatch
         ) throws {
@@ -338,11 +349,11 @@ package final class Analyzer {
         }
         func answerRange() throws {
             try asker.withBatch(onText: onText, onAnswer: onAnswer) {
-                try answerRange(from: first.from, to: first.to, context, isAlone: questions.count == 1, $0)
+                try answerRange(from: range.from, to: range.to, context, isAlone: questions.count == 1, $0)
             }
         }
         guard let segment else { return try answerRange() }
-        let windows = try Self.windows(of: reader, every: segment, from: first.from, to: first.to)
+        let windows = try Self.windows(of: reader, every: segment, from: range.from, to: range.to)
         // An empty range gives one answer that says so, not one per window.
         guard !windows.isEmpty else { return try answerRange() }
         var context = context
@@ -461,9 +472,11 @@ package final class Analyzer {
         if let plan, plan.indexed { return }
         for asked in questions {
             let question = asked.question
-            let clock = RecordingClock(start: plan?.info?.fileStart ?? 0)
-            let start = max(0, clock.fromFirstFrame(question.from ?? 0))
-            let last = question.to.map(clock.fromFirstFrame) ?? .infinity
+            let clock = clock(of: recording.path, plan?.info, options)
+            // Without a start the time of day is an error later, which says so.
+            let range = (try? question.range(on: clock, of: "")) ?? (from: question.from, to: question.to)
+            let start = max(0, clock.fromFirstFrame(range.from ?? 0))
+            let last = range.to.map(clock.fromFirstFrame) ?? .infinity
             let end = min(plan?.duration ?? 0, last, segment.map { start + $0 } ?? .infinity)
             let seconds = max(0, end - start)
             let frames = min(Int(saturating: min(seconds * options.framesPerSecond, 1e9)), plan?.frames ?? 0)

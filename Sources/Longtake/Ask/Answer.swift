@@ -10,6 +10,10 @@ public struct Answer: Sendable, Codable {
         public let path: String
         /// ID of the index that was asked; nil for a still image.
         public let index: String?
+        /// The camera's name; nil if unknown.
+        public internal(set) var camera: String?
+        /// When it was recorded; nil if unknown.
+        public internal(set) var clock: RecordedTime?
     }
 
     /// Why an answer ended where it does.
@@ -86,10 +90,14 @@ public struct Answer: Sendable, Codable {
     public let range: [Double]
     /// `range` in seconds from the first frame.
     public let rangeFromFirstFrame: [Double]
+    /// `range` as times of day, RFC 3339; nil if the recording's start is unknown.
+    public let rangeClock: [String]?
     /// Start and end of this window, in seconds on the file's timeline; nil unless asked window by window.
     public let segment: [Double]?
     /// `segment` in seconds from the first frame.
     public let segmentFromFirstFrame: [Double]?
+    /// `segment` as times of day, RFC 3339.
+    public let segmentClock: [String]?
     /// How many frames the text was fused with.
     public let fusion: FusionSummary
     /// True if the prefix cache over these frames already existed, from an earlier question or from indexing.
@@ -113,6 +121,12 @@ public struct Answer: Sendable, Codable {
 
     static let caution = "model output, may be wrong"
 
+    /// The window, else the range, as times of day for people; nil if unknown.
+    package var dayTimes: String? {
+        let times = segmentClock ?? rangeClock ?? []
+        return DayInterval.text(times.first, times.last)
+    }
+
     /// The same answer with the images written for its evidence, and remarks about those that could not be.
     public func adding(thumbnails: [String], notes: [String]) -> Answer {
         var copy = self
@@ -130,6 +144,8 @@ public struct Answer: Sendable, Codable {
         case segmentFromFirstFrame = "segment_from_first_frame"
         case form, value, found, certainty, evidence, recording, frames, range, segment, fusion, reused, focus, stop,
             timings, model
+        case rangeClock = "range_clock"
+        case segmentClock = "segment_clock"
         case created, notes, thumbnails
     }
 }

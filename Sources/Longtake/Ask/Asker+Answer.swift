@@ -10,6 +10,9 @@ extension Asker {
         let generation = last?.generation
         let range = [source.times.first, source.times.last].compactMap { $0 }
         let emptyNote = passes == nil ? source.emptyNote : nil
+        func dayTimes(_ times: [Double]?) -> [String]? {
+            source.clock.wall.flatMap { wall in times.map { $0.map(wall.rfc3339) } }
+        }
         return Answer(
             question: question.text, answer: last?.text ?? "no frames in range", modelText: last?.modelText,
             form: question.form?.name, value: last?.value, tokenIDs: generation?.tokenIDs ?? [],
@@ -17,9 +20,12 @@ extension Asker {
             foundScore: generation?.attention.share.map(Evidence.rounded), certainty: generation?.certainty,
             evidence: last?.evidence ?? [], attention: generation?.attention.located.map { Float($0) } ?? [],
             recording: .init(
-                id: source.recording.id, path: context.path ?? source.recording.path, index: source.recording.index),
+                id: source.recording.id, path: context.path ?? source.recording.path, index: source.recording.index,
+                camera: source.recording.camera, clock: source.recording.clock),
             frames: source.times.count, range: range.map(source.clock.fileTime), rangeFromFirstFrame: range,
-            segment: context.segment, segmentFromFirstFrame: context.segment?.map(source.clock.fromFirstFrame),
+            rangeClock: dayTimes(range.map(source.clock.fileTime)), segment: context.segment,
+            segmentFromFirstFrame: context.segment?.map(source.clock.fromFirstFrame),
+            segmentClock: dayTimes(context.segment),
             fusion: last?.fusion.summary ?? FusionSummary(frames: 0, of: 0, relativeStandardError: nil),
             reused: reused, focus: passes?.focus, stop: generation?.stop ?? .noFramesInRange,
             timings: Answer.Timings(

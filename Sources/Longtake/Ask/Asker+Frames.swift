@@ -40,7 +40,8 @@ extension Asker {
         let (first, last) = (clock.fileTime(0), clock.fileTime(reader.entries.last?.gridTime ?? 0))
         return FrameSource(
             recording: .init(
-                id: Library.id(content: manifest.key.content), path: manifest.path, index: manifest.key.id),
+                id: Library.id(content: manifest.key.content), path: manifest.path, index: manifest.key.id,
+                camera: manifest.origin?.camera, clock: manifest.recorded),
             times: frames.map { reader.entries[$0].gridTime },
             frameNumbers: frames.map { Int(reader.entries[$0].index) }, frameSeconds: manifest.key.frameSeconds,
             clock: clock, sample: indicesInRange(PatchSample.indices(frames: reader.entries.count)),
@@ -50,7 +51,8 @@ extension Asker {
             tokens: { try buffers.readToken(reader, frame: frames.lowerBound + $0, into: $1) },
             notes: manifest.warnings,
             emptyNote: "no frames in range: the recording's frames are at \(TimeText.number(first)) to "
-                + "\(TimeText.number(last)) s")
+                + "\(TimeText.number(last)) s"
+                + (clock.wall.map { ", that is \($0.text(first, last))" } ?? ""))
     }
 
     /// A still image as one frame, laid out as in the reference for `image_aspect_ratio` and `resolution_ratio`.

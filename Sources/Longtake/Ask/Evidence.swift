@@ -8,6 +8,10 @@ public struct Evidence: Sendable, Codable, Equatable {
     public let startFromFirstFrame: Double?
     /// `end` in seconds from the first frame.
     public let endFromFirstFrame: Double?
+    /// `start` as a time of day, RFC 3339; nil if the recording's start is unknown.
+    public let startClock: String?
+    /// `end` as a time of day.
+    public let endClock: String?
     /// Its share of the attention on frames, 0 to 1.
     public let score: Double
     /// Index frame number of its frame with the most attention, from 0.
@@ -21,6 +25,8 @@ public struct Evidence: Sendable, Codable, Equatable {
         self.end = end
         startFromFirstFrame = clock?.fromFirstFrame(start)
         endFromFirstFrame = clock?.fromFirstFrame(end)
+        startClock = clock?.dayTime(start)
+        endClock = clock?.dayTime(end)
         self.score = score
         self.frame = frame
     }
@@ -29,7 +35,12 @@ public struct Evidence: Sendable, Codable, Equatable {
         case start, end, score, frame
         case startFromFirstFrame = "start_from_first_frame"
         case endFromFirstFrame = "end_from_first_frame"
+        case startClock = "start_clock"
+        case endClock = "end_clock"
     }
+
+    /// Start and end as times of day, for people; nil if unknown.
+    package var dayTimes: String? { DayInterval.text(startClock, endClock) }
 
     /// The same frames with their times on another clock.
     ///

@@ -13,6 +13,8 @@ public struct Question: Sendable {
     public var from: Double?
     /// End of the range, not included; nil: the recording's end.
     public var to: Double?
+    /// Times of day that limit the range; its cameras do not apply.
+    package var selection = RecordingSelection()
     /// How each token is chosen.
     package var sampling: GenerationOptions
     /// Most tokens of the answer, 1 or more.
@@ -56,6 +58,15 @@ public struct Question: Sendable {
     /// Switches to sampling; the same seed gives the same answer.
     public mutating func sample(temperature: Double, topP: Double, seed: UInt64) {
         sampling = GenerationOptions(temperature: temperature, topP: topP, seed: seed)
+    }
+}
+
+extension Question {
+    /// The range in seconds on the timeline of a recording: [from, to), as far as it is in the selected window.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` if a window is selected and it is unknown when the recording started.
+    func range(on clock: RecordingClock, of name: String) throws -> (from: Double?, to: Double?) {
+        try selection.narrowed(from: from, to: to, on: clock, of: name)
     }
 }
 

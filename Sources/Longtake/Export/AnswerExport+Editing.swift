@@ -19,10 +19,12 @@ extension AnswerExport {
             return common.merging(more) { _, new in new }
         }
         let markers: [[String: Any]] = cues.map { cue in
-            let metadata: [String: Any] = [
+            var metadata: [String: Any] = [
                 "question": cue.record.question, "answer": cue.record.answer, "model": cue.record.model,
                 "created": cue.record.created, "found": cue.record.found, "caution": Answer.caution,
             ]
+            if cue.days.count == 2 { (metadata["start_clock"], metadata["end_clock"]) = (cue.days[0], cue.days[1]) }
+            if let camera = cue.record.camera { metadata["camera"] = camera }
             return [
                 "OTIO_SCHEMA": "Marker.2", "name": cue.record.answer, "comment": cue.record.question, "color": "GREEN",
                 "marked_range": range(cue.start, cue.end),

@@ -42,7 +42,8 @@ package struct AnswerExport: Sendable {
         switch format {
         case .jsonl: return try records.map { try Self.line($0) + "\n" }.joined()
         case .csv: return Self.csvHead + records.map(Self.rows).joined()
-        case .vtt: return Self.vttHead + Self.cues(records).map { Self.vttCue($0) }.joined()
+        case .vtt:
+            return Self.vttHead + Self.vttNote(of: records.first) + Self.cues(records).map { Self.vttCue($0) }.joined()
         case .srt:
             return Self.cues(records).enumerated().map { index, cue in
                 let text = cue.text.replacingOccurrences(of: "-->", with: "→")
@@ -50,7 +51,8 @@ package struct AnswerExport: Sendable {
             }.joined()
         case .otio: return try otio(Self.cues(records), name: name, path: path, end: end)
         case .edl: return try edl(Self.cues(records), name: name)
-        case .chapters: return try Self.chapters(Self.cues(records), name: name)
+        case .chapters:
+            return try Self.chapters(Self.cues(records), name: name, start: records.first?.clock?.start)
         }
     }
 
@@ -58,6 +60,8 @@ package struct AnswerExport: Sendable {
     struct Cue {
         let start: Double
         let end: Double
+        /// Start and end as times of day; empty if unknown.
+        let days: [String]
         let record: AnswerRecord
         /// Two lines: the question, the answer.
         var text: String { lines.joined(separator: "\n") }
@@ -69,7 +73,7 @@ package struct AnswerExport: Sendable {
         }
 
         /// The text as one line without control characters: a blank line would end a cue.
-        private static func flat(_ text: String) -> String {
+        static func flat(_ text: String) -> String {
             let plain = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) }
             return String(plain).split { $0.isNewline }.joined(separator: " ").trimmingCharacters(in: .whitespaces)
         }
@@ -85,7 +89,9 @@ package struct AnswerExport: Sendable {
     /// All intervals in time order; answers without an interval are left out.
     static func cues(_ records: [AnswerRecord]) -> [Cue] {
         records.flatMap { record in
-            record.intervals.map { Cue(start: $0.lowerBound, end: $0.upperBound, record: record) }
+            record.timedIntervals.map {
+                Cue(start: $0.interval.lowerBound, end: $0.interval.upperBound, days: $0.days, record: record)
+            }
         }.sorted { $0.start != $1.start ? $0.start < $1.start : $0.end < $1.end }
     }
 
@@ -122,20 +128,24 @@ package struct AnswerExport: Sendable {
 
     /// The header row of CSV; rows end in CRLF (RFC 4180).
     package static let csvHead =
-        "recording,path,question,answer,found,start,end,score,model,created,start_from_first_frame,end_from_first_frame\r\n"
+        "recording,path,question,answer,found,start,end,score,model,created,start_from_first_frame,end_from_first_frame,"
+        + "camera,start_clock,end_clock\r\n"
 
     /// The CSV rows of one answer: one per evidence interval, else one with its window's times or without times.
     package static func rows(_ record: AnswerRecord) -> String {
         let front = [record.recording, record.path, record.question, record.answer, "\(record.found)"]
         func cells(_ values: [Double?]) -> [String] { values.map { $0.map(number) ?? "" } }
-        // Start, end and score, then start and end from the first frame.
+        // Start, end and score, then start and end from the first frame, then as times of day.
+        let camera = record.camera ?? ""
         var middle = record.evidence.map {
             cells([$0.start, $0.end, $0.score, $0.startFromFirstFrame, $0.endFromFirstFrame])
+                + [camera, $0.startClock ?? "", $0.endClock ?? ""]
         }
         if middle.isEmpty || record.segment != nil {
             let (window, first) = (record.segment ?? [], record.segmentFromFirstFrame ?? [])
             middle = [
                 cells([window.first, window.last, record.evidence.first?.score, first.first, first.last])
+                    + [camera, record.segmentClock?.first ?? "", record.segmentClock?.last ?? ""]
             ]
         }
         return middle.map {
@@ -159,18 +169,28 @@ package struct AnswerExport: Sendable {
     package static let vttHead =
         "WEBVTT\n\nNOTE Times are those that a player of the recording shows. \(Answer.caution)\n\n"
 
+    /// The WebVTT note that says when a recording was made and by which camera; empty if neither is known.
+    package static func vttNote(of record: AnswerRecord?) -> String {
+        guard let record else { return "" }
+        var text = ""
+        if let clock = record.clock { text += " 00:00:00.000 is \(clock.start) (\(clock.timezone), \(clock.source))" }
+        if let camera = record.camera { text += (text.isEmpty ? "" : ",") + " camera \(Cue.flat(camera))" }
+        return text.isEmpty ? "" : "NOTE\(text.replacingOccurrences(of: "-->", with: "→"))\n\n"
+    }
+
     /// The WebVTT cue of an answer about a window; without a window, one cue per evidence interval.
     package static func vttCue(window record: AnswerRecord) -> String {
         guard let segment = record.segment, segment.count == 2 else {
             return cues([record]).map { vttCue($0) }.joined()
         }
-        return vttCue(Cue(start: segment[0], end: segment[1], record: record))
+        return vttCue(Cue(start: segment[0], end: segment[1], days: record.segmentClock ?? [], record: record))
     }
 
     static func vttCue(_ cue: Cue) -> String {
         let text = cue.text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
             .replacingOccurrences(of: ">", with: "&gt;")
-        return "\(cue.times("."))\n\(text)\n\n"
+        let note = cue.days.count == 2 ? "NOTE \(cue.days[0]) – \(cue.days[1])\n\n" : ""
+        return "\(note)\(cue.times("."))\n\(text)\n\n"
     }
 
     static func thousandths(_ seconds: Double) -> Int {
@@ -186,11 +206,13 @@ package struct AnswerExport: Sendable {
     /// FFmetadata chapters; =, ;, #, \ and line ends are escaped.
     ///
     /// A player shows one chapter at a time, so each ends where the next begins.
-    private static func chapters(_ cues: [Cue], name: String) throws -> String {
+    private static func chapters(_ cues: [Cue], name: String, start: String?) throws -> String {
         func escaped(_ text: String) -> String {
             text.reduce(into: "") { $0 += "=;#\\".contains($1) ? "\\\($1)" : "\($1)" }
         }
-        let head = ";FFMETADATA1\ntitle=\(escaped(name.split { $0.isNewline }.joined(separator: " ")))\n"
+        let head =
+            ";FFMETADATA1\ntitle=\(escaped(name.split { $0.isNewline }.joined(separator: " ")))\n"
+            + (start.map { "creation_time=\($0)\n" } ?? "")
         let spans = spans(cues, position: thousandths)
         let nexts = spans.dropFirst().map(\.first) + [.max]
         return head

@@ -82,26 +82,6 @@ package struct AnswerFilter: Sendable {
 
     /// Parses RFC 3339, also without seconds or offset (then UTC), or a date alone: its start in UTC; nil if invalid.
     static func date(_ text: String) -> Date? {
-        // Built on each call: a regex is not Sendable.
-        let form = /(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?/
-            .asciiOnlyDigits()
-        guard let match = try? form.wholeMatch(in: text) else { return nil }
-        let (_, year, month, day, hour, minute, second, fraction, offset) = match.output
-        func number(_ part: Substring?) -> Int { part.flatMap { Int($0) } ?? 0 }
-        var calendar = Calendar(identifier: .gregorian)
-        calendar.timeZone = .gmt
-        let parts = DateComponents(
-            calendar: calendar, year: number(year), month: number(month), day: number(day), hour: number(hour),
-            minute: number(minute), second: min(number(second), 59))
-        guard parts.isValidDate, number(second) <= 60, let date = calendar.date(from: parts) else { return nil }
-        var ahead = 0
-        if let offset, offset.count == 6 {
-            let (hours, minutes) = (number(offset.dropFirst().prefix(2)), number(offset.suffix(2)))
-            guard hours < 24, minutes < 60 else { return nil }
-            ahead = (hours * 60 + minutes) * (offset.hasPrefix("-") ? -60 : 60)
-        }
-        // A leap second counts as the first second of the next minute.
-        let leap = max(0, number(second) - 59)
-        return date.addingTimeInterval(Double(leap - ahead) + (fraction.flatMap { Double("0" + $0) } ?? 0))
+        ClockTime(text).map { Date(timeIntervalSince1970: $0.instant(in: .utc).seconds) }
     }
 }

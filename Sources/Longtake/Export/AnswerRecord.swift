@@ -29,6 +29,14 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
     package var range: [Double]?
     /// `range` in seconds from the first frame.
     package var rangeFromFirstFrame: [Double]?
+    /// The camera's name; nil if unknown.
+    package var camera: String?
+    /// When it was recorded; nil if unknown.
+    package var clock: RecordedTime?
+    /// `segment` as times of day, RFC 3339; nil if the recording's start is unknown.
+    package var segmentClock: [String]?
+    /// `range` as times of day.
+    package var rangeClock: [String]?
     /// When the answer was given, RFC 3339; empty if not stored.
     package var created: String
     /// The model's name; empty if not stored.
@@ -61,6 +69,8 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
             segmentFromFirstFrame: answer.segmentFromFirstFrame, created: answer.created, model: answer.model)
         (range, rangeFromFirstFrame) = (answer.range, answer.rangeFromFirstFrame)
         (form, value) = (answer.form?.rawValue, answer.value)
+        (camera, clock) = (answer.recording.camera, answer.recording.clock)
+        (segmentClock, rangeClock) = (answer.segmentClock, answer.rangeClock)
     }
 
     /// The same record with all times on another clock.
@@ -73,15 +83,22 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
         if fromFirst { placed.range = (rangeFromFirstFrame ?? range)?.map(clock.fileTime) }
         placed.rangeFromFirstFrame = placed.range?.map(clock.fromFirstFrame)
         placed.segmentFromFirstFrame = placed.segment?.map(clock.fromFirstFrame)
+        placed.segmentClock = clock.wall.flatMap { wall in placed.segment?.map(wall.rfc3339) }
+        placed.rangeClock = clock.wall.flatMap { wall in placed.range?.map(wall.rfc3339) }
         return placed
     }
 
     /// The intervals the answer belongs to: its evidence in time order, else its window; empty if it has neither.
-    package var intervals: [ClosedRange<Double>] {
+    package var intervals: [ClosedRange<Double>] { timedIntervals.map(\.interval) }
+
+    /// The same with start and end as times of day, RFC 3339; none where the recording's start is unknown.
+    var timedIntervals: [(interval: ClosedRange<Double>, days: [String])] {
         if let segment, segment.count == 2, segment[0] <= segment[1], evidence.isEmpty {
-            return [segment[0]...segment[1]]
+            return [(segment[0]...segment[1], segmentClock ?? [])]
         }
-        return evidence.filter { $0.start <= $0.end }.sorted { $0.start < $1.start }.map { $0.start...$0.end }
+        return evidence.filter { $0.start <= $0.end }.sorted { $0.start < $1.start }.map {
+            ($0.start...$0.end, [$0.startClock, $0.endClock].compactMap(\.self))
+        }
     }
 
     /// The largest time that is accepted, in seconds: 31 years.
@@ -108,8 +125,17 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
         }
     }
 
+    /// The same record with the times and the camera that the library knows now.
+    func placed(in recording: RecordingSummary, fromFirst: Bool) -> AnswerRecord {
+        var placed = placed(on: recording.clock, fromFirst: fromFirst)
+        (placed.camera, placed.clock) = (recording.camera, recording.recorded)
+        return placed
+    }
+
     private enum Key: String, CodingKey {
-        case recording, path, question, answer, found, evidence, segment, created, time, model, id
+        case recording, path, question, answer, found, evidence, segment, created, time, model, id, camera, clock
+        case segmentClock = "segment_clock"
+        case rangeClock = "range_clock"
         case segmentFromFirstFrame = "segment_from_first_frame"
         case range, form, value
         case rangeFromFirstFrame = "range_from_first_frame"
@@ -122,10 +148,16 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
         if let reference = try? values.nestedContainer(keyedBy: Key.self, forKey: .recording) {
             recording = try reference.decode(String.self, forKey: .id)
             path = try reference.decodeIfPresent(String.self, forKey: .path) ?? ""
+            camera = try? reference.decodeIfPresent(String.self, forKey: .camera)
+            clock = try? reference.decodeIfPresent(RecordedTime.self, forKey: .clock)
         } else {
             recording = try values.decode(String.self, forKey: .recording)
             path = try values.decodeIfPresent(String.self, forKey: .path) ?? ""
+            camera = try? values.decodeIfPresent(String.self, forKey: .camera)
+            clock = try? values.decodeIfPresent(RecordedTime.self, forKey: .clock)
         }
+        segmentClock = try? values.decodeIfPresent([String].self, forKey: .segmentClock)
+        rangeClock = try? values.decodeIfPresent([String].self, forKey: .rangeClock)
         question = try values.decode(String.self, forKey: .question)
         answer = try values.decode(String.self, forKey: .answer)
         found = try values.decodeIfPresent(Bool.self, forKey: .found) ?? true
@@ -159,6 +191,10 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
         try values.encodeIfPresent(rangeFromFirstFrame, forKey: .rangeFromFirstFrame)
         try values.encodeIfPresent(questionID, forKey: .questionID)
         try values.encodeIfPresent(segmentFromFirstFrame, forKey: .segmentFromFirstFrame)
+        try values.encodeIfPresent(camera, forKey: .camera)
+        try values.encodeIfPresent(clock, forKey: .clock)
+        try values.encodeIfPresent(segmentClock, forKey: .segmentClock)
+        try values.encodeIfPresent(rangeClock, forKey: .rangeClock)
         try values.encode(created, forKey: .created)
         try values.encode(model, forKey: .model)
     }
@@ -297,7 +333,7 @@ extension Library {
             record.range = scope?.range
             record.questionID = scope?.questionID
             (record.form, record.value) = (scope?.form, scope?.value)
-            return record.placed(on: recording.clock, fromFirst: true)
+            return record.placed(in: recording, fromFirst: true)
         }
     }
 
@@ -309,6 +345,6 @@ extension Library {
     ) throws -> [AnswerRecord] {
         let found = try AnswerRecord.read(path, cancellation: cancellation) { $0.recording == recording.id }
         for record in found { try record.validate("\(path): an answer") }
-        return found.map { $0.placed(on: recording.clock, fromFirst: false) }
+        return found.map { $0.placed(in: recording, fromFirst: false) }
     }
 }

@@ -36,6 +36,8 @@ public struct IndexOptions: Sendable {
     public var lockWait = 0.0
     /// After this instant no segment except a run's first is started; nil means no limit.
     public var deadline: ContinuousClock.Instant?
+    /// When and where the recordings were made; not part of the index key.
+    package var clock = ClockSettings()
 
     /// True if the deadline has passed.
     var isOver: Bool { deadline.map { ContinuousClock.now >= $0 } ?? false }

@@ -12,6 +12,9 @@ struct IndexFacts: Codable {
     let counters: [String: Int]
     let hasAllPatches: Bool
     let framesReused: Int?
+    /// Time of the first frame on the file's timeline; nil also if the time of day is unknown.
+    let start: Double?
+    let origin: RecordingOrigin?
 
     init(_ manifest: Manifest) {
         settings = IndexSettings.signature(of: manifest.key)
@@ -23,6 +26,14 @@ struct IndexFacts: Codable {
         counters = manifest.counters
         hasAllPatches = manifest.hasAllPatches
         framesReused = manifest.framesReused
+        start = manifest.origin?.start == nil ? nil : manifest.start
+        origin = manifest.origin
+    }
+
+    /// When the recording was made; nil if unknown.
+    var recorded: RecordedTime? {
+        let clock = RecordingClock(start: start ?? 0)
+        return RecordedTime(origin, end: duration.map(clock.fileTime))
     }
 
     /// True if the values are plausible for an index, so that sums over many indexes do not overflow.

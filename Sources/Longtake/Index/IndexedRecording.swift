@@ -40,6 +40,10 @@ public struct IndexedRecording: Sendable, Codable {
     public let counters: [String: Int]
     /// Seconds this took.
     public let seconds: Double
+    /// The camera's name; nil if unknown.
+    public var camera: String?
+    /// When it was recorded; nil if unknown.
+    public var clock: RecordedTime?
 
     /// True if the index does not cover the whole recording.
     public var isPartial: Bool { state == .partial }

@@ -106,8 +106,9 @@ package final class Indexer {
         if !options.force, let existing {
             if serves(existing), !existing.manifest.isToBeContinued {
                 library.cache.tidy(indexID: key.id)
-                try register(content, existing.manifest)
-                return result(.unchanged, existing.manifest, content, framesNow: 0, start: start)
+                let manifest = try updatingOrigin(of: existing.manifest, recording)
+                try register(content, manifest)
+                return result(.unchanged, manifest, content, framesNow: 0, start: start)
             }
             lacksPatches = !serves(existing)
             // An index that ended early continues with the patches it started with.
@@ -118,7 +119,7 @@ package final class Indexer {
         let (manifest, resumed): (Manifest, Int)
         do {
             (manifest, resumed) = try write(
-                recording, content, key, keep, start: start,
+                recording, content, key, keep, start: start, origin: existing?.manifest.origin,
                 replaces: previous == nil ? nil : existing?.manifest.frames ?? 0, progress: progress)
         } catch {
             try previous?.restore()
@@ -139,15 +140,18 @@ package final class Indexer {
             path: content.file.displayPath, frames: manifest.frames, framesNow: framesNow,
             duration: manifest.duration, framesReused: manifest.framesReused, bytes: manifest.bytes,
             state: manifest.indexState, notes: manifest.warnings, counters: manifest.counters,
-            seconds: (ContinuousClock.now - start).seconds)
+            seconds: (ContinuousClock.now - start).seconds, camera: manifest.origin?.camera,
+            clock: manifest.recorded)
     }
 
     /// Writes the index; returns its manifest and the number of frames that earlier runs had sealed.
     ///
-    /// - Parameter replaces: number of frames of the old index, kept until the new one is complete; nil without one.
+    /// - Parameters:
+    ///   - origin: what the existing index knows of when and where the recording was made.
+    ///   - replaces: number of frames of the old index, kept until the new one is complete; nil without one.
     private func write(
         _ recording: Recording, _ content: FileContent, _ key: IndexKey, _ keep: PatchKeeping,
-        start: ContinuousClock.Instant, replaces: Int?, progress: (IndexProgress) -> Void
+        start: ContinuousClock.Instant, origin: RecordingOrigin?, replaces: Int?, progress: (IndexProgress) -> Void
     ) throws -> (Manifest, resumed: Int) {
         let file = content.file
         let writer = try IndexWriter(cache: library.cache, key: key, layout: layout, keep: keep)
@@ -191,8 +195,11 @@ package final class Indexer {
             throw error
         }
         var manifest: Manifest?
+        let found = OriginFinder(options.clock).origin(
+            of: recording.path.absolute, dates: decoded.info.dates ?? [:], previous: origin)
         try writer.finish { contents in
-            let made = self.manifest(file, key, decoded, contents)
+            var made = self.manifest(file, key, decoded, contents)
+            made.origin = found
             manifest = made
             return made
         }

@@ -11,6 +11,7 @@ package final class KnownFiles {
     private let options: IndexOptions
     private let settings: IndexSettings
     private let folder: InputPath
+    private let origins: OriginFinder
     private let decoder = JSONDecoder()
     /// The newest row of each path; nil if the catalog is queried per path.
     private let rows: [InputPath: Catalog.RecordingRow]?
@@ -28,6 +29,7 @@ package final class KnownFiles {
         self.library = library
         self.options = options
         settings = IndexSettings(options, model)
+        origins = OriginFinder(options.clock)
         folder = InputPath(FileManager.default.currentDirectoryPath)
         rows =
             files < Self.many
@@ -46,7 +48,7 @@ package final class KnownFiles {
             row.proves(now), let text = row.facts, let stamp = row.stamp,
             let facts = try? decoder.decode(IndexFacts.self, from: Data(text.utf8)),
             facts.isPossible, facts.settings == settings.signature, options.keep != .patches || facts.hasAllPatches,
-            !Manifest.isToBeContinued(state: facts.state, warnings: facts.warnings)
+            !Manifest.isToBeContinued(state: facts.state, warnings: facts.warnings), hasOrigin(facts, absolute)
         else { return nil }
         if options.minimumAge > 0 {
             let age = Double(FileFingerprint.now - now.modified) / 1e9
@@ -58,7 +60,15 @@ package final class KnownFiles {
             frames: facts.frames, framesNow: 0, duration: facts.duration,
             framesReused: facts.framesReused, bytes: facts.bytes,
             prefixCacheBytes: prefixCache[row.indexID] ?? 0, state: facts.state,
-            notes: facts.warnings, counters: facts.counters, seconds: (ContinuousClock.now - start).seconds)
+            notes: facts.warnings, counters: facts.counters, seconds: (ContinuousClock.now - start).seconds,
+            camera: facts.origin?.camera, clock: facts.recorded)
+    }
+
+    /// True if the options would change nothing of what is known about a recording's origin.
+    private func hasOrigin(_ facts: IndexFacts, _ path: InputPath) -> Bool {
+        guard !options.clock.isEmpty else { return true }
+        guard let origin = facts.origin, origin.dates != nil else { return false }
+        return origins.origin(of: path, previous: origin) == origin
     }
 
     /// Returns the indexes of the unchanged files, by path.

@@ -45,9 +45,16 @@ public struct RecordingSummary: Sendable, Codable {
     public let warnings: [String]
     /// Counts of what happened while indexing, by name.
     public let counters: [String: Int]
+    /// The camera's name; nil if unknown.
+    public let camera: String?
+    /// When it was recorded; nil if unknown.
+    public let recorded: RecordedTime?
+    /// Shows file times as times of day; not in the JSON.
+    private var wall: WallClock?
     /// End of the indexed part in file time; nil if the duration is unknown.
     public var end: Double? { duration.map(clock.fileTime) }
-    var clock: RecordingClock { RecordingClock(start: start ?? 0) }
+    /// Converts its times.
+    package var clock: RecordingClock { RecordingClock(start: start ?? 0, wall: wall) }
     /// Sampling method and frames per second, such as "grid 1.0"; "keyframes" alone, since no rate applies.
     public var samplingName: String {
         let parts = sampling.split(separator: ":")
@@ -58,7 +65,8 @@ public struct RecordingSummary: Sendable, Codable {
         case id, index, name, path, file, frames, duration, start, bytes, state, model, sampling, record, created,
             segments
         case framesReused = "frames_reused"
-        case patches, warnings, counters
+        case patches, warnings, counters, camera
+        case recorded = "clock"
         case pathBase64 = "path_b64"
         case prefixCacheBytes = "prefix_cache_bytes"
     }
@@ -84,6 +92,9 @@ public struct RecordingSummary: Sendable, Codable {
         segments = manifest.segments.count
         warnings = manifest.warnings
         counters = manifest.counters
+        camera = manifest.origin?.camera
+        recorded = manifest.recorded
+        wall = manifest.clock.wall
     }
 
     /// Creates the summary of an unfinished index.
@@ -112,7 +123,13 @@ public struct RecordingSummary: Sendable, Codable {
         segments = underway.segments
         warnings = []
         counters = [:]
+        camera = manifest?.origin?.camera
+        recorded = manifest?.recorded
+        wall = manifest?.clock.wall
     }
+
+    /// When it started, for people: 2026-11-29 04:00:00; nil if unknown.
+    package var startText: String? { wall?.text(0) }
 
     /// Number of bytes freed if it is removed.
     public var allBytes: Int64 { bytes + prefixCacheBytes }

@@ -41,7 +41,8 @@ final class PipelineAsker {
 
     /// Whether all questions about a recording were asked before.
     func isDone(_ recording: IndexedRecording) -> Bool {
-        file.questions.allSatisfy { answered.contains($0.key(recording)) }
+        file.clock.selection.verdict(on: recording) != .selected
+            || file.questions.allSatisfy { answered.contains($0.key(recording)) }
     }
 
     /// Asks what was not asked before.
@@ -53,6 +54,13 @@ final class PipelineAsker {
         about recording: IndexedRecording, path: InputPath, isFresh: Bool, _ summary: inout BatchSummary,
         _ event: (BatchEvent) -> Void
     ) throws {
+        switch file.clock.selection.verdict(on: recording) {
+        case .selected: break
+        case .otherCamera, .otherTime: return
+        case .unknownStart:
+            event(.note("\(recording.path): not asked about, since it is not known when it started"))
+            return
+        }
         let open = file.questions.filter { question in
             guard answered.contains(question.key(recording)) else { return true }
             summary.answersUnchanged += 1
@@ -128,11 +136,20 @@ final class PipelineAsker {
         }
     }
 
+    /// The question as it is asked: about the pipeline's window.
+    private func request(_ question: PipelineQuestion) -> Question {
+        var request = question.request
+        request.selection = file.clock.selection
+        return request
+    }
+
     private func items(of question: PipelineQuestion, _ recording: IndexedRecording) throws -> [Item] {
         guard let length = question.window else {
             return [Item(question: question, window: nil, key: question.key(recording))]
         }
-        return try analyzer.get().windows(of: recording, every: length, from: question.from, to: question.to).map {
+        return try analyzer.get().windows(
+            of: recording, every: length, from: question.from, to: question.to, in: file.clock.selection
+        ).map {
             Item(question: question, window: $0, key: question.key(recording, window: $0))
         }
     }
@@ -168,7 +185,7 @@ final class PipelineAsker {
             do {
                 let ranges = part.map { group in
                     RangeQuestions(
-                        group.map(\.question.request), from: group[0].window?[0] ?? group[0].question.from,
+                        group.map { request($0.question) }, from: group[0].window?[0] ?? group[0].question.from,
                         to: group[0].window?[1] ?? group[0].question.to, segment: group[0].window)
                 }
                 try analyzer.get().ask(ranges, index: recording) { range, question, answer in

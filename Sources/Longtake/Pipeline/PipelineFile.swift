@@ -38,6 +38,8 @@ package struct PipelineFile: Sendable {
     package let digest: PathTemplate?
     /// What is told about answers and failures.
     package let alerts: [PipelineAlert]
+    /// When and where the recordings were made, and which of them are asked about.
+    package let clock: ClockSettings
 
     /// Reads and checks a pipeline file.
     ///
@@ -62,7 +64,7 @@ package struct PipelineFile: Sendable {
             [
                 "version", "name", "vars", "model", "precision", "kv", "inputs", "recursive", "exclude", "order",
                 "max_tokens", "questions", "output", "outputs", "digest", "alerts",
-            ] + PipelineSampling.keys + PipelineLimits.keys + PipelineAnswerSettings.keys)
+            ] + PipelineSampling.keys + PipelineLimits.keys + PipelineAnswerSettings.keys + Self.clockKeys)
         guard try reader.integer("version") == 1 else {
             throw Self.bad(path, "`version: 1` is required, the only version that this program reads")
         }
@@ -85,6 +87,7 @@ package struct PipelineFile: Sendable {
         order = try reader.choice("order", PipelineOrder.self) ?? .newest
         sampling = try PipelineSampling(reader)
         limits = try PipelineLimits(reader)
+        clock = try Self.clock(in: mapping, path)
         questions = try PipelineQuestion.read(reader)
         outputs = try PipelineOutput.read(reader, resolve: resolve)
         digest = try reader.string("digest").map { text in

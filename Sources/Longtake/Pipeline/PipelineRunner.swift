@@ -57,7 +57,8 @@ package final class PipelineRunner {
         let now = Double(Glibc.time(nil))
         return files.filter { path in
             if let known = known[path] {
-                return !file.questions.allSatisfy { answered.contains($0.key(known)) }
+                return file.clock.selection.verdict(on: known) == .selected
+                    && !file.questions.allSatisfy { answered.contains($0.key(known)) }
             }
             guard let status = FileFingerprint(path: path.absolute.bytes) else { return false }
             let isOld = now - Double(status.modified) / 1e9 >= options.minimumAge

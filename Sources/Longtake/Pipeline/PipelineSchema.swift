@@ -26,6 +26,12 @@ package enum PipelineSchema {
         "fusion_frames": .integer(minimum: 1), "fusion_error": .number(minimum: 0, maximum: 1),
         "must_be_seen": .boolean,
     ]
+    private static let clock: [String: Schema] = [
+        "clock": .text("pattern for the end of a path, such as {camera}/%Y-%m-%d/%H-%M-%S"),
+        "timezone": .text("a name such as Europe/Berlin, or an offset such as +02:00"),
+        "since": .text("24h, 7d, a date or a time"), "until": .text("24h, 7d, a date or a time"),
+        "camera": .any([.text("a camera's name"), .list(.text("a camera's name"))]),
+    ]
     private static let input: [String: Schema] = [
         "path": .text("file or folder"), "list": .text("file with paths, one per line"), "recursive": .boolean,
         "include": names, "exclude": names, "follow_symlinks": .boolean, "min_length": time, "max_length": time,
@@ -53,7 +59,7 @@ package enum PipelineSchema {
     ]
 
     private static let file: [String: Schema] = merged(
-        sampling, limits, answers,
+        sampling, limits, answers, clock,
         [
             "version": .choiceOfNumbers([1]), "name": .text("what runs and answers are stored under"),
             "vars": .map(.any([.text("a text"), .number()])), "model": .text("folder or name of the model"),

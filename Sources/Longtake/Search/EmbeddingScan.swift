@@ -10,10 +10,9 @@ struct EmbeddingScan {
     let cache: CacheDirectory
     let kernels: Kernels
     let workers: ThreadPool
-    /// Start of the range, in seconds on the file's timeline.
-    var from = -Double.infinity
-    /// End of the range, not included.
-    var to = Double.infinity
+    /// The range by index ID, in seconds on the file's timeline, its end not included; an index without one is scored
+    /// as a whole.
+    var ranges: [String: Range<Double>] = [:]
     var cancellation = Cancellation()
 
     /// One index's scores.
@@ -178,7 +177,9 @@ struct EmbeddingScan {
         _ index: Opened, _ segment: Int, _ buffer: UnsafeMutableRawBufferPointer, _ query: Query
     ) throws -> [Float] {
         let summary = index.scan.manifest.segments[segment]
-        let isWhole = from == -.infinity && to == .infinity
+        let range = ranges[index.scan.manifest.key.id]
+        let (from, to) = (range?.lowerBound ?? -.infinity, range?.upperBound ?? .infinity)
+        let isWhole = range == nil
         let clock = index.scan.manifest.clock
         if !isWhole {
             let first = clock.fileTime(try index.scan.entry(of: summary.first).gridTime)

@@ -16,6 +16,9 @@ public struct SearchOptions: Sendable {
     /// Accepted values of `limit`.
     public static let acceptedLimits = 1...100_000
 
+    /// Which recordings and times of day are searched.
+    package var selection = RecordingSelection()
+
     /// A search over everything with the default limits.
     public init() {}
 
@@ -48,6 +51,8 @@ public struct Moment: Sendable, Codable, Equatable {
         public let path: String
         /// Whether the file is still the one that was indexed.
         public let file: FileState
+        /// The camera's name; nil if unknown.
+        public let camera: String?
     }
 
     /// Time of its first frame, in seconds on the file's timeline, as players show it.
@@ -64,12 +69,20 @@ public struct Moment: Sendable, Codable, Equatable {
     public let best: Double
     /// `best` in seconds from the first frame.
     public let bestFromFirstFrame: Double
+    /// `start` as a time of day, RFC 3339; nil if the recording's start is unknown.
+    public let startClock: String?
+    /// `end` as a time of day.
+    public let endClock: String?
+    /// `best` as a time of day.
+    public let bestClock: String?
     /// Index frame number of the best frame, from 0.
     public let frame: Int
     /// The recording and its current path.
     public let recording: Recording
     /// Path of the best frame's image, if one was written.
     public var thumbnail: String?
+    /// Start and end as times of day, for people; nil if unknown.
+    package var dayTimes: String? { DayInterval.text(startClock, endClock) }
 
     /// A moment from grid times.
     ///
@@ -82,6 +95,9 @@ public struct Moment: Sendable, Codable, Equatable {
         (startFromFirstFrame, endFromFirstFrame, bestFromFirstFrame) = (start, end, best)
         (self.start, self.end) = (clock.fileTime(start), clock.fileTime(end))
         self.best = clock.fileTime(best)
+        startClock = clock.dayTime(clock.fileTime(start))
+        endClock = clock.dayTime(clock.fileTime(end))
+        bestClock = clock.dayTime(clock.fileTime(best))
         self.score = score
         self.frame = frame
         self.recording = recording
@@ -92,6 +108,9 @@ public struct Moment: Sendable, Codable, Equatable {
         case startFromFirstFrame = "start_from_first_frame"
         case endFromFirstFrame = "end_from_first_frame"
         case bestFromFirstFrame = "best_from_first_frame"
+        case startClock = "start_clock"
+        case endClock = "end_clock"
+        case bestClock = "best_clock"
     }
 }
 

@@ -70,23 +70,22 @@ package final class Searcher {
         try options.validate()
         try TextEmbedder.check(query)
         var choice = IndexChoice(library: library, model: hash, modelName: model, size: text.size)
-        let manifests = try choice.choose(recordings)
+        let selection = try SearchSelection(options, choice.choose(recordings))
         let clock = ContinuousClock()
         let start = clock.now
         let embedding = try text.embed(query)
         let embedded = clock.now
         var scan = EmbeddingScan(
             query: embedding, cache: library.cache, kernels: compute.kernels, workers: compute.threadPool)
-        scan.from = options.from ?? -.infinity
-        scan.to = options.to ?? .infinity
+        scan.ranges = selection.ranges
         scan.cancellation = cancellation
-        let scored = try scan.run(manifests, progress: progress)
+        let scored = try scan.run(selection.manifests, progress: progress)
         let faults = scored.compactMap { one in
             one.error.map { (one.manifest, Failure($0, subject: one.manifest.path)) }
         }
         if let last = faults.last, faults.count == scored.count { throw last.1 }
         var result = try result(query, scored, options)
-        result.notes = notes + choice.notes + result.notes
+        result.notes = notes + choice.notes + selection.notes + result.notes
         result.timings = .init(text: (embedded - start).seconds, scan: (clock.now - embedded).seconds)
         for index in Set(result.moments.map(\.recording.index)) { library.cache.touchAsked(indexID: index) }
         return result
@@ -149,6 +148,6 @@ extension Moment.Recording {
         self.init(
             id: Library.id(content: manifest.key.content), index: manifest.key.id,
             name: location.path.bytes.isEmpty ? manifest.name : String(decoding: location.path.name, as: UTF8.self),
-            path: location.path.description, file: location.state)
+            path: location.path.description, file: location.state, camera: manifest.origin?.camera)
     }
 }

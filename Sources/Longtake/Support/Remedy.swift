@@ -52,4 +52,6 @@ package enum Remedy: Sendable, CaseIterable {
     case writeAnswers
     /// Replace the unit of another job.
     case replaceUnit
+    /// State when recordings started.
+    case clock
 }

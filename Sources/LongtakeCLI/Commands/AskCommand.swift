@@ -15,11 +15,13 @@ struct AskCommand: ParsableCommand {
               longtake ask day.mp4 "Is the door open?" --segments 10m --format csv
               longtake ask day.mp4 "How many people come in?" --answer number
               longtake ask mon.mp4 tue.mp4 ~/Recordings "When does the parcel come?"
+              longtake ask ~/cams "Who comes in?" --camera front --since 2026-11-29T08:00 --until 2026-11-29T12:00
               longtake ask --image photo.png "What is this?"
 
             A file that is not indexed is indexed first; further questions then take seconds. The answer is written to \
             standard output as it is generated. It is a model's output and may be wrong. Asking several questions at once is \
-            faster than one after the other. Of several recordings, those with a finding come first.
+            faster than one after the other. Of several recordings, those with a finding come first. With --since, --until or \
+            --camera and no recording, all indexed recordings that they select are asked about.
             """))
 
     @Argument(
@@ -69,6 +71,9 @@ struct AskCommand: ParsableCommand {
     @Flag(help: "The file is a still image (PNG, JPEG, WebP).")
     var image = false
 
+    @OptionGroup var select: SelectionOptions
+    @OptionGroup var clock: ClockOptions
+    @OptionGroup var zone: ZoneOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var keyValues: KeyValueOptions
     @OptionGroup var sampling: SamplingOptions
@@ -91,7 +96,10 @@ struct AskCommand: ParsableCommand {
 
     mutating func run() throws {
         StatusSignal.answer()
-        let split = AskArguments(arguments, hasMore: questions != nil, hasRecordings: inputs.hasList)
+        let clock = try clock.settings(zone)
+        let selection = try select.selection(zone.zone())
+        let asksAll = !selection.isEmpty && !inputs.hasList && !AskArguments.beginsWithRecording(arguments)
+        let split = AskArguments(arguments, hasMore: questions != nil, hasRecordings: inputs.hasList || asksAll)
         try check(split)
         let names = split.recordings
         var texts: [(text: String, form: AnswerForm?)] = split.questions.map { ($0, nil) }
@@ -111,23 +119,33 @@ struct AskCommand: ParsableCommand {
                     "\(questions == "-" ? "standard input" : questions): no question in it, every line is a comment")
             }
         }
-        var asked = try texts.map(makeQuestion)
+        var asked = try texts.map { try makeQuestion($0.text, $0.form, selection) }
         try forms.apply(to: &asked)
-        let options = try sampling.options()
+        var options = try sampling.options()
+        options.clock = clock
         if inputs.readsStandardInput, names.contains("-") {
             throw UsageError("standard input cannot be both a recording and a list of files")
         }
         let typedPaths = names.compactMap { PathArgument(argument: $0)?.path }
-        let paths = try typedPaths + inputs.listed()
-        let several = paths.count != 1 || inputs.hasList || paths.contains(where: \.isFolder)
+        var paths = try typedPaths + inputs.listed()
+        let several = asksAll || paths.count != 1 || inputs.hasList || paths.contains(where: \.isFolder)
         let style = try style(several: several)
-        if image { return try askImage(paths, asked, style) }
+        if image {
+            guard selection.isEmpty else { throw UsageError("a still image has no time of day: omit the selection") }
+            return try askImage(paths, asked, style)
+        }
         if let segments, segments.seconds <= 0 { throw UsageError("--segments must be above 0") }
 
         let policy = try prefixCache.policyOfQuestions()
+        var opened: Library?
+        if asksAll {
+            let library = try library.open(telling: output)
+            paths = try Self.selected(selection, library, output)
+            opened = library
+        }
         let walker = try inputs.walk(paths, output)
         let loaded = try model.load(keyValues: (keyValues, nil))
-        let library = try library.open(telling: output)
+        let library = try opened ?? library.open(telling: output)
         if several { try requireKnown(typedPaths, library) }
         let analyzer = Analyzer(
             model: loaded, library: library, prefixCache: policy,
@@ -139,10 +157,14 @@ struct AskCommand: ParsableCommand {
                 evidence: answering.wantsEvidence, modelNotes: loaded.notes))
         let runner = AskRunner(
             analyzer: analyzer, library: library, questions: asked, options: options, segments: segments?.seconds,
-            thumbnails: thumbnails, output: output)
+            thumbnails: thumbnails, selection: selection, output: output)
         if several {
             try runner.rank(walker, printer)
         } else if let path = paths.first {
+            if try analyzer.verdict(on: path, options: options, by: selection) == .otherCamera {
+                throw UsageError(
+                    "\(path) is not a recording of \(Choice.list(selection.cameras)): `longtake show` shows its camera")
+            }
             try runner.ask(path, printer) { printer.finish($1) }
         }
         if printer.isPartial { throw ExitCode(Exit.partial) }
@@ -191,8 +213,25 @@ struct AskCommand: ParsableCommand {
         return style
     }
 
-    private func makeQuestion(_ text: String, _ form: AnswerForm?) throws -> Question {
+    /// The IDs of the indexed recordings that are selected, each once.
+    private static func selected(
+        _ selection: RecordingSelection, _ library: Library, _ output: OutputOptions
+    ) throws -> [InputPath] {
+        let finished = try library.recordings().filter(\.isFinished)
+        let (selected, notes) = try selection.apply(to: finished)
+        for note in notes { output.note("note: \(Console.name(note))") }
+        guard !selected.isEmpty else {
+            throw Failure(
+                code: "unknown_recording", message: "no indexed recording is of this time and camera",
+                exitCode: Exit.noCache)
+        }
+        var seen: Set<String> = []
+        return selected.map(\.id).filter { seen.insert($0).inserted }.map { InputPath($0) }
+    }
+
+    private func makeQuestion(_ text: String, _ form: AnswerForm?, _ selection: RecordingSelection) throws -> Question {
         var question = try answering.question(text)
+        question.selection = selection
         question.form = form
         question.focus = try FocusMode(option: focus)
         return question

@@ -8,6 +8,7 @@ struct AskRunner {
     let options: IndexOptions
     let segments: Double?
     let thumbnails: String?
+    let selection: RecordingSelection
     let output: OutputOptions
 
     /// Asks about one recording; `onAnswer` gets a question's index and its answer.
@@ -41,8 +42,13 @@ struct AskRunner {
         guard !walker.files.isEmpty else { throw UsageError("no recording to ask about") }
         var answers = questions.map { _ in [Answer]() }
         var last: Failure?
+        var (unknown, selected) = (0, 0)
         for (number, path) in walker.files.enumerated() {
             do {
+                let verdict = try analyzer.verdict(on: path, options: options, by: selection)
+                if verdict == .unknownStart { unknown += 1 }
+                guard verdict == .selected else { continue }
+                selected += 1
                 try ask(path, printer, name: "\(number + 1) of \(walker.files.count): \(path): ") { index, answer in
                     answers[index].append(answer)
                     printer.finish(answer)
@@ -53,6 +59,9 @@ struct AskRunner {
                 printer.failed(path, failure)
                 last = failure
             }
+        }
+        for note in selection.notes(unknown: unknown, selected: selected) {
+            output.note("note: \(Console.name(note))")
         }
         if let last, answers.allSatisfy(\.isEmpty) { throw last }
         // Windows are ordered by time, so there is nothing to rank.

@@ -10,17 +10,20 @@ struct ExportCommand: ParsableCommand {
             EXAMPLES
               longtake export day.mp4 --format vtt > day.vtt                  the latest answer to each question
               longtake export day.mp4 --format csv --all --since 7d > week.csv
+              longtake export --camera front --recorded-since 7d --format csv > front.csv
               longtake ask day.mp4 "Is the door open?" --segments 10m --json > doors.jsonl
               longtake export vid_0f3a9c2e --answers doors.jsonl --format edl --rate 29.97 > day.edl
 
             Times are those that a player of the file shows; edl adds --start. jsonl and csv also have the times from the \
-            first frame. An answer that was read from no frame is in jsonl and csv only.
+            first frame. An answer that was read from no frame is in jsonl and csv only. --since selects by when the answer was \
+            given, --recorded-since by what was recorded. With --camera, --recorded-since or --recorded-until and no recording, \
+            jsonl and csv take the answers about all indexed recordings.
             """))
 
     @Argument(
         help: "ID, the start of one (8 characters or more), or the path it was indexed from.",
         completion: RecordingCompletion.indexed)
-    var recording: String
+    var recording: String?
 
     @Option(help: "jsonl, csv, vtt, srt, otio, edl or chapters (FFmetadata).", completion: .list(formats))
     var format: String
@@ -50,8 +53,24 @@ struct ExportCommand: ParsableCommand {
     )
     var question: [String] = []
 
-    @Option(help: "Only answers since: 2d, 90m, 2026-11-29, 2026-11-29T04:00:00Z.")
+    @Option(
+        name: [.long, .customLong("answered-since")],
+        help: "Only answers given since: 2d, 90m, 2026-11-29, 2026-11-29T04:00:00Z.")
     var since: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Only answers about what was recorded since: 2h, 7d, 2026-11-29, 2026-11-29T04:00:00, also with an offset.",
+            valueName: "since"))
+    var recordedSince: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Only answers about what was recorded before this time; a date includes its day.", valueName: "until"))
+    var recordedUntil: String?
+
+    @Option(help: ArgumentHelp("Only recordings of this camera; may be repeated.", valueName: "name"))
+    var camera: [String] = []
 
     @Option(help: "Only answers of this model, given by its name in the answers.")
     var model: String?
@@ -62,6 +81,7 @@ struct ExportCommand: ParsableCommand {
     @Flag(help: "All answers, not only the latest per question, range and model.")
     var all = false
 
+    @OptionGroup var zone: ZoneOptions
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
 
@@ -79,9 +99,16 @@ struct ExportCommand: ParsableCommand {
         let first = try start.map(Self.label)
         guard !all || !latest else { throw UsageError("--all and --latest exclude each other") }
         let filter = try filter()
+        let selection = try selection()
+        guard let recording else { return try exportAll(known, filter, selection) }
         let library = try library.open(telling: output)
         let found = try library.recordings(matching: recording, newest: true).filter(\.isFinished)
         guard let item = found.first else { throw UsageError("no recording \(recording)") }
+        guard selection.cameras.isEmpty || item.camera.map(selection.cameras.contains) == true else {
+            throw UsageError(
+                "\(item.id) is not a recording of \(Choice.list(selection.cameras)), but of "
+                    + (item.camera.map { "camera \($0)" } ?? "an unknown camera"))
+        }
         let records =
             try answers.map {
                 try library.answers(in: $0, about: item, cancellation: Interruption.cancellation)
@@ -92,7 +119,9 @@ struct ExportCommand: ParsableCommand {
                 answers.map { "\($0): no answers about \(item.id) in it" }
                     ?? "no answers about \(item.id) yet: run `longtake ask`")
         }
-        let chosen = try filter.apply(to: records)
+        let recorded = try AnswerFilter.records(records, in: selection, of: item)
+        guard !recorded.isEmpty else { throw UsageError("no answer about \(item.id) is about this time") }
+        let chosen = try filter.apply(to: recorded)
         var export = AnswerExport(known)
         export.rate = rate
         if let first { (export.startTimecode, export.startFrames) = first }
@@ -106,6 +135,42 @@ struct ExportCommand: ParsableCommand {
                         + "\(withoutTimes == 1 ? "has" : "have") no times and \(withoutTimes == 1 ? "is" : "are") left out"
                 )
             }
+        }
+    }
+
+    /// Exports the answers about all recordings that are selected.
+    private func exportAll(
+        _ format: AnswerExport.Format, _ filter: AnswerFilter, _ selection: RecordingSelection
+    ) throws {
+        guard !selection.isEmpty else {
+            throw UsageError("no recording: give one, or select recordings with --camera or --recorded-since")
+        }
+        guard format == .jsonl || format == .csv else {
+            throw UsageError("--format \(format.rawValue) takes one recording: each has its own times")
+        }
+        let library = try library.open(telling: output)
+        let finished = try library.recordings().filter(\.isFinished)
+        let (selected, notes) = try selection.apply(to: finished)
+        for note in notes { output.note("note: \(Console.name(note))") }
+        var records: [AnswerRecord] = []
+        // A recording at several paths is listed once for each.
+        var seen: Set<String> = []
+        for item in selected where seen.insert(item.index).inserted {
+            let all =
+                try answers.map { try library.answers(in: $0, about: item, cancellation: Interruption.cancellation) }
+                ?? library.answers(about: item)
+            records += try AnswerFilter.records(all, in: selection, of: item)
+        }
+        guard !records.isEmpty else { throw UsageError("no answers about recordings of this time and camera") }
+        Console.result(try AnswerExport(format).document(filter.apply(to: records), name: "", path: "", end: nil))
+    }
+
+    private func selection() throws -> RecordingSelection {
+        do {
+            return try RecordingSelection(
+                since: recordedSince, until: recordedUntil, cameras: camera, zone: zone.zone())
+        } catch let error as LongtakeError {
+            throw UsageError(error.message)
         }
     }
 

@@ -11,6 +11,7 @@ struct IndexCommand: ParsableCommand {
               longtake index day.mp4
               longtake index ~/Recordings --min-age 10m      a folder and its subfolders, without files still being written
               longtake index ~/Recordings --dry-run          print only the plan: frames, bytes, estimated time
+              longtake index ~/cams --clock "{camera}/%Y-%m-%d/%H-%M-%S" --timezone Europe/Berlin
               ffmpeg … -f matroska - | longtake index -      from a pipe
 
             Files that are already indexed are skipped. If a file fails, the others are still indexed; the exit status is then 3.
@@ -55,9 +56,25 @@ struct IndexCommand: ParsableCommand {
         """, environmentNote: "else 80% of the free space at the first use")
     var cacheMax: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            When the recording started: 2026-11-29T04:00:00, also with Z or an offset; none forgets it. Also for a file that is \
+            indexed already, without decoding it again.
+            """, valueName: "time"))
+    var startsAt: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Name of the camera that made these recordings; by default the pattern's. Empty: forgets it.",
+            valueName: "name"))
+    var camera: String?
+
     @Option(.waitLock, "Wait this long if another process is writing the same index; 0 by default.")
     var waitLock: TimeArgument?
 
+    @OptionGroup var clock: ClockOptions
+    @OptionGroup var zone: ZoneOptions
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var keyValues: KeyValueOptions
@@ -69,6 +86,7 @@ struct IndexCommand: ParsableCommand {
     mutating func run() throws {
         var options = try sampling.options(record: record, keep: keep, waitLock: waitLock)
         options.deadline = try runtime.deadline()
+        options.clock = try clockSettings()
         options.force = force
         let policy = try prefixCache.policy()
         options.minimumAge = try OptionName.minAge.value(minAge)?.seconds ?? 0
@@ -80,6 +98,9 @@ struct IndexCommand: ParsableCommand {
             throw UsageError("standard input cannot be both a recording and a list of files")
         }
         let walker = try inputs.walk(paths.map(\.path) + inputs.listed(), recursive: recursive, output)
+        if startsAt != nil, walker.files.count > 1 {
+            throw UsageError("--starts-at takes one recording, not \(walker.files.count): give --clock for several")
+        }
         let identity = try model.identity()
         let library = try library.open(cacheMax: cacheMax)
         try keyValues.check()
@@ -141,6 +162,18 @@ struct IndexCommand: ParsableCommand {
             throw ExitCode(last.exitCode)
         }
         if summary.isPartial { throw ExitCode(Exit.partial) }
+    }
+
+    private func clockSettings() throws -> ClockSettings {
+        var settings = try clock.settings(zone)
+        do {
+            settings.start = try startsAt.map { try ClockSettings.start($0) }
+            settings.camera = try camera.map { try ClockSettings.camera($0) }
+        } catch let error as LongtakeError {
+            throw UsageError(
+                (startsAt != nil && settings.start == nil ? "--starts-at: " : "--camera: ") + error.message)
+        }
+        return settings
     }
 
     /// Maximum number of new files probed before the first is indexed; a dry run probes all.

@@ -35,6 +35,8 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup var inputs: InputOptions
     @OptionGroup var runtime: RuntimeOptions
+    @OptionGroup var clock: ClockOptions
+    @OptionGroup var zone: ZoneOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var keyValues: KeyValueOptions
@@ -50,7 +52,8 @@ struct RunCommand: ParsableCommand {
         settings.lockWait = try OptionName.waitLock.value(waitLock)?.seconds ?? 0
         settings.retriesFailed = retryFailed
         let setup = PipelineSetup(
-            file: file, sampling: sampling, minAge: minAge, model: model, keyValues: keyValues, library: library,
+            file: file, sampling: sampling, clock: clock, zone: zone, minAge: minAge, model: model,
+            keyValues: keyValues, library: library,
             prefixCache: prefixCache, output: output)
         let deadline = try runtime.deadline(file: file.limits.maxRuntime)
         let walker = try inputs.walk(file, output)

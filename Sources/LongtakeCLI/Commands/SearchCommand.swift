@@ -11,6 +11,7 @@ struct SearchCommand: ParsableCommand {
               longtake search "a red car in front of a gate"
               longtake search "someone opens the door" day.mp4 vid_0f3a9c2e --limit 5
               longtake search "snow" ~/Recordings --thumbnails seen --json
+              longtake search "a person" --camera front --since 7d
 
             One line per moment, best first: start and end, score, the recording's name and ID. The score is the cosine \
             between the text and the best frame of the moment: it ranks frames, but does not tell whether they match. A \
@@ -48,6 +49,8 @@ struct SearchCommand: ParsableCommand {
         completion: .directory)
     var thumbnails: String?
 
+    @OptionGroup var select: SelectionOptions
+    @OptionGroup var zone: ZoneOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var library: LibraryOptions
     @OptionGroup var output: OutputOptions
@@ -76,6 +79,7 @@ struct SearchCommand: ParsableCommand {
         options.from = from?.seconds
         options.to = to?.seconds
         if let from, let to, from.seconds >= to.seconds { throw UsageError("--from must be before --to") }
+        options.selection = try select.selection(zone.zone())
         options.limit = limit ?? SearchOptions.defaultLimit
         guard SearchOptions.acceptedLimits.contains(options.limit) else {
             throw UsageError("--limit must be 1 to \(SearchOptions.acceptedLimits.upperBound), not \(options.limit)")
@@ -115,9 +119,12 @@ struct SearchCommand: ParsableCommand {
             let recording = moment.recording
             let name = recording.path.isEmpty ? recording.name : labels.name(recording.path)
             let file = [.present, .pipe].contains(recording.file) ? "" : "  (file \(recording.file.rawValue))"
-            let times = "\(TimeText.clock(moment.start))–\(TimeText.clock(moment.end))"
+            let times =
+                "\(TimeText.clock(moment.start))–\(TimeText.clock(moment.end))"
+                + (moment.dayTimes.map { "  \($0)" } ?? "")
             let score = Format.number(moment.score, digits: 2)
-            Console.line("\(times)  \(score)  \(Console.name(name))  \(recording.id)\(file)")
+            let camera = recording.camera.map { "  camera \(Console.name($0))" } ?? ""
+            Console.line("\(times)  \(score)  \(Console.name(name))  \(recording.id)\(camera)\(file)")
         }
         for note in result.notes { output.note("note: \(Console.name(note))") }
         for trouble in result.failed { Console.problem(trouble.error.withHint.message) }

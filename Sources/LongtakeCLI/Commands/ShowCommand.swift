@@ -59,7 +59,7 @@ struct ShowCommand: ParsableCommand {
                     "length",
                     item.duration.map { "\(TimeText.clock($0)) (\(Format.number($0, digits: 3)) s)" } ?? "unknown",
                 ],
-                ["first frame", Self.firstFrame(item)],
+                ["first frame", Self.firstFrame(item)], ["started", Self.started(item)],
                 [
                     "frames",
                     "\(item.frames) in \(counted(item.segments, "segment")), \(Format.bytes(item.bytes))"
@@ -70,10 +70,28 @@ struct ShowCommand: ParsableCommand {
                 ["sampling", item.sampling], ["record", item.record], ["model", Console.name(item.model)],
                 ["indexed", item.created],
             ]
-            rows += item.warnings.map { ["note", Console.name($0)] }
+            if let camera = item.camera {
+                rows.insert(["camera", Console.name(camera)], at: 8)
+            }
+            rows += ((item.recorded?.notes ?? []) + item.warnings).map { ["note", Console.name($0)] }
             rows += item.counters.sorted { $0.key < $1.key }.map { ["", "\($0.key): \($0.value)"] }
             Console.line(Format.table(rows))
         }
+    }
+
+    /// When the recording started and how that is known, as text.
+    private static func started(_ item: RecordingSummary) -> String {
+        guard let recorded = item.recorded else { return "unknown" }
+        let doubt =
+            recorded.uncertainty.map { ", within \(Format.number($0, digits: $0 < 1 ? 3 : 0)) s" }
+            ?? ", uncertainty unknown"
+        let origin =
+            switch recorded.source {
+            case "container": "container's \(recorded.detail)"
+            case "path": "path, by \(recorded.detail)"
+            default: "stated as \(recorded.detail)"
+            }
+        return Console.name("\(recorded.start) (\(recorded.timezone); \(origin)\(doubt))")
     }
 
     /// The time of the first frame on the file's timeline, as text.

@@ -25,6 +25,8 @@ struct WatchCommand: ParsableCommand {
     var interval: TimeArgument?
 
     @OptionGroup var inputs: InputOptions
+    @OptionGroup var clock: ClockOptions
+    @OptionGroup var zone: ZoneOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var model: ModelOptions
     @OptionGroup var keyValues: KeyValueOptions
@@ -41,7 +43,8 @@ struct WatchCommand: ParsableCommand {
         }
         let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
         let setup = PipelineSetup(
-            file: file, sampling: sampling, minAge: minAge, model: model, keyValues: keyValues, library: library,
+            file: file, sampling: sampling, clock: clock, zone: zone, minAge: minAge, model: model,
+            keyValues: keyValues, library: library,
             prefixCache: prefixCache, output: output)
         let runner = try setup.runner(deadline: nil, standardMinimumAge: 10, settings: PipelineRunSettings())
         let report = IndexReport(output)

@@ -20,6 +20,11 @@ struct AskArguments {
         questions = Array(rest.dropFirst(more.count))
     }
 
+    /// True if the first argument is a file or looks like a recording, so that it cannot be a question.
+    static func beginsWithRecording(_ arguments: [String]) -> Bool {
+        arguments.first.map { namesRecording($0) || RecordingArgument.exists($0) } ?? false
+    }
+
     private static func namesRecording(_ word: String) -> Bool {
         word == "-" || RecordingArgument.looksLikeID(word) || RecordingArgument.looksLikeFile(word)
     }

@@ -30,6 +30,10 @@ struct OptionName: Sendable {
     static let require = Self("require")
     static let minAge = Self("min-age")
 
+    // Time of day.
+    static let clock = Self("clock")
+    static let timezone = Self("timezone")
+
     // Decoding and sampling.
     static let fps = Self("fps")
     static let sampling = Self("sampling")

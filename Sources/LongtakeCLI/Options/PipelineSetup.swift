@@ -6,6 +6,8 @@ import Longtake
 struct PipelineSetup {
     let file: PipelineFile
     let sampling: SamplingOptions
+    let clock: ClockOptions
+    let zone: ZoneOptions
     let minAge: TimeArgument?
     let model: ModelOptions
     let keyValues: KeyValueOptions
@@ -23,6 +25,7 @@ struct PipelineSetup {
             try minAge?.seconds ?? file.sampling.minimumAge
             ?? OptionName.minAge.environmentValue(TimeArgument.self)?.seconds ?? standardMinimumAge
         options.deadline = deadline
+        options.clock = try clock.settings(zone, in: file.clock)
         if let nice = file.limits.nice, nice > 0 { ProcessPriority.lower(by: nice) }
         let identity = try model.identity(or: file.model, precision: file.precision)
         let library = try library.open(cacheMax: file.limits.cacheMax)

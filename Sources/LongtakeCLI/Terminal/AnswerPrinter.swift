@@ -89,7 +89,9 @@ final class AnswerPrinter {
             if count == 0 { Console.result(AnswerExport.csvHead) }
             Console.result(AnswerExport.rows(AnswerRecord(answer)))
         case .vtt:
-            if count == 0 { Console.result(AnswerExport.vttHead) }
+            if count == 0 {
+                Console.result(AnswerExport.vttHead + AnswerExport.vttNote(of: AnswerRecord(answer)))
+            }
             Console.result(AnswerExport.vttCue(window: AnswerRecord(answer)))
         case .text: finishText(answer)
         }
@@ -122,6 +124,7 @@ final class AnswerPrinter {
         var line = layout.recordings ? Console.name(answer.recording.path) + " " : ""
         if let window = answer.segment, window.count == 2 {
             line += "\(TimeText.clock(window[0]))–\(TimeText.clock(window[1])) "
+            if let days = answer.dayTimes { line += "(\(days)) " }
         }
         if layout.questions { line += Console.name(answer.question) + " " }
         line += Console.name(answer.answer)
@@ -146,7 +149,9 @@ final class AnswerPrinter {
 
     static func seen(_ evidence: [Evidence]) -> String {
         "seen at "
-            + evidence.map { "\(TimeText.clock($0.start))–\(TimeText.clock($0.end))" }.joined(separator: ", ")
+            + evidence.map { one in
+                "\(TimeText.clock(one.start))–\(TimeText.clock(one.end))" + (one.dayTimes.map { " (\($0))" } ?? "")
+            }.joined(separator: ", ")
     }
 
     /// Prints the answers about all recordings, those that found something first.
@@ -193,6 +198,7 @@ final class AnswerPrinter {
         var line = layout.isImage ? "1 image" : counted(answer.frames, "frame")
         if !layout.isImage, let first = answer.range.first, let last = answer.range.last {
             line += " at \(TimeText.clock(first)) to \(TimeText.clock(last))"
+            if let days = answer.dayTimes { line += " (\(days))" }
         }
         if answer.fusion.frames == 0, answer.fusion.of > 0 {
             // The model fuses no text: LLaVA-v1.5.

@@ -30,6 +30,8 @@ enum Hint {
         case .waitForLock: "--wait-lock waits for it"
         case .writeAnswers: "`longtake ask --json` and `longtake run` write them"
         case .replaceUnit: "--force replaces it, --name gives this job another name"
+        case .clock:
+            "`longtake index FILE` with --starts-at TIME, --clock PATTERN or --camera NAME; nothing is decoded again"
         }
     }
 

@@ -58,6 +58,8 @@ final class IndexReport {
         let prefix_cache_bytes: Int64
         let warnings: [String]
         let counters: [String: Int]
+        var camera: String?
+        var clock: RecordedTime?
     }
 
     /// A value's keys after its `message_type`.
@@ -152,7 +154,7 @@ final class IndexReport {
                     frames: indexed.frames, frames_reused: indexed.framesReused,
                     duration: indexed.seconds, state: indexed.state.rawValue, bytes: indexed.bytes,
                     prefix_cache_bytes: indexed.prefixCacheBytes, warnings: indexed.notes,
-                    counters: indexed.counters))
+                    counters: indexed.counters, camera: indexed.camera, clock: indexed.clock))
         }
         if output.isQuiet { return Console.line(indexed.id) }
         var line =
@@ -174,6 +176,8 @@ final class IndexReport {
             }
         }
         if indexed.isPartial { line += ", partial" }
+        if let clock = indexed.clock { line += "; started \(clock.start) (\(clock.source))" }
+        if let camera = indexed.camera { line += "; camera \(Console.name(camera))" }
         Console.line(line)
         let file = Console.name(path.isEmpty ? indexed.path : path)
         for note in indexed.notes { output.note("note: \(file): \(Console.name(Hint.hinted(note)))") }

@@ -24,6 +24,8 @@ public struct RecordingInfo: Sendable, Codable, Equatable {
     public var startSeconds: Double?
     /// Seconds from the start of the file's timeline, as players count it, to the first presented frame.
     public var fileStart: Double?
+    /// The dates in the container's metadata by the names of their tags, as they are written; nil if there are none.
+    public var dates: [String: String]?
 
     /// Creates empty metadata.
     public init() {}
@@ -38,6 +40,7 @@ public struct RecordingInfo: Sendable, Codable, Equatable {
         case timeBase = "time_base"
         case startSeconds = "start_seconds"
         case fileStart = "file_start"
+        case dates
     }
 }
 
@@ -50,6 +53,7 @@ extension RecordingInfo {
         if let framesPerSecond, !(framesPerSecond > 0 && framesPerSecond <= 1e6) { info.framesPerSecond = nil }
         if let startSeconds, !startSeconds.isFinite { info.startSeconds = nil }
         if let fileStart, !(fileStart >= 0 && fileStart <= 31 * 86_400) { info.fileStart = nil }
+        info.dates = dates.map(ContainerDates.sanitized)
         return info
     }
 }

@@ -150,6 +150,7 @@ final class DecodeSession {
         result.info.codec = codecName
         result.info.pixelFormat = ColorConversion.name(parameters.pointee.format)
         result.info.stream = streamIndex
+        result.info.dates = ContainerDates.read(demuxer, stream: streamIndex)
         result.info.width = width
         result.info.height = height
         result.info.framesPerSecond = timing.framesPerSecond

@@ -54,6 +54,22 @@ public final class CacheDirectory: Sendable {
         return try ManifestFile.load(directory: path(indexID: indexID))
     }
 
+    /// Replaces the origin in the manifest of a finished index; its frames and its readers are not affected.
+    ///
+    /// Throws `StoreError`: `.locked` while the index is being written; as `manifest`.
+    public func set(origin: RecordingOrigin, indexID: String) throws {
+        guard IndexKey.isID(indexID) else { throw StoreError.badIndexID(indexID) }
+        let directory = path(indexID: indexID)
+        var manifest = try ManifestFile.load(directory: directory)
+        guard manifest.origin != origin else { return }
+        let lock = try IndexLock(directory: directory)
+        defer { lock.release() }
+        // Read again: a writer may have finished before the lock was taken.
+        manifest = try ManifestFile.load(directory: directory)
+        manifest.origin = origin
+        try ManifestFile.save(manifest, directory: directory)
+    }
+
     /// Returns a stamp that identifies the current manifest file of an index; nil if there is no manifest.
     ///
     /// Cost: one `lstat`.

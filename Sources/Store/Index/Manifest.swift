@@ -80,13 +80,16 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var created: String
     /// Name of the model.
     public var modelName: String
+    /// Where and when the recording was made; nil in an index of an earlier version.
+    public var origin: RecordingOrigin?
 
     /// Creates a manifest with these values for the given contents.
     public init(
         key: IndexKey, layout: RecordLayout, name: String, path: String, pathBase64: String? = nil, fileSize: Int64,
         modified: Int64, inode: UInt64, timeBase: [Int], contents: IndexContents,
         state: String = "complete", warnings: [String] = [], counters: [String: Int] = [:], duration: Double? = nil,
-        start: Double? = nil, changed: Int64? = nil, created: String, modelName: String
+        start: Double? = nil, changed: Int64? = nil, created: String, modelName: String,
+        origin: RecordingOrigin? = nil
     ) {
         self.key = key
         self.layout = layout
@@ -108,6 +111,7 @@ public struct Manifest: Sendable, Codable, Equatable {
         self.changed = changed
         self.created = created
         self.modelName = modelName
+        self.origin = origin
     }
 
     /// The path it was indexed from, as bytes of the file system.
@@ -226,7 +230,7 @@ extension Manifest {
             files.reduce(0.0, { $0 + Double($1.count) }) <= Double(Manifest.mostBytes),
             Manifest.isPossible(frames: frames, bytes: 0, duration: duration),
             layout.recordBytes <= Manifest.mostRecordBytes,
-            (0...Manifest.mostSeconds).contains(start ?? 0), fileSize >= 0
+            (0...Manifest.mostSeconds).contains(start ?? 0), fileSize >= 0, origin?.isConsistent ?? true
         else { return false }
         return switch patches.kept {
         case .none: patches.files.isEmpty && !layout.hasPatches

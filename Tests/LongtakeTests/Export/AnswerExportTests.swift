@@ -113,14 +113,14 @@ extension LongtakeTests {
             let rows = try Self.document(.csv).components(separatedBy: "\r\n")
             #expect(
                 rows.first
-                    == "recording,path,question,answer,found,start,end,score,model,created,start_from_first_frame,end_from_first_frame"
+                    == "recording,path,question,answer,found,start,end,score,model,created,start_from_first_frame,end_from_first_frame,camera,start_clock,end_clock"
             )
             #expect(
                 rows[1]
-                    == "vid_0,/rec/a day.mp4,\"Who comes\nin?\",\"a \"\"red\"\" ring, <b> & more\",true,7,9.5,0.6,nano,2026-01-01T00:00:00Z,7,9.5"
+                    == "vid_0,/rec/a day.mp4,\"Who comes\nin?\",\"a \"\"red\"\" ring, <b> & more\",true,7,9.5,0.6,nano,2026-01-01T00:00:00Z,7,9.5,,,"
             )
-            #expect(rows[3] == "vid_0,/rec/a day.mp4,What is written?,'=nothing,false,,,,nano,,,")
-            #expect(rows[4] == "vid_0,/rec/a day.mp4,Is it open?,no; not #1,false,10,12,,nano,,10,12")
+            #expect(rows[3] == "vid_0,/rec/a day.mp4,What is written?,'=nothing,false,,,,nano,,,,,,")
+            #expect(rows[4] == "vid_0,/rec/a day.mp4,Is it open?,no; not #1,false,10,12,,nano,,10,12,,,")
             #expect(rows.count == 6 && rows[5].isEmpty)
         }
 

@@ -95,7 +95,7 @@ struct EvalCommand: ParsableCommand {
             let prompt = EvaluationPrompt(rawValue: try Choice.check(prompt, "--prompt", of: EvaluationPrompt.names))
         else { return }
         if let limit, limit < 1 { throw UsageError("--limit must be 1 or more, not \(limit)") }
-        if scores != nil, !EvaluationFormat.hasScoresFile.contains(format) {
+        if scores != nil, !Evaluation.hasScoresFile.contains(format) {
             throw UsageError("--scores is for mlvu and mvbench, whose code writes such a file")
         }
         let out = out ?? "\(format.rawValue).jsonl"

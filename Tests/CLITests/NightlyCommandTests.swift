@@ -186,7 +186,7 @@ import Testing
             &tool,
             """
             case "$*" in
-            *show*.timer) printf 'LoadState=loaded\\nActiveState=active\\nNextElapseUSecRealtime=@1796090400\\nLastTriggerUSec=@1796004000\\n' ;;
+            *show*.timer) printf 'LoadState=loaded\\nActiveState=active\\nNextElapseUSecRealtime=Tue 2026-12-01 02:00:00 UTC\\nLastTriggerUSec=Mon 2026-11-30 02:00:00 UTC\\n' ;;
             *show*.service) printf 'LoadState=loaded\\nActiveState=inactive\\nResult=success\\nExecMainStatus=3\\nExecMainStartTimestamp=@1796004000\\nExecMainExitTimestamp=@1796007600\\n' ;;
             esac
             """)

@@ -19,6 +19,7 @@ struct Systemctl {
         let scope = scope == .user ? ["--user"] : []
         process.arguments = ["systemctl", "--no-ask-password", "--no-pager"] + scope + arguments
         let (output, errors) = (Pipe(), Pipe())
+        process.environment = ProcessInfo.processInfo.environment.merging(["TZ": "UTC", "LC_ALL": "C"]) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = output
         process.standardError = errors
@@ -57,10 +58,16 @@ struct Systemctl {
         return properties["LoadState"] == "loaded" ? properties : nil
     }
 
-    /// Parses a time of `--timestamp=unix`: "@1764554400"; nil for an event that has not happened.
+    /// Parses a time as systemctl prints it: "@1764554400", or in UTC "Mon 2025-12-01 02:00:00 UTC", as systemd 252 prints
+    /// those of timers in any case; nil for an event that has not happened.
     static func date(_ text: String?) -> Date? {
-        guard let text, text.hasPrefix("@"), let seconds = DecimalNumber(String(text.dropFirst()))?.value, seconds > 0
-        else { return nil }
-        return Date(timeIntervalSince1970: seconds)
+        guard let text else { return nil }
+        if text.hasPrefix("@") {
+            guard let seconds = DecimalNumber(String(text.dropFirst()))?.value, seconds > 0 else { return nil }
+            return Date(timeIntervalSince1970: seconds)
+        }
+        let words = text.split(separator: " ")
+        guard words.count == 4, words[3] == "UTC" else { return nil }
+        return try? Date("\(words[1])T\(words[2])Z", strategy: .iso8601)
     }
 }

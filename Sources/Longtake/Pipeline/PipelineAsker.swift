@@ -69,7 +69,7 @@ final class PipelineAsker {
         guard !open.isEmpty else { return }
         answersBefore = summary.answers
         ignoresTime = isFresh
-        let values = PathTemplate.Values(path: path, id: recording.id)
+        let values = PathTemplate.Values(path: path, id: recording.id, camera: recording.camera)
         do {
             try askOpen(open, recording, values, &summary, event)
             try writer.flush()

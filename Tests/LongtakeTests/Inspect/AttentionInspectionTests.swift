@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import Longtake
+import Media
 import Testing
 
 extension LongtakeTests {

@@ -13,6 +13,11 @@ import Testing
         let tool = try Tool(model: false)
         defer { tool.remove() }
         let schema = try tool.run("pipeline", "schema").object()
+        // The shipped pipelines name this file in their first line.
+        let shipped = try Data(contentsOf: PipelineTests.shipped.appending(path: "pipeline.schema.json"))
+        #expect(
+            try shipped == tool.run("pipeline", "schema").output,
+            "longtake pipeline schema >pipelines/pipeline.schema.json")
         let properties = try #require(schema["properties"] as? [String: [String: Any]])
         func object(_ key: String) throws -> Set<String> {
             let items = try #require(properties[key]?["items"] as? [String: Any])
@@ -43,7 +48,8 @@ import Testing
         #expect(try checked.object()["missing"] as? [String] == [tool.path("my: recordings")])
         #expect(try tool.run("pipeline", "init", "cam: \"1\"").status == 64, "it exists")
         #expect(try tool.run("pipeline", "init", "../a").status == 64)
-        for name in try FileManager.default.contentsOfDirectory(atPath: PipelineTests.shipped.path) {
+        for name in try FileManager.default.contentsOfDirectory(atPath: PipelineTests.shipped.path)
+        where name.hasSuffix(".yaml") {
             let path = PipelineTests.shipped.appending(path: name).path
             #expect(try tool.run("pipeline", "check", path).status == 0, "\(name)")
         }

@@ -80,6 +80,54 @@ import Testing
         #expect(answers.allSatisfy { $0["frames"] as? Int == 12 })
     }
 
+    @Test(arguments: ["archive", "evaluate", "lecture-notes", "surveillance"])
+    func `each shipped pipeline runs with the bundled model, and does nothing twice`(name: String) throws {
+        var tool = try Tool()
+        defer { tool.remove() }
+        try prepare(tool)
+        tool.environment["LONGTAKE_MODEL"] = BundledModelTests.repository + "/Models/nano"
+        tool.environment["ALERT"] = tool.path("alert")
+        try Data("#!/bin/sh\ncat >>'\(tool.path("alerts"))'\n".utf8).write(to: URL(filePath: tool.path("alert")))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: tool.path("alert"))
+        for folder in ["archive", "lectures"] {
+            try FileManager.default.copyItem(atPath: tool.path("recordings"), toPath: tool.path(folder))
+            for file in ["a.mp4", "bad.mp4", "cellar/b.mkv"] {
+                try FileManager.default.setAttributes(
+                    [.modificationDate: Date(timeIntervalSinceNow: -200_000)],
+                    ofItemAtPath: tool.path("\(folder)/\(file)"))
+            }
+        }
+        let pipeline = tool.path("pipelines/\(name).yaml")
+        let result = try tool.run("run", pipeline, "--json")
+        #expect(result.status == 3, "the bad one fails alone: \(result.errors)")
+        let summary = try #require(try result.lines().last)
+        #expect(summary["files_new"] as? Int == 2 && summary["answers_failed"] as? Int == 0)
+        let given = try tool.run("runs", "answers").lines()
+        #expect(given.count == summary["answers"] as? Int && given.count >= 2)
+        let files = FileManager.default
+        switch name {
+        case "archive": #expect(files.fileExists(atPath: tool.path("answers/archive.sqlite")))
+        case "evaluate":
+            #expect(given.count { $0["value"] is Bool } == 2, "\(given)")
+            let rows = try String(contentsOfFile: tool.path("answers/evaluate.csv"), encoding: .utf8)
+            #expect(rows.hasPrefix("recording,path,question") && rows.split(separator: "\r\n").count >= 7)
+        case "lecture-notes":
+            #expect(
+                try files.contentsOfDirectory(atPath: tool.path("answers/notes/cellar")).sorted() == [
+                    "b.chapters", "b.srt",
+                ])
+            let chapters = try String(contentsOfFile: tool.path("answers/notes/lectures/a.chapters"), encoding: .utf8)
+            #expect(chapters.hasPrefix(";FFMETADATA1") && chapters.contains("[CHAPTER]"))
+        default:
+            let names = try files.contentsOfDirectory(atPath: tool.path("answers"))
+            #expect(names.count == 3, "\(names)")
+            let alerts = try String(contentsOfFile: tool.path("alerts"), encoding: .utf8)
+            #expect(alerts.contains("\"alert\":\"unreadable\""))
+        }
+        let again = try #require(try tool.run("run", pipeline, "--json").lines().last)
+        #expect(again["answers"] as? Int == 0 && again["files_new"] as? Int == 0)
+    }
+
     @Test func `a file that is still growing waits`() throws {
         let tool = try Tool()
         defer { tool.remove() }

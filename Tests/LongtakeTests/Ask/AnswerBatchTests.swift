@@ -42,12 +42,31 @@ extension LongtakeTests {
             return answers
         }
 
+        /// The same bits; without AVX-512, where the last bits of a library's f32 products depend on how many rows it
+        /// multiplies at once, nearly the same.
+        ///
+        /// - Parameter step: what the values are rounded to.
+        private static func areSame(_ together: [Double], _ alone: [Double], step: Double = 1e-8) -> Bool {
+            guard !hasAVX512 else { return together == alone }
+            return together.count == alone.count
+                && zip(together, alone).allSatisfy { abs($0 - $1) <= 1e-5 * max(abs($0), abs($1)) + step }
+        }
+
+        private static let hasAVX512 =
+            (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.contains("avx512f") == true
+
         private func expectSame(_ together: [Answer], _ alone: [Answer]) {
             #expect(together.map(\.question) == alone.map(\.question))
             for (a, b) in zip(together, alone) {
                 #expect(a.tokenIDs == b.tokenIDs && a.answer == b.answer && a.stop == b.stop, "\(a.question)")
-                #expect(a.certainty == b.certainty && a.evidence == b.evidence && a.found == b.found, "\(a.question)")
-                #expect(a.attention == b.attention && a.foundScore == b.foundScore, "\(a.question)")
+                #expect(a.found == b.found && a.evidence.map(\.frame) == b.evidence.map(\.frame), "\(a.question)")
+                #expect(Self.areSame(a.certainty.map { [$0] } ?? [], b.certainty.map { [$0] } ?? []), "\(a.question)")
+                #expect(Self.areSame(a.evidence.map(\.score), b.evidence.map(\.score), step: 2e-4), "\(a.question)")
+                #expect(Self.areSame(a.attention.map(Double.init), b.attention.map(Double.init)), "\(a.question)")
+                #expect(
+                    Self.areSame(
+                        a.foundScore.map { [Double($0)] } ?? [], b.foundScore.map { [Double($0)] } ?? [], step: 2e-4),
+                    "\(a.question)")
                 #expect(a.segment == b.segment && a.range == b.range && a.fusion == b.fusion, "\(a.question)")
             }
         }

@@ -163,7 +163,10 @@ import Testing
         try recordings(tool, ["a.mkv", "b.mkv", "c.mkv"])
         let pipeline = try write(tool, "version: 1\ninputs: [recordings]\n\(Self.two)output: o.jsonl\n")
         let runs = try (0..<3).map { _ in try Child(tool, "run", pipeline, "--wait-lock", "300") }
-        for run in runs { #expect(run.end(limit: 300).status == 0) }
+        for run in runs {
+            let result = run.end(limit: 300)
+            #expect(result.status == 0, "\(result.errors)")
+        }
         let keys = try lines(tool.path("o.jsonl")).compactMap { $0["key"] as? String }
         #expect(keys.count == 6 && Set(keys).count == 6)
     }
@@ -363,7 +366,7 @@ import Testing
         #expect(plan.status == 0, "\(plan.errors)")
         let files = try #require(try plan.object()["files"] as? [[String: Any]])
         #expect(files.map { $0["action"] as? String } == ["ask", "index", "skip"])
-        #expect(files.map { $0["questions"] as? Int } == [1, 2, 0])
+        #expect(files.map { $0["questions"] as? Int } == [1, 2, 0], "\(plan.text)")
         #expect(files[1]["frames"] as? Int == 3 && files[2]["reason"] is String)
         #expect(try tool.run("run", more, "--plan").text.contains("plan: 1 to index (3 frames"))
         #expect(try tool.run("runs", "--json").list().count == 1, "a plan is no run")

@@ -85,7 +85,7 @@ final class AnswerWriter {
                 continue
             }
             let file = try file(format, parts[1])
-            let there = try file.found(Set(rows.map(\.key)), cancellation)
+            let there = try file.found(Set(rows.map(\.key)), isJSON: format == .jsonl, cancellation)
             for row in rows where !there.contains(row.key) {
                 try file.append(text: Self.text(row, format))
                 added += 1

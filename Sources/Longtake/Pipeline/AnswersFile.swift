@@ -82,17 +82,22 @@ final class AnswersFile {
         return "\(path): \(what) unchanged; an interrupted run may have left part of a line"
     }
 
-    /// The texts of `wanted` that whole lines of the file contain.
+    /// Those of the wanted keys whose answers the file has, each in a whole line.
     ///
+    /// - Parameter isJSON: whether a line is a JSON object; else it is whole if it ends with the key.
     /// - Throws: `LongtakeError` `interrupted`.
-    func found(_ wanted: Set<String>, _ cancellation: Cancellation) throws -> Set<String> {
+    func found(_ wanted: Set<String>, isJSON: Bool, _ cancellation: Cancellation) throws -> Set<String> {
+        let decoder = JSONDecoder()
         var found: Set<String> = []
         _ = try lines(cancellation) { line in
-            for text in wanted where !found.contains(text) {
-                if line.firstRange(of: Array(text.utf8)) != nil { found.insert(text) }
+            if isJSON {
+                if let key = try? decoder.decode(Known.self, from: Data(line)).key { found.insert(key) }
+            } else {
+                let key = String(decoding: line.filter { $0 != 0x0D }.suffix(32), as: UTF8.self)
+                if wanted.contains(key) { found.insert(key) }
             }
         }
-        return found
+        return found.intersection(wanted)
     }
 
     /// - Returns: the number of lines that were too long to be read.

@@ -26,6 +26,8 @@ final class PipelineAsker {
     private struct Given {
         let text: String
         let found: Bool
+        /// The value of a number or a time.
+        let number: Double?
     }
 
     init(
@@ -120,11 +122,11 @@ final class PipelineAsker {
                     let key = base.map { $0.key(recording, window: $0.window == nil ? nil : item.window) }
                     // Nothing was asked for a condition that was not met, and nothing follows from it.
                     guard let answer = key.flatMap({ known[$0] }) else { return false }
-                    return condition.holds(answer: answer.text, found: answer.found)
+                    return condition.holds(answer: answer.text, found: answer.found, number: answer.number)
                 }
             }
             try ask(wanted, recording, values, &failed, &summary, event) { key, answer in
-                given?[key] = Given(text: answer.answer, found: answer.found)
+                given?[key] = Given(text: answer.answer, found: answer.found, number: answer.value?.number)
             }
             guard !leftQuestions else { return }
             // Windows have keys of their own, and a condition may leave a question without an answer.
@@ -161,7 +163,7 @@ final class PipelineAsker {
         var given: [String: Given] = [:]
         for row in try library.catalog.answers(pipeline: file.identity, indexID: recording.index) {
             guard let record = try? decoder.decode(AnswerRecord.self, from: Data(row.line.utf8)) else { continue }
-            given[row.key] = Given(text: record.answer, found: record.found)
+            given[row.key] = Given(text: record.answer, found: record.found, number: record.value?.number)
         }
         return given
     }

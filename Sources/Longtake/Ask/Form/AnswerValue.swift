@@ -29,6 +29,9 @@ public indirect enum AnswerValue: Sendable, Hashable, Codable {
             }
     }
 
+    /// The value of a number or a time; nil for others.
+    var number: Double? { if case .number(let value) = self { value } else { nil } }
+
     /// True if the value denies something: no, zero, an empty list, or a text such as "nothing".
     ///
     /// A JSON document denies if everything in it does.

@@ -84,8 +84,9 @@ import Testing
         let video = try Fixtures.video.get()
         var sizes: [Int] = []
         for (own, options) in [("int8", [String]()), ("int8", ["--kv", "auto"]), (nil, [])] as [(String?, [String])] {
-            try? FileManager.default.removeItem(atPath: tool.path("cache"))
-            try? FileManager.default.removeItem(atPath: tool.path("out.jsonl"))
+            for name in ["cache", "data", "out.jsonl"] {
+                try? FileManager.default.removeItem(atPath: tool.path(name))
+            }
             let kv = own.map { "kv: \($0)\n" } ?? ""
             let text = "version: 1\n\(kv)inputs: [\(video)]\noutput: out.jsonl\nquestions: [What is it?]\n"
             try Data(text.utf8).write(to: URL(filePath: tool.path("p.yaml")))

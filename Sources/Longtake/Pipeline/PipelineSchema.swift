@@ -69,10 +69,6 @@ package enum PipelineSchema {
             "max_tokens": .integer(minimum: 1),
             "questions": .list(.any([.text("the question"), .object(merged(question, answers), required: ["ask"])])),
             "output": .text("path of an output"), "digest": .text("path of the run's digest"),
-            "clock": .text("pattern for the end of a file's path, such as {camera}/%Y-%m-%d/%H-%M-%S"),
-            "timezone": .text("name of a zone, or ±HH:MM"), "since": .text("time, date, or 2h or 7d ago"),
-            "until": .text("time, date, or 2h or 7d ago"),
-            "camera": .any([.text("name of a camera"), .list(.text("name of a camera"))]),
             "alerts": .list(.object(alert, required: ["when"])),
             "outputs": .list(.any([.text("path of an output"), .object(output, required: ["path"])])),
         ])

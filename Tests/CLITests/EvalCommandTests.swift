@@ -180,7 +180,7 @@ import Testing
         #expect(try json.lines().count { $0["message_type"] as? String == "missing" } == 2)
 
         // Two different files of one name are not guessed between.
-        for (folder, content) in [("x", "one"), ("y", "another")] {
+        for (folder, content) in [("first", "one"), ("second", "another")] {
             try FileManager.default.createDirectory(
                 atPath: tool.path("videos/" + folder), withIntermediateDirectories: true)
             try write(tool, "videos/\(folder)/gone.mp4", content)

@@ -356,6 +356,8 @@ import Testing
         defer { tool.remove() }
         try recordings(tool, ["a.mkv", "b.mkv", "c.mkv"])
         let pipeline = try write(tool, "version: 1\ninputs: [recordings/a.mkv]\n\(Self.two)output: o.jsonl\n")
+        // A file that changed just now is not taken for the one that was indexed.
+        Thread.sleep(forTimeInterval: 2.1)
         #expect(try tool.run("run", pipeline).status == 0)
         try Data(repeating: 7, count: 5000).write(to: URL(filePath: tool.path("recordings/c.mkv")))
         let more = try write(

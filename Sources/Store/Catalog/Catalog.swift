@@ -106,10 +106,16 @@ public final class Catalog: Sendable {
         self.path = path
         isNew = Posix.linkStatus(path) == nil
         (database, aside) = try Catalog.translated(path) {
-            do {
-                return (try Catalog.open(path), nil)
-            } catch let error as DatabaseError where Catalog.isDamage(error) {
-                return try Catalog.replaceDamaged(path)
+            // Several processes that create the file at once are refused without a wait by SQLite itself.
+            let wait = LockWaits.Wait(seconds: Catalog.busyTimeout)
+            while true {
+                do {
+                    return (try Catalog.open(path), nil)
+                } catch let error as DatabaseError where Catalog.isDamage(error) {
+                    return try Catalog.replaceDamaged(path)
+                } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+                    guard wait.sleepIfTimeIsLeft() else { throw error }
+                }
             }
         }
     }

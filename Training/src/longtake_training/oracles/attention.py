@@ -130,7 +130,7 @@ def llava() -> dict[str, dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m longtake_training.oracles.attention", description=__doc__)
     parser.add_argument("--out", type=Path, default=paths.GOLDEN.parent / "attention/shares.json")
     out = parser.parse_args().out
     torch.set_num_threads(1)

@@ -270,7 +270,7 @@ class Flows:
 def main() -> None:
     from transformers import PreTrainedTokenizerFast
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m longtake_training.oracles.llava", description=__doc__)
     parser.add_argument("--out", type=Path, default=paths.GOLDEN.parent / "llava")
     out = parser.parse_args().out
     shutil.rmtree(out, ignore_errors=True)

@@ -144,7 +144,7 @@ import Testing
         }
         let result = pull.end()
         #expect(result.status == 0, "\(result.errors)")
-        #expect(result.errors.contains("longtake: status: ") && result.errors.contains("MiB"), "\(result.errors)")
+        #expect(result.errors.contains("longtake: status: ") && result.errors.contains(" of "), "\(result.errors)")
     }
 
     @Test func `two commands lead from an empty home to an answer`() throws {

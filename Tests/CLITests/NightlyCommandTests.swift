@@ -209,6 +209,7 @@ import Testing
 
         #expect(try tool.run("nightly", "remove", "night", "--user").status == 0)
         #expect(try read(tool, "calls").contains("--user stop longtake-night.timer\n"))
+        #expect(try read(tool, "calls").contains("--user clean --what=state longtake-night.timer\n"))
         #expect(names(tool, ".config/systemd/user") == ["timers.target.wants"])
     }
 

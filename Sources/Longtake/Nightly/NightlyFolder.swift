@@ -170,6 +170,8 @@ package struct NightlyFolder: Sendable {
                 exitCode: Exit.usage)
         }
         _ = systemctl?.run(["stop", timer])
+        // systemd's file with the time of the last start.
+        _ = systemctl?.run(["clean", "--what=state", timer])
         for file in [link(timer)] + files {
             if unlink(file) == 0 || errno == ENOENT { continue }
             throw Failure(

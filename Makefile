@@ -112,7 +112,7 @@ bench: build
 	PYTHONPATH=Training/src python3 -m longtake_training.measure bench $(BENCH)
 
 # LLaVA-v1.5-7B beside LLaVA-Mini on two language models, random weights of full shape in 20 GiB of memory: the tables and plots of
-# docs/headline.md. Tens of minutes on 2 cores without AVX-512; HEADLINE='--shape nano' takes seconds.
+# docs/headline.md. 20 minutes on 2 cores without AVX-512; HEADLINE='--shape nano' takes seconds.
 HEADLINE ?=
 headline: build
 	.build/release/longtake bench headline $(HEADLINE) --out docs/headline

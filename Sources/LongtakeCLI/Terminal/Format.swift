@@ -29,7 +29,9 @@ enum Format {
 
     /// A number of operations, as "1.24 TFLOP".
     static func operations(_ count: Double) -> String {
-        let units: [(Double, String)] = [(1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP")]
+        let units: [(Double, String)] = [
+            (1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"),
+        ]
         let (size, name) = units.first { count >= $0.0 } ?? (1e6, "MFLOP")
         return "\(short(count / size)) \(name)"
     }

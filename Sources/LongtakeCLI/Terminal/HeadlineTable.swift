@@ -89,17 +89,21 @@ enum HeadlineTable {
     /// A proportion below 1 as a reduction, above it as a multiple.
     private static func proportion(_ value: Double) -> String {
         guard value > 0 else { return "" }
-        return value < 1 ? "÷ \(Format.short(1 / value))" : "× \(Format.short(value))"
+        let times = value < 1 ? 1 / value : value
+        let text = times >= 1000 ? "\(Int(saturating: times.rounded()))" : Format.short(times)
+        return (value < 1 ? "÷ " : "× ") + text
     }
 
     /// Powers of 1000, as the paper counts.
     private static func megabytes(_ bytes: Int64) -> String {
         let value = Double(bytes)
+        if value >= 1e12 { return "\(Format.short(value / 1e12)) TB" }
         return value >= 1e9 ? "\(Format.short(value / 1e9)) GB" : "\(Format.short(value / 1e6)) MB"
     }
 
     private static func time(_ seconds: Double) -> String {
         switch seconds {
+        case 31_557_600...: "\(Format.short(seconds / 31_557_600)) years"
         case 86_400...: "\(Format.short(seconds / 86_400)) days"
         case 3600...: "\(Format.short(seconds / 3600)) h"
         case 600...: "\(Format.short(seconds / 60)) min"

@@ -91,7 +91,7 @@ extension HeadlineReport {
     }
 
     private static func operations(_ value: Double) -> String {
-        scaled(value, [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")])
+        scaled(value, [(1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")])
     }
 
     private static func time(_ value: Double) -> String {

@@ -52,6 +52,22 @@ struct Child {
 
     func send(_ signal: Int32) { kill(pid, signal) }
 
+    /// Waits until the program has blocked SIGUSR1: the signal ends a process whose program has not yet started.
+    func waitForStatusSignal() throws { try Self.waitForStatusSignal(process) }
+
+    /// Waits until the program of this process has blocked SIGUSR1.
+    static func waitForStatusSignal(_ process: Process) throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            let status = try? String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
+            let line = status?.split(separator: "\n").first { $0.hasPrefix("SigBlk:") }
+            let mask = line.flatMap { UInt64($0.split(separator: "\t").last ?? "", radix: 16) } ?? 0
+            if mask >> UInt64(SIGUSR1 - 1) & 1 == 1 { return }
+            try #require(process.isRunning && ContinuousClock.now < deadline, "SIGUSR1 is not blocked")
+            usleep(2000)
+        }
+    }
+
     /// Waits for the end; who is not through after `limit` seconds is killed, and the status is 256 + 9.
     func end(limit: Double = 60) -> Tool.Result {
         let deadline = ContinuousClock.now + .seconds(limit)

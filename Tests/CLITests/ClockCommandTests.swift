@@ -151,6 +151,22 @@ import Testing
             "the zone is kept")
     }
 
+    /// Its times are in the future, as those of a file that was written less than 2 s before it was indexed could be.
+    @Test func `an index of a file whose times prove nothing is selected`() throws {
+        let tool = try tool()
+        defer { tool.remove() }
+        let yard = tool.path("cams/yard/2026-10-25/05-00-00.webm")
+        try Fixtures.execute("/usr/bin/touch", ["-d", "2037-01-01T00:00:00Z", yard])
+        #expect(try tool.run("index", tool.path("cams"), "--clock", Self.pattern).status == 0)
+        let asked = try tool.run("ask", yard, "What is on the table?", "--since", "2026-10-25T04:00", "--json")
+        #expect(asked.status == 0, "\(asked.errors)")
+        #expect(try asked.object()["found"] != nil)
+        let two = try tool.run(
+            "ask", tool.path("cams"), "What is on the table?", "--json", "--camera", "yard", "--since", "2026-10-25")
+        let lines = try two.lines()
+        #expect(lines.count == 2 && (lines[0]["recording"] as? [String: Any])?["camera"] as? String == "yard")
+    }
+
     @Test func `windows and cameras select`() throws {
         let tool = try tool()
         defer { tool.remove() }

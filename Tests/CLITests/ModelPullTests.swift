@@ -138,6 +138,7 @@ import Testing
         }
         try hub.set(["pause": 0.02])
         let pull = try Child(tool, "model", "pull", HubServer.model, "-q")
+        try pull.waitForStatusSignal()
         try pull.wait("a line of status") {
             pull.send(SIGUSR1)
             return pull.errors.contains(" of ") || !pull.process.isRunning

@@ -36,10 +36,12 @@ extension Analyzer {
         }
         let recording = Recording(path)
         defer { recording.close() }
-        let info = try plan(recording, options: options, sizes: false).info
-        let origin = OriginFinder(options.clock).origin(of: path.absolute, dates: info?.dates ?? [:])
-        let clock = clock(of: path, info, options)
+        // A file that was indexed right after its last change is not proven unchanged; what was stated of it counts.
+        let plan = try plan(recording, options: options, sizes: false)
+        let origin = OriginFinder(options.clock).origin(
+            of: path.absolute, dates: plan.info?.dates ?? [:], previous: plan.origin)
+        let clock = RecordingClock(start: plan.info?.fileStart ?? 0, wall: origin.start.map { WallClock($0) })
         return selection.verdict(
-            camera: origin.camera, clock: clock, end: info?.duration.map { $0 + clock.start })
+            camera: origin.camera, clock: clock, end: plan.info?.duration.map { $0 + clock.start })
     }
 }

@@ -26,6 +26,7 @@ extension Indexer {
             cacheMaxBytes: try library.cacheLimit(remember: false), notes: probe.notes,
             estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: known != nil)
         plan.reuse = options.reuse.makesReferences ? options.reuse.description : nil
+        plan.origin = known?.manifest.origin
         plan.prefixCacheBytes = known.map { library.cache.derivedBytes(indexID: $0.manifest.key.id) }
         return plan
     }

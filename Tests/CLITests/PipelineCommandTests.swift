@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct PipelineCommandTests {
@@ -63,7 +64,9 @@ import Testing
         for folder in ["in", "made"] {
             try files.createDirectory(atPath: tool.path(folder), withIntermediateDirectories: true)
         }
-        let names = (0..<6).map { "r\($0).mkv" }
+        // A third each: moved, copied, appended to.
+        let third = max(2, (LongRun.count(of: 30) ?? 6) / 3)
+        let names = (0..<3 * third).map { "r\($0).mkv" }
         for (number, name) in names.enumerated() {
             try Fixtures.ffmpeg(
                 "-f", "lavfi", "-i", "testsrc=size=96x64:rate=5:duration=3", "-metadata", "title=\(number)", "-c:v",
@@ -81,39 +84,37 @@ import Testing
             (try? Data(contentsOf: URL(filePath: tool.path("o.jsonl"))))?.split(separator: UInt8(ascii: "\n")).count
                 ?? 0
         }
-        // Two are moved into the folder, in a subfolder of its own.
+        // Some are moved into the folder, in a subfolder of its own.
         try files.createDirectory(atPath: tool.path("in/sub"), withIntermediateDirectories: true)
-        for name in names[0..<2] {
+        for name in names[0..<third] {
             try files.moveItem(atPath: tool.path("made/" + name), toPath: tool.path("in/sub/" + name))
         }
-        try watch.wait("the moved ones") { count() == 2 }
-        // Two are copied slowly, by a process that keeps them open.
-        for name in names[2..<4] {
-            let copy = try Child(
+        try watch.wait("the moved ones") { count() == third }
+        // Some are copied slowly, and written in parts, by processes that keep them open: all at once.
+        let parts =
+            "for i in 1 2 3 4; do tail -c +$((i * 500 + 1)) made/$1 | head -c 500 >&3; sleep 0.3; done; tail -c +2501 made/$1 >&3"
+        let whole = "while [ ! -e go ]; do sleep 0.05; done; tail -c +501 made/$1 >&3"
+        let writers = try names[third...].enumerated().map { number, name in
+            try Child(
                 tool,
-                shell:
-                    "exec 3>in/\(name); head -c 2000 made/\(name) >&3; while [ ! -e go ]; do sleep 0.05; done; tail -c +2001 made/\(name) >&3"
-            )
-            usleep(2_500_000)
-            #expect(count() == (name == names[2] ? 2 : 3), "it is still open")
-            _ = files.createFile(atPath: tool.path("go"), contents: nil)
-            #expect(copy.end().status == 0)
-            let before = name == names[2] ? 2 : 3
-            try watch.wait("the copied one") { count() == before + 1 }
-            try files.removeItem(atPath: tool.path("go"))
+                shell: "exec 3>>in/$1; head -c 500 made/$1 >&3; \(number < third ? whole : "sleep 1.5; " + parts)",
+                [name])
         }
-        // Two are there when it looks again.
-        for name in names[4...] {
-            try files.copyItem(atPath: tool.path("made/" + name), toPath: tool.path("in/" + name))
-        }
-        try watch.wait("the last ones") { count() == 6 }
+        let rest = writers[third...].map { $0.end() }
+        #expect(rest.allSatisfy { $0.status == 0 })
+        try watch.wait("the appended ones") { count() == 2 * third }
+        usleep(2_500_000)
+        #expect(count() == 2 * third, "the others are still open")
+        _ = files.createFile(atPath: tool.path("go"), contents: nil)
+        for writer in writers[..<third] { #expect(writer.end().status == 0) }
+        try watch.wait("the copied ones") { count() == 3 * third }
         watch.send(SIGTERM)
         #expect(watch.end().status == 143)
         let lines = try Data(contentsOf: URL(filePath: tool.path("o.jsonl"))).split(separator: UInt8(ascii: "\n")).map {
             try JSONSerialization.jsonObject(with: $0) as? [String: Any]
         }
         let ids = lines.compactMap { ($0?["recording"] as? [String: Any])?["id"] as? String }
-        #expect(Set(ids).count == 6, "each once, and each whole: \(ids)")
+        #expect(ids.count == 3 * third && Set(ids).count == ids.count, "each once, and each whole: \(ids)")
         #expect(lines.allSatisfy { $0?["frames"] as? Int == 3 })
     }
 }

@@ -130,7 +130,9 @@ enum Fixtures {
         return path
     }
 
-    static func ffmpeg(_ arguments: String...) throws {
+    static func ffmpeg(_ arguments: String...) throws { try ffmpeg(arguments) }
+
+    static func ffmpeg(_ arguments: [String]) throws {
         try execute("/usr/bin/env", ["ffmpeg", "-v", "error", "-nostdin", "-y"] + arguments)
     }
 

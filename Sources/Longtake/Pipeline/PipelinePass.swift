@@ -195,9 +195,12 @@ final class PipelinePass {
     /// Whether a recording would take more than half of the time that is left for indexing.
     private func isLong(_ recording: Recording, _ analyzer: Analyzer) throws -> Bool {
         guard let deadline = options.deadline else { return false }
+        guard let plan = try? analyzer.plan(recording, options: options, sizes: false), !plan.indexed else {
+            return false
+        }
+        // Without a run to learn from, what the model's operations take at least.
         let each = framesNow > 0 ? secondsNow / Double(framesNow) : history.secondsPerFrame()
-        guard let each, let plan = try? analyzer.plan(recording, options: options, sizes: false) else { return false }
-        let left = (deadline - .now).seconds
-        return !plan.indexed && Double(plan.frames ?? 0) * each > left / 2
+        guard let seconds = each.map({ Double(plan.frames ?? 0) * $0 }) ?? plan.estimatedSeconds else { return false }
+        return seconds > (deadline - .now).seconds / 2
     }
 }

@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: instruction-counts headline bench-all demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse forms ablation perplexity test-training install static deb check-deb check-install uninstall clean
+.PHONY: instruction-counts headline bench-all demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse forms alerts ablation perplexity test-training install static deb check-deb check-install uninstall clean
 
 SWIFT ?= swift
 export SWIFT
@@ -137,6 +137,11 @@ reuse: build
 # Answers in declared forms beside free text, about 100 recordings: how many are valid, how many right. 5 minutes.
 forms: build
 	scripts/training forms
+
+# Alerts about 50 recordings whose events are known, over 10 kills and a webhook that is down, slow or fails: how many are sent,
+# how many twice. A few minutes.
+alerts: build
+	scripts/training alerts
 
 # Retrains parts of the model without parts of it, for the table in docs/evaluation.md. About an hour; a stopped run goes on.
 ablation:

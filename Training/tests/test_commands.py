@@ -21,6 +21,7 @@ COMMANDS = {
     "train.detail": ["torch", "tokenizers", "safetensors"],
     "train.report": ["torch", "tokenizers", "matplotlib"],
     "evaluate": [],
+    "evaluate.alerts": [],
     "evaluate.compression": [],
     "evaluate.forms": [],
     "evaluate.index": [],

@@ -375,6 +375,29 @@ import Testing
         #expect(try tool.run("ls", "--json").list().count == 1)
     }
 
+    @Test func `a program gets the digest`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try recordings(tool, ["a.mkv"])
+        func run(_ digest: String) throws -> Tool.Result {
+            let text = "version: 1\nname: night\ninputs: [recordings]\n\(digest)\n\(Self.two)output: o.jsonl\n"
+            return try tool.run("run", try write(tool, text))
+        }
+        #expect(try run("digest: {command: [tee, mail.txt], path: \"d/{date}.md\"}").status == 0)
+        let mail = try String(contentsOfFile: tool.path("mail.txt"), encoding: .utf8)
+        #expect(mail.hasPrefix("# night: 1 recording with something new\n"))
+        let name = try #require(try FileManager.default.contentsOfDirectory(atPath: tool.path("d")).first)
+        #expect(try String(contentsOfFile: tool.path("d/" + name), encoding: .utf8) == mail)
+        #expect(try run("digest: {command: [tee, mail.txt]}").status == 0)
+        #expect(
+            try String(contentsOfFile: tool.path("mail.txt"), encoding: .utf8).hasPrefix("night: nothing new\n====="))
+        let failed = try run("digest: {command: \"false\", format: markdown}")
+        #expect(failed.status == 3 && failed.errors.contains("the digest was not sent: false: exit status 1"))
+        #expect(try run("digest: {format: text}").status == 64)
+        #expect(try run("digest: {path: \"{name}.md\"}").status == 64)
+        #expect(try run("digest: {comand: mail}").errors.contains("did you mean `command`?"))
+    }
+
     @Test func `the digest says what is new first`() throws {
         let tool = try Tool()
         defer { tool.remove() }

@@ -34,8 +34,8 @@ package struct PipelineFile: Sendable {
     package let questions: [PipelineQuestion]
     /// Where answers go; empty without questions.
     package let outputs: [PipelineOutput]
-    /// Where the digest of each run is written; nil: nowhere.
-    package let digest: PathTemplate?
+    /// What becomes of the digest of each run; nil: nothing.
+    let digest: PipelineDigest?
     /// What is told about answers and failures.
     package let alerts: [PipelineAlert]
     /// When and where the recordings were made, and which of them are asked about.
@@ -90,15 +90,7 @@ package struct PipelineFile: Sendable {
         clock = try Self.clock(in: mapping, path)
         questions = try PipelineQuestion.read(reader)
         outputs = try PipelineOutput.read(reader, resolve: resolve)
-        digest = try reader.string("digest").map { text in
-            do {
-                let template = try PathTemplate(resolve(text))
-                guard !template.isPerRecording else {
-                    throw LongtakeError(code: .badRequest, message: "the digest is one file per run; use {date} or %Y")
-                }
-                return template
-            } catch { throw reader.bad(Failure(error).message, mapping["digest"]) }
-        }
+        digest = try PipelineDigest.read(reader, resolve: resolve)
         alerts = try PipelineAlert.read(reader, questions: questions)
         if !questions.isEmpty, outputs.isEmpty, alerts.isEmpty {
             throw Self.bad(

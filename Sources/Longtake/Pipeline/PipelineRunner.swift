@@ -118,23 +118,14 @@ package final class PipelineRunner {
         }
         try history.finish(summary)
         sender.finish(waiting: Self.mostSecondsOfAlerts)
-        try writeDigest(of: summary, time: Int(Glibc.time(nil)))
+        try sendDigest(of: summary, time: Int(Glibc.time(nil)))
         return summary
     }
 
-    private func writeDigest(of summary: BatchSummary, time: Int) throws {
-        guard let path = file.digest?.path(time: time) else { return }
-        let isText = path.lowercased().hasSuffix(".txt")
-        let digest = try library.digest(of: library.run(matching: summary.runID), style: isText ? .text : .markdown)
-        let folder = (path as NSString).deletingLastPathComponent
-        try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        do {
-            try WholeFile.write(Array(digest.document.utf8), to: path)
-        } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(path): cannot write the digest: \(Failure(error).message)",
-                exitCode: Exit.space)
-        }
+    private func sendDigest(of summary: BatchSummary, time: Int) throws {
+        guard let digest = file.digest else { return }
+        let run = try library.run(matching: summary.runID)
+        try digest.send(library.digest(of: run, style: digest.style).document, time: time)
     }
 
     private func send(_ findings: [Catalog.AlertRow], _ sender: AlertSender) {

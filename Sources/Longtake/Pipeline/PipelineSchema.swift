@@ -58,6 +58,12 @@ package enum PipelineSchema {
         "format": .choice(PipelineOutput.Format.allCases.map(\.rawValue)),
     ]
 
+    private static let digest: [String: Schema] = [
+        "path": .text("file with {date}, %Y, …"),
+        "command": .any([.text("a program"), .list(.text("the program and its arguments"), least: 1)]),
+        "format": .choice(RunDigest.Style.allCases.map(\.rawValue)),
+    ]
+
     private static let file: [String: Schema] = merged(
         sampling, limits, answers, clock,
         [
@@ -68,7 +74,7 @@ package enum PipelineSchema {
             "recursive": .boolean, "exclude": names, "order": .choice(PipelineOrder.allCases.map(\.rawValue)),
             "max_tokens": .integer(minimum: 1),
             "questions": .list(.any([.text("the question"), .object(merged(question, answers), required: ["ask"])])),
-            "output": .text("path of an output"), "digest": .text("path of the run's digest"),
+            "output": .text("path of an output"), "digest": .any([.text("path of the run's digest"), .object(digest, required: [])]),
             "alerts": .list(.object(alert, required: ["when"])),
             "outputs": .list(.any([.text("path of an output"), .object(output, required: ["path"])])),
         ])

@@ -28,6 +28,15 @@ def table(path):
     return rows
 
 
+def sqlite(path):
+    import contextlib
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute("SELECT * FROM answer")]
+
+
 def otio(path):
     import opentimelineio
 
@@ -58,5 +67,5 @@ if __name__ == "__main__":
         over, _, under = sys.argv[3].partition("/")
         found = edl(path, float(over) / float(under or 1))
     else:
-        found = {"vtt": vtt, "srt": srt, "csv": table, "otio": otio}[format](path)
+        found = {"vtt": vtt, "srt": srt, "csv": table, "otio": otio, "sqlite": sqlite}[format](path)
     json.dump(found, sys.stdout)

@@ -74,7 +74,8 @@ package enum PipelineSchema {
             "recursive": .boolean, "exclude": names, "order": .choice(PipelineOrder.allCases.map(\.rawValue)),
             "max_tokens": .integer(minimum: 1),
             "questions": .list(.any([.text("the question"), .object(merged(question, answers), required: ["ask"])])),
-            "output": .text("path of an output"), "digest": .any([.text("path of the run's digest"), .object(digest, required: [])]),
+            "output": .text("path of an output"),
+            "digest": .any([.text("path of the run's digest"), .object(digest, required: [])]),
             "alerts": .list(.object(alert, required: ["when"])),
             "outputs": .list(.any([.text("path of an output"), .object(output, required: ["path"])])),
         ])

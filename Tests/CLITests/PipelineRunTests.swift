@@ -64,6 +64,19 @@ import Testing
             #expect(
                 try lines(tool.path(order + ".jsonl")).compactMap(name) == names.flatMap { ["\($0).mkv", "\($0).mkv"] })
         }
+        // Short and large before long and small.
+        for (name, seconds, rate) in [("long", 5, 1), ("short", 2, 25)] {
+            try Fixtures.ffmpeg(
+                "-f", "lavfi", "-i", "testsrc=size=160x120:rate=\(rate):duration=\(seconds)", "-c:v", "ffv1",
+                tool.path("recordings/\(name).mkv"))
+        }
+        let shortest = try write(
+            tool, "version: 1\norder: shortest\ninputs: [recordings]\n\(Self.two)output: shortest.jsonl\n",
+            to: "shortest.yaml")
+        #expect(try tool.run("run", shortest).status == 0)
+        #expect(
+            try lines(tool.path("shortest.jsonl")).compactMap(name)
+                == ["short", "a", "b", "c", "long"].flatMap { ["\($0).mkv", "\($0).mkv"] })
     }
 
     @Test func `what was asked is known by the catalog, wherever the output went`() throws {

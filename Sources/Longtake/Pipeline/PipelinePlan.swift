@@ -50,8 +50,8 @@ extension PipelineRunner {
     ///
     /// - Throws: `StoreError`; an error of one recording is its reason to be left out.
     package func plan(_ walker: InputWalker) throws -> PipelinePlan {
-        let files = file.order.sorted(walker.files)
-        let known = try known(files)
+        let known = try known(walker.files)
+        let files = try sorted(walker.files, known)
         let answered = try library.catalog.answerKeys(pipeline: file.identity)
         let pauses = try PipelineHistory.Pauses(file, library.catalog)
         let now = Int64(Glibc.time(nil))

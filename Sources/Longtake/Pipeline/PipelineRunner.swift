@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+internal import Media
 internal import Store
 
 /// Runs a pipeline: each recording is indexed, then asked about at once, and its answers go to the outputs.
@@ -108,8 +109,8 @@ package final class PipelineRunner {
                         path: path.absolute.description, stamp: PipelineHistory.stamp(of: path), failure), sender)
             }
             pass.retriesFailed = settings.retriesFailed
-            let files = file.order.sorted(walker.files)
-            try pass.run(files, known: known(files), event: event)
+            let known = try known(walker.files)
+            try pass.run(sorted(walker.files, known), known: known, event: event)
         } catch {
             let failure = Failure(error)
             try? history.finish(summary, error: failure)
@@ -120,6 +121,18 @@ package final class PipelineRunner {
         sender.finish(waiting: Self.mostSecondsOfAlerts)
         try sendDigest(of: summary, time: Int(Glibc.time(nil)))
         return summary
+    }
+
+    /// The files in the order in which they are taken.
+    ///
+    /// - Parameter known: those that are indexed; the others are opened if their length matters.
+    /// - Throws: `LongtakeError` `interrupted`.
+    func sorted(_ files: [InputPath], _ known: [InputPath: IndexedRecording]) throws -> [InputPath] {
+        try file.order.sorted(files) { path in
+            try cancellation.check()
+            if let known = known[path] { return known.duration }
+            return try? Recording(path).probe(options.request(.probe), cancellation).info.duration
+        }
     }
 
     private func sendDigest(of summary: BatchSummary, time: Int) throws {

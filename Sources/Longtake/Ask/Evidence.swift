@@ -1,4 +1,4 @@
-/// An interval of a recording that an answer was read from.
+/// An interval of a recording that an answer was read from, or that a text search found.
 public struct Evidence: Sendable, Codable, Equatable {
     /// Time of its first frame, in seconds on the file's timeline, as players show it.
     public let start: Double
@@ -12,9 +12,9 @@ public struct Evidence: Sendable, Codable, Equatable {
     public let startClock: String?
     /// `end` as a time of day.
     public let endClock: String?
-    /// Its share of the attention on frames, 0 to 1.
+    /// Its share of the attention on frames, 0 to 1; of a search the cosine of the text and its best frame.
     public let score: Double
-    /// Index frame number of its frame with the most attention, from 0.
+    /// Index frame number of its frame with the most attention or the best score, from 0.
     public let frame: Int
 
     /// An interval of a recording.

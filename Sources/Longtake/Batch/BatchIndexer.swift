@@ -93,7 +93,7 @@ package enum BatchEvent {
     /// The run was interrupted or reached its time limit: sealed segments are kept, and the next run continues.
     case stopped(path: String, Failure)
     /// The answer has been appended to the pipeline's output.
-    case answered(Answer, questionID: String)
+    case answered(path: String, questionID: String, answer: String)
     case answerFailed(path: String, questionID: String, Failure)
     /// A remark about the run itself.
     case note(String)

@@ -141,7 +141,7 @@ package struct AnswerExport: Sendable {
             cells([$0.start, $0.end, $0.score, $0.startFromFirstFrame, $0.endFromFirstFrame])
                 + [camera, $0.startClock ?? "", $0.endClock ?? ""]
         }
-        if middle.isEmpty || record.segment != nil {
+        if middle.isEmpty || record.segment != nil && !record.isSearch {
             let (window, first) = (record.segment ?? [], record.segmentFromFirstFrame ?? [])
             middle = [
                 cells([window.first, window.last, record.evidence.first?.score, first.first, first.last])

@@ -11,14 +11,18 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
     package var question: String
     /// The pipeline's ID for the question.
     package var questionID: String?
+    /// "search" for the moments of a text search, whose question is the text; nil for an answer.
+    package var kind: String?
     /// The answer's text.
     package var answer: String
     /// False if the answer was read from no frame.
     package var found: Bool
     /// The form that the question declared; nil: free text.
     package var form: String?
-    /// The value of an answer in a form; nil: free text, or there is no answer.
+    /// The value of an answer in a form, or the number of moments; nil: free text, or there is no answer.
     package var value: AnswerValue?
+    /// The best frame's score of a search, whether or not it is in a moment; nil for an answer.
+    package var score: Double?
     /// The intervals the answer was read from, strongest first.
     package var evidence: [Evidence]
     /// Start and end of the window asked about, in seconds on the file's timeline; nil: all or a range of the file.
@@ -73,6 +77,13 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
         (segmentClock, rangeClock) = (answer.segmentClock, answer.rangeClock)
     }
 
+    /// `kind` of a text search.
+    static let search = "search"
+    /// True for a text search.
+    var isSearch: Bool { kind == Self.search }
+    /// The score of a search, else of the strongest evidence; nil if there is none.
+    var bestScore: Double? { score ?? evidence.first?.score }
+
     /// The same record with all times on another clock.
     ///
     /// - Parameter fromFirst: convert from the times from the first frame; false: keep the file's times.
@@ -93,7 +104,8 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
 
     /// The same with start and end as times of day, RFC 3339; none where the recording's start is unknown.
     var timedIntervals: [(interval: ClosedRange<Double>, days: [String])] {
-        if let segment, segment.count == 2, segment[0] <= segment[1], evidence.isEmpty {
+        // A window in which a search found nothing is no moment.
+        if let segment, segment.count == 2, segment[0] <= segment[1], evidence.isEmpty, !isSearch {
             return [(segment[0]...segment[1], segmentClock ?? [])]
         }
         return evidence.filter { $0.start <= $0.end }.sorted { $0.start < $1.start }.map {
@@ -137,7 +149,7 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
         case segmentClock = "segment_clock"
         case rangeClock = "range_clock"
         case segmentFromFirstFrame = "segment_from_first_frame"
-        case range, form, value
+        case range, form, value, kind, score
         case rangeFromFirstFrame = "range_from_first_frame"
         case questionID = "question_id"
     }
@@ -163,6 +175,8 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
         found = try values.decodeIfPresent(Bool.self, forKey: .found) ?? true
         form = try values.decodeIfPresent(String.self, forKey: .form)
         value = try values.decodeIfPresent(AnswerValue.self, forKey: .value)
+        kind = try values.decodeIfPresent(String.self, forKey: .kind)
+        score = try values.decodeIfPresent(Double.self, forKey: .score)
         evidence = try values.decodeIfPresent([Evidence].self, forKey: .evidence) ?? []
         segment = try values.decodeIfPresent([Double].self, forKey: .segment)
         range = try values.decodeIfPresent([Double].self, forKey: .range)
@@ -185,6 +199,8 @@ package struct AnswerRecord: Sendable, Codable, Equatable {
         try values.encode(found, forKey: .found)
         try values.encodeIfPresent(form, forKey: .form)
         try values.encodeIfPresent(value, forKey: .value)
+        try values.encodeIfPresent(kind, forKey: .kind)
+        try values.encodeIfPresent(score, forKey: .score)
         try values.encode(evidence, forKey: .evidence)
         try values.encodeIfPresent(segment, forKey: .segment)
         try values.encodeIfPresent(range, forKey: .range)

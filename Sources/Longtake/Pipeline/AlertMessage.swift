@@ -13,7 +13,8 @@ struct AlertMessage {
         else { return [] }
         return file.alerts.compactMap { alert in
             guard case .answer(let condition) = alert.trigger, condition.subject ?? row.questionID == row.questionID,
-                condition.holds(answer: record.answer, found: record.found, number: record.value?.number)
+                condition.holds(
+                    answer: record.answer, found: record.found, number: record.value?.number, score: record.bestScore)
             else { return nil }
             return finding(alert, key: row.key, fields: ["answer": .raw(row.line)])
         }

@@ -8,6 +8,7 @@ package struct AnswerCondition: Sendable, Equatable {
         case isText(String, Bool)
         case contains(String, Bool)
         case number(Comparison, Double)
+        case score(Comparison, Double)
     }
 
     enum Comparison: String, Sendable, CaseIterable {
@@ -36,20 +37,21 @@ package struct AnswerCondition: Sendable, Equatable {
 
     /// The accepted forms, for messages.
     package static let forms =
-        "`people is \"yes\"`, `people is not \"nobody\"`, `people contains \"red\"`, `people >= 3`, `people found` or "
-        + "`people not found`"
+        "`people is \"yes\"`, `people is not \"nobody\"`, `people contains \"red\"`, `people >= 3`, `people score >= 0.3`, "
+        + "`people found` or `people not found`"
 
     /// Parses a condition; nil if it has none of `forms`.
     ///
     /// - Parameter text: the question's ID, then the test; "the answer to" may precede the ID. `answer` and `number`
-    ///   stand for the question that the condition belongs to.
-    package init?(_ text: String) {
+    ///   stand for the question that the condition belongs to, and so does `score`.
+    /// - Parameter questions: the IDs of all questions; one of these names is then the question's.
+    package init?(_ text: String, questions: [String] = []) {
         var rest = Substring(text.trimmingCharacters(in: .whitespaces))
         for prefix in ["the answer to ", "answer to "] where rest.lowercased().hasPrefix(prefix) {
             rest = rest.dropFirst(prefix.count).drop { $0 == " " }
             break
         }
-        if let test = Self.test(rest) {
+        if let test = Self.test(rest), !(questions.contains("score") && rest.hasPrefix("score")) {
             (subject, self.test) = (nil, test)
             return
         }
@@ -72,9 +74,16 @@ package struct AnswerCondition: Sendable, Equatable {
         ] as [(String, (String) -> Test)] where text.lowercased().hasPrefix(word) {
             return quoted(text.dropFirst(word.count)).map(make)
         }
+        if text.lowercased().hasPrefix("score") {
+            return comparison(text.dropFirst(5).drop { $0 == " " }).map { .score($0, $1) }
+        }
+        return comparison(text).map { .number($0, $1) }
+    }
+
+    private static func comparison(_ text: Substring) -> (Comparison, Double)? {
         for comparison in Comparison.allCases where text.hasPrefix(comparison.rawValue) {
             let number = text.dropFirst(comparison.rawValue.count).trimmingCharacters(in: .whitespaces)
-            return DecimalNumber(number).map { .number(comparison, $0.value) }
+            return DecimalNumber(number).map { (comparison, $0.value) }
         }
         return nil
     }
@@ -95,13 +104,15 @@ package struct AnswerCondition: Sendable, Equatable {
     ///   - answer: the answer's text; compared without case, surrounding spaces and a final period.
     ///   - found: false if the answer was read from no frame.
     ///   - number: the answer's number; nil: the first number in its text.
-    package func holds(answer: String, found: Bool, number: Double? = nil) -> Bool {
+    ///   - score: the best frame's score of a search, else the strongest evidence's; nil: there is none.
+    package func holds(answer: String, found: Bool, number: Double? = nil, score: Double? = nil) -> Bool {
         switch test {
         case .found(let wanted): found == wanted
         case .isText(let text, let wanted): (Self.plain(answer) == Self.plain(text)) == wanted
         case .contains(let text, let wanted): Self.plain(answer).contains(Self.plain(text)) == wanted
         case .number(let comparison, let limit):
             (number ?? Self.firstNumber(answer)).map { comparison.holds($0, limit) } ?? false
+        case .score(let comparison, let limit): score.map { comparison.holds($0, limit) } ?? false
         }
     }
 

@@ -182,7 +182,7 @@ final class AnswerWriter {
             .map { row in
                 var record = try decoder.decode(AnswerRecord.self, from: Data(row.line.utf8))
                 // An answer about a window belongs to all of it.
-                if record.segment != nil { record.evidence = [] }
+                if record.segment != nil, !record.isSearch { record.evidence = [] }
                 return record
             }
         for output in documents {

@@ -61,7 +61,7 @@ package struct PipelineAlert: Sendable {
         case "file failed": return .fileFailed
         default: break
         }
-        guard let condition = AnswerCondition(text) else {
+        guard let condition = AnswerCondition(text, questions: questions.map(\.id)) else {
             throw keys.bad(
                 "`when` must be `run failed`, `file failed` or a condition: \(AnswerCondition.forms)",
                 keys.mapping["when"])

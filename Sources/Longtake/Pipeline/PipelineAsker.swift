@@ -6,6 +6,7 @@ final class PipelineAsker {
     private let file: PipelineFile
     private let library: Library
     private let analyzer: Deferred<Analyzer>
+    private let searchModel: PipelineSearchModel?
     private let writer: AnswerWriter
     private let end: ContinuousClock.Instant?
     /// Keys of the answers that were given before, and of the questions that are done.
@@ -28,15 +29,18 @@ final class PipelineAsker {
         let found: Bool
         /// The value of a number or a time.
         let number: Double?
+        /// The score of a search, or of the strongest evidence.
+        let score: Double?
     }
 
     init(
-        _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>, writer: AnswerWriter,
-        end: ContinuousClock.Instant?
+        _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>, searchModel: PipelineSearchModel?,
+        writer: AnswerWriter, end: ContinuousClock.Instant?
     ) {
         self.file = file
         self.library = library
         self.analyzer = analyzer
+        self.searchModel = searchModel
         self.writer = writer
         self.end = end
     }
@@ -122,11 +126,16 @@ final class PipelineAsker {
                     let key = base.map { $0.key(recording, window: $0.window == nil ? nil : item.window) }
                     // Nothing was asked for a condition that was not met, and nothing follows from it.
                     guard let answer = key.flatMap({ known[$0] }) else { return false }
-                    return condition.holds(answer: answer.text, found: answer.found, number: answer.number)
+                    return condition.holds(
+                        answer: answer.text, found: answer.found, number: answer.number, score: answer.score)
                 }
             }
-            try ask(wanted, recording, values, &failed, &summary, event) { key, answer in
-                given?[key] = Given(text: answer.answer, found: answer.found, number: answer.value?.number)
+            try search(wanted.filter { $0.question.search != nil }, recording, values, &failed, &summary, event) {
+                given?[$0] = $1
+            }
+            guard !leftQuestions else { return }
+            try ask(wanted.filter { $0.question.search == nil }, recording, values, &failed, &summary, event) {
+                given?[$0] = $1
             }
             guard !leftQuestions else { return }
             // Windows have keys of their own, and a condition may leave a question without an answer.
@@ -163,24 +172,68 @@ final class PipelineAsker {
         var given: [String: Given] = [:]
         for row in try library.catalog.answers(pipeline: file.identity, indexID: recording.index) {
             guard let record = try? decoder.decode(AnswerRecord.self, from: Data(row.line.utf8)) else { continue }
-            given[row.key] = Given(text: record.answer, found: record.found, number: record.value?.number)
+            given[row.key] = Given(
+                text: record.answer, found: record.found, number: record.value?.number, score: record.bestScore)
         }
         return given
     }
 
+    /// Whether no more questions are asked.
+    private func isOutOfTime(_ summary: BatchSummary) -> Bool {
+        if summary.answers - answersBefore >= 8 { ignoresTime = false }
+        return end.map { ContinuousClock.now >= $0 } == true && summary.hasWorked && !ignoresTime
+    }
+
+    /// Searches for the texts; an error of one leaves the others.
+    private func search(
+        _ items: [Item], _ recording: IndexedRecording, _ values: PathTemplate.Values, _ failed: inout Set<String>,
+        _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void, given: (String, Given) -> Void
+    ) throws {
+        for item in items {
+            guard let search = item.question.search, let model = searchModel else { continue }
+            if isOutOfTime(summary) {
+                leftQuestions = true
+                return
+            }
+            do {
+                let searcher = try model.searcher.get()
+                let found = try searcher.moments(
+                    of: item.question.text, inIndex: recording.index, from: item.window?[0] ?? item.question.from,
+                    to: item.window?[1] ?? item.question.to, in: file.clock.selection, threshold: search.threshold,
+                    limit: search.limit)
+                let line = SearchLine(
+                    key: item.key, run: summary.runID, time: Date().formatted(.iso8601), questionID: item.question.id,
+                    question: item.question.text, recording: recording, found: found, segment: item.window,
+                    model: searcher.model, notes: searcher.notes)
+                try writer.add(row(item.key, item.question, recording, summary, line: JSONText.line(line)), values)
+                answered.insert(item.key)
+                summary.answers += 1
+                given(
+                    item.key,
+                    Given(
+                        text: line.answer, found: !found.moments.isEmpty, number: Double(found.moments.count),
+                        score: found.best))
+                event(.answered(path: recording.path, questionID: item.question.id, answer: line.answer))
+            } catch {
+                let failure = Failure(error, subject: recording.path)
+                if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
+                fail([item.question], recording, failure, &failed, &summary, event)
+            }
+        }
+    }
+
     private func ask(
         _ items: [Item], _ recording: IndexedRecording, _ values: PathTemplate.Values, _ failed: inout Set<String>,
-        _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void, given: (String, Answer) -> Void
+        _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void, given: (String, Given) -> Void
     ) throws {
         var groups = Self.grouped(items)
         while !groups.isEmpty {
-            if let end, ContinuousClock.now >= end, summary.hasWorked, !ignoresTime {
+            if isOutOfTime(summary) {
                 leftQuestions = true
                 return
             }
             // Windows of one length are generated together; a limited run looks at the clock between them.
             let count = min(groups.count, end == nil ? 64 : 8)
-            if summary.answers - answersBefore >= 8 { ignoresTime = false }
             let part = Array(groups.prefix(count))
             groups.removeFirst(count)
             var done: Set<String> = []
@@ -199,8 +252,14 @@ final class PipelineAsker {
                     try writer.add(row(item.key, item.question, recording, summary, line: JSONText.line(line)), values)
                     answered.insert(item.key)
                     summary.answers += 1
-                    given(item.key, answer)
-                    event(.answered(answer, questionID: item.question.id))
+                    given(
+                        item.key,
+                        Given(
+                            text: answer.answer, found: answer.found, number: answer.value?.number,
+                            score: answer.evidence.first?.score))
+                    event(
+                        .answered(
+                            path: answer.recording.path, questionID: item.question.id, answer: answer.answer))
                 }
             } catch {
                 let failure = Failure(error, subject: recording.path)

@@ -29,8 +29,8 @@ final class PipelinePass {
     private var secondsNow = 0.0
 
     init(
-        _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>, options: IndexOptions,
-        writer: AnswerWriter, history: PipelineHistory, end: ContinuousClock.Instant?, cancellation: Cancellation
+        _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>,
+        searchModel: PipelineSearchModel?, options: IndexOptions, writer: AnswerWriter, history: PipelineHistory, end: ContinuousClock.Instant?, cancellation: Cancellation
     ) {
         self.file = file
         self.library = library
@@ -38,7 +38,8 @@ final class PipelinePass {
         self.options = options
         self.history = history
         self.end = end
-        asker = PipelineAsker(file, library: library, analyzer: analyzer, writer: writer, end: end)
+        asker = PipelineAsker(
+            file, library: library, analyzer: analyzer, searchModel: searchModel, writer: writer, end: end)
     }
 
     /// What happened to one file.

@@ -9,7 +9,7 @@ extension PipelineQuestion {
         let maxTokens = try top.integer("max_tokens")
         var questions: [PipelineQuestion] = []
         for (index, node) in (list?.sequence.map(Array.init) ?? []).enumerated() {
-            let question = try Self.one(node, index, top, base, maxTokens)
+            let question = try Self.one(node, index, top, base, maxTokens, questions.map(\.id))
             guard !questions.contains(where: { $0.id == question.id }) else {
                 throw top.bad("two questions have the same id; each `id` must be unique", node)
             }
@@ -20,7 +20,8 @@ extension PipelineQuestion {
     }
 
     private static func one(
-        _ node: Node, _ index: Int, _ top: PipelineKeys, _ base: PipelineAnswerSettings, _ maxTokens: Int?
+        _ node: Node, _ index: Int, _ top: PipelineKeys, _ base: PipelineAnswerSettings, _ maxTokens: Int?,
+        _ ids: [String]
     ) throws -> PipelineQuestion {
         if let text = node.string {
             return PipelineQuestion(
@@ -28,30 +29,64 @@ extension PipelineQuestion {
                 condition: nil, settings: base)
         }
         guard let mapping = node.mapping else {
-            throw top.bad("a question must be text or a mapping with `ask`", node)
+            throw top.bad("a question must be text or a mapping with `ask` or `search`", node)
         }
         let keys = PipelineKeys(path: top.path, mapping: mapping, where: "in question \(index + 1)")
-        try keys.allow(
-            ["id", "ask", "from", "to", "max_tokens", "fusion", "every", "if", "answer"] + PipelineAnswerSettings.keys)
-        guard let text = try keys.string("ask") else { throw top.bad("question \(index + 1): `ask` is missing", node) }
+        let ofQuestions = ["ask", "max_tokens", "fusion", "answer"] + PipelineAnswerSettings.keys
+        try keys.allow(["id", "from", "to", "every", "if"] + ofQuestions + PipelineSearch.keys)
+        let isSearch = mapping["search"] != nil
+        let others = isSearch ? ofQuestions : PipelineSearch.keys
+        if let other = others.first(where: { mapping[$0] != nil }) {
+            throw top.bad(
+                other == "ask"
+                    ? "question \(index + 1) has both `ask` and `search`; make it two"
+                    : "question \(index + 1): `\(other)` belongs to `\(isSearch ? "ask" : "search")`", mapping[other])
+        }
+        guard let text = try keys.string(isSearch ? "search" : "ask") else {
+            throw top.bad("question \(index + 1): `ask` or `search` is missing", node)
+        }
         let (from, to) = (try keys.duration("from"), try keys.duration("to"))
         if let from, let to, from >= to { throw top.bad("question \(index + 1): `from` must be before `to`", node) }
         let window = try keys.duration("every")
         if window == 0 { throw top.bad("question \(index + 1): `every` must be above 0", mapping["every"]) }
         let condition = try keys.string("if").map {
-            guard let condition = AnswerCondition($0), condition.subject != nil else {
+            guard let condition = AnswerCondition($0, questions: ids), condition.subject != nil else {
                 throw top.bad(
                     "question \(index + 1): `if` must name an earlier question, as in \(AnswerCondition.forms)",
                     mapping["if"])
             }
             return condition
         }
+        let id = try keys.string("id") ?? "q\(index + 1)"
+        if isSearch {
+            var question = PipelineQuestion(
+                id: id, text: text, from: from, to: to, maxTokens: nil, fusion: nil, window: window,
+                condition: condition, settings: PipelineAnswerSettings())
+            question.search = try search(keys, text)
+            return question
+        }
         return PipelineQuestion(
-            id: try keys.string("id") ?? "q\(index + 1)", text: text, from: from, to: to,
+            id: id, text: text, from: from, to: to,
             maxTokens: try keys.integer("max_tokens") ?? maxTokens,
             fusion: try keys.choice("fusion", FusionMode.self), window: window, condition: condition,
             settings: try PipelineAnswerSettings(keys, or: base),
             form: try PipelineFile.answerForm(mapping["answer"], top.path))
+    }
+
+    private static func search(_ keys: PipelineKeys, _ text: String) throws -> PipelineSearch {
+        guard !text.allSatisfy(\.isWhitespace) else {
+            throw keys.bad("`search` must have at least one word", keys.mapping["search"])
+        }
+        var search = PipelineSearch()
+        search.threshold = try keys.number("threshold", in: -1...1)
+        if let limit = try keys.integer("at_most") {
+            guard SearchOptions.acceptedLimits.contains(limit) else {
+                throw keys.bad(
+                    "`at_most` must be 1 to \(SearchOptions.acceptedLimits.upperBound)", keys.mapping["at_most"])
+            }
+            search.limit = limit
+        }
+        return search
     }
 
     /// A condition's question must come before, and be about the same ranges.

@@ -2,11 +2,11 @@ internal import Foundation
 internal import Store
 internal import Yams
 
-/// One question of a pipeline.
+/// One question of a pipeline, or one text search.
 package struct PipelineQuestion: Sendable {
     /// Unique in the file; "q1", "q2", … by default.
     package let id: String
-    /// The question's text.
+    /// The question's text, or the text that is searched for.
     package let text: String
     /// Start of the range, in seconds on the file's timeline; nil: the recording's start.
     package let from: Double?
@@ -24,6 +24,8 @@ package struct PipelineQuestion: Sendable {
     package let settings: PipelineAnswerSettings
     /// The form of the answer; nil: free text.
     package var form: AnswerForm?
+    /// How the text is searched for; nil: it is a question.
+    package var search: PipelineSearch?
 
     /// The question as it is asked.
     var request: Question {
@@ -48,6 +50,7 @@ package struct PipelineQuestion: Sendable {
         if let part { parts += part.map { "\($0)" } }
         parts += settings.keyParts
         parts += form.map { ["answer " + $0.key] } ?? []
+        parts += search?.keyParts ?? []
         return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))
     }
 }

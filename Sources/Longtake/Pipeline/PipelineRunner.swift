@@ -10,6 +10,7 @@ package final class PipelineRunner {
     let file: PipelineFile
     let library: Library
     let analyzer: Deferred<Analyzer>
+    private let searchModel: PipelineSearchModel?
     private(set) var options: IndexOptions
     let settings: PipelineRunSettings
     let known: ([InputPath]) throws -> [InputPath: IndexedRecording]
@@ -21,17 +22,19 @@ package final class PipelineRunner {
     ///
     /// - Parameters:
     ///   - analyzer: created for the first recording that must be indexed or asked about.
+    ///   - searchModel: for the pipeline's text searches.
     ///   - options: include the file's own settings. After their deadline no segment is begun and no question asked,
     ///     except for the first of a run.
     ///   - known: returns the files whose index is up to date.
     package init(
-        _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>, options: IndexOptions,
-        settings: PipelineRunSettings = PipelineRunSettings(), cancellation: Cancellation = Cancellation(),
+        _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>, searchModel: PipelineSearchModel?,
+        options: IndexOptions, settings: PipelineRunSettings = PipelineRunSettings(), cancellation: Cancellation = Cancellation(),
         known: @escaping ([InputPath]) throws -> [InputPath: IndexedRecording]
     ) {
         self.file = file
         self.library = library
         self.analyzer = analyzer
+        self.searchModel = searchModel
         self.options = options
         self.settings = settings
         self.cancellation = cancellation
@@ -48,6 +51,14 @@ package final class PipelineRunner {
 
     /// The part of a limited run in which nothing is indexed.
     static let questionShare = 0.1
+
+    /// Checks that the model can do the pipeline's text searches.
+    ///
+    /// - Throws: `LongtakeError` `unsupported_model`.
+    func checkSearches() throws {
+        guard file.questions.contains(where: { $0.search != nil }) else { return }
+        try searchModel?.check()
+    }
 
     /// The files for which a run would do something: those that are finished and not indexed, or that have questions
     /// open.
@@ -97,8 +108,9 @@ package final class PipelineRunner {
                     code: "cannot_read", message: "\(path): cannot read: \(reason)", exitCode: Exit.input)
                 event(.failed(path: path.description, failure))
             }
+            try checkSearches()
             let pass = PipelinePass(
-                file, library: library, analyzer: analyzer, options: options, writer: writer, history: history,
+                file, library: library, analyzer: analyzer, searchModel: searchModel, options: options, writer: writer, history: history,
                 end: end, cancellation: cancellation)
             pass.answered = try writer.known { event(.note($0)) }
             defer { summary = pass.summary }

@@ -37,7 +37,9 @@ package enum PipelineSchema {
         "include": names, "exclude": names, "follow_symlinks": .boolean, "min_length": time, "max_length": time,
     ]
     private static let question: [String: Schema] = [
-        "id": .text("name in the output"), "ask": .text("the question"), "from": time, "to": time, "every": time,
+        "id": .text("name in the output"), "ask": .text("the question"), "search": .text("what to find, in place of ask"),
+        "threshold": .number(minimum: -1, maximum: 1),
+        "at_most": .integer(minimum: 1, maximum: SearchOptions.acceptedLimits.upperBound), "from": time, "to": time, "every": time,
         "if": .text("condition on an earlier question's answer"), "max_tokens": .integer(minimum: 1),
         "answer": .any([
             .choice(["yes_no", "number", "time", "text"]),
@@ -73,7 +75,7 @@ package enum PipelineSchema {
             "inputs": .list(.any([.text("file or folder"), .object(input, required: [])]), least: 1),
             "recursive": .boolean, "exclude": names, "order": .choice(PipelineOrder.allCases.map(\.rawValue)),
             "max_tokens": .integer(minimum: 1),
-            "questions": .list(.any([.text("the question"), .object(merged(question, answers), required: ["ask"])])),
+            "questions": .list(.any([.text("the question"), .object(merged(question, answers), required: [], requiresOneOf: ["ask", "search"])])),
             "output": .text("path of an output"),
             "digest": .any([.text("path of the run's digest"), .object(digest, required: [])]),
             "alerts": .list(.object(alert, required: ["when"])),
@@ -100,12 +102,12 @@ private indirect enum Schema: Encodable, Sendable {
     case list(Schema, least: Int? = nil)
     case map(Schema)
     case any([Schema])
-    case object([String: Schema], required: [String], isRoot: Bool = false)
+    case object([String: Schema], required: [String], requiresOneOf: [String] = [], isRoot: Bool = false)
 
     private enum Key: String, CodingKey {
         case schema = "$schema"
         case title, type, description, minimum, maximum, items, minItems, properties, required, additionalProperties
-        case anyOf
+        case anyOf, oneOf
         case values = "enum"
     }
 
@@ -135,7 +137,7 @@ private indirect enum Schema: Encodable, Sendable {
             try keys.encode("object", forKey: .type)
             try keys.encode(values, forKey: .additionalProperties)
         case .any(let parts): try keys.encode(parts, forKey: .anyOf)
-        case .object(let properties, let required, let isRoot):
+        case .object(let properties, let required, let oneOf, let isRoot):
             if isRoot {
                 try keys.encode("https://json-schema.org/draft/2020-12/schema", forKey: .schema)
                 try keys.encode("Longtake pipeline", forKey: .title)
@@ -143,6 +145,7 @@ private indirect enum Schema: Encodable, Sendable {
             try keys.encode("object", forKey: .type)
             try keys.encode(properties, forKey: .properties)
             if !required.isEmpty { try keys.encode(required, forKey: .required) }
+            if !oneOf.isEmpty { try keys.encode(oneOf.map { ["required": [$0]] }, forKey: .oneOf) }
             try keys.encode(false, forKey: .additionalProperties)
         }
     }

@@ -14,9 +14,10 @@ package final class Searcher {
     package let notes: [String]
     let library: Library
     let cancellation: Cancellation
-    private let hash: String
+    let hash: String
+    let compute: Compute
     private let text: TextEmbedder
-    private let compute: Compute
+    private var embeddings: [String: [Float]] = [:]
 
     /// Loads the text tower of a model.
     ///
@@ -27,6 +28,26 @@ package final class Searcher {
         model path: String, library: Library, settings: ModelSettings, cancellation: Cancellation = Cancellation()
     ) throws {
         try settings.validate()
+        let (checkpoint, pair) = try Self.checkpoints(path)
+        compute = try Compute(
+            // The text tower is not quantized.
+            precision: settings.precision == .bf16 ? .bf16 : .f32, backend: settings.backend, threads: settings.threads,
+            instructionSet: settings.instructionSet)
+        text = try TextEmbedder(pair, compute: compute)
+        self.library = library
+        self.cancellation = cancellation
+        hash = ContentHash.sha256(pieces: checkpoint.identityBytes)
+        model = ModelFolder.name(of: path)
+        notes = checkpoint.notes
+    }
+
+    /// Checks that a model can search, without loading its weights.
+    ///
+    /// - Throws: as `init`.
+    package static func check(model path: String) throws { _ = try checkpoints(path) }
+
+    /// The checkpoints of a model and of its two towers.
+    private static func checkpoints(_ path: String) throws -> (model: CheckpointFolder, towers: CheckpointFolder) {
         let checkpoint = try CheckpointFolder(path: path)
         guard checkpoint.fusion != nil else {
             throw LongtakeError(
@@ -42,17 +63,18 @@ package final class Searcher {
                     + "needs a whole CLIP checkpoint as mm_vision_tower")
         }
         let pair = try TextEmbedder.pair(of: checkpoint)
-        compute = try Compute(
-            // The text tower is not quantized.
-            precision: settings.precision == .bf16 ? .bf16 : .f32, backend: settings.backend, threads: settings.threads,
-            instructionSet: settings.instructionSet)
-        text = try TextEmbedder(pair, compute: compute)
-        guard checkpoint.embeddingSize == text.size else { throw LongtakeError.noTextHalf(pair.path) }
-        self.library = library
-        self.cancellation = cancellation
-        hash = ContentHash.sha256(pieces: checkpoint.identityBytes)
-        model = ModelFolder.name(of: path)
-        notes = checkpoint.notes
+        guard checkpoint.embeddingSize == (try TextEmbedder.config(of: pair)).projectionSize else {
+            throw LongtakeError.noTextHalf(pair.path)
+        }
+        return (checkpoint, pair)
+    }
+
+    /// The embedding of a text, which is computed once.
+    func embedding(of query: String) throws -> [Float] {
+        if let known = embeddings[query] { return known }
+        let made = try text.embed(query)
+        embeddings[query] = made
+        return made
     }
 
     /// The moments that a text describes, best first, in all or some of the recordings indexed with this model.

@@ -21,10 +21,8 @@ final class TextEmbedder {
     /// - Throws: `LongtakeError` `unsupported_model` for a tower without its text half; the errors of loading a
     ///   checkpoint.
     init(_ pair: CheckpointFolder, compute: Compute) throws {
+        let config = try Self.config(of: pair)
         let tensors = pair.weights.tensors
-        guard pair.vision != nil, let config = pair.textTower, TensorCatalog.hasTextTower(tensors),
-            tensors[TensorName.visualProjection + "weight"] != nil
-        else { throw LongtakeError.noTextHalf(pair.path) }
         try pair.validate()
         func reader(_ prefix: String) -> WeightReader { WeightReader(tensors, prefix: prefix, compute: compute) }
         tower = try TextTower(
@@ -33,6 +31,17 @@ final class TextEmbedder {
         try Self.check(tokenizer, fits: config, pair.path)
         size = config.projectionSize
         maxTokens = min(tokenizer.maximumLength, config.maxPositions)
+    }
+
+    /// The configuration of a two-tower checkpoint's text half.
+    ///
+    /// - Throws: `LongtakeError` `unsupported_model` for a tower without its text half.
+    static func config(of pair: CheckpointFolder) throws -> TextTowerConfig {
+        let tensors = pair.weights.tensors
+        guard pair.vision != nil, let config = pair.textTower, TensorCatalog.hasTextTower(tensors),
+            tensors[TensorName.visualProjection + "weight"] != nil
+        else { throw LongtakeError.noTextHalf(pair.path) }
+        return config
     }
 
     /// The two-tower checkpoint: the given folder or the one of its vision tower.

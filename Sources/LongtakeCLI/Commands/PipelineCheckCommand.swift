@@ -44,7 +44,7 @@ struct PipelineCheckCommand: ParsableCommand {
         var rows = [["pipeline", Console.name(file.identity)]]
         rows += paths.map { ["input", Console.name($0)] }
         rows.append(["recordings", "\(found)"])
-        rows += file.questions.map { ["question", Console.name("\($0.id): \($0.text)")] }
+        rows += file.questions.map { [$0.search == nil ? "question" : "search", Console.name("\($0.id): \($0.text)")] }
         rows += outputs.map { ["output", Console.name($0)] }
         Console.line(Format.table(rows))
     }

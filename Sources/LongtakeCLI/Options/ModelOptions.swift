@@ -70,8 +70,14 @@ struct ModelOptions: ParsableArguments {
 
     @OptionGroup var compute: ComputeOptions
 
-    /// - Parameter precision: a pipeline's own.
-    func settings(precision: String? = nil) throws -> ModelSettings { try compute.settings(precision: precision) }
+    /// - Parameters:
+    ///   - precision: a pipeline's own.
+    ///   - threads: a pipeline's number of threads, which comes after the option and before the environment.
+    func settings(precision: String? = nil, threads: Int? = nil) throws -> ModelSettings {
+        var settings = try compute.settings(precision: precision)
+        if let threads, compute.machine.threads == nil { settings.threads = threads }
+        return settings
+    }
 
     /// The error if neither an option nor a pipeline nor the environment names a model.
     static var noModel: Failure {
@@ -122,8 +128,7 @@ struct ModelOptions: ParsableArguments {
         keyValues: (options: KeyValueOptions, file: String?)? = nil, threads: Int? = nil
     ) throws -> LoadedModel {
         let folder = try folder(or: other)
-        var settings = try settings(precision: precision)
-        if let threads, compute.machine.threads == nil { settings.threads = threads }
+        var settings = try settings(precision: precision, threads: threads)
         try keyValues?.options.apply(to: &settings, file: keyValues?.file)
         do {
             return try Interruption.endingAtOnce { try LoadedModel(path: folder, settings: settings) }

@@ -15,6 +15,22 @@ struct PipelineSetup {
     let prefixCache: PrefixCacheOptions
     let output: OutputOptions
 
+    private func searchModel(_ library: Library) throws -> PipelineSearchModel {
+        let folder = try model.folder(or: file.model)
+        func named<Value>(_ body: () throws -> Value) throws -> Value {
+            do { return try body() } catch { throw Failure(error, subject: folder) }
+        }
+        let settings = try model.settings(precision: file.precision, threads: file.limits.threads)
+        return PipelineSearchModel(
+            check: { try named { try Searcher.check(model: folder) } },
+            searcher: Deferred {
+                try named {
+                    try Searcher(
+                        model: folder, library: library, settings: settings, cancellation: Interruption.cancellation)
+                }
+            })
+    }
+
     /// - Parameter standardMinimumAge: seconds without a change after which a file is taken, if nothing sets it.
     func runner(
         deadline: ContinuousClock.Instant?, standardMinimumAge: Double = 0, settings: PipelineRunSettings
@@ -38,7 +54,8 @@ struct PipelineSetup {
                 library: library, prefixCache: policy, cancellation: Interruption.cancellation)
         }
         return PipelineRunner(
-            file, library: library, analyzer: analyzer, options: options, settings: settings,
+            file, library: library, analyzer: analyzer, searchModel: try searchModel(library), options: options,
+            settings: settings,
             cancellation: Interruption.cancellation
         ) { [options] files in
             // Files whose index is up to date are skipped. Without an identity the model must be loaded, which reports

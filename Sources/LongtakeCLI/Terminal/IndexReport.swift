@@ -95,13 +95,13 @@ final class IndexReport {
         case .skipped(let path, let failure): notDone("skipped", path, failure)
         case .stopped(let path, let failure): notDone("stopped", path, failure)
         case .failed(let path, let failure): trouble(failure, "index", path)
-        case .answered(let answer, let id):
+        case .answered(let path, let id, let answer):
             progress.clear()
             if output.json {
-                Console.jsonLine(Answered(item: answer.recording.path, question_id: id, answer: answer.answer))
+                Console.jsonLine(Answered(item: path, question_id: id, answer: answer))
             } else if !output.isQuiet {
                 Console.line(
-                    "\(Console.name(answer.recording.path)) · \(Console.name(id)): \(Console.name(answer.answer))")
+                    "\(Console.name(path)) · \(Console.name(id)): \(Console.name(answer))")
             }
         case .answerFailed(let path, let id, let failure): trouble(failure, "ask \(id)", path)
         case .note(let text):

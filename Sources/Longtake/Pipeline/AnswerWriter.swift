@@ -19,6 +19,7 @@ final class AnswerWriter {
     private var files: [String: AnswersFile] = [:]
     private var databases: [String: AnswersDatabase] = [:]
     private var waiting: [(row: Catalog.RunAnswerRow, values: PathTemplate.Values)] = []
+    private var coverage: [Catalog.CoverageRow] = []
     private var lastFlush = ContinuousClock.now
     /// The index whose answers each document has, so that no other recording's replace them.
     private var owners: [String: String] = [:]
@@ -97,8 +98,13 @@ final class AnswerWriter {
     }
 
     /// Takes an answer; it is in the outputs after the next `flush`.
-    func add(_ row: Catalog.RunAnswerRow, _ values: PathTemplate.Values) throws {
+    ///
+    /// - Parameter covered: what is covered once it is given.
+    func add(
+        _ row: Catalog.RunAnswerRow, _ values: PathTemplate.Values, covered: Catalog.CoverageRow? = nil
+    ) throws {
         waiting.append((row, values))
+        if let covered { coverage.append(covered) }
         if waiting.count >= 64 || ContinuousClock.now - lastFlush > .seconds(1) { try flush() }
     }
 
@@ -113,7 +119,8 @@ final class AnswerWriter {
             rows[index].output = targets.isEmpty ? nil : targets.joined(separator: "\n")
         }
         let findings = rows.flatMap { messages.findings(of: $0) }
-        try catalog.record(answers: rows, alerts: findings)
+        try catalog.record(answers: rows, alerts: findings, coverage: coverage)
+        coverage = []
         sender.send(findings)
         var touched: Set<String> = []
         for (row, values) in waiting where !row.line.isEmpty {
@@ -169,22 +176,50 @@ final class AnswerWriter {
         return database
     }
 
+    /// The answers about a recording, and those to questions for what is new about what it has grown from.
+    ///
+    /// - Parameter questions: IDs of those questions.
+    private func records(
+        _ recording: IndexedRecording, earlier: [String], _ questions: Set<String>
+    ) throws -> [AnswerRecord] {
+        let decoder = JSONDecoder()
+        var rows = try earlier.flatMap { try catalog.answers(pipeline: pipeline, indexID: $0) }.filter {
+            questions.contains($0.questionID)
+        }
+        rows += try catalog.answers(pipeline: pipeline, indexID: recording.index)
+        var records: [AnswerRecord] = []
+        // A window that was incomplete is asked about again from its start: the later answer counts.
+        var windows: [String: Int] = [:]
+        for row in rows where !row.line.isEmpty {
+            var record = try decoder.decode(AnswerRecord.self, from: Data(row.line.utf8))
+            // An answer about a window belongs to all of it.
+            if record.segment != nil, !record.isSearch { record.evidence = [] }
+            if questions.contains(row.questionID), let start = record.segment?.first {
+                let place = "\(row.questionID) \(start)"
+                if let before = windows[place] {
+                    records[before] = record
+                    continue
+                }
+                windows[place] = records.count
+            }
+            records.append(record)
+        }
+        return records
+    }
+
     /// Writes the documents of a recording again, with all of its pipeline's answers.
     ///
+    /// - Parameters:
+    ///   - earlier: the indexes of what it has grown from.
+    ///   - questions: IDs of the questions for what is new.
     /// - Throws: `Failure` `cannot_write`; `LongtakeError` `bad_pipeline` if another recording has the same document.
     func writeDocuments(
-        of recording: IndexedRecording, _ values: PathTemplate.Values, name: String, end: Double?
+        of recording: IndexedRecording, _ values: PathTemplate.Values, name: String, end: Double?,
+        earlier: [String], forNew questions: Set<String>
     ) throws {
         let documents = outputs.filter { $0.format.document != nil }
         guard !documents.isEmpty else { return }
-        let decoder = JSONDecoder()
-        let records = try catalog.answers(pipeline: pipeline, indexID: recording.index).filter { !$0.line.isEmpty }
-            .map { row in
-                var record = try decoder.decode(AnswerRecord.self, from: Data(row.line.utf8))
-                // An answer about a window belongs to all of it.
-                if record.segment != nil, !record.isSearch { record.evidence = [] }
-                return record
-            }
+        let records = try records(recording, earlier: earlier, questions)
         for output in documents {
             guard let format = output.format.document else { continue }
             let path = output.path.path(time: time, recording: values)

@@ -9,6 +9,9 @@ final class PipelineAsker {
     private let searchModel: PipelineSearchModel?
     private let writer: AnswerWriter
     private let end: ContinuousClock.Instant?
+    private let cancellation: Cancellation
+    /// What of the recording is new; nil if no question is for what is new.
+    private var coverage: PipelineCoverage?
     /// Keys of the answers that were given before, and of the questions that are done.
     var answered: Set<String> = []
     private var ignoresTime = false
@@ -20,6 +23,9 @@ final class PipelineAsker {
     private struct Item {
         let question: PipelineQuestion
         let window: [Double]?
+        /// The range in seconds on the file's timeline: the window, or the question's as far as it is new.
+        let from: Double?
+        let to: Double?
         let key: String
     }
 
@@ -35,7 +41,7 @@ final class PipelineAsker {
 
     init(
         _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>, searchModel: PipelineSearchModel?,
-        writer: AnswerWriter, end: ContinuousClock.Instant?
+        writer: AnswerWriter, end: ContinuousClock.Instant?, cancellation: Cancellation
     ) {
         self.file = file
         self.library = library
@@ -43,6 +49,7 @@ final class PipelineAsker {
         self.searchModel = searchModel
         self.writer = writer
         self.end = end
+        self.cancellation = cancellation
     }
 
     /// Whether all questions about a recording were asked before.
@@ -77,6 +84,11 @@ final class PipelineAsker {
         ignoresTime = isFresh
         let values = PathTemplate.Values(path: path, id: recording.id, camera: recording.camera)
         do {
+            coverage =
+                open.contains(where: \.isForNew)
+                ? try PipelineCoverage(
+                    recording, path: path, pipeline: file.identity, library: library, cancellation: cancellation)
+                : nil
             try askOpen(open, recording, values, &summary, event)
             try writer.flush()
         } catch {
@@ -88,7 +100,8 @@ final class PipelineAsker {
         let item = try? library.recordings(matching: recording.index).first
         do {
             try writer.writeDocuments(
-                of: recording, values, name: item?.name ?? recording.path, end: item?.end ?? recording.duration)
+                of: recording, values, name: item?.name ?? recording.path, end: item?.end ?? recording.duration,
+                earlier: coverage?.earlier ?? [], forNew: Set(file.questions.filter(\.isForNew).map(\.id)))
         } catch let error as LongtakeError {
             summary.answersFailed += 1
             event(.answerFailed(path: recording.path, questionID: "outputs", Failure(error)))
@@ -142,9 +155,20 @@ final class PipelineAsker {
             for question in together where !failed.contains(question.id) {
                 let key = question.key(recording)
                 guard answered.insert(key).inserted else { continue }
-                try writer.add(row(key, question, recording, summary, line: ""), values)
+                try writer.add(
+                    row(key, question, recording, summary, line: ""), values, covered: covered(by: question))
             }
         }
+    }
+
+    /// What is covered once a question for what is new is done; nil for the others.
+    private func covered(by question: PipelineQuestion) -> Catalog.CoverageRow? {
+        question.isForNew ? coverage?.row(question) : nil
+    }
+
+    /// What is covered once an answer is given; with windows only after the last one.
+    private func covered(by item: Item) -> Catalog.CoverageRow? {
+        item.window == nil ? covered(by: item.question) : nil
     }
 
     /// The question as it is asked: about the pipeline's window.
@@ -155,13 +179,24 @@ final class PipelineAsker {
     }
 
     private func items(of question: PipelineQuestion, _ recording: IndexedRecording) throws -> [Item] {
+        let start = question.isForNew ? coverage?.start(of: question) : nil
+        if let start, let coverage, !coverage.isLater(min(coverage.end, question.to ?? .infinity), than: start) {
+            return []
+        }
         guard let length = question.window else {
-            return [Item(question: question, window: nil, key: question.key(recording))]
+            let from = [question.from, start].compactMap(\.self).max()
+            return [
+                Item(question: question, window: nil, from: from, to: question.to, key: question.key(recording))
+            ]
         }
         return try analyzer.get().windows(
             of: recording, every: length, from: question.from, to: question.to, in: file.clock.selection
-        ).map {
-            Item(question: question, window: $0, key: question.key(recording, window: $0))
+        ).filter { window in
+            // A last window that was incomplete is asked about again, from its start.
+            start.map { coverage?.isLater(window[1], than: $0) != false } ?? true
+        }.map {
+            Item(
+                question: question, window: $0, from: $0[0], to: $0[1], key: question.key(recording, window: $0))
         }
     }
 
@@ -198,14 +233,15 @@ final class PipelineAsker {
             do {
                 let searcher = try model.searcher.get()
                 let found = try searcher.moments(
-                    of: item.question.text, inIndex: recording.index, from: item.window?[0] ?? item.question.from,
-                    to: item.window?[1] ?? item.question.to, in: file.clock.selection, threshold: search.threshold,
-                    limit: search.limit)
+                    of: item.question.text, inIndex: recording.index, from: item.from, to: item.to,
+                    in: file.clock.selection, threshold: search.threshold, limit: search.limit)
                 let line = SearchLine(
                     key: item.key, run: summary.runID, time: Date().formatted(.iso8601), questionID: item.question.id,
                     question: item.question.text, recording: recording, found: found, segment: item.window,
                     model: searcher.model, notes: searcher.notes)
-                try writer.add(row(item.key, item.question, recording, summary, line: JSONText.line(line)), values)
+                try writer.add(
+                    row(item.key, item.question, recording, summary, line: JSONText.line(line)), values,
+                    covered: covered(by: item))
                 answered.insert(item.key)
                 summary.answers += 1
                 given(
@@ -240,8 +276,8 @@ final class PipelineAsker {
             do {
                 let ranges = part.map { group in
                     RangeQuestions(
-                        group.map { request($0.question) }, from: group[0].window?[0] ?? group[0].question.from,
-                        to: group[0].window?[1] ?? group[0].question.to, segment: group[0].window)
+                        group.map { request($0.question) }, from: group[0].from, to: group[0].to,
+                        segment: group[0].window)
                 }
                 try analyzer.get().ask(ranges, index: recording) { range, question, answer in
                     let item = part[range][question]
@@ -249,7 +285,9 @@ final class PipelineAsker {
                     let line = AnswerLine(
                         key: item.key, run: summary.runID, time: Date().formatted(.iso8601),
                         questionID: item.question.id, answer: answer)
-                    try writer.add(row(item.key, item.question, recording, summary, line: JSONText.line(line)), values)
+                    try writer.add(
+                        row(item.key, item.question, recording, summary, line: JSONText.line(line)), values,
+                        covered: covered(by: item))
                     answered.insert(item.key)
                     summary.answers += 1
                     given(
@@ -304,7 +342,7 @@ final class PipelineAsker {
         for item in items {
             let group = groups.firstIndex {
                 let (other, question) = ($0[0].question, item.question)
-                return $0[0].window == item.window && other.from == question.from && other.to == question.to
+                return $0[0].window == item.window && $0[0].from == item.from && $0[0].to == item.to
                     && other.request.fusion == question.request.fusion
                     && other.settings.fusionFrames == question.settings.fusionFrames
                     && other.settings.fusionError == question.settings.fusionError

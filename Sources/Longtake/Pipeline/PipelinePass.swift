@@ -39,7 +39,8 @@ final class PipelinePass {
         self.history = history
         self.end = end
         asker = PipelineAsker(
-            file, library: library, analyzer: analyzer, searchModel: searchModel, writer: writer, end: end)
+            file, library: library, analyzer: analyzer, searchModel: searchModel, writer: writer, end: end,
+            cancellation: cancellation)
     }
 
     /// What happened to one file.

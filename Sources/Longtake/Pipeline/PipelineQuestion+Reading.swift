@@ -33,7 +33,7 @@ extension PipelineQuestion {
         }
         let keys = PipelineKeys(path: top.path, mapping: mapping, where: "in question \(index + 1)")
         let ofQuestions = ["ask", "max_tokens", "fusion", "answer"] + PipelineAnswerSettings.keys
-        try keys.allow(["id", "from", "to", "every", "if"] + ofQuestions + PipelineSearch.keys)
+        try keys.allow(["id", "from", "to", "every", "if", "for"] + ofQuestions + PipelineSearch.keys)
         let isSearch = mapping["search"] != nil
         let others = isSearch ? ofQuestions : PipelineSearch.keys
         if let other = others.first(where: { mapping[$0] != nil }) {
@@ -58,20 +58,27 @@ extension PipelineQuestion {
             return condition
         }
         let id = try keys.string("id") ?? "q\(index + 1)"
+        let isForNew = try keys.choice("for", Part.self) == .new
         if isSearch {
             var question = PipelineQuestion(
                 id: id, text: text, from: from, to: to, maxTokens: nil, fusion: nil, window: window,
                 condition: condition, settings: PipelineAnswerSettings())
             question.search = try search(keys, text)
+            question.isForNew = isForNew
             return question
         }
-        return PipelineQuestion(
+        var question = PipelineQuestion(
             id: id, text: text, from: from, to: to,
             maxTokens: try keys.integer("max_tokens") ?? maxTokens,
             fusion: try keys.choice("fusion", FusionMode.self), window: window, condition: condition,
             settings: try PipelineAnswerSettings(keys, or: base),
             form: try PipelineFile.answerForm(mapping["answer"], top.path))
+        question.isForNew = isForNew
+        return question
     }
+
+    /// The values of `for`.
+    private enum Part: String, CaseIterable { case all, new }
 
     private static func search(_ keys: PipelineKeys, _ text: String) throws -> PipelineSearch {
         guard !text.allSatisfy(\.isWhitespace) else {
@@ -102,6 +109,9 @@ extension PipelineQuestion {
             throw top.bad(
                 "question `\(id)`: `\(subject)` is asked window by window, so this one needs the same `every`, `from` and `to`",
                 node)
+        }
+        guard !base.isForNew || isForNew else {
+            throw top.bad("question `\(id)`: `\(subject)` is for what is new, so this one needs `for: new`", node)
         }
     }
 }

@@ -26,6 +26,8 @@ package struct PipelineQuestion: Sendable {
     package var form: AnswerForm?
     /// How the text is searched for; nil: it is a question.
     package var search: PipelineSearch?
+    /// True if a recording that has grown is only asked about what is new in it.
+    package var isForNew = false
 
     /// The question as it is asked.
     var request: Question {
@@ -41,16 +43,26 @@ package struct PipelineQuestion: Sendable {
     ///
     /// - Parameter window: start and end of the window; nil: the whole question, also if it is asked window by window.
     func key(_ recording: IndexedRecording, window part: [Double]? = nil) -> String {
-        var parts = [
-            recording.index, "\(recording.frames)", recording.state.rawValue, id, text,
-            from.map { "\($0)" } ?? "", to.map { "\($0)" } ?? "", maxTokens.map { "\($0)" } ?? "",
-        ]
+        hash([recording.index, "\(recording.frames)", recording.state.rawValue], part)
+    }
+
+    /// Identifies the question by everything that its answers depend on but the recording.
+    ///
+    /// - Parameter settings: signature of the index's settings.
+    func coverageKey(_ settings: String) -> String { hash(["coverage", settings], nil) }
+
+    private func hash(_ head: [String], _ part: [Double]?) -> String {
+        var parts =
+            head + [
+                id, text, from.map { "\($0)" } ?? "", to.map { "\($0)" } ?? "", maxTokens.map { "\($0)" } ?? "",
+            ]
         parts += fusion.map { [$0.rawValue] } ?? []
         if let window { parts.append("every \(window)") }
         if let part { parts += part.map { "\($0)" } }
         parts += settings.keyParts
         parts += form.map { ["answer " + $0.key] } ?? []
         parts += search?.keyParts ?? []
+        if isForNew { parts.append("for new") }
         return String(ContentHash.sha256(Array(parts.joined(separator: "\u{0}").utf8)).prefix(32))
     }
 }

@@ -40,6 +40,7 @@ package enum PipelineSchema {
         "id": .text("name in the output"), "ask": .text("the question"), "search": .text("what to find, in place of ask"),
         "threshold": .number(minimum: -1, maximum: 1),
         "at_most": .integer(minimum: 1, maximum: SearchOptions.acceptedLimits.upperBound), "from": time, "to": time, "every": time,
+        "for": .choice(["all", "new"]),
         "if": .text("condition on an earlier question's answer"), "max_tokens": .integer(minimum: 1),
         "answer": .any([
             .choice(["yes_no", "number", "time", "text"]),

@@ -49,8 +49,11 @@ extension Catalog {
         }
     }
 
-    /// Adds answers, or replaces those with the same pipeline and key, with their findings; one transaction.
-    public func record(answers: [RunAnswerRow], alerts: [AlertRow] = []) throws {
+    /// Adds answers, or replaces those with the same pipeline and key, with their findings and with what they cover;
+    /// one transaction.
+    public func record(
+        answers: [RunAnswerRow], alerts: [AlertRow] = [], coverage: [CoverageRow] = []
+    ) throws {
         guard !answers.isEmpty else { return }
         try write { database in
             for answer in answers {
@@ -62,6 +65,7 @@ extension Catalog {
                     ])
             }
             try Catalog.insert(alerts, database)
+            try Catalog.insert(coverage, database)
         }
         CrashPoint.reach(.answersRecorded)
     }

@@ -97,7 +97,7 @@ public final class Catalog: Sendable {
     public let aside: String?
     private let database: DatabaseQueue
 
-    static let version = 4
+    static let version = 5
 
     /// Opens or creates the catalog; a damaged database is first renamed to `<path>.damaged-<time>`.
     ///
@@ -283,7 +283,7 @@ public final class Catalog: Sendable {
                 ("recording", columns), (JobRow.table, JobRow.columns), (AnswerRow.table, AnswerRow.columns),
                 (RunRow.table, RunRow.columns), (RunFileRow.table, RunFileRow.columns),
                 (RunAnswerRow.table, RunAnswerRow.columns), (FileFailureRow.table, FileFailureRow.columns),
-                (AlertRow.table, AlertRow.columns),
+                (AlertRow.table, AlertRow.columns), (CoverageRow.table, CoverageRow.columns),
             ] {
                 guard try database.tableExists(table), try database.columns(in: table).map(\.name) == names else {
                     throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a table has other columns")
@@ -317,6 +317,7 @@ public final class Catalog: Sendable {
             }
             if found == 2 { try addFingerprints(database) }
             if found < 4 { try database.execute(sql: runTables) }
+            if found < 5 { try database.execute(sql: coverageTable) }
             if found < version { try database.execute(sql: "PRAGMA user_version = \(version)") }
             return .commit
         }

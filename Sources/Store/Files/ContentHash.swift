@@ -48,6 +48,46 @@ public enum ContentHash {
         return hex(digest)
     }
 
+    /// Returns, by length, the SHA-256 of an open file's first bytes, as 64 hexadecimal digits; it is read once.
+    ///
+    /// A length beyond the file's end is left out. `progress` is called once per MiB; an error it throws ends the
+    /// hashing. Throws `StoreError` `.io` if the file cannot be read.
+    public static func sha256(
+        fileDescriptor: Int32, firstBytes lengths: [Int64], progress: () throws -> Void
+    ) throws -> [Int64: String] {
+        guard let context = EVP_MD_CTX_new(), let copy = EVP_MD_CTX_new() else {
+            throw StoreError.hashing("out of memory")
+        }
+        defer {
+            EVP_MD_CTX_free(context)
+            EVP_MD_CTX_free(copy)
+        }
+        guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else { throw StoreError.hashing("not available") }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+        defer { buffer.deallocate() }
+        var found: [Int64: String] = [:]
+        var offset = 0
+        for length in Set(lengths).filter({ $0 >= 0 }).sorted() {
+            guard let end = Int(exactly: length) else { break }
+            while offset < end {
+                try progress()
+                let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, end - offset)])
+                let got = try Posix.pread(fileDescriptor, piece, offset: offset, path: "the recording")
+                guard got > 0 else { return found }
+                guard EVP_DigestUpdate(context, piece.baseAddress, got) == 1 else {
+                    throw StoreError.hashing("update refused")
+                }
+                offset += got
+            }
+            var digest = [UInt8](repeating: 0, count: 32)
+            guard EVP_MD_CTX_copy_ex(copy, context) == 1, EVP_DigestFinal_ex(copy, &digest, nil) == 1 else {
+                throw StoreError.hashing("final refused")
+            }
+            found[length] = hex(digest)
+        }
+        return found
+    }
+
     static func hex(_ bytes: [UInt8]) -> String {
         let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = []

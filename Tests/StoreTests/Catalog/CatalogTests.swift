@@ -79,10 +79,10 @@ import Store
         do { _ = try Catalog(path: path) }
         var bytes = try contents(path)
         // SQLite keeps user_version big endian at offset 60 of the file.
-        bytes[63] = 5
+        bytes[63] = 6
         try overwrite(path, bytes)
         let message = expectCode(.newerFormat) { _ = try Catalog(path: path) }
-        #expect(message.contains("version 5") && message.contains("version 4"))
+        #expect(message.contains("version 6") && message.contains("version 5"))
         #expect(try contents(path) == bytes)
     }
 
@@ -114,6 +114,44 @@ import Store
         // The recordings are rebuilt, answers are not touched.
         try catalog.rebuild(from: [])
         #expect(try catalog.answers(indexID: "other") == [answers[2]])
+    }
+
+    @Test func whatIsCoveredIsKeptAlsoInACatalogOfTheFourthVersion() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/catalog.sqlite"
+        func answer(_ key: String) -> Catalog.RunAnswerRow {
+            Catalog.RunAnswerRow(
+                pipeline: "p", key: key, run: "r", indexID: "i", questionID: "q", line: "{}", output: nil)
+        }
+        try Catalog(path: path).record(answers: [answer("a")])
+        let made = Process()
+        made.executableURL = URL(filePath: "/usr/bin/env")
+        made.arguments = [
+            "python3", "-c",
+            """
+            import sqlite3, sys
+            c = sqlite3.connect(sys.argv[1])
+            c.execute("DROP TABLE run_coverage")
+            c.execute("PRAGMA user_version = 4")
+            c.commit()
+            c.close()
+            """, path,
+        ]
+        try made.run()
+        made.waitUntilExit()
+        try #require(made.terminationStatus == 0)
+        let catalog = try Catalog(path: path)
+        #expect(catalog.aside == nil)
+        var row = Catalog.CoverageRow(
+            pipeline: "p", question: "q", path: "/a", indexID: "i", content: "c", size: 7, end: 0.1 + 0.2)
+        try catalog.record(answers: [answer("b")], coverage: [row])
+        #expect(try catalog.coverage(pipeline: "p", path: "/a", indexID: "") == [row], "not rounded")
+        #expect(try catalog.coverage(pipeline: "p", path: "", indexID: "i") == [row])
+        #expect(try catalog.coverage(pipeline: "o", path: "/a", indexID: "i").isEmpty)
+        row.end = 9
+        try catalog.record(answers: [answer("c")], coverage: [row])
+        #expect(try catalog.coverage(pipeline: "p", path: "/a", indexID: "i") == [row])
+        #expect(try catalog.answerKeys(pipeline: "p") == ["a", "b", "c"])
     }
 
     /// The catalog of a program before this one: recordings alone, without checksums.

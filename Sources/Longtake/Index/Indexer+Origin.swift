@@ -5,13 +5,24 @@ internal import Store
 extension Indexer {
     /// Applies the options to what an existing index knows of when and where its recording was made.
     ///
-    /// Nothing is decoded; the container is opened only if its dates are not known yet.
+    /// Nothing is decoded; the container is opened only if its dates are not known yet. Of several files with the same
+    /// content one decides (`Library.decidingPath`); `note` gets a sentence when another one is seen for the first time.
     /// - Throws: `StoreError` `locked` while another process writes the index; `MediaError`.
-    func updatingOrigin(of manifest: Manifest, _ recording: Recording) throws -> Manifest {
+    func updatingOrigin(
+        of manifest: Manifest, _ recording: Recording, note: (String) -> Void
+    ) throws -> Manifest {
         guard !options.clock.isEmpty else { return manifest }
         let dates = manifest.origin?.dates == nil ? try recording.probe(request(), cancellation).info.dates ?? [:] : nil
-        let origin = OriginFinder(options.clock).origin(
-            of: recording.path.absolute, dates: dates, previous: manifest.origin)
+        let (path, finder) = (recording.path.absolute, OriginFinder(options.clock))
+        let known = recording.path.isStandardInput ? [] : try library.catalog.rows(indexID: manifest.key.id)
+        let paths = known.map { InputPath(bytes: $0.pathBytes) }
+        let deciding = library.decidingPath(of: path, indexID: manifest.key.id, known: paths)
+        let origin = finder.origin(of: deciding, dates: dates, previous: manifest.origin)
+        if deciding != path, !paths.contains(path),
+            finder.origin(of: path, dates: dates, previous: manifest.origin) != origin
+        {
+            note("names: the same recording as \(deciding), whose path says when and where it was made")
+        }
         guard origin != manifest.origin else { return manifest }
         do {
             try library.cache.set(origin: origin, indexID: manifest.key.id)

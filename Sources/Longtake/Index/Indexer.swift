@@ -106,9 +106,10 @@ package final class Indexer {
         if !options.force, let existing {
             if serves(existing), !existing.manifest.isToBeContinued {
                 library.cache.tidy(indexID: key.id)
-                let manifest = try updatingOrigin(of: existing.manifest, recording)
+                var notes: [String] = []
+                let manifest = try updatingOrigin(of: existing.manifest, recording) { notes.append($0) }
                 try register(content, manifest)
-                return result(.unchanged, manifest, content, framesNow: 0, start: start)
+                return result(.unchanged, manifest, content, framesNow: 0, start: start, notes: notes)
             }
             lacksPatches = !serves(existing)
             // An index that ended early continues with the patches it started with.
@@ -133,13 +134,13 @@ package final class Indexer {
 
     private func result(
         _ action: IndexedRecording.Action, _ manifest: Manifest, _ content: FileContent, framesNow: Int,
-        start: ContinuousClock.Instant
+        start: ContinuousClock.Instant, notes: [String] = []
     ) -> IndexedRecording {
         IndexedRecording(
             action: action, id: Library.id(content: content.hash), index: manifest.key.id,
             path: content.file.displayPath, frames: manifest.frames, framesNow: framesNow,
             duration: manifest.duration, framesReused: manifest.framesReused, bytes: manifest.bytes,
-            state: manifest.indexState, notes: manifest.warnings, counters: manifest.counters,
+            state: manifest.indexState, notes: manifest.warnings + notes, counters: manifest.counters,
             seconds: (ContinuousClock.now - start).seconds, camera: manifest.origin?.camera,
             clock: manifest.recorded)
     }

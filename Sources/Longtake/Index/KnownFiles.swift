@@ -15,6 +15,10 @@ package final class KnownFiles {
     private let decoder = JSONDecoder()
     /// The newest row of each path; nil if the catalog is queried per path.
     private let rows: [InputPath: Catalog.RecordingRow]?
+    /// Paths by index ID.
+    private lazy var paths = Dictionary(
+        grouping: (rows ?? [:]).map { ($0.value.indexID, $0.key) }, by: \.0
+    ).mapValues { $0.map(\.1) }
     /// Size in bytes of the prefix cache by index ID.
     private lazy var prefixCache = library.cache.derivedBytesByIndex()
     /// Number of files from which reading the whole catalog at once is faster.
@@ -48,7 +52,7 @@ package final class KnownFiles {
             row.proves(now), let text = row.facts, let stamp = row.stamp,
             let facts = try? decoder.decode(IndexFacts.self, from: Data(text.utf8)),
             facts.isPossible, facts.settings == settings.signature, options.keep != .patches || facts.hasAllPatches,
-            !Manifest.isToBeContinued(state: facts.state, warnings: facts.warnings), hasOrigin(facts, absolute)
+            !Manifest.isToBeContinued(state: facts.state, warnings: facts.warnings), hasOrigin(facts, row, absolute)
         else { return nil }
         if options.minimumAge > 0 {
             let age = Double(FileFingerprint.now - now.modified) / 1e9
@@ -65,10 +69,15 @@ package final class KnownFiles {
     }
 
     /// True if the options would change nothing of what is known about a recording's origin.
-    private func hasOrigin(_ facts: IndexFacts, _ path: InputPath) -> Bool {
+    private func hasOrigin(_ facts: IndexFacts, _ row: Catalog.RecordingRow, _ path: InputPath) -> Bool {
         guard !options.clock.isEmpty else { return true }
         guard let origin = facts.origin, origin.dates != nil else { return false }
-        return origins.origin(of: path, previous: origin) == origin
+        let known =
+            rows == nil
+            ? ((try? library.catalog.rows(indexID: row.indexID)) ?? []).map { InputPath(bytes: $0.pathBytes) }
+            : paths[row.indexID] ?? []
+        let deciding = library.decidingPath(of: path, indexID: row.indexID, known: known)
+        return origins.origin(of: deciding, previous: origin) == origin
     }
 
     /// Returns the indexes of the unchanged files, by path.

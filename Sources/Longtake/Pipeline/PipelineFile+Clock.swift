@@ -7,7 +7,9 @@ extension PipelineFile {
     /// Reads what a pipeline says about when and where its recordings were made, and which of them it asks about.
     ///
     /// - Throws: `LongtakeError` `bad_pipeline` with the line of the value.
-    static func clock(in root: Node.Mapping, _ path: String) throws -> ClockSettings {
+    static func clock(
+        in root: Node.Mapping, _ path: String
+    ) throws -> (settings: ClockSettings, selection: PipelineSelection) {
         func text(_ key: String) throws -> String? {
             guard let node = root[key] else { return nil }
             guard let text = node.scalar?.string, !text.isEmpty else { throw bad(path, "`\(key)` must be text", node) }
@@ -43,6 +45,8 @@ extension PipelineFile {
         if let first = settings.selection.since, let last = settings.selection.until, first >= last {
             throw bad(path, "no time is since `since` and until `until`; swap them", root["since"])
         }
-        return settings
+        var selection = PipelineSelection()
+        (selection.since, selection.until, selection.cameras) = (try text("since"), try text("until"), cameras)
+        return (settings, selection)
     }
 }

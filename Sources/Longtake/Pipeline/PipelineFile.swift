@@ -39,7 +39,9 @@ package struct PipelineFile: Sendable {
     /// What is told about answers and failures.
     package let alerts: [PipelineAlert]
     /// When and where the recordings were made, and which of them are asked about.
-    package let clock: ClockSettings
+    package internal(set) var clock: ClockSettings
+    /// Which of them are asked about, as text; `clock.selection` is what it meant when the file was read or a run began.
+    package var selection: PipelineSelection
 
     /// Reads and checks a pipeline file.
     ///
@@ -87,7 +89,7 @@ package struct PipelineFile: Sendable {
         order = try reader.choice("order", PipelineOrder.self) ?? .newest
         sampling = try PipelineSampling(reader)
         limits = try PipelineLimits(reader)
-        clock = try Self.clock(in: mapping, path)
+        (clock, selection) = try Self.clock(in: mapping, path)
         questions = try PipelineQuestion.read(reader)
         outputs = try PipelineOutput.read(reader, resolve: resolve)
         digest = try PipelineDigest.read(reader, resolve: resolve)

@@ -50,6 +50,7 @@ extension PipelineRunner {
     ///
     /// - Throws: `StoreError`; an error of one recording is its reason to be left out.
     package func plan(_ walker: InputWalker) throws -> PipelinePlan {
+        try select()
         try checkSearches()
         let known = try known(walker.files)
         let files = try sorted(walker.files, known)

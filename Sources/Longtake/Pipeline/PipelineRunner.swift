@@ -7,7 +7,7 @@ internal import Store
 ///
 /// The catalog has the runs, the answers and the files that failed: nothing is asked twice, wherever the outputs went.
 package final class PipelineRunner {
-    let file: PipelineFile
+    private(set) var file: PipelineFile
     let library: Library
     let analyzer: Deferred<Analyzer>
     private let searchModel: PipelineSearchModel?
@@ -52,6 +52,14 @@ package final class PipelineRunner {
     /// The part of a limited run in which nothing is indexed.
     static let questionShare = 0.1
 
+    /// Sets what durations in `since` and `until` mean now.
+    ///
+    /// - Throws: `LongtakeError` `bad_request` for an empty window.
+    func select() throws {
+        file.clock.selection = try file.selection.resolved(
+            zone: options.clock.zone, now: Date().timeIntervalSince1970)
+    }
+
     /// Checks that the model can do the pipeline's text searches.
     ///
     /// - Throws: `LongtakeError` `unsupported_model`.
@@ -63,6 +71,7 @@ package final class PipelineRunner {
     /// The files for which a run would do something: those that are finished and not indexed, or that have questions
     /// open.
     func pending(_ files: [InputPath]) throws -> [InputPath] {
+        try select()
         let known = try known(files)
         let answered = try library.catalog.answerKeys(pipeline: file.identity)
         let pauses = try PipelineHistory.Pauses(file, library.catalog)
@@ -85,6 +94,7 @@ package final class PipelineRunner {
     ///   written, and if no file can be indexed any more; an error of one recording is in the summary.
     package func run(_ walker: InputWalker, event: (BatchEvent) -> Void) throws -> BatchSummary {
         let start = ContinuousClock.now
+        try select()
         var summary = BatchSummary()
         let lock = try PipelineLock(file, library: library, waiting: settings.lockWait, runID: summary.runID)
         defer { withExtendedLifetime(lock) {} }

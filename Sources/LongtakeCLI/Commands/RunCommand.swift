@@ -35,6 +35,7 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup var inputs: InputOptions
     @OptionGroup var runtime: RuntimeOptions
+    @OptionGroup var select: SelectionOptions
     @OptionGroup var clock: ClockOptions
     @OptionGroup var zone: ZoneOptions
     @OptionGroup var sampling: SamplingOptions
@@ -51,8 +52,8 @@ struct RunCommand: ParsableCommand {
         var settings = PipelineRunSettings()
         settings.lockWait = try OptionName.waitLock.value(waitLock)?.seconds ?? 0
         settings.retriesFailed = retryFailed
-        let setup = PipelineSetup(
-            file: file, sampling: sampling, clock: clock, zone: zone, minAge: minAge, model: model,
+        let setup = try PipelineSetup(
+            file: file, select: select, sampling: sampling, clock: clock, zone: zone, minAge: minAge, model: model,
             keyValues: keyValues, library: library,
             prefixCache: prefixCache, output: output)
         let deadline = try runtime.deadline(file: file.limits.maxRuntime)

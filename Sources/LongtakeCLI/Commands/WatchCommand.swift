@@ -25,6 +25,7 @@ struct WatchCommand: ParsableCommand {
     var interval: TimeArgument?
 
     @OptionGroup var inputs: InputOptions
+    @OptionGroup var select: SelectionOptions
     @OptionGroup var clock: ClockOptions
     @OptionGroup var zone: ZoneOptions
     @OptionGroup var sampling: SamplingOptions
@@ -42,8 +43,8 @@ struct WatchCommand: ParsableCommand {
             throw UsageError("--interval must be 0.1 s to 24h, not \(interval) s")
         }
         let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
-        let setup = PipelineSetup(
-            file: file, sampling: sampling, clock: clock, zone: zone, minAge: minAge, model: model,
+        let setup = try PipelineSetup(
+            file: file, select: select, sampling: sampling, clock: clock, zone: zone, minAge: minAge, model: model,
             keyValues: keyValues, library: library,
             prefixCache: prefixCache, output: output)
         let runner = try setup.runner(deadline: nil, standardMinimumAge: 10, settings: PipelineRunSettings())

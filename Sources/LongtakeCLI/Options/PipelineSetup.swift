@@ -4,7 +4,7 @@ import Longtake
 ///
 /// The command line overrides the pipeline, which overrides the environment.
 struct PipelineSetup {
-    let file: PipelineFile
+    private let file: PipelineFile
     let sampling: SamplingOptions
     let clock: ClockOptions
     let zone: ZoneOptions
@@ -14,6 +14,30 @@ struct PipelineSetup {
     let library: LibraryOptions
     let prefixCache: PrefixCacheOptions
     let output: OutputOptions
+
+    /// - Parameter select: overrides what the file selects.
+    init(
+        file: PipelineFile, select: SelectionOptions, sampling: SamplingOptions, clock: ClockOptions, zone: ZoneOptions,
+        minAge: TimeArgument?, model: ModelOptions, keyValues: KeyValueOptions, library: LibraryOptions,
+        prefixCache: PrefixCacheOptions, output: OutputOptions
+    ) throws {
+        var file = file
+        file.selection.since = select.since ?? file.selection.since
+        file.selection.until = select.until ?? file.selection.until
+        if !select.camera.isEmpty { file.selection.cameras = select.camera }
+        // An option that is wrong is named before anything is opened.
+        _ = try select.selection(zone.zone())
+        self.file = file
+        self.sampling = sampling
+        self.clock = clock
+        self.zone = zone
+        self.minAge = minAge
+        self.model = model
+        self.keyValues = keyValues
+        self.library = library
+        self.prefixCache = prefixCache
+        self.output = output
+    }
 
     private func searchModel(_ library: Library) throws -> PipelineSearchModel {
         let folder = try model.folder(or: file.model)

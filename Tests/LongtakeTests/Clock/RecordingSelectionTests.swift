@@ -13,6 +13,22 @@ extension LongtakeTests {
                 now: instant("2026-11-29T12:00:00Z") ?? 0)
         }
 
+        @Test func aPipelineSelectsAnewInEachRun() throws {
+            var selection = PipelineSelection()
+            (selection.since, selection.until, selection.cameras) = ("24h", "1h", ["front"])
+            let zone = try ClockZone("UTC")
+            for now in [1_700_000_000.0, 1_800_000_000] {
+                let resolved = try selection.resolved(zone: zone, now: now)
+                #expect(resolved.since == now - 86_400 && resolved.until == now - 3600)
+                #expect(resolved.cameras == ["front"])
+            }
+            // A fixed start is after a relative end, until the time has come.
+            (selection.since, selection.until) = ("2026-11-29", "1d")
+            let day = try #require(instant("2026-11-29T00:00:00Z"))
+            #expect(throws: LongtakeError.self) { try selection.resolved(zone: zone, now: day) }
+            #expect(try selection.resolved(zone: zone, now: day + 2 * 86_400).until == day + 86_400)
+        }
+
         @Test func timesDatesAndDurations() throws {
             #expect(try Self.select(since: "2h").since == instant("2026-11-29T10:00:00Z"))
             #expect(try Self.select(since: "7d").since == instant("2026-11-22T12:00:00Z"))

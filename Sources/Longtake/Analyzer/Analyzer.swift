@@ -12,7 +12,9 @@ package final class Analyzer {
     package let model: LoadedModel
     /// The indexes and the catalog.
     package let library: Library
-    private let cancellation: Cancellation
+    /// Times of computing and of waiting for frames since the model was loaded.
+    package let times = WorkTimes()
+    let cancellation: Cancellation
     private let prefixCache: PrefixCache.Policy
     private let asker: Asker
 
@@ -44,21 +46,26 @@ package final class Analyzer {
     /// Indexes a recording, or finds its existing index; closes its file.
     ///
     /// - Throws: `Failure` that names the file.
+    ///
+    /// - Parameter prefetched: the recording's work ahead.
     package func index(
-        _ recording: Recording, options: IndexOptions, progress: (IndexProgress) -> Void = { _ in }
+        _ recording: Recording, prefetched: RecordingPrefetch? = nil, options: IndexOptions,
+        progress: (IndexProgress) -> Void = { _ in }
     ) throws -> IndexedRecording {
         defer { recording.close() }
         let path = try open(recording).displayPath
         let started = Date().formatted(.iso8601)
         do {
-            var indexed = try indexer(options).index(recording, progress: progress)
+            var indexed = try indexer(options).index(recording, prefetched: prefetched, progress: progress)
             let bytesBefore = library.cache.derivedBytes(indexID: indexed.index)
             if prefixCache == .now || prefixCache == .auto {
-                try makePrefixCache(indexed.index) { done, frameSeconds in
-                    progress(
-                        IndexProgress(
-                            stage: .prefixCache(done: done), frames: indexed.frames, framesTotal: indexed.frames,
-                            framesNow: indexed.framesNow, seconds: indexed.seconds, frameSeconds: frameSeconds))
+                try times.computing {
+                    try makePrefixCache(indexed.index) { done, frameSeconds in
+                        progress(
+                            IndexProgress(
+                                stage: .prefixCache(done: done), frames: indexed.frames, framesTotal: indexed.frames,
+                                framesNow: indexed.framesNow, seconds: indexed.seconds, frameSeconds: frameSeconds))
+                    }
                 }
             }
             if indexed.action != .unchanged { recordJob(path, indexed.state.rawValue, started) }
@@ -158,6 +165,16 @@ package final class Analyzer {
             library.remember(answer, questionID: ranges[range].questions[question].id)
             try onAnswer(range, question, answer)
         }
+        try times.computing {
+            try answer(ranges, reader, recording, isAlone: order.count == 1, deliver)
+        }
+        try cancellation.check()
+    }
+
+    private func answer(
+        _ ranges: [RangeQuestions], _ reader: IndexReader, _ recording: IndexedRecording, isAlone: Bool,
+        _ deliver: (Int, Answer) throws -> Void
+    ) throws {
         try asker.withBatch(onText: { _, _ in true }, onAnswer: deliver) { batch in
             for range in ranges {
                 let part = try (range.questions.first?.selection ?? RecordingSelection()).narrowed(
@@ -165,12 +182,11 @@ package final class Analyzer {
                 try asker.add(
                     range.questions.map { try asker.prompted($0) },
                     about: asker.frames(of: reader, from: part.from, to: part.to),
-                    in: AnswerContext(path: recording.path, segment: range.segment), isAlone: order.count == 1,
+                    in: AnswerContext(path: recording.path, segment: range.segment), isAlone: isAlone,
                     to: batch, progress: { _ in })
                 try cancellation.check()
             }
         }
-        try cancellation.check()
     }
 
     /// Returns the windows of a recording just indexed: start and end in seconds on the file's timeline.
@@ -485,7 +501,7 @@ package final class Analyzer {
     }
 
     private func indexer(_ options: IndexOptions) throws -> Indexer {
-        try Indexer(model, library: library, options: options, cancellation: cancellation)
+        try Indexer(model, library: library, options: options, cancellation: cancellation, times: times)
     }
 
     /// Opens the recording's file; errors name the path as it was given.

@@ -32,6 +32,10 @@ package struct BatchSummary: Sendable, Codable {
     package var filesLeft = 0
     /// Seconds of indexing per frame encoded by this run; nil if none was.
     package var secondsPerFrame: Double?
+    /// Seconds of the run in which frames were encoded and questions answered; nil if no model was used.
+    package var computeSeconds: Double?
+    /// Seconds of the run in which that waited for frames: for opening, probing, hashing and decoding.
+    package var waitForFramesSeconds: Double?
     /// Duration of the run in seconds, by the monotonic clock.
     package var totalDuration = 0.0
     /// UUID of this run, which each line of a pipeline's output carries.
@@ -72,6 +76,8 @@ package struct BatchSummary: Sendable, Codable {
         case stopped
         case filesLeft = "files_left"
         case secondsPerFrame = "seconds_per_frame"
+        case computeSeconds = "compute_seconds"
+        case waitForFramesSeconds = "wait_for_frames_seconds"
         case totalDuration = "total_duration"
         case runID = "run_id"
         case start, end

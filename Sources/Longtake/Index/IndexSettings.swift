@@ -2,7 +2,7 @@ internal import Media
 internal import Store
 
 /// All fields of an index key except the content.
-struct IndexSettings {
+struct IndexSettings: Sendable {
     private let settings: IndexKey
     /// ID of these settings, different for all other settings.
     let signature: String

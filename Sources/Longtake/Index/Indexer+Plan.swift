@@ -13,7 +13,7 @@ extension Indexer {
         let file = try recording.open(cancellation)
         let known = try catalogedIndex(of: file, isExact: false)
         if strict, known == nil {
-            try checkAge(file)
+            try options.checkAge(file)
             _ = try checkSpace(recording, file, framesDone: 0, keep: keeping)
         }
         let probe = try recording.probe(request(), cancellation)
@@ -35,13 +35,7 @@ extension Indexer {
     private func frames(_ info: RecordingInfo) -> Int? { frameCount(info).map { min(options.maxFrames, $0) } }
 
     /// Returns the number of frames for the container's duration, whatever the limit; nil if it has none.
-    func frameCount(_ info: RecordingInfo) -> Int? {
-        // Only reading the whole file tells the number of key frames.
-        guard !options.samplesKeyFrames else { return nil }
-        return info.duration.map {
-            Int(saturating: (min($0, options.maxDuration) * options.framesPerSecond).rounded(.up))
-        }
-    }
+    func frameCount(_ info: RecordingInfo) -> Int? { options.frameCount(info) }
 
     /// Returns true if the catalog has an index of this exact file with these options.
     func isIndexed(_ recording: Recording) throws -> Bool {
@@ -83,15 +77,6 @@ extension Indexer {
 
     /// Minimum bytes per second of a recording; a longer claimed duration is ignored.
     private static let leastBytesPerSecond = 100.0
-
-    /// Checks that the file was not changed within the minimum age.
-    func checkAge(_ file: RecordingFile) throws {
-        guard options.minimumAge > 0 else { return }
-        let age = Date().timeIntervalSince1970 - Double(file.modified) / 1e9
-        if age >= 0, age < options.minimumAge {
-            throw LongtakeError.growing(file.displayPath, age: age, options.minimumAge)
-        }
-    }
 
     /// Checks disk space; returns the expected number of frames, nil if unknown.
     func checkSpace(_ recording: Recording, _ file: RecordingFile, framesDone: Int, keep: PatchKeeping) throws -> Int? {

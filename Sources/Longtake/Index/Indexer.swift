@@ -14,18 +14,24 @@ package final class Indexer {
     let options: IndexOptions
     let cancellation: Cancellation
     let layout: RecordLayout
+    /// Gets the times of computing and of waiting for frames.
+    let times: WorkTimes
     private let settings: IndexSettings
     private let encoder: FrameEncoder
     private let changes: ChangeDetector
     private let buffers: RecordBuffers
+    /// Frames that are being decoded already.
+    private var started: StartedFrames?
 
     /// Creates an indexer for one model and one set of options.
     ///
     /// - Throws: `LongtakeError` `bad_request` for invalid options.
     package init(
-        _ model: LoadedModel, library: Library, options: IndexOptions, cancellation: Cancellation = Cancellation()
+        _ model: LoadedModel, library: Library, options: IndexOptions, cancellation: Cancellation = Cancellation(),
+        times: WorkTimes = WorkTimes()
     ) throws {
         try options.validate()
+        self.times = times
         self.model = model
         self.library = library
         self.options = options
@@ -44,7 +50,9 @@ package final class Indexer {
     package func key(content: String) -> IndexKey { settings.key(content: content) }
 
     /// Returns the request for the frames of a recording, in the size and layout that the model takes.
-    func request() -> FrameRequest {
+    func request() -> FrameRequest { Self.request(model, options) }
+
+    static func request(_ model: LoadedModel, _ options: IndexOptions) -> FrameRequest {
         let fusion = model.llava.fusion
         return options.request(
             .model(model.preprocessing, resolutionRatio: fusion.partCount > 1 ? fusion.resolutionRatio : 1))
@@ -61,11 +69,17 @@ package final class Indexer {
 
     /// Indexes one recording, or returns its existing index.
     ///
+    /// - Parameter prefetched: its work ahead; what is not used of it is discarded.
     /// - Throws: `MediaError` for bad input, `StoreError` for the cache, `LongtakeError` if the file keeps changing,
     ///   there is too little space, or the run is cancelled.
     package func index(
-        _ recording: Recording, progress: (IndexProgress) -> Void = { _ in }
+        _ recording: Recording, prefetched: RecordingPrefetch? = nil, progress: (IndexProgress) -> Void = { _ in }
     ) throws -> IndexedRecording {
+        started = prefetched?.frames
+        defer {
+            started?.discard()
+            started = nil
+        }
         do {
             return try attempt(recording, progress: progress)
         } catch let error as LongtakeError where error.code == .unstable {
@@ -80,8 +94,10 @@ package final class Indexer {
     private func attempt(_ recording: Recording, progress: (IndexProgress) -> Void) throws -> IndexedRecording {
         let clock = ContinuousClock()
         let start = clock.now
-        try checkAge(recording.open(cancellation))
-        let content = try recording.hashed(library.catalog, force: options.force, cancellation)
+        let content = try times.waiting {
+            try options.checkAge(recording.open(cancellation))
+            return try recording.hashed(library.catalog, force: options.force, cancellation)
+        }
         let end = clock.now + .seconds(options.lockWait)
         while true {
             do {
@@ -166,7 +182,9 @@ package final class Indexer {
         try library.register(content, indexID: key.id, state: .indexing)
         var decoded: DecodeResult
         do {
-            let total = try checkSpace(recording, file, framesDone: resumed, keep: keep)
+            let total = try times.waiting {
+                try checkSpace(recording, file, framesDone: resumed, keep: keep)
+            }
             let budget = CacheBudget(cache: library.cache, limit: try library.cacheLimit(), usage: library.usage)
             let layout = layout
             writer.beforeSegment = { first, frames in
@@ -256,8 +274,9 @@ package final class Indexer {
             if inSegment == 0, done > first, options.isOver { throw LongtakeError.timeIsOver(file.displayPath, "") }
             return min(encoder.batchSize - inSegment % encoder.batchSize, segment - inSegment)
         }
-        return try FrameBatches.forEach(of: file, request, size: encoder.batchSize, cancellation, limit: limit) {
-            frames, info in
+        return try FrameBatches.forEach(
+            of: file, request, size: encoder.batchSize, cancellation, limit: limit, started: started, times: times
+        ) { frames, info in
             let known = frames.prefix { $0.index < first }
             for frame in known { changes.follow(frame.rgb, isNew: indexed[frame.index - start]) }
             let new = frames[known.endIndex...]

@@ -3,24 +3,26 @@ internal import Store
 
 /// Asks a pipeline's questions about one recording after the other, and hands the answers to the outputs.
 final class PipelineAsker {
-    private let file: PipelineFile
+    let file: PipelineFile
     private let library: Library
     private let analyzer: Deferred<Analyzer>
-    private let searchModel: PipelineSearchModel?
-    private let writer: AnswerWriter
+    let searchModel: PipelineSearchModel?
+    let writer: AnswerWriter
     private let end: ContinuousClock.Instant?
     private let cancellation: Cancellation
     /// What of the recording is new; nil if no question is for what is new.
     private var coverage: PipelineCoverage?
     /// Keys of the answers that were given before, and of the questions that are done.
     var answered: Set<String> = []
+    /// Times of searching; those of answering are the analyzer's.
+    let times = WorkTimes()
     private var ignoresTime = false
     private var answersBefore = 0
     /// True if the run's time was over before all questions were asked.
-    private(set) var leftQuestions = false
+    var leftQuestions = false
 
     /// One question about one window, or about its whole range.
-    private struct Item {
+    struct Item {
         let question: PipelineQuestion
         let window: [Double]?
         /// The range in seconds on the file's timeline: the window, or the question's as far as it is new.
@@ -30,7 +32,7 @@ final class PipelineAsker {
     }
 
     /// What a condition is decided by.
-    private struct Given {
+    struct Given {
         let text: String
         let found: Bool
         /// The value of a number or a time.
@@ -84,12 +86,8 @@ final class PipelineAsker {
         ignoresTime = isFresh
         let values = PathTemplate.Values(path: path, id: recording.id, camera: recording.camera)
         do {
-            coverage =
-                open.contains(where: \.isForNew)
-                ? try PipelineCoverage(
-                    recording, path: path, pipeline: file.identity, library: library, cancellation: cancellation)
-                : nil
-            try askOpen(open, recording, values, &summary, event)
+            let failed = try findCoverage(recording, path, open.filter(\.isForNew), &summary, event)
+            try askOpen(open.filter { !failed.contains($0.id) }, failed, recording, values, &summary, event)
             try writer.flush()
         } catch {
             // What was answered is kept; a second error would hide the first.
@@ -108,12 +106,31 @@ final class PipelineAsker {
         }
     }
 
+    /// Finds out what is new to some questions; returns the IDs of those that cannot be asked.
+    private func findCoverage(
+        _ recording: IndexedRecording, _ path: InputPath, _ questions: [PipelineQuestion],
+        _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void
+    ) throws -> Set<String> {
+        coverage = nil
+        var failed: Set<String> = []
+        guard !questions.isEmpty else { return failed }
+        do {
+            coverage = try PipelineCoverage(
+                recording, path: path, pipeline: file.identity, library: library, cancellation: cancellation)
+        } catch {
+            let failure = Failure(error, subject: recording.path)
+            if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
+            fail(questions[...], recording, failure, &failed, &summary, event)
+        }
+        return failed
+    }
+
     private func askOpen(
-        _ open: [PipelineQuestion], _ recording: IndexedRecording, _ values: PathTemplate.Values,
+        _ open: [PipelineQuestion], _ unasked: Set<String>, _ recording: IndexedRecording, _ values: PathTemplate.Values,
         _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void
     ) throws {
         var given: [String: Given]?
-        var failed: Set<String> = []
+        var failed = unasked
         // A condition may name a question that has a condition itself, so they are decided one after the other.
         var waiting = open[...]
         while let first = waiting.first {
@@ -167,7 +184,7 @@ final class PipelineAsker {
     }
 
     /// What is covered once an answer is given; with windows only after the last one.
-    private func covered(by item: Item) -> Catalog.CoverageRow? {
+    func covered(by item: Item) -> Catalog.CoverageRow? {
         item.window == nil ? covered(by: item.question) : nil
     }
 
@@ -214,48 +231,9 @@ final class PipelineAsker {
     }
 
     /// Whether no more questions are asked.
-    private func isOutOfTime(_ summary: BatchSummary) -> Bool {
+    func isOutOfTime(_ summary: BatchSummary) -> Bool {
         if summary.answers - answersBefore >= 8 { ignoresTime = false }
         return end.map { ContinuousClock.now >= $0 } == true && summary.hasWorked && !ignoresTime
-    }
-
-    /// Searches for the texts; an error of one leaves the others.
-    private func search(
-        _ items: [Item], _ recording: IndexedRecording, _ values: PathTemplate.Values, _ failed: inout Set<String>,
-        _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void, given: (String, Given) -> Void
-    ) throws {
-        for item in items {
-            guard let search = item.question.search, let model = searchModel else { continue }
-            if isOutOfTime(summary) {
-                leftQuestions = true
-                return
-            }
-            do {
-                let searcher = try model.searcher.get()
-                let found = try searcher.moments(
-                    of: item.question.text, inIndex: recording.index, from: item.from, to: item.to,
-                    in: file.clock.selection, threshold: search.threshold, limit: search.limit)
-                let line = SearchLine(
-                    key: item.key, run: summary.runID, time: Date().formatted(.iso8601), questionID: item.question.id,
-                    question: item.question.text, recording: recording, found: found, segment: item.window,
-                    model: searcher.model, notes: searcher.notes)
-                try writer.add(
-                    row(item.key, item.question, recording, summary, line: JSONText.line(line)), values,
-                    covered: covered(by: item))
-                answered.insert(item.key)
-                summary.answers += 1
-                given(
-                    item.key,
-                    Given(
-                        text: line.answer, found: !found.moments.isEmpty, number: Double(found.moments.count),
-                        score: found.best))
-                event(.answered(path: recording.path, questionID: item.question.id, answer: line.answer))
-            } catch {
-                let failure = Failure(error, subject: recording.path)
-                if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
-                fail([item.question], recording, failure, &failed, &summary, event)
-            }
-        }
     }
 
     private func ask(
@@ -316,7 +294,7 @@ final class PipelineAsker {
         }
     }
 
-    private func fail(
+    func fail(
         _ questions: ArraySlice<PipelineQuestion>, _ recording: IndexedRecording, _ failure: Failure,
         _ failed: inout Set<String>, _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void
     ) {
@@ -327,7 +305,7 @@ final class PipelineAsker {
         }
     }
 
-    private func row(
+    func row(
         _ key: String, _ question: PipelineQuestion, _ recording: IndexedRecording, _ summary: BatchSummary,
         line: String
     ) -> Catalog.RunAnswerRow {

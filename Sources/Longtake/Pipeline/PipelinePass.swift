@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+internal import Media
 internal import Store
 
 /// One pass over the recordings of a pipeline: each is indexed and asked about before the next one.
@@ -25,6 +26,9 @@ final class PipelinePass {
     /// Called for each file that could not be indexed.
     var failed: (InputPath, Failure) -> Void = { _, _ in }
 
+    /// The recording whose turn comes next, while this one is computed.
+    private var prefetched: RecordingPrefetch?
+    private var ahead = PipelineLookahead()
     private var framesNow = 0
     private var secondsNow = 0.0
 
@@ -56,12 +60,23 @@ final class PipelinePass {
     func run(
         _ files: [InputPath], known: [InputPath: IndexedRecording], event: (BatchEvent) -> Void
     ) throws {
-        defer { if framesNow > 0 { summary.secondsPerFrame = secondsNow / Double(framesNow) } }
+        let before = analyzer.made.map { ($0.times.compute, $0.times.waiting) } ?? (0, 0)
+        defer {
+            prefetched?.cancel()
+            prefetched = nil
+            if framesNow > 0 { summary.secondsPerFrame = secondsNow / Double(framesNow) }
+            if let times = analyzer.made?.times {
+                summary.computeSeconds = times.compute - before.0 + asker.times.compute
+                summary.waitForFramesSeconds = times.waiting - before.1
+            }
+        }
         var number = 0
         var later: [InputPath] = []
         var unfinished = 0
         func take(_ list: [InputPath], isFirst: Bool, mayDefer: Bool) throws {
+            ahead = PipelineLookahead(list)
             for file in list {
+                ahead.pass()
                 if isFirst { number += 1 }
                 if isOver, summary.hasWorked {
                     if let known = known[file], asker.isDone(known) {
@@ -73,7 +88,8 @@ final class PipelinePass {
                     continue
                 }
                 event(.started(path: file.description, number: number, of: files.count))
-                switch try process(file, known[file], mayDefer: mayDefer, event: event) {
+                let startNext = { self.prefetchNext(known, mayDefer: mayDefer) }
+                switch try process(file, known[file], mayDefer: mayDefer, startNext, event: event) {
                 case .done: break
                 case .outOfTime: unfinished += 1
                 case .deferred: later.append(file)
@@ -90,7 +106,8 @@ final class PipelinePass {
     private var isOver: Bool { end.map { ContinuousClock.now >= $0 } ?? false }
 
     private func process(
-        _ path: InputPath, _ known: IndexedRecording?, mayDefer: Bool, event: (BatchEvent) -> Void
+        _ path: InputPath, _ known: IndexedRecording?, mayDefer: Bool, _ startNext: () -> Void,
+        event: (BatchEvent) -> Void
     ) throws -> Outcome {
         let start = ContinuousClock.now
         var row = Catalog.RunFileRow(run: summary.runID, path: path.absolute.description, action: "unchanged")
@@ -106,10 +123,14 @@ final class PipelinePass {
             }
             summary.add(known)
             event(.indexed(known))
+            if !asker.isDone(known) { startNext() }
             try ask(known, path, isFresh: false, &row, event)
             if row.answers > 0 || row.error != nil { try record() }
             return .done
         }
+        let work = prefetched?.path == path ? prefetched : nil
+        if work != nil { prefetched = nil }
+        defer { work?.cancel() }
         if !retriesFailed, let pause = history.pause(of: path, now: Int64(time(nil))) {
             summary.filesPaused += 1
             event(.skipped(path: path.description, pause))
@@ -119,7 +140,7 @@ final class PipelinePass {
         if options.isOver, summary.hasWorked { return .outOfTime }
         let analyzer = try analyzer.get()
         do {
-            let recording = Recording(path)
+            let recording = work.map(analyzer.recording) ?? Recording(path)
             if mayDefer, try isLong(recording, analyzer) {
                 recording.close()
                 return .deferred
@@ -133,7 +154,8 @@ final class PipelinePass {
                 event(.skipped(path: path.description, fault))
                 return .done
             }
-            let indexed = try analyzer.index(recording, options: options) {
+            startNext()
+            let indexed = try analyzer.index(recording, prefetched: work, options: options) {
                 event(.progress(path: path.description, $0))
             }
             framesNow += indexed.framesNow
@@ -192,6 +214,23 @@ final class PipelinePass {
         try asker.ask(about: indexed, path: path, isFresh: isFresh, &summary, event)
         let failed = summary.answersFailed - before.1
         if failed > 0 { row.error = "answers_failed: \(counted(failed, "question")) could not be answered" }
+    }
+
+    /// Begins the next recording that is to be indexed, if none is begun: at most one is ahead.
+    ///
+    /// Not one that would be skipped, or deferred for its length.
+    private func prefetchNext(_ known: [InputPath: IndexedRecording], mayDefer: Bool) {
+        guard prefetched == nil, !isOver, !options.isOver, let analyzer = analyzer.made else { return }
+        let now = Int64(time(nil))
+        let next = ahead.next { known[$0] == nil && (retriesFailed || history.pause(of: $0, now: now) == nil) }
+        guard let next else { return }
+        let (options, input) = (options, file.input(of: next))
+        let each = framesNow > 0 ? secondsNow / Double(framesNow) : history.secondsPerFrame()
+        prefetched = analyzer.prefetch(next, options: options) { info in
+            if let input, input.lengthFault(info.duration, next) != nil { return false }
+            guard mayDefer, let each, let deadline = options.deadline else { return true }
+            return Double(options.frameCount(info) ?? 0) * each <= (deadline - .now).seconds / 2
+        }
     }
 
     /// Whether a recording would take more than half of the time that is left for indexing.

@@ -25,6 +25,12 @@ package enum RunMetrics {
             add("last_successful_index_timestamp_seconds", "When a run last went through its recordings.", [("", now)])
         }
         add("run_duration_seconds", "Duration of the last run.", [("", summary.totalDuration)])
+        if let seconds = summary.computeSeconds {
+            add("run_compute_seconds", "Time of the last run in which it computed.", [("", seconds)])
+        }
+        if let seconds = summary.waitForFramesSeconds {
+            add("run_wait_for_frames_seconds", "Time of the last run in which it waited for frames.", [("", seconds)])
+        }
         add(
             "run_files", "Files of the last run by what happened to them.",
             [

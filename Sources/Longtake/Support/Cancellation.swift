@@ -3,10 +3,13 @@ internal import Synchronization
 /// A flag set from a signal handler or another thread; long work checks it between frames.
 package final class Cancellation: Sendable {
     private let flag = Atomic<Bool>(false)
+    private let parent: Cancellation?
     /// Creates a flag that is not set.
-    package init() {}
-    /// True after `cancel`.
-    package var isCancelled: Bool { flag.load(ordering: .relaxed) }
+    ///
+    /// - Parameter parent: another flag, which counts too.
+    package init(parent: Cancellation? = nil) { self.parent = parent }
+    /// True after `cancel`, also of the parent.
+    package var isCancelled: Bool { flag.load(ordering: .relaxed) || parent?.isCancelled == true }
     /// Sets the flag; may be called from a signal handler.
     package func cancel() { flag.store(true, ordering: .relaxed) }
 

@@ -1,7 +1,8 @@
 /// A value computed on first use.
 package final class Deferred<Value> {
     private let make: () throws -> Value
-    private var made: Value?
+    /// The value, if it was computed.
+    package private(set) var made: Value?
 
     /// Creates a value that `make` will compute.
     package init(_ make: @escaping () throws -> Value) { self.make = make }

@@ -58,7 +58,8 @@ import Testing
         defer { tool.remove() }
         try prepare(tool, ["c1/2026-11-28/10-00-00.mkv"])
         func query(_ text: String) throws -> String {
-            let code = "import sqlite3, sys; c = sqlite3.connect('o.sqlite'); print(*[r for r in c.execute(sys.argv[1])]); c.commit()"
+            let code =
+                "import sqlite3, sys; c = sqlite3.connect('o.sqlite'); print(*[r for r in c.execute(sys.argv[1])]); c.commit()"
             return try Child(tool, program: "/usr/bin/python3", ["-c", code, text]).end().text
         }
         _ = try query(

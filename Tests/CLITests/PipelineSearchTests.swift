@@ -109,7 +109,9 @@ import Testing
         #expect(result.status == 0, "\(result.errors)")
         let given = try lines(tool.path("o.jsonl"))
         func segments(_ id: String, where isWanted: ([String: Any]) -> Bool = { _ in true }) -> [[Double]] {
-            given.filter { $0["question_id"] as? String == id && isWanted($0) }.compactMap { $0["segment"] as? [Double] }
+            given.filter { $0["question_id"] as? String == id && isWanted($0) }.compactMap {
+                $0["segment"] as? [Double]
+            }
         }
         let found = segments("star") { $0["found"] as? Bool == true }
         #expect(!found.isEmpty && segments("where") == found && segments("many") == found)
@@ -124,22 +126,8 @@ import Testing
     @Test func `a model that cannot search is named at the start of the run`() throws {
         var tool = try tool()
         defer { tool.remove() }
-        // The same model whose tower has no text half.
-        let model = tool.path("model")
-        let made = try tool.run("model", "make-random", "--shape", "tiny", "--out", model)
-        try #require(made.status == 0, "\(made.errors)")
-        let config = URL(filePath: model + "/vision_tower/config.json")
-        if FileManager.default.fileExists(atPath: config.path) {
-            var object = try #require(
-                try JSONSerialization.jsonObject(with: Data(contentsOf: config)) as? [String: Any])
-            object["text_config"] = nil
-            object["model_type"] = "clip_vision_model"
-            for (key, value) in object["vision_config"] as? [String: Any] ?? [:] where object[key] == nil {
-                object[key] = value
-            }
-            try JSONSerialization.data(withJSONObject: object).write(to: config)
-        }
-        tool.environment["LONGTAKE_MODEL"] = model
+        // Its tower has no text half.
+        tool.environment["LONGTAKE_MODEL"] = try Fixtures.model.get()
         let pipeline = try write(
             tool,
             "questions: [{search: a car}]\noutput: o.jsonl\nalerts: [{when: run failed, command: [tee, -a, failed]}]\n")
@@ -156,7 +144,8 @@ import Testing
     @Test(arguments: [
         ("{search: a car, ask: b}", ":5: question 1 has both `ask` and `search`"),
         ("{search: a car, max_tokens: 3}", "`max_tokens` belongs to `ask`"),
-        ("{ask: a, threshold: 0.3}", "`threshold` belongs to `search`"), ("{search: a car, threshold: 2}", "-1.0 to 1.0"),
+        ("{ask: a, threshold: 0.3}", "`threshold` belongs to `search`"),
+        ("{search: a car, threshold: 2}", "-1.0 to 1.0"),
         ("{search: \"  \"}", "at least one word"), ("{search: a car, at_most: 0}", "1 or more"),
         ("{search: a car, at_most: 1000000}", "1 to 100000"), ("{id: a}", "`ask` or `search` is missing"),
         ("{serch: a}", "did you mean `search`"),

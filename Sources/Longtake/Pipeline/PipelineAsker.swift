@@ -126,7 +126,8 @@ final class PipelineAsker {
     }
 
     private func askOpen(
-        _ open: [PipelineQuestion], _ unasked: Set<String>, _ recording: IndexedRecording, _ values: PathTemplate.Values,
+        _ open: [PipelineQuestion], _ unasked: Set<String>, _ recording: IndexedRecording,
+        _ values: PathTemplate.Values,
         _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void
     ) throws {
         var given: [String: Given]?

@@ -34,7 +34,8 @@ final class PipelinePass {
 
     init(
         _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>,
-        searchModel: PipelineSearchModel?, options: IndexOptions, writer: AnswerWriter, history: PipelineHistory, end: ContinuousClock.Instant?, cancellation: Cancellation
+        searchModel: PipelineSearchModel?, options: IndexOptions, writer: AnswerWriter, history: PipelineHistory,
+        end: ContinuousClock.Instant?, cancellation: Cancellation
     ) {
         self.file = file
         self.library = library
@@ -123,7 +124,7 @@ final class PipelinePass {
             }
             summary.add(known)
             event(.indexed(known))
-            if !asker.isDone(known) { startNext() }
+            if analyzer.made != nil, prefetched == nil, !asker.isDone(known) { startNext() }
             try ask(known, path, isFresh: false, &row, event)
             if row.answers > 0 || row.error != nil { try record() }
             return .done

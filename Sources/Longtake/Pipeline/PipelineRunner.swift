@@ -28,7 +28,8 @@ package final class PipelineRunner {
     ///   - known: returns the files whose index is up to date.
     package init(
         _ file: PipelineFile, library: Library, analyzer: Deferred<Analyzer>, searchModel: PipelineSearchModel?,
-        options: IndexOptions, settings: PipelineRunSettings = PipelineRunSettings(), cancellation: Cancellation = Cancellation(),
+        options: IndexOptions, settings: PipelineRunSettings = PipelineRunSettings(),
+        cancellation: Cancellation = Cancellation(),
         known: @escaping ([InputPath]) throws -> [InputPath: IndexedRecording]
     ) {
         self.file = file
@@ -120,7 +121,8 @@ package final class PipelineRunner {
             }
             try checkSearches()
             let pass = PipelinePass(
-                file, library: library, analyzer: analyzer, searchModel: searchModel, options: options, writer: writer, history: history,
+                file, library: library, analyzer: analyzer, searchModel: searchModel, options: options, writer: writer,
+                history: history,
                 end: end, cancellation: cancellation)
             pass.answered = try writer.known { event(.note($0)) }
             defer { summary = pass.summary }

@@ -37,9 +37,11 @@ package enum PipelineSchema {
         "include": names, "exclude": names, "follow_symlinks": .boolean, "min_length": time, "max_length": time,
     ]
     private static let question: [String: Schema] = [
-        "id": .text("name in the output"), "ask": .text("the question"), "search": .text("what to find, in place of ask"),
+        "id": .text("name in the output"), "ask": .text("the question"),
+        "search": .text("what to find, in place of ask"),
         "threshold": .number(minimum: -1, maximum: 1),
-        "at_most": .integer(minimum: 1, maximum: SearchOptions.acceptedLimits.upperBound), "from": time, "to": time, "every": time,
+        "at_most": .integer(minimum: 1, maximum: SearchOptions.acceptedLimits.upperBound), "from": time, "to": time,
+        "every": time,
         "for": .choice(["all", "new"]),
         "if": .text("condition on an earlier question's answer"), "max_tokens": .integer(minimum: 1),
         "answer": .any([
@@ -76,7 +78,11 @@ package enum PipelineSchema {
             "inputs": .list(.any([.text("file or folder"), .object(input, required: [])]), least: 1),
             "recursive": .boolean, "exclude": names, "order": .choice(PipelineOrder.allCases.map(\.rawValue)),
             "max_tokens": .integer(minimum: 1),
-            "questions": .list(.any([.text("the question"), .object(merged(question, answers), required: [], requiresOneOf: ["ask", "search"])])),
+            "questions": .list(
+                .any([
+                    .text("the question"),
+                    .object(merged(question, answers), required: [], requiresOneOf: ["ask", "search"]),
+                ])),
             "output": .text("path of an output"),
             "digest": .any([.text("path of the run's digest"), .object(digest, required: [])]),
             "alerts": .list(.object(alert, required: ["when"])),

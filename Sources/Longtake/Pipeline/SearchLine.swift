@@ -19,7 +19,8 @@ struct SearchLine: Encodable {
     }
 
     private enum Key: String, CodingKey {
-        case key, time, kind, question, answer, found, value, score, threshold, evidence, recording, frames, range, segment
+        case key, time, kind, question, answer, found, value, score, threshold, evidence, recording, frames, range,
+            segment
         case model, created, notes, caution
         case run = "run_id"
         case questionID = "question_id"

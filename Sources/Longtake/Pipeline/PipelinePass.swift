@@ -229,7 +229,9 @@ final class PipelinePass {
         let each = framesNow > 0 ? secondsNow / Double(framesNow) : history.secondsPerFrame()
         prefetched = analyzer.prefetch(next, options: options) { info in
             if let input, input.lengthFault(info.duration, next) != nil { return false }
-            guard mayDefer, let each, let deadline = options.deadline else { return true }
+            guard mayDefer, let deadline = options.deadline else { return true }
+            // Without a run to learn from, its turn decides.
+            guard let each else { return false }
             return Double(options.frameCount(info) ?? 0) * each <= (deadline - .now).seconds / 2
         }
     }

@@ -25,7 +25,8 @@ struct LongtakeCommand: ParsableCommand {
         subcommands: [
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
             ChatCommand.self, SearchCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self,
-            RunsCommand.self, WatchCommand.self, PipelineCommand.self, NightlyCommand.self, InspectCommand.self,
+            RunsCommand.self, ReportCommand.self, WatchCommand.self, PipelineCommand.self, NightlyCommand.self,
+            InspectCommand.self,
             EvalCommand.self, ModelCommand.self, CacheCommand.self, BenchCommand.self, DoctorCommand.self,
             DecodeWorkerCommand.self,
         ])
@@ -80,7 +81,7 @@ enum Main {
     }
 
     /// Commands that neither compute nor decode, and so need few resources.
-    private static let light: Set = ["ls", "show", "rm", "export", "cache", "runs", "pipeline", "nightly"]
+    private static let light: Set = ["ls", "show", "rm", "export", "cache", "runs", "report", "pipeline", "nightly"]
 
     private static var isLight: Bool {
         guard CommandLine.argc > 1 else { return true }

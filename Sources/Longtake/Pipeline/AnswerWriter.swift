@@ -23,6 +23,8 @@ final class AnswerWriter {
     private var lastFlush = ContinuousClock.now
     /// The index whose answers each document has, so that no other recording's replace them.
     private var owners: [String: String] = [:]
+    /// The page of the report about a recording, by its index ID.
+    var report: (String) throws -> String = { _ in "" }
 
     init(
         _ file: PipelineFile, catalog: Catalog, runID: String, time: Int, sender: AlertSender,
@@ -112,7 +114,7 @@ final class AnswerWriter {
     func flush() throws {
         defer { lastFlush = .now }
         guard !waiting.isEmpty else { return }
-        let kept = outputs.filter { $0.format.document == nil }
+        let kept = outputs.filter { !$0.format.isDocument }
         var rows = waiting.map(\.row)
         for index in rows.indices where !rows[index].line.isEmpty {
             let targets = kept.map { "\($0.format) \($0.path.path(time: time, recording: waiting[index].values))" }
@@ -217,11 +219,10 @@ final class AnswerWriter {
         of recording: IndexedRecording, _ values: PathTemplate.Values, name: String, end: Double?,
         earlier: [String], forNew questions: Set<String>
     ) throws {
-        let documents = outputs.filter { $0.format.document != nil }
+        let documents = outputs.filter(\.format.isDocument)
         guard !documents.isEmpty else { return }
         let records = try records(recording, earlier: earlier, questions)
         for output in documents {
-            guard let format = output.format.document else { continue }
             let path = output.path.path(time: time, recording: values)
             if let owner = owners[path], owner != recording.id {
                 throw LongtakeError(
@@ -229,7 +230,10 @@ final class AnswerWriter {
                     message: "\(path) would hold the answers about two recordings; use {folder} or {id} in its path")
             }
             owners[path] = recording.id
-            let text = try AnswerExport(format).document(records, name: name, path: recording.path, end: end)
+            let text =
+                try output.format.document.map {
+                    try AnswerExport($0).document(records, name: name, path: recording.path, end: end)
+                } ?? report(recording.index)
             let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
             try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             do {

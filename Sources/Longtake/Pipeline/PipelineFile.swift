@@ -36,6 +36,8 @@ package struct PipelineFile: Sendable {
     package let outputs: [PipelineOutput]
     /// What becomes of the digest of each run; nil: nothing.
     let digest: PipelineDigest?
+    /// Where the report of each run is written; nil: nowhere.
+    package let report: PathTemplate?
     /// What is told about answers and failures.
     package let alerts: [PipelineAlert]
     /// When and where the recordings were made, and which of them are asked about.
@@ -65,7 +67,7 @@ package struct PipelineFile: Sendable {
         try reader.allow(
             [
                 "version", "name", "vars", "model", "precision", "kv", "inputs", "recursive", "exclude", "order",
-                "max_tokens", "questions", "output", "outputs", "digest", "alerts",
+                "max_tokens", "questions", "output", "outputs", "digest", "report", "alerts",
             ] + PipelineSampling.keys + PipelineLimits.keys + PipelineAnswerSettings.keys + Self.clockKeys)
         guard try reader.integer("version") == 1 else {
             throw Self.bad(path, "`version: 1` is required, the only version that this program reads")
@@ -93,6 +95,16 @@ package struct PipelineFile: Sendable {
         questions = try PipelineQuestion.read(reader)
         outputs = try PipelineOutput.read(reader, resolve: resolve)
         digest = try PipelineDigest.read(reader, resolve: resolve)
+        report = try reader.string("report").map { text in
+            do {
+                let template = try PathTemplate(resolve(text))
+                guard !template.isPerRecording else {
+                    throw LongtakeError(
+                        code: .badRequest, message: "the report is one file per run; use {date} or %Y")
+                }
+                return template
+            } catch { throw reader.bad(Failure(error).message, mapping["report"]) }
+        }
         alerts = try PipelineAlert.read(reader, questions: questions)
         if !questions.isEmpty, outputs.isEmpty, alerts.isEmpty {
             throw Self.bad(

@@ -10,13 +10,15 @@ package struct PipelineOutput: Sendable, Equatable {
         case sqlite
         /// Documents of one recording, written again when it has new answers.
         case vtt, srt, chapters, otio, edl
+        /// The report about one recording, written again when it has new answers.
+        case html
 
         /// True if answers are appended to a file.
         var isAppended: Bool { self == .jsonl || self == .csv }
-        /// The export format of a document; nil for the others.
-        var document: AnswerExport.Format? {
-            isAppended || self == .sqlite ? nil : AnswerExport.Format(rawValue: rawValue)
-        }
+        /// True if there is one document per recording.
+        var isDocument: Bool { !isAppended && self != .sqlite }
+        /// The export format of a document; nil for the others and for a report.
+        var document: AnswerExport.Format? { isDocument ? AnswerExport.Format(rawValue: rawValue) : nil }
     }
 
     /// What is written.
@@ -30,6 +32,7 @@ package struct PipelineOutput: Sendable, Equatable {
         switch suffix {
         case "json", "ndjson": return .jsonl
         case "db", "sqlite3": return .sqlite
+        case "htm": return .html
         default: return Format(rawValue: suffix)
         }
     }

@@ -123,7 +123,7 @@ extension PipelineOutput {
         func add(_ path: String, _ format: Format, _ node: Node?) throws {
             let template: PathTemplate
             do { template = try PathTemplate(resolve(path)) } catch { throw keys.bad(Failure(error).message, node) }
-            if format.document != nil, !template.isPerRecording {
+            if format.isDocument, !template.isPerRecording {
                 throw keys.bad(
                     "\(format.rawValue) has one file per recording: use {name}, {folder} or {id} in its path", node)
             }
@@ -135,7 +135,7 @@ extension PipelineOutput {
         if let path = try keys.string("output") {
             let format = Self.format(of: path)
             // Before there were other formats, every name was a file of JSON lines.
-            try add(path, format.map { $0.document == nil ? $0 : .jsonl } ?? .jsonl, keys.mapping["output"])
+            try add(path, format.map { $0.isDocument ? .jsonl : $0 } ?? .jsonl, keys.mapping["output"])
         }
         guard let list = keys.mapping["outputs"] else { return outputs }
         guard let sequence = list.sequence else { throw keys.bad("`outputs` must be a list", list) }

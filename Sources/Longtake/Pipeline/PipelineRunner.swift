@@ -102,10 +102,16 @@ package final class PipelineRunner {
         let sender = try AlertSender(file, catalog: library.catalog)
         // What cannot be sent in this time is left to the next run.
         defer { sender.finish(waiting: cancellation.isCancelled ? 0 : Self.mostSecondsOfAlerts) }
+        let time = Int(Glibc.time(nil))
         let writer = AnswerWriter(
-            file, catalog: library.catalog, runID: summary.runID, time: Int(Glibc.time(nil)),
+            file, catalog: library.catalog, runID: summary.runID, time: time,
             sender: sender, cancellation: cancellation
         )
+        writer.report = { [library, file, cancellation] index in
+            guard let item = try library.recordings(matching: index).first else { throw LongtakeError.unknown(index) }
+            let data = try library.report(about: item, pipeline: file.identity, cancellation: cancellation)
+            return try ReportPage(data).document()
+        }
         // Opened first, so that an unusable output is reported before hours of indexing.
         try writer.open()
         let history = try PipelineHistory(
@@ -143,8 +149,23 @@ package final class PipelineRunner {
         }
         try history.finish(summary)
         sender.finish(waiting: Self.mostSecondsOfAlerts)
-        try sendDigest(of: summary, time: Int(Glibc.time(nil)))
+        let run = try library.run(matching: summary.runID)
+        // A digest that cannot be sent does not keep the report from being written, nor the other way round.
+        let written = Result { try writeReport(of: run, summary, time: time) }
+        if let digest = file.digest {
+            try digest.send(library.digest(of: run, style: digest.style).document, time: time)
+        }
+        try written.get()
         return summary
+    }
+
+    /// A run that did nothing leaves the page of the last one that did something.
+    private func writeReport(of run: RunRecord, _ summary: BatchSummary, time: Int) throws {
+        guard let path = file.report?.path(time: time), summary.hasWorked || run.files?.isEmpty == false else {
+            return
+        }
+        let page = try ReportPage(library.report(of: run, cancellation: cancellation)).document()
+        try RunDocument.write(page, to: path, what: "report")
     }
 
     /// The files in the order in which they are taken.
@@ -157,12 +178,6 @@ package final class PipelineRunner {
             if let known = known[path] { return known.duration }
             return try? Recording(path).probe(options.request(.probe), cancellation).info.duration
         }
-    }
-
-    private func sendDigest(of summary: BatchSummary, time: Int) throws {
-        guard let digest = file.digest else { return }
-        let run = try library.run(matching: summary.runID)
-        try digest.send(library.digest(of: run, style: digest.style).document, time: time)
     }
 
     private func send(_ findings: [Catalog.AlertRow], _ sender: AlertSender) {

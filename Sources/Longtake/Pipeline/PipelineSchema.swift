@@ -85,6 +85,7 @@ package enum PipelineSchema {
                 ])),
             "output": .text("path of an output"),
             "digest": .any([.text("path of the run's digest"), .object(digest, required: [])]),
+            "report": .text("path of the run's report, a page in HTML"),
             "alerts": .list(.object(alert, required: ["when"])),
             "outputs": .list(.any([.text("path of an output"), .object(output, required: ["path"])])),
         ])

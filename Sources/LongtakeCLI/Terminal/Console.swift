@@ -47,19 +47,8 @@ enum Console {
         let encoder = JSONText.encoder(pretty: pretty)
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        return escaped((try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}")
-    }
-
-    /// Escapes terminal control characters in JSON as \u sequences; they occur only in its strings.
-    private static func escaped(_ json: String) -> String {
-        guard json.unicodeScalars.contains(where: { $0.value >= 0x7F && isDangerous($0) }) else { return json }
-        return json.unicodeScalars.reduce(into: "") { result, scalar in
-            guard scalar.value >= 0x7F, isDangerous(scalar) else { return result.unicodeScalars.append(scalar) }
-            for unit in String(scalar).utf16 {
-                let digits = String(unit, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            }
-        }
+        return VisibleText.escaped(
+            json: (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}")
     }
 
     /// Ends the program with an exit status.
@@ -107,26 +96,11 @@ enum Console {
     /// Removes characters that could control a terminal: control characters except line breaks and tabs, and
     /// bidirectional marks.
     static func safe(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.filter { !isDangerous($0) || $0 == "\n" || $0 == "\t" }))
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.filter { !VisibleText.isControl($0) || $0 == "\n" || $0 == "\t" }))
     }
 
     /// A name on one line, with its control characters escaped.
-    static func name(_ text: String) -> String {
-        text.unicodeScalars.reduce(into: "") { result, scalar in
-            if isDangerous(scalar) {
-                result += "\\u{" + String(scalar.value, radix: 16) + "}"
-            } else {
-                result.unicodeScalars.append(scalar)
-            }
-        }
-    }
-
-    private static func isDangerous(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar.value {
-        case 0..<0x20, 0x7F..<0xA0, 0x200E, 0x200F, 0x2028...0x202E, 0x2060...0x206F, 0x061C, 0xFEFF,
-            0xFFF9...0xFFFB, 0xE0000...0xE007F:
-            true
-        default: false
-        }
-    }
+    static func name(_ text: String) -> String { VisibleText.escaped(text) }
 }

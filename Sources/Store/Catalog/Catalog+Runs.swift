@@ -83,6 +83,19 @@ extension Catalog {
             "run", "path", "action", "indexID", "frames", "answers", "milliseconds", "error", "checksum",
         ]
 
+        /// Decodes a row; nil if it is damaged.
+        fileprivate init?(fields: CatalogFields) {
+            guard
+                let file = try? RunFileRow(
+                    run: fields.required("run"), path: fields.required("path"), action: fields.required("action"),
+                    indexID: fields.text("indexID"), frames: fields.number("frames"),
+                    answers: fields.number("answers"), milliseconds: fields.number("milliseconds"),
+                    error: fields.text("error")),
+                (try? fields.required("checksum")) == file.checksum
+            else { return nil }
+            self = file
+        }
+
         fileprivate var checksum: String {
             CatalogFields.checksum([
                 run, path, action, indexID, String(frames), String(answers), String(milliseconds), error,
@@ -167,17 +180,26 @@ extension Catalog {
         try read { database in
             try Row.fetchAll(
                 database, sql: "SELECT * FROM run_file WHERE run = ? ORDER BY path", arguments: [id]
+            ).compactMap { RunFileRow(fields: CatalogFields($0)) }
+        }
+    }
+
+    /// Returns what runs did with an index, with their pipeline, the last started run first.
+    public func files(ofIndex id: String) throws -> [(pipeline: String, file: RunFileRow)] {
+        try read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT run_file.*, run.pipeline AS pipeline FROM run_file JOIN run ON run.id = run_file.run
+                    WHERE indexID = ? ORDER BY run.started DESC, run.rowid DESC, path
+                    """,
+                arguments: [id]
             ).compactMap { row in
                 let fields = CatalogFields(row)
-                guard
-                    let file = try? RunFileRow(
-                        run: fields.required("run"), path: fields.required("path"),
-                        action: fields.required("action"), indexID: fields.text("indexID"),
-                        frames: fields.number("frames"), answers: fields.number("answers"),
-                        milliseconds: fields.number("milliseconds"), error: fields.text("error")),
-                    try fields.required("checksum") == file.checksum
-                else { return nil }
-                return file
+                guard let file = RunFileRow(fields: fields), let pipeline = try? fields.required("pipeline") else {
+                    return nil
+                }
+                return (pipeline, file)
             }
         }
     }

@@ -21,14 +21,14 @@ test:
 	$(SWIFT) build $(fresh) -c release --build-tests
 	scripts/run-tests -c release --disable-testable-imports
 
-# What takes longer than a test may: 1,000 kills, nights over 200 recordings and a backlog, 6,000 damaged files, 3,000 random recordings, 2,000 answers in declared forms, every bit of a catalog, and the evaluation. Hours on 2 cores.
+# What takes longer than a test may: 1,000 kills, nights over 200 recordings and a backlog, 6,000 damaged files, 3,000 random recordings, 2,000 answers in declared forms, the reports of 50 recordings and of a day, every bit of a catalog, and the evaluation. Hours on 2 cores.
 # SHARE=5 takes 5 percent of it and leaves the evaluation out: 2 minutes; CI runs that.
 SHARE ?= 100
 test-long:
 	scripts/setup --test
 	$(SWIFT) build $(fresh) -c release --build-tests
 	LONGTAKE_LONG=$(SHARE) scripts/run-tests -c release --disable-testable-imports \
-	    --filter 'CrashTests|PullInterruptionTests|FaultsFuzzTests|CatalogDamageTests|RandomTimes|RandomStreams|RandomOrder|RandomContainer|FormAnswerTests|NightsTests|PipelineCommandTests'
+	    --filter 'CrashTests|PullInterruptionTests|FaultsFuzzTests|CatalogDamageTests|RandomTimes|RandomStreams|RandomOrder|RandomContainer|FormAnswerTests|NightsTests|PipelineCommandTests|ReportBrowserTests'
 	[ "$(SHARE)" -lt 100 ] || $(MAKE) eval
 
 # 1,000 runs of `longtake index` that are killed, by time and at the worst places; `make test` has 30. Tens of minutes on 2 cores;

@@ -90,6 +90,7 @@ import Testing
         let tool = try Tool(model: false)
         defer { tool.remove() }
         let text = ReportCommandTests.hostile
+        let choice = String(text.prefix { $0 != "\u{1B}" })
         let folder = tool.path("in/cam" + text)
         try FileManager.default.createDirectory(
             at: URL(filePath: folder).deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -98,7 +99,7 @@ import Testing
         let pipeline: [String: Any] = [
             "version": 1, "name": text, "model": BundledModelTests.repository + "/Models/nano", "inputs": ["in"],
             "report": "r.html", "output": "o.jsonl",
-            "questions": [["id": text, "ask": text, "answer": ["choice": [text, text + "2"]], "every": "10s"]],
+            "questions": [["id": text, "ask": text, "answer": ["choice": [choice, choice + "2"]], "every": "10s"]],
         ]
         try JSONSerialization.data(withJSONObject: pipeline).write(to: URL(filePath: tool.path("p.yaml")))
         let run = try tool.run("run", tool.path("p.yaml"))
@@ -144,9 +145,12 @@ import Testing
     func `the report about a day`() throws {
         let tool = try Tool(model: false)
         defer { tool.remove() }
+        // 40 s of a desk, each shown for ten, over and over.
         try Fixtures.ffmpeg(
-            "-stream_loop", "-1", "-i", BundledModelTests.folder + "test-1001730.mkv", "-t", "86400", "-vf",
-            "fps=1/10,scale=160:-2", "-c:v", "libx264", "-preset", "ultrafast", "-g", "60", tool.path("day.mkv"))
+            "-i", BundledModelTests.folder + "test-1001730.mkv", "-vf", "fps=1,setpts=N*10/TB", "-r", "1/10", "-c:v",
+            "libx264", "-preset", "ultrafast", "-g", "6", tool.path("scene.mkv"))
+        try Fixtures.ffmpeg(
+            "-stream_loop", "-1", "-i", tool.path("scene.mkv"), "-t", "86400", "-c", "copy", tool.path("day.mkv"))
         let yaml = """
             version: 1
             model: \(BundledModelTests.repository)/Models/nano

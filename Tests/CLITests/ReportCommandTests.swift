@@ -108,12 +108,12 @@ import Testing
         let lines = try tool.run("runs", "answers").lines()
         let expected = Dictionary(
             lines.map { ($0["key"] as? String ?? "", Self.times($0)) }, uniquingKeysWith: { first, _ in first })
-        #expect(expected.count == 12 && expected.values.contains { !$0.isEmpty })
+        #expect(expected.count == 11 && expected.values.contains { !$0.isEmpty })
         let data = try Self.data(page)
         #expect(Self.evidence(data) == expected)
         #expect(try Self.evidence(tool.run("report", "--json").object()) == expected)
         #expect((data["failures"] as? [[String: Any]])?.first?["tries"] as? Int == 1)
-        #expect((data["alerts"] as? [[String: Any]])?.count == 2)
+        #expect((data["alerts"] as? [[String: Any]])?.count == 1)
         let bare = try Self.page(tool, "last", "--no-thumbnails")
         #expect(!bare.contains("<img") && bare.utf8.count < page.utf8.count)
 
@@ -171,13 +171,14 @@ import Testing
             at: URL(filePath: file).deletingLastPathComponent(), withIntermediateDirectories: true)
         try FileManager.default.copyItem(
             atPath: BundledModelTests.folder + "test-1001730.mkv", toPath: file)
-        // JSON is YAML: any text can be written so.
+        // JSON is YAML: any text can be written so. A choice has no control characters.
+        let choice = String(hostile.prefix { $0 != "\u{1B}" })
         let pipeline: [String: Any] = [
             "version": 1, "name": "p" + hostile, "model": Self.model, "inputs": ["in"], "output": "o.jsonl",
             "questions": [
-                ["id": "q" + hostile, "ask": "What " + hostile, "answer": ["choice": [hostile, hostile + "2"]]],
+                ["id": "q" + hostile, "ask": "What " + hostile, "answer": ["choice": [choice, choice + "2"]]],
                 [
-                    "id": "w" + hostile, "ask": "When " + hostile, "answer": ["choice": [hostile, hostile + "2"]],
+                    "id": "w" + hostile, "ask": "When " + hostile, "answer": ["choice": [choice, choice + "2"]],
                     "every": "10s",
                 ],
             ],
@@ -199,7 +200,7 @@ import Testing
         let answers = lanes.flatMap { $0["answers"] as? [[String: Any]] ?? [] }
         #expect(
             answers.count == 5
-                && answers.allSatisfy { ($0["answer"] as? String)?.hasPrefix(hostile.prefix(20)) == true })
+                && answers.allSatisfy { ($0["answer"] as? String)?.hasPrefix(choice) == true })
         #expect(try !tool.run("report", "--json").text.contains("\u{1B}"))
     }
 

@@ -97,15 +97,17 @@ def main():
                 found["focus_outline"] = page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
                 if len(sys.argv) > 2:
                     page.evaluate("() => document.activeElement.blur()")
+                    page.set_viewport_size({"width": 1000, "height": 1500})
                     page.screenshot(path=sys.argv[2] + "-light.png")
                 page.emulate_media(media="print")
                 found["rows_missing_in_print"] = page.evaluate(HIDDEN_ROWS)
                 found["print_bytes"] = len(page.pdf())
             page.context.close()
         page = opened(
-            browser, path, seen, color_scheme="dark", viewport={"width": 360, "height": 740}, device_scale_factor=2)
+            browser, path, seen, color_scheme="dark", viewport={"width": 360, "height": 740}, device_scale_factor=1.5)
         found["phone_overflow"] = page.evaluate(WIDE)
         if len(sys.argv) > 2:
+            page.evaluate("() => document.querySelector('article').scrollIntoView()")
             page.screenshot(path=sys.argv[2] + "-phone.png")
         browser.close()
     found.update(seen)

@@ -143,7 +143,7 @@ struct ReportBuilder {
             if let known = last[key], all[known].record.created > record.created { continue }
             last[key] = index
         }
-        return last.values.sorted().map { all[$0] }
+        return last.values.sorted { (all[$0].record.created, $0) < (all[$1].record.created, $1) }.map { all[$0] }
     }
 
     // MARK: Both
@@ -187,6 +187,7 @@ struct ReportBuilder {
 
     private func finished(_ data: ReportData) throws -> ReportData {
         var data = data
+        ReportRecording.distinguish(&data.recordings)
         ReportBudget.fit(&data)
         guard hasPictures else { return data }
         let used = try ReportPage(data).document().utf8.count

@@ -67,8 +67,9 @@ struct ReportArticle {
         }
         if lane.kind == .windows {
             html += windows(lane, name, &shown)
-        } else {
-            for answer in lane.answers { html += text(answer, isSearch: lane.kind == .search, &shown) }
+        }
+        for answer in lane.answers where lane.kind != .windows || answer.segment == nil {
+            html += text(answer, isSearch: lane.kind == .search, &shown)
         }
         if lane.answersLeftOut > 0 {
             html += #"<p class="note">\#(counted(lane.answersLeftOut, "more answer")) left out to keep the page "#

@@ -25,12 +25,17 @@ package struct ReportData: Sendable, Encodable {
     package var recordingsLeftOut = 0
     /// Files that failed in the run, and those that wait to be tried again.
     package var failures: [ReportFailure] = []
+    /// Alerts and failures that are left out because the report would be too large.
+    package var alertsLeftOut = 0
+    package var failuresLeftOut = 0
 
     package init(kind: Kind, title: String) { (self.kind, self.title) = (kind, title) }
 
     private enum CodingKeys: String, CodingKey {
         case version, kind, title, caution, run, alerts, recordings, failures
         case recordingsLeftOut = "recordings_left_out"
+        case alertsLeftOut = "alerts_left_out"
+        case failuresLeftOut = "failures_left_out"
     }
 
     /// The JSON for a page: no text in it can end the element that holds it.

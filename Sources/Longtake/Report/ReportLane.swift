@@ -22,6 +22,8 @@ package struct ReportLane: Sendable, Encodable {
     package private(set) var answersLeftOut = 0
     /// Of windows: all of them in time order, equal neighbors as one.
     let blocks: [ReportBlock]
+    /// Most blocks that are drawn.
+    var mostBlocks = Int.max
 
     /// A lane with its answers in any order.
     package init(id: String, question: String, kind: Kind, answers: [ReportAnswer]) {

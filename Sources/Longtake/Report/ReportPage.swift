@@ -129,7 +129,9 @@ package struct ReportPage {
             }
             html += "</li>\n"
         }
-        return html + "</ul>\n</section>\n"
+        html += "</ul>\n"
+        if data.alertsLeftOut > 0 { html += "<p>And \(counted(data.alertsLeftOut, "more alert")).</p>\n" }
+        return html + "</section>\n"
     }
 
     private var recordings: String {
@@ -152,7 +154,7 @@ package struct ReportPage {
             let failures = data.failures.filter { $0.isNew == isNew }
             guard !failures.isEmpty else { continue }
             html += "<h3>\(isNew ? "In this run" : "Waiting to be tried again")</h3>\n<ul class=\"failed\">\n"
-            for failure in failures.prefix(Self.mostFailures) {
+            for failure in failures {
                 html += "<li><strong>\(HTMLText.line(failure.path, limit: 1000))</strong>: "
                 html += "<span class=\"error\">\(HTMLText.line(failure.error, limit: 2000))</span>"
                 if let tries = failure.tries {
@@ -162,15 +164,10 @@ package struct ReportPage {
                 html += "</li>\n"
             }
             html += "</ul>\n"
-            if failures.count > Self.mostFailures {
-                html += "<p>And \(counted(failures.count - Self.mostFailures, "more file")).</p>\n"
-            }
         }
+        if data.failuresLeftOut > 0 { html += "<p>And \(counted(data.failuresLeftOut, "more file")).</p>\n" }
         return html + "</section>\n"
     }
-
-    /// Most files that are listed as failed.
-    private static let mostFailures = 300
 
     private var cost: String {
         var rows: [(String, String)] = []

@@ -5,8 +5,8 @@ package struct ReportRecording: Sendable, Encodable {
     package let index: String?
     /// The file's path.
     package let path: String
-    /// The file's name.
-    package let name: String
+    /// The file's name; among several recordings, the shortest end of its path that tells them apart.
+    package private(set) var name: String
     /// The camera's name; nil if unknown.
     package let camera: String?
     /// When it was recorded; nil if unknown.
@@ -70,6 +70,13 @@ package struct ReportRecording: Sendable, Encodable {
         name = Self.name(path) ?? path
         (self.camera, self.clock, self.lanes) = (camera, clock, lanes)
         (id, index, file, state, frames, bytes, start, end) = (nil, nil, nil, nil, nil, nil, nil, nil)
+    }
+
+    /// Names recordings that are shown together so that they can be told apart.
+    static func distinguish(_ all: inout [ReportRecording]) {
+        guard all.count > 1 else { return }
+        let labels = PathLabels(all.map(\.path))
+        for index in all.indices { all[index].name = labels.name(all[index].path) }
     }
 
     private static func name(_ path: String) -> String? { path.split(separator: "/").last.map(String.init) }

@@ -33,7 +33,7 @@ enum ReportStyle {
         .c4 { fill: var(--c4); background: var(--c4); } .c5 { fill: var(--c5); background: var(--c5); }
         .c6 { fill: var(--c6); background: var(--c6); }
         .axis { position: relative; height: 1rem; margin-left: 8.75rem; color: var(--soft); font-size: .75rem; }
-        .tick { position: absolute; transform: translateX(-50%); font-variant-numeric: tabular-nums; }
+        .tick { position: absolute; transform: translateX(-50%); white-space: nowrap; font-variant-numeric: tabular-nums; }
         .tick.first { transform: none; } .tick.last { transform: translateX(-100%); }
         .answer { font-weight: 600; white-space: pre-line; } .missing { font-weight: 400; color: var(--soft); }
         .evidence { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .75rem; }

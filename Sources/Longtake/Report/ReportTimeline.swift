@@ -6,8 +6,6 @@ struct ReportTimeline {
     private static let units = 1000.0
     /// Least width of an interval, so that a second of a day is seen.
     private static let least = 2.5
-    /// Most blocks of windows that are drawn one by one.
-    private static let mostBlocks = 400
     /// Answers of windows with a color of their own.
     static let colors = 5
 
@@ -50,7 +48,7 @@ struct ReportTimeline {
         let isWindows = lane.kind == .windows
         if isWindows {
             let classes = Self.classes(of: lane)
-            for block in drawn(lane.blocks) {
+            for block in drawn(lane.blocks, most: lane.mostBlocks) {
                 let name = classes[ReportBlock.name(block.answer)] ?? "c\(Self.colors + 1)"
                 let times = "\(TimeText.clock(block.start))–\(TimeText.clock(block.end))"
                 svg += rect(block.start, block.end, y: 0, height: 15, name, least: 0)
@@ -70,9 +68,9 @@ struct ReportTimeline {
     }
 
     /// Blocks few enough to be drawn: of very many, those at evenly spaced times.
-    private func drawn(_ blocks: [ReportBlock]) -> [ReportBlock] {
-        guard blocks.count > Self.mostBlocks else { return blocks }
-        let step = (extent.upperBound - extent.lowerBound) / Double(Self.mostBlocks)
+    private func drawn(_ blocks: [ReportBlock], most: Int) -> [ReportBlock] {
+        guard blocks.count > most else { return blocks }
+        let step = (extent.upperBound - extent.lowerBound) / Double(most)
         var chosen: [ReportBlock] = []
         var last = -1
         for block in blocks {

@@ -43,6 +43,30 @@ import Testing
         #expect(try StillImage.decode(StillImage.encodePNG(dot)) == dot)
     }
 
+    @Test func `JPEG keeps the colors of smooth pictures, of any size, and its bytes are always the same`() throws {
+        for (width, height) in [(1, 1), (2, 1), (7, 5), (16, 16), (320, 181)] {
+            let pixels = (0..<width * height).flatMap { index -> [UInt8] in
+                let (x, y) = (index % width, index / width)
+                return [UInt8(40 + x / 2), UInt8(200 - y / 2), 90]
+            }
+            let picture = RGBImage(width: width, height: height, pixels: pixels)
+            let bytes = try StillImage.encodeJPEG(picture)
+            #expect(try StillImage.encodeJPEG(picture) == bytes)
+            #expect(bytes.prefix(3) == [0xFF, 0xD8, 0xFF] && bytes.suffix(2) == [0xFF, 0xD9])
+            let read = try StillImage.decode(bytes)
+            #expect(read.size == [width, height])
+            #expect(meanDifference(read, picture) < 6, "\(width) × \(height)")
+        }
+        for color in [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [0, 0, 0], [200, 130, 90]] as [[UInt8]] {
+            let picture = RGBImage(width: 16, height: 16, pixels: (0..<256).flatMap { _ in color })
+            let read = try StillImage.decode(StillImage.encodeJPEG(picture, scale: 2))
+            #expect(meanDifference(read, picture) < 3, "\(color)")
+        }
+        let noise = try ImageGolden.picture(sample)
+        let (fine, coarse) = (try StillImage.encodeJPEG(noise, scale: 2), try StillImage.encodeJPEG(noise, scale: 31))
+        #expect(coarse.count < fine.count && fine.count < noise.pixels.count)
+    }
+
     @Test(arguments: ["rgba", "rgb48be", "rgba64be"])
     func `PNG with alpha or 16 bits keeps the 8-bit colors`(format: String) throws {
         let picture = try ImageGolden.picture(sample)

@@ -120,7 +120,7 @@ import Testing
             #expect(chapters.hasPrefix(";FFMETADATA1") && chapters.contains("[CHAPTER]"))
         default:
             let names = try files.contentsOfDirectory(atPath: tool.path("answers"))
-            #expect(names.count == 3, "\(names)")
+            #expect(names.count == 4, "\(names)")
             let alerts = try String(contentsOfFile: tool.path("alerts"), encoding: .utf8)
             #expect(alerts.contains("\"alert\":\"unreadable\""))
         }

@@ -19,6 +19,7 @@
     F(avutil, AVDictionaryEntry *, av_dict_get, (const AVDictionary *a, const char *b, const AVDictionaryEntry *c, \
       int d), (a, b, c, d)) \
     F(avutil, int, av_dict_set, (AVDictionary **a, const char *b, const char *c, int d), (a, b, c, d)) \
+    F(avutil, int64_t, av_rescale, (int64_t a, int64_t b, int64_t c), (a, b, c)) \
     F(avutil, AVFrame *, av_frame_alloc, (void), ()) \
     F(avutil, void, av_frame_free, (AVFrame **a), (a)) \
     F(avutil, int, av_frame_get_buffer, (AVFrame *a, int b), (a, b)) \
@@ -52,6 +53,8 @@
     F(avcodec, void, av_packet_free, (AVPacket **a), (a)) \
     F(avcodec, uint8_t *, av_packet_get_side_data, (const AVPacket *a, enum AVPacketSideDataType b, size_t *c), \
       (a, b, c)) \
+    F(avcodec, void, av_packet_rescale_ts, (AVPacket *a, AVRational b, AVRational c), (a, b, c)) \
+    F(avcodec, int, avcodec_parameters_copy, (AVCodecParameters *a, const AVCodecParameters *b), (a, b)) \
     F(avcodec, void, av_packet_move_ref, (AVPacket *a, AVPacket *b), (a, b)) \
     F(avcodec, void, av_packet_unref, (AVPacket *a), (a)) \
     F(avcodec, AVCodecContext *, avcodec_alloc_context3, (const AVCodec *a), (a)) \
@@ -68,6 +71,18 @@
     F(avcodec, int, avcodec_send_packet, (AVCodecContext *a, const AVPacket *b), (a, b)) \
     F(avcodec, unsigned int, avcodec_version, (void), ()) \
     F(avformat, AVRational, av_guess_sample_aspect_ratio, (AVFormatContext *a, AVStream *b, AVFrame *c), (a, b, c)) \
+    F(avformat, enum AVCodecID, av_codec_get_id, (const struct AVCodecTag *const *a, unsigned int b), (a, b)) \
+    F(avformat, const AVOutputFormat *, av_guess_format, (const char *a, const char *b, const char *c), (a, b, c)) \
+    F(avformat, int, av_interleaved_write_frame, (AVFormatContext *a, AVPacket *b), (a, b)) \
+    F(avformat, uint8_t *, av_stream_new_side_data, (AVStream *a, enum AVPacketSideDataType b, size_t c), (a, b, c)) \
+    F(avformat, int, av_write_trailer, (AVFormatContext *a), (a)) \
+    F(avformat, int, avformat_alloc_output_context2, (AVFormatContext **a, const AVOutputFormat *b, const char *c, \
+      const char *d), (a, b, c, d)) \
+    F(avformat, void, avformat_free_context, (AVFormatContext *a), (a)) \
+    F(avformat, AVStream *, avformat_new_stream, (AVFormatContext *a, const AVCodec *b), (a, b)) \
+    F(avformat, int, avformat_query_codec, (const AVOutputFormat *a, enum AVCodecID b, int c), (a, b, c)) \
+    F(avformat, int, avformat_write_header, (AVFormatContext *a, AVDictionary **b), (a, b)) \
+    F(avformat, void, avio_flush, (AVIOContext *a), (a)) \
     F(avformat, int, av_read_frame, (AVFormatContext *a, AVPacket *b), (a, b)) \
     F(avformat, int, av_seek_frame, (AVFormatContext *a, int b, int64_t c, int d), (a, b, c, d)) \
     F(avformat, uint8_t *, av_stream_get_side_data, (const AVStream *a, enum AVPacketSideDataType b, size_t *c), (a, \

@@ -141,11 +141,7 @@ package struct RecordingImages {
 
     /// Requests that seek to the wanted frames; empty if the index's times are not the file's.
     private func stills(_ wanted: Set<Int>) -> [FrameRequest] {
-        // Such time stamps were changed while indexing, or occur twice in the file.
-        let isUnreliable = ["discontinuities", "frames_out_of_order"].contains { manifest.counters[$0] ?? 0 > 0 }
-        let codes = ["stray_times", "discontinuity", "no_timestamps"]
-        let isRetimed = manifest.warnings.contains { warning in codes.contains { warning.hasPrefix($0 + ": ") } }
-        guard !isUnreliable, !isRetimed, let reader = try? library.reader(manifest.key.id) else {
+        guard hasTimesOfFile, let reader = try? library.reader(manifest.key.id) else {
             return []
         }
         let frameNumbers = wanted.filter { reader.entries.indices.contains($0) }.sorted()
@@ -157,6 +153,63 @@ package struct RecordingImages {
             }
             return request
         }
+    }
+
+    /// False if timestamps were changed while indexing, or occur twice in the file.
+    private var hasTimesOfFile: Bool {
+        let isUnreliable = ["discontinuities", "frames_out_of_order"].contains { manifest.counters[$0] ?? 0 > 0 }
+        let codes = ["stray_times", "discontinuity", "no_timestamps"]
+        return !isUnreliable
+            && !manifest.warnings.contains { warning in codes.contains { warning.hasPrefix($0 + ": ") } }
+    }
+
+    /// The open file of the recording, with what ties its timestamps to the index.
+    struct Source {
+        let file: RecordingFile
+        /// Selects the stream that was indexed.
+        let request: FrameRequest
+        let anchor: ClipRequest.Anchor
+        fileprivate let entries: [FrameEntry]
+
+        /// The index frame that shows an interval best; nil if the index has none of it.
+        func frame(of evidence: Evidence?, clock: RecordingClock) -> Int? {
+            guard let evidence else { return nil }
+            let start = clock.fromFirstFrame(evidence.start) - 0.001
+            let times = start...max(start, clock.fromFirstFrame(evidence.end))
+            let frame = evidence.frame
+            // Answers read from a file may be about another index of the recording.
+            if entries.indices.contains(frame), times.contains(entries[frame].gridTime) { return frame }
+            return entries.firstIndex { times.contains($0.gridTime) }
+        }
+    }
+
+    /// Opens the recording, which must be the one that was indexed, to copy from it.
+    ///
+    /// - Throws: `Failure` `no_clip` for a recording from a pipe, and for one whose timestamps jump; `file_changed`;
+    ///   what opening the file throws.
+    func source() throws -> Source {
+        func noClip(_ what: String) -> Failure {
+            Failure(code: "no_clip", message: "\(path): no clip: \(what)", exitCode: Exit.input)
+        }
+        guard !path.isStandardInput else { throw noClip("the recording came from a pipe") }
+        let file: RecordingFile
+        do { file = try path.open(cancellation: cancellation) } catch {
+            throw Failure(error, subject: path.description)
+        }
+        guard try isSame(file) else {
+            throw Failure(
+                code: "file_changed",
+                message: "\(path): has changed since it was indexed; index it again, and ask again",
+                exitCode: Exit.input)
+        }
+        guard hasTimesOfFile else {
+            throw noClip("its timestamps jump or are missing, so that a part cannot be found by its times")
+        }
+        let reader = try library.reader(manifest.key.id)
+        guard let first = reader.entries.first else { throw noClip("its index has no frames") }
+        return Source(
+            file: file, request: manifest.key.samplingOptions.request(.native),
+            anchor: .init(pts: first.pts, seconds: first.ptsSeconds), entries: reader.entries)
     }
 
     /// Compares with the catalog's entry for the path or, if it has none, with the content hash.

@@ -114,7 +114,7 @@ final class AnswerWriter {
     func flush() throws {
         defer { lastFlush = .now }
         guard !waiting.isEmpty else { return }
-        let kept = outputs.filter { !$0.format.isDocument }
+        let kept = outputs.filter { !$0.format.isOfRecording }
         var rows = waiting.map(\.row)
         for index in rows.indices where !rows[index].line.isEmpty {
             let targets = kept.map { "\($0.format) \($0.path.path(time: time, recording: waiting[index].values))" }
@@ -207,6 +207,15 @@ final class AnswerWriter {
             records.append(record)
         }
         return records
+    }
+
+    /// Cuts the clips of a recording's answers; see `PipelineClips`.
+    func writeClips(
+        of recording: RecordingSummary, _ values: PathTemplate.Values, in library: Library, note: (String) -> Void
+    ) throws -> [Failure] {
+        let clips = PipelineClips(outputs, library: library, time: time, cancellation: cancellation)
+        let lines = try catalog.answers(pipeline: pipeline, indexID: recording.index).map(\.line)
+        return try clips.write(lines.filter { !$0.isEmpty }, of: recording, values, note: note)
     }
 
     /// Writes the documents of a recording again, with all of its pipeline's answers.

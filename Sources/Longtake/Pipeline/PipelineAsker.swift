@@ -104,6 +104,11 @@ final class PipelineAsker {
             summary.answersFailed += 1
             event(.answerFailed(path: recording.path, questionID: "outputs", Failure(error)))
         }
+        guard let item else { return }
+        for failure in try writer.writeClips(of: item, values, in: library, note: { event(.note($0)) }) {
+            summary.answersFailed += 1
+            event(.answerFailed(path: recording.path, questionID: "outputs", failure))
+        }
     }
 
     /// Finds out what is new to some questions; returns the IDs of those that cannot be asked.

@@ -60,7 +60,7 @@ package enum PipelineSchema {
     ]
     private static let output: [String: Schema] = [
         "path": .text("path with {date}, {folder}, {name}, {id}, %Y, …"),
-        "format": .choice(PipelineOutput.Format.allCases.map(\.rawValue)),
+        "format": .choice(PipelineOutput.Format.allCases.map(\.rawValue)), "margin": time,
     ]
 
     private static let digest: [String: Schema] = [

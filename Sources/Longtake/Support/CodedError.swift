@@ -31,7 +31,7 @@ extension MediaError: CodedError {
     var exitStatus: Int32 {
         switch code {
         case .worker: 1
-        case .processLimit: Exit.space
+        case .processLimit, .cannotWrite: Exit.space
         default: Exit.input
         }
     }

@@ -4,7 +4,9 @@ import Longtake
 
 struct ExportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "export", abstract: "Write answers about a recording as subtitles, markers, chapters or a table.",
+        commandName: "export",
+        abstract:
+            "Write answers about a recording as subtitles, markers, chapters or a table, or cut clips of what they were read from.",
         discussion: Help.text(
             """
             EXAMPLES
@@ -12,6 +14,7 @@ struct ExportCommand: ParsableCommand {
               longtake export day.mp4 --format csv --all --since 7d > week.csv
               longtake export --camera front --recorded-since 7d --format csv > front.csv
               longtake ask day.mp4 "Is the door open?" --segments 10m --json > doors.jsonl
+              longtake export day.mp4 --clips clips --margin 10s             the evidence of each answer as a video
               longtake export vid_0f3a9c2e --answers doors.jsonl --format edl --rate 29.97 > day.edl
 
             Times are those that a player of the file shows; edl adds --start. jsonl and csv also have the times from the \
@@ -26,7 +29,21 @@ struct ExportCommand: ParsableCommand {
     var recording: String?
 
     @Option(help: "jsonl, csv, vtt, srt, otio, edl or chapters (FFmetadata).", completion: .list(formats))
-    var format: String
+    var format: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Cut the evidence of each answer out of the recording, without encoding it again, into a folder per recording: \
+            videos, an image of each, and a JSON file that says what it shows and when.
+            """, valueName: "dir"), completion: .directory)
+    var clips: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Time before and after the evidence in a clip, at most 1h; 5s by default. A clip ends at the next key frame.",
+            valueName: "time"))
+    var margin: TimeArgument?
 
     @Option(
         help: ArgumentHelp(
@@ -88,14 +105,17 @@ struct ExportCommand: ParsableCommand {
     private static let formats = AnswerExport.Format.allCases.map(\.rawValue)
 
     mutating func run() throws {
-        guard let known = AnswerExport.Format(rawValue: try Choice.check(format, "--format", of: Self.formats)) else {
-            throw UsageError("invalid --format \"\(format)\"")
+        guard format != nil || clips != nil else { throw UsageError("give --format, --clips or both") }
+        let known = try format.flatMap {
+            AnswerExport.Format(rawValue: try Choice.check($0, "--format", of: Self.formats))
         }
+        guard margin == nil || clips != nil else { throw UsageError("--margin is about clips; give --clips DIR") }
+        guard margin?.seconds ?? 0 <= ClipExport.maxMargin else { throw UsageError("--margin is at most 1h") }
         guard let rate = FrameRate(rate) else {
             throw UsageError(
                 "invalid --rate \"\(rate)\"; use 1 to 1000 frames per second such as 25, 23.976 or 30000/1001")
         }
-        Interruption.endAtOnce()
+        if clips == nil { Interruption.endAtOnce() }
         let first = try start.map(Self.label)
         guard !all || !latest else { throw UsageError("--all and --latest exclude each other") }
         let filter = try filter()
@@ -122,6 +142,32 @@ struct ExportCommand: ParsableCommand {
         let recorded = try AnswerFilter.records(records, in: selection, of: item)
         guard !recorded.isEmpty else { throw UsageError("no answer about \(item.id) is about this time") }
         let chosen = try filter.apply(to: recorded)
+        defer { withExtendedLifetime(library) {} }
+        if let known { try export(chosen, of: item, as: known, rate, first) }
+        guard answers == nil else { return try writeClips([(item, chosen)], library) }
+        var recordings: [(item: RecordingSummary, records: [AnswerRecord])] = []
+        // Evidence names frames of the index that was asked.
+        for item in found where !recordings.contains(where: { $0.item.index == item.index }) {
+            let own = try library.answers(about: item).filter(chosen.contains)
+            if !own.isEmpty { recordings.append((item, own)) }
+        }
+        try writeClips(recordings, library)
+    }
+
+    private func writeClips(
+        _ recordings: [(item: RecordingSummary, records: [AnswerRecord])], _ library: Library
+    ) throws {
+        guard let clips else { return }
+        try ClipsWriter(
+            folder: clips, margin: margin?.seconds ?? ClipExport.defaultMargin, library: library, output: output,
+            printsPaths: format == nil
+        ).run(recordings)
+    }
+
+    private func export(
+        _ chosen: [AnswerRecord], of item: RecordingSummary, as known: AnswerExport.Format, _ rate: FrameRate,
+        _ first: (seconds: Double, frames: Int)?
+    ) throws {
         var export = AnswerExport(known)
         export.rate = rate
         if let first { (export.startTimecode, export.startFrames) = first }
@@ -140,29 +186,35 @@ struct ExportCommand: ParsableCommand {
 
     /// Exports the answers about all recordings that are selected.
     private func exportAll(
-        _ format: AnswerExport.Format, _ filter: AnswerFilter, _ selection: RecordingSelection
+        _ format: AnswerExport.Format?, _ filter: AnswerFilter, _ selection: RecordingSelection
     ) throws {
         guard !selection.isEmpty else {
             throw UsageError("no recording: give one, or select recordings with --camera or --recorded-since")
         }
-        guard format == .jsonl || format == .csv else {
+        if let format, format != .jsonl, format != .csv {
             throw UsageError("--format \(format.rawValue) takes one recording: each has its own times")
         }
         let library = try library.open(telling: output)
         let finished = try library.recordings().filter(\.isFinished)
         let (selected, notes) = try selection.apply(to: finished)
         for note in notes { output.note("note: \(Console.name(note))") }
-        var records: [AnswerRecord] = []
+        var recordings: [(item: RecordingSummary, records: [AnswerRecord])] = []
         // A recording at several paths is listed once for each.
         var seen: Set<String> = []
         for item in selected where seen.insert(item.index).inserted {
             let all =
                 try answers.map { try library.answers(in: $0, about: item, cancellation: Interruption.cancellation) }
                 ?? library.answers(about: item)
-            records += try AnswerFilter.records(all, in: selection, of: item)
+            recordings.append((item, try AnswerFilter.records(all, in: selection, of: item)))
         }
+        let records = recordings.flatMap(\.records)
         guard !records.isEmpty else { throw UsageError("no answers about recordings of this time and camera") }
-        Console.result(try AnswerExport(format).document(filter.apply(to: records), name: "", path: "", end: nil))
+        let chosen = try filter.apply(to: records)
+        if let format {
+            Console.result(try AnswerExport(format).document(chosen, name: "", path: "", end: nil))
+        }
+        for index in recordings.indices { recordings[index].records.removeAll { !chosen.contains($0) } }
+        try writeClips(recordings.filter { !$0.records.isEmpty }, library)
     }
 
     private func selection() throws -> RecordingSelection {

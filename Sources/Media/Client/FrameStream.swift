@@ -77,7 +77,7 @@ public final class FrameStream: Sendable {
                     state.withLock { $0.result = result.sanitized }
                     _ = worker.wait()
                     return finish()
-                case .sandbox: throw MediaError.worker("an unexpected message")
+                case .sandbox, .clip: throw MediaError.worker("an unexpected message")
                 case .failure:
                     let failure = try worker.readJSON(WorkerFailure.self, message, timeout: request.watchdog)
                     _ = worker.wait()

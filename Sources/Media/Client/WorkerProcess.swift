@@ -18,7 +18,12 @@ final class WorkerProcess: Sendable {
     /// CPU seconds the worker may have used so far, and the seconds of the recording covered.
     private let budget = Mutex((allowed: 60.0, covered: 0.0))
 
-    init(file: Int32, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool) throws {
+    /// Starts a worker.
+    ///
+    /// - Parameter destination: the file that a clip is written to.
+    init(
+        file: Int32, destination: Int32? = nil, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool
+    ) throws {
         self.isCancelled = isCancelled
         var request = request
         request.allowsNoFilter = Self.allowsNoFilter
@@ -31,14 +36,17 @@ final class WorkerProcess: Sendable {
         let source = noPipe == 0 ? Self.duplicate(file) : -1
         let sink = source < 0 ? -1 : Self.duplicate(ends[1])
         let errorSink = sink < 0 ? -1 : Self.duplicate(errorEnds[1])
-        var closing = [ends[1], errorEnds[1], source, sink, errorSink]
+        let target = destination == nil || errorSink < 0 ? -1 : Self.duplicate(destination ?? -1)
+        var closing = [ends[1], errorEnds[1], source, sink, errorSink, target]
         var isStarted = false
         defer {
             if !isStarted { closing += [ends[0], errorEnds[0]] }
             for descriptor in closing where descriptor >= 0 { close(descriptor) }
         }
         guard noPipe == 0 else { throw MediaError.limit("no pipe for the decode worker", noPipe) }
-        guard errorSink >= 0 else { throw MediaError.limit("no descriptor for the decode worker", EMFILE) }
+        guard errorSink >= 0, destination == nil || target >= 0 else {
+            throw MediaError.limit("no descriptor for the decode worker", EMFILE)
+        }
         // A 1 MiB pipe holds several frames, which saves context switches.
         _ = lt_set_pipe_size(ends[0], 1 << 20)
         // One page; output beyond it is lost, so that neither process ever blocks on this pipe.
@@ -52,8 +60,13 @@ final class WorkerProcess: Sendable {
         posix_spawn_file_actions_adddup2(&actions, errorSink, 2)
         posix_spawn_file_actions_adddup2(&actions, source, DecodeWorker.fileDescriptor)
         posix_spawn_file_actions_adddup2(&actions, sink, DecodeWorker.pipeDescriptor)
+        var last = DecodeWorker.pipeDescriptor
+        if target >= 0 {
+            last = DecodeWorker.clipDescriptor
+            posix_spawn_file_actions_adddup2(&actions, target, last)
+        }
         // Close every other descriptor this process may have inherited.
-        _ = lt_spawn_closes_from(&actions, DecodeWorker.pipeDescriptor + 1)
+        _ = lt_spawn_closes_from(&actions, last + 1)
         // A separate session: the parent handles Ctrl-C, and the worker has no access to the terminal.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)

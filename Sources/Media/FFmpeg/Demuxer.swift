@@ -14,18 +14,21 @@ struct Demuxer: ~Copyable {
 
     /// Opens the container and reads its headers.
     ///
-    /// - Parameter probes: whether to read packets for what the headers do not say.
+    /// - Parameters:
+    ///   - probes: whether to read packets for what the headers do not say.
+    ///   - codecs: the decoders that may be used for that.
     ///
     /// - Throws: `too_large` if the headers already give a size above the limit; then nothing is decoded.
-    init(_ reader: FileReader, maxPixels: Int, probes: Bool = true) throws {
+    init(_ reader: FileReader, maxPixels: Int, probes: Bool = true, codecs: String = Demuxer.codecs) throws {
         let io = try IOContext(reader)
-        let context = try Self.open(io.pointer, reader, maxPixels: maxPixels, probes: probes)
+        let context = try Self.open(io.pointer, reader, maxPixels: maxPixels, probes: probes, codecs: codecs)
         self.io = io
         self.context = context
     }
 
     private static func open(
-        _ io: UnsafeMutablePointer<AVIOContext>, _ reader: FileReader, maxPixels: Int, probes: Bool
+        _ io: UnsafeMutablePointer<AVIOContext>, _ reader: FileReader, maxPixels: Int, probes: Bool,
+        codecs: String
     ) throws -> UnsafeMutablePointer<AVFormatContext> {
         guard let allocated = avformat_alloc_context() else { throw MediaError.library("out of memory") }
         allocated.pointee.pb = io
@@ -34,7 +37,7 @@ struct Demuxer: ~Copyable {
         allocated.pointee.io_open = { _, _, _, _, _ in AVERROR(EPERM) }
         var options: OpaquePointer?
         av_dict_set(&options, "format_whitelist", Self.formats, 0)
-        av_dict_set(&options, "codec_whitelist", Self.codecs, 0)
+        av_dict_set(&options, "codec_whitelist", codecs, 0)
         av_dict_set(&options, "protocol_whitelist", "", 0)
         av_dict_set(&options, "probesize", "20000000", 0)
         av_dict_set(&options, "analyzeduration", "10000000", 0)

@@ -24,5 +24,7 @@ struct Packet: ~Copyable {
         return data[0] & 0x80 != 0
     }
 
+    var isKey: Bool { pointer.pointee.flags & Int32(AV_PKT_FLAG_KEY) != 0 }
+
     var isEncrypted: Bool { av_packet_get_side_data(pointer, AV_PKT_DATA_ENCRYPTION_INFO, nil) != nil }
 }

@@ -42,6 +42,8 @@ public struct FrameRequest: Sendable, Codable, Equatable {
     public var output: Output
     /// Sends only these frames, as decoded, by ascending index; omits those that seeking does not find for certain.
     public var stills: [Still]?
+    /// Sends no frames, and copies packets into the worker's output file instead.
+    package var clip: ClipRequest?
     /// Sampling rate.
     public var framesPerSecond = 1.0
     /// The rule that picks frames.
@@ -88,7 +90,7 @@ public struct FrameRequest: Sendable, Codable, Equatable {
         switch output {
         case .probe, .image, .sandbox: isStream = false
         // Stills are sought one by one, and damage in them must be noticed.
-        case .native, .model: isStream = stills == nil
+        case .native, .model: isStream = stills == nil && clip == nil
         }
         if decodesInFull || !isStream {
             request.threads = 1

@@ -48,6 +48,10 @@ public struct MediaError: Error, CustomStringConvertible, Sendable, Equatable {
         case tooSlowToDecode = "too_slow_to_decode"
         /// A still image that cannot be decoded.
         case image = "picture"
+        /// A part of the recording cannot be copied into a clip.
+        case noClip = "no_clip"
+        /// A clip's file cannot be written.
+        case cannotWrite = "cannot_write"
         /// No descriptor, process or thread is available.
         case processLimit = "process_limit"
         /// The worker cannot be started, or its messages are invalid.
@@ -269,6 +273,16 @@ extension MediaError {
 
     static func worker(_ what: String, underlying: (any Error)? = nil) -> Self {
         .init(code: .worker, message: "decode worker: \(what)", underlying: underlying)
+    }
+
+    package static func noClip(_ what: String) -> Self {
+        .init(code: .noClip, message: "no clip: \(what)")
+    }
+
+    /// A system call on the file that is written failed; `number` is its errno.
+    package static func cannotWrite(errno number: Int32) -> Self {
+        let reason = number == EFBIG ? "the clip would be larger than its limit" : String(cString: strerror(number))
+        return .init(code: .cannotWrite, message: "cannot write: \(reason)", underlying: systemError(number))
     }
 
     static func missingLibrary(_ what: String) -> Self {

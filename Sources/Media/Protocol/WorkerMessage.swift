@@ -27,6 +27,8 @@ struct WorkerMessage: Equatable {
         case failure
         /// JSON `Sandbox.State`.
         case sandbox
+        /// JSON `ClipResult`.
+        case clip
     }
 
     static let headerBytes = 64

@@ -6,7 +6,8 @@ import Synchronization
 
 /// The main function of the worker process: `longtake decode-worker REQUEST PARENT`.
 ///
-/// The recording is open as descriptor 3, the pipe as descriptor 4.
+/// The recording is open as descriptor 3, the pipe as descriptor 4, and the file that a clip is written to as
+/// descriptor 5.
 public enum DecodeWorker {
     /// Name of the hidden subcommand.
     public static let command = "decode-worker"
@@ -22,6 +23,7 @@ public enum DecodeWorker {
 
     static let fileDescriptor: Int32 = 3
     static let pipeDescriptor: Int32 = 4
+    static let clipDescriptor: Int32 = 5
 
     /// Decodes and returns the exit status: 0 if the result was sent over the pipe, even if it is a refusal.
     public static func main(request json: String, parent: Int32) -> Int32 {
@@ -38,8 +40,9 @@ public enum DecodeWorker {
             guard fstat(fileDescriptor, &status) == 0 else { throw MediaError.cannotRead("no file is open") }
             _ = try JSONEncoder().encode(RecordingInfo())  // makes Foundation load now what it loads lazily
             lt_forget_environment()
-            let limits = Sandbox.Limits(
+            var limits = Sandbox.Limits(
                 memory: request.memoryLimit, cpuSeconds: request.mostCPUSeconds, threads: request.threads)
+            if let clip = request.clip { limits.fileBytes = Int(clamping: clip.maxBytes) }
             let sandbox = try Sandbox.enter(limits, parent: parent)
             if case .sandbox = request.output {
                 try output.send(.sandbox, json: sandbox)
@@ -54,6 +57,11 @@ public enum DecodeWorker {
                 return 0
             }
             let reader = FileReader(descriptor: fileDescriptor, size: Int64(status.st_size))
+            if let clip = request.clip {
+                try ClipSession.run(
+                    request, clip: clip, reader: reader, descriptor: clipDescriptor, output: output)
+                return 0
+            }
             if let stills = request.stills {
                 try StillSession.run(request, stills: stills, reader: reader, output: output)
                 return 0

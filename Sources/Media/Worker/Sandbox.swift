@@ -17,6 +17,8 @@ package enum Sandbox {
         package var cpuSeconds: Int
         /// Codec threads.
         package var threads: Int
+        /// Bytes of the file it may write; 0 for none.
+        package var fileBytes = 0
 
         /// Creates limits.
         package init(memory: Int, cpuSeconds: Int, threads: Int) {
@@ -47,7 +49,9 @@ package enum Sandbox {
         _ = lt_not_dumpable()
         _ = lt_drop_capabilities()
         limit(RLIMIT_CORE, 0)
-        limit(RLIMIT_FSIZE, 0)
+        // Writing beyond the limit then fails with EFBIG instead of ending the process.
+        if limits.fileBytes > 0 { signal(SIGXFSZ, SIG_IGN) }
+        limit(RLIMIT_FSIZE, limits.fileBytes)
         limit(RLIMIT_NOFILE, 16)
         limit(__RLIMIT_NPROC, processes(for: limits.threads))
         limit(RLIMIT_CPU, limits.cpuSeconds)

@@ -38,6 +38,9 @@ struct StreamTiming {
         }
     }
 
+    /// Units of the longest time that one frame is shown.
+    var maxDuration: Int64 { timeBase.units(min(maxGap, 1e6)) }
+
     func seconds(_ units: Int64) -> Double { timeBase.seconds(units) }
 
     /// The earliest start of the other streams, in seconds.

@@ -177,7 +177,7 @@ deb: static
 	scripts/deb
 
 # Installs the .deb in a fresh Debian 12 in a temporary folder with apt, runs a pipeline there, also under the service's
-# sandbox where systemd can be started, and purges it. 4 minutes after the build on 2 busy cores; root.
+# sandbox where systemd can be started, and purges it. 4 and 14 minutes after the build on 2 busy cores; root.
 check-deb: deb
 	scripts/check-deb
 

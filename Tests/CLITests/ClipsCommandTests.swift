@@ -50,7 +50,7 @@ import Testing
         let video = tool.path("day.mkv")
         try NumberedImages.encode(0..<300, to: video)
         let id = try indexed(tool, video)
-        try disk.fill(leaving: 16_384)
+        try disk.fill(leaving: 4096)
         let result = try tool.run(
             ["export", id, "--answers", "-", "--clips", disk.path + "/out"], input: answer(id, 10))
         #expect(result.status == 13 && result.output.isEmpty, "\(result.status) \(result.errors)")

@@ -14,6 +14,7 @@ extension LongtakeTests {
                 0..<600,
                 options: [
                     "-c:v", "libx264", "-preset", "superfast", "-pix_fmt", "yuv420p", "-bf", "2", "-g", "30",
+                    "-sc_threshold", "0",
                     "-metadata", "creation_time=2026-03-01T09:30:00Z",
                 ], to: path)
             let analyzer = Analyzer(model: try nano(), library: try folder.library())
@@ -159,7 +160,7 @@ extension LongtakeTests {
             try FileManager.default.removeItem(atPath: path)
             #expect(code { _ = try export.write(records, into: out) } == "cannot_read")
             #expect(files(in: out).isEmpty)
-            #expect(ClipExport.folder(of: recording) == "cam____-" + recording.id.suffix(8))
+            #expect(ClipExport.folder(of: recording) == "cam___-" + recording.id.suffix(8))
         }
     }
 }

@@ -329,7 +329,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("order: new", ":3: `order` must be newest, oldest, smallest or path"),
+        ("order: new", ":3: `order` must be newest, oldest, shortest, smallest or path"),
         ("outputs: [a.txt]", "names no format"), ("outputs: [a.vtt]", "one file per recording"),
         ("outputs: [\"%Q.jsonl\"]", "unknown %Q"), ("outputs: [\"{nam}.jsonl\"]", "did you mean {name}"),
         ("outputs: [a.csv, a.csv]", "two outputs"), ("output: o\nnice: 20", "0 to 19"),

@@ -71,8 +71,6 @@ struct PipelineDigest: Sendable, Equatable {
             let problem = AlertCommand.problem(of: command, input: document, timeout: Self.mostSeconds)
         else { return }
         throw Failure(
-            code: "digest_failed",
-            message: "the digest was not sent: \(problem); `longtake runs digest` prints it again",
-            exitCode: Exit.partial)
+            code: "digest_failed", message: "the digest was not sent: \(problem)", exitCode: Exit.partial)
     }
 }

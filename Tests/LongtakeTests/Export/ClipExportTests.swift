@@ -124,7 +124,7 @@ extension LongtakeTests {
             try FileManager.default.removeItem(atPath: first.files[0])
             #expect(try export.write(records, into: out).unchanged == 0)
             #expect(try contents() == made)
-            let more = try export.write([Self.record(recording, [31.5...32], "What else?")], into: out)
+            let more = try export.write([Self.record(recording, [32...32.5], "What else?")], into: out)
             #expect(more.files == first.files)
             let json = try #require(try contents().first { $0.key.hasSuffix(".json") }?.value)
             #expect(String(decoding: json, as: UTF8.self).contains("What else?"))

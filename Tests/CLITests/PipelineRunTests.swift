@@ -110,7 +110,7 @@ import Testing
         try recordings(tool, ["a.mkv", "b.mkv"])
         let pipeline = try write(
             tool,
-            "version: 1\ninputs: [recordings]\n\(Self.two)outputs: [o.jsonl, o.csv, o.sqlite]\n")
+            "version: 1\ninputs: [recordings]\n\(Self.two)outputs: [o.jsonl, o.csv, o.sqlite, \"d/{name}.vtt\"]\n")
         tool.environment["LONGTAKE_CRASH_AT"] = point
         #expect(try tool.run("run", pipeline).status != 0)
         tool.environment["LONGTAKE_CRASH_AT"] = nil
@@ -127,6 +127,10 @@ import Testing
             (try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])?["key"] as? String
         }
         #expect(keys.count == 4 && Set(keys).count == 4, "\(text)")
+        for name in ["a", "b"] {
+            let document = try String(contentsOfFile: tool.path("d/\(name).vtt"), encoding: .utf8)
+            #expect(document.components(separatedBy: " --> ").count >= 3, "\(document)")
+        }
         let rows = try String(contentsOfFile: tool.path("o.csv"), encoding: .utf8).split(separator: "\r\n").dropFirst()
         let last = rows.compactMap { $0.split(separator: ",").last.map(String.init) }
         #expect(Set(last) == Set(keys) && last.count == 4, "\(rows)")

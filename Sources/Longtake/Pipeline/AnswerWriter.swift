@@ -5,7 +5,8 @@ internal import Store
 /// Writes a pipeline's answers to its outputs, each exactly once, whenever the run is killed.
 ///
 /// The catalog gets an answer first, with the files it is to be appended to; then the files get it; then the catalog
-/// forgets the files. What a killed run left in between is completed by the next one without asking again.
+/// forgets the files. What a killed run left in between is completed by the next one without asking again. The documents
+/// of a recording are written when all is asked about it; until then the catalog keeps that they are to be written.
 final class AnswerWriter {
     private let outputs: [PipelineOutput]
     private let catalog: Catalog
@@ -23,6 +24,11 @@ final class AnswerWriter {
     private var lastFlush = ContinuousClock.now
     /// The index whose answers each document has, so that no other recording's replace them.
     private var owners: [String: String] = [:]
+    /// The indexes whose documents a run that was killed or failed has not written with all answers.
+    private(set) var unfinished: Set<String> = []
+    /// What the catalog keeps of an answer that is in all files but the documents of its recording.
+    private static let documents = "documents"
+    private var hasDocuments: Bool { outputs.contains(where: \.format.isOfRecording) }
     /// The page of the report about a recording, by its index ID.
     var report: (String) throws -> String = { _ in "" }
 
@@ -95,8 +101,16 @@ final class AnswerWriter {
             }
             try file.flush()
         }
-        try catalog.setWritten(rows.map(\.key), pipeline: pipeline)
+        let late = hasDocuments ? rows.filter { Self.needsDocuments($0) } : []
+        unfinished = Set(late.map(\.indexID))
+        try catalog.setWritten(late.map(\.key), pipeline: pipeline, rest: Self.documents)
+        let done = Set(rows.map(\.key)).subtracting(late.map(\.key))
+        try catalog.setWritten(done.sorted(), pipeline: pipeline)
         if added > 0 { note("\(counted(added, "answer")) of a run that was killed added to the output") }
+    }
+
+    private static func needsDocuments(_ row: Catalog.RunAnswerRow) -> Bool {
+        (row.output ?? "").split(separator: "\n").contains(Substring(documents))
     }
 
     /// Takes an answer; it is in the outputs after the next `flush`.
@@ -118,7 +132,8 @@ final class AnswerWriter {
         var rows = waiting.map(\.row)
         for index in rows.indices where !rows[index].line.isEmpty {
             let targets = kept.map { "\($0.format) \($0.path.path(time: time, recording: waiting[index].values))" }
-            rows[index].output = targets.isEmpty ? nil : targets.joined(separator: "\n")
+            let all = targets + (hasDocuments ? [Self.documents] : [])
+            rows[index].output = all.isEmpty ? nil : all.joined(separator: "\n")
         }
         let findings = rows.flatMap { messages.findings(of: $0) }
         try catalog.record(answers: rows, alerts: findings, coverage: coverage)
@@ -137,7 +152,8 @@ final class AnswerWriter {
             }
         }
         for path in touched { try files[path]?.flush() }
-        try catalog.setWritten(rows.filter { $0.output != nil }.map(\.key), pipeline: pipeline)
+        try catalog.setWritten(
+            rows.filter { $0.output != nil }.map(\.key), pipeline: pipeline, rest: hasDocuments ? Self.documents : nil)
         waiting = []
     }
 
@@ -207,6 +223,14 @@ final class AnswerWriter {
             records.append(record)
         }
         return records
+    }
+
+    /// Records that the documents of a recording have all answers about it.
+    func setDocumentsWritten(of indexID: String) throws {
+        guard hasDocuments else { return }
+        let rows = try catalog.answers(pipeline: pipeline, indexID: indexID, unwritten: true)
+        try catalog.setWritten(rows.map(\.key), pipeline: pipeline)
+        unfinished.remove(indexID)
     }
 
     /// Cuts the clips of a recording's answers; see `PipelineClips`.

@@ -81,12 +81,14 @@ final class PipelineAsker {
             summary.answersUnchanged += 1
             return false
         }
-        guard !open.isEmpty else { return }
+        let isUnfinished = writer.unfinished.contains(recording.index)
+        guard !open.isEmpty || isUnfinished else { return }
         answersBefore = summary.answers
         ignoresTime = isFresh
         let values = PathTemplate.Values(path: path, id: recording.id, camera: recording.camera)
         do {
-            let failed = try findCoverage(recording, path, open.filter(\.isForNew), &summary, event)
+            let forNew = (isUnfinished ? file.questions : open).filter(\.isForNew)
+            let failed = try findCoverage(recording, path, forNew, &summary, event)
             try askOpen(open.filter { !failed.contains($0.id) }, failed, recording, values, &summary, event)
             try writer.flush()
         } catch {
@@ -94,21 +96,33 @@ final class PipelineAsker {
             try? writer.flush()
             throw error
         }
-        guard summary.answers > answersBefore else { return }
+        guard summary.answers > answersBefore || isUnfinished else { return }
+        try writeDocuments(of: recording, values, &summary, event)
+    }
+
+    /// Writes the documents and clips of a recording.
+    private func writeDocuments(
+        of recording: IndexedRecording, _ values: PathTemplate.Values, _ summary: inout BatchSummary,
+        _ event: (BatchEvent) -> Void
+    ) throws {
         let item = try? library.recordings(matching: recording.index).first
+        var failures: [Failure] = []
         do {
             try writer.writeDocuments(
                 of: recording, values, name: item?.name ?? recording.path, end: item?.end ?? recording.duration,
                 earlier: coverage?.earlier ?? [], forNew: Set(file.questions.filter(\.isForNew).map(\.id)))
         } catch let error as LongtakeError {
-            summary.answersFailed += 1
-            event(.answerFailed(path: recording.path, questionID: "outputs", Failure(error)))
+            failures.append(Failure(error))
         }
-        guard let item else { return }
-        for failure in try writer.writeClips(of: item, values, in: library, note: { event(.note($0)) }) {
+        if let item {
+            failures += try writer.writeClips(of: item, values, in: library) { event(.note($0)) }
+        }
+        for failure in failures {
             summary.answersFailed += 1
             event(.answerFailed(path: recording.path, questionID: "outputs", failure))
         }
+        // A document that cannot be written is said once, not every night.
+        try writer.setDocumentsWritten(of: recording.index)
     }
 
     /// Finds out what is new to some questions; returns the IDs of those that cannot be asked.

@@ -75,12 +75,14 @@ package final class PipelineRunner {
         try select()
         let known = try known(files)
         let answered = try library.catalog.answerKeys(pipeline: file.identity)
+        let unwritten = Set(try library.catalog.answers(pipeline: file.identity, unwritten: true).map(\.indexID))
         let pauses = try PipelineHistory.Pauses(file, library.catalog)
         let now = Double(Glibc.time(nil))
         return files.filter { path in
             if let known = known[path] {
                 return file.clock.selection.verdict(on: known) == .selected
-                    && !file.questions.allSatisfy { answered.contains($0.key(known)) }
+                    && (unwritten.contains(known.index)
+                        || !file.questions.allSatisfy { answered.contains($0.key(known)) })
             }
             guard let status = FileFingerprint(path: path.absolute.bytes) else { return false }
             let isOld = now - Double(status.modified) / 1e9 >= options.minimumAge

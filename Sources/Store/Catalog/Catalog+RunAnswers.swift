@@ -15,7 +15,7 @@ extension Catalog {
         public var questionID: String
         /// The answer as a JSON object on one line; empty for a key that only says that something is done.
         public var line: String
-        /// The output file that the line is being appended to; nil once it is known to be there.
+        /// The outputs that do not have the answer yet; nil once all are known to have it.
         public var output: String?
 
         /// Creates a row with these fields.
@@ -71,14 +71,16 @@ extension Catalog {
     }
 
     /// Records that the lines of these keys are in their output.
-    public func setWritten(_ keys: [String], pipeline: String) throws {
+    ///
+    /// - Parameter rest: what is still to be written; nil: nothing.
+    public func setWritten(_ keys: [String], pipeline: String, rest: String? = nil) throws {
         guard !keys.isEmpty else { return }
         CrashPoint.reach(.answersAppended)
         try write { database in
             for key in keys {
                 try database.execute(
-                    sql: "UPDATE run_answer SET output = NULL WHERE pipeline = ? AND key = ?",
-                    arguments: [pipeline, key])
+                    sql: "UPDATE run_answer SET output = ? WHERE pipeline = ? AND key = ?",
+                    arguments: [rest, pipeline, key])
             }
         }
     }

@@ -16,6 +16,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+# Milliseconds that a step may take on a busy machine.
+WAIT = 100_000
 
 # The intervals that are drawn, as numbers and by where they are on the page.
 DRAWN = """
@@ -59,6 +61,7 @@ HIDDEN_ROWS = "() => [...document.querySelectorAll('details tr')].filter(row => 
 def opened(browser, path, seen, **options):
     """A new page that shows the report, without a network; what it asks for and says goes to `seen`."""
     context = browser.new_context(offline=True, **options)
+    context.set_default_timeout(WAIT)
     page = context.new_page()
     page.on("console", lambda message: seen["console"].append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: seen["console"].append(str(error)))
@@ -74,7 +77,7 @@ def main():
     with sync_playwright() as playwright:
         # As root, Chromium has no sandbox of its own.
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options, timeout=WAIT)
         for scheme in ["light", "dark"]:
             start = time.monotonic()
             page = opened(browser, path, seen, color_scheme=scheme, viewport={"width": 1200, "height": 900})
@@ -104,7 +107,8 @@ def main():
                 found["print_bytes"] = len(page.pdf())
             page.context.close()
         page = opened(
-            browser, path, seen, color_scheme="dark", viewport={"width": 360, "height": 740}, device_scale_factor=1.5)
+            browser, path, seen, color_scheme="dark", viewport={"width": 360, "height": 740}, device_scale_factor=1.5
+        )
         found["phone_overflow"] = page.evaluate(WIDE)
         if len(sys.argv) > 2:
             page.evaluate("() => document.querySelector('article').scrollIntoView()")

@@ -27,7 +27,7 @@ extension LongtakeTests {
             return try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
         }
 
-        @Test(arguments: [(1, 10, 40), (1, 600, 40), (50, 60, 100), (300, 3600, 2000)])
+        @Test(arguments: [(1, 10, 40), (1, 600, 40), (20, 60, 100), (250, 14_400, 3000)])
         func `a page stays small, whatever was asked`(recordings: Int, seconds: Int, length: Int) throws {
             var data = ReportData(kind: .run, title: "night")
             let text = String(repeating: "a", count: length)

@@ -30,6 +30,7 @@ import Testing
               - {id: circle, ask: When does the circle appear?, max_tokens: 8}
               - {id: what, ask: What can be seen in the middle?, max_tokens: 8}
               - {id: count, ask: How many things are there in all?, every: 10s, max_tokens: 4}
+              - {id: green, search: a green circle, threshold: -1, at_most: 2}
             output: o.jsonl
             \(more)
 
@@ -94,11 +95,12 @@ import Testing
             ])
         #expect(heads.filter { $0.hasPrefix("3") } == ["3 04-00-00.mkv", "3 04-00-00.mp4", "3 In this run"])
         #expect(
-            heads.filter { $0.hasPrefix("4") } == ["circle", "what", "count"].map { "4 " + $0 }
-                + ["circle", "what", "count"].map { "4 " + $0 })
+            heads.filter { $0.hasPrefix("4") } == ["Search: green", "circle", "what", "count"].map { "4 " + $0 }
+                + ["Search: green", "circle", "what", "count"].map { "4 " + $0 })
         for part in [
             "default-src 'none'", "model output, may be wrong", "recordings/front/2026-11-28/04-00-00.mkv", "front",
-            "2026-11-28 04:00:2", "<strong>seen</strong>", "broken.mkv", "4 windows", "data:image/jpeg;base64,/9j/",
+            "2026-11-28 04:00:2", "<strong>seen</strong>", "broken.mkv", "4 windows", ">score 0.",
+            "data:image/jpeg;base64,/9j/",
         ] {
             #expect(page.contains(part), "\(part)")
         }
@@ -108,7 +110,7 @@ import Testing
         let lines = try tool.run("runs", "answers").lines()
         let expected = Dictionary(
             lines.map { ($0["key"] as? String ?? "", Self.times($0)) }, uniquingKeysWith: { first, _ in first })
-        #expect(expected.count == 11 && expected.values.contains { !$0.isEmpty })
+        #expect(expected.count == 13 && expected.values.contains { !$0.isEmpty })
         let data = try Self.data(page)
         #expect(Self.evidence(data) == expected)
         #expect(try Self.evidence(tool.run("report", "--json").object()) == expected)
@@ -144,13 +146,16 @@ import Testing
         let made = try tool.run("report", path, "--out", out)
         #expect(made.status == 0 && made.text.isEmpty && made.errors.contains("wrote"), "\(made.errors)")
         let page = try String(contentsOfFile: out, encoding: .utf8)
-        #expect(Self.headings(page).filter { $0.hasPrefix("4") } == ["4 circle", "4 what", "4 count", "4 " + own])
+        #expect(
+            Self.headings(page).filter { $0.hasPrefix("4") } == [
+                "4 circle", "4 what", "4 count", "4 Search: green", "4 " + own,
+            ])
         let data = try Self.data(page)
         #expect(data["kind"] as? String == "recording")
         let recording = try #require((data["recordings"] as? [[String: Any]])?.first)
         #expect((recording["pictures"] as? [[String: Any]])?.isEmpty == false)
         let lanes = try #require(recording["lanes"] as? [[String: Any]])
-        let stated = (lanes[3]["answers"] as? [[String: Any]])?.first?["evidence"] as? [[String: Any]] ?? []
+        let stated = (lanes[4]["answers"] as? [[String: Any]])?.first?["evidence"] as? [[String: Any]] ?? []
         let given = try asked.object()["evidence"] as? [[String: Any]] ?? []
         #expect(!given.isEmpty && stated.map { $0["start"] as? Double } == given.map { $0["start"] as? Double })
         let id = try #require(recording["id"] as? String)

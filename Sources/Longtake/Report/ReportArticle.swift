@@ -68,8 +68,14 @@ struct ReportArticle {
         if lane.kind == .windows {
             html += windows(lane, name, &shown)
         }
-        for answer in lane.answers where lane.kind != .windows || answer.segment == nil {
-            html += text(answer, isSearch: lane.kind == .search, &shown)
+        if lane.kind == .search, !lane.answers.contains(where: \.found) {
+            html += "<p class=\"answer missing\">Nothing found.</p>\n"
+        }
+        for answer in lane.answers where lane.kind == .question || lane.kind == .windows && answer.segment == nil {
+            html += text(answer, &shown)
+        }
+        if lane.kind == .search {
+            html += list(lane.answers.filter(\.found).flatMap(\.evidence), isSearch: true, &shown)
         }
         if lane.answersLeftOut > 0 {
             html += #"<p class="note">\#(counted(lane.answersLeftOut, "more answer")) left out to keep the page "#
@@ -78,26 +84,29 @@ struct ReportArticle {
         return html + "</section>\n"
     }
 
-    private func text(_ answer: ReportAnswer, isSearch: Bool, _ shown: inout Set<Int>) -> String {
-        var html = ""
-        if !isSearch || !answer.found {
-            html += #"<p class="answer\#(answer.found ? "" : " missing")" dir="auto">"#
-            html += HTMLText.escaped(HTMLText.shortened(answer.answer, ReportAnswer.longestText)) + "</p>\n"
-        }
+    private func text(_ answer: ReportAnswer, _ shown: inout Set<Int>) -> String {
+        var html = #"<p class="answer\#(answer.found ? "" : " missing")" dir="auto">"#
+        html += HTMLText.escaped(HTMLText.shortened(answer.answer, ReportAnswer.longestText)) + "</p>\n"
         if let segment = answer.segment {
             html += "<p>About \(ReportPage.times(segment[0], segment[1], answer.segmentClock ?? [])).</p>\n"
         }
-        guard !answer.evidence.isEmpty else { return html }
-        html += #"<ol class="evidence" aria-label="\#(isSearch ? "Hits" : "Evidence"), strongest first">"# + "\n"
-        for one in answer.evidence { html += "<li>\(item(one, &shown))</li>\n" }
+        return html + list(answer.evidence, isSearch: false, &shown)
+    }
+
+    /// Evidence or hits, strongest first.
+    private func list(_ evidence: [Evidence], isSearch: Bool, _ shown: inout Set<Int>) -> String {
+        guard !evidence.isEmpty else { return "" }
+        var html = #"<ol class="evidence" aria-label="\#(isSearch ? "Hits" : "Evidence, strongest first")">"# + "\n"
+        for one in evidence { html += "<li>\(item(one, isSearch: isSearch, &shown))</li>\n" }
         return html + "</ol>\n"
     }
 
     /// Evidence with its times, its score, and its image the first time that it occurs.
-    private func item(_ evidence: Evidence, _ shown: inout Set<Int>) -> String {
+    private func item(_ evidence: Evidence, isSearch: Bool = false, _ shown: inout Set<Int>) -> String {
+        let score = isSearch ? "score \(HTMLText.number(evidence.score))" : percent(evidence.score)
         let times =
             #"<span class="times">\#(ReportPage.times(evidence))</span> "#
-            + #"<span class="score">\#(percent(evidence.score))</span>"#
+            + #"<span class="score">\#(score)</span>"#
         guard let picture = recording.pictures.first(where: { $0.frame == evidence.frame }) else { return times }
         let id = "\(anchor)-f\(picture.frame)"
         guard shown.insert(picture.frame).inserted else {

@@ -59,7 +59,7 @@ struct ReportArticle {
 
     private func section(_ lane: ReportLane, _ id: String, _ shown: inout Set<Int>) -> String {
         let name = HTMLText.line(lane.id)
-        var html = #"<section class="lane-text" aria-labelledby="\#(id)">"# + "\n" + #"<h4 id="\#(id)" tabindex="-1">"#
+        var html = #"<div class="lane-text">"# + "\n" + #"<h4 id="\#(id)" tabindex="-1">"#
         html += lane.kind == .search ? "Search: \(name)" : name
         html += "</h4>\n"
         if lane.question != lane.id {
@@ -81,7 +81,7 @@ struct ReportArticle {
             html += #"<p class="note">\#(counted(lane.answersLeftOut, "more answer")) left out to keep the page "#
             html += "small; the run's answers have them all.</p>\n"
         }
-        return html + "</section>\n"
+        return html + "</div>\n"
     }
 
     private func text(_ answer: ReportAnswer, _ shown: inout Set<Int>) -> String {
@@ -143,7 +143,8 @@ struct ReportArticle {
         let rows = lane.blocks.prefix { block in lane.answersLeftOut == 0 || block.start <= lastShown(lane) }
         html += rows.count > Self.longTable ? "<details>" : "<details open>"
         html += "<summary>\(counted(count, "window")), equal neighbors in one row</summary>\n"
-        html += #"<div class="table" role="region" aria-label="Windows of \#(name)" tabindex="0">"#
+        html +=
+            #"<div class="table" role="region" aria-label="Windows of \#(name) in \#(HTMLText.line(recording.name))" tabindex="0">"#
         html += #"<table><thead><tr><th scope="col">Time</th><th scope="col">Windows</th>"#
         html += #"<th scope="col">Answer</th><th scope="col">Strongest evidence</th></tr></thead><tbody>"# + "\n"
         for block in rows {

@@ -24,7 +24,7 @@ enum ReportStyle {
         article { border: 1px solid var(--line); border-radius: .5rem; padding: 0 1rem 1rem; margin: 1rem 0; }
         .facts { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; } .facts dt { color: var(--soft); font-size: .875rem; }
         .facts dd { margin: 0; }
-        .timeline { background: var(--panel); border-radius: .5rem; padding: .5rem .75rem 1.75rem; margin: .75rem 0; }
+        .timeline { background: var(--panel); border-radius: .5rem; padding: .5rem .75rem; margin: .75rem 0; }
         .lane { display: grid; grid-template-columns: 8rem 1fr; gap: .75rem; align-items: center; margin: .25rem 0; }
         .lane a { font-size: .875rem; } .bar { display: block; width: 100%; height: 1.5rem; background: var(--lane); }
         .e { fill: var(--mark); } .search .e { fill: var(--hit); } .n { fill: var(--c6); }
@@ -32,7 +32,7 @@ enum ReportStyle {
         .c2 { fill: var(--c2); background: var(--c2); } .c3 { fill: var(--c3); background: var(--c3); }
         .c4 { fill: var(--c4); background: var(--c4); } .c5 { fill: var(--c5); background: var(--c5); }
         .c6 { fill: var(--c6); background: var(--c6); }
-        .axis { position: relative; height: 1rem; margin-left: 8.75rem; color: var(--soft); font-size: .75rem; }
+        .axis { position: relative; height: 1.25rem; margin-left: 8.75rem; color: var(--soft); font-size: .75rem; }
         .tick { position: absolute; transform: translateX(-50%); white-space: nowrap; font-variant-numeric: tabular-nums; }
         .tick.first { transform: none; } .tick.last { transform: translateX(-100%); }
         .answer { font-weight: 600; white-space: pre-line; } .missing { font-weight: 400; color: var(--soft); }
@@ -45,7 +45,7 @@ enum ReportStyle {
         th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-top: 1px solid var(--line);
           overflow-wrap: normal; } tbody th { font-weight: 400; white-space: nowrap; font-variant-numeric: tabular-nums; }
         @media (max-width: 40rem) { body { padding: 0 .75rem 2rem; } article { padding: 0 .75rem .75rem; }
-          .lane { grid-template-columns: 1fr; gap: .125rem; } .axis { margin-left: 0; } figure { width: 100%; } }
+          .lane { grid-template-columns: 1fr; gap: .125rem; } .axis { margin-left: 0; } .tick:nth-child(even) { display: none; } figure { width: 100%; } }
         @media print { :root { color-scheme: light; --back: #ffffff; --front: #000000; --soft: #444444; --link: #000000; }
           nav, .skip { display: none; } body { max-width: none; padding: 0; font-size: 10pt; } .bar, .swatch {
           print-color-adjust: exact; } figure { width: 6cm; } article { border: 0; padding: 0; } figure, .timeline, tr, li {

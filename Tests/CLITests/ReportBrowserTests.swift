@@ -114,7 +114,7 @@ import Testing
         let tool = try Tool(model: false)
         defer { tool.remove() }
         let count = try #require(LongRun.count(of: 50))
-        let pipeline = try ReportCommandTests.night(tool, more: "report: r.html")
+        let pipeline = try ReportCommandTests.night(tool, more: "report: r.html", search: "")
         try FileManager.default.removeItem(atPath: tool.path("recordings"))
         let sources = ["test-1001730.mkv", "test-1003600.mp4", "test-1004990.webm"]
         for number in 0..<count {

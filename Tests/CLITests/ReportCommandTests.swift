@@ -9,7 +9,10 @@ import Testing
     static let hostile = "</script><img src=x onerror=alert(1)>\"'&\u{1B}[31m\u{202E}"
 
     /// A pipeline over recordings of the bundled model's world with a camera and a time of day; questions of both kinds.
-    static func night(_ tool: Tool, more: String = "") throws -> String {
+    static func night(
+        _ tool: Tool, more: String = "",
+        search: String = "- {id: green, search: a green circle, threshold: -1, at_most: 2}"
+    ) throws -> String {
         for (number, file) in ["test-1001730.mkv", "test-1003600.mp4"].enumerated() {
             let suffix = file.split(separator: ".")[1]
             let path = tool.path("recordings/front/2026-11-2\(8 + number)/04-00-00.\(suffix)")
@@ -30,7 +33,7 @@ import Testing
               - {id: circle, ask: When does the circle appear?, max_tokens: 8}
               - {id: what, ask: What can be seen in the middle?, max_tokens: 8}
               - {id: count, ask: How many things are there in all?, every: 10s, max_tokens: 4}
-              - {id: green, search: a green circle, threshold: -1, at_most: 2}
+              \(search)
             output: o.jsonl
             \(more)
 

@@ -187,10 +187,10 @@ import Testing
         var killed = 0
         for attempt in 0..<20 * kills where killed < kills {
             let child = try Child(tool, "run", file, "-q")
-            usleep(UInt32(Double.random(in: 0.05...max(0.1, took / Double(kills) * 1.5), using: &random) * 1e6))
+            usleep(UInt32(Double.random(in: 0.05...max(0.1, took / Double(kills) * 0.9), using: &random) * 1e6))
             child.send(SIGKILL)
             let status = child.end().status
-            if status == 256 + SIGKILL { killed += 1 } else if attempt > 2 * kills { break }
+            if status == 256 + SIGKILL { killed += 1 } else if attempt > 4 * kills { break }
         }
         #expect(killed > 0)
         let last = try tool.run("run", file, "--json")

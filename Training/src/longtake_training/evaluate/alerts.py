@@ -157,9 +157,7 @@ def main() -> None:
     hook.mode = "works"
     for _ in range(3):
         runs.run()
-    posted = [
-        (Path(one["answer"]["recording"]["path"]).stem, one["alert"]) for one in hook.accepted if "answer" in one
-    ]
+    posted = [(Path(one["answer"]["recording"]["path"]).stem, one["alert"]) for one in hook.accepted if "answer" in one]
     counts = Counter(posted)
     twice = sum(count > 1 for count in counts.values())
     right = len(events & set(counts))

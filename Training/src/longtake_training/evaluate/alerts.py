@@ -2,9 +2,9 @@
 
     python -m longtake_training.evaluate.alerts --model DIR --work DIR [--count 50] [--kills 10]
 
-Each recording is asked whether each of some things is there; "yes" is posted to a webhook that is down at first, then slow,
-then answers 500, then works. Runs are killed at random times until there were enough kills, then run to the end. Prints
-how many of the events were posted, how many twice, and how long a run takes with each kind of webhook.
+Each recording is asked whether each of some things is there; "yes" is posted to a webhook that is down at first, then
+slow, then answers 500, then works. Runs are killed at random times until there were enough kills, then run to the end.
+Prints how many of the events were posted, how many twice, and how long a run takes with each kind of webhook.
 """
 
 from __future__ import annotations
@@ -163,7 +163,8 @@ def main() -> None:
     right = len(events & set(counts))
     print("\n".join(table(["pipeline", "run", "posted"], rows)))
     print(
-        f"{args.count} recordings, {kills} kills: {right} of {len(events)} events posted ({100 * right / len(events):.1f} %), "
+        f"{args.count} recordings, {kills} kills: "
+        f"{right} of {len(events)} events posted ({100 * right / len(events):.1f} %), "
         f"{len(set(counts) - events)} without an event, {twice} twice; {hook.refused} refused before"
     )
     sys.exit(0 if twice == 0 and right >= 0.95 * len(events) else 1)

@@ -286,6 +286,27 @@ import Testing
         #expect(keys.count == 6 && Set(keys).count == 6)
     }
 
+    @Test(arguments: [true, false])
+    func `a limited run takes recordings of unknown length after those that fit`(isLimited: Bool) throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try recordings(tool, ["a.mkv", "b.mkv", "c.mkv", "d.mkv"])
+        // As a program writes to a pipe: nothing in the file says how long it is.
+        for name in ["a.mkv", "c.mkv"] {
+            try Fixtures.ffmpeg(
+                "-f", "lavfi", "-i", "testsrc=size=96x64:rate=5:duration=3", "-metadata", "title=\(name)", "-c:v",
+                "mpeg4", "-f", "matroska", "-live", "1", tool.path("recordings/" + name))
+        }
+        let pipeline = try write(tool, "version: 1\norder: path\ninputs: [recordings]\n\(Self.two)output: o.jsonl\n")
+        let result = try tool.run(["run", pipeline, "--json"] + (isLimited ? ["--max-runtime", "5h"] : []))
+        #expect(result.status == 0, "\(result.errors)")
+        let taken = try result.lines().filter { $0["message_type"] as? String == "verbose_status" }.compactMap {
+            ($0["item"] as? String).map { URL(filePath: $0).lastPathComponent }
+        }
+        #expect(taken == (isLimited ? ["b.mkv", "d.mkv", "a.mkv", "c.mkv"] : ["a.mkv", "b.mkv", "c.mkv", "d.mkv"]))
+        #expect(try lines(tool.path("o.jsonl")).count == 8)
+    }
+
     @Test func `variables come from the file and the environment, and add no keys`() throws {
         var tool = try Tool()
         defer { tool.remove() }

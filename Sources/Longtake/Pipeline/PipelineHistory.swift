@@ -30,12 +30,12 @@ final class PipelineHistory {
     }
 
     /// Seconds per frame in the latest run that encoded frames; nil if unknown.
-    func secondsPerFrame() -> Double? {
+    private(set) lazy var secondsPerFrame: Double? = {
         let decoder = JSONDecoder()
         return (try? catalog.runs(pipeline: pipeline, limit: 20))?.lazy.compactMap { run in
             run.summary.flatMap { try? decoder.decode(BatchSummary.self, from: Data($0.utf8)) }?.secondsPerFrame
         }.first
-    }
+    }()
 
     /// When a file is tried again, in seconds since 1970; nil: not before it changes.
     static func nextTry(_ failure: Catalog.FileFailureRow) -> Double? {

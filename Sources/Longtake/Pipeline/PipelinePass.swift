@@ -53,7 +53,7 @@ final class PipelinePass {
         case done
         /// The time for indexing is over.
         case outOfTime
-        /// It would take most of the time that is left; shorter ones come first.
+        /// It would or may take most of the time that is left; shorter ones come first.
         case deferred
     }
 
@@ -142,7 +142,7 @@ final class PipelinePass {
         let analyzer = try analyzer.get()
         do {
             let recording = work.map(analyzer.recording) ?? Recording(path)
-            if mayDefer, try isLong(recording, analyzer) {
+            if mayDefer, isDeferred(recording, analyzer) {
                 recording.close()
                 return .deferred
             }
@@ -225,26 +225,28 @@ final class PipelinePass {
         let now = Int64(time(nil))
         let next = ahead.next { known[$0] == nil && (retriesFailed || history.pause(of: $0, now: now) == nil) }
         guard let next else { return }
-        let (options, input) = (options, file.input(of: next))
-        let each = framesNow > 0 ? secondsNow / Double(framesNow) : history.secondsPerFrame()
+        let input = file.input(of: next)
+        let deferral = mayDefer ? self.deferral : nil
         prefetched = analyzer.prefetch(next, options: options) { info in
             if let input, input.lengthFault(info.duration, next) != nil { return false }
-            guard mayDefer, let deadline = options.deadline else { return true }
             // Without a run to learn from, its turn decides.
-            guard let each else { return false }
-            return Double(options.frameCount(info) ?? 0) * each <= (deadline - .now).seconds / 2
+            return deferral.map { $0.isLong(info) == false } ?? true
         }
     }
 
-    /// Whether a recording would take more than half of the time that is left for indexing.
-    private func isLong(_ recording: Recording, _ analyzer: Analyzer) throws -> Bool {
-        guard let deadline = options.deadline else { return false }
-        guard let plan = try? analyzer.plan(recording, options: options, sizes: false), !plan.indexed else {
-            return false
-        }
+    /// Seconds of indexing per frame in this run, else in the latest that encoded frames; nil if unknown.
+    private var secondsPerFrame: Double? {
+        framesNow > 0 ? secondsNow / Double(framesNow) : history.secondsPerFrame
+    }
+
+    private var deferral: PipelineDeferral { PipelineDeferral(options: options, secondsPerFrame: secondsPerFrame) }
+
+    /// Whether a recording waits until the others are done.
+    private func isDeferred(_ recording: Recording, _ analyzer: Analyzer) -> Bool {
+        guard let plan = try? analyzer.plan(recording, options: options, sizes: false), !plan.indexed,
+            let info = plan.info
+        else { return false }
         // Without a run to learn from, what the model's operations take at least.
-        let each = framesNow > 0 ? secondsNow / Double(framesNow) : history.secondsPerFrame()
-        guard let seconds = each.map({ Double(plan.frames ?? 0) * $0 }) ?? plan.estimatedSeconds else { return false }
-        return seconds > (deadline - .now).seconds / 2
+        return deferral.isLong(info, estimate: plan.estimatedSeconds) ?? false
     }
 }

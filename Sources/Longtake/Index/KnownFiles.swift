@@ -54,10 +54,7 @@ package final class KnownFiles {
             facts.isPossible, facts.settings == settings.signature, options.keep != .patches || facts.hasAllPatches,
             !Manifest.isToBeContinued(state: facts.state, warnings: facts.warnings), hasOrigin(facts, row, absolute)
         else { return nil }
-        if options.minimumAge > 0 {
-            let age = Double(FileFingerprint.now - now.modified) / 1e9
-            guard age >= options.minimumAge else { return nil }
-        }
+        guard options.growing(row.path, modified: now.modified) == nil else { return nil }
         guard library.cache.manifestStamp(indexID: row.indexID) == stamp else { return nil }
         return IndexedRecording(
             action: .unchanged, id: row.id, index: row.indexID, path: row.path,

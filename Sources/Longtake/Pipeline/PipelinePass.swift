@@ -118,9 +118,7 @@ final class PipelinePass {
         }
         if let known {
             if let fault = file.input(of: path)?.lengthFault(known.duration, path) {
-                summary.filesSkipped += 1
-                event(.skipped(path: path.description, fault))
-                return .done
+                return skipped(path, fault, event)
             }
             summary.add(known)
             event(.indexed(known))
@@ -139,6 +137,8 @@ final class PipelinePass {
         }
         // Nothing is begun in the time that is kept for questions.
         if options.isOver, summary.hasWorked { return .outOfTime }
+        // Known without the model, which is not loaded for it.
+        if let growing = options.growing(path) { return skipped(path, Failure(growing), event) }
         let analyzer = try analyzer.get()
         do {
             let recording = work.map(analyzer.recording) ?? Recording(path)
@@ -151,9 +151,7 @@ final class PipelinePass {
                     try analyzer.plan(recording, options: options, sizes: false).duration, path)
             {
                 recording.close()
-                summary.filesSkipped += 1
-                event(.skipped(path: path.description, fault))
-                return .done
+                return skipped(path, fault, event)
             }
             startNext()
             let indexed = try analyzer.index(recording, prefetched: work, options: options) {
@@ -190,11 +188,8 @@ final class PipelinePass {
                 event(.stopped(path: path.description, failure))
             }
             if !isTooBig, failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }
-            if failure.code == LongtakeError.Code.growing.rawValue {
-                summary.filesSkipped += 1
-                event(.skipped(path: path.description, failure))
-                return .done
-            }
+            // It was changed since it was looked at.
+            if failure.code == LongtakeError.Code.growing.rawValue { return skipped(path, failure, event) }
             row.action = "failed"
             try record()
             try history.failed(path, failure, now: Int64(time(nil)))
@@ -203,6 +198,12 @@ final class PipelinePass {
             event(.failed(path: path.description, failure))
             return .done
         }
+    }
+
+    private func skipped(_ path: InputPath, _ reason: Failure, _ event: (BatchEvent) -> Void) -> Outcome {
+        summary.filesSkipped += 1
+        event(.skipped(path: path.description, reason))
+        return .done
     }
 
     private func ask(
@@ -223,7 +224,9 @@ final class PipelinePass {
     private func prefetchNext(_ known: [InputPath: IndexedRecording], mayDefer: Bool) {
         guard prefetched == nil, !isOver, !options.isOver, let analyzer = analyzer.made else { return }
         let now = Int64(time(nil))
-        let next = ahead.next { known[$0] == nil && (retriesFailed || history.pause(of: $0, now: now) == nil) }
+        let next = ahead.next {
+            known[$0] == nil && (retriesFailed || history.pause(of: $0, now: now) == nil) && options.growing($0) == nil
+        }
         guard let next else { return }
         let input = file.input(of: next)
         let deferral = mayDefer ? self.deferral : nil

@@ -77,7 +77,7 @@ package final class PipelineRunner {
         let answered = try library.catalog.answerKeys(pipeline: file.identity)
         let unwritten = Set(try library.catalog.answers(pipeline: file.identity, unwritten: true).map(\.indexID))
         let pauses = try PipelineHistory.Pauses(file, library.catalog)
-        let now = Double(Glibc.time(nil))
+        let now = Int64(Glibc.time(nil))
         return files.filter { path in
             if let known = known[path] {
                 return file.clock.selection.verdict(on: known) == .selected
@@ -85,8 +85,8 @@ package final class PipelineRunner {
                         || !file.questions.allSatisfy { answered.contains($0.key(known)) })
             }
             guard let status = FileFingerprint(path: path.absolute.bytes) else { return false }
-            let isOld = now - Double(status.modified) / 1e9 >= options.minimumAge
-            return isOld && (settings.retriesFailed || pauses.pause(of: path, now: Int64(saturating: now)) == nil)
+            return options.growing(path.description, modified: status.modified) == nil
+                && (settings.retriesFailed || pauses.pause(of: path, now: now) == nil)
         }
     }
 

@@ -98,6 +98,18 @@ package struct PathTemplate: Sendable, Equatable {
         self.parts = parts
     }
 
+    /// Parses the template of a file that each run writes.
+    ///
+    /// - Parameter what: what the file holds, for the message.
+    /// - Throws: `LongtakeError` `bad_request` as `init(_:)`, and for a path that depends on the recording.
+    init(ofRun text: String, what: String) throws {
+        try self.init(text)
+        guard !isPerRecording else {
+            throw LongtakeError(
+                code: .badRequest, message: "the \(what) is one file per run; use {date} or %Y")
+        }
+    }
+
     /// The path for a run that started at `time`, in seconds since 1970, and for a recording.
     package func path(time: Int, recording: Values? = nil) -> String {
         parts.map { part in

@@ -1,5 +1,3 @@
-internal import Foundation
-internal import Store
 internal import Yams
 
 /// What becomes of the digest of each run: a file, a program's input, or both.
@@ -38,13 +36,7 @@ struct PipelineDigest: Sendable, Equatable {
         bad: (String) -> LongtakeError
     ) throws {
         do {
-            path = try text.map { text in
-                let template = try PathTemplate(resolve(text))
-                guard !template.isPerRecording else {
-                    throw LongtakeError(code: .badRequest, message: "the digest is one file per run; use {date} or %Y")
-                }
-                return template
-            }
+            path = try text.map { try PathTemplate(ofRun: resolve($0), what: "digest") }
         } catch { throw bad(Failure(error).message) }
         self.command = command
         let isText = text.map { $0.lowercased().hasSuffix(".txt") } ?? (command != nil)
@@ -54,18 +46,10 @@ struct PipelineDigest: Sendable, Equatable {
     /// Writes the file and runs the program.
     ///
     /// - Parameter time: the run's start, in seconds since 1970.
-    /// - Throws: `Failure` `cannot_write`, or `digest_failed` if the program failed.
+    /// - Throws: as `RunDocument.write`; `Failure` `digest_failed` if the program failed.
     func send(_ document: String, time: Int) throws {
         if let path = path?.path(time: time) {
-            let folder = (path as NSString).deletingLastPathComponent
-            try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            do {
-                try WholeFile.write(Array(document.utf8), to: path)
-            } catch {
-                throw Failure(
-                    code: "cannot_write", message: "\(path): cannot write the digest: \(Failure(error).message)",
-                    exitCode: Exit.space)
-            }
+            try RunDocument.write(document, to: path, what: "digest")
         }
         guard let command,
             let problem = AlertCommand.problem(of: command, input: document, timeout: Self.mostSeconds)

@@ -97,12 +97,7 @@ package struct PipelineFile: Sendable {
         digest = try PipelineDigest.read(reader, resolve: resolve)
         report = try reader.string("report").map { text in
             do {
-                let template = try PathTemplate(resolve(text))
-                guard !template.isPerRecording else {
-                    throw LongtakeError(
-                        code: .badRequest, message: "the report is one file per run; use {date} or %Y")
-                }
-                return template
+                return try PathTemplate(ofRun: resolve(text), what: "report")
             } catch { throw reader.bad(Failure(error).message, mapping["report"]) }
         }
         alerts = try PipelineAlert.read(reader, questions: questions)

@@ -23,17 +23,10 @@ extension PipelineAsker {
                     key: item.key, run: summary.runID, time: Date().formatted(.iso8601), questionID: item.question.id,
                     question: item.question.text, recording: recording, found: found, segment: item.window,
                     model: searcher.model, notes: searcher.notes)
-                try writer.add(
-                    row(item.key, item.question, recording, summary, line: JSONText.line(line)), values,
-                    covered: covered(by: item))
-                answered.insert(item.key)
-                summary.answers += 1
-                given(
-                    item.key,
-                    Given(
-                        text: line.answer, found: !found.moments.isEmpty, number: Double(found.moments.count),
-                        score: found.best))
-                event(.answered(path: recording.path, questionID: item.question.id, answer: line.answer))
+                let result = Given(
+                    text: line.answer, found: !found.moments.isEmpty, number: Double(found.moments.count),
+                    score: found.best)
+                try keep(result, JSONText.line(line), item, recording, values, &summary, event, given: given)
             } catch {
                 let failure = Failure(error, subject: recording.path)
                 if failure.exitCode == Exit.space || failure.exitCode == Exit.interrupted { throw failure }

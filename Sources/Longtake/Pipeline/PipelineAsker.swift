@@ -7,7 +7,7 @@ final class PipelineAsker {
     private let library: Library
     private let analyzer: Deferred<Analyzer>
     let searchModel: PipelineSearchModel?
-    let writer: AnswerWriter
+    private let writer: AnswerWriter
     private let end: ContinuousClock.Instant?
     private let cancellation: Cancellation
     /// What of the recording is new; nil if no question is for what is new.
@@ -204,7 +204,7 @@ final class PipelineAsker {
     }
 
     /// What is covered once an answer is given; with windows only after the last one.
-    func covered(by item: Item) -> Catalog.CoverageRow? {
+    private func covered(by item: Item) -> Catalog.CoverageRow? {
         item.window == nil ? covered(by: item.question) : nil
     }
 
@@ -283,19 +283,10 @@ final class PipelineAsker {
                     let line = AnswerLine(
                         key: item.key, run: summary.runID, time: Date().formatted(.iso8601),
                         questionID: item.question.id, answer: answer)
-                    try writer.add(
-                        row(item.key, item.question, recording, summary, line: JSONText.line(line)), values,
-                        covered: covered(by: item))
-                    answered.insert(item.key)
-                    summary.answers += 1
-                    given(
-                        item.key,
-                        Given(
-                            text: answer.answer, found: answer.found, number: answer.value?.number,
-                            score: answer.evidence.first?.score))
-                    event(
-                        .answered(
-                            path: answer.recording.path, questionID: item.question.id, answer: answer.answer))
+                    let result = Given(
+                        text: answer.answer, found: answer.found, number: answer.value?.number,
+                        score: answer.evidence.first?.score)
+                    try keep(result, JSONText.line(line), item, recording, values, &summary, event, given: given)
                 }
             } catch {
                 let failure = Failure(error, subject: recording.path)
@@ -314,6 +305,19 @@ final class PipelineAsker {
         }
     }
 
+    /// Hands an answer to the outputs, and takes down that it was given.
+    func keep(
+        _ answer: Given, _ line: String, _ item: Item, _ recording: IndexedRecording, _ values: PathTemplate.Values,
+        _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void, given: (String, Given) -> Void
+    ) throws {
+        try writer.add(
+            row(item.key, item.question, recording, summary, line: line), values, covered: covered(by: item))
+        answered.insert(item.key)
+        summary.answers += 1
+        given(item.key, answer)
+        event(.answered(path: recording.path, questionID: item.question.id, answer: answer.text))
+    }
+
     func fail(
         _ questions: ArraySlice<PipelineQuestion>, _ recording: IndexedRecording, _ failure: Failure,
         _ failed: inout Set<String>, _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void
@@ -325,7 +329,7 @@ final class PipelineAsker {
         }
     }
 
-    func row(
+    private func row(
         _ key: String, _ question: PipelineQuestion, _ recording: IndexedRecording, _ summary: BatchSummary,
         line: String
     ) -> Catalog.RunAnswerRow {

@@ -112,9 +112,7 @@ package struct Evaluation: Sendable {
         do {
             try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
         } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(path): cannot write: \((error as NSError).localizedDescription)",
-                exitCode: Exit.space)
+            throw Failure.cannotWrite(path, error)
         }
     }
 }

@@ -104,6 +104,6 @@ final class PredictionsFile {
     }
 
     private static func cannotWrite(_ path: String, _ error: SystemError) -> Failure {
-        Failure(code: "cannot_write", message: "\(path): cannot write answers: \(error)", exitCode: Exit.space)
+        .cannotWrite(path, what: "answers", reason: "\(error)")
     }
 }

@@ -97,11 +97,11 @@ package struct ClipExport {
                     [cancellation] in cancellation.isCancelled
                 }
             } catch let error as MediaError where error.code == .cannotWrite {
-                throw ClipFolder.cannotWrite(folder.path, error)
+                throw Failure.cannotWrite(folder.path, error)
             }
             // A container that was tried in vain may have left more bytes.
             guard ftruncate(descriptor, off_t(made.bytes)) == 0 else {
-                throw ClipFolder.cannotWrite(folder.path, MediaError.cannotWrite(errno: errno))
+                throw Failure.cannotWrite(folder.path, MediaError.cannotWrite(errno: errno))
             }
             try check(plan, made)
             let name = Self.name(clock.fileTime(made.start), clock.fileTime(made.end))

@@ -74,7 +74,7 @@ struct ClipFolder {
         do {
             descriptor = try SystemCall.open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644)
         } catch {
-            throw Self.cannotWrite(path, error)
+            throw Failure.cannotWrite(path, error)
         }
         defer {
             close(descriptor)
@@ -112,7 +112,7 @@ struct ClipFolder {
         } catch let error as Failure {
             throw error
         } catch {
-            throw Self.cannotWrite(clip, error)
+            throw Failure.cannotWrite(clip, error)
         }
         sidecars[name] = sidecar
     }
@@ -122,10 +122,5 @@ struct ClipFolder {
             code: "cannot_write",
             message: "\(path): exists, and is not a clip of this recording; move it away or choose another folder",
             exitCode: Exit.space)
-    }
-
-    static func cannotWrite(_ path: String, _ error: any Error) -> Failure {
-        Failure(
-            code: "cannot_write", message: "\(path): cannot write: \(Failure(error).message)", exitCode: Exit.space)
     }
 }

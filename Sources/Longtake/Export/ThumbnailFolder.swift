@@ -59,9 +59,7 @@ struct ThumbnailFolder {
         do {
             try Data(StillImage.encodePNG(image)).write(to: URL(fileURLWithPath: file))
         } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(file): cannot write: \(Failure(error).message)",
-                exitCode: Exit.space)
+            throw Failure.cannotWrite(file, error)
         }
     }
 }

@@ -90,8 +90,7 @@ package struct CompressionReport {
         do {
             try data.write(to: URL(fileURLWithPath: file), options: .atomic)
         } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(file): cannot write: \(Failure(error).message)", exitCode: Exit.space)
+            throw Failure.cannotWrite(file, error)
         }
     }
 }

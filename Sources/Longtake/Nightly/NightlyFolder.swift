@@ -109,7 +109,7 @@ package struct NightlyFolder: Sendable {
             guard rename(temporary, file) == 0 else { throw SystemError.last }
         } catch {
             unlink(temporary)
-            throw Failure(code: "cannot_write", message: "\(file): cannot write: \(error)", exitCode: Exit.space)
+            throw Failure.cannotWrite(file, reason: "\(error)")
         }
     }
 
@@ -127,8 +127,7 @@ package struct NightlyFolder: Sendable {
         }
         unlink(link)
         guard symlink("../" + timer, link) == 0 else {
-            throw Failure(
-                code: "cannot_write", message: "\(link): cannot write: \(SystemError.last)", exitCode: Exit.space)
+            throw Failure.cannotWrite(link, reason: "\(SystemError.last)")
         }
         return true
     }

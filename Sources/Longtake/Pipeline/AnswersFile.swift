@@ -126,6 +126,6 @@ final class AnswersFile {
     }
 
     static func cannotWrite(_ path: String, _ error: any Error) -> Failure {
-        Failure(code: "cannot_write", message: "\(path): cannot write answers: \(error)", exitCode: Exit.space)
+        .cannotWrite(path, what: "answers", reason: "\(error)")
     }
 }

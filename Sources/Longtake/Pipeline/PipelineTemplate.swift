@@ -41,8 +41,7 @@ package enum PipelineTemplate {
         do {
             try WholeFile.write(Array(text.utf8), to: path)
         } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(path): cannot write: \(Failure(error).message)", exitCode: Exit.space)
+            throw Failure.cannotWrite(path, error)
         }
     }
 }

@@ -56,9 +56,7 @@ package enum RunMetrics {
         do {
             try WholeFile.write(Array(text.utf8), to: path)
         } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(path): cannot write metrics: \(Failure(error).message)",
-                exitCode: Exit.space)
+            throw Failure.cannotWrite(path, what: "metrics", error)
         }
     }
 

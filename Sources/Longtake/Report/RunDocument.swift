@@ -20,9 +20,7 @@ package enum RunDocument {
         do {
             try WholeFile.write(Array(text.utf8), to: path)
         } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(path): cannot write the \(what): \(Failure(error).message)",
-                exitCode: Exit.space)
+            throw Failure.cannotWrite(path, what: "the \(what)", error)
         }
     }
 }

@@ -75,6 +75,22 @@ public struct Failure: Error, CustomStringConvertible, Sendable, Codable {
     }
 }
 
+extension Failure {
+    /// A file cannot be written.
+    ///
+    /// - Parameter what: what it would hold, for the message; nil: it need not be said.
+    package static func cannotWrite(_ path: String, what: String? = nil, _ error: any Error) -> Failure {
+        cannotWrite(path, what: what, reason: Failure(error).message)
+    }
+
+    /// A file cannot be written, for a reason that is told as text.
+    static func cannotWrite(_ path: String, what: String? = nil, reason: String) -> Failure {
+        Failure(
+            code: "cannot_write", message: "\(path): cannot write\(what.map { " \($0)" } ?? ""): \(reason)",
+            exitCode: Exit.space)
+    }
+}
+
 /// The exit statuses; treat an unknown nonzero status as a failure, since new ones may be added.
 package enum Exit {
     /// Some of the work failed or was left undone.

@@ -67,8 +67,7 @@ struct InspectAttentionCommand: ParsableCommand {
         do {
             try Data(text.utf8).write(to: URL(filePath: file), options: .atomic)
         } catch {
-            throw Failure(
-                code: "cannot_write", message: "\(file): cannot write: \(Failure(error).message)", exitCode: Exit.space)
+            throw Failure.cannotWrite(file, error)
         }
     }
 }

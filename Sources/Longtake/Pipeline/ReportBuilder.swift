@@ -2,6 +2,8 @@ internal import Foundation
 internal import Store
 
 /// Gathers what a report shows from the catalog and the indexes.
+///
+/// In this folder since it reads runs of pipelines and the files they failed at; `Report` does not read the catalog.
 struct ReportBuilder {
     let library: Library
     let cancellation: Cancellation

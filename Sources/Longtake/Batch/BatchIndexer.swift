@@ -111,6 +111,7 @@ package struct BatchIndexer {
     private let options: IndexOptions
     private let known: [InputPath: IndexedRecording]
     private let opened: [InputPath: Recording]
+    private let frames: [InputPath: Int]
 
     /// A batch with an existing analyzer.
     package init(_ analyzer: Analyzer, options: IndexOptions) {
@@ -123,14 +124,16 @@ package struct BatchIndexer {
     ///   - analyzer: created for the first file that is not in `known`.
     ///   - known: the files whose index is up to date, from `KnownFiles`.
     ///   - opened: recordings that are already open, e.g. from making a plan; others are opened when needed.
+    ///   - frames: how many frames are to be encoded of those files of which that is known, for the forecast.
     package init(
         _ analyzer: Deferred<Analyzer>, options: IndexOptions, known: [InputPath: IndexedRecording],
-        opened: [InputPath: Recording] = [:]
+        opened: [InputPath: Recording] = [:], frames: [InputPath: Int] = [:]
     ) {
         self.analyzer = analyzer
         self.options = options
         self.known = known
         self.opened = opened
+        self.frames = frames
     }
 
     /// Indexes the files in order, until the deadline of `options`; reports a file that fails as an event.
@@ -142,6 +145,7 @@ package struct BatchIndexer {
         _ files: [InputPath], summary: inout BatchSummary, event: (BatchEvent) -> Void
     ) throws -> [IndexedRecording] {
         var done: [IndexedRecording] = []
+        var forecast = files.count > 1 ? BatchForecast(files, known: known, frames: frames) : nil
         for (number, file) in files.enumerated() {
             if options.isOver, summary.hasWorked {
                 summary.stop(left: files.count - number)
@@ -155,10 +159,15 @@ package struct BatchIndexer {
                 continue
             }
             let analyzer = try analyzer.get()
+            let start = ContinuousClock.now
+            defer { forecast?.remove(file) }
             do {
                 let indexed = try analyzer.index(opened[file] ?? Recording(file), options: options) {
-                    event(.progress(path: file.description, $0))
+                    event(.progress(path: file.description, forecast?.completed($0, of: file) ?? $0))
                 }
+                forecast?.finish(
+                    file, frames: indexed.frames, framesNow: indexed.framesNow,
+                    seconds: (ContinuousClock.now - start).seconds)
                 summary.add(indexed)
                 done.append(indexed)
                 event(.indexed(indexed))

@@ -10,6 +10,8 @@ public struct IndexProgress: Sendable {
 
     /// The current stage.
     package var stage = Stage.frames
+    /// Estimated seconds until all files of the run are done; nil if unknown, and for a single file.
+    package var secondsLeftOfAll: Double?
     /// Number of frames encoded, including those of earlier runs.
     public let frames: Int
     /// Number of frames the index will have; nil if unknown, e.g. for a stream without a duration.

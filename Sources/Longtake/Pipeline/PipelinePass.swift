@@ -29,6 +29,8 @@ final class PipelinePass {
     /// The recording whose turn comes next, while this one is computed.
     private var prefetched: RecordingPrefetch?
     private var ahead = PipelineLookahead()
+    /// Nil for a single file.
+    private var forecast: BatchForecast?
     private var framesNow = 0
     private var secondsNow = 0.0
 
@@ -71,6 +73,11 @@ final class PipelinePass {
                 summary.waitForFramesSeconds = times.waiting - before.1
             }
         }
+        let now = Int64(time(nil))
+        let taken = files.filter { known[$0] != nil || isTried($0, now: now) }
+        if files.count > 1, taken.contains(where: { known[$0] == nil }) {
+            forecast = BatchForecast(taken, known: known, secondsPerFrame: history.secondsPerFrame)
+        }
         var number = 0
         var later: [InputPath] = []
         var unfinished = 0
@@ -91,7 +98,7 @@ final class PipelinePass {
                 event(.started(path: file.description, number: number, of: files.count))
                 let startNext = { self.prefetchNext(known, mayDefer: mayDefer) }
                 switch try process(file, known[file], mayDefer: mayDefer, startNext, event: event) {
-                case .done: break
+                case .done: forecast?.remove(file)
                 case .outOfTime: unfinished += 1
                 case .deferred: later.append(file)
                 }
@@ -155,7 +162,7 @@ final class PipelinePass {
             }
             startNext()
             let indexed = try analyzer.index(recording, prefetched: work, options: options) {
-                event(.progress(path: path.description, $0))
+                event(.progress(path: path.description, forecast?.completed($0, of: path) ?? $0))
             }
             framesNow += indexed.framesNow
             secondsNow += indexed.seconds
@@ -166,6 +173,9 @@ final class PipelinePass {
             try history.succeeded(path)
             try ask(indexed, path, isFresh: true, &row, event)
             if row.action != "unchanged" || row.answers > 0 || row.error != nil { try record() }
+            forecast?.finish(
+                path, frames: indexed.frames, framesNow: indexed.framesNow,
+                seconds: (ContinuousClock.now - start).seconds)
             return .done
         } catch {
             let failure = Failure(error, subject: path.description)
@@ -224,9 +234,7 @@ final class PipelinePass {
     private func prefetchNext(_ known: [InputPath: IndexedRecording], mayDefer: Bool) {
         guard prefetched == nil, !isOver, !options.isOver, let analyzer = analyzer.made else { return }
         let now = Int64(time(nil))
-        let next = ahead.next {
-            known[$0] == nil && (retriesFailed || history.pause(of: $0, now: now) == nil) && options.growing($0) == nil
-        }
+        let next = ahead.next { known[$0] == nil && isTried($0, now: now) }
         guard let next else { return }
         let input = file.input(of: next)
         let deferral = mayDefer ? self.deferral : nil
@@ -235,6 +243,11 @@ final class PipelinePass {
             // Without a run to learn from, its turn decides.
             return deferral.map { $0.isLong(info) == false } ?? true
         }
+    }
+
+    /// Whether a file that is not indexed is tried by this run, as far as that is known without opening it.
+    private func isTried(_ path: InputPath, now: Int64) -> Bool {
+        (retriesFailed || history.pause(of: path, now: now) == nil) && options.growing(path) == nil
     }
 
     /// Seconds of indexing per frame in this run, else in the latest that encoded frames; nil if unknown.
@@ -249,6 +262,7 @@ final class PipelinePass {
         guard let plan = try? analyzer.plan(recording, options: options, sizes: false), !plan.indexed,
             let info = plan.info
         else { return false }
+        forecast?.expect(recording.path, frames: plan.frames)
         // Without a run to learn from, what the model's operations take at least.
         return deferral.isLong(info, estimate: plan.estimatedSeconds) ?? false
     }

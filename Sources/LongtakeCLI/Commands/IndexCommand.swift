@@ -131,9 +131,10 @@ struct IndexCommand: ParsableCommand {
         }
         // The recordings of the plan, which indexing takes over.
         var opened: [InputPath: Recording] = [:]
+        var frames: [InputPath: Int] = [:]
         // A pipe can be read only once, so it gets no plan.
         if !walker.files.contains(where: \.isStandardInput) || dryRun {
-            let failure = try plan(walker.files, known, &opened, library, analyzer, options, report)
+            let failure = try plan(walker.files, known, &opened, &frames, library, analyzer, options, report)
             if dryRun {
                 // In JSON, the last line on standard error gives the outcome; in text it has already been printed.
                 if let failure, walker.files.count == 1, output.json { throw failure }
@@ -144,7 +145,7 @@ struct IndexCommand: ParsableCommand {
         let start = ContinuousClock.now
         var last: Failure?
         do {
-            let indexer = BatchIndexer(analyzer, options: options, known: known, opened: opened)
+            let indexer = BatchIndexer(analyzer, options: options, known: known, opened: opened, frames: frames)
             _ = try indexer.run(walker.files, summary: &summary) { event in
                 if case .failed(_, let failure) = event { last = failure }
                 report.show(event)
@@ -182,7 +183,8 @@ struct IndexCommand: ParsableCommand {
     /// Prints the plan; returns the last failure if files cannot be read.
     private func plan(
         _ files: [InputPath], _ known: [InputPath: IndexedRecording], _ opened: inout [InputPath: Recording],
-        _ library: Library, _ analyzer: Deferred<Analyzer>, _ options: IndexOptions, _ report: IndexReport
+        _ frames: inout [InputPath: Int], _ library: Library, _ analyzer: Deferred<Analyzer>, _ options: IndexOptions,
+        _ report: IndexReport
     ) throws -> Failure? {
         var plans: [IndexPlan] = []
         var failure: Failure?
@@ -203,7 +205,9 @@ struct IndexCommand: ParsableCommand {
                 defer { if dryRun || files.count > 1 { recording.close() } }
                 if !dryRun { opened[file] = recording }
                 // Print the figures even if the run will be refused because of them.
-                plans.append(try analyzer.plan(recording, options: options, sizes: dryRun || output.json))
+                let plan = try analyzer.plan(recording, options: options, sizes: dryRun || output.json)
+                plans.append(plan)
+                frames[file] = plan.indexed ? 0 : plan.frames
                 if dryRun { _ = try analyzer.plan(recording, options: options, sizes: false, strict: true) }
             } catch let error as Failure {
                 failure = error

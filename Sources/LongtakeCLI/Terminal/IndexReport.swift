@@ -8,6 +8,8 @@ final class IndexReport {
     private let progress: Progress
     private var lastStatus = ContinuousClock.now
     private var file = ""
+    /// Which of the files it is, as "3/40"; nil for a single one.
+    private var number: String?
     /// The path as it was typed.
     private var path = ""
 
@@ -31,10 +33,17 @@ final class IndexReport {
         return line
     }
 
+    /// The file and, of several, its number and the time that all take: "[3/40, 12:30:00 left] day.mp4".
+    private func label(secondsLeftOfAll: Double? = nil) -> String {
+        guard let number else { return file }
+        return "[\(number)\(secondsLeftOfAll.map { ", \(TimeText.clock($0)) left" } ?? "")] \(file)"
+    }
+
     private struct Status: Encodable {
         let message_type = "status"
         let seconds_elapsed: Double
         let seconds_remaining: Double?
+        let seconds_remaining_all: Double?
         let percent_done: Double?
         let frames_done: Int
         let frames_total: Int?
@@ -87,9 +96,10 @@ final class IndexReport {
         case .started(let path, let number, let count):
             self.path = path
             let name = path.split(separator: "/").last.map(String.init) ?? path
-            file = count > 1 ? "[\(number)/\(count)] \(name)" : name
+            file = name
+            self.number = count > 1 ? "\(number)/\(count)" : nil
             lastStatus = .now
-            StatusSignal.note("\(file): starting")
+            StatusSignal.note("\(label()): starting")
         case .progress(let path, let step): show(step, path)
         case .indexed(let indexed): show(indexed)
         case .skipped(let path, let failure): notDone("skipped", path, failure)
@@ -132,13 +142,14 @@ final class IndexReport {
     }
 
     private func show(_ step: IndexProgress, _ path: String) {
-        progress.show("\(file): \(Self.line(step))")
+        progress.show("\(label(secondsLeftOfAll: step.secondsLeftOfAll)): \(Self.line(step))")
         guard output.json else { return }
         guard ContinuousClock.now - lastStatus > .seconds(2) else { return }
         lastStatus = .now
         Console.jsonLine(
             Status(
                 seconds_elapsed: step.seconds, seconds_remaining: step.secondsLeft,
+                seconds_remaining_all: step.secondsLeftOfAll,
                 percent_done: step.framesTotal.map { Double(step.frames) / Double(max($0, 1)) },
                 frames_done: step.frames,
                 frames_total: step.framesTotal, frames_per_second: step.framesPerSecond,

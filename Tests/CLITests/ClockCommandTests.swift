@@ -167,6 +167,66 @@ import Testing
         #expect(lines.count == 2 && (lines[0]["recording"] as? [String: Any])?["camera"] as? String == "yard")
     }
 
+    /// What was stated of a recording counts wherever its content is: neither the file nor its path says it.
+    @Test(arguments: ["copied", "linked", "touched", "moved"])
+    func `a file with indexed content is selected by what its index says`(how: String) throws {
+        let tool = try tool()
+        defer { tool.remove() }
+        let files = FileManager.default
+        var path = tool.path("cams/front/2026-10-25/01-59-50.mp4")
+        let stated = ["--starts-at", "2026-11-29T08:00:00Z", "--camera", "door"]
+        #expect(try tool.run(["index", path] + stated).status == 0)
+        func ask(_ path: String, _ selection: String...) throws -> Tool.Result {
+            try tool.run(["ask", path, "What is on the table?", "--json", "--max-tokens", "1"] + selection)
+        }
+        /// A folder with the file alone, of whose path nothing is known.
+        func folder(_ name: String) throws -> String {
+            guard how != "touched" else {
+                try #require(chmod(path, name == "camera" ? 0o600 : 0o640) == 0)
+                return (path as NSString).deletingLastPathComponent
+            }
+            try files.createDirectory(atPath: tool.path(name), withIntermediateDirectories: true)
+            let new = tool.path(name + "/a.mp4")
+            switch how {
+            case "copied": try files.copyItem(atPath: path, toPath: new)
+            case "linked": try files.linkItem(atPath: path, toPath: new)
+            default:
+                try files.moveItem(atPath: path, toPath: new)
+                path = new
+            }
+            return tool.path(name)
+        }
+        let camera = try ask(folder("camera"), "--camera", "door")
+        #expect(try camera.lines().count == 2, "one answer and the ranking: \(camera.errors)")
+        let time = try ask(folder("time"), "--since", "2026-11-29T08:00:05Z")
+        #expect(try time.lines().count == 2, "\(time.errors)")
+        let name = try how == "touched" ? folder("alone") + "/01-59-50.mp4" : folder("alone") + "/a.mp4"
+        let other = try ask(name, "--camera", "front")
+        #expect(other.status == 64 && other.errors.contains("is not a recording of front"), "\(other.errors)")
+        let one = try ask(name, "--camera", "door", "--since", "2026-11-29T08:00:05Z")
+        #expect(one.status == 0, "\(one.errors)")
+        #expect(try (one.object()["range"] as? [Double])?.first == 5)
+    }
+
+    @Test func `the path that decides of a recording's camera also decides whether it is selected`() throws {
+        let tool = try tool()
+        defer { tool.remove() }
+        let yard = tool.path("cams/yard/2026-10-25/05-00-00.webm")
+        #expect(try tool.run("index", yard, "--clock", Self.pattern).status == 0)
+        let folder = tool.path("cams/attic/2026-10-26")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try FileManager.default.copyItem(atPath: yard, toPath: folder + "/06-00-00.webm")
+        func ask(_ camera: String) throws -> Tool.Result {
+            try tool.run(
+                "ask", folder + "/06-00-00.webm", "What is on the table?", "--clock", Self.pattern, "--camera", camera,
+                "--json", "--max-tokens", "1")
+        }
+        #expect(try ask("attic").status == 64)
+        let asked = try ask("yard")
+        #expect(asked.status == 0, "\(asked.errors)")
+        #expect(try (asked.object()["recording"] as? [String: Any])?["camera"] as? String == "yard")
+    }
+
     @Test func `windows and cameras select`() throws {
         let tool = try tool()
         defer { tool.remove() }

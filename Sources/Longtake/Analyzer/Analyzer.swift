@@ -288,11 +288,10 @@ package final class Analyzer {
         return opened
     }
 
-    /// Returns true if the catalog has an index of the recording; opens its file.
+    /// Returns true if the recording's content is indexed; opens its file.
     private func isIndexed(_ recording: Recording, _ options: IndexOptions) throws -> Bool {
         let indexer = try indexer(options)
-        _ = try open(recording)
-        return try indexer.isIndexed(recording)
+        return try naming(recording) { try indexer.isIndexed(recording) }
     }
 
     /// Asks about a file, which is indexed first if necessary, or about an indexed recording by its ID.
@@ -306,13 +305,12 @@ package final class Analyzer {
     ///   - onAnswer: gets each answer when it is complete.
     /// - Throws: as `Asker.answer`, and `Failure` if the file cannot be indexed.
     package func ask(
-        _ questions: [Question], about path: InputPath, options: IndexOptions, every segment: Double? = nil,
+        _ questions: [Question], about recording: Recording, options: IndexOptions, every segment: Double? = nil,
         indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
         onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
     ) throws {
         // Reject invalid questions before anything is opened.
         let prompted = try questions.map { try asker.prompted($0) }
-        let recording = Recording(path)
         var opened = try openIndex(of: recording, options: options, indexing: indexing) {
             try checkFit(prompted, recording, options: options, every: segment)
         }
@@ -329,7 +327,7 @@ package final class Analyzer {
         func answer(damage: String? = nil) throws {
             let indexed = opened.indexed
             let context = AnswerContext(
-                path: indexed == nil ? currentPath : path.absolute.description,
+                path: indexed == nil ? currentPath : recording.path.absolute.description,
                 notes: [damage, opened.settingsNote].compactMap(\.self), indexSeconds: opened.seconds,
                 secondsPerFrame: indexed.flatMap { $0.framesNow > 0 ? $0.seconds / Double($0.framesNow) : nil })
             try self.answer(
@@ -346,6 +344,17 @@ package final class Analyzer {
             opened.indexed = rebuilt
             try answer(damage: "damaged: \(error.message); the recording was indexed again")
         }
+    }
+
+    /// Asks about the file at `path`, or about an indexed recording by its ID; see the other `ask`.
+    package func ask(
+        _ questions: [Question], about path: InputPath, options: IndexOptions, every segment: Double? = nil,
+        indexing: (IndexProgress) -> Void = { _ in }, progress: (Double) -> Void = { _ in },
+        onText: (Int, String) -> Bool = { _, _ in true }, onAnswer: (Int, Answer) throws -> Void
+    ) throws {
+        try ask(
+            questions, about: Recording(path), options: options, every: segment, indexing: indexing,
+            progress: progress, onText: onText, onAnswer: onAnswer)
     }
 
     /// Answers about the whole range of the first question, or about one window of it after the other.
@@ -488,7 +497,7 @@ package final class Analyzer {
         if let plan, plan.indexed { return }
         for asked in questions {
             let question = asked.question
-            let clock = clock(of: recording.path, plan?.info, options)
+            let clock = origin(of: recording.path, plan?.info, options).clock
             // Without a start the time of day is an error later, which says so.
             let range = (try? question.range(on: clock, of: "")) ?? (from: question.from, to: question.to)
             let start = max(0, clock.fromFirstFrame(range.from ?? 0))
@@ -500,14 +509,19 @@ package final class Analyzer {
         }
     }
 
-    private func indexer(_ options: IndexOptions) throws -> Indexer {
+    func indexer(_ options: IndexOptions) throws -> Indexer {
         try Indexer(model, library: library, options: options, cancellation: cancellation, times: times)
     }
 
     /// Opens the recording's file; errors name the path as it was given.
     private func open(_ recording: Recording) throws -> RecordingFile {
+        try naming(recording) { try recording.open(cancellation) }
+    }
+
+    /// Runs `body`; its errors become those of the recording.
+    func naming<Value>(_ recording: Recording, _ body: () throws -> Value) throws -> Value {
         do {
-            return try recording.open(cancellation)
+            return try body()
         } catch {
             throw Failure(error, subject: recording.path.description)
         }

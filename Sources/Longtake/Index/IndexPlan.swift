@@ -38,8 +38,6 @@ public struct IndexPlan: Sendable, Codable {
     /// Duration of the recording in seconds; nil if unknown.
     public var duration: Double? { info?.duration ?? knownDuration }
     private var knownDuration: Double?
-    /// Where the recording comes from, as its index has it; nil if there is none.
-    var origin: RecordingOrigin?
 
     init(
         path: String, info: RecordingInfo, frames: Int?, bytes: Int64?, bytesPerFrame: Int, freeBytes: Int64,

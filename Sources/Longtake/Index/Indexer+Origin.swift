@@ -11,7 +11,26 @@ extension Indexer {
     func updatingOrigin(
         of manifest: Manifest, _ recording: Recording, note: (String) -> Void
     ) throws -> Manifest {
-        guard !options.clock.isEmpty else { return manifest }
+        guard let origin = try origin(of: manifest, recording, note: note), origin != manifest.origin else {
+            return manifest
+        }
+        do {
+            try library.cache.set(origin: origin, indexID: manifest.key.id)
+        } catch let error as StoreError where error.code == .io && isReadOnly {
+            // Questions about a cache that can only be read are answered with what it says.
+            guard options.clock.start == nil, options.clock.camera == nil else { throw error }
+            return manifest
+        }
+        var updated = manifest
+        updated.origin = origin
+        return updated
+    }
+
+    /// What an existing index says of its recording once the options are applied; see `updatingOrigin`.
+    func origin(
+        of manifest: Manifest, _ recording: Recording, note: (String) -> Void = { _ in }
+    ) throws -> RecordingOrigin? {
+        guard !options.clock.isEmpty else { return manifest.origin }
         let dates = manifest.origin?.dates == nil ? try recording.probe(request(), cancellation).info.dates ?? [:] : nil
         let (path, finder) = (recording.path.absolute, OriginFinder(options.clock))
         let known = recording.path.isStandardInput ? [] : try library.catalog.rows(indexID: manifest.key.id)
@@ -23,17 +42,7 @@ extension Indexer {
         {
             note("names: the same recording as \(deciding), whose path says when and where it was made")
         }
-        guard origin != manifest.origin else { return manifest }
-        do {
-            try library.cache.set(origin: origin, indexID: manifest.key.id)
-        } catch let error as StoreError where error.code == .io && isReadOnly {
-            // Questions about a cache that can only be read are answered with what it says.
-            guard options.clock.start == nil, options.clock.camera == nil else { throw error }
-            return manifest
-        }
-        var updated = manifest
-        updated.origin = origin
-        return updated
+        return origin
     }
 
     private var isReadOnly: Bool { access(library.cache.path, W_OK) != 0 }

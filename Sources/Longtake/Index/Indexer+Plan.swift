@@ -26,7 +26,6 @@ extension Indexer {
             cacheMaxBytes: try library.cacheLimit(remember: false), notes: probe.notes,
             estimatedSeconds: frames.map { estimate(frames: $0, info: probe.info) }, indexed: known != nil)
         plan.reuse = options.reuse.makesReferences ? options.reuse.description : nil
-        plan.origin = known?.manifest.origin
         plan.prefixCacheBytes = known.map { library.cache.derivedBytes(indexID: $0.manifest.key.id) }
         return plan
     }
@@ -37,9 +36,38 @@ extension Indexer {
     /// Returns the number of frames for the container's duration, whatever the limit; nil if it has none.
     func frameCount(_ info: RecordingInfo) -> Int? { options.frameCount(info) }
 
-    /// Returns true if the catalog has an index of this exact file with these options.
+    /// Returns true if there is an index of the recording's content with everything that these options require.
     func isIndexed(_ recording: Recording) throws -> Bool {
-        try catalogedIndex(of: recording.open(cancellation), isExact: true) != nil
+        guard !options.force else { return false }
+        return try index(of: recording, isExact: true).map(serves) ?? false
+    }
+
+    /// Returns the manifest of the index of a recording's content with these options, its origin as indexing would leave
+    /// it; nil without an index.
+    func indexedManifest(of recording: Recording) throws -> Manifest? {
+        // A file that was indexed right after its last change is not proven unchanged; its index counts all the same.
+        guard var manifest = try index(of: recording, isExact: false)?.manifest else { return nil }
+        manifest.origin = try origin(of: manifest, recording)
+        return manifest
+    }
+
+    /// Returns the index of a recording's content with these options, whatever path it was indexed from; opens the file.
+    ///
+    /// A file that the catalog does not know is hashed, but only if a recording of its size is indexed.
+    /// - Parameter isExact: as in `catalogedIndex`.
+    private func index(of recording: Recording, isExact: Bool) throws -> IndexReader? {
+        let file = try recording.open(cancellation)
+        if let known = try catalogedIndex(of: file, isExact: isExact) { return known }
+        guard try library.catalog.has(size: file.size) else { return nil }
+        do {
+            let content = try times.waiting {
+                try recording.hashed(library.catalog, force: options.force, cancellation)
+            }
+            return try? IndexReader(cache: library.cache, key: key(content: content.hash))
+        } catch let error as LongtakeError where error.code == .unstable {
+            // It is being written: indexing it says so.
+            return nil
+        }
     }
 
     /// Returns the index of a file with these options, found by the file's fingerprint.

@@ -1,4 +1,12 @@
+internal import Store
+
 extension RecordingSelection {
+    /// Whether an indexed recording is selected.
+    func verdict(on manifest: Manifest) -> Verdict {
+        verdict(
+            camera: manifest.origin?.camera, clock: manifest.clock, end: manifest.duration.map(manifest.clock.fileTime))
+    }
+
     /// Whether a recording that is now indexed is selected.
     func verdict(on indexed: IndexedRecording) -> Verdict {
         let instants = [indexed.clock?.start, indexed.clock?.end].map { text in

@@ -14,11 +14,7 @@ struct SearchSelection {
     init(_ options: SearchOptions, _ chosen: [Manifest]) throws {
         let selection = options.selection
         try selection.checkCameras(chosen.map { $0.origin?.camera })
-        let sorted = Dictionary(grouping: chosen) { manifest in
-            selection.verdict(
-                camera: manifest.origin?.camera, clock: manifest.clock,
-                end: manifest.duration.map(manifest.clock.fileTime))
-        }
+        let sorted = Dictionary(grouping: chosen) { selection.verdict(on: $0) }
         manifests = sorted[.selected] ?? []
         notes = selection.notes(unknown: sorted[.unknownStart]?.count ?? 0, selected: manifests.count)
         var ranges: [String: Range<Double>] = [:]

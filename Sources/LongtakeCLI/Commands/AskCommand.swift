@@ -161,11 +161,12 @@ struct AskCommand: ParsableCommand {
         if several {
             try runner.rank(walker, printer)
         } else if let path = paths.first {
-            if try analyzer.verdict(on: path, options: options, by: selection) == .otherCamera {
+            let recording = Recording(path)
+            if try analyzer.verdict(on: recording, options: options, by: selection) == .otherCamera {
                 throw UsageError(
                     "\(path) is not a recording of \(Choice.list(selection.cameras)): `longtake show` shows its camera")
             }
-            try runner.ask(path, printer) { printer.finish($1) }
+            try runner.ask(recording, printer) { printer.finish($1) }
         }
         if printer.isPartial { throw ExitCode(Exit.partial) }
     }

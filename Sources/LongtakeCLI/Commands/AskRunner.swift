@@ -13,11 +13,11 @@ struct AskRunner {
 
     /// Asks about one recording; `onAnswer` gets a question's index and its answer.
     func ask(
-        _ path: InputPath, _ printer: AnswerPrinter, name: String = "", onAnswer: (Int, Answer) throws -> Void
+        _ recording: Recording, _ printer: AnswerPrinter, name: String = "", onAnswer: (Int, Answer) throws -> Void
     ) throws {
         let progress = output.progress
         try analyzer.ask(
-            questions, about: path, options: options, every: segments,
+            questions, about: recording, options: options, every: segments,
             indexing: { progress.show(name + IndexReport.line($0)) },
             progress: { fraction in
                 Interruption.endAtOnce()
@@ -45,11 +45,13 @@ struct AskRunner {
         var (unknown, selected) = (0, 0)
         for (number, path) in walker.files.enumerated() {
             do {
-                let verdict = try analyzer.verdict(on: path, options: options, by: selection)
+                let recording = Recording(path)
+                let verdict = try analyzer.verdict(on: recording, options: options, by: selection)
                 if verdict == .unknownStart { unknown += 1 }
                 guard verdict == .selected else { continue }
                 selected += 1
-                try ask(path, printer, name: "\(number + 1) of \(walker.files.count): \(path): ") { index, answer in
+                let name = "\(number + 1) of \(walker.files.count): \(path): "
+                try ask(recording, printer, name: name) { index, answer in
                     answers[index].append(answer)
                     printer.finish(answer)
                 }

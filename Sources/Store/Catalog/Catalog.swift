@@ -157,6 +157,9 @@ public final class Catalog: Sendable {
         try rows(path: path).first { $0.proves(fingerprint) }
     }
 
+    /// Returns true if a file of this size, in bytes, was indexed.
+    public func has(size: Int64) throws -> Bool { try !rows("WHERE size = ?", [size]).isEmpty }
+
     /// Adds a row, replacing the one with the same path and index, if any.
     public func upsert(_ row: RecordingRow) throws { try write { try Catalog.insert(row, $0) } }
 

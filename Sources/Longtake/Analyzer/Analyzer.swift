@@ -45,9 +45,8 @@ package final class Analyzer {
 
     /// Indexes a recording, or finds its existing index; closes its file.
     ///
-    /// - Throws: `Failure` that names the file.
-    ///
     /// - Parameter prefetched: the recording's work ahead.
+    /// - Throws: `Failure` that names the file.
     package func index(
         _ recording: Recording, prefetched: RecordingPrefetch? = nil, options: IndexOptions,
         progress: (IndexProgress) -> Void = { _ in }

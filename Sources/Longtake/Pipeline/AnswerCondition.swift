@@ -42,24 +42,34 @@ package struct AnswerCondition: Sendable, Equatable {
 
     /// Parses a condition; nil if it has none of `forms`.
     ///
-    /// - Parameter text: the question's ID, then the test; "the answer to" may precede the ID. `answer` and `number`
-    ///   stand for the question that the condition belongs to, and so does `score`.
-    /// - Parameter questions: the IDs of all questions; one of these names is then the question's.
+    /// - Parameter text: the question's ID, then the test; "the answer to" may precede the ID. Without an ID, or with
+    ///   `answer`, `number` or `value` for it, the question is meant that the condition belongs to.
+    /// - Parameter questions: the IDs of all questions. A first word that is one of them, with a test after it, is that
+    ///   question, also if the word has another meaning without it.
     package init?(_ text: String, questions: [String] = []) {
-        var rest = Substring(text.trimmingCharacters(in: .whitespaces))
-        for prefix in ["the answer to ", "answer to "] where rest.lowercased().hasPrefix(prefix) {
-            rest = rest.dropFirst(prefix.count).drop { $0 == " " }
-            break
+        let whole = Substring(text.trimmingCharacters(in: .whitespaces))
+        let prefix = ["the answer to ", "answer to "].first { whole.lowercased().hasPrefix($0) } ?? ""
+        let rest = whole.dropFirst(prefix.count).drop { $0 == " " }
+        for text in [whole, rest] {
+            guard let (name, test) = Self.named(text), questions.contains(name) else { continue }
+            (subject, self.test) = (name, test)
+            return
         }
-        if let test = Self.test(rest), !(questions.contains("score") && rest.hasPrefix("score")) {
+        if let test = Self.test(rest) {
             (subject, self.test) = (nil, test)
             return
         }
-        guard let end = rest.firstIndex(where: { $0 == " " || "<>=!".contains($0) }) else { return nil }
-        let name = String(rest[..<end])
-        guard !name.isEmpty, let test = Self.test(rest[end...].drop { $0 == " " }) else { return nil }
+        guard let (name, test) = Self.named(rest) else { return nil }
         subject = ["answer", "number", "value"].contains(name) ? nil : name
         self.test = test
+    }
+
+    /// The first word and the test after it; nil if there is none.
+    private static func named(_ text: Substring) -> (name: String, test: Test)? {
+        guard let end = text.firstIndex(where: { $0 == " " || "<>=!".contains($0) }), end > text.startIndex,
+            let test = test(text[end...].drop { $0 == " " })
+        else { return nil }
+        return (String(text[..<end]), test)
     }
 
     private static func test(_ text: Substring) -> Test? {

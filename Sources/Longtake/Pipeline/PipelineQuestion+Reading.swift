@@ -57,24 +57,15 @@ extension PipelineQuestion {
             }
             return condition
         }
-        let id = try keys.string("id") ?? "q\(index + 1)"
-        let isForNew = try keys.choice("for", Part.self) == .new
-        if isSearch {
-            var question = PipelineQuestion(
-                id: id, text: text, from: from, to: to, maxTokens: nil, fusion: nil, window: window,
-                condition: condition, settings: PipelineAnswerSettings())
-            question.search = try search(keys, text)
-            question.isForNew = isForNew
-            return question
-        }
-        var question = PipelineQuestion(
-            id: id, text: text, from: from, to: to,
-            maxTokens: try keys.integer("max_tokens") ?? maxTokens,
+        // A search has none of a question's keys; what the pipeline sets for all questions is not its own.
+        return PipelineQuestion(
+            id: try keys.string("id") ?? "q\(index + 1)", text: text, from: from, to: to,
+            maxTokens: isSearch ? nil : try keys.integer("max_tokens") ?? maxTokens,
             fusion: try keys.choice("fusion", FusionMode.self), window: window, condition: condition,
-            settings: try PipelineAnswerSettings(keys, or: base),
-            form: try PipelineFile.answerForm(mapping["answer"], top.path))
-        question.isForNew = isForNew
-        return question
+            settings: isSearch ? PipelineAnswerSettings() : try PipelineAnswerSettings(keys, or: base),
+            form: try PipelineFile.answerForm(mapping["answer"], top.path),
+            search: isSearch ? try search(keys, text) : nil,
+            isForNew: try keys.choice("for", Part.self) == .new)
     }
 
     /// The values of `for`.

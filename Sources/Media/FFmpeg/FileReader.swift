@@ -70,16 +70,12 @@ final class FileReader {
 
     /// Moves libavformat's read position; returns it, or the size for `AVSEEK_SIZE`.
     func seek(_ offset: Int64, _ whence: Int32) -> Int64 {
-        let target: (Int64, Bool)
-        switch whence & ~Int32(AVSEEK_FORCE) {
-        case Int32(AVSEEK_SIZE): return size
-        case SEEK_SET: target = (offset, false)
-        case SEEK_CUR: target = position.addingReportingOverflow(offset)
-        case SEEK_END: target = size.addingReportingOverflow(offset)
-        default: return Int64(AVERROR(EINVAL))
+        switch SeekTarget(offset, whence, position: position, size: size) {
+        case .size: return size
+        case .position(let target):
+            position = target
+            return position
+        case nil: return Int64(AVERROR(EINVAL))
         }
-        guard !target.1, target.0 >= 0 else { return Int64(AVERROR(EINVAL)) }
-        position = target.0
-        return position
     }
 }

@@ -19,6 +19,18 @@ struct StillCodecContext: ~Copyable {
         guard status >= 0 else { throw fault(StillCodec.reason(status)) }
     }
 
+    /// The bytes of one encoded frame.
+    ///
+    /// Throws `picture_not_encoded`.
+    func encode(_ frame: borrowing StillFrame) throws -> [UInt8] {
+        let packet = try StillPacket()
+        var status = avcodec_send_frame(raw, frame.raw)
+        if status >= 0 { status = avcodec_send_frame(raw, nil) }
+        if status >= 0 { status = avcodec_receive_packet(raw, packet.raw) }
+        guard status >= 0 else { throw ImageError.notEncoded(StillCodec.reason(status)) }
+        return packet.bytes
+    }
+
     deinit {
         var context: UnsafeMutablePointer<AVCodecContext>? = raw
         avcodec_free_context(&context)
@@ -42,6 +54,23 @@ struct StillFrame: ~Copyable {
         frame.raw.pointee.format = format.rawValue
         guard av_frame_get_buffer(frame.raw, 0) >= 0 else {
             throw ImageError.outOfMemory("\(width) x \(height) pixels")
+        }
+        return frame
+    }
+
+    /// A frame with an image's pixels, in 8-bit RGB.
+    static func holding(_ image: RGBImage) throws -> StillFrame {
+        guard let width = Int32(exactly: image.width), let height = Int32(exactly: image.height) else {
+            throw ImageError.notEncoded("its size is too large")
+        }
+        let frame = try holding(width: width, height: height, format: AV_PIX_FMT_RGB24)
+        guard let plane = frame.plane else { throw ImageError.outOfMemory("an image") }
+        let (rowBytes, stride) = (image.width * 3, frame.stride)
+        image.pixels.withUnsafeBufferPointer { pixels in
+            guard let base = pixels.baseAddress else { return }
+            for row in 0..<image.height {
+                (plane + row * stride).update(from: base + row * rowBytes, count: rowBytes)
+            }
         }
         return frame
     }

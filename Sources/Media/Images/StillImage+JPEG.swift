@@ -28,50 +28,23 @@ extension StillImage {
         let frame = try StillFrame.holding(width: width, height: height, format: AV_PIX_FMT_YUV420P)
         frame.raw.pointee.color_range = AVCOL_RANGE_JPEG
         frame.raw.pointee.quality = quality
-        try fill(frame, with: image)
-        let packet = try StillPacket()
-        var status = avcodec_send_frame(context.raw, frame.raw)
-        if status >= 0 { status = avcodec_send_frame(context.raw, nil) }
-        if status >= 0 { status = avcodec_receive_packet(context.raw, packet.raw) }
-        guard status >= 0 else { throw ImageError.notEncoded(StillCodec.reason(status)) }
-        return packet.bytes
+        try convert(StillFrame.holding(image), to: frame)
+        return try context.encode(frame)
     }
 
-    /// Converts to YCbCr by JFIF's matrix, in 16-bit fixed point; each chroma value is that of the mean of 2 × 2 pixels.
-    private static func fill(_ frame: borrowing StillFrame, with image: RGBImage) throws {
-        guard let luma = frame.raw.pointee.data.0, let blue = frame.raw.pointee.data.1,
-            let red = frame.raw.pointee.data.2
-        else { throw ImageError.outOfMemory("an image") }
-        let (lumaStride, blueStride, redStride) = (
-            Int(frame.raw.pointee.linesize.0), Int(frame.raw.pointee.linesize.1), Int(frame.raw.pointee.linesize.2)
-        )
-        let (width, height) = (image.width, image.height)
-        image.pixels.withUnsafeBufferPointer { pixels in
-            for y in 0..<height {
-                for x in 0..<width {
-                    let at = (y * width + x) * 3
-                    let sum = 19_595 * Int(pixels[at]) + 38_470 * Int(pixels[at + 1]) + 7471 * Int(pixels[at + 2])
-                    luma[y * lumaStride + x] = UInt8(clamping: (sum + 32_768) >> 16)
-                }
-            }
-            for y in 0..<(height + 1) / 2 {
-                for x in 0..<(width + 1) / 2 {
-                    var (r, g, b) = (0, 0, 0)
-                    // At an odd edge the last row or column counts twice.
-                    for row in [2 * y, min(2 * y + 1, height - 1)] {
-                        for column in [2 * x, min(2 * x + 1, width - 1)] {
-                            let at = (row * width + column) * 3
-                            (r, g, b) = (r + Int(pixels[at]), g + Int(pixels[at + 1]), b + Int(pixels[at + 2]))
-                        }
-                    }
-                    // Sums of four: two more bits than a pixel, with 128 and a half added.
-                    let middle = (128 << 18) + (1 << 17)
-                    let toBlue = -11_059 * r - 21_709 * g + 32_768 * b
-                    let toRed = 32_768 * r - 27_439 * g - 5329 * b
-                    blue[y * blueStride + x] = UInt8(clamping: (toBlue + middle) >> 18)
-                    red[y * redStride + x] = UInt8(clamping: (toRed + middle) >> 18)
-                }
-            }
-        }
+    /// Converts RGB to YCbCr by BT.601, as JFIF has it, in full range; each chroma value is that of 2 × 2 pixels.
+    private static func convert(_ image: borrowing StillFrame, to frame: borrowing StillFrame) throws {
+        let (width, height) = (image.raw.pointee.width, image.raw.pointee.height)
+        // Without bit-exactness the bytes would depend on the processor.
+        let flags = SWS_AREA | SWS_ACCURATE_RND | SWS_BITEXACT | SWS_FULL_CHR_H_INP
+        guard
+            let scaler = sws_getContext(
+                width, height, image.format, width, height, frame.format, Int32(flags), nil, nil, nil)
+        else { throw ImageError.notEncoded("its pixels cannot be converted") }
+        defer { sws_freeContext(scaler) }
+        let matrix = sws_getCoefficients(SWS_CS_ITU601)
+        guard sws_setColorspaceDetails(scaler, matrix, 1, matrix, 1, 0, 1 << 16, 1 << 16) >= 0,
+            sws_scale_frame(scaler, frame.raw, image.raw) >= 0
+        else { throw ImageError.notEncoded("its pixels cannot be converted") }
     }
 }

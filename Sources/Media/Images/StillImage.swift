@@ -77,20 +77,6 @@ public enum StillImage {
         context.raw.pointee.pix_fmt = AV_PIX_FMT_RGB24
         context.raw.pointee.time_base = AVRational(num: 1, den: 1)
         try context.open(codec) { ImageError.notEncoded($0) }
-        let frame = try StillFrame.holding(width: width, height: height, format: AV_PIX_FMT_RGB24)
-        guard let plane = frame.plane else { throw ImageError.outOfMemory("an image") }
-        let rowBytes = image.width * 3
-        image.pixels.withUnsafeBufferPointer { pixels in
-            guard let base = pixels.baseAddress else { return }
-            for row in 0..<image.height {
-                (plane + row * frame.stride).update(from: base + row * rowBytes, count: rowBytes)
-            }
-        }
-        let packet = try StillPacket()
-        var status = avcodec_send_frame(context.raw, frame.raw)
-        if status >= 0 { status = avcodec_send_frame(context.raw, nil) }
-        if status >= 0 { status = avcodec_receive_packet(context.raw, packet.raw) }
-        guard status >= 0 else { throw ImageError.notEncoded(StillCodec.reason(status)) }
-        return packet.bytes
+        return try context.encode(StillFrame.holding(image))
     }
 }

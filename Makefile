@@ -28,7 +28,7 @@ test-long:
 	scripts/setup --test
 	$(SWIFT) build $(fresh) -c release --build-tests
 	LONGTAKE_LONG=$(SHARE) scripts/run-tests -c release --disable-testable-imports \
-	    --filter 'CrashTests|PullInterruptionTests|FaultsFuzzTests|CatalogDamageTests|RandomTimes|RandomStreams|RandomOrder|RandomContainer|FormAnswerTests$(if $(filter 100,$(SHARE)),|NightsTests|PipelineCommandTests|ReportBrowserTests)'
+	    --filter 'CrashTests|PullInterruptionTests|FaultsFuzzTests|CatalogDamageTests|RandomTimes|RandomStreams|RandomOrder|RandomContainer|FormAnswerTests$(if $(filter 100,$(SHARE)),|NightsTests|PipelineCommandTests|ReportBrowserTests|LibraryTests)'
 	[ "$(SHARE)" -lt 100 ] || $(MAKE) eval
 
 # 1,000 runs of `longtake index` that are killed, by time and at the worst places; `make test` has 30. Tens of minutes on 2 cores;

@@ -2,7 +2,7 @@ import GRDB
 
 extension Catalog {
     /// A message of a pipeline about one finding.
-    public struct AlertRow: Sendable, Equatable, Codable {
+    public struct AlertRow: Sendable, Equatable, Codable, CatalogRow {
         /// The pipeline, as in `RunRow`.
         public var pipeline: String
         /// Identifies the finding: the answer's key, or the run's ID.
@@ -40,11 +40,11 @@ extension Catalog {
             "pipeline", "key", "alert", "run", "payload", "state", "tries", "next", "error", "checksum",
         ]
 
-        fileprivate var checksum: String {
-            CatalogFields.checksum([pipeline, key, alert, run, payload, state, String(tries), String(next), error])
+        var values: [(any DatabaseValueConvertible)?] {
+            [pipeline, key, alert, run, payload, state, tries, next, error]
         }
 
-        fileprivate init?(fields: CatalogFields) throws {
+        init(fields: CatalogFields) throws {
             self.init(
                 pipeline: try fields.required("pipeline"), key: try fields.required("key"),
                 alert: try fields.required("alert"), run: try fields.required("run"),
@@ -53,32 +53,18 @@ extension Catalog {
             tries = try fields.number("tries")
             next = try fields.number("next")
             error = try fields.text("error")
-            guard try fields.required("checksum") == checksum else { return nil }
-        }
-    }
-
-    /// Adds findings; one that is known, in whatever state, stays as it is.
-    static func insert(_ alerts: [AlertRow], _ database: Database) throws {
-        for alert in alerts {
-            try database.execute(
-                sql: "INSERT OR IGNORE INTO run_alert VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                arguments: arguments(of: alert))
         }
     }
 
     /// Adds findings; one that is known, in whatever state, stays as it is.
     public func record(alerts: [AlertRow]) throws {
         guard !alerts.isEmpty else { return }
-        try write { try Catalog.insert(alerts, $0) }
+        try write { try Catalog.insert(alerts, $0, or: .ignore) }
     }
 
     /// Updates a finding.
     public func set(alert: AlertRow) throws {
-        try write {
-            try $0.execute(
-                sql: "INSERT OR REPLACE INTO run_alert VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                arguments: Catalog.arguments(of: alert))
-        }
+        try write { try Catalog.insert(alert, $0) }
     }
 
     /// Returns findings, in the order in which they were found.
@@ -87,28 +73,14 @@ extension Catalog {
     ///   - pipeline: only this pipeline's; nil: all.
     ///   - states: only those in one of these states; empty: all.
     public func alerts(pipeline: String? = nil, states: [String] = []) throws -> [AlertRow] {
-        try read { database in
-            try Row.fetchAll(
-                database, sql: "SELECT * FROM run_alert WHERE ? IS NULL OR pipeline = ? ORDER BY rowid",
-                arguments: [pipeline, pipeline]
-            ).compactMap { try? AlertRow(fields: CatalogFields($0)) }
-        }.filter { states.isEmpty || states.contains($0.state) }
+        let all: [AlertRow] = try select("WHERE ? IS NULL OR pipeline = ? ORDER BY rowid", [pipeline, pipeline])
+        return all.filter { states.isEmpty || states.contains($0.state) }
     }
 
     /// Returns one finding; nil if it is not known.
     public func alert(pipeline: String, key: String, alert: String) throws -> AlertRow? {
-        try read { database in
-            try Row.fetchOne(
-                database, sql: "SELECT * FROM run_alert WHERE pipeline = ? AND key = ? AND alert = ?",
-                arguments: [pipeline, key, alert]
-            ).flatMap { try? AlertRow(fields: CatalogFields($0)) }
-        }
-    }
-
-    private static func arguments(of alert: AlertRow) -> StatementArguments {
-        [
-            alert.pipeline, alert.key, alert.alert, alert.run, alert.payload, alert.state, alert.tries, alert.next,
-            alert.error, alert.checksum,
-        ]
+        let known: [AlertRow] = try select(
+            "WHERE pipeline = ? AND key = ? AND alert = ?", [pipeline, key, alert])
+        return known.first
     }
 }

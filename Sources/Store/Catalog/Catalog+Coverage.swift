@@ -2,7 +2,7 @@ import GRDB
 
 extension Catalog {
     /// Up to which time the answers to a pipeline's question for what is new cover a recording.
-    public struct CoverageRow: Sendable, Equatable, Codable {
+    public struct CoverageRow: Sendable, Equatable, Codable, CatalogRow {
         /// The pipeline, as in `RunRow`.
         public var pipeline: String
         /// Identifies the question as it is asked, and the settings of the index.
@@ -35,23 +35,19 @@ extension Catalog {
             "pipeline", "question", "path", "indexID", "content", "size", "covered", "checksum",
         ]
 
-        /// The end as text, from which it is read without rounding.
-        private var covered: String { "\(end)" }
-        private var checksum: String {
-            CatalogFields.checksum([pipeline, question, path, indexID, content, String(size), covered])
+        /// The end is text, from which it is read without rounding.
+        var values: [(any DatabaseValueConvertible)?] {
+            [pipeline, question, path, indexID, content, size, "\(end)"]
         }
 
-        fileprivate var arguments: StatementArguments {
-            [pipeline, question, path, indexID, content, size, covered, checksum]
-        }
-
-        fileprivate init?(fields: CatalogFields) throws {
-            guard let end = Double(try fields.required("covered")), end.isFinite else { return nil }
+        init(fields: CatalogFields) throws {
+            guard let end = Double(try fields.required("covered")), end.isFinite else {
+                throw fields.damaged("covered")
+            }
             self.init(
                 pipeline: try fields.required("pipeline"), question: try fields.required("question"),
                 path: try fields.required("path"), indexID: try fields.required("indexID"),
                 content: try fields.required("content"), size: try fields.number("size"), end: end)
-            guard try fields.required("checksum") == checksum else { return nil }
         }
     }
 
@@ -64,21 +60,8 @@ extension Catalog {
         CREATE INDEX IF NOT EXISTS run_coverage_index ON run_coverage (pipeline, indexID);
         """
 
-    static func insert(_ rows: [CoverageRow], _ database: Database) throws {
-        for row in rows {
-            try database.execute(
-                sql: "INSERT OR REPLACE INTO run_coverage VALUES (?, ?, ?, ?, ?, ?, ?, ?)", arguments: row.arguments)
-        }
-    }
-
     /// Returns what a pipeline's questions cover of the recordings at a path and of an index; the earliest row first.
     public func coverage(pipeline: String, path: String, indexID: String) throws -> [CoverageRow] {
-        try read { database in
-            try Row.fetchAll(
-                database,
-                sql: "SELECT * FROM run_coverage WHERE pipeline = ? AND (path = ? OR indexID = ?) ORDER BY rowid",
-                arguments: [pipeline, path, indexID]
-            ).compactMap { try? CoverageRow(fields: CatalogFields($0)) }
-        }
+        try select("WHERE pipeline = ? AND (path = ? OR indexID = ?) ORDER BY rowid", [pipeline, path, indexID])
     }
 }

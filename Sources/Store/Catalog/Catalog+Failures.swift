@@ -2,7 +2,7 @@ import GRDB
 
 extension Catalog {
     /// A file that a pipeline could not index.
-    public struct FileFailureRow: Sendable, Equatable, Codable {
+    public struct FileFailureRow: Sendable, Equatable, Codable, CatalogRow {
         /// The pipeline, as in `RunRow`.
         public var pipeline: String
         /// The file's path as text.
@@ -34,21 +34,20 @@ extension Catalog {
         static let table = "file_failure"
         static let columns = ["pipeline", "path", "stamp", "tries", "last", "code", "message", "checksum"]
 
-        fileprivate var checksum: String {
-            CatalogFields.checksum([pipeline, path, stamp, String(tries), String(last), code, message])
+        var values: [(any DatabaseValueConvertible)?] { [pipeline, path, stamp, tries, last, code, message] }
+
+        init(fields: CatalogFields) throws {
+            self.init(
+                pipeline: try fields.required("pipeline"), path: try fields.required("path"),
+                stamp: try fields.required("stamp"), tries: try fields.number("tries"),
+                last: try fields.number("last"), code: try fields.required("code"),
+                message: try fields.required("message"))
         }
     }
 
     /// Adds a failure, or replaces the one of the same pipeline and path.
     public func record(failure: FileFailureRow) throws {
-        try write {
-            try $0.execute(
-                sql: "INSERT OR REPLACE INTO file_failure VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                arguments: [
-                    failure.pipeline, failure.path, failure.stamp, failure.tries, failure.last, failure.code,
-                    failure.message, failure.checksum,
-                ])
-        }
+        try write { try Catalog.insert(failure, $0) }
     }
 
     /// Forgets a file's failure, if there is one.
@@ -63,22 +62,6 @@ extension Catalog {
     ///
     /// - Parameter pipeline: only this pipeline's; nil: all.
     public func failures(pipeline: String? = nil) throws -> [FileFailureRow] {
-        try read { database in
-            try Row.fetchAll(
-                database,
-                sql: "SELECT * FROM file_failure WHERE ? IS NULL OR pipeline = ? ORDER BY path, pipeline",
-                arguments: [pipeline, pipeline]
-            ).compactMap { row in
-                let fields = CatalogFields(row)
-                guard
-                    let failure = try? FileFailureRow(
-                        pipeline: fields.required("pipeline"), path: fields.required("path"),
-                        stamp: fields.required("stamp"), tries: fields.number("tries"), last: fields.number("last"),
-                        code: fields.required("code"), message: fields.required("message")),
-                    try fields.required("checksum") == failure.checksum
-                else { return nil }
-                return failure
-            }
-        }
+        try select("WHERE ? IS NULL OR pipeline = ? ORDER BY path, pipeline", [pipeline, pipeline])
     }
 }

@@ -40,7 +40,7 @@ extension Catalog {
     }
 
     /// A given answer; `evidence` and `segment` are JSON, `created` is in RFC 3339.
-    public struct AnswerRow: Sendable, Equatable, Codable {
+    public struct AnswerRow: Sendable, Equatable, Codable, CatalogRow {
         /// Unique ID of the answer.
         public var id: String
         /// The index the answer was generated from.
@@ -81,6 +81,19 @@ extension Catalog {
         static let columns = [
             "id", "indexID", "created", "question", "answer", "found", "evidence", "segment", "model", "checksum",
         ]
+
+        var values: [(any DatabaseValueConvertible)?] {
+            [id, indexID, created, question, answer, found ? 1 : 0, evidence, segment, model]
+        }
+
+        init(fields: CatalogFields) throws {
+            self.init(
+                id: try fields.required("id"), indexID: try fields.required("indexID"),
+                created: try fields.required("created"), question: try fields.required("question"),
+                answer: try fields.required("answer"), found: try fields.number("found") != 0,
+                evidence: try fields.required("evidence"), segment: try fields.text("segment"),
+                model: try fields.required("model"))
+        }
     }
 
     /// Adds a job, or replaces the one with the same ID.
@@ -110,24 +123,11 @@ extension Catalog {
     }
 
     /// Adds an answer, or replaces the one with the same ID.
-    public func record(answer: AnswerRow) throws {
-        try write {
-            try $0.execute(
-                sql: "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                arguments: [
-                    answer.id, answer.indexID, answer.created, answer.question, answer.answer, answer.found,
-                    answer.evidence, answer.segment, answer.model, answer.checksum,
-                ])
-        }
-    }
+    public func record(answer: AnswerRow) throws { try write { try Catalog.insert(answer, $0) } }
 
     /// Returns the answers generated from an index, oldest first.
     public func answers(indexID: String) throws -> [AnswerRow] {
-        try read { database in
-            try Row.fetchAll(
-                database, sql: "SELECT * FROM answer WHERE indexID = ? ORDER BY created, rowid", arguments: [indexID]
-            ).compactMap { try? AnswerRow(fields: CatalogFields($0)) }
-        }
+        try select("WHERE indexID = ? ORDER BY created, rowid", [indexID])
     }
 }
 
@@ -146,24 +146,6 @@ extension Catalog.RecordingRow {
 
     private var fields2: [String?] {
         [path, pathBase64, String(size), String(modified), String(inode), content, indexID, id, added, state, error]
-    }
-}
-
-extension Catalog.AnswerRow {
-    /// XXH3-64 of all fields, in hex.
-    var checksum: String {
-        CatalogFields.checksum([id, indexID, created, question, answer, found ? "1" : "0", evidence, segment, model])
-    }
-
-    /// Decodes a row; nil if its checksum does not match.
-    fileprivate init?(fields: CatalogFields) throws {
-        self.init(
-            id: try fields.required("id"), indexID: try fields.required("indexID"),
-            created: try fields.required("created"), question: try fields.required("question"),
-            answer: try fields.required("answer"), found: try fields.number("found") != 0,
-            evidence: try fields.required("evidence"), segment: try fields.text("segment"),
-            model: try fields.required("model"))
-        guard try fields.required("checksum") == checksum else { return nil }
     }
 }
 
@@ -216,7 +198,7 @@ struct CatalogFields {
         return number
     }
 
-    private func damaged(_ name: String) -> DatabaseError {
+    func damaged(_ name: String) -> DatabaseError {
         DatabaseError(resultCode: .SQLITE_CORRUPT, message: "column \(name) has a value of another type")
     }
 }

@@ -2,7 +2,7 @@ import GRDB
 
 extension Catalog {
     /// An answer of a pipeline, identified by the pipeline and everything the answer depends on.
-    public struct RunAnswerRow: Sendable, Equatable, Codable {
+    public struct RunAnswerRow: Sendable, Equatable, Codable, CatalogRow {
         /// The pipeline, as in `RunRow`.
         public var pipeline: String
         /// Identifies the answer within its pipeline.
@@ -35,17 +35,17 @@ extension Catalog {
         static let table = "run_answer"
         static let columns = ["pipeline", "key", "run", "indexID", "questionID", "line", "output", "checksum"]
 
-        fileprivate var checksum: String {
-            CatalogFields.checksum([pipeline, key, run, indexID, questionID, line])
-        }
+        var values: [(any DatabaseValueConvertible)?] { [pipeline, key, run, indexID, questionID, line, output] }
 
-        fileprivate init?(fields: CatalogFields) throws {
+        /// What is still to be written changes without the answer.
+        var checksum: String { CatalogFields.checksum([pipeline, key, run, indexID, questionID, line]) }
+
+        init(fields: CatalogFields) throws {
             self.init(
                 pipeline: try fields.required("pipeline"), key: try fields.required("key"),
                 run: try fields.required("run"), indexID: try fields.required("indexID"),
                 questionID: try fields.required("questionID"), line: try fields.required("line"),
                 output: try fields.text("output"))
-            guard try fields.required("checksum") == checksum else { return nil }
         }
     }
 
@@ -56,15 +56,8 @@ extension Catalog {
     ) throws {
         guard !answers.isEmpty else { return }
         try write { database in
-            for answer in answers {
-                try database.execute(
-                    sql: "INSERT OR REPLACE INTO run_answer VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    arguments: [
-                        answer.pipeline, answer.key, answer.run, answer.indexID, answer.questionID, answer.line,
-                        answer.output, answer.checksum,
-                    ])
-            }
-            try Catalog.insert(alerts, database)
+            try Catalog.insert(answers, database)
+            try Catalog.insert(alerts, database, or: .ignore)
             try Catalog.insert(coverage, database)
         }
         CrashPoint.reach(.answersRecorded)
@@ -92,7 +85,7 @@ extension Catalog {
             let rows = try Row.fetchCursor(
                 database, sql: "SELECT * FROM run_answer WHERE pipeline = ?", arguments: [pipeline])
             while let row = try rows.next() {
-                if let answer = try? RunAnswerRow(fields: CatalogFields(row)) { keys.insert(answer.key) }
+                if let answer = Catalog.decode(row, as: RunAnswerRow.self) { keys.insert(answer.key) }
             }
             return keys
         }
@@ -107,15 +100,10 @@ extension Catalog {
     public func answers(
         pipeline: String, run: String? = nil, indexID: String? = nil, unwritten: Bool = false
     ) throws -> [RunAnswerRow] {
-        try read { database in
-            try Row.fetchAll(
-                database,
-                sql: """
-                    SELECT * FROM run_answer WHERE pipeline = ? AND (? IS NULL OR run = ?) AND (? IS NULL OR indexID = ?)
-                    \(unwritten ? "AND output IS NOT NULL" : "") ORDER BY rowid
-                    """,
-                arguments: [pipeline, run, run, indexID, indexID]
-            ).compactMap { try? RunAnswerRow(fields: CatalogFields($0)) }
-        }
+        try select(
+            """
+            WHERE pipeline = ? AND (? IS NULL OR run = ?) AND (? IS NULL OR indexID = ?)
+            \(unwritten ? "AND output IS NOT NULL" : "") ORDER BY rowid
+            """, [pipeline, run, run, indexID, indexID])
     }
 }

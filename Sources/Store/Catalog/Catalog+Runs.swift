@@ -6,7 +6,7 @@ extension Catalog {
     /// `pipeline` identifies the pipeline: its `name`, or the absolute path of its file. `state` is `running`, `done`,
     /// `partial`, `stopped` or `failed`; a run that is `running` and whose lock is free was killed. Times are in RFC
     /// 3339, `summary` is JSON.
-    public struct RunRow: Sendable, Equatable, Codable {
+    public struct RunRow: Sendable, Equatable, Codable, CatalogRow {
         /// Unique ID of the run.
         public var id: String
         /// The pipeline.
@@ -39,13 +39,18 @@ extension Catalog {
         static let table = "run"
         static let columns = ["id", "pipeline", "state", "started", "ended", "summary", "error", "checksum"]
 
-        fileprivate var checksum: String {
-            CatalogFields.checksum([id, pipeline, state, started, ended, summary, error])
+        var values: [(any DatabaseValueConvertible)?] { [id, pipeline, state, started, ended, summary, error] }
+
+        init(fields: CatalogFields) throws {
+            self.init(
+                id: try fields.required("id"), pipeline: try fields.required("pipeline"),
+                state: try fields.required("state"), started: try fields.required("started"),
+                ended: try fields.text("ended"), summary: try fields.text("summary"), error: try fields.text("error"))
         }
     }
 
     /// What a run did with one file: only files that were indexed, asked about or that failed have a row.
-    public struct RunFileRow: Sendable, Equatable, Codable {
+    public struct RunFileRow: Sendable, Equatable, Codable, CatalogRow {
         /// The run.
         public var run: String
         /// The file's path as text.
@@ -83,23 +88,16 @@ extension Catalog {
             "run", "path", "action", "indexID", "frames", "answers", "milliseconds", "error", "checksum",
         ]
 
-        /// Decodes a row; nil if it is damaged.
-        fileprivate init?(fields: CatalogFields) {
-            guard
-                let file = try? RunFileRow(
-                    run: fields.required("run"), path: fields.required("path"), action: fields.required("action"),
-                    indexID: fields.text("indexID"), frames: fields.number("frames"),
-                    answers: fields.number("answers"), milliseconds: fields.number("milliseconds"),
-                    error: fields.text("error")),
-                (try? fields.required("checksum")) == file.checksum
-            else { return nil }
-            self = file
+        var values: [(any DatabaseValueConvertible)?] {
+            [run, path, action, indexID, frames, answers, milliseconds, error]
         }
 
-        fileprivate var checksum: String {
-            CatalogFields.checksum([
-                run, path, action, indexID, String(frames), String(answers), String(milliseconds), error,
-            ])
+        init(fields: CatalogFields) throws {
+            self.init(
+                run: try fields.required("run"), path: try fields.required("path"),
+                action: try fields.required("action"), indexID: try fields.text("indexID"),
+                frames: try fields.number("frames"), answers: try fields.number("answers"),
+                milliseconds: try fields.number("milliseconds"), error: try fields.text("error"))
         }
     }
 
@@ -128,27 +126,10 @@ extension Catalog {
         """
 
     /// Adds a run, or replaces the one with the same ID.
-    public func record(run: RunRow) throws {
-        try write {
-            try $0.execute(
-                sql: "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                arguments: [
-                    run.id, run.pipeline, run.state, run.started, run.ended, run.summary, run.error, run.checksum,
-                ])
-        }
-    }
+    public func record(run: RunRow) throws { try write { try Catalog.insert(run, $0) } }
 
     /// Adds what a run did with a file, or replaces what is known of it.
-    public func record(file: RunFileRow) throws {
-        try write {
-            try $0.execute(
-                sql: "INSERT OR REPLACE INTO run_file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                arguments: [
-                    file.run, file.path, file.action, file.indexID, file.frames, file.answers, file.milliseconds,
-                    file.error, file.checksum,
-                ])
-        }
-    }
+    public func record(file: RunFileRow) throws { try write { try Catalog.insert(file, $0) } }
 
     /// Returns the newest runs, the last started first.
     ///
@@ -156,33 +137,13 @@ extension Catalog {
     ///   - pipeline: only this pipeline's; nil: all.
     ///   - limit: the largest number of runs to return.
     public func runs(pipeline: String? = nil, limit: Int = 100) throws -> [RunRow] {
-        try read { database in
-            try Row.fetchAll(
-                database,
-                sql: "SELECT * FROM run WHERE ? IS NULL OR pipeline = ? ORDER BY started DESC, rowid DESC LIMIT ?",
-                arguments: [pipeline, pipeline, max(limit, 0)]
-            ).compactMap { row in
-                let fields = CatalogFields(row)
-                guard
-                    let run = try? RunRow(
-                        id: fields.required("id"), pipeline: fields.required("pipeline"),
-                        state: fields.required("state"), started: fields.required("started"),
-                        ended: fields.text("ended"), summary: fields.text("summary"), error: fields.text("error")),
-                    try fields.required("checksum") == run.checksum
-                else { return nil }
-                return run
-            }
-        }
+        try select(
+            "WHERE ? IS NULL OR pipeline = ? ORDER BY started DESC, rowid DESC LIMIT ?",
+            [pipeline, pipeline, max(limit, 0)])
     }
 
     /// Returns what a run did with its files, in the order of their paths.
-    public func files(ofRun id: String) throws -> [RunFileRow] {
-        try read { database in
-            try Row.fetchAll(
-                database, sql: "SELECT * FROM run_file WHERE run = ? ORDER BY path", arguments: [id]
-            ).compactMap { RunFileRow(fields: CatalogFields($0)) }
-        }
-    }
+    public func files(ofRun id: String) throws -> [RunFileRow] { try select("WHERE run = ? ORDER BY path", [id]) }
 
     /// Returns what runs did with an index, with their pipeline, the last started run first.
     public func files(ofIndex id: String) throws -> [(pipeline: String, file: RunFileRow)] {
@@ -195,10 +156,9 @@ extension Catalog {
                     """,
                 arguments: [id]
             ).compactMap { row in
-                let fields = CatalogFields(row)
-                guard let file = RunFileRow(fields: fields), let pipeline = try? fields.required("pipeline") else {
-                    return nil
-                }
+                guard let file = Catalog.decode(row, as: RunFileRow.self),
+                    let pipeline = try? CatalogFields(row).required("pipeline")
+                else { return nil }
                 return (pipeline, file)
             }
         }

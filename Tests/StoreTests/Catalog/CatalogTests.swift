@@ -13,6 +13,17 @@ import Store
             indexID: index, added: added, state: "complete")
     }
 
+    /// Runs lines of Python on the database `c`, outside of this program; `arguments` are `sys.argv[2:]`.
+    private func change(_ path: String, _ arguments: String..., by lines: String) throws {
+        let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\n\(lines)\nc.commit()\nc.close()\n"
+        let made = Process()
+        made.executableURL = URL(filePath: "/usr/bin/env")
+        made.arguments = ["python3", "-c", script, path] + arguments
+        try made.run()
+        made.waitUntilExit()
+        try #require(made.terminationStatus == 0)
+    }
+
     @Test func keepsFindsReplacesAndRemoves() throws {
         let directory = try TemporaryDirectory()
         let path = directory.path + "/catalog.sqlite"
@@ -124,22 +135,12 @@ import Store
                 pipeline: "p", key: key, run: "r", indexID: "i", questionID: "q", line: "{}", output: nil)
         }
         try Catalog(path: path).record(answers: [answer("a")])
-        let made = Process()
-        made.executableURL = URL(filePath: "/usr/bin/env")
-        made.arguments = [
-            "python3", "-c",
-            """
-            import sqlite3, sys
-            c = sqlite3.connect(sys.argv[1])
-            c.execute("DROP TABLE run_coverage")
-            c.execute("PRAGMA user_version = 4")
-            c.commit()
-            c.close()
-            """, path,
-        ]
-        try made.run()
-        made.waitUntilExit()
-        try #require(made.terminationStatus == 0)
+        try change(
+            path,
+            by: """
+                c.execute("DROP TABLE run_coverage")
+                c.execute("PRAGMA user_version = 4")
+                """)
         let catalog = try Catalog(path: path)
         #expect(catalog.aside == nil)
         var row = Catalog.CoverageRow(
@@ -158,25 +159,15 @@ import Store
     @Test func theFirstVersionIsBroughtUpToDate() throws {
         let directory = try TemporaryDirectory()
         let path = directory.path + "/catalog.sqlite"
-        let made = Process()
-        made.executableURL = URL(filePath: "/usr/bin/env")
-        made.arguments = [
-            "python3", "-c",
-            """
-            import sqlite3, sys
-            c = sqlite3.connect(sys.argv[1])
-            c.execute("CREATE TABLE recording (path TEXT NOT NULL, pathBase64 TEXT, size INTEGER NOT NULL, "
-                "modified INTEGER NOT NULL, inode INTEGER NOT NULL, content TEXT NOT NULL, indexID TEXT NOT NULL, "
-                "id TEXT NOT NULL, added TEXT NOT NULL, state TEXT NOT NULL, error TEXT)")
-            c.execute("INSERT INTO recording VALUES ('/a', NULL, 1, 2, 3, 'c', 'i', 'v', 't', 'complete', NULL)")
-            c.execute("PRAGMA user_version = 1")
-            c.commit()
-            c.close()
-            """, path,
-        ]
-        try made.run()
-        made.waitUntilExit()
-        try #require(made.terminationStatus == 0)
+        try change(
+            path,
+            by: """
+                c.execute("CREATE TABLE recording (path TEXT NOT NULL, pathBase64 TEXT, size INTEGER NOT NULL, "
+                    "modified INTEGER NOT NULL, inode INTEGER NOT NULL, content TEXT NOT NULL, indexID TEXT NOT NULL, "
+                    "id TEXT NOT NULL, added TEXT NOT NULL, state TEXT NOT NULL, error TEXT)")
+                c.execute("INSERT INTO recording VALUES ('/a', NULL, 1, 2, 3, 'c', 'i', 'v', 't', 'complete', NULL)")
+                c.execute("PRAGMA user_version = 1")
+                """)
         let catalog = try Catalog(path: path)
         // They name indexes that no program of this version finds.
         #expect(try catalog.all().isEmpty)
@@ -196,31 +187,21 @@ import Store
             try catalog.upsert(wanted)
             try catalog.upsert(row("/b", index: "i2"))
         }
-        let made = Process()
-        made.executableURL = URL(filePath: "/usr/bin/env")
-        made.arguments = [
-            "python3", "-c",
-            """
-            import sqlite3, sys
-            c = sqlite3.connect(sys.argv[1])
-            old = ("path", "pathBase64", "size", "modified", "inode", "content", "indexID", "id", "added", "state", "error")
-            rows = c.execute("SELECT %s FROM recording" % ", ".join(old)).fetchall()
-            c.execute("DROP TABLE recording")
-            c.execute("CREATE TABLE recording (path TEXT NOT NULL, pathBase64 TEXT, size INTEGER NOT NULL, "
-                "modified INTEGER NOT NULL, inode INTEGER NOT NULL, content TEXT NOT NULL, indexID TEXT NOT NULL, "
-                "id TEXT NOT NULL, added TEXT NOT NULL, state TEXT NOT NULL, error TEXT, checksum TEXT NOT NULL)")
-            c.execute("CREATE UNIQUE INDEX recording_key ON recording (path, ifnull(pathBase64, ''), indexID)")
-            c.execute("CREATE INDEX recording_index ON recording (indexID)")
-            for row, checksum in zip(rows, sys.argv[2:]):
-                c.execute("INSERT INTO recording VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row + (checksum,))
-            c.execute("PRAGMA user_version = 2")
-            c.commit()
-            c.close()
-            """, path, wanted.checksumOfVersion2, "damaged",
-        ]
-        try made.run()
-        made.waitUntilExit()
-        try #require(made.terminationStatus == 0)
+        try change(
+            path, wanted.checksumOfVersion2, "damaged",
+            by: """
+                old = ("path", "pathBase64", "size", "modified", "inode", "content", "indexID", "id", "added", "state", "error")
+                rows = c.execute("SELECT %s FROM recording" % ", ".join(old)).fetchall()
+                c.execute("DROP TABLE recording")
+                c.execute("CREATE TABLE recording (path TEXT NOT NULL, pathBase64 TEXT, size INTEGER NOT NULL, "
+                    "modified INTEGER NOT NULL, inode INTEGER NOT NULL, content TEXT NOT NULL, indexID TEXT NOT NULL, "
+                    "id TEXT NOT NULL, added TEXT NOT NULL, state TEXT NOT NULL, error TEXT, checksum TEXT NOT NULL)")
+                c.execute("CREATE UNIQUE INDEX recording_key ON recording (path, ifnull(pathBase64, ''), indexID)")
+                c.execute("CREATE INDEX recording_index ON recording (indexID)")
+                for row, checksum in zip(rows, sys.argv[2:]):
+                    c.execute("INSERT INTO recording VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row + (checksum,))
+                c.execute("PRAGMA user_version = 2")
+                """)
         let catalog = try Catalog(path: path)
         let rows = try catalog.all()
         #expect(rows == [row("/a")], "the change time is not known, and a damaged row stays so")

@@ -34,23 +34,22 @@ struct ConfigReader {
     }
 
     func integer(_ key: String, in range: ClosedRange<Int>, default absent: Int? = nil) throws -> Int {
-        guard let value = value(key) else {
-            guard let absent else { throw CheckpointError.keyMissing(file, key) }
-            return absent
-        }
-        guard let number = value.intValue else { throw CheckpointError.keyType(file, key, "a whole number") }
-        guard range.contains(number) else {
-            throw CheckpointError.outOfRange(file, key, "\(number)", "\(range.lowerBound) to \(range.upperBound)")
-        }
-        return number
+        try number(key, in: range, default: absent, "a whole number") { $0.intValue }
     }
 
     func double(_ key: String, in range: ClosedRange<Double>, default absent: Double? = nil) throws -> Double {
+        try number(key, in: range, default: absent, "a number") { $0.doubleValue }
+    }
+
+    private func number<Number: Comparable>(
+        _ key: String, in range: ClosedRange<Number>, default absent: Number?, _ wanted: String,
+        _ read: (JSONValue) -> Number?
+    ) throws -> Number {
         guard let value = value(key) else {
             guard let absent else { throw CheckpointError.keyMissing(file, key) }
             return absent
         }
-        guard let number = value.doubleValue else { throw CheckpointError.keyType(file, key, "a number") }
+        guard let number = read(value) else { throw CheckpointError.keyType(file, key, wanted) }
         guard range.contains(number) else {
             throw CheckpointError.outOfRange(file, key, "\(number)", "\(range.lowerBound) to \(range.upperBound)")
         }

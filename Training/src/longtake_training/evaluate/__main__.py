@@ -21,7 +21,7 @@ import json
 import sys
 from pathlib import Path
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.evaluate import page
 from longtake_training.evaluate.asking import Asker, Kept, Task, about, ask_all, rate_text, save
 from longtake_training.evaluate.precision import precision
@@ -118,11 +118,7 @@ def sampled(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.evaluate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("evaluate", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, function, asked in [
         ("short", short, "12"),

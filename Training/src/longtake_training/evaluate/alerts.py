@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.evaluate.page import table
 from longtake_training.evaluate.scenes import in_parallel, test_seeds, write_short
 from longtake_training.world import recordings
@@ -107,11 +107,7 @@ class Runs:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.evaluate.alerts",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("evaluate.alerts", __doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder for recordings")
     parser.add_argument("--longtake", type=Path, default=paths.LONGTAKE)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.evaluate.asking import Asker, about, save
 from longtake_training.world import image_pool, recordings, scene
 
@@ -70,11 +70,7 @@ def measure(args: argparse.Namespace) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.evaluate.compression",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("evaluate.compression", __doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=paths.REPORT)

@@ -8,7 +8,6 @@ the model in words as well. Writes Training/report/forms.json and prints its tab
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.evaluate.asking import Asker, about, rate_text, save
 from longtake_training.evaluate.page import interval, share, table
 from longtake_training.evaluate.tasks import length_tasks
@@ -135,11 +134,7 @@ def report(counts: dict) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.evaluate.forms",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("evaluate.forms", __doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder for recordings")
     parser.add_argument("--out", type=Path, default=paths.REPORT, help="folder for the result")

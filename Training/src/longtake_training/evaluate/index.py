@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.evaluate import asking, scenes
 from longtake_training.world import questions, recordings, scene
 from longtake_training.world.questions import Question
@@ -306,11 +306,7 @@ def estimate(args: argparse.Namespace) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.evaluate.index",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("evaluate.index", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, function, count, most in [
         ("evidence", evidence, 40, 18),

@@ -20,7 +20,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.evaluate.asking import Asker, Kept, key_of
 
 HOUR = 3600
@@ -188,11 +188,7 @@ def answers(args: argparse.Namespace, kept: Kept) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.evaluate.reuse",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("evaluate.reuse", __doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--longtake", type=Path, default=paths.LONGTAKE)

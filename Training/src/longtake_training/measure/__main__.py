@@ -10,9 +10,9 @@ Needs the standard library only. Run it from the project's folder after `make bu
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from longtake_training import arguments
 from longtake_training.measure.bench import bench
 from longtake_training.measure.day import day
 from longtake_training.measure.full_size import full_size
@@ -20,11 +20,7 @@ from longtake_training.measure.latency import latency
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.measure",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("measure", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("latency").set_defaults(function=latency)
     sub = commands.add_parser("full-size")

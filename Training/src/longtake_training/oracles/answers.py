@@ -28,7 +28,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.evaluate import asking, scenes
 from longtake_training.model import checkpoint
 from longtake_training.model.clip import VisionTower
@@ -333,11 +333,7 @@ def show(result: dict, watched: list[Watched]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.oracles.answers",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("oracles.answers", __doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="where recordings, pictures and the case are kept")
     parser.add_argument("--count", type=int, default=50, help="recordings")

@@ -9,7 +9,6 @@ differs by more than 1e-4.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -22,7 +21,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.evaluate import asking
 from longtake_training.model import checkpoint
 from longtake_training.model.clip import ClipModel
@@ -111,11 +110,7 @@ def recall(scores: Tensor, first: int = 1) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.oracles.embeddings",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("oracles.embeddings", __doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument(
         "--work", type=Path, default=paths.REPOSITORY / "out" / "check-clip", help="where the frames are written"

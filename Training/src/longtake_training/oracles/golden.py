@@ -7,7 +7,6 @@ Prints a line per case. Exit status 1: a value is outside the tolerance.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.model.clip import ClipModel, TextConfig, VisionConfig, VisionTower
 from longtake_training.model.llava_mini import (
     PLACEHOLDER,
@@ -248,11 +247,7 @@ def check_end_to_end(golden: Path) -> bool:
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.oracles.golden",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("oracles.golden", __doc__)
     parser.add_argument("--golden", type=Path, default=paths.GOLDEN, help="folder of the golden cases")
     golden = parser.parse_args().golden
     torch.set_num_threads(1)

@@ -7,10 +7,10 @@ A finished stage is kept in the work folder and not repeated. `--scale 0.1` take
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
+from longtake_training import arguments
 from longtake_training.model.checkpoint import export
 from longtake_training.train import language
 from longtake_training.train.stages import STEPS, Work
@@ -21,11 +21,7 @@ NOTE = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.train",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("train", __doc__)
     parser.add_argument("--work", type=Path, required=True, help="where finished stages are kept")
     parser.add_argument("--out", type=Path, help="folder to write the model to")
     parser.add_argument("--scale", type=float, default=1.0, help="fraction of each stage's steps")

@@ -11,14 +11,13 @@ Training/report/ablation.json and not repeated.
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.model.llava_mini import FusionConfig
 from longtake_training.train import feature_bank
 from longtake_training.train import fusion as fusion_stage
@@ -94,11 +93,7 @@ def run(work: Work, name: str, log_every: int = 10_000) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.train.ablation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("train.ablation", __doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--report", type=Path, default=paths.REPORT)
     parser.add_argument("--only", choices=list(VARIANTS))

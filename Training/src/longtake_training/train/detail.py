@@ -11,7 +11,6 @@ as a mean over the fusion frames: a random fraction of them shows the text, the 
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from longtake_training import arguments
 from longtake_training.model.checkpoint import export, load
 from longtake_training.model.clip import VisionTower
 from longtake_training.model.llava_mini import LlavaMini, causal_bias, rope_tables
@@ -125,11 +125,7 @@ class Trainer:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.train.detail",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("train.detail", __doc__)
     parser.add_argument("--model", type=Path, required=True, help="the bundled model")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the variant to")
     parser.add_argument("--steps", type=int, default=150)

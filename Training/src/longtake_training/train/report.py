@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 from longtake_training.train import stages
 
 STAGES = list(stages.STEPS)
@@ -63,11 +62,7 @@ def curve(lines: list[dict], file: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.train.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("train.report", __doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--report", type=Path, default=paths.REPORT)
     options = parser.parse_args()

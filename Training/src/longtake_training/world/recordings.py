@@ -9,7 +9,6 @@ The same seed gives the same images, questions and format.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import math
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from longtake_training import arguments
 from longtake_training.world import questions, scene
 from longtake_training.world.scene import Look, Recording, State, Thing
 
@@ -398,11 +398,7 @@ def demo(video: Path, beside: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m longtake_training.world.recordings",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.parser("world.recordings", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     sub = commands.add_parser("make")
     sub.add_argument("folder", type=Path)

@@ -26,19 +26,9 @@ struct ModelConvertCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
-        let progress = output.progress
-        let report: ConversionReport
-        do {
-            let start = ContinuousClock.now
-            report = try ModelConverter(path: ModelFolder.path(of: folder)).write(to: out) { done, total in
-                try Interruption.check()
-                progress.show(bytes: done, of: total, since: start)
-            }
-        } catch {
-            progress.clear()
-            throw Failure(error)
+        let report = try output.showingBytes { report in
+            try ModelConverter(path: ModelFolder.path(of: folder)).write(to: out, progress: report)
         }
-        progress.clear()
         if output.json {
             Console.json(report)
         } else {

@@ -34,17 +34,13 @@ struct ModelMakeRandomCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let progress = output.progress
         _ = try Choice.check(shape, "--shape", of: RandomModel.shapes, code: "bad_request")
         _ = try Choice.check(dtype, "--dtype", of: RandomModel.types, code: "bad_request")
         let planned = try RandomModel.plannedBytes(shape: shape, type: dtype)
         output.note("writing \(Format.bytes(planned)) to \(Console.name(out))")
-        let start = ContinuousClock.now
-        try RandomModel.make(shape: shape, type: dtype, folder: out, seed: seed) { done, total in
-            try Interruption.check()
-            progress.show(bytes: done, of: total, since: start)
+        try output.showingBytes { report in
+            try RandomModel.make(shape: shape, type: dtype, folder: out, seed: seed, progress: report)
         }
-        progress.clear()
         if output.json {
             Console.json(Report(path: out, bytes: planned))
         } else {

@@ -38,24 +38,13 @@ struct ModelQuantizeCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     mutating func run() throws {
-        let progress = output.progress
         _ = try Choice.check(vision, "--vision", of: QuantizationChoice.vision, code: "bad_request")
         _ = try Choice.check(language, "--language", of: QuantizationChoice.language, code: "bad_request")
         let choice = try QuantizationChoice(vision: vision, language: language)
         let settings = try ComputeOptions.settings(threads: threads)
-        let report: QuantizationReport
-        do {
-            let start = ContinuousClock.now
-            report = try choice.quantize(ModelFolder.path(of: folder), to: out, threads: settings.threads) {
-                done, total in
-                try Interruption.check()
-                progress.show(bytes: done, of: total, since: start)
-            }
-        } catch {
-            progress.clear()
-            throw Failure(error)
+        let report = try output.showingBytes { report in
+            try choice.quantize(ModelFolder.path(of: folder), to: out, threads: settings.threads, progress: report)
         }
-        progress.clear()
         if output.json {
             Console.json(report)
         } else {

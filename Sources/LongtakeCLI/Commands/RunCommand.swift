@@ -35,28 +35,18 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup var inputs: InputOptions
     @OptionGroup var runtime: RuntimeOptions
-    @OptionGroup var select: SelectionOptions
-    @OptionGroup var clock: ClockOptions
-    @OptionGroup var zone: ZoneOptions
-    @OptionGroup var sampling: SamplingOptions
-    @OptionGroup var model: ModelOptions
-    @OptionGroup var keyValues: KeyValueOptions
-    @OptionGroup var library: LibraryOptions
-    @OptionGroup var prefixCache: PrefixCacheOptions
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var options: PipelineOptions
 
     mutating func run() throws {
         StatusSignal.answer()
-        try keyValues.check()
+        try options.keyValues.check()
         let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
         var settings = PipelineRunSettings()
         settings.lockWait = try OptionName.waitLock.value(waitLock)?.seconds ?? 0
         settings.retriesFailed = retryFailed
-        let setup = try PipelineSetup(
-            file: file, select: select, sampling: sampling, clock: clock, zone: zone, minAge: minAge, model: model,
-            keyValues: keyValues, library: library,
-            prefixCache: prefixCache, output: output)
+        let setup = try PipelineSetup(file, options, minAge: minAge)
         let deadline = try runtime.deadline(file: file.limits.maxRuntime)
+        let output = options.output
         let walker = try inputs.walk(file, output)
         let runner = try setup.runner(deadline: deadline, settings: settings)
         if plan { return PlanReport.show(try runner.plan(walker), output) }

@@ -25,31 +25,20 @@ struct WatchCommand: ParsableCommand {
     var interval: TimeArgument?
 
     @OptionGroup var inputs: InputOptions
-    @OptionGroup var select: SelectionOptions
-    @OptionGroup var clock: ClockOptions
-    @OptionGroup var zone: ZoneOptions
-    @OptionGroup var sampling: SamplingOptions
-    @OptionGroup var model: ModelOptions
-    @OptionGroup var keyValues: KeyValueOptions
-    @OptionGroup var library: LibraryOptions
-    @OptionGroup var prefixCache: PrefixCacheOptions
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var options: PipelineOptions
 
     mutating func run() throws {
         StatusSignal.answer()
-        try keyValues.check()
+        try options.keyValues.check()
         let interval = interval?.seconds ?? 10
         guard interval >= 0.1, interval <= 86_400 else {
             throw UsageError("--interval must be 0.1 s to 24h, not \(interval) s")
         }
         let file = try PipelineFile(path: pipeline, cancellation: Interruption.cancellation)
-        let setup = try PipelineSetup(
-            file: file, select: select, sampling: sampling, clock: clock, zone: zone, minAge: minAge, model: model,
-            keyValues: keyValues, library: library,
-            prefixCache: prefixCache, output: output)
+        let setup = try PipelineSetup(file, options, minAge: minAge)
         let runner = try setup.runner(deadline: nil, standardMinimumAge: 10, settings: PipelineRunSettings())
+        let (inputs, output) = (inputs, options.output)
         let report = IndexReport(output)
-        let (inputs, output) = (inputs, output)
         output.note("watching \(counted(file.inputs.count, "input")) of \(Console.name(pipeline))")
         let watcher = PipelineWatcher(runner, interval: interval, cancellation: Interruption.cancellation) {
             try inputs.find(file)

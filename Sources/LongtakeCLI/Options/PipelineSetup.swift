@@ -1,50 +1,46 @@
+import ArgumentParser
 import Longtake
 
-/// The options of a command that runs pipelines, and the runner made from them.
+/// The options of a command that runs pipelines, besides those of its inputs and of its time.
+struct PipelineOptions: ParsableArguments {
+    @OptionGroup var select: SelectionOptions
+    @OptionGroup var clock: ClockOptions
+    @OptionGroup var zone: ZoneOptions
+    @OptionGroup var sampling: SamplingOptions
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var keyValues: KeyValueOptions
+    @OptionGroup var library: LibraryOptions
+    @OptionGroup var prefixCache: PrefixCacheOptions
+    @OptionGroup var output: OutputOptions
+}
+
+/// A pipeline with the options of the command line, and the runner made from them.
 ///
 /// The command line overrides the pipeline, which overrides the environment.
 struct PipelineSetup {
     private let file: PipelineFile
-    let sampling: SamplingOptions
-    let clock: ClockOptions
-    let zone: ZoneOptions
-    let minAge: TimeArgument?
-    let model: ModelOptions
-    let keyValues: KeyValueOptions
-    let library: LibraryOptions
-    let prefixCache: PrefixCacheOptions
-    let output: OutputOptions
+    private let options: PipelineOptions
+    private let minAge: TimeArgument?
 
-    /// - Parameter select: overrides what the file selects.
-    init(
-        file: PipelineFile, select: SelectionOptions, sampling: SamplingOptions, clock: ClockOptions, zone: ZoneOptions,
-        minAge: TimeArgument?, model: ModelOptions, keyValues: KeyValueOptions, library: LibraryOptions,
-        prefixCache: PrefixCacheOptions, output: OutputOptions
-    ) throws {
+    /// - Throws: a usage error for an option that is wrong, before anything is opened.
+    init(_ file: PipelineFile, _ options: PipelineOptions, minAge: TimeArgument?) throws {
         var file = file
+        let select = options.select
         file.selection.since = select.since ?? file.selection.since
         file.selection.until = select.until ?? file.selection.until
         if !select.camera.isEmpty { file.selection.cameras = select.camera }
-        // An option that is wrong is named before anything is opened.
-        _ = try select.selection(zone.zone())
+        _ = try select.selection(options.zone.zone())
         self.file = file
-        self.sampling = sampling
-        self.clock = clock
-        self.zone = zone
+        self.options = options
         self.minAge = minAge
-        self.model = model
-        self.keyValues = keyValues
-        self.library = library
-        self.prefixCache = prefixCache
-        self.output = output
     }
 
     private func searchModel(_ library: Library) throws -> PipelineSearchModel {
-        let folder = try model.folder(or: file.model)
+        let folder = try options.model.folder(or: file.model)
         func named<Value>(_ body: () throws -> Value) throws -> Value {
             do { return try body() } catch { throw Failure(error, subject: folder) }
         }
-        let settings = try model.settings(precision: file.precision, threads: file.limits.threads)
+        let settings = try options.model.settings(precision: file.precision, threads: file.limits.threads)
         return PipelineSearchModel(
             check: { try named { try Searcher.check(model: folder) } },
             searcher: Deferred {
@@ -59,33 +55,32 @@ struct PipelineSetup {
     func runner(
         deadline: ContinuousClock.Instant?, standardMinimumAge: Double = 0, settings: PipelineRunSettings
     ) throws -> PipelineRunner {
-        let policy = try prefixCache.policyOfQuestions()
-        var options = try sampling.options(in: file.sampling)
-        options.minimumAge =
+        let policy = try options.prefixCache.policyOfQuestions()
+        var indexing = try options.sampling.options(in: file.sampling)
+        indexing.minimumAge =
             try minAge?.seconds ?? file.sampling.minimumAge
             ?? OptionName.minAge.environmentValue(TimeArgument.self)?.seconds ?? standardMinimumAge
-        options.deadline = deadline
-        options.clock = try clock.settings(zone, in: file.clock)
+        indexing.deadline = deadline
+        indexing.clock = try options.clock.settings(options.zone, in: file.clock)
         if let nice = file.limits.nice, nice > 0 { ProcessPriority.lower(by: nice) }
-        let identity = try model.identity(or: file.model, precision: file.precision)
-        let library = try library.open(cacheMax: file.limits.cacheMax)
-        for note in identity?.notes ?? [] { output.note("note: \(Console.name(note))") }
+        let identity = try options.model.identity(or: file.model, precision: file.precision)
+        let library = try options.library.open(cacheMax: file.limits.cacheMax)
+        for note in identity?.notes ?? [] { options.output.note("note: \(Console.name(note))") }
         let analyzer = Deferred {
             Analyzer(
-                model: try model.load(
-                    or: file.model, precision: file.precision, keyValues: (keyValues, file.keyValues),
+                model: try options.model.load(
+                    or: file.model, precision: file.precision, keyValues: (options.keyValues, file.keyValues),
                     threads: file.limits.threads),
                 library: library, prefixCache: policy, cancellation: Interruption.cancellation)
         }
         return PipelineRunner(
-            file, library: library, analyzer: analyzer, searchModel: try searchModel(library), options: options,
-            settings: settings,
-            cancellation: Interruption.cancellation
-        ) { [options] files in
+            file, library: library, analyzer: analyzer, searchModel: try searchModel(library), options: indexing,
+            settings: settings, cancellation: Interruption.cancellation
+        ) { [indexing] files in
             // Files whose index is up to date are skipped. Without an identity the model must be loaded, which reports
             // the error.
             guard let identity else { return [:] }
-            return try KnownFiles(library, model: identity, options: options, files: files.count).unchanged(files)
+            return try KnownFiles(library, model: identity, options: indexing, files: files.count).unchanged(files)
         }
     }
 }

@@ -99,3 +99,30 @@ public enum ContentHash {
         return String(decoding: text, as: UTF8.self)
     }
 }
+
+/// SHA-256 of bytes that arrive in pieces.
+final class RunningContentHash {
+    private let context: OpaquePointer
+
+    /// Throws `StoreError` `.io` without memory or with a libcrypto without SHA-256.
+    init() throws {
+        guard let context = EVP_MD_CTX_new() else { throw StoreError.hashing("out of memory") }
+        self.context = context
+        guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else { throw StoreError.hashing("not available") }
+    }
+
+    deinit { EVP_MD_CTX_free(context) }
+
+    func add(_ bytes: UnsafeRawBufferPointer) throws {
+        guard EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1 else {
+            throw StoreError.hashing("update refused")
+        }
+    }
+
+    /// Returns the hash as 64 lowercase hexadecimal digits; nothing can be added afterwards.
+    func finish() throws -> String {
+        var digest = [UInt8](repeating: 0, count: 32)
+        guard EVP_DigestFinal_ex(context, &digest, nil) == 1 else { throw StoreError.hashing("final refused") }
+        return ContentHash.hex(digest)
+    }
+}

@@ -223,6 +223,37 @@ extension StoreError {
         StoreError(.damaged, "segment \(path), frame \(frame) is damaged (\(reason)): \(again)")
     }
 
+    static func damagedArchive(_ name: String, _ reason: String) -> StoreError {
+        StoreError(.damaged, "the archive \(name) cannot be used: \(reason)")
+    }
+
+    // Archives.
+
+    static func noTar(_ error: SystemError) -> StoreError {
+        StoreError(.io, "the program tar cannot be started: \(error)", underlying: error)
+    }
+
+    static func notArchivable(_ name: String, _ what: String) -> StoreError {
+        StoreError(.badKey, "the archive \(name) cannot hold \(what)")
+    }
+
+    /// Returns the error for a tar that failed, by what it printed in the C locale.
+    ///
+    /// Of a disk that fills up, GNU tar says either that or "Wrote only 10240 of 65536 bytes".
+    static func tarFailed(_ name: String, _ reason: String) -> StoreError {
+        let lines = reason.split(separator: "\n")
+        let message = "\(name): \(lines.first ?? "tar failed")"
+        for number in [ENOSPC, EDQUOT, EFBIG] {
+            let text = SystemError(number).description
+            guard lines.contains(where: { $0.hasSuffix(text) || number == ENOSPC && $0.contains(": Wrote only ") })
+            else {
+                continue
+            }
+            return StoreError(.noSpace, "\(message) (\(text))", underlying: SystemError(number))
+        }
+        return StoreError(.io, message)
+    }
+
     // The catalog.
 
     static func catalog(_ path: String, _ reason: String, code: Code, underlying: any Error) -> StoreError {

@@ -18,7 +18,8 @@ struct LongtakeCommand: ParsableCommand {
               longtake nightly install pipelines/nightly.yaml --at 02:00    and that every night
 
             Exit status: 0 done · 3 partly done · 10 not indexed · 11 locked · 12 model · 13 disk or memory · 14 input · \
-            15 refused or context exceeded · 16 network or download · 17 damage · 64 usage · 129, 130, 143 ended by a signal. Any other nonzero status \
+            15 refused or context exceeded · 16 network or download · 17 damage · 64 usage · \
+            75 try again (cluster worker) · 129, 130, 143 ended by a signal. Any other nonzero status \
             is a failure; new ones may be added. Completions: longtake --generate-completion-script bash|zsh|fish.
             """),
         version: Version.text,
@@ -26,8 +27,8 @@ struct LongtakeCommand: ParsableCommand {
             AskCommand.self, IndexCommand.self, ListCommand.self, ShowCommand.self, RemoveCommand.self,
             ChatCommand.self, SearchCommand.self, ExportCommand.self, FramesCommand.self, RunCommand.self,
             RunsCommand.self, ReportCommand.self, WatchCommand.self, PipelineCommand.self, NightlyCommand.self,
-            InspectCommand.self,
-            EvalCommand.self, ModelCommand.self, CacheCommand.self, BenchCommand.self, DoctorCommand.self,
+            ClusterCommand.self, InspectCommand.self, EvalCommand.self, ModelCommand.self, CacheCommand.self,
+            BenchCommand.self, DoctorCommand.self,
             DecodeWorkerCommand.self,
         ])
 }

@@ -254,11 +254,14 @@ package final class Indexer {
     }
 
     /// Decodes and encodes the frames after those that `writer` has.
-    private func encode(
-        _ file: RecordingFile, into writer: IndexWriter, start begin: ContinuousClock.Instant,
+    ///
+    /// - Parameter end: the frame to stop before; nil: to the end of the recording.
+    func encode(
+        _ file: RecordingFile, into writer: IndexWriter, end: Int? = nil, start begin: ContinuousClock.Instant,
         progress: (IndexProgress) -> Void
     ) throws -> DecodeResult {
         var request = request()
+        if let end { request.maxFrames = min(end, request.maxFrames) }
         let (first, segment) = (writer.nextFrame, IndexWriter.framesPerSegment)
         // Which frames changed follows from the frames since the start of the segment: those that are indexed are
         // compared again, but not encoded.
@@ -307,7 +310,7 @@ package final class Indexer {
         }
     }
 
-    private func manifest(
+    func manifest(
         _ file: RecordingFile, _ key: IndexKey, _ decoded: DecodeResult, _ contents: IndexContents
     ) -> Manifest {
         let name = file.displayPath.split(separator: "/").last.map(String.init) ?? "standard input"

@@ -12,7 +12,14 @@ extension Library {
             state: state.rawValue)
         row.fingerprint = content.fingerprint
         row.checked = content.checked
-        if state != .indexing, let stamp = cache.manifestStamp(indexID: indexID),
+        try register(row, hasManifest: state != .indexing)
+    }
+
+    /// Adds a row to the catalog, with the facts of its index.
+    func register(_ row: Catalog.RecordingRow, hasManifest: Bool = true) throws {
+        var row = row
+        let indexID = row.indexID
+        if hasManifest, let stamp = cache.manifestStamp(indexID: indexID),
             let manifest = try? cache.manifest(indexID: indexID), cache.manifestStamp(indexID: indexID) == stamp
         {
             let encoder = JSONEncoder()

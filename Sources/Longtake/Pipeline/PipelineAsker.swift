@@ -20,6 +20,8 @@ final class PipelineAsker {
     private var answersBefore = 0
     /// True if the run's time was over before all questions were asked.
     var leftQuestions = false
+    /// What other machines have answered.
+    var elsewhere = AnswersElsewhere()
 
     /// One question about one window, or about its whole range.
     struct Item {
@@ -76,14 +78,16 @@ final class PipelineAsker {
             event(.note("\(recording.path): not asked about, since it is not known when it started"))
             return
         }
+        answersBefore = summary.answers
+        let taken = try take(elsewhere.answers(path), about: recording, path, &summary, event)
         let open = file.questions.filter { question in
-            guard answered.contains(question.key(recording)) else { return true }
-            summary.answersUnchanged += 1
+            let key = question.key(recording)
+            guard answered.contains(key) else { return true }
+            if !taken.contains(key) { summary.answersUnchanged += 1 }
             return false
         }
         let isUnfinished = writer.unfinished.contains(recording.index)
-        guard !open.isEmpty || isUnfinished else { return }
-        answersBefore = summary.answers
+        guard !open.isEmpty || isUnfinished || summary.answers > answersBefore else { return }
         ignoresTime = isFresh
         let values = PathTemplate.Values(path: path, id: recording.id, camera: recording.camera)
         do {
@@ -98,6 +102,29 @@ final class PipelineAsker {
         }
         guard summary.answers > answersBefore || isUnfinished else { return }
         try writeDocuments(of: recording, values, &summary, event)
+    }
+
+    /// Takes answers that were given elsewhere as if they were given now; returns their keys.
+    private func take(
+        _ rows: [Catalog.RunAnswerRow], about recording: IndexedRecording, _ path: InputPath,
+        _ summary: inout BatchSummary, _ event: (BatchEvent) -> Void
+    ) throws -> Set<String> {
+        let values = PathTemplate.Values(path: path, id: recording.id, camera: recording.camera)
+        var taken: Set<String> = []
+        for var row in rows where !answered.contains(row.key) {
+            let text = row.line
+            // Answers are told apart by the run that brings them into the outputs.
+            row.line = text.replacingOccurrences(
+                of: "\"run_id\":\"\(row.run)\"", with: "\"run_id\":\"\(summary.runID)\"")
+            (row.pipeline, row.run, row.output) = (file.identity, summary.runID, nil)
+            try writer.add(row, values)
+            answered.insert(row.key)
+            taken.insert(row.key)
+            guard let record = try? JSONDecoder().decode(AnswerRecord.self, from: Data(text.utf8)) else { continue }
+            summary.answers += 1
+            event(.answered(path: recording.path, questionID: row.questionID, answer: record.answer))
+        }
+        return taken
     }
 
     /// Writes the documents and clips of a recording.

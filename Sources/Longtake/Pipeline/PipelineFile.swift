@@ -31,15 +31,15 @@ package struct PipelineFile: Sendable {
     /// Limits of a run.
     package let limits: PipelineLimits
     /// The questions asked about each recording.
-    package let questions: [PipelineQuestion]
+    package private(set) var questions: [PipelineQuestion]
     /// Where answers go; empty without questions.
-    package let outputs: [PipelineOutput]
+    package private(set) var outputs: [PipelineOutput]
     /// What becomes of the digest of each run; nil: nothing.
-    let digest: PipelineDigest?
+    private(set) var digest: PipelineDigest?
     /// Where the report of each run is written; nil: nowhere.
-    package let report: PathTemplate?
+    package private(set) var report: PathTemplate?
     /// What is told about answers and failures.
-    package let alerts: [PipelineAlert]
+    package private(set) var alerts: [PipelineAlert]
     /// When and where the recordings were made, and which of them are asked about.
     package internal(set) var clock: ClockSettings
     /// Which of them are asked about, as text; `clock.selection` is what it meant when the file was read or a run began.
@@ -47,13 +47,14 @@ package struct PipelineFile: Sendable {
 
     /// Reads and checks a pipeline file.
     ///
+    /// - Parameter text: the file's text, if it was read before.
     /// - Throws: `LongtakeError` `bad_pipeline`, with the line number if YAML reports one; `interrupted`.
     package init(
-        path: String, environment: [String: String] = ProcessInfo.processInfo.environment,
+        path: String, text: String? = nil, environment: [String: String] = ProcessInfo.processInfo.environment,
         cancellation: Cancellation = Cancellation()
     ) throws {
         self.path = path
-        let text = try Self.text(of: path, cancellation)
+        let text = try text ?? Self.text(of: path, cancellation)
         let node: Node?
         do {
             node = try Yams.compose(yaml: text)
@@ -108,7 +109,22 @@ package struct PipelineFile: Sendable {
         }
     }
 
-    private static func text(of path: String, _ cancellation: Cancellation) throws -> String {
+    /// The same pipeline without outputs, whose answers stay in the catalog.
+    ///
+    /// Questions for what is new are left out, with those whose condition is about one: what is new depends on all runs.
+    var onlyQuestions: PipelineFile {
+        var copy = self
+        (copy.outputs, copy.digest, copy.report, copy.alerts) = ([], nil, nil, [])
+        var left: Set<String> = []
+        copy.questions = questions.filter { question in
+            guard question.isForNew || question.condition?.subject.map(left.contains) == true else { return true }
+            left.insert(question.id)
+            return false
+        }
+        return copy
+    }
+
+    static func text(of path: String, _ cancellation: Cancellation) throws -> String {
         guard access(path, R_OK) == 0 else {
             let error = SystemError.last
             throw bad(path, error.number == ENOENT ? "no such pipeline file" : "cannot read: \(error)")

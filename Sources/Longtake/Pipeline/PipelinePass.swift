@@ -23,6 +23,12 @@ final class PipelinePass {
     /// Whether files that failed before are tried without a pause.
     var retriesFailed = false
 
+    /// What other machines have done.
+    var elsewhere: AnswersElsewhere {
+        get { asker.elsewhere }
+        set { asker.elsewhere = newValue }
+    }
+
     /// Called for each file that could not be indexed.
     var failed: (InputPath, Failure) -> Void = { _, _ in }
 
@@ -146,8 +152,9 @@ final class PipelinePass {
         if options.isOver, summary.hasWorked { return .outOfTime }
         // Known without the model, which is not loaded for it.
         if let growing = options.growing(path) { return skipped(path, Failure(growing), event) }
-        let analyzer = try analyzer.get()
         do {
+            if let failure = elsewhere.failures[path] { throw failure }
+            let analyzer = try analyzer.get()
             let recording = work.map(analyzer.recording) ?? Recording(path)
             if mayDefer, isDeferred(recording, analyzer) {
                 recording.close()

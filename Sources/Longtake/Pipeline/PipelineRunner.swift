@@ -15,6 +15,8 @@ package final class PipelineRunner {
     let settings: PipelineRunSettings
     let known: ([InputPath]) throws -> [InputPath: IndexedRecording]
     let cancellation: Cancellation
+    /// What other machines have done of the run.
+    var elsewhere = AnswersElsewhere()
     /// When no more questions are asked; indexing ends earlier, by `options.deadline`.
     private let end: ContinuousClock.Instant?
 
@@ -141,6 +143,7 @@ package final class PipelineRunner {
                         path: path.absolute.description, stamp: PipelineHistory.stamp(of: path), failure), sender)
             }
             pass.retriesFailed = settings.retriesFailed
+            pass.elsewhere = elsewhere
             let known = try known(walker.files)
             try pass.run(sorted(walker.files, known), known: known, event: event)
         } catch {

@@ -113,6 +113,8 @@ package enum Exit {
     package static let damaged: Int32 = 17
     /// The command line or a setting is invalid.
     package static let usage: Int32 = 64
+    /// Not possible here and now; another machine, or another time, may do.
+    package static let retry: Int32 = 75
     /// Interrupted by SIGINT.
     package static let interrupted: Int32 = 130
     /// Ended by SIGTERM.

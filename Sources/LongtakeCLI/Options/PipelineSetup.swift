@@ -35,8 +35,8 @@ struct PipelineSetup {
         self.minAge = minAge
     }
 
-    private func searchModel(_ library: Library) throws -> PipelineSearchModel {
-        let folder = try options.model.folder(or: file.model)
+    func searchModel(_ library: Library) throws -> PipelineSearchModel {
+        let folder = try modelFolder()
         func named<Value>(_ body: () throws -> Value) throws -> Value {
             do { return try body() } catch { throw Failure(error, subject: folder) }
         }
@@ -52,25 +52,50 @@ struct PipelineSetup {
     }
 
     /// - Parameter standardMinimumAge: seconds without a change after which a file is taken, if nothing sets it.
-    func runner(
-        deadline: ContinuousClock.Instant?, standardMinimumAge: Double = 0, settings: PipelineRunSettings
-    ) throws -> PipelineRunner {
-        let policy = try options.prefixCache.policyOfQuestions()
+    func indexOptions(standardMinimumAge: Double = 0) throws -> IndexOptions {
         var indexing = try options.sampling.options(in: file.sampling)
         indexing.minimumAge =
             try minAge?.seconds ?? file.sampling.minimumAge
             ?? OptionName.minAge.environmentValue(TimeArgument.self)?.seconds ?? standardMinimumAge
-        indexing.deadline = deadline
         indexing.clock = try options.clock.settings(options.zone, in: file.clock)
+        return indexing
+    }
+
+    /// The model's identity on this machine, read without loading weights.
+    ///
+    /// - Throws: `Failure` if there is no such model, or it is none that indexes.
+    func identity() throws -> ModelIdentity {
+        guard let identity = try options.model.identity(or: file.model, precision: file.precision) else {
+            throw Failure(
+                code: "unsupported_model",
+                message: "\(try modelFolder()): not a model that indexes recordings", exitCode: Exit.model)
+        }
+        return identity
+    }
+
+    /// The model's folder as given.
+    func modelFolder() throws -> String { try options.model.folder(or: file.model) }
+
+    func loadModel() throws -> LoadedModel {
+        try options.model.load(
+            or: file.model, precision: file.precision, keyValues: (options.keyValues, file.keyValues),
+            threads: file.limits.threads)
+    }
+
+    /// - Parameter standardMinimumAge: as of `indexOptions`.
+    func runner(
+        deadline: ContinuousClock.Instant?, standardMinimumAge: Double = 0, settings: PipelineRunSettings
+    ) throws -> PipelineRunner {
+        let policy = try options.prefixCache.policyOfQuestions()
+        var indexing = try indexOptions(standardMinimumAge: standardMinimumAge)
+        indexing.deadline = deadline
         if let nice = file.limits.nice, nice > 0 { ProcessPriority.lower(by: nice) }
         let identity = try options.model.identity(or: file.model, precision: file.precision)
         let library = try options.library.open(cacheMax: file.limits.cacheMax)
         for note in identity?.notes ?? [] { options.output.note("note: \(Console.name(note))") }
         let analyzer = Deferred {
             Analyzer(
-                model: try options.model.load(
-                    or: file.model, precision: file.precision, keyValues: (options.keyValues, file.keyValues),
-                    threads: file.limits.threads),
+                model: try loadModel(),
                 library: library, prefixCache: policy, cancellation: Interruption.cancellation)
         }
         return PipelineRunner(

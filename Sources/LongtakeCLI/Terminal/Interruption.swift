@@ -34,6 +34,17 @@ enum Interruption {
         unblock()
     }
 
+    /// Handles SIGUSR1 like SIGTERM: engines send it some time before they end a job.
+    static func alsoUserSignal() {
+        var action = sigaction()
+        action.__sigaction_handler.sa_handler = { _ in Interruption.handle(SIGTERM) }
+        sigaction(SIGUSR1, &action, nil)
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, SIGUSR1)
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
+    }
+
     /// Unblocks the signals, which a program with several threads may have started this one with blocked.
     private static func unblock() {
         var ours = sigset_t()

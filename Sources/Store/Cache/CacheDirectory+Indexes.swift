@@ -34,10 +34,10 @@ extension IndexWriter {
     /// `.locked`, `.newerFormat`, `.badKey`, `.noSpace`, `.io`.
     public convenience init(
         cache: CacheDirectory, key: IndexKey, layout: RecordLayout, keep: PatchKeeping = .all,
-        framesPerSegment: Int = IndexWriter.framesPerSegment
+        framesPerSegment: Int = IndexWriter.framesPerSegment, firstSegment: Int = 0
     ) throws {
         try self.init(
             directory: cache.indexPath(key), in: [cache.indexesPath, cache.path], key: key, layout: layout, keep: keep,
-            framesPerSegment: framesPerSegment)
+            framesPerSegment: framesPerSegment, firstSegment: firstSegment)
     }
 }

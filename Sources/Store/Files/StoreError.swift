@@ -219,6 +219,10 @@ extension StoreError {
         StoreError(.damaged, "segment \(path) is damaged (\(reason)): \(again), or repair the cache")
     }
 
+    static func incomplete(_ path: String, frames: Int, expected: Int) -> StoreError {
+        StoreError(.damaged, "\(path): its segments have \(frames) of \(expected) frames: \(again)")
+    }
+
     static func damagedFrame(_ path: String, frame: Int, _ reason: String) -> StoreError {
         StoreError(.damaged, "segment \(path), frame \(frame) is damaged (\(reason)): \(again)")
     }

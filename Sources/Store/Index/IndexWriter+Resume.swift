@@ -6,7 +6,7 @@ extension IndexWriter {
         let names = try Posix.names(in: directory)
         for name in names where name.hasSuffix(".tmp") { try Posix.remove(directory + "/" + name) }
         if keeping == .sample { earlierSample = try validSample() }
-        while let (frames, patches) = try sealedSegment(segments.count) {
+        while let (frames, patches) = try sealedSegment(nextSegment) {
             segments.append(frames)
             patchFiles.append(patches)
             framesDone += frames.count
@@ -79,7 +79,7 @@ extension IndexWriter {
         guard let last = segments.last, last.count < framesPerSegment,
             Posix.linkStatus(directory + "/" + ManifestFile.name) == nil
         else { return }
-        let number = segments.count - 1
+        let number = nextSegment - 1
         let patches = patchFiles.last ?? nil
         for stream in patches == nil ? [RecordStream.frame] : [.frame, .patch] {
             guard let file = try file(number, stream, .all), try file.damagedRecords().isEmpty else {

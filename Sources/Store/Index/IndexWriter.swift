@@ -13,6 +13,8 @@ public final class IndexWriter {
     let layout: RecordLayout
     let keeping: PatchKeeping
     let framesPerSegment: Int
+    /// Number of the first segment this writer writes; the segments before it are written elsewhere.
+    let firstSegment: Int
     let directory: String
     private var lock: IndexLock?
     private var open: OpenSegment?
@@ -24,8 +26,10 @@ public final class IndexWriter {
     /// The patch sample of an earlier `finish` that this run continues.
     var earlierSample: SegmentReader?
 
-    /// Number of frames in sealed segments, which is the index of the first frame to append.
+    /// Number of frames up to the end of the sealed segments, which is the index of the first frame to append.
     public internal(set) var framesDone = 0
+    /// Number of the segment after the sealed ones.
+    var nextSegment: Int { firstSegment + segments.count }
 
     /// Called before a segment is started, with its first frame and maximum number of frames; an error it throws ends
     /// `append`.
@@ -57,10 +61,11 @@ public final class IndexWriter {
     ///   - directory: the index's folder; created if missing.
     ///   - folders: the folders above `directory` to flush, innermost first, so that all names of its path are on disk.
     ///   - keep: ignored if `layout` has no patches.
+    ///   - firstSegment: the segment to start with; from 1 on, only a part of an index is written, see `SegmentRange`.
     /// - Throws: `StoreError`, e.g. if another process holds the lock or the key is of another format version.
     init(
         directory: String, in folders: [String], key: IndexKey, layout: RecordLayout, keep: PatchKeeping,
-        framesPerSegment: Int
+        framesPerSegment: Int, firstSegment: Int = 0
     ) throws {
         let known = SegmentFormat.versions
         if key.formatVersion > known.upperBound {
@@ -74,6 +79,8 @@ public final class IndexWriter {
         self.layout = layout
         keeping = layout.hasPatches ? keep : .none
         self.framesPerSegment = framesPerSegment
+        self.firstSegment = firstSegment
+        framesDone = firstSegment * framesPerSegment
         self.directory = directory
         // Report an invalid segment length or an identity too large for the header before touching the disk.
         _ = try SegmentFormat.encode(header(0, .frame))
@@ -197,7 +204,7 @@ public final class IndexWriter {
     public func unfinishedSegment() throws -> [Bool] {
         if open != nil { return ownRecords }
         guard let last = segments.last, last.count < framesPerSegment else { return [] }
-        let file = try SegmentReader(directory: directory, number: segments.count - 1)
+        let file = try SegmentReader(directory: directory, number: nextSegment - 1)
         return file.entries.map { file.owner(of: Int($0.index)) == Int($0.index) }
     }
 
@@ -214,7 +221,7 @@ public final class IndexWriter {
         guard open == nil else { return }
         let short = segments.last.flatMap { $0.count < framesPerSegment ? $0 : nil }
         try beforeSegment?(short?.first ?? framesDone, framesPerSegment)
-        let number = segments.count - (short == nil ? 0 : 1)
+        let number = nextSegment - (short == nil ? 0 : 1)
         open = OpenSegment(
             frames: try SegmentWriter(directory: directory, header: header(number, .frame)), number: number,
             first: short?.first ?? framesDone)

@@ -12,7 +12,7 @@ final class TemporaryFile {
     private var isPublished = false
 
     /// Creates the file and removes those that killed writers of `target` left.
-    init(replacing target: String, mode: mode_t = 0o644) throws {
+    init(replacing target: String, mode: mode_t = 0o600) throws {
         try Self.removeLeftovers(of: target)
         while true {
             let path = "\(target).\(Checksum.hex(UInt64.random(in: 0 ... .max))).tmp"

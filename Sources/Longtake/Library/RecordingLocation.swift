@@ -14,6 +14,8 @@ public enum FileState: String, Sendable, Codable {
     /// It exists with another size, modification time or content.
     case changed
     /// It is missing, and so is its folder, or the folder is empty on another file system: perhaps an unmounted disk.
+    ///
+    /// Also if the index was imported, and the file is not on this machine.
     case unreachable
     /// It is missing.
     case gone
@@ -122,6 +124,8 @@ struct RecordingLocations {
                 isTouched = content.hash == nil
             }
         }
+        // Nothing at this path says anything about a file of another machine.
+        if row.device == Catalog.RecordingRow.elsewhere { return .unreachable }
         if let newest = newestOfPath[path], newest.content != row.content { return .replaced }
         if current != nil { return isTouched ? .touched : .changed }
         return Self.isReachable(path, device: row.device) ? .gone : .unreachable

@@ -40,9 +40,9 @@ public struct CachedIndex: Sendable {
 }
 
 extension CacheDirectory {
-    /// Returns all folders in `indexes/`, sorted by name.
+    /// Returns all folders in `indexes/` except those of imports, sorted by name.
     public func contents() throws -> [CachedIndex] {
-        try Posix.names(in: indexesPath).compactMap { name in
+        try Posix.names(in: indexesPath).filter { !$0.hasPrefix(Self.importPrefix) }.compactMap { name in
             let directory = indexesPath + "/" + name
             guard let status = Posix.linkStatus(directory), Posix.isDirectory(status) else { return nil }
             return describe(name, directory)

@@ -74,6 +74,7 @@ extension CacheDirectory {
                 if !dryRun { try emptyTrash() }
                 report.add(CacheRemoval(kind: .leftover, path: trashPath, indexID: nil, name: nil, bytes: trash))
             }
+            try removeImports(dryRun, &report)
             try removeTemporaryFiles(in: derivedPath, indexID: nil, dryRun, &report)
             for file in try derivedFiles() where report.bytesAfter > limit {
                 if !dryRun { try Posix.remove(file.path) }
@@ -127,6 +128,7 @@ extension CacheDirectory {
                 if !dryRun { try emptyTrash() }
                 report.add(CacheRemoval(kind: .leftover, path: trashPath, indexID: nil, name: nil, bytes: trash))
             }
+            try removeImports(dryRun, &report)
             for folder in [path, derivedPath] {
                 try removeTemporaryFiles(in: folder, indexID: nil, dryRun, &report)
             }
@@ -152,6 +154,15 @@ extension CacheDirectory {
                 try removeTemporaryFiles(in: directory, indexID: index.name, dryRun, &report)
             }
             return report
+        }
+    }
+
+    /// Removes the folders of imports whose processes are dead.
+    private func removeImports(_ dryRun: Bool, _ report: inout RemovalReport) throws {
+        for folder in try deadImports() {
+            let bytes = try CacheDirectory.size(of: folder)
+            if !dryRun, try !removeImport(folder) { continue }
+            report.add(CacheRemoval(kind: .leftover, path: folder, indexID: nil, name: nil, bytes: bytes))
         }
     }
 

@@ -40,7 +40,7 @@ public final class Catalog: Sendable {
         public var error: String?
         /// The change time (ctime); nil if unknown.
         public var changed: Int64?
-        /// The device number of the file system the file was on; nil if unknown.
+        /// The device number of the file system the file was on; nil if unknown, `elsewhere` on another machine.
         public var device: UInt64?
         /// When the content was read; nil if unknown.
         public var checked: Int64?
@@ -68,6 +68,9 @@ public final class Catalog: Sendable {
             self.state = state
             self.error = error
         }
+
+        /// The device of a file on another machine, whose index was imported.
+        public static let elsewhere = UInt64.max
 
         /// The path's bytes as the file system has them.
         public var pathBytes: [UInt8] { PathText.bytes(path, base64: pathBase64) }

@@ -233,6 +233,14 @@ extension StoreError {
 
     // Archives.
 
+    static func noRoom(_ path: String, needed: Int64, free: Int64) -> StoreError {
+        StoreError(.noSpace, "\(path): \(needed) bytes do not fit, \(counted(free, "byte is", "bytes are")) free")
+    }
+
+    static func changedMeanwhile(_ path: String) -> StoreError {
+        StoreError(.locked, "\(path) was changed by another process while it was read: try again")
+    }
+
     static func noTar(_ error: SystemError) -> StoreError {
         StoreError(.io, "the program tar cannot be started: \(error)", underlying: error)
     }

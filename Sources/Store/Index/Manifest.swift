@@ -143,7 +143,7 @@ public struct Manifest: Sendable, Codable, Equatable {
 /// reformatted but not changed.
 package enum ManifestFile {
     static let name = "manifest.json"
-    private static let maxBytes = 64 << 20
+    static let maxBytes = 64 << 20
 
     private struct Version: Codable { var format: Int }
 
@@ -173,7 +173,7 @@ package enum ManifestFile {
         return try decode(Data(bytes), path: path)
     }
 
-    private static func decode(_ data: Data, path: String) throws -> Manifest {
+    static func decode(_ data: Data, path: String) throws -> Manifest {
         guard let version = try? JSONDecoder().decode(Version.self, from: data) else {
             throw StoreError.damagedManifest(path, "no manifest")
         }

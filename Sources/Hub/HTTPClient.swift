@@ -99,6 +99,17 @@ final class HTTPClient {
         try send(url, headers: headers, posting: body, timeout: timeout, check: {}, body: { _, _ in })
     }
 
+    /// Sends a request, a POST if there is a body to post, and waits until the response has ended.
+    ///
+    /// - Parameter timeout: seconds until the request ends.
+    /// - Throws: `TransferError`, or what `check` or `body` threw.
+    func exchange(
+        _ url: String, headers: [String], posting: String?, timeout: Double, check: @escaping () throws -> Void,
+        body: @escaping (HTTPHead, UnsafeRawBufferPointer) throws -> Void
+    ) throws -> HTTPHead {
+        try send(url, headers: headers, posting: posting, timeout: timeout, check: check, body: body)
+    }
+
     private func send(
         _ url: String, headers: [String], posting: String? = nil, timeout: Double? = nil,
         check: @escaping () throws -> Void, body: @escaping (HTTPHead, UnsafeRawBufferPointer) throws -> Void

@@ -16,6 +16,8 @@ struct ClusterCommand: ParsableCommand {
             and answers are those of one machine.
             """),
         subcommands: [
-            ClusterPlanCommand.self, ClusterWorkerCommand.self, ClusterStatusCommand.self, ClusterCollectCommand.self,
+            ClusterPlanCommand.self, ClusterWorkerCommand.self, ClusterSubmitCommand.self, ClusterStatusCommand.self,
+            ClusterCancelCommand.self, ClusterCollectCommand.self, ClusterRenderCommand.self,
+            ClusterSimulateCommand.self,
         ])
 }

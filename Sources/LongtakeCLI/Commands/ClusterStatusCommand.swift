@@ -26,6 +26,37 @@ struct ClusterStatusCommand: ParsableCommand {
         let last: String?
     }
 
+    private struct Engine: Encodable {
+        let message_type = "engine"
+        let engine: String
+        let submitted: String
+        let state: String
+        let jobs: [String]
+        let active: Bool?
+        let text: String
+    }
+
+    /// What the engine says, if the run was submitted to one; it need not be reachable from here.
+    private func showEngine(_ run: ClusterRun) {
+        guard let submission = run.submission else { return }
+        var (active, text): (Bool?, String) = (nil, "")
+        do {
+            let state = try ClusterEngineOptions.engine(submission.engine, run).state(of: submission)
+            (active, text) = (state.isActive, state.text)
+        } catch {
+            text = Failure(error).message
+        }
+        if output.json {
+            Console.json(
+                Engine(
+                    engine: submission.engine, submitted: submission.time, state: submission.state.rawValue,
+                    jobs: submission.jobs, active: active, text: text))
+        } else if !output.isQuiet {
+            Console.line(
+                "\(submission.engine), \(submission.state.rawValue) (since \(submission.time)): \(Console.name(text))")
+        }
+    }
+
     mutating func run() throws {
         let run = try folder.open()
         var (units, settled) = (0, 0)
@@ -50,6 +81,7 @@ struct ClusterStatusCommand: ParsableCommand {
             }
         }
         if !output.json { Console.line("\(settled) of \(counted(units, "unit")) done") }
+        showEngine(run)
         if settled < units { throw ExitCode(Exit.partial) }
     }
 }

@@ -142,6 +142,23 @@ import Testing
         #expect(alerts.count == 6 && alerts.allSatisfy { $0["state"] as? String == "pending" && $0["error"] is String })
     }
 
+    @Test func `a slow alert neither delays the others nor the end of the run`() throws {
+        let tool = try Tool()
+        defer { tool.remove() }
+        try prepare(
+            tool,
+            """
+              - {id: slow, when: a is not "something else", command: [sh, -c, "cat >> slow; sleep 3"]}
+              - {id: slow-too, when: b is not "something else", command: [sh, -c, "cat >> slow; sleep 3"]}
+              - {id: quick, when: b is not "something else", command: [tee, -a, quick]}
+            """)
+        #expect(try tool.run("run", "p.yaml").status == 0)
+        #expect(lines(tool.path("quick")).count == 2)
+        // What was not waited for is sent by the next runs, once.
+        for _ in 0..<4 { #expect(try tool.run("run", "p.yaml").status == 0) }
+        #expect(lines(tool.path("slow")).count == 4 && lines(tool.path("quick")).count == 2)
+    }
+
     @Test(arguments: [
         ("  - {when: c is \"x\", command: [a]}", "no question"), ("  - {command: [a]}", "`when` is missing"),
         ("  - {when: a found}", "either `command` or `webhook`"), ("  - {when: soon, command: [a]}", "`when` must be"),

@@ -17,8 +17,21 @@ final class AlertSender: Sendable {
     private let catalog: Catalog
     private let pipeline: String
     private let alerts: [String: PipelineAlert]
-    private let queue = Mutex<(waiting: [Catalog.AlertRow], isEnding: Bool)>(([], false))
+    private let queue = Mutex(Queue())
     private let thread = Mutex<BackgroundThread?>(nil)
+
+    private struct Queue {
+        var waiting: [Catalog.AlertRow] = []
+        var isEnding = false
+        /// The alerts whose last try took long, whether it succeeded or not.
+        var slow: Set<String> = []
+
+        /// The position of the finding to send next: a slow alert does not delay the others.
+        var next: Int? { waiting.firstIndex { !slow.contains($0.alert) } ?? waiting.indices.first }
+    }
+
+    /// Longer than this is slow, in seconds.
+    private static let slow = 2.0
 
     /// Loads what earlier runs left, and starts the thread if the pipeline has alerts.
     init(_ file: PipelineFile, catalog: Catalog) throws {
@@ -48,9 +61,13 @@ final class AlertSender: Sendable {
     }
 
     /// Waits until what is being sent is sent, and what waits, for at most `seconds`; the rest stays for the next run.
+    ///
+    /// A slow receiver is not waited for, except for what is being sent.
     func finish(waiting seconds: Double) {
         let end = ContinuousClock.now + .seconds(seconds)
-        while ContinuousClock.now < end, queue.withLock({ !$0.waiting.isEmpty }) { usleep(20_000) }
+        while ContinuousClock.now < end,
+            queue.withLock({ queue in queue.waiting.contains { !queue.slow.contains($0.alert) } })
+        { usleep(20_000) }
         queue.withLock { $0.isEnding = true }
         thread.withLock {
             $0?.join()
@@ -60,14 +77,23 @@ final class AlertSender: Sendable {
 
     private func work() {
         while true {
-            let (row, isEnding) = queue.withLock { ($0.isEnding ? nil : $0.waiting.first, $0.isEnding) }
+            let (row, isEnding) = queue.withLock { queue in
+                (queue.isEnding ? nil : queue.next.map { queue.waiting[$0] }, queue.isEnding)
+            }
             guard let row else {
                 if isEnding { return }
                 usleep(20_000)
                 continue
             }
+            let start = ContinuousClock.now
             send(row)
-            queue.withLock { if !$0.waiting.isEmpty { $0.waiting.removeFirst() } }
+            let isSlow = (ContinuousClock.now - start).seconds > Self.slow
+            queue.withLock { queue in
+                if isSlow { queue.slow.insert(row.alert) } else { queue.slow.remove(row.alert) }
+                queue.waiting.firstIndex { $0.key == row.key && $0.alert == row.alert }.map {
+                    _ = queue.waiting.remove(at: $0)
+                }
+            }
         }
     }
 

@@ -22,7 +22,7 @@ test:
 	scripts/run-tests -c release --disable-testable-imports
 
 # What takes longer than a test may: 1,000 kills, nights over 200 recordings and a backlog, 6,000 damaged files, 3,000 random recordings, 2,000 answers in declared forms, the reports of 50 recordings and of a day, every bit of a catalog, and the evaluation. Hours on 2 cores.
-# SHARE=5 takes 5 percent of it and leaves the evaluation out: 2 minutes; CI runs that.
+# SHARE=5 takes 5 percent of it and leaves the evaluation out: 2 minutes.
 SHARE ?= 100
 test-long:
 	scripts/setup --test
@@ -44,7 +44,8 @@ test-openblas:
 	$(SWIFT) build $(fresh) -c release --build-tests --disable-default-traits --scratch-path .build-openblas
 	scripts/run-tests -c release --disable-testable-imports --disable-default-traits --scratch-path .build-openblas
 
-# Examples/ask, a package of its own, built from outside and run on a recording of 4 s. 5 minutes, the second time seconds.
+# Examples/ask, a package of its own, built from outside and run on a recording of 4 s. 5 minutes, the second time seconds; `make test`
+# builds the same file as a target that sees only what is public, and runs it.
 example:
 	scripts/setup
 	scripts/example

@@ -81,6 +81,11 @@ let package = Package(
             name: "LongtakeCLI", dependencies: ["CStart", "Longtake", "SystemCalls", argumentParser],
             swiftSettings: strict),
 
+        // The example of the documentation, which sees only what is public; `make example` builds it as a package of its own.
+        .executableTarget(
+            name: "AskExample", dependencies: ["Longtake"], path: "Examples/ask/Sources/ask", packageAccess: false,
+            swiftSettings: strict),
+
         // What the tests of several targets share: real tools, pictures that tell their number, broken time stamps.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         // Goes into the decode worker's sandbox and tries to get out of it.
@@ -107,6 +112,7 @@ let package = Package(
                 "TestSupport",
             ],
             swiftSettings: strict),
-        .testTarget(name: "CLITests", dependencies: ["LongtakeCLI", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "CLITests", dependencies: ["LongtakeCLI", "AskExample", "TestSupport"], swiftSettings: strict),
     ]
 )

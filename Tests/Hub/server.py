@@ -28,6 +28,7 @@ import http.server
 import json
 import os
 import random
+import shutil
 import ssl
 import sys
 import threading
@@ -37,6 +38,7 @@ import urllib.parse
 FOLDER = sys.argv[1]
 MODELS = os.path.join(FOLDER, "models")
 LARGE = (".safetensors", ".bin", ".model")
+STREAMED = 256 << 20
 lock = threading.Lock()
 used = {}
 generator = random.Random(1)
@@ -215,6 +217,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         base = os.path.basename(name)
         if not os.path.isfile(path):
             return self.refuse(404, "EntryNotFound")
+        if os.path.getsize(path) > STREAMED and not self.faults:
+            return self.stream(path, headers)
         with open(path, "rb") as file:
             data = file.read()
         if next_of("change", base, range(self.faults.get("change", {}).get(base, 0))) is not None or (
@@ -246,6 +250,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.reply(status, body[:limit], {**headers, "Content-Length": str(len(body))})
         self.wfile.flush()
         self.close_connection = True
+
+    def stream(self, path, headers):
+        """Sends a file of gigabytes without reading it into memory first."""
+        size, start = os.path.getsize(path), 0
+        wanted = self.headers.get("Range")
+        if wanted:
+            start = int(wanted.removeprefix("bytes=").split("-")[0])
+            if start >= size:
+                return self.reply(416, b"", {"Content-Range": f"bytes */{size}"})
+            headers = {**headers, "Content-Range": f"bytes {start}-{size - 1}/{size}"}
+        self.send_response(206 if wanted else 200)
+        for key, value in {**headers, "Content-Length": str(size - start)}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            with open(path, "rb") as file:
+                file.seek(start)
+                shutil.copyfileobj(file, self.wfile, 1 << 20)
 
     def send_endless(self, status, headers):
         self.send_response(status)

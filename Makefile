@@ -1,5 +1,5 @@
 # Two targets do everything on a fresh Debian 12 with Swift: `make demo` and `make test`.
-.PHONY: instruction-counts headline bench-all demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse forms alerts ablation perplexity test-training install static deb check-deb check-install uninstall clean
+.PHONY: instruction-counts cluster-test headline bench-all demo test test-long crash test-openblas example build setup format check instructions parity bench memory full-size full-size-index day latency train eval reuse forms alerts ablation perplexity test-training install static deb check-deb check-install uninstall clean
 
 SWIFT ?= swift
 export SWIFT
@@ -30,6 +30,12 @@ test-long:
 	LONGTAKE_LONG=$(SHARE) scripts/run-tests -c release --disable-testable-imports \
 	    --filter 'CrashTests|PullInterruptionTests|FaultsFuzzTests|CatalogDamageTests|RandomTimes|RandomStreams|RandomOrder|RandomContainer|FormAnswerTests$(if $(filter 100,$(SHARE)),|NightsTests|PipelineCommandTests|ReportBrowserTests|LibraryTests)'
 	[ "$(SHARE)" -lt 100 ] || $(MAKE) eval
+
+# Workers under a real Slurm on this machine (or Ray: ENGINE=ray), with lost machines: the results must be those of one machine.
+# As root; installs what is missing. Minutes; SHORT=1 takes one.
+ENGINE ?= slurm
+cluster-test: build
+	scripts/cluster-test --engine $(ENGINE) $(if $(SHORT),--short)
 
 # 1,000 runs of `longtake index` that are killed, by time and at the worst places; `make test` has 30. Tens of minutes on 2 cores;
 # it prints how long it took and the seed that repeats it.

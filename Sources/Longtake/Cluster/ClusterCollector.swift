@@ -49,9 +49,11 @@ package final class ClusterCollector {
             for unit in try run.units(ofShard: shard) {
                 let name = unit.path + (unit.pathBase64 ?? "")
                 if recordings[name] == nil { order.append(name) }
-                recordings[name, default: Units(unit.input)].add(unit, shard)
+                recordings[name, default: Units(unit)].add(unit, shard)
             }
         }
+        // Outputs have the order of one machine's run, whatever shards the recordings are in.
+        order.sort { (recordings[$0]?.number ?? 0) < (recordings[$1]?.number ?? 0) }
         var left: Set<Int> = []
         var done: [InputPath] = []
         var elsewhere = AnswersElsewhere()
@@ -100,10 +102,11 @@ package final class ClusterCollector {
     /// The units of one recording.
     private struct Units {
         let path: InputPath
+        let number: Int
         var parts: [(unit: ClusterUnit, shard: Int)] = []
         var ask: (unit: ClusterUnit, shard: Int)?
 
-        init(_ path: InputPath) { self.path = path }
+        init(_ unit: ClusterUnit) { (path, number) = (unit.input, unit.number) }
 
         mutating func add(_ unit: ClusterUnit, _ shard: Int) {
             if unit.kind == .ask {

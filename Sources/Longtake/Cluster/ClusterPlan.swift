@@ -92,6 +92,8 @@ package struct ClusterUnit: Sendable, Codable, Equatable {
     package let key: String
     /// What is done.
     package let kind: Kind
+    /// Position of its recording in the order of one machine's run, from 0.
+    let number: Int
     /// The recording's path, as text.
     package let path: String
     /// The path's bytes in base64 if they are not UTF-8.
@@ -110,7 +112,7 @@ package struct ClusterUnit: Sendable, Codable, Equatable {
     package let parts: [String]?
 
     private enum CodingKeys: String, CodingKey {
-        case key, kind, path, size, modified, first, end, cost, parts
+        case key, kind, number, path, size, modified, first, end, cost, parts
         case pathBase64 = "path_base64"
     }
 

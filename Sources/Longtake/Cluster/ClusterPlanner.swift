@@ -69,20 +69,20 @@ package struct ClusterPlanner {
         guard !pending.isEmpty else { return nil }
         let ids = Key(pipeline: text, environment: environment, model: model.identity.hash, settings: settings)
         var (index, ask): ([ClusterUnit], [ClusterUnit]) = ([], [])
-        for one in pending {
+        for (number, one) in pending.enumerated() {
             let ranges = ClusterBalance.ranges(
                 frames: one.frames, unit: request.framesPerUnit, segment: IndexWriter.framesPerSegment)
             let frames = Double(one.frames ?? request.framesPerUnit)
             let parts = ranges.map { range in
                 ClusterUnit(
-                    key: ids.index(one, range), kind: .index, one, first: range.first, end: range.end,
+                    key: ids.index(one, range), kind: .index, number, one, first: range.first, end: range.end,
                     cost: max(1, (range.end.map(Double.init) ?? frames) - Double(range.first)), parts: nil)
             }
             index += parts
             guard !file.onlyQuestions.questions.isEmpty else { continue }
             ask.append(
                 ClusterUnit(
-                    key: ids.ask(one, parts.map(\.key)), kind: .ask, one, first: 0, end: nil,
+                    key: ids.ask(one, parts.map(\.key)), kind: .ask, number, one, first: 0, end: nil,
                     // What a question costs depends on the model; a tenth of the frames is a guess that only balances.
                     cost: 1 + frames * 0.1, parts: parts.map(\.key)))
         }
@@ -167,11 +167,12 @@ package struct ClusterPlanner {
 
 extension ClusterUnit {
     fileprivate init(
-        key: String, kind: Kind, _ file: NewFile, first: Int, end: Int?, cost: Double, parts: [String]?
+        key: String, kind: Kind, _ number: Int, _ file: NewFile, first: Int, end: Int?, cost: Double, parts: [String]?
     ) {
         let path = file.path.absolute
         self.init(
-            key: key, kind: kind, path: path.description, pathBase64: path.base64, size: file.fingerprint.size,
+            key: key, kind: kind, number: number, path: path.description, pathBase64: path.base64,
+            size: file.fingerprint.size,
             modified: file.fingerprint.modified, first: first, end: end, cost: cost, parts: parts)
     }
 }

@@ -4,9 +4,9 @@ enum RayDriver {
     static let text = #"""
         """Starts the workers of one run on a Ray cluster: a task for each shard, those that ask after those that index."""
 
-        import ctypes
         import json
         import os
+        import shutil
         import signal
         import subprocess
         import sys
@@ -25,16 +25,16 @@ enum RayDriver {
             """A worker that could not go on: another attempt may, here or elsewhere."""
 
 
-        def start_of_child():
-            os.setsid()
-            ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: it does not outlive this process
+        # A worker does not outlive the task. Not preexec_fn: in a process with Ray's threads it can hang.
+        SETPRIV = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
 
 
         @ray.remote(max_retries=JOB["retries"], retry_exceptions=[TryAgain], scheduling_strategy="SPREAD")
         def work(run, command, shard, seconds):
             """Runs one worker in a process group of its own; returns its exit status."""
             with open(f"{run}/logs/ray-{shard}.out", "ab") as log:
-                child = subprocess.Popen(command + [str(shard)], stdout=log, stderr=log, preexec_fn=start_of_child)
+                child = subprocess.Popen(
+                    SETPRIV + command + [str(shard)], stdout=log, stderr=log, start_new_session=True)
             try:
                 status = child.wait(timeout=seconds)
             except subprocess.TimeoutExpired:

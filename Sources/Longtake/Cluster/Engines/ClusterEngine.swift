@@ -177,8 +177,14 @@ extension ClusterRun {
     package func submit(to engine: any ClusterEngine, _ find: (String) throws -> any ClusterEngine) throws -> Bool {
         guard try openShards() > 0 else { return false }
         if let earlier = submission, earlier.state == .submitting || earlier.state == .submitted {
-            let state = try find(earlier.engine).state(of: earlier)
-            guard !state.isActive else {
+            let state: ClusterEngineState?
+            do {
+                state = try find(earlier.engine).state(of: earlier)
+            } catch  where earlier.state == .submitting {
+                // An engine that did not answer then, and does not now. If it has begun after all, units are done twice.
+                state = nil
+            }
+            if let state, state.isActive {
                 throw Failure(
                     code: "already_submitted",
                     message: "\(path): submitted to \(earlier.engine) at \(earlier.time), which still works on it "

@@ -47,7 +47,7 @@ struct ClusterStatusCommand: ParsableCommand {
             text = Failure(error).message
         }
         if output.json {
-            Console.json(
+            Console.jsonLine(
                 Engine(
                     engine: submission.engine, submitted: submission.time, state: submission.state.rawValue,
                     jobs: submission.jobs, active: active, text: text))
@@ -66,7 +66,7 @@ struct ClusterStatusCommand: ParsableCommand {
             units += state.units
             settled += state.published + state.failed
             if output.json {
-                Console.json(
+                Console.jsonLine(
                     Shard(
                         shard: number, kind: run.plan.shards[number].kind.rawValue, units: state.units,
                         published: state.published, failed: state.failed, attempts: state.attempts, last: state.last))

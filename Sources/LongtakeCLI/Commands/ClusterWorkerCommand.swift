@@ -73,7 +73,7 @@ struct ClusterWorkerCommand: ParsableCommand {
         }
         progress.clear()
         if output.json {
-            return Console.json(
+            return Console.jsonLine(
                 Done(
                     shard: summary.shard, published: summary.published, skipped: summary.skipped,
                     failed: summary.failed))
@@ -87,7 +87,7 @@ struct ClusterWorkerCommand: ParsableCommand {
         _ event: String, _ unit: ClusterUnit, _ text: String, seconds: Double? = nil, failure: Failure? = nil
     ) {
         if setup.output.json {
-            Console.json(
+            Console.jsonLine(
                 Unit(
                     event: event, unit: unit.key, item: unit.path, seconds: seconds, error: failure?.code,
                     message: failure?.message))

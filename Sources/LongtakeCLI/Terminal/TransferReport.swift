@@ -16,7 +16,7 @@ final class TransferReport {
     /// Number of failures.
     private(set) var failed = 0
 
-    /// - Parameter verb: "exported".
+    /// - Parameter verb: "exported" or "imported".
     /// - Parameter descriptor: where results are printed.
     init(_ output: OutputOptions, verb: String, _ descriptor: Int32) {
         (self.output, self.verb, self.descriptor) = (output, verb, descriptor)
@@ -56,7 +56,7 @@ final class TransferReport {
     }
 
     private func show(_ failure: Failure, _ item: String) {
-        if failure.code != "interrupted" { output.failed(failure, during: verb, item: item) }
+        if failure.code != "interrupted" { output.failed(failure, during: String(verb.dropLast(2)), item: item) }
     }
 
     /// Prints the first failure, which is held back: if nothing else happens, the command ends with it.

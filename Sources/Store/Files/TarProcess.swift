@@ -64,7 +64,9 @@ final class TarProcess {
         var envp: [UnsafeMutablePointer<CChar>?] = [strdup("LC_ALL=C"), nil]
         defer { (argv + envp).forEach { free($0) } }
         var child: pid_t = 0
-        let failure = posix_spawnp(&child, "tar", &actions, &attributes, &argv, &envp)
+        // A worker that an engine starts may have no PATH.
+        let program: String = ["/usr/bin/tar", "/bin/tar"].first { (path: String) in access(path, X_OK) == 0 } ?? "tar"
+        let failure = posix_spawnp(&child, program, &actions, &attributes, &argv, &envp)
         guard failure == 0 else { throw StoreError.noTar(SystemError(failure)) }
         kept = [data.own, notes.own]
         (socket, errors, pid) = (data.own, notes.own, child)

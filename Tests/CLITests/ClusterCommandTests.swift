@@ -59,6 +59,11 @@ import Testing
         return files
     }
 
+    /// Without AVX-512 the last bits of a score depend on how many questions are asked together.
+    private var isExact: Bool {
+        (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.contains(" avx512f") == true
+    }
+
     /// The text of an output without times of runs, measurements and run IDs.
     private func normalized(_ path: String) throws -> [String] {
         let text = try String(contentsOfFile: path, encoding: .utf8)
@@ -68,6 +73,7 @@ import Testing
         return try text.split(separator: "\n").map { line in
             var object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
             object["timings"] = nil
+            if !isExact { (object["certainty"], object["focus"]) = (nil, nil) }
             return String(
                 decoding: try JSONSerialization.data(withJSONObject: object, options: .sortedKeys), as: UTF8.self)
         }

@@ -36,6 +36,7 @@ package final class ClusterWorker {
     private let options: IndexOptions
     private let model: Deferred<LoadedModel>
     private let search: (Library) throws -> PipelineSearchModel
+    private let prefixCache: PrefixCache.Policy
     private let scratch: String
     private let cancellation: Cancellation
 
@@ -46,10 +47,12 @@ package final class ClusterWorker {
     ///   - identity: the model's identity on this machine.
     ///   - scratch: a folder on this machine's disk; what a killed worker left there is continued.
     ///   - search: makes the model for text searches in a library.
+    ///   - prefixCache: as of a run on one machine: the last bits of a sum may depend on it.
     /// - Throws: `Failure` `other_model`, `other_settings`, `clocks_apart`, `storage`.
     package init(
         _ run: ClusterRun, file: PipelineFile, options: IndexOptions, identity: ModelIdentity,
-        model: Deferred<LoadedModel>, search: @escaping (Library) throws -> PipelineSearchModel, scratch: String,
+        model: Deferred<LoadedModel>, search: @escaping (Library) throws -> PipelineSearchModel,
+        prefixCache: PrefixCache.Policy, scratch: String,
         cancellation: Cancellation
     ) throws {
         self.run = run
@@ -57,6 +60,7 @@ package final class ClusterWorker {
         self.options = options
         self.model = model
         self.search = search
+        self.prefixCache = prefixCache
         self.scratch = InputPath(scratch).absolute.description + "/longtake-" + run.plan.id
         self.cancellation = cancellation
         try run.check(identity, ClusterPlanner.settings(options, identity, file))
@@ -169,8 +173,8 @@ package final class ClusterWorker {
     private func ask(_ unit: ClusterUnit, _ library: Library, _ folder: String) throws -> ClusterRun.Published {
         let parts = try ClusterParts(run, keys: unit.parts ?? [], name: unit.path)
         try library.assemble(parts)
-        let analyzer = Deferred { [model, cancellation] in
-            Analyzer(model: try model.get(), library: library, prefixCache: .never, cancellation: cancellation)
+        let analyzer = Deferred { [model, prefixCache, cancellation] in
+            Analyzer(model: try model.get(), library: library, prefixCache: prefixCache, cancellation: cancellation)
         }
         let runner = PipelineRunner(
             file, library: library, analyzer: analyzer, searchModel: try search(library), options: options,

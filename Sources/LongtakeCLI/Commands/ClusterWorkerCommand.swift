@@ -56,7 +56,8 @@ struct ClusterWorkerCommand: ParsableCommand {
         let worker = try ClusterWorker(
             run, file: file, options: commands.indexOptions(), identity: commands.identity(),
             model: Deferred { try commands.loadModel() }, search: { try commands.searchModel($0) },
-            scratch: scratch ?? NSTemporaryDirectory(), cancellation: Interruption.cancellation)
+            prefixCache: commands.prefixCachePolicy(), scratch: scratch ?? NSTemporaryDirectory(),
+            cancellation: Interruption.cancellation)
         let progress = output.progress
         let summary = try worker.work(shard: shard) { event in
             switch event {

@@ -76,6 +76,8 @@ struct PipelineSetup {
     /// The model's folder as given.
     func modelFolder() throws -> String { try options.model.folder(or: file.model) }
 
+    func prefixCachePolicy() throws -> PrefixCache.Policy { try options.prefixCache.policyOfQuestions() }
+
     func loadModel() throws -> LoadedModel {
         try options.model.load(
             or: file.model, precision: file.precision, keyValues: (options.keyValues, file.keyValues),
@@ -86,7 +88,7 @@ struct PipelineSetup {
     func runner(
         deadline: ContinuousClock.Instant?, standardMinimumAge: Double = 0, settings: PipelineRunSettings
     ) throws -> PipelineRunner {
-        let policy = try options.prefixCache.policyOfQuestions()
+        let policy = try prefixCachePolicy()
         var indexing = try indexOptions(standardMinimumAge: standardMinimumAge)
         indexing.deadline = deadline
         if let nice = file.limits.nice, nice > 0 { ProcessPriority.lower(by: nice) }

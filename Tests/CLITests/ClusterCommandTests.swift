@@ -185,7 +185,7 @@ import Testing
         defer { tool.remove() }
         _ = try plan(tool, shards: 1)
         for shard in ["0", "1"] { _ = try tool.run("cluster", "worker", "--run", "shared", "--shard", shard) }
-        let folder = tool.path("shared/published/")
+        let folder = tool.path("shared/published") + "/"
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
         for (number, name) in names.enumerated() {
             var data = try Data(contentsOf: URL(filePath: folder + name))

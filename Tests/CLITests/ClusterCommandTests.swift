@@ -242,6 +242,13 @@ import Testing
             "-f", "lavfi", "-i", "testsrc=size=64x48:rate=4", "-t", "4", "-c:v", "mpeg4", tool.path("recordings/b.mkv"))
         let refused = try tool.run("cluster", "plan", "night.yaml", "--shards", "1", "--run", "shared")
         #expect(refused.status == 64 && refused.errors.contains("the plan of another run"), "\(refused.errors)")
+        // Recordings whose storage is away: nothing is recorded as failed.
+        let (folder, away) = (tool.path("recordings"), tool.path("away"))
+        try FileManager.default.moveItem(atPath: folder, toPath: away)
+        (status, errors) = try worker(tool)
+        #expect(status == 75 && errors.contains("run shard 0 again"), "\(errors)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: tool.path("shared/failed")).isEmpty)
+        try FileManager.default.moveItem(atPath: away, toPath: folder)
         // A recording that changed after the plan.
         let file = try FileHandle(forWritingTo: URL(filePath: tool.path("recordings/a.mkv")))
         try file.seekToEnd()

@@ -217,6 +217,7 @@ extension PipelineRunner {
                 let failure = Failure(error, subject: path.description)
                 if failure.exitCode == Exit.interrupted { throw failure }
                 guard failure.code != LongtakeError.Code.growing.rawValue,
+                    failure.code != MediaError.Code.cannotRead.rawValue,
                     let fingerprint = FileFingerprint(path: path.absolute.bytes)
                 else {
                     skipped(path, failure)

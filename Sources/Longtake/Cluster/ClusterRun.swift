@@ -123,7 +123,7 @@ package final class ClusterRun {
     /// - Throws: `Failure` `storage` or `StoreError` if that is not possible now.
     func publish(_ names: [String], in folder: String, as unit: ClusterUnit) throws -> Published {
         let target = resultPath(unit.key)
-        let temporary = "\(path)/published/.\(unit.key).\(Self.host).\(getpid()).tmp"
+        let temporary = "\(path)/published/.\(unit.key).\(UUID().uuidString).tmp"
         defer { unlink(temporary) }
         try CheckedArchive.write(names, in: folder, to: temporary)
         try CheckedArchive.verify(temporary)

@@ -121,7 +121,9 @@ package final class ClusterWorker {
 
     /// Whether the same would happen on any machine at any time.
     static func isPermanent(_ failure: Failure) -> Bool {
-        [Exit.input, Exit.refused].contains(failure.exitCode)
+        // The machine that made the plan could read the recording, so its storage may be back later.
+        guard ![MediaError.Code.cannotRead, .decoderStuck].map(\.rawValue).contains(failure.code) else { return false }
+        return [Exit.input, Exit.refused].contains(failure.exitCode)
             || ["part_failed", LongtakeError.Code.badRequest.rawValue].contains(failure.code)
     }
 

@@ -41,9 +41,16 @@ extension Indexer {
             var decoded = try encode(file, into: writer, end: end, start: start, progress: progress)
             if decoded.endedByWorker, !cancellation.isCancelled, end.map({ writer.nextFrame < $0 }) != false {
                 // As in an index of all frames: once more from there.
-                if let again = try? encode(file, into: writer, end: end, start: start, progress: progress) {
-                    decoded = again
+                do {
+                    decoded = try encode(file, into: writer, end: end, start: start, progress: progress)
+                } catch is MediaError {
+                    // No further frame was decoded.
                 }
+            }
+            // Storage that is away for a while must not end the recording for all machines.
+            if let note = decoded.notes.first(where: { ["read_error", "decoder_stuck"].contains($0.code) }) {
+                throw Failure(
+                    code: note.code, message: "\(file.displayPath): \(note.message)", exitCode: Exit.retry)
             }
             try content.check()
             let files = try writer.suspendWithFiles()
@@ -62,6 +69,9 @@ extension Indexer {
         } catch let error as LongtakeError where error.code == .interrupted {
             _ = try writer.suspend()
             throw error
+        } catch let failure as Failure where failure.exitCode == Exit.retry {
+            _ = try writer.suspend()
+            throw failure
         } catch {
             writer.discard()
             throw error

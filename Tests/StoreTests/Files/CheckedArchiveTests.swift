@@ -10,11 +10,12 @@ import Testing
 
     /// A folder with these files, and a place beside it.
     private struct Work {
-        let directory = try! TemporaryDirectory()
+        let directory: TemporaryDirectory
         var folder: String { directory.path + "/in" }
         var archive: String { directory.path + "/a.tar" }
 
         init(_ files: [String: [UInt8]] = [:]) throws {
+            directory = try TemporaryDirectory()
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
             for (name, bytes) in files { try overwrite(folder + "/" + name, bytes) }
         }

@@ -9,7 +9,7 @@ package final class ClusterCollector {
     private let cancellation: Cancellation
 
     /// What is there of a run.
-    package struct Found: Sendable, Encodable {
+    package struct Found: Sendable {
         /// Number of recordings whose index is complete.
         package internal(set) var recordings = 0
         /// Recordings that cannot be indexed.

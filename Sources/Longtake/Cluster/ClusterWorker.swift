@@ -21,6 +21,7 @@ package final class ClusterWorker {
 
     /// What a worker did.
     package struct Summary: Sendable, Encodable {
+        private let messageType = "summary"
         /// Number of the shard.
         package let shard: Int
         /// Units that this worker published.
@@ -29,6 +30,13 @@ package final class ClusterWorker {
         package var skipped = 0
         /// Units that can never be done.
         package var failed = 0
+
+        fileprivate init(shard: Int) { self.shard = shard }
+
+        private enum CodingKeys: String, CodingKey {
+            case messageType = "message_type"
+            case shard, published, skipped, failed
+        }
     }
 
     private let run: ClusterRun

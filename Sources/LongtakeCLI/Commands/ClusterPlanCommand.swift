@@ -71,6 +71,7 @@ struct ClusterPlanCommand: ParsableCommand {
             units: plan.shards.reduce(0) { $0 + $1.units }, shards: plan.shards.count,
             frames: plan.shards(of: .index).reduce(0) { $0 + plan.shards[$1].cost })
         if setup.output.json { return Console.json(line) }
+        guard !setup.output.isQuiet else { return Console.line(plan.id) }
         Console.line(
             "\(plan.id): \(counted(plan.recordings, "recording")), about \(Int(saturating: line.frames)) frames, "
                 + "\(counted(line.units, "unit")) in \(counted(line.shards, "shard"))")

@@ -39,14 +39,6 @@ struct ClusterWorkerCommand: ParsableCommand {
         var message: String?
     }
 
-    private struct Done: Encodable {
-        let message_type = "summary"
-        let shard: Int
-        let published: Int
-        let skipped: Int
-        let failed: Int
-    }
-
     mutating func run() throws {
         Interruption.alsoUserSignal()
         let output = setup.output
@@ -74,10 +66,7 @@ struct ClusterWorkerCommand: ParsableCommand {
         }
         progress.clear()
         if output.json {
-            return Console.jsonLine(
-                Done(
-                    shard: summary.shard, published: summary.published, skipped: summary.skipped,
-                    failed: summary.failed))
+            return Console.jsonLine(summary)
         }
         guard !output.isQuiet else { return }
         Console.line(

@@ -196,6 +196,13 @@ package final class ClusterRun {
         return data.split(separator: 0x0A).compactMap { try? JSONDecoder().decode(Attempt.self, from: $0) }
     }
 
+    /// Settings of a pipeline's run that uses the plan: times of day are selected as when the plan was made.
+    package var settings: PipelineRunSettings {
+        var settings = PipelineRunSettings()
+        settings.now = (try? Date(plan.created, strategy: .iso8601))?.timeIntervalSince1970
+        return settings
+    }
+
     /// What is done of a shard.
     package struct ShardState: Sendable {
         /// Number of its units.

@@ -188,6 +188,7 @@ package final class ClusterWorker {
         }
         let runner = PipelineRunner(
             file, library: library, analyzer: analyzer, searchModel: try search(library), options: options,
+            settings: run.settings,
             cancellation: cancellation
         ) { [options, model] files in
             try KnownFiles(library, model: ModelIdentity(model.get()), options: options).unchanged(files)

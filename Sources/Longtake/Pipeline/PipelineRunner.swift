@@ -60,7 +60,7 @@ package final class PipelineRunner {
     /// - Throws: `LongtakeError` `bad_request` for an empty window.
     func select() throws {
         file.clock.selection = try file.selection.resolved(
-            zone: options.clock.zone, now: Date().timeIntervalSince1970)
+            zone: options.clock.zone, now: settings.now ?? Date().timeIntervalSince1970)
     }
 
     /// Checks that the model can do the pipeline's text searches.
@@ -197,6 +197,8 @@ package struct PipelineRunSettings: Sendable {
     package var lockWait = 0.0
     /// Try files that failed before, without a pause.
     package var retriesFailed = false
+    /// Before when durations in `since` and `until` are, in seconds since 1970; nil: before the start of the run.
+    package var now: Double?
 
     /// The default settings.
     package init() {}

@@ -27,7 +27,7 @@ struct ClusterCollectCommand: ParsableCommand {
         let run = try folder.open()
         let file = try run.pipeline(Interruption.cancellation)
         let commands = try setup.setup(file, library: library)
-        var settings = PipelineRunSettings()
+        var settings = run.settings
         settings.retriesFailed = true
         let runner = try commands.runner(deadline: nil, settings: settings)
         let collector = ClusterCollector(run, runner: runner, cancellation: Interruption.cancellation)

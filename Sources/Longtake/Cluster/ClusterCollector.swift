@@ -56,7 +56,7 @@ package final class ClusterCollector {
         order.sort { (recordings[$0]?.number ?? 0) < (recordings[$1]?.number ?? 0) }
         var left: Set<Int> = []
         var done: [InputPath] = []
-        var elsewhere = AnswersElsewhere()
+        var elsewhere = ResultsElsewhere()
         for (number, name) in order.enumerated() {
             try cancellation.check()
             guard let units = recordings[name] else { continue }

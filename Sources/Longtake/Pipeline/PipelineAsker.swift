@@ -21,7 +21,7 @@ final class PipelineAsker {
     /// True if the run's time was over before all questions were asked.
     var leftQuestions = false
     /// What other machines have answered.
-    var elsewhere = AnswersElsewhere()
+    var elsewhere = ResultsElsewhere()
 
     /// One question about one window, or about its whole range.
     struct Item {

@@ -24,7 +24,7 @@ final class PipelinePass {
     var retriesFailed = false
 
     /// What other machines have done.
-    var elsewhere: AnswersElsewhere {
+    var elsewhere: ResultsElsewhere {
         get { asker.elsewhere }
         set { asker.elsewhere = newValue }
     }

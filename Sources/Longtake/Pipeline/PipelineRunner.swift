@@ -16,7 +16,7 @@ package final class PipelineRunner {
     let known: ([InputPath]) throws -> [InputPath: IndexedRecording]
     let cancellation: Cancellation
     /// What other machines have done of the run.
-    var elsewhere = AnswersElsewhere()
+    var elsewhere = ResultsElsewhere()
     /// When no more questions are asked; indexing ends earlier, by `options.deadline`.
     private let end: ContinuousClock.Instant?
 

@@ -29,33 +29,13 @@ package enum ClusterBalance {
     package static func assign(_ costs: [Double], shards: Int) -> [[Int]] {
         let count = max(1, min(shards, costs.count))
         var bins = [[Int]](repeating: [], count: count)
-        var heap = BinHeap(count)
+        var loads = PriorityQueue<Int>()
+        for bin in 0..<count { loads.push(bin, 0, order: bin) }
         for index in costs.indices.sorted(by: { (costs[$1], $0) < (costs[$0], $1) }) {
-            bins[heap.add(costs[index])].append(index)
+            guard let (load, bin) = loads.popLeast() else { break }
+            bins[bin].append(index)
+            loads.push(bin, load + costs[index], order: bin)
         }
         return bins.map { $0.sorted() }
-    }
-
-    /// Bins by their load, the least loaded first.
-    private struct BinHeap {
-        private var order: [(load: Double, bin: Int)]
-
-        init(_ count: Int) { order = (0..<count).map { (0, $0) } }
-
-        /// Adds to the least loaded bin; returns its number.
-        mutating func add(_ cost: Double) -> Int {
-            let bin = order[0].bin
-            order[0].load += cost
-            var place = 0
-            while true {
-                let children = [2 * place + 1, 2 * place + 2].filter { $0 < order.count }
-                guard let child = children.min(by: { order[$0] < order[$1] }), order[child] < order[place] else {
-                    break
-                }
-                order.swapAt(place, child)
-                place = child
-            }
-            return bin
-        }
     }
 }

@@ -73,7 +73,8 @@ package struct ClusterSimulation {
 
     private let settings: Settings
     private var random: SplitMix64
-    private var events = EventQueue<Event>()
+    private var events = PriorityQueue<Event>()
+    private var eventCount = 0
     private var nodes: [Node]
     /// Times of each shard's units in their order, and how many are published.
     private var shards: [(times: [Double], done: Int)] = []
@@ -98,6 +99,12 @@ package struct ClusterSimulation {
         return simulation.simulate()
     }
 
+    /// Of two events at once, the one pushed first is first.
+    private mutating func push(_ time: Double, _ event: Event) {
+        events.push(event, time, order: eventCount)
+        eventCount += 1
+    }
+
     /// A value in (0, 1].
     private mutating func unit() -> Double { Double((random.next() >> 11) + 1) * 0x1p-53 }
 
@@ -118,7 +125,7 @@ package struct ClusterSimulation {
         for node in nodes.indices { planLoss(of: node, after: 0) }
         var now = 0.0
         start(now)
-        while left > 0, let (time, event) = events.pop() {
+        while left > 0, let (time, event) = events.popLeast() {
             now = time
             handle(event, now)
             start(now)
@@ -149,14 +156,14 @@ package struct ClusterSimulation {
                     shards[shard].done += 1
                 }
                 redone += max(0, since)
-                events.push(now + settings.noticeSeconds, .open(shard: shard))
+                push(now + settings.noticeSeconds, .open(shard: shard))
             } else {
                 idle.removeAll { $0 == node }
             }
             nodes[node].shard = nil
             nodes[node].turn += 1
             nodes[node].isUp = false
-            events.push(now + settings.repairSeconds, .back(node: node))
+            push(now + settings.repairSeconds, .back(node: node))
         case .back(let node):
             changes.append((now, 1))
             nodes[node].isUp = true
@@ -168,7 +175,7 @@ package struct ClusterSimulation {
 
     private mutating func planLoss(of node: Int, after now: Double) {
         guard settings.lossesPerHour > 0 else { return }
-        events.push(now - log(unit()) * 3600 / settings.lossesPerHour, .lost(node: node))
+        push(now - log(unit()) * 3600 / settings.lossesPerHour, .lost(node: node))
     }
 
     /// Gives shards to idle machines.
@@ -186,7 +193,7 @@ package struct ClusterSimulation {
             nodes[node].shard = shard
             nodes[node].began = now + settings.startSeconds
             let time = shards[shard].times[shards[shard].done...].reduce(0, +)
-            events.push(nodes[node].began + time, .done(node: node, turn: nodes[node].turn))
+            push(nodes[node].began + time, .done(node: node, turn: nodes[node].turn))
         }
     }
 
@@ -201,43 +208,5 @@ package struct ClusterSimulation {
             up += change.up
         }
         return time + work / Double(max(1, up))
-    }
-}
-
-/// Events by time; of two at once, the earlier pushed.
-private struct EventQueue<Event> {
-    private var heap: [(time: Double, number: Int, event: Event)] = []
-    private var count = 0
-
-    private func isBefore(_ a: Int, _ b: Int) -> Bool {
-        (heap[a].time, heap[a].number) < (heap[b].time, heap[b].number)
-    }
-
-    mutating func push(_ time: Double, _ event: Event) {
-        heap.append((time, count, event))
-        count += 1
-        var place = heap.count - 1
-        while place > 0, isBefore(place, (place - 1) / 2) {
-            heap.swapAt(place, (place - 1) / 2)
-            place = (place - 1) / 2
-        }
-    }
-
-    mutating func pop() -> (Double, Event)? {
-        guard let first = heap.first, let last = heap.popLast() else { return nil }
-        if !heap.isEmpty {
-            heap[0] = last
-            var place = 0
-            while true {
-                var least = place
-                for child in [2 * place + 1, 2 * place + 2] where child < heap.count && isBefore(child, least) {
-                    least = child
-                }
-                if least == place { break }
-                heap.swapAt(least, place)
-                place = least
-            }
-        }
-        return (first.time, first.event)
     }
 }

@@ -156,11 +156,7 @@ extension Library {
     /// Adds an imported index to the catalog, unless it is there.
     private func register(imported manifest: Manifest) throws {
         guard try catalog.rows(indexID: manifest.key.id).isEmpty else { return }
-        var row = Catalog.RecordingRow(
-            path: manifest.path, pathBase64: manifest.pathBase64, size: manifest.fileSize, modified: manifest.modified,
-            inode: manifest.inode, content: manifest.key.content, indexID: manifest.key.id, added: manifest.created,
-            state: manifest.state)
-        row.changed = manifest.changed
+        var row = Catalog.RecordingRow(manifest)
         row.device = Catalog.RecordingRow.elsewhere
         try catalog.upsert(row)
     }

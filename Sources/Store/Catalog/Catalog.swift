@@ -72,6 +72,15 @@ public final class Catalog: Sendable {
         /// The device of a file on another machine, whose index was imported.
         public static let elsewhere = UInt64.max
 
+        /// Creates the row of an index from its manifest; nothing proves that the file still has the content.
+        package init(_ manifest: Manifest) {
+            self.init(
+                path: manifest.path, pathBase64: manifest.pathBase64, size: manifest.fileSize,
+                modified: manifest.modified, inode: manifest.inode, content: manifest.key.content,
+                indexID: manifest.key.id, added: manifest.created, state: manifest.state)
+            changed = manifest.changed
+        }
+
         /// The path's bytes as the file system has them.
         public var pathBytes: [UInt8] { PathText.bytes(path, base64: pathBase64) }
 
@@ -244,12 +253,7 @@ public final class Catalog: Sendable {
         try write { database in
             try database.execute(sql: "DELETE FROM recording")
             for manifest in added {
-                var row = RecordingRow(
-                    path: manifest.path, pathBase64: manifest.pathBase64, size: manifest.fileSize,
-                    modified: manifest.modified, inode: manifest.inode, content: manifest.key.content,
-                    indexID: manifest.key.id, added: manifest.created, state: manifest.state)
-                row.changed = manifest.changed
-                try Catalog.insert(row, database)
+                try Catalog.insert(RecordingRow(manifest), database)
             }
             for row in kept { try Catalog.insert(row, database) }
         }

@@ -88,10 +88,14 @@ package struct LocalEngine: ClusterEngine {
             return ClusterEngineState(
                 isActive: submission.state == .submitted, text: "on \(submission.host), which this is not")
         }
-        let runs = kill(submission.process, 0) == 0 || errno == EPERM
-        return ClusterEngineState(
-            isActive: runs && submission.state == .submitted,
-            text: runs && submission.state == .submitted ? "process \(submission.process)" : "ended")
+        let runs = submission.state == .submitted && Self.isSubmitting(submission.process)
+        return ClusterEngineState(isActive: runs, text: runs ? "process \(submission.process)" : "ended")
+    }
+
+    /// Whether a process is one that submits: a number may have become another program's since.
+    private static func isSubmitting(_ process: Int32) -> Bool {
+        let words = (try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(process)/cmdline")))?.split(separator: 0) ?? []
+        return words.dropFirst().starts(with: ["cluster", "submit"].map { Data($0.utf8) })
     }
 
     package func cancel(_ submission: ClusterSubmission) throws {
@@ -101,7 +105,7 @@ package struct LocalEngine: ClusterEngine {
                 code: "engine_failed", message: "the workers run on \(submission.host); cancel there",
                 exitCode: Exit.usage)
         }
-        if kill(submission.process, SIGTERM) != 0, errno != ESRCH {
+        if Self.isSubmitting(submission.process), kill(submission.process, SIGTERM) != 0, errno != ESRCH {
             throw Failure(
                 code: "engine_failed",
                 message: "process \(submission.process) cannot be ended: \(String(cString: strerror(errno)))",

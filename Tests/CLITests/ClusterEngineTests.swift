@@ -176,6 +176,25 @@ import Testing
             "\(parallel)")
     }
 
+    @Test func `a process with the number of an ended submission is left alone`() throws {
+        let tool = try prepare()
+        defer { tool.remove() }
+        let child = try Child(tool, program: "/usr/bin/sleep", ["600"])
+        defer {
+            child.send(SIGKILL)
+            _ = child.end()
+        }
+        let host = ProcessInfo.processInfo.hostName.prefix { $0 != "." }
+        let submission = """
+            {"engine": "local", "number": 1, "state": "submitted", "time": "2026-01-01T00:00:00Z", "host": "\(host)",
+             "process": \(child.process.processIdentifier), "jobs": []}
+            """
+        try Data(submission.utf8).write(to: URL(filePath: tool.path("shared/engine.json")))
+        #expect(try tool.run("cluster", "status", "--run", "shared").text.contains("): ended"))
+        #expect(try tool.run("cluster", "cancel", "--run", "shared").status == 0)
+        #expect(child.process.isRunning)
+    }
+
     @Test func `workers on this machine do everything, and the same again nothing`() throws {
         var tool = try prepare(["a.mkv", "b.mkv", "c.mkv", "d.mkv"])
         defer { tool.remove() }

@@ -142,15 +142,15 @@ import Testing
         defer { tool.remove() }
         _ = try plan(tool, shards: 1)
         let arguments = ["cluster", "worker", "--run", "shared", "--shard", "0", "--scratch", tool.path("scratch")]
+        func starts() -> Int {
+            let log = try? String(contentsOfFile: tool.path("shared/attempts/0.jsonl"), encoding: .utf8)
+            return (log?.components(separatedBy: "\"event\":\"start\"").count ?? 1) - 1
+        }
         for number in [SIGTERM, SIGUSR1] {
+            let before = starts()
             let (process, output, errors) = try tool.start(arguments)
-            // Until it has a folder for a unit, there is nothing to stop.
-            let scratch = tool.path("scratch")
-            while process.isRunning,
-                FileManager.default.enumerator(atPath: scratch)?.contains(where: {
-                    ($0 as? String)?.hasSuffix(".tmp") == true
-                }) != true
-            { usleep(2000) }
+            // Once its start is noted, it listens.
+            while process.isRunning, starts() <= before { usleep(2000) }
             kill(process.processIdentifier, number)
             _ = output.fileHandleForReading.readDataToEndOfFile()
             let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)

@@ -134,6 +134,8 @@ struct ReportBuilder {
     }
 
     /// The latest answers to each question about the same range; a pipeline's line comes before the stored answer.
+    ///
+    /// By time; of the same second a pipeline's come first.
     private static func latest(_ all: [Given]) -> [Given] {
         struct Key: Hashable { let parts: [String] }
         var last: [Key: Int] = [:]
@@ -145,7 +147,10 @@ struct ReportBuilder {
             if let known = last[key], all[known].record.created > record.created { continue }
             last[key] = index
         }
-        return last.values.sorted { (all[$0].record.created, $0) < (all[$1].record.created, $1) }.map { all[$0] }
+        func rank(_ index: Int) -> (String, Int, Int) {
+            (all[index].record.created, all[index].line == nil ? 1 : 0, index)
+        }
+        return last.values.sorted { rank($0) < rank($1) }.map { all[$0] }
     }
 
     // MARK: Both

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Engines that start the workers of a cluster run. None is needed here: `scripts/cluster-test` starts real ones.
@@ -288,6 +289,10 @@ import Testing
             "cluster", "render", "--engine", "kubernetes", "--run", "shared", "--image", "registry/longtake:1",
             "--claim", "shared=/shared", "--memory", "2G")
         #expect(result.status == 0, "\(result.errors)")
+        let file = tool.path("jobs.yaml")
+        try result.text.write(toFile: file, atomically: true, encoding: .utf8)
+        let python = BundledModelTests.repository + "/.build/test-python/bin/python"
+        try RealTool.run(python, ["-m", "kubernetes_validate", "--strict", file])
         let jobs = shortened(result.text, tool).components(separatedBy: "---\n")
         try #require(jobs.count == 2)
         func expected(_ kind: String, _ shards: String, _ seconds: Int, suspended: String) -> String {

@@ -40,7 +40,7 @@ struct ClusterWorkerCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        Interruption.alsoUserSignal()
+        Interruption.asWorker()
         let output = setup.output
         let run = try folder.open()
         let file = try run.pipeline(Interruption.cancellation)

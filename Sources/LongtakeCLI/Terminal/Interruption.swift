@@ -10,6 +10,7 @@ enum Interruption {
     static let cancellation = Cancellation()
     private static let received = Atomic<Int32>(0)
     private static let immediate = Atomic<Bool>(false)
+    private static let isWorker = Atomic<Bool>(false)
 
     /// The exit status for the signal received; nil if there was none.
     static var exitCode: Int32? {
@@ -20,6 +21,7 @@ enum Interruption {
     static func install() {
         // Initialize now: a signal handler must not be the first to use a lazy global.
         _ = (cancellation, received.load(ordering: .relaxed), immediate.load(ordering: .relaxed), Console.wantsJSON)
+        _ = isWorker.load(ordering: .relaxed)
         Waits.prepare()
         signal(SIGPIPE, SIG_IGN)
         // A write beyond the file size limit ends the process by default; if ignored, it is an error like a full disk.
@@ -34,8 +36,10 @@ enum Interruption {
         unblock()
     }
 
-    /// Handles SIGUSR1 like SIGTERM: engines send it some time before they end a job.
-    static func alsoUserSignal() {
+    /// Handles SIGUSR1 like SIGTERM, as engines send it some time before they end a job; whatever a signal ends is to be
+    /// tried again elsewhere, with the exit status for that.
+    static func asWorker() {
+        isWorker.store(true, ordering: .relaxed)
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { _ in Interruption.handle(SIGTERM) }
         sigaction(SIGUSR1, &action, nil)
@@ -88,19 +92,22 @@ enum Interruption {
     ///
     /// Runs in a signal handler, so it must not allocate.
     private static func end(_ number: Int32) -> Never {
-        if Console.wantsJSON {
-            let line: StaticString =
-                switch number {
-                case SIGINT:
-                    "{\"code\":130,\"error\":\"interrupted\",\"message\":\"interrupted\",\"message_type\":\"exit_error\"}\n"
-                case SIGHUP:
-                    "{\"code\":129,\"error\":\"interrupted\",\"message\":\"interrupted\",\"message_type\":\"exit_error\"}\n"
-                default:
-                    "{\"code\":143,\"error\":\"interrupted\",\"message\":\"interrupted\",\"message_type\":\"exit_error\"}\n"
-                }
-            _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount)
-        }
-        Glibc._exit(128 + number)
+        let isWorker = isWorker.load(ordering: .relaxed)
+        let line: StaticString? =
+            switch (Console.wantsJSON, isWorker, number) {
+            case (false, false, _): nil
+            case (false, true, _): "interrupted; nothing of what is published is lost: run the shard again\n"
+            case (true, true, _):
+                "{\"code\":75,\"error\":\"interrupted\",\"message\":\"interrupted; nothing of what is published is lost: run the shard again\",\"message_type\":\"exit_error\"}\n"
+            case (true, false, SIGINT):
+                "{\"code\":130,\"error\":\"interrupted\",\"message\":\"interrupted\",\"message_type\":\"exit_error\"}\n"
+            case (true, false, SIGHUP):
+                "{\"code\":129,\"error\":\"interrupted\",\"message\":\"interrupted\",\"message_type\":\"exit_error\"}\n"
+            case (true, false, _):
+                "{\"code\":143,\"error\":\"interrupted\",\"message\":\"interrupted\",\"message_type\":\"exit_error\"}\n"
+            }
+        if let line { _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount) }
+        Glibc._exit(isWorker ? Exit.retry : 128 + number)
     }
 
     /// - Throws: `Failure` `interrupted` after a signal.

@@ -66,6 +66,21 @@ struct HubCache {
 
     // MARK: Writing
 
+    /// A name for a file that is not finished. It is no blob's; in the folders of references and snapshots, what a killed
+    /// process leaves would count.
+    private var temporary: String { "\(folder)/blobs/\(getpid()).tmp" }
+
+    /// Removes what killed processes left an hour ago or earlier.
+    func removeLeftovers() {
+        for name in CachedModel.names(in: folder + "/blobs") where name.hasSuffix(".tmp") {
+            let path = "\(folder)/blobs/\(name)"
+            guard let status = try? SystemCall.linkStatus(of: path), time(nil) - status.st_mtim.tv_sec > 3600 else {
+                continue
+            }
+            unlink(path)
+        }
+    }
+
     /// Creates a folder and those above it, with the permissions of the umask, as other tools do.
     static func makeFolder(_ path: String) throws {
         if FolderPath.isFolder(path) { return }
@@ -83,13 +98,13 @@ struct HubCache {
         let tag = root + "/CACHEDIR.TAG"
         guard access(tag, F_OK) != 0 else { return }
         // https://bford.info/cachedir
-        try? Self.write(
+        try? write(
             "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache of models from a hub.\n", to: tag)
     }
 
     /// Writes a small file so that readers see the whole old or the whole new one.
-    static func write(_ text: String, to path: String) throws {
-        let temporary = "\(path).\(getpid()).tmp"
+    private func write(_ text: String, to path: String) throws {
+        let temporary = temporary
         do {
             let descriptor = try SystemCall.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o666)
             defer { close(descriptor) }
@@ -100,7 +115,7 @@ struct HubCache {
             unlink(temporary)
             throw HubError.write(path, error)
         }
-        try sync(folder: parent(path))
+        try Self.sync(folder: Self.parent(path))
     }
 
     /// Flushes a folder's names to the disk.
@@ -121,7 +136,7 @@ struct HubCache {
         let target = String(repeating: "../", count: depth) + "blobs/" + file.blob
         if linksSymbolically ? Self.target(of: path) == target : isSame(path, blob(file.blob)) { return }
         try Self.makeFolder(Self.parent(path))
-        let temporary = "\(path).\(getpid()).tmp"
+        let temporary = temporary
         unlink(temporary)
         let isMade =
             linksSymbolically
@@ -150,7 +165,7 @@ struct HubCache {
         guard self.commit(of: revision) != commit else { return }
         try Self.makeFolder(Self.parent(path))
         // Without a line break, as `huggingface_hub` writes and compares it.
-        try Self.write(commit, to: path)
+        try write(commit, to: path)
     }
 
     /// Records that a commit lacks a file, so that other tools need not ask for it.

@@ -152,6 +152,7 @@ package struct ModelPull {
             note("\(name): another process removes this model: waiting for it")
         }
         try cache.makeRoot()
+        cache.removeLeftovers()
         return Model(
             name: name, commit: commit, cache: cache, lock: lock,
             listed: Dictionary(files.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first }))

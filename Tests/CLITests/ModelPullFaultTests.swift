@@ -203,6 +203,38 @@ import Testing
         #expect(try tool.run("model", "verify").status == 0)
     }
 
+    /// Killed at each of the calls that give a file its name: what a snapshot and the references have is whole and wanted.
+    @Test func `a download that is killed leaves no names of its own`() throws {
+        let hub = try HubServer()
+        defer { hub.stop() }
+        for number in [1, 2, 4, 7, 10, 13, 16, 19] {
+            let tool = try hub.tool()
+            defer { tool.remove() }
+            let killed = try Child(
+                tool, program: "/usr/bin/strace",
+                [
+                    "-f", "-qq", "-o", "/dev/null", "-e",
+                    "inject=rename,renameat,renameat2:error=EIO:signal=KILL:when=\(number)", Tool.executable.path,
+                    "model", "pull", HubServer.model, "-q",
+                ]
+            ).end(limit: 120)
+            #expect(killed.status == 256 + SIGKILL, "call \(number): \(killed.errors)")
+            for name in HubServer.wanted.keys {
+                let folder = tool.cached("org/" + name)
+                let files = FileManager.default
+                let refs = (try? files.contentsOfDirectory(atPath: folder + "/refs")) ?? []
+                #expect(Set(refs).isSubset(of: ["main"]), "call \(number): \(refs)")
+                for commit in (try? files.contentsOfDirectory(atPath: folder + "/snapshots")) ?? [] {
+                    let names = try files.contentsOfDirectory(atPath: folder + "/snapshots/" + commit)
+                    #expect(Set(names).isSubset(of: HubServer.wanted[name] ?? []), "call \(number): \(names)")
+                }
+            }
+            guard number % 3 == 1 else { continue }
+            #expect(try tool.run("model", "pull", HubServer.model, "-q").status == 0)
+            try tool.expectComplete()
+        }
+    }
+
     @Test(.enabled(if: SmallDisk.isPossible)) func `a full disk is reported before and during a download`() throws {
         let hub = try HubServer()
         var tool = try hub.tool()

@@ -37,6 +37,8 @@ struct BenchHeadlineCommand: ParsableCommand {
             shape ?? BenchModel.shapes[0], "--shape", of: BenchModel.shapes, code: "bad_request")
         var settings = try machine.settings(checked: nil)
         try keyValues.apply(to: &settings)
+        // Before minutes of measuring.
+        if let out { try HeadlineReport.createFolder(out) }
         Interruption.endAtOnce()
         let progress = output.progress
         let report: HeadlineReport

@@ -2,6 +2,7 @@ import Foundation
 import Longtake
 import Models
 import Tensors
+import TestSupport
 import Testing
 
 extension LongtakeTests {
@@ -89,8 +90,10 @@ extension LongtakeTests {
                 return true
             }
             #expect(together.count == 12 && together[0].frames == 600)
-            let alone = try questions.flatMap { try ask([$0], analyzer, options, video) }
-            expectSame(together, alone)
+            // Half of them: sampled and not, ended by every limit.
+            let some = LongRun.isWhole ? Array(questions.indices) : [1, 2, 4, 8, 9, 11]
+            let alone = try some.flatMap { try ask([questions[$0]], analyzer, options, video) }
+            expectSame(some.map { together[$0] }, alone)
             #expect(pieces == together.map(\.answer))
             #expect(Set(together.map(\.tokenIDs.count)).count > 5, "they end at different steps")
             for answer in together {

@@ -68,7 +68,8 @@ extension LongtakeTests {
             #expect(watch.rows.allSatisfy { $0.count == ids.count })
             for (frames, rows) in zip(watch.frames, watch.rows) {
                 #expect(frames.count == 12)
-                #expect(abs(frames.reduce(0, +) - rows.reduce(0, +)) < 1e-9)
+                let (ofFrames, ofRows) = (frames.reduce(0, +), rows.reduce(0, +))
+                #expect(abs(ofFrames - ofRows) < 1e-9)
                 #expect(rows.allSatisfy { $0 > 0 && $0 < 1 })
             }
             // A group is the mean of its heads.

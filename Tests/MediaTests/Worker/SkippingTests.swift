@@ -12,16 +12,17 @@ import Testing
     private func check(_ recording: EncodedRecording) throws {
         let directory = try DecodeDirectory()
         let path = try recording.make(in: directory)
-        for rate in [0.2, 1, 7] { try compare(path, at: rate, threads: [0, 1], isDamaged: false) }
+        try compare(path, at: 0.2, threads: [0], isDamaged: false)
+        try compare(path, at: 7, threads: [0, 1], isDamaged: false)
         let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-        for number in 0..<3 {
+        for number in 0..<(LongRun.isWhole ? 12 : 2) {
             var generator = SeededNumbers(state: UInt64(number) &* 977 &+ UInt64(bytes.count))
             var damaged = bytes
             // The header stays, so that there is something to decode.
             for _ in 0..<(1 + 3 * number) {
                 damaged[Int.random(in: bytes.count / 5..<bytes.count, using: &generator)] ^= 0x55
             }
-            if number == 2 { damaged.removeLast(bytes.count / 3) }
+            if number % 3 == 1 { damaged.removeLast(bytes.count / 3) }
             let other = directory.file("damaged.\(number)." + recording.container)
             try damaged.write(to: URL(fileURLWithPath: other))
             try compare(other, at: 1, threads: [0], isDamaged: true)

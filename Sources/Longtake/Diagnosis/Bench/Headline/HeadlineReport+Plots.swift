@@ -1,12 +1,17 @@
 internal import Foundation
 
 extension HeadlineReport {
+    /// Creates the folder for `write(to:)`, which does so too.
+    ///
+    /// - Throws: `Failure` `cannot_write`.
+    package static func createFolder(_ folder: String) throws { try ThumbnailFolder.create(folder) }
+
     /// Writes the plots as SVG and the report as `headline.json` into `folder`, which is created if it is missing.
     ///
     /// - Returns: the files.
     /// - Throws: `Failure` `cannot_write`.
     package func write(to folder: String) throws -> [String] {
-        try ThumbnailFolder.create(folder)
+        try Self.createFolder(folder)
         let json = try JSONText.encoder(pretty: true).encode(self)
         let files = plots.map { ("\($0.name).svg", Data($0.svg.utf8)) } + [("headline.json", json + Data("\n".utf8))]
         return try files.map { name, data in

@@ -28,7 +28,7 @@ test-long:
 	scripts/setup --test
 	$(SWIFT) build $(fresh) -c release --build-tests
 	LONGTAKE_LONG=$(SHARE) scripts/run-tests -c release --disable-testable-imports \
-	    --filter 'CrashTests|PullInterruptionTests|FaultsFuzzTests|CatalogDamageTests|RandomTimes|RandomStreams|RandomOrder|RandomContainer|FormAnswerTests$(if $(filter 100,$(SHARE)),|NightsTests|PipelineCommandTests|ReportBrowserTests|LibraryTests)'
+	    --filter 'CrashTests|PullInterruptionTests|FaultsFuzzTests|CatalogDamageTests|RandomTimes|RandomStreams|RandomOrder|RandomContainer|FormAnswerTests|SkippingTests|ClipSessionTests|AnswerBatchTests$(if $(filter 100,$(SHARE)),|NightsTests|PipelineCommandTests|ReportBrowserTests|LibraryTests)'
 	[ "$(SHARE)" -lt 100 ] || $(MAKE) eval
 
 # Workers under a real Slurm on this machine (or Ray: ENGINE=ray), with lost machines: the results must be those of one machine.

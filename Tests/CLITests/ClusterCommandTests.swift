@@ -5,8 +5,8 @@ import Testing
 
 /// A pipeline on several machines: whatever workers do, the indexes and answers are those of one machine.
 @Suite(.serialized) struct ClusterCommandTests {
-    /// A library with recordings and a pipeline; `OUT` is where its outputs go.
-    private static func prepare(recordings: Bool = true) throws -> Tool {
+    /// A library with recordings, one of them as long as wanted, and a pipeline; `OUT` is where its outputs go.
+    private static func prepare(recordings: Bool = true, seconds: Int = 400) throws -> Tool {
         var tool = try Tool(model: false)
         tool.environment["LONGTAKE_MODEL"] = BundledModelTests.repository + "/Models/nano"
         tool.environment["OUT"] = tool.path("one")
@@ -29,7 +29,7 @@ import Testing
         try Data(text.utf8).write(to: URL(filePath: tool.path("night.yaml")))
         guard recordings else { return tool }
         for (name, source, seconds) in [
-            ("a-long.mkv", "testsrc=size=64x48:rate=4", 400), ("b.mp4", "smptebars=size=64x48:rate=4", 5),
+            ("a-long.mkv", "testsrc=size=64x48:rate=4", seconds), ("b.mp4", "smptebars=size=64x48:rate=4", 5),
             ("c.mkv", "mandelbrot=size=64x48:rate=4", 7),
         ] {
             try Fixtures.ffmpeg(
@@ -185,7 +185,7 @@ import Testing
     }
 
     @Test func `what is damaged or missing is found, and its unit done again`() throws {
-        let tool = try Self.prepare()
+        let tool = try Self.prepare(seconds: 160)
         defer { tool.remove() }
         _ = try plan(tool, shards: 1)
         for shard in ["0", "1"] { _ = try tool.run("cluster", "worker", "--run", "shared", "--shard", shard) }

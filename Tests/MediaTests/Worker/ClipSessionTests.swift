@@ -101,7 +101,10 @@ import Testing
         let whole = try SampledFrames(path) { $0.framesPerSecond = second }
         let anchor = try #require(whole.frames.first)
         let numbers = whole.frames.map { Self.number($0) }
-        for (wanted, longest) in [(16.2...19.0, 11.0), (0.0...3.5, 8.5), (35.0...60.0, 11.0)] {
+        let parts = [(16.2...19.0, 11.0), (0.0...3.5, 8.5), (35.0...60.0, 11.0)]
+        // In an ordinary run the middle, and the beginning or the end.
+        let number = try #require(Self.kinds.firstIndex { $0.testDescription == kind.testDescription })
+        for (wanted, longest) in LongRun.isWhole ? parts : [parts[0], parts[1 + number % 2]] {
             let out = directory.file("clip")
             let result = try Self.clip(
                 path, wanted.lowerBound, wanted.upperBound, anchor: anchor, to: out)

@@ -23,11 +23,17 @@ final class AlertSender: Sendable {
     private struct Queue {
         var waiting: [Catalog.AlertRow] = []
         var isEnding = false
-        /// The alerts whose last try took long, whether it succeeded or not.
+        /// The receivers whose last try took long, whether it succeeded or not.
         var slow: Set<String> = []
+    }
 
-        /// The position of the finding to send next: a slow alert does not delay the others.
-        var next: Int? { waiting.firstIndex { !slow.contains($0.alert) } ?? waiting.indices.first }
+    /// The position of the finding to send next: a slow receiver does not delay the others.
+    private func next(of queue: Queue) -> Int? {
+        queue.waiting.firstIndex { !isSlow($0, queue) } ?? queue.waiting.indices.first
+    }
+
+    private func isSlow(_ row: Catalog.AlertRow, _ queue: Queue) -> Bool {
+        alerts[row.alert].map { queue.slow.contains($0.receiver) } ?? false
     }
 
     /// Longer than this is slow, in seconds.
@@ -66,7 +72,7 @@ final class AlertSender: Sendable {
     func finish(waiting seconds: Double) {
         let end = ContinuousClock.now + .seconds(seconds)
         while ContinuousClock.now < end,
-            queue.withLock({ queue in queue.waiting.contains { !queue.slow.contains($0.alert) } })
+            queue.withLock({ queue in queue.waiting.contains { !isSlow($0, queue) } })
         { usleep(20_000) }
         queue.withLock { $0.isEnding = true }
         thread.withLock {
@@ -78,7 +84,7 @@ final class AlertSender: Sendable {
     private func work() {
         while true {
             let (row, isEnding) = queue.withLock { queue in
-                (queue.isEnding ? nil : queue.next.map { queue.waiting[$0] }, queue.isEnding)
+                (queue.isEnding ? nil : next(of: queue).map { queue.waiting[$0] }, queue.isEnding)
             }
             guard let row else {
                 if isEnding { return }
@@ -89,7 +95,9 @@ final class AlertSender: Sendable {
             send(row)
             let isSlow = (ContinuousClock.now - start).seconds > Self.slow
             queue.withLock { queue in
-                if isSlow { queue.slow.insert(row.alert) } else { queue.slow.remove(row.alert) }
+                if let receiver = alerts[row.alert]?.receiver {
+                    if isSlow { queue.slow.insert(receiver) } else { queue.slow.remove(receiver) }
+                }
                 queue.waiting.firstIndex { $0.key == row.key && $0.alert == row.alert }.map {
                     _ = queue.waiting.remove(at: $0)
                 }

@@ -24,6 +24,13 @@ package struct PipelineAlert: Sendable {
     package let id: String
     let trigger: Trigger
     let action: Action
+    /// Where it goes: the command or the address. Several alerts may go to one place.
+    var receiver: String {
+        switch action {
+        case .command(let words): words.joined(separator: "\0")
+        case .webhook(let webhook): webhook.url
+        }
+    }
     /// Seconds until a command or a request is ended.
     let timeout: Double
 

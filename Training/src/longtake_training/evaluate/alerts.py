@@ -10,11 +10,13 @@ Prints how many of the events were posted, how many twice, and how long a run ta
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.server
 import json
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -96,6 +98,12 @@ class Runs:
     def start(self) -> subprocess.Popen:
         return subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
+    def pause(self) -> float:
+        """Seconds until the last alert that waits is due; 0 if none waits."""
+        with contextlib.closing(sqlite3.connect(self.folder / "data" / "catalog.sqlite")) as catalog:
+            due = catalog.execute("SELECT max(next) FROM run_alert WHERE state = 'pending'").fetchone()[0]
+        return 0 if due is None else max(1, due - time.time() + 1)
+
     def run(self) -> float:
         """Runs to the end. Returns seconds."""
         begin = time.time()
@@ -151,7 +159,12 @@ def main() -> None:
         if process.returncode == 0:
             break
     hook.mode = "works"
+    runs.run()
+    # What failed twice is tried again after a minute, and then after two.
     for _ in range(3):
+        if not (pause := runs.pause()):
+            break
+        time.sleep(pause)
         runs.run()
     posted = [(Path(one["answer"]["recording"]["path"]).stem, one["alert"]) for one in hook.accepted if "answer" in one]
     counts = Counter(posted)

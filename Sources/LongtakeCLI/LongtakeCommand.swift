@@ -39,6 +39,10 @@ enum Main {
         StandardStreams.openMissing()
         StatusSignal.block()
         if CommandLine.argc > 1, CommandLine.arguments[1] == DecodeWorkerProcess.command {
+            // Without the parser, which would be a good part of the time in which a worker starts.
+            if CommandLine.argc == 4, let parent = Int32(CommandLine.arguments[3]) {
+                Console.end(DecodeWorkerProcess.main(request: CommandLine.arguments[2], parent: parent))
+            }
             return LongtakeCommand.main()
         }
         do {

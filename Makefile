@@ -15,7 +15,7 @@ build: setup
 setup:
 	scripts/setup
 
-# About 12 minutes on 2 idle cores from a clean clone: 5 of building, 7 of testing.
+# 25 to 40 minutes on 2 cores from a clean clone, half of it building.
 test:
 	scripts/setup --test
 	$(SWIFT) build $(fresh) -c release --build-tests
@@ -44,7 +44,7 @@ crash:
 	$(SWIFT) build $(fresh) -c release --build-tests
 	LONGTAKE_CRASHES=1000 scripts/run-tests -c release --disable-testable-imports --filter CrashTests
 
-# The same tests in a build without oneDNN: OpenBLAS does the large products, in f32. Another 7 minutes.
+# The same tests in a build without oneDNN: OpenBLAS does the large products, in f32. As long again.
 test-openblas:
 	scripts/setup --test
 	$(SWIFT) build $(fresh) -c release --build-tests --disable-default-traits --scratch-path .build-openblas

@@ -15,7 +15,11 @@ enum Interruption {
     /// The exit status for the signal received; nil if there was none.
     static var exitCode: Int32? {
         let signal = received.load(ordering: .relaxed)
-        return signal == 0 ? nil : 128 + signal
+        return signal == 0 ? nil : exitCode(for: signal)
+    }
+
+    private static func exitCode(for signal: Int32) -> Int32 {
+        isWorker.load(ordering: .relaxed) ? Exit.retry : 128 + signal
     }
 
     static func install() {
@@ -68,7 +72,8 @@ enum Interruption {
     /// Declares that there is nothing left to save: from here on a signal ends the process at once.
     static func endAtOnce() {
         immediate.store(true, ordering: .relaxed)
-        if let code = exitCode { end(code - 128) }
+        let signal = received.load(ordering: .relaxed)
+        if signal != 0 { end(signal) }
     }
 
     /// Runs a body that may take long and has nothing to save; meanwhile a signal ends the process at once.
@@ -96,7 +101,7 @@ enum Interruption {
         let line: StaticString? =
             switch (Console.wantsJSON, isWorker, number) {
             case (false, false, _): nil
-            case (false, true, _): "interrupted; nothing of what is published is lost: run the shard again\n"
+            case (false, true, _): "longtake: interrupted; nothing of what is published is lost: run the shard again\n"
             case (true, true, _):
                 "{\"code\":75,\"error\":\"interrupted\",\"message\":\"interrupted; nothing of what is published is lost: run the shard again\",\"message_type\":\"exit_error\"}\n"
             case (true, false, SIGINT):
@@ -107,7 +112,7 @@ enum Interruption {
                 "{\"code\":143,\"error\":\"interrupted\",\"message\":\"interrupted\",\"message_type\":\"exit_error\"}\n"
             }
         if let line { _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount) }
-        Glibc._exit(isWorker ? Exit.retry : 128 + number)
+        Glibc._exit(exitCode(for: number))
     }
 
     /// - Throws: `Failure` `interrupted` after a signal.

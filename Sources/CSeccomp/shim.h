@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 // Swift does not import prctl, because it is variadic.
@@ -80,5 +82,71 @@ static inline int lt_spawn_closes_from(posix_spawn_file_actions_t *actions, int 
 
 // Starts a new session without the terminal; glibc 2.26 and later, defined only with _GNU_SOURCE.
 static const short LT_SPAWN_SETSID = 0x80;
+
+// Swift does not import fork. Only for a process of one thread.
+static inline pid_t lt_fork(void) { return fork(); }
+
+// pidfd_open and pidfd_send_signal have no wrappers before glibc 2.36.
+static inline int lt_pidfd_open(pid_t pid) { return (int)syscall(434, pid, 0U); }
+static inline int lt_pidfd_signal(int pidfd, int signal) { return (int)syscall(424, pidfd, signal, (void *)0, 0U); }
+
+// Closes all descriptors from a number on; returns 0, or -1 where Linux is older than 5.9.
+static inline int lt_close_from(int first) { return (int)syscall(436, (unsigned)first, ~0U, 0U); }
+
+enum { LT_MOST_DESCRIPTORS = 4 };
+
+// Swift does not import the macros for descriptors in messages; see cmsg(3).
+typedef union {
+    char bytes[CMSG_SPACE(sizeof(int) * LT_MOST_DESCRIPTORS)];
+    struct cmsghdr header;
+} lt_control;
+
+// Sends a message with up to LT_MOST_DESCRIPTORS descriptors; returns 0 or an error number.
+static inline int lt_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int number) {
+    if (number < 0 || number > LT_MOST_DESCRIPTORS) return EINVAL;
+    struct iovec part = {(void *)bytes, count};
+    lt_control control;
+    memset(&control, 0, sizeof control);
+    struct msghdr message = {0};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (number > 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)number);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)number);
+        memcpy(CMSG_DATA(header), descriptors, sizeof(int) * (size_t)number);
+    }
+    ssize_t sent;
+    do sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? errno : (size_t)sent == count ? 0 : EMSGSIZE;
+}
+
+// Receives a message; returns its length, 0 at the end, or -1. Descriptors that do not fit are closed by the kernel.
+static inline ssize_t lt_receive_descriptors(int socket, void *bytes, size_t count, int *descriptors, int *number) {
+    struct iovec part = {bytes, count};
+    lt_control control;
+    struct msghdr message = {0};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    *number = 0;
+    ssize_t got;
+    do got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) return got;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != 0; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        size_t size = header->cmsg_len - CMSG_LEN(0);
+        *number = (int)(size / sizeof(int));
+        if (*number > LT_MOST_DESCRIPTORS) *number = LT_MOST_DESCRIPTORS;
+        memcpy(descriptors, CMSG_DATA(header), sizeof(int) * (size_t)*number);
+    }
+    return got;
+}
 
 #endif

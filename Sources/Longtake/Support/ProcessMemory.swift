@@ -1,13 +1,15 @@
 internal import Glibc
+internal import Media
 
 /// Memory use of this process and its children.
 package enum ProcessMemory {
     /// Largest resident set so far, in bytes (VmHWM of /proc/self/status); 0 if unavailable.
     package static var peakBytes: Int { field("VmHWM:") }
-    /// Largest resident set of any child that has exited, in bytes; 0 if unavailable.
+    /// Largest resident set of any child or decode worker that has exited, in bytes; 0 if unavailable.
     package static var peakOfChildren: Int {
         var usage = rusage()
-        return getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &usage) == 0 ? usage.ru_maxrss * 1024 : 0
+        let ofChildren = getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &usage) == 0 ? usage.ru_maxrss * 1024 : 0
+        return max(ofChildren, DecodeWorker.usage.peakBytes)
     }
 
     private static func field(_ name: String) -> Int {

@@ -32,7 +32,8 @@ package enum StartingLimits {
                     + "needs \(files) more than are open; raise the limit (ulimit -n 256, LimitNOFILE= of a systemd unit)"
             )
         }
-        try checkThreads(all)
+        // The process that decode workers are forked from, and the thread that listens to it.
+        try checkThreads(all + 2)
     }
 
     /// Checks that enough memory is left for computing after a model's files were mapped and `bytes` more are used.

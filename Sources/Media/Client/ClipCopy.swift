@@ -16,7 +16,7 @@ package enum ClipCopy {
         var request = request
         request.clip = clip
         let budget = CPUBudget(request, fileSize: file.size)
-        let worker = try WorkerProcess(
+        let worker = try WorkerProcess.start(
             file: file.descriptor, destination: descriptor, request: request, isCancelled: isCancelled)
         defer { worker.kill() }
         var read: Int64 = 0

@@ -31,7 +31,7 @@ public final class FrameStream: Sendable {
     ) throws {
         self.request = request
         budget = CPUBudget(request, fileSize: file.size)
-        let worker = try WorkerProcess(file: file.descriptor, request: request, isCancelled: isCancelled)
+        let worker = try WorkerProcess.start(file: file.descriptor, request: request, isCancelled: isCancelled)
         worker.allow(cpuSeconds: budget.allowed(frames: 0, read: 0, info: RecordingInfo()), covered: 0)
         state.withLock { $0.worker = worker }
     }

@@ -7,6 +7,8 @@ import SystemCalls
 /// A running decode worker and the read ends of its pipes.
 final class WorkerProcess: Sendable {
     private let pid: pid_t
+    /// The server that forked the worker; nil: it is a child of this process.
+    private let server: (client: WorkerServerClient, worker: WorkerServerClient.Worker)?
     private let pipe: Int32
     /// Address space that decoding may need, in bytes.
     private let needsMemory: Int
@@ -21,8 +23,23 @@ final class WorkerProcess: Sendable {
     /// Starts a worker.
     ///
     /// - Parameter destination: the file that a clip is written to.
-    init(
+    static func start(
         file: Int32, destination: Int32? = nil, request: FrameRequest, isCancelled: @escaping @Sendable () -> Bool
+    ) throws -> WorkerProcess {
+        do {
+            return try WorkerProcess(file, destination, request, isCancelled, mayBeForked: true)
+        } catch is ServerLost {
+            // Its pipes may have been written to already.
+            return try WorkerProcess(file, destination, request, isCancelled, mayBeForked: false)
+        }
+    }
+
+    /// The server ended while it was asked for a worker.
+    private struct ServerLost: Error {}
+
+    private init(
+        _ file: Int32, _ destination: Int32?, _ request: FrameRequest, _ isCancelled: @escaping @Sendable () -> Bool,
+        mayBeForked: Bool
     ) throws {
         self.isCancelled = isCancelled
         var request = request
@@ -52,42 +69,63 @@ final class WorkerProcess: Sendable {
         // One page; output beyond it is lost, so that neither process ever blocks on this pipe.
         _ = lt_set_pipe_size(errorEnds[0], Int32(Self.mostErrorBytes))
         for end in errorEnds { _ = fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK) }
+        let descriptors = [source, sink, errorSink] + (target < 0 ? [] : [target])
+        server = mayBeForked ? try Self.forked(executable, json, descriptors, isCancelled) : nil
+        pid = try server?.worker.pid ?? Self.spawn(executable, json, descriptors)
+        needsMemory = request.memoryLimit
+        pipe = ends[0]
+        errors = errorEnds[0]
+        isStarted = true
+    }
+
+    /// Has the server fork a worker; nil: it needs a start of its own.
+    private static func forked(
+        _ executable: String, _ json: String, _ descriptors: [Int32], _ isCancelled: () -> Bool
+    ) throws -> (WorkerServerClient, WorkerServerClient.Worker)? {
+        guard getenv("LONGTAKE_WORKER") == nil, json.utf8.count <= WorkerServer.mostRequestBytes,
+            let server = WorkerServerClient.running(executable)
+        else { return nil }
+        switch try server.worker(json: json, descriptors: descriptors, isCancelled: isCancelled) {
+        case .worker(let worker): return (server, worker)
+        case .none: return nil
+        case .lost: throw ServerLost()
+        }
+    }
+
+    /// Starts a worker as a child of this process.
+    ///
+    /// - Parameter descriptors: the recording, the pipe, standard error and, for a clip, its file; all above the child's.
+    private static func spawn(_ executable: String, _ json: String, _ descriptors: [Int32]) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, errorSink, 2)
-        posix_spawn_file_actions_adddup2(&actions, source, DecodeWorker.fileDescriptor)
-        posix_spawn_file_actions_adddup2(&actions, sink, DecodeWorker.pipeDescriptor)
-        var last = DecodeWorker.pipeDescriptor
-        if target >= 0 {
-            last = DecodeWorker.clipDescriptor
-            posix_spawn_file_actions_adddup2(&actions, target, last)
+        for (source, target) in zip(descriptors, DecodeWorker.descriptors) {
+            posix_spawn_file_actions_adddup2(&actions, source, target)
         }
         // Close every other descriptor this process may have inherited.
-        _ = lt_spawn_closes_from(&actions, last + 1)
+        _ = lt_spawn_closes_from(&actions, DecodeWorker.firstUnused(of: descriptors.count))
         // A separate session: the parent handles Ctrl-C, and the worker has no access to the terminal.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         posix_spawnattr_setflags(&attributes, Int16(LT_SPAWN_SETSID))
         defer { posix_spawnattr_destroy(&attributes) }
         let arguments = [executable, DecodeWorker.command, json, String(getpid())]
-        var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-        // The dynamic linker needs LD_LIBRARY_PATH before the worker's code runs; the worker then erases it.
-        let libraries = getenv("LD_LIBRARY_PATH").map { "LD_LIBRARY_PATH=" + String(cString: $0) }
-        var envp: [UnsafeMutablePointer<CChar>?] = [libraries].compactMap { $0 }.map { strdup($0) } + [nil]
+        let argv = arguments.map { strdup($0) } + [nil]
+        let envp = environment().map { strdup($0) } + [nil]
         defer { (argv + envp).forEach { free($0) } }
         var child: pid_t = 0
-        let failure = ResourceLimits.retry { posix_spawn(&child, executable, &actions, &attributes, &argv, &envp) }
+        let failure = ResourceLimits.retry { posix_spawn(&child, executable, &actions, &attributes, argv, envp) }
         guard failure == 0 else {
             throw MediaError.limit("the decode worker \(executable) does not start", failure)
         }
-        pid = child
-        needsMemory = request.memoryLimit
-        pipe = ends[0]
-        errors = errorEnds[0]
-        isStarted = true
+        return child
+    }
+
+    /// The dynamic linker needs LD_LIBRARY_PATH before the worker's code runs; the worker then erases it.
+    static func environment() -> [String] {
+        getenv("LD_LIBRARY_PATH").map { ["LD_LIBRARY_PATH=" + String(cString: $0)] } ?? []
     }
 
     /// Bytes of the worker's standard error that are kept.
@@ -104,6 +142,7 @@ final class WorkerProcess: Sendable {
         _ = wait()
         close(pipe)
         close(errors)
+        if let server { close(server.worker.pidfd) }
     }
 
     /// Duplicates a descriptor to a number above those the child gets; -1 on failure.
@@ -135,7 +174,10 @@ final class WorkerProcess: Sendable {
     }
 
     func kill() {
-        reaped.withLock { if !$0 { _ = Glibc.kill(pid, SIGKILL) } }
+        reaped.withLock { isReaped in
+            guard !isReaped else { return }
+            if let server { server.worker.kill() } else { _ = Glibc.kill(pid, SIGKILL) }
+        }
     }
 
     /// Sets the CPU seconds the worker may have used, and the seconds of the recording covered so far.
@@ -144,8 +186,12 @@ final class WorkerProcess: Sendable {
     private func checkBudget() throws {
         guard let used = CPUBudget.used(by: pid) else { return }
         let (allowed, covered) = budget.withLock { $0 }
-        if used > allowed { throw MediaError.tooSlow(used, covered: covered) }
+        // After its end its number may be another process's.
+        if used > allowed, server?.worker.hasEnded != true { throw MediaError.tooSlow(used, covered: covered) }
     }
+
+    /// What `wait` returns where the server ended before it could say how the worker did.
+    private static let lost = "its server has ended"
 
     /// Waits for the process to exit and returns its exit status or signal as text.
     func wait() -> String {
@@ -154,15 +200,31 @@ final class WorkerProcess: Sendable {
         // The worker exits once its pipe is closed; kill it if it has not after 5 s.
         let deadline = ContinuousClock.now + .seconds(5)
         while true {
-            let ended = waitpid(pid, &code, WNOHANG)
-            if ended == pid || (ended < 0 && errno != EINTR) { break }
-            if ContinuousClock.now > deadline { _ = Glibc.kill(pid, SIGKILL) }
+            if let server {
+                if let status = server.client.status(of: server.worker) {
+                    code = status
+                    break
+                }
+                // A server that is stopped does not say how its workers end.
+                if ContinuousClock.now > deadline + .seconds(1), server.worker.hasEnded {
+                    code = -1
+                    break
+                }
+            } else {
+                let ended = waitpid(pid, &code, WNOHANG)
+                if ended == pid || (ended < 0 && errno != EINTR) { break }
+            }
+            if ContinuousClock.now > deadline { kill() }
             usleep(500)
         }
+        if code < 0 { kill() }
         reaped.withLock { $0 = true }
         let signal = code & 0x7F
         var text =
-            signal != 0 ? "signal \(signal), \(String(cString: strsignal(signal)))" : "exit status \(code >> 8 & 0xFF)"
+            code < 0
+            ? Self.lost
+            : signal != 0
+                ? "signal \(signal), \(String(cString: strsignal(signal)))" : "exit status \(code >> 8 & 0xFF)"
         if let line = lastLine() { text += ": " + line }
         status.withLock { $0 = text }
         return text
@@ -173,7 +235,7 @@ final class WorkerProcess: Sendable {
         let nothing = open("/dev/null", O_RDONLY | O_CLOEXEC)
         guard nothing >= 0 else { throw MediaError.limit("/dev/null cannot be opened", errno) }
         defer { close(nothing) }
-        let worker = try WorkerProcess(file: nothing, request: FrameRequest(output: .sandbox)) { false }
+        let worker = try start(file: nothing, request: FrameRequest(output: .sandbox)) { false }
         guard let message = try worker.readHeader(timeout: 60) else { throw worker.died() }
         switch message.kind {
         case .sandbox: return try worker.readJSON(Sandbox.State.self, message, timeout: 60)
@@ -187,6 +249,7 @@ final class WorkerProcess: Sendable {
     /// Explains the worker's death: by the file, or by an inherited address space limit.
     func died() -> MediaError {
         let how = wait()
+        if how.hasPrefix(Self.lost) { return .serverLost }
         var limits = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limits) == 0, limits.rlim_cur < UInt(needsMemory)
         else {

@@ -237,6 +237,11 @@ extension MediaError {
             code: .decoderCrashed, message: "the decoder crashed (\(how)); the file is probably damaged; copy it again")
     }
 
+    static let serverLost = Self(
+        code: .decoderCrashed,
+        message:
+            "the decoder was killed with the process that it was forked from, perhaps for lack of memory; try again")
+
     static func tooLittleMemory(_ how: String, limit: UInt, needed: Int) -> Self {
         .init(
             code: .processLimit,

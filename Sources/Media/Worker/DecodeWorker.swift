@@ -24,9 +24,18 @@ public enum DecodeWorker {
     static let fileDescriptor: Int32 = 3
     static let pipeDescriptor: Int32 = 4
     static let clipDescriptor: Int32 = 5
+    /// The numbers of what a worker is given: the recording, the pipe, standard error and, for a clip, its file.
+    static let descriptors = [fileDescriptor, pipeDescriptor, STDERR_FILENO, clipDescriptor]
+    /// The first number of those that a worker with this many of them does not have.
+    static func firstUnused(of count: Int) -> Int32 { (count > 3 ? clipDescriptor : pipeDescriptor) + 1 }
+
+    /// Of the workers that have ended and were no children of this process: the largest resident set, in bytes, and the CPU
+    /// seconds of all.
+    package static var usage: (peakBytes: Int, cpuSeconds: Double) { WorkerServerClient.usage }
 
     /// Decodes and returns the exit status: 0 if the result was sent over the pipe, even if it is a refusal.
     public static func main(request json: String, parent: Int32) -> Int32 {
+        if json == WorkerServer.request { return WorkerServer.main(parent: parent) }
         signal(SIGPIPE, SIG_IGN)
         let output = WorkerOutput(descriptor: pipeDescriptor)
         do {

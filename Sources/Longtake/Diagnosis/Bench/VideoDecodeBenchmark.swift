@@ -56,9 +56,9 @@ package struct VideoDecodeBenchmark {
         return parts
     }
 
-    /// CPU seconds of this process and of its children that have ended.
+    /// CPU seconds of this process, and of its children and decode workers that have ended.
     private static var processorSeconds: Double {
-        [RUSAGE_SELF, RUSAGE_CHILDREN].reduce(0) { sum, who in
+        [RUSAGE_SELF, RUSAGE_CHILDREN].reduce(DecodeWorker.usage.cpuSeconds) { sum, who in
             var usage = rusage()
             getrusage(__rusage_who_t(who.rawValue), &usage)
             let (user, system) = (usage.ru_utime, usage.ru_stime)

@@ -73,6 +73,40 @@ import Testing
         #expect(two.files.count <= one.files.count + 10, "\(one.files.count) → \(two.files.count)")
     }
 
+    @Test(.enabled(if: UnchangedTests.hasTracer, "strace is not installed"))
+    func `a new file costs a pipeline the same beside any number of indexes`() throws {
+        var tool = try Tool()
+        defer { tool.remove() }
+        tool.environment["LONGTAKE_CACHE_MAX_BYTES"] = "100T"
+        try Data(
+            """
+            version: 1
+            inputs: [asked]
+            outputs:
+              - {format: jsonl, path: answers.jsonl}
+              - {format: vtt, path: "vtt/{name}.vtt"}
+              - {format: clips, path: "clips/{name}"}
+            questions:
+              - {id: what, ask: What is it?, max_tokens: 1}
+            """.utf8
+        ).write(to: URL(filePath: tool.path("p.yaml")))
+        let run = ["run", tool.path("p.yaml"), "--prefix-cache", "never"]
+        // The first run makes the catalog and the outputs.
+        for number in [500, 501] {
+            try Self.videos(number..<number + 1, in: tool.path("asked"))
+            guard number == 500 else { continue }
+            let first = try tool.run(run)
+            try #require(first.status == 0, "\(first.errors)")
+        }
+        let few = try calls(tool, run)
+        try Self.videos(600..<700, in: tool.path("others"))
+        try #require(try tool.run("index", tool.path("others"), "--prefix-cache", "never").status == 0)
+        try Self.videos(502..<503, in: tool.path("asked"))
+        let many = try calls(tool, run)
+        // One more file that has not changed, and perhaps too young to be known by its times.
+        #expect(many.files.count <= few.files.count + 50, "\(few.files.count) → \(many.files.count)")
+    }
+
     @Test func `an index under way is listed, and one that was interrupted`() throws {
         let tool = try Tool()
         defer { tool.remove() }

@@ -56,6 +56,14 @@ extension Library {
         return all.sorted { $0.index < $1.index }
     }
 
+    /// Returns a finished index at its best path, looking at no other index; the size of its prefix caches is left out.
+    ///
+    /// - Throws: `StoreError` if it has no manifest that can be read.
+    func recording(index: String) throws -> RecordingSummary {
+        let manifest = try cache.manifest(indexID: index)
+        return RecordingSummary(manifest, try location(of: manifest))
+    }
+
     /// Returns the indexes of a recording by its ID, an ID prefix, a path it was indexed from, or the end of such a
     /// path.
     ///

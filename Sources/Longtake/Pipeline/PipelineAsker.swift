@@ -132,7 +132,7 @@ final class PipelineAsker {
         of recording: IndexedRecording, _ values: PathTemplate.Values, _ summary: inout BatchSummary,
         _ event: (BatchEvent) -> Void
     ) throws {
-        let item = try? library.recordings(matching: recording.index).first
+        let item = try? library.recording(index: recording.index)
         var failures: [Failure] = []
         do {
             try writer.writeDocuments(

@@ -112,8 +112,8 @@ package final class PipelineRunner {
             sender: sender, cancellation: cancellation
         )
         writer.report = { [library, file, cancellation] index in
-            guard let item = try library.recordings(matching: index).first else { throw LongtakeError.unknown(index) }
-            let data = try library.report(about: item, pipeline: file.identity, cancellation: cancellation)
+            let data = try library.report(
+                about: try library.recording(index: index), pipeline: file.identity, cancellation: cancellation)
             return try ReportPage(data).document()
         }
         // Opened first, so that an unusable output is reported before hours of indexing.

@@ -70,7 +70,7 @@ check:
 instructions: build
 	scripts/check-instructions
 
-# The instructions of a frame and of an answer, and the allocations of a frame, against Tests/instruction-counts.json. 2 minutes.
+# The instructions of a frame and of an answer, and the allocations of a frame, against Tests/instruction-counts.json. 3 minutes.
 instruction-counts: build
 	scripts/setup --test
 	scripts/instruction-counts

@@ -10,7 +10,11 @@ final class OutputFile {
     /// errno of the first write that failed; 0 if none did.
     private(set) var failure: Int32 = 0
 
-    init(descriptor: Int32) { self.descriptor = descriptor }
+    init(descriptor: Int32) {
+        self.descriptor = descriptor
+        // A worker that was lost before this one may have written already, and the position is shared with it.
+        lseek(descriptor, 0, SEEK_SET)
+    }
 
     /// Forgets what was written; later bytes replace it.
     func restart() {

@@ -78,10 +78,12 @@ import Testing
 
     /// Copies a part of a recording into a new file.
     static func clip(
-        _ path: String, _ start: Double, _ end: Double, anchor: Frame, to out: String, maxBytes: Int64 = 1 << 30
+        _ path: String, _ start: Double, _ end: Double, anchor: Frame, to out: String, maxBytes: Int64 = 1 << 30,
+        after written: [UInt8] = []
     ) throws -> ClipResult {
         let descriptor = open(out, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         defer { close(descriptor) }
+        try #require(write(descriptor, written, written.count) == written.count)
         let request = ClipRequest(
             anchor: .init(pts: anchor.pts, seconds: anchor.ptsSeconds), start: start, end: end, maxBytes: maxBytes)
         let result = try ClipCopy.copy(
@@ -144,8 +146,11 @@ import Testing
                 #expect(
                     (times.first ?? 99) < 0.2 && (times.max() ?? 0) > result.end - result.start - 0.4, "\(times.count)")
             }
+            // A worker that was lost has written before.
             let again = directory.file("again")
-            _ = try Self.clip(path, wanted.lowerBound, wanted.upperBound, anchor: anchor, to: again)
+            _ = try Self.clip(
+                path, wanted.lowerBound, wanted.upperBound, anchor: anchor, to: again,
+                after: [UInt8](repeating: 0x55, count: 100_000))
             #expect(FileManager.default.contentsEqual(atPath: out, andPath: again))
         }
     }

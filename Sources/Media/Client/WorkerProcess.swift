@@ -71,7 +71,16 @@ final class WorkerProcess: Sendable {
         for end in errorEnds { _ = fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK) }
         let descriptors = [source, sink, errorSink] + (target < 0 ? [] : [target])
         server = mayBeForked ? try Self.forked(executable, json, descriptors, isCancelled) : nil
-        pid = try server?.worker.pid ?? Self.spawn(executable, json, descriptors)
+        if let server {
+            pid = server.worker.pid
+        } else {
+            let given = zip(descriptors, DecodeWorker.descriptors).map { (here: $0, there: $1) }
+            let (failure, child) = Self.spawn(executable, json, given)
+            guard failure == 0 else {
+                throw MediaError.limit("the decode worker \(executable) does not start", failure)
+            }
+            pid = child
+        }
         needsMemory = request.memoryLimit
         pipe = ends[0]
         errors = errorEnds[0]
@@ -92,40 +101,53 @@ final class WorkerProcess: Sendable {
         }
     }
 
-    /// Starts a worker as a child of this process.
+    /// Starts the hidden subcommand as a child of this process, in a session of its own.
     ///
-    /// - Parameter descriptors: the recording, the pipe, standard error and, for a clip, its file; all above the child's.
-    private static func spawn(_ executable: String, _ json: String, _ descriptors: [Int32]) throws -> pid_t {
+    /// - Parameters:
+    ///   - request: its first argument.
+    ///   - descriptors: what it gets, by the numbers there; those here are above them.
+    ///   - blocked: signals that it blocks; nil: those that this thread blocks.
+    /// - Returns: 0 and its ID, or an error number.
+    static func spawn(
+        _ executable: String, _ request: String, _ descriptors: some Sequence<(here: Int32, there: Int32)>,
+        blocking blocked: [Int32]? = nil
+    ) -> (failure: Int32, pid: pid_t) {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        for (source, target) in zip(descriptors, DecodeWorker.descriptors) {
-            posix_spawn_file_actions_adddup2(&actions, source, target)
+        for output in [STDOUT_FILENO, STDERR_FILENO] {
+            posix_spawn_file_actions_addopen(&actions, output, "/dev/null", O_WRONLY, 0)
+        }
+        var last = STDERR_FILENO
+        for (here, there) in descriptors {
+            posix_spawn_file_actions_adddup2(&actions, here, there)
+            last = max(last, there)
         }
         // Close every other descriptor this process may have inherited.
-        _ = lt_spawn_closes_from(&actions, DecodeWorker.firstUnused(of: descriptors.count))
-        // A separate session: the parent handles Ctrl-C, and the worker has no access to the terminal.
+        _ = lt_spawn_closes_from(&actions, last + 1)
+        // A separate session: the parent handles Ctrl-C, and the child has no access to the terminal.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
-        posix_spawnattr_setflags(&attributes, Int16(LT_SPAWN_SETSID))
         defer { posix_spawnattr_destroy(&attributes) }
-        let arguments = [executable, DecodeWorker.command, json, String(getpid())]
+        var flags = Int16(LT_SPAWN_SETSID)
+        if let blocked {
+            var signals = sigset_t()
+            sigemptyset(&signals)
+            for signal in blocked { sigaddset(&signals, signal) }
+            posix_spawnattr_setsigmask(&attributes, &signals)
+            flags |= Int16(POSIX_SPAWN_SETSIGMASK)
+        }
+        posix_spawnattr_setflags(&attributes, flags)
+        let arguments = [executable, DecodeWorker.command, request, String(getpid())]
         let argv = arguments.map { strdup($0) } + [nil]
-        let envp = environment().map { strdup($0) } + [nil]
+        // The dynamic linker needs LD_LIBRARY_PATH before the child's code runs; a worker then erases it.
+        let libraries = getenv("LD_LIBRARY_PATH").map { "LD_LIBRARY_PATH=" + String(cString: $0) }
+        let envp = [libraries].compactMap { $0 }.map { strdup($0) } + [nil]
         defer { (argv + envp).forEach { free($0) } }
         var child: pid_t = 0
         let failure = ResourceLimits.retry { posix_spawn(&child, executable, &actions, &attributes, argv, envp) }
-        guard failure == 0 else {
-            throw MediaError.limit("the decode worker \(executable) does not start", failure)
-        }
-        return child
-    }
-
-    /// The dynamic linker needs LD_LIBRARY_PATH before the worker's code runs; the worker then erases it.
-    static func environment() -> [String] {
-        getenv("LD_LIBRARY_PATH").map { ["LD_LIBRARY_PATH=" + String(cString: $0)] } ?? []
+        return (failure, child)
     }
 
     /// Bytes of the worker's standard error that are kept.

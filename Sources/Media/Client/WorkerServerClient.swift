@@ -121,29 +121,11 @@ final class WorkerServerClient: Sendable {
         let source = fcntl(socket, F_DUPFD_CLOEXEC, 10)
         guard source >= 0 else { return 0 }
         defer { close(source) }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, source, WorkerServer.socketDescriptor)
-        _ = lt_spawn_closes_from(&actions, WorkerServer.socketDescriptor + 1)
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
         // A signal to all processes of a job is for the program, which ends its workers in its own time.
-        var blocked = sigset_t()
-        sigemptyset(&blocked)
-        for signal in [SIGUSR1, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP] { sigaddset(&blocked, signal) }
-        posix_spawnattr_setsigmask(&attributes, &blocked)
-        posix_spawnattr_setflags(&attributes, Int16(LT_SPAWN_SETSID) | Int16(POSIX_SPAWN_SETSIGMASK))
-        let arguments = [executable, DecodeWorker.command, WorkerServer.request, String(getpid())]
-        let argv = arguments.map { strdup($0) } + [nil]
-        let envp = WorkerProcess.environment().map { strdup($0) } + [nil]
-        defer { (argv + envp).forEach { free($0) } }
-        var child: pid_t = 0
-        return posix_spawn(&child, executable, &actions, &attributes, argv, envp) == 0 ? child : 0
+        let (failure, child) = WorkerProcess.spawn(
+            executable, WorkerServer.request, [(here: source, there: WorkerServer.socketDescriptor)],
+            blocking: [SIGUSR1, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP])
+        return failure == 0 ? child : 0
     }
 
     /// Starts a worker.

@@ -26,8 +26,6 @@ public enum DecodeWorker {
     static let clipDescriptor: Int32 = 5
     /// The numbers of what a worker is given: the recording, the pipe, standard error and, for a clip, its file.
     static let descriptors = [fileDescriptor, pipeDescriptor, STDERR_FILENO, clipDescriptor]
-    /// The first number of those that a worker with this many of them does not have.
-    static func firstUnused(of count: Int) -> Int32 { (count > 3 ? clipDescriptor : pipeDescriptor) + 1 }
 
     /// Of the workers that have ended and were no children of this process: the largest resident set, in bytes, and the CPU
     /// seconds of all.

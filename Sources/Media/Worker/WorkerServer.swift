@@ -117,7 +117,7 @@ enum WorkerServer {
         let moved = given.map { fcntl($0, F_DUPFD, DecodeWorker.clipDescriptor + 1) }
         guard moved.allSatisfy({ $0 >= 0 }) else { return 1 }
         for (from, to) in zip(moved, DecodeWorker.descriptors) { dup2(from, to) }
-        let first = DecodeWorker.firstUnused(of: given.count)
+        let first = (DecodeWorker.descriptors.prefix(given.count).max() ?? STDERR_FILENO) + 1
         if lt_close_from(first) != 0 {
             for descriptor in first..<1024 { close(descriptor) }
         }

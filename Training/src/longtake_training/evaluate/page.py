@@ -273,6 +273,7 @@ def claims_part(ablation: dict, sampled: dict) -> list[str]:
             ]
         )
     first = next(iter(ablation.values()))
+    made = sorted({f"weights `{part['weights']}`, {part['date']}" for part in ablation.values() if "weights" in part})
     return [
         "## The paper's claims in miniature",
         "",
@@ -286,10 +287,11 @@ def claims_part(ablation: dict, sampled: dict) -> list[str]:
         "bundled model without changes, asked with the program about recordings of the test split with fewer frames.",
         "",
         "```",
-        "python -m longtake_training.train.ablation --work out/training",
+        "python -m longtake_training.train.ablation --model MODEL --work WORK",
         sampled["command"],
         "```",
         "",
+        *([f"Ablated from: {'; '.join(made)}.", ""] if made else []),
         *table(["variant", "model", "recordings", "read", "**right**", *CLAIM_KINDS], rows),
     ]
 

@@ -110,13 +110,19 @@ class PackedAttention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         count, width = key.shape[0], query.shape[-1]
-        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q, k, v = (
-            F.linear(x, w, b).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for x, w, b in zip((query, key, value), weights, biases, strict=True)
-        )
+        q, k, v = (self.part(x, number) for number, x in enumerate((query, key, value)))
         mixed = F.scaled_dot_product_attention(q.expand(count, -1, -1, -1), k, v)
         return self.out_proj(mixed.transpose(1, 2).reshape(count, -1, width))
+
+    def part(self, x: Tensor, number: int) -> Tensor:
+        """Rows [N, R, D] through the projection of q (0), k (1) or v (2): [N, heads, R, head size]."""
+        weight, bias = self.in_proj_weight.chunk(3)[number], self.in_proj_bias.chunk(3)[number]
+        return F.linear(x, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def scores(self, query: Tensor, key: Tensor) -> Tensor:
+        """[N, heads, queries, keys], before the softmax."""
+        q, k = self.part(query, 0), self.part(key, 1)
+        return q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
 
 
 class Compressor(nn.Module):
@@ -145,8 +151,15 @@ class Compressor(nn.Module):
     def forward(self, patches: Tensor) -> Tensor:
         """[N, P, D] to [N, C2, D]."""
         value = self.ln_kv(patches)
-        query = (self.ln_q(self.query) + self.pos_embed)[None]
-        return self.attn(query, value + self.positions(patches.shape[1]), value)
+        return self.attn(self.queries(), value + self.positions(patches.shape[1]), value)
+
+    def queries(self) -> Tensor:
+        """[1, C2, D]."""
+        return (self.ln_q(self.query) + self.pos_embed)[None]
+
+    def scores(self, patches: Tensor) -> Tensor:
+        """Scores [N, heads, C2, P] of the patches [N, P, D], before the softmax."""
+        return self.attn.scores(self.queries(), self.ln_kv(patches) + self.positions(patches.shape[1]))
 
 
 class Projector(nn.Sequential):
@@ -245,9 +258,9 @@ class LlamaAttention(nn.Module):
         causal = bias is None and q.shape[2] == k.shape[2]
         if bias is None and not causal and q.shape[2] > 1:
             bias = causal_bias(q.shape[2], k.shape[2])
-        if bias is not None and torch.is_autocast_enabled("cpu"):
+        if bias is not None and torch.is_grad_enabled():
             # Training. The fused kernel takes twice as long: its backward pass is slow with a mask.
-            kind = torch.bfloat16
+            kind = torch.bfloat16 if torch.is_autocast_enabled("cpu") else q.dtype
             scores = torch.matmul(q.to(kind) * self.head_size**-0.5, self.spread(k).to(kind).transpose(-1, -2))
             scores = scores + bias.to(kind)
             self.kept = None if self.kept_head is None else scores[:, self.kept_head]

@@ -35,10 +35,12 @@ def main() -> None:
     if options.until == "fusion":
         work.fused(tower)
         return
-    if options.until not in (None, "contrastive"):
+    if options.until not in (None, "compression", "contrastive"):
         work.language(tower, options.until)
         return
-    llava = work.language(tower)
+    llava = work.compressed(tower, work.language(tower))
+    if options.until == "compression":
+        return
     clip = work.clip(tower)
     counts = {"llava": sum(p.numel() for p in llava.parameters()), "clip": sum(p.numel() for p in clip.parameters())}
     print(json.dumps(counts), flush=True)

@@ -1,29 +1,33 @@
 """Retrains parts of the bundled model: fewer or more pre-fusion layers, more tokens per frame, all patches.
 
-    python -m longtake_training.train.ablation --work out/training [--only NAME]
+    python -m longtake_training.train.ablation --model Models/nano --work out/ablation [--only NAME]
 
 The compressor, projector and pre-fusion layers of each variant are trained from scratch, for the same number of steps
 on the same images. Its language model starts as the bundled one and is tuned for the same number of steps on the same
 recordings of 10 to 60 s, with one row per token for a run of equal frames. So the scores compare variants with each
 other, not with the bundled model, which was trained for longer. Finished variants are kept in
-Training/report/ablation.json and not repeated.
+Training/report/ablation.json and not repeated, as long as the bundled model stays the same.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from longtake_training import arguments, paths
-from longtake_training.model.llava_mini import FusionConfig
+from longtake_training.evaluate.asking import fingerprint
+from longtake_training.model.checkpoint import load
+from longtake_training.model.clip import VisionTower
+from longtake_training.model.llava_mini import FusionConfig, LlavaMini
+from longtake_training.model.tokenizer import Tokenizer
 from longtake_training.train import feature_bank
 from longtake_training.train import fusion as fusion_stage
 from longtake_training.train import language as language_stage
 from longtake_training.train.feature_bank import Bank
-from longtake_training.train.stages import LAST, Work
+from longtake_training.train.stages import Work
 
 FUSION_STEPS, LANGUAGE_STEPS, STILLS, RECORDINGS = 300, 700, 20_000, 3_000
 VARIANTS: dict[str, tuple[str, FusionConfig]] = {
@@ -44,8 +48,7 @@ class PatchReader(language_stage.Reader):
         return self.llava.project(self.bank.patches[places].float())[0]
 
 
-def run(work: Work, name: str, log_every: int = 10_000) -> dict[str, float]:
-    tower = work.tower()
+def run(work: Work, bundled: LlavaMini, tower: VisionTower, name: str, log_every: int = 10_000) -> dict[str, float]:
     pool = work.pool()
     features = work.features(tower)
     whole, held_out = work.banks(tower)
@@ -64,9 +67,12 @@ def run(work: Work, name: str, log_every: int = 10_000) -> dict[str, float]:
                 llava, pool, features, FUSION_STEPS, None, work.log, name=f"{name}: fusion"
             ).items()
         }
-    trained = torch.load(work.folder / f"{LAST}.pt")
     own = llava.state_dict()
-    same = {k: v for k, v in trained.items() if k.startswith(("model.layers", "model.norm", "model.embed", "lm_head"))}
+    same = {
+        k: v
+        for k, v in bundled.state_dict().items()
+        if k.startswith(("model.layers", "model.norm", "model.embed", "lm_head"))
+    }
     llava.load_state_dict(own | same)
     make = PatchReader if patches else language_stage.Reader
     batches = language_stage.Batches(recordings, work.tokenizer, 11)
@@ -94,20 +100,29 @@ def run(work: Work, name: str, log_every: int = 10_000) -> dict[str, float]:
 
 def main() -> None:
     parser = arguments.parser("train.ablation", __doc__)
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="the bundled model")
+    parser.add_argument("--work", type=Path, required=True, help="where images and recordings are kept")
     parser.add_argument("--report", type=Path, default=paths.REPORT)
     parser.add_argument("--only", choices=list(VARIANTS))
     options = parser.parse_args()
     options.report.mkdir(parents=True, exist_ok=True)
     file = options.report / "ablation.json"
     done = json.loads(file.read_text()) if file.exists() else {}
+    weights = fingerprint(options.model)
+    done = {name: figures for name, figures in done.items() if figures.get("weights") == weights}
     work = Work(options.work, 1.0)
+    work.tokenizer = Tokenizer.from_folder(options.model)
+    bundled, clip = load(options.model)
+    tower = VisionTower(clip.vision_cfg, vision_model=clip.vision_model)
+    tower.requires_grad_(False).eval()
     for name, (what, _) in VARIANTS.items():
         if name in done or (options.only and name != options.only):
             continue
-        figures = run(work, name)
+        figures = run(work, bundled, tower, name)
         done[name] = {
             "variant": what,
+            "weights": weights,
+            "date": datetime.date.today().isoformat(),
             "fusion steps": 0 if name == "all patches" else FUSION_STEPS,
             "language steps": LANGUAGE_STEPS,
             **figures,

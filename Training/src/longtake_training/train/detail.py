@@ -153,7 +153,7 @@ def main() -> None:
         least = max(0.12, 1 - 1.6 * step / options.steps)
         share = torch.rand(BATCH) * (1 - least) + least
         share[torch.rand(BATCH) < 0.12] = 0
-        with torch.autocast("cpu", torch.bfloat16):
+        with progress.products():
             loss, right = train.step(share)
         optimizer.zero_grad()
         loss.backward()

@@ -90,7 +90,7 @@ def run(
         for group in optimizer.param_groups:
             group["lr"] = progress.rate(step / steps, peak)
         at = torch.randint(0, count, (BATCH,))
-        with torch.autocast("cpu", torch.bfloat16):
+        with progress.products():
             rows, compressed = llava.project(patches[at].float())
             tokens, _ = llava.prefuse(rows.float(), compressed.float())
         loss, right = probe_loss(probes, tokens.float(), pool, at)

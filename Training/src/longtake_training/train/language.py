@@ -509,8 +509,7 @@ def run(
             probes is not None,
             2 * RECORDINGS if only else RECORDINGS,
         )
-        # Products in bfloat16, weights and sums in float32: 1.6 times as fast with AVX-512 BF16.
-        with torch.autocast("cpu", torch.bfloat16):
+        with progress.products():
             hidden = reader.hidden(batch, noise=0.05)
         loss, _, _ = answer_loss(llava, hidden.float(), batch)
         seen_right: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""The training log, one JSON object per line, and the learning rate schedule."""
+"""The training log, one JSON object per line, the learning rate schedule, and the type of products."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import math
 import time
 from pathlib import Path
+
+import torch
 
 
 class Log:
@@ -31,3 +33,11 @@ def rate(share: float, peak: float, warm: float = 0.04, floor: float = 0.03) -> 
     if share < warm:
         return peak * max(share, 1e-3) / warm
     return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, (share - warm) / (1 - warm)))))
+
+
+def products() -> torch.autocast:
+    """Products in bfloat16, weights and sums in float32, where the CPU multiplies bfloat16.
+
+    That is 1.6 times as fast there, and many times slower elsewhere.
+    """
+    return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())

@@ -47,7 +47,7 @@ def curve(lines: list[dict], file: Path) -> None:
         axes[0][column].set_yscale("log")
         axes[0][column].set_title(stage)
         held_out = [line for line in lines if line["stage"] == f"{stage} held out"]
-        for key in ["all", "things", "shape", "board", "after", "first", "recall at 1"]:
+        for key in ["all", "things", "shape", "board", "after", "first", "on things", "recall at 1"]:
             points = [(line["step"], line[key]) for line in held_out if key in line]
             if points:
                 axes[1][column].plot(*zip(*points, strict=True), marker=".", label=key)

@@ -13,6 +13,7 @@
 | attention-warmup | language model                                      | the same, and where two heads attend        |
 | attention        | language model                                      | the same with a schedule of its own         |
 | hard-questions   | language model                                      | the same, more of what was wrong most often |
+| compression      | compressor                                          | where it attends; the rows after it stay    |
 | contrastive      | text tower, last vision layer, projections          | image–text pairs                            |
 
 The files of a stage in the work folder are NAME.pt (weights), NAME.part (an unfinished stage) and NAME.done.
@@ -27,6 +28,7 @@ import torch
 from longtake_training.model.clip import ClipModel, TextConfig, VisionConfig, VisionTower
 from longtake_training.model.llava_mini import FusionConfig, LanguageConfig, LlavaMini
 from longtake_training.model.tokenizer import ClipTokenizer, Tokenizer, build, build_clip
+from longtake_training.train import compression as compression_stage
 from longtake_training.train import contrastive as contrastive_stage
 from longtake_training.train import feature_bank, progress, timeline
 from longtake_training.train import fusion as fusion_stage
@@ -46,6 +48,7 @@ STEPS = {
     "attention-warmup": 1000,
     "attention": 10_000,
     "hard-questions": 5000,
+    "compression": 600,
     "contrastive": 2500,
 }
 LAST = "hard-questions"
@@ -213,6 +216,16 @@ class Work:
             reader.tokens = None if plan.get("joint") else reader.tokens
             if stage == until:
                 break
+        return llava
+
+    def compressed(self, tower: VisionTower, llava: LlavaMini) -> LlavaMini:
+        """The finished language model with a compressor that attends to the things."""
+        file = self.folder / "compression.pt"
+        if not self.done("compression"):
+            pool, features = self.pool(), self.features(tower)
+            compression_stage.run(llava, pool, features, self.tokenizer, self.steps("compression"), file, self.log)
+            self.finish("compression")
+        llava.load_state_dict(torch.load(file))
         return llava
 
     def clip(self, tower: VisionTower) -> ClipModel:

@@ -114,24 +114,25 @@ package final class BenchModel {
             }
         layerCount = language.layerCount
         frameWork = ModelCost.FrameWork(language, fusion, vision, promptHeadTokens: QuestionBenchmark.Text().before)
-        // The input embeddings are only copied: they share the output head's memory.
-        language.tiedEmbeddings = true
         language.layerCount = part.hasLanguage ? layers : 0
         if !part.hasLanguage { language.vocabularySize = 8 }
         if part == .language { fusion.prefusionLayerCount = 1 }
         let model = TensorCatalog.llavaMini(language, fusion)
+        // The input embeddings are only copied: they share the memory of the output head, which is read.
+        let made = model.filter { language.tiedEmbeddings || $0.name != TensorName.tokenEmbeddings }
         let tower = TensorCatalog.vision(vision, selectLayer: fusion.visionSelectLayer).filter { !$0.isOptional }
         let formats = (resolved.quantizes ? (model + tower).filter(\.isQuantizable) : []).compactMap { tensor in
             (weights.map { $0.format(of: tensor.part) } ?? .int8).map { (tensor, tensor.format(in: $0)) }
         }
         let bytes =
-            (model + tower).reduce(0) { $0 + Int64($1.count * type.element.size) }
+            (made + tower).reduce(0) { $0 + Int64($1.count * type.element.size) }
             + formats.reduce(0) { $0 + Int64($1.1.storedBytes($1.0.shape)) }
         try MemoryBudget.read()?.check("random weights of the shape \(name)", needed: bytes)
         let compute = try Compute(
             precision: resolved.activations, backend: settings.backend, threads: settings.threads,
             instructionSet: settings.instructionSet)
-        let random = RandomWeights.make(model + tower, type: type, threadPool: compute.threadPool)
+        var random = RandomWeights.make(made + tower, type: type, threadPool: compute.threadPool)
+        if !language.tiedEmbeddings { random[TensorName.tokenEmbeddings] = random[TensorName.outputEmbeddings] }
         let quantizing = Dictionary(formats.map { ($0.0.name, $0.1) }) { first, _ in first }
         llava = try LlavaMini(
             WeightReader(random, compute: compute, quantizing: quantizing),

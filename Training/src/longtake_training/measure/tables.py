@@ -33,7 +33,8 @@ def time(seconds: float) -> str:
 def rate(ours: dict) -> str:
     if "operations_per_second" in ours:
         return f"{ours['operations_per_second'] / 1e9:.3g} GFLOPS"
-    return f"{ours['bytes_per_second'] / 1e6:.3g} MB/s"
+    bytes_per_second = ours["bytes_per_second"]
+    return f"{bytes_per_second / 1e9:.3g} GB/s" if bytes_per_second >= 1e9 else f"{bytes_per_second / 1e6:.3g} MB/s"
 
 
 def parts(ours: dict) -> str:

@@ -268,11 +268,13 @@ class Flows:
 
 
 def main() -> None:
-    from transformers import PreTrainedTokenizerFast
-
     parser = argparse.ArgumentParser(prog="python -m longtake_training.oracles.llava", description=__doc__)
     parser.add_argument("--out", type=Path, default=paths.GOLDEN.parent / "llava")
     out = parser.parse_args().out
+    try:
+        from transformers import PreTrainedTokenizerFast
+    except ModuleNotFoundError:
+        parser.exit(69, "transformers is missing: pip install 'transformers>=5.13,<6'\n")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     torch.set_num_threads(1)

@@ -201,7 +201,10 @@ def main() -> None:
     parser = arguments.parser("measure.perplexity", __doc__)
     parser.add_argument("--work", type=Path, default=Path("out/perplexity"))
     parser.add_argument("--longtake", type=Path, default=paths.LONGTAKE)
-    measure(parser.parse_args())
+    args = parser.parse_args()
+    arguments.require(parser, "transformers", arguments.TRANSFORMERS)
+    arguments.require(parser, "gguf", "gguf>=0.19,<0.20")
+    measure(args)
 
 
 if __name__ == "__main__":

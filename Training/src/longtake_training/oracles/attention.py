@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 
 PLACEHOLDER = -200
 CASE = paths.GOLDEN / "case11_end_to_end"
@@ -133,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m longtake_training.oracles.attention", description=__doc__)
     parser.add_argument("--out", type=Path, default=paths.GOLDEN.parent / "attention/shares.json")
     out = parser.parse_args().out
+    arguments.require(parser, "transformers", arguments.TRANSFORMERS)
     torch.set_num_threads(1)
     flows = mini() | llava()
     out.parent.mkdir(parents=True, exist_ok=True)

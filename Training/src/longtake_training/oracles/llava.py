@@ -21,7 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from longtake_training import paths
+from longtake_training import arguments, paths
 
 SEED = 20_260_106
 PLACEHOLDER = -200
@@ -271,10 +271,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m longtake_training.oracles.llava", description=__doc__)
     parser.add_argument("--out", type=Path, default=paths.GOLDEN.parent / "llava")
     out = parser.parse_args().out
-    try:
-        from transformers import PreTrainedTokenizerFast
-    except ModuleNotFoundError:
-        parser.exit(69, "transformers is missing: pip install 'transformers>=5.13,<6'\n")
+    arguments.require(parser, "transformers", arguments.TRANSFORMERS)
+    from transformers import PreTrainedTokenizerFast
+
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     torch.set_num_threads(1)

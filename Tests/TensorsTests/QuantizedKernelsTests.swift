@@ -55,6 +55,7 @@ struct QuantizedKernelsTests {
     static let shapes = [
         (1, 1, 1), (1, 5, 3), (3, 33, 7), (5, 31, 64), (13, 64, 97), (2, 96, 1021), (30, 70, 33), (245, 40, 517),
         (4, 32, 4103), (1, 100, 9000), (7, 65, 32), (8, 32, 2052), (12, 33, 36), (25, 32, 260), (13, 230, 4000),
+        (61, 33, 1100),
     ].flatMap { (rows, outputs, inputs) in
         Kind.allCases.map { Shape(rows: rows, outputs: outputs, inputs: inputs, kind: $0) }
     }
@@ -231,7 +232,7 @@ struct QuantizedKernelsTests {
     /// Sums of the largest magnitudes, where 16-bit sums of unsigned by signed bytes (vpmaddubsw) would saturate.
     @Test(arguments: KernelsTests.names) func `extreme values do not saturate`(name: String) throws {
         let tested = try table(name)
-        for (rows, outputs, inputs) in [(1, 33, 4099), (5, 64, 65_536), (13, 32, 777), (30, 40, 96)] {
+        for (rows, outputs, inputs) in [(1, 33, 4099), (5, 64, 65_536), (13, 32, 777), (30, 40, 96), (66, 40, 96)] {
             for kind in Kind.allCases {
                 let shape = Shape(rows: rows, outputs: outputs, inputs: inputs, kind: kind)
                 let isInt4 = shape.isInt4

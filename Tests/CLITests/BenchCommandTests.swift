@@ -80,6 +80,16 @@ import Testing
         }
     }
 
+    @Test func `the output head is quantized, and shares the memory of the embeddings`() throws {
+        let tool = try Tool(model: false)
+        defer { tool.remove() }
+        let layer = 2 * 192 * 192 + 2 * 64 * 192 + 3 * 512 * 192
+        let arguments = ["decode-token", "--shape", "nano", "--context", "10", "--tokens", "2", "--precision", "int8"]
+        let bytes = try #require(try report(arguments, tool)["bytes"] as? Double)
+        // With a head of 16 bits it would be more even without scales, keys and values.
+        #expect(bytes > Double(4 * layer + 856 * 192) && bytes < Double(4 * layer + 2 * 856 * 192))
+    }
+
     @Test func `decoding, alone and in the frame path`() throws {
         let tool = try Tool(model: false)
         defer { tool.remove() }

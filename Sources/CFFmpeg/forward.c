@@ -21,6 +21,7 @@
     F(avutil, int, av_dict_set, (AVDictionary **a, const char *b, const char *c, int d), (a, b, c, d)) \
     F(avutil, int64_t, av_rescale, (int64_t a, int64_t b, int64_t c), (a, b, c)) \
     F(avutil, AVFrame *, av_frame_alloc, (void), ()) \
+    F(avutil, int, av_frame_copy_props, (AVFrame *a, const AVFrame *b), (a, b)) \
     F(avutil, void, av_frame_free, (AVFrame **a), (a)) \
     F(avutil, int, av_frame_get_buffer, (AVFrame *a, int b), (a, b)) \
     F(avutil, AVFrameSideData *, av_frame_get_side_data, (const AVFrame *a, enum AVFrameSideDataType b), (a, b)) \

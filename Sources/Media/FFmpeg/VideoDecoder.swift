@@ -46,8 +46,9 @@ struct VideoDecoder: ~Copyable {
         return context
     }
 
-    /// Each thread decodes a frame of its own: together they may take half a gigabyte.
-    private static func mostThreads(_ parameters: UnsafeMutablePointer<AVCodecParameters>) -> Int {
+    /// The threads that a stream's frames leave room for: each decodes one of its own, and together they may take half a
+    /// gigabyte.
+    static func mostThreads(_ parameters: UnsafeMutablePointer<AVCodecParameters>) -> Int {
         // With several threads libavcodec's VP8 decoder gives other frames from damaged data, and reports no error.
         if parameters.pointee.codec_id == AV_CODEC_ID_VP8 { return 1 }
         // 4:2:0 in 16 bits takes 3 bytes per pixel.

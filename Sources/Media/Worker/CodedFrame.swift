@@ -22,6 +22,12 @@ struct CodedFrames {
     /// Bytes of the length before each NAL unit; nil for start codes.
     private var lengthBytes: Int?
     private var parameters: SequenceParameters?
+    /// The units of parameter sets in the stream's configuration.
+    private var configuration: [[UInt8]] = []
+    private var isReadingConfiguration = false
+    /// True while every group of packets from an entry up to the next is decoded the same by a decoder that has seen the
+    /// configuration alone: no packet so far has brought anything that applies to later groups.
+    private(set) var isParallel: Bool
 
     /// Returns nil for a codec whose packets say too little.
     init?(_ stream: UnsafeMutablePointer<AVStream>) {
@@ -31,14 +37,35 @@ struct CodedFrames {
         case AV_CODEC_ID_HEVC: codec = .hevc
         case AV_CODEC_ID_MJPEG, AV_CODEC_ID_PRORES, AV_CODEC_ID_DNXHD, AV_CODEC_ID_RAWVIDEO, AV_CODEC_ID_HUFFYUV,
             AV_CODEC_ID_UTVIDEO, AV_CODEC_ID_DVVIDEO:
-            codec = .intra
+            (codec, isParallel) = (.intra, false)
             return
         default: return nil
         }
+        isParallel = true
         guard coded.pointee.field_order.rawValue <= AV_FIELD_PROGRESSIVE.rawValue else { return nil }
         let extra = UnsafeBufferPointer(
             start: coded.pointee.extradata, count: max(0, Int(coded.pointee.extradata_size)))
+        isReadingConfiguration = true
         guard readConfiguration(extra) else { return nil }
+        isReadingConfiguration = false
+        // A set may replace another with the same number; what holds then depends on what was decoded before.
+        let kinds = Set(configuration.map { kind($0[0]) })
+        isParallel = isParallel && !kinds.isEmpty && kinds.count == configuration.count
+    }
+
+    /// Type of a NAL unit by its first byte.
+    private func kind(_ first: UInt8) -> UInt8 { codec == .h264 ? first & 31 : first >> 1 & 63 }
+
+    /// Takes note of a parameter set.
+    private mutating func seeSet(_ unit: UnsafeBufferPointer<UInt8>) {
+        // Zeros before a start code.
+        let end = unit.lastIndex { $0 != 0 } ?? 0
+        let bytes = unit[...end]
+        if isReadingConfiguration {
+            configuration.append(Array(bytes))
+        } else if isParallel, !configuration.contains(where: { $0.elementsEqual(bytes) }) {
+            isParallel = false
+        }
     }
 
     /// Reads avcC, hvcC (ISO/IEC 14496-15) or units after start codes; returns false for anything else.
@@ -121,10 +148,11 @@ struct CodedFrames {
             let found = SequenceParameters.h264(unit.dropFirst().prefix(1024))
             if !found.isRegular || parameters.map({ $0 != found }) ?? false { role = .irregular }
             parameters = found
-        case 6:
-            // The display orientation, which applies to later frames as well.
-            if Self.hasDisplayOrientation(unit.dropFirst()) { role = .irregular }
-        case 8, 9, 12, 13: break
+            seeSet(unit)
+        case 6: seeEnhancement(unit.dropFirst(), &role)
+        case 8: seeSet(unit)
+        case 9, 12: break
+        case 13: isParallel = false
         default: role = .irregular
         }
         return false
@@ -152,15 +180,21 @@ struct CodedFrames {
             let found = SequenceParameters.hevc(unit.dropFirst(2).prefix(16))
             if !found.isRegular || parameters.map({ $0 != found }) ?? false { role = .irregular }
             parameters = found
-        case 39: if Self.hasDisplayOrientation(unit.dropFirst(2)) { role = .irregular }
-        case 32, 34, 35, 38, 40: break
+            seeSet(unit)
+        case 39: seeEnhancement(unit.dropFirst(2), &role)
+        case 32, 34: seeSet(unit)
+        case 35, 38, 40: break
         default: role = .irregular
         }
         return false
     }
 
-    /// True if an SEI unit has a display orientation message, payload type 47; or if it cannot be read.
-    private static func hasDisplayOrientation(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+    /// Messages that concern only what is shown beside the picture, or the picture itself: buffering, timing, captions,
+    /// user data, recovery points, hashes, brightness of the mastering display.
+    private static let harmlessMessages: Set<Int> = [0, 1, 4, 5, 6, 129, 132, 136, 137, 144]
+
+    /// Takes note of the messages of an SEI unit.
+    private mutating func seeEnhancement(_ bytes: Slice<UnsafeBufferPointer<UInt8>>, _ role: inout CodedFrame) {
         var at = bytes.startIndex
         func value() -> Int? {
             var sum = 0
@@ -174,11 +208,25 @@ struct CodedFrames {
         }
         // 0x80 is the trailing bit alone.
         while at < bytes.endIndex, bytes[at] != 0x80 {
-            guard let type = value(), let size = value() else { return false }
-            if type == 47 { return true }
-            at = min(bytes.endIndex, at + size)
+            guard let type = value(), let size = value() else { break }
+            // The display orientation, which applies to later frames as well.
+            if type == 47 { role = .irregular }
+            if !Self.harmlessMessages.contains(type) { isParallel = false }
+            let end = min(bytes.endIndex, at + size)
+            // libavcodec decodes the errors of old x264 versions as those made them, by the version in the first frame.
+            if type == 5, isParallel, Self.isOldEncoder(bytes[at..<end]) { isParallel = false }
+            at = end
         }
-        return false
+    }
+
+    /// True for the user data of a version of x264 before core 151.
+    private static func isOldEncoder(_ data: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        // 16 bytes of a UUID, then a text such as "x264 - core 164 r3095".
+        let name = "x264 - core "
+        let text = data.dropFirst(16).prefix(name.utf8.count + 6)
+        guard text.starts(with: name.utf8) else { return false }
+        let digits = text.dropFirst(name.utf8.count).prefix { $0 >= 0x30 && $0 <= 0x39 }
+        return (Int(String(decoding: digits, as: UTF8.self)) ?? 0) < 151
     }
 
     /// Calls `body` with each NAL unit; returns false if the lengths do not fit.

@@ -36,6 +36,7 @@ extension DecodeSession {
         let decoding = try stages.measure(.opening) { try Decoding(stream, request, packet: Packet()) }
         // Counting frames does not depend on their pixels, so skip the loop filter.
         if counter != nil { decoding.decoder.context.pointee.skip_loop_filter = AVDISCARD_ALL }
+        defer { groups = nil }
         let packet = decoding.packet.pointer
         var failures = 0
         var monitor = StreamMonitor(demuxer, chosen: streamIndex)
@@ -84,7 +85,8 @@ extension DecodeSession {
             }
             if request.sampling == .keyframes { try takeKeyFrame(decoding) } else { try take(decoding) }
         }
-        try flush(decoding, next: nil)
+        try flush(decoding, next: nil, isEnd: !isStopped)
+        try presentGroups()
         try drain(decoding)
         try presentSkippedToEnd()
         isSkipping = false
@@ -127,22 +129,27 @@ extension DecodeSession {
         try receiveFrames(decoding)
     }
 
+    /// Counts and presents a frame that came from a decoder.
+    func receive(_ frame: borrowing DecodedFrame) throws {
+        // Another thread may have found damage that this frame does not show yet.
+        if lt_ffmpeg_errors() != errorsBefore { try requireFullDecoding() }
+        result.counters.framesDecoded += 1
+        packets.remove(frame)
+        source.rescaleTimestamps(of: frame, to: timing.timeBase)
+        if counter == nil {
+            try presentSkipped(before: frame)
+            try present(frame)
+        } else {
+            counter?.add(frame)
+        }
+    }
+
     func receiveFrames(_ decoding: borrowing Decoding) throws {
         var failures = 0
         while !isStopped {
             switch stages.measure(.decoding, { decoding.decoder.receive(into: decoding.frame) }) {
             case .frame:
-                // Another thread may have found damage that this frame does not show yet.
-                if lt_ffmpeg_errors() != errorsBefore { try requireFullDecoding() }
-                result.counters.framesDecoded += 1
-                packets.remove(decoding.frame)
-                source.rescaleTimestamps(of: decoding.frame, to: timing.timeBase)
-                if counter == nil {
-                    try presentSkipped(before: decoding.frame)
-                    try present(decoding.frame)
-                } else {
-                    counter?.add(decoding.frame)
-                }
+                try receive(decoding.frame)
                 av_frame_unref(decoding.frame.pointer)
             case .needsInput, .ended: return
             case .failed:

@@ -31,27 +31,71 @@ extension DecodeSession {
 
     /// Decodes what is needed of the queue.
     ///
-    /// - Parameter next: timestamp of the entry that follows; nil if what follows may depend on the queue.
-    func flush(_ decoding: borrowing Decoding, next: Int64?) throws {
+    /// - Parameters:
+    ///   - next: timestamp of the entry that follows; nil if there is none, or what follows may depend on the queue.
+    ///   - isEnd: true if nothing follows.
+    func flush(_ decoding: borrowing Decoding, next: Int64?, isEnd: Bool = false) throws {
         let packets = queue.takeAll()
         guard !packets.isEmpty else { return }
-        defer { queue.reuse(packets) }
         skipped.isTracking = true
         firstQueued = firstQueued ?? packets.lazy.filter(\.isShown).map(\.pts).min()
         let base = timeline.latest ?? (firstQueued ?? 0, 0)
         let needs = PacketQueue.needs(packets, next: next) { isWanted(from: $0, until: $1, base: base) }
-        for (queued, isNeeded) in zip(packets, needs) where !isStopped {
-            let hasFrame = queued.isShown
-            if isNeeded {
-                if hasFrame { skipped.expect(queued.pts) }
-                try decodePacket(decoding, queued.packet)
+        let group = PacketGroup(packets, needs)
+        if next != nil || isEnd && groups != nil, openGroups()?.fits(group) == true {
+            groups?.add(group)
+            while groups?.isFull == true, !isStopped { try presentGroup() }
+            return
+        }
+        try presentGroups()
+        (isParallel, groups) = (false, nil)
+        defer { queue.reuse(packets) }
+        for (queued, need) in zip(packets, needs) where !isStopped {
+            if need == .nothing {
+                skip(queued)
             } else {
-                self.packets.skip(queued.packet)
-                guard hasFrame else { continue }
-                result.counters.framesSkipped += 1
-                skipped.skip(queued.pts, duration: queued.duration)
+                if queued.isShown { skipped.expect(queued.pts) }
+                try decodePacket(decoding, queued.packet)
             }
         }
+    }
+
+    /// Opens the decoders of groups for the first one; nil if the stream is not decoded in groups.
+    private func openGroups() -> GroupDecoders? {
+        guard isParallel, coded?.isParallel == true else { return nil }
+        if groups == nil { groups = GroupDecoders(stream, request) }
+        return groups
+    }
+
+    private func skip(_ queued: QueuedPacket) {
+        packets.skip(queued.packet)
+        guard queued.isShown else { return }
+        result.counters.framesSkipped += 1
+        skipped.skip(queued.pts, duration: queued.duration)
+    }
+
+    /// Presents the frames of all groups that are being decoded.
+    func presentGroups() throws {
+        while groups?.isEmpty == false, !isStopped { try presentGroup() }
+    }
+
+    /// Presents the frames of the first group, as they come.
+    private func presentGroup() throws {
+        guard let groups, let group = groups.takeFirst() else { return }
+        for (queued, need) in zip(group.packets, group.needs) {
+            if need == .nothing {
+                skip(queued)
+            } else {
+                if queued.isShown { skipped.expect(queued.pts) }
+                packets.add(queued.packet)
+            }
+        }
+        while !isStopped, let held = try stages.measure(.decoding, { try groups.next(of: group) }) {
+            try receive(held.frame)
+            try sendHeartbeat()
+        }
+        // Its thread may still read them if it was not decoded to its end.
+        if !isStopped { queue.reuse(group.packets) }
     }
 
     /// True if a frame shown between two timestamps may be that of a grid time.

@@ -48,6 +48,10 @@ final class DecodeSession {
     /// Timestamp of the first frame shown, until one is placed.
     var firstQueued: Int64?
     var queue = PacketQueue()
+    /// Decodes groups of packets side by side; nil before the first one, and once that ended.
+    var groups: GroupDecoders?
+    /// False once a group was left to the one decoder, which then goes on alone.
+    var isParallel = true
     var skipped = SkippedFrames()
     /// True once a limit is reached or nothing more is wanted.
     var isStopped = false

@@ -16,8 +16,8 @@ struct PacketLog {
     /// File position of the furthest packet since the last `restart`.
     private(set) var lastPosition: Int64 = 0
 
-    /// Maximum number of entries; decoders hold back fewer frames than that.
-    private static let maxWaiting = 512
+    /// Maximum number of entries; decoders hold back fewer frames than that, and a queue fewer packets.
+    private static let maxWaiting = 1024
 
     mutating func add(_ packet: borrowing Packet) {
         let (position, size) = (packet.pointer.pointee.pos, Int(packet.pointer.pointee.size))

@@ -11,6 +11,7 @@ final class QueuedPacket {
     var duration: Int64 { packet.pointer.pointee.duration }
     /// False for a frame that an edit list hides: it is decoded only for those after it.
     var isShown: Bool { packet.pointer.pointee.flags & Int32(AV_PKT_FLAG_DISCARD) == 0 }
+    var size: Int { Int(packet.pointer.pointee.size) }
 }
 
 /// The packets from one entry of the stream up to the next, in decoding order.
@@ -21,6 +22,15 @@ struct PacketQueue {
     private static let maxPackets = 600
     private static let maxBytes = 64 << 20
 
+    /// What a packet is decoded for.
+    enum Need {
+        case nothing
+        /// Other frames depend on it.
+        case reference
+        /// Its frame may be sampled.
+        case frame
+    }
+
     private(set) var packets: [QueuedPacket] = []
     private var bytes = 0
     private var spare: [QueuedPacket] = []
@@ -30,8 +40,8 @@ struct PacketQueue {
     /// Takes a packet's content; `packet` is empty afterwards.
     mutating func add(_ packet: borrowing Packet, _ role: CodedFrame) throws {
         let queued = try spare.popLast() ?? QueuedPacket()
-        bytes += Int(packet.pointer.pointee.size)
         av_packet_move_ref(queued.packet.pointer, packet.pointer)
+        bytes += queued.size
         queued.role = role
         packets.append(queued)
     }
@@ -47,7 +57,7 @@ struct PacketQueue {
         spare += packets.prefix(max(0, Self.maxPackets - spare.count))
     }
 
-    /// Whether each packet must be decoded.
+    /// What each packet must be decoded for.
     ///
     /// - Parameters:
     ///   - next: timestamp of the entry that follows the queue; nil if there is none or it has not been read.
@@ -56,19 +66,21 @@ struct PacketQueue {
     /// A frame without a successor counts as wanted.
     static func needs(
         _ packets: [QueuedPacket], next: Int64?, isWanted: (_ from: Int64, _ until: Int64) -> Bool
-    ) -> [Bool] {
+    ) -> [Need] {
         let order = packets.indices.filter { packets[$0].isShown }.sorted { packets[$0].pts < packets[$1].pts }
-        var needs = [Bool](repeating: false, count: packets.count)
+        var needs = [Need](repeating: .nothing, count: packets.count)
         for (place, index) in order.enumerated() {
             let until = place + 1 < order.count ? packets[order[place + 1]].pts : next
-            needs[index] = until.map { isWanted(packets[index].pts, $0) } ?? true
+            if until.map({ isWanted(packets[index].pts, $0) }) ?? true { needs[index] = .frame }
         }
         // Other frames of this interval may depend on any frame before them that is not disposable.
         var isNeededLater = next == nil
         for index in packets.indices.reversed() {
-            if packets[index].role != .disposable, isNeededLater { needs[index] = true }
+            if packets[index].role != .disposable, isNeededLater, needs[index] == .nothing {
+                needs[index] = .reference
+            }
             // A key frame of an intra codec needs nothing before it.
-            if needs[index] { isNeededLater = packets[index].role != .entry }
+            if needs[index] != .nothing { isNeededLater = packets[index].role != .entry }
         }
         return needs
     }

@@ -24,7 +24,7 @@ struct ShownFrame {
     private(set) var seconds = 0.0
     /// True if the frame was sampled already; then a further grid time repeats it.
     var isSampled = false
-    /// True if the frame was not decoded, because it is not sampled.
+    /// True if the frame has no pixels: it was not decoded, or they were not kept, because it is not sampled.
     private(set) var isSkipped = false
 
     /// Maximum image bytes kept for reuse; larger than 4K, a still scene is preprocessed again for each frame to bound
@@ -45,7 +45,7 @@ struct ShownFrame {
         self.seconds = seconds
         converted = nil
         isSampled = false
-        (isEmpty, isSkipped) = (false, false)
+        (isEmpty, isSkipped) = (false, !frame.hasPixels)
         let holder = try held ?? HeldFrame()
         holder.replace(by: frame)
         held = holder

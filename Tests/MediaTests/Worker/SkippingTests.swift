@@ -9,6 +9,65 @@ import Testing
 
     @Test(arguments: EncodedRecording.others) func others(_ recording: EncodedRecording) throws { try check(recording) }
 
+    /// Intervals between IDR frames that are decoded side by side, in one recording after another.
+    @Test(arguments: [
+        "mp4 -c:v libx264 -preset superfast -bf 3 -g 25 -sc_threshold 0",
+        "ts -c:v libx264 -preset superfast -bf 2 -g 10 -sc_threshold 0",
+        "mkv -c:v libx264 -preset superfast -bf 0 -g 40 -x264-params slices=4",
+        "mkv -c:v libx265 -preset ultrafast -x265-params log-level=none:pools=1:keyint=20:open-gop=0:bframes=3",
+        "mp4 -c:v libx265 -preset ultrafast -x265-params log-level=none:pools=1:keyint=25:open-gop=0:repeat-headers=1",
+    ]) func `intervals decoded side by side`(encoder: String) throws {
+        let directory = try DecodeDirectory()
+        let words = encoder.split(separator: " ").map(String.init)
+        let path = directory.file("recording." + words[0])
+        try MediaTool.ffmpeg(
+            ["-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=20"] + words.dropFirst() + ["-pix_fmt", "yuv420p", path],
+            in: directory)
+        try compare(path, at: 1, threads: [0, 2, 8], isDamaged: false)
+        try compare(path, at: 12.5, threads: [2], isDamaged: false)
+    }
+
+    /// A picture parameter set that is sent once applies to all intervals after it.
+    @Test(arguments: [2, 3, 7]) func `parameter sets that are sent once`(changedAt second: Int) throws {
+        let directory = try DecodeDirectory()
+        func encode(_ name: String, quality: Int, from: Int, until: Int, repeats: Int) throws -> Data {
+            let path = directory.file(name)
+            try MediaTool.ffmpeg(
+                ["-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=20", "-vf", "trim=\(from):\(until)"]
+                    + ["-c:v", "libx264", "-preset", "superfast", "-qp", "\(quality)", "-bf", "0", "-g", "25"]
+                    + ["-sc_threshold", "0", "-x264-params", "repeat-headers=\(repeats)", "-pix_fmt", "yuv420p", path],
+                in: directory)
+            return try Data(contentsOf: URL(fileURLWithPath: path))
+        }
+        var bytes = try encode("a.h264", quality: 20, from: 0, until: second, repeats: 1)
+        bytes += try encode("b.h264", quality: 40, from: second, until: second + 1, repeats: 1)
+        bytes += try encode("c.h264", quality: 40, from: second + 1, until: 20, repeats: 0)
+        let (raw, path) = (directory.file("all.h264"), directory.file("all.mkv"))
+        try bytes.write(to: URL(fileURLWithPath: raw))
+        try MediaTool.ffmpeg(["-r", "25", "-i", raw, "-c", "copy", path], in: directory)
+        try compare(path, at: 1, threads: [0, 2, 8], isDamaged: false)
+        let full = try SampledFrames(path) { $0.decodesAll = true }
+        #expect(full.result.counters.framesCorrupt + full.result.counters.packetErrors == 0)
+        #expect(full.frames.count == 20)
+    }
+
+    /// A recording that is stopped in the middle, and one of which the first frames are there.
+    @Test func `intervals decoded side by side, in part`() throws {
+        let directory = try DecodeDirectory()
+        let path = directory.file("recording.mp4")
+        try MediaTool.ffmpeg(
+            ["-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=30", "-c:v", "libx264", "-preset", "superfast"]
+                + ["-g", "25", "-pix_fmt", "yuv420p", path], in: directory)
+        let whole = try SampledFrames(path)
+        #expect(whole.frames.count == 30)
+        let first = try SampledFrames(path) { $0.maxFrames = 7 }
+        #expect(first.frames.map(\.rgb) == whole.frames.prefix(7).map(\.rgb))
+        #expect(first.result.status == .partial)
+        let rest = try SampledFrames(path) { $0.firstIndex = 11 }
+        #expect(rest.frames.map(\.rgb) == whole.frames.dropFirst(11).map(\.rgb))
+        #expect(rest.frames.map(\.index) == Array(11..<30))
+    }
+
     private func check(_ recording: EncodedRecording) throws {
         let directory = try DecodeDirectory()
         let path = try recording.make(in: directory)

@@ -51,12 +51,7 @@ extension DecodeSession {
         (isParallel, groups) = (false, nil)
         defer { queue.reuse(packets) }
         for (queued, need) in zip(packets, needs) where !isStopped {
-            if need == .nothing {
-                skip(queued)
-            } else {
-                if queued.isShown { skipped.expect(queued.pts) }
-                try decodePacket(decoding, queued.packet)
-            }
+            if expect(queued, need) { try decodePacket(decoding, queued.packet) }
         }
     }
 
@@ -67,11 +62,18 @@ extension DecodeSession {
         return groups
     }
 
-    private func skip(_ queued: QueuedPacket) {
-        packets.skip(queued.packet)
-        guard queued.isShown else { return }
-        result.counters.framesSkipped += 1
-        skipped.skip(queued.pts, duration: queued.duration)
+    /// Expects the frame of a packet that is decoded, or takes note of one that is left out; returns whether it is decoded.
+    private func expect(_ queued: QueuedPacket, _ need: PacketQueue.Need) -> Bool {
+        let isDecoded = need != .nothing
+        if !isDecoded { packets.skip(queued.packet) }
+        guard queued.isShown else { return isDecoded }
+        if isDecoded {
+            skipped.expect(queued.pts)
+        } else {
+            result.counters.framesSkipped += 1
+            skipped.skip(queued.pts, duration: queued.duration)
+        }
+        return isDecoded
     }
 
     /// Presents the frames of all groups that are being decoded.
@@ -82,14 +84,7 @@ extension DecodeSession {
     /// Presents the frames of the first group, as they come.
     private func presentGroup() throws {
         guard let groups, let group = groups.takeFirst() else { return }
-        for (queued, need) in zip(group.packets, group.needs) {
-            if need == .nothing {
-                skip(queued)
-            } else {
-                if queued.isShown { skipped.expect(queued.pts) }
-                packets.add(queued.packet)
-            }
-        }
+        for (queued, need) in zip(group.packets, group.needs) where expect(queued, need) { packets.add(queued.packet) }
         while !isStopped, let held = try stages.measure(.decoding, { try groups.next(of: group) }) {
             try receive(held.frame)
             try sendHeartbeat()

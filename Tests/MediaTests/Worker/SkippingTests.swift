@@ -53,6 +53,48 @@ import Testing
         #expect(full.frames.count == 20)
     }
 
+    /// What ends the decoding side by side, or must not: other sets in each interval, intervals of more than 600 packets,
+    /// many large frames, times that jump, an end that was cut off.
+    @Test(arguments: ["joined.ts", "joined.mkv", "hevc.mkv", "long.mp4", "large.mp4", "jump.ts", "cut.ts", "cut.mkv"])
+    func `intervals that are not decoded side by side`(name: String) throws {
+        let directory = try DecodeDirectory()
+        func encode(_ file: String, _ words: String, size: String = "320x180", seconds: Int = 8) throws -> Data {
+            let path = directory.file(file)
+            try MediaTool.ffmpeg(
+                ["-f", "lavfi", "-i", "testsrc2=s=\(size):r=25:d=\(seconds)"]
+                    + words.split(separator: " ").map(String.init) + ["-pix_fmt", "yuv420p", path], in: directory)
+            return try Data(contentsOf: URL(fileURLWithPath: path))
+        }
+        let x264 = "-c:v libx264 -preset superfast -sc_threshold 0 -g 25 "
+        let x265 = "-c:v libx265 -preset ultrafast -x265-params log-level=none:pools=1:keyint=25:open-gop=0:bframes=0"
+        let path = directory.file(name)
+        switch name {
+        case "joined.ts":
+            let first = try encode("a.ts", x264 + "-x264-params chroma-qp-offset=0")
+            try (first + encode("b.ts", x264 + "-x264-params chroma-qp-offset=10")).write(
+                to: URL(fileURLWithPath: path))
+        case "joined.mkv", "hevc.mkv":
+            let (codec, offset) = name == "hevc.mkv" ? ("hevc", ":cbqpoffs=") : ("h264", "chroma-qp-offset=")
+            let words = name == "hevc.mkv" ? x265 : x264 + "-bf 0 -x264-params "
+            let raw = directory.file("all." + codec)
+            let first = try encode("a." + codec, words + offset + "0")
+            try (first + encode("b." + codec, words + offset + "10")).write(to: URL(fileURLWithPath: raw))
+            try MediaTool.ffmpeg(["-r", "25", "-i", raw, "-c", "copy", path], in: directory)
+        case "long.mp4":
+            _ = try encode(
+                name, "-c:v libx264 -preset superfast -g 2000 -sc_threshold 0 -force_key_frames 0,1,2,3,33,34",
+                seconds: 37)
+        case "large.mp4": _ = try encode(name, x264 + "-preset ultrafast", size: "4096x2160", seconds: 3)
+        case "jump.ts":
+            let first = try encode("a.ts", x264 + "-output_ts_offset 5000")
+            try (first + encode("b.ts", x264 + "-output_ts_offset 100")).write(to: URL(fileURLWithPath: path))
+        default:
+            let whole = try encode("whole." + (name.split(separator: ".").last ?? ""), x264 + "-bf 2", seconds: 20)
+            try whole.prefix(whole.count * 7 / 10).write(to: URL(fileURLWithPath: path))
+        }
+        try compare(path, at: name == "large.mp4" ? 8 : 1, threads: [0, 2, 8], isDamaged: name.hasPrefix("cut"))
+    }
+
     /// A recording that is stopped in the middle, and one of which the first frames are there.
     @Test func `intervals decoded side by side, in part`() throws {
         let directory = try DecodeDirectory()

@@ -89,13 +89,14 @@ struct KeyValueKernelsTests {
             var results: [[Float]] = []
             for table in [try kernels.table(name), lt_kernels_reference] {
                 var scores = [Float](repeating: 0, count: heads * keys)
+                var weights = scores
                 var maxScores = [Float](repeating: 0, count: heads)
                 var expSums = maxScores
                 var out = [Float](repeating: 0, count: heads * headSize)
                 table.attention_block(
-                    q, k, v, LT_I8, stride, keys, groups, heads / groups, headSize, 0.25, &scores, &maxScores,
-                    &expSums, &out)
-                results.append(maxScores + out.indices.map { out[$0] / expSums[$0 / headSize] })
+                    q, k, v, LT_I8, stride, keys, groups, heads / groups, headSize, 0.25, &scores, &weights,
+                    &maxScores, &expSums, &out)
+                results.append(maxScores + weights + out.indices.map { out[$0] / expSums[$0 / headSize] })
             }
             // Sums of headSize products of magnitude 16 in f32, as for f32 keys.
             #expect(kernels.deviation(results[0], results[1]) < 6e-6, "\(heads) heads, \(groups) groups, \(keys)")

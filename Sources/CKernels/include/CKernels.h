@@ -112,14 +112,16 @@ typedef struct lt_kernels {
     /// Attention of one query row over a block of S cached keys and values, all heads at once so that each row is read
     /// once. q is [kv_heads*group*head_size] f32, `group` query heads per KV head; k and v are [S, kv_heads*head_size].
     /// Writes per head: `max_scores`, the largest score times `scale`; `exp_sums`, the sum of exp(score * scale - max);
-    /// `out` [heads*head_size], the sum of values weighted by exp(score * scale - max). `scores` [heads, S] is scratch.
+    /// `out` [heads*head_size], the sum of values weighted by exp(score * scale - max); `weights` [heads, S], these
+    /// weights, unless it is NULL. `scores` [heads, S] is scratch.
     void (*attention_block)(const float *q, const void *k, const void *v, lt_dtype type, ptrdiff_t kv_stride,
                             size_t keys, size_t kv_heads, size_t group, size_t head_size, float scale, float *scores,
-                            float *max_scores, float *exp_sums, float *out);
+                            float *weights, float *max_scores, float *exp_sums, float *out);
     /// out[heads*head_size] from the results of `blocks` calls of attention_block: max_scores and exp_sums are
-    /// [blocks, heads], values [blocks, heads*head_size].
+    /// [blocks, heads], values [blocks, heads*head_size]. Writes to `shares` [blocks, heads], unless it is NULL, what to
+    /// multiply a block's weights with so that those of a head sum to 1.
     void (*attention_combine)(size_t blocks, size_t heads, size_t head_size, const float *max_scores,
-                              const float *exp_sums, const float *values, float *out);
+                              const float *exp_sums, const float *values, float *shares, float *out);
     /// One tile of a softmax over all keys of T query rows. scores [T, n] is overwritten; row t has `unmasked` + t *
     /// `unmasked_step` unmasked columns, at least 0 and at most n. `max_scores` [T] and `exp_sums` [T] begin at
     /// -infinity and 0 and hold the largest score times `scale` and the sum of exp(score * scale - max) over all tiles

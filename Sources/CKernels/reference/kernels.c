@@ -146,7 +146,7 @@ static double get_key_value(const void *x, lt_dtype type, ptrdiff_t stride, size
 
 static void attention_block(const float *q, const void *k, const void *v, lt_dtype type, ptrdiff_t kv_stride,
                             size_t keys, size_t kv_heads, size_t group, size_t head_size, float scale, float *scores,
-                            float *max_scores, float *exp_sums, float *out) {
+                            float *weights, float *max_scores, float *exp_sums, float *out) {
     for (size_t h = 0; h < kv_heads * group; h++) {
         size_t column = h / group * head_size;
         float *row = scores + h * keys;
@@ -158,7 +158,10 @@ static void attention_block(const float *q, const void *k, const void *v, lt_dty
             row[s] = (float)(dot * scale);
             max = fmax(max, row[s]);
         }
-        for (size_t s = 0; s < keys; s++) sum += exp(row[s] - max);
+        for (size_t s = 0; s < keys; s++) {
+            sum += exp(row[s] - max);
+            if (weights) weights[h * keys + s] = (float)exp(row[s] - max);
+        }
         for (size_t i = 0; i < head_size; i++) {
             double y = 0;
             for (size_t s = 0; s < keys; s++)
@@ -171,11 +174,13 @@ static void attention_block(const float *q, const void *k, const void *v, lt_dty
 }
 
 static void attention_combine(size_t blocks, size_t heads, size_t head_size, const float *max_scores,
-                              const float *exp_sums, const float *values, float *out) {
+                              const float *exp_sums, const float *values, float *shares, float *out) {
     for (size_t h = 0; h < heads; h++) {
         double max = -INFINITY, total = 0;
         for (size_t b = 0; b < blocks; b++) max = fmax(max, max_scores[b * heads + h]);
         for (size_t b = 0; b < blocks; b++) total += exp_sums[b * heads + h] * exp(max_scores[b * heads + h] - max);
+        for (size_t b = 0; shares && b < blocks; b++)
+            shares[b * heads + h] = (float)(exp(max_scores[b * heads + h] - max) / total);
         for (size_t i = 0; i < head_size; i++) {
             double y = 0;
             for (size_t b = 0; b < blocks; b++)

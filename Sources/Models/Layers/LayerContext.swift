@@ -16,7 +16,7 @@ struct LayerContext {
     /// The keys of its sequence that each row attends to.
     var mask = AttentionMask.none
     /// Receives the attention weights of the last row; only for one sequence.
-    var recorder: AttentionObserver.Layer?
+    var weightsReceiver: Compute.WeightsReceiver?
 
     /// This context for sequences whose rows begin at position `start` and attend to the positions up to their own.
     func causal(sequences: Int = 1, from start: Int) -> LayerContext {

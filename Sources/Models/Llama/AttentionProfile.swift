@@ -50,8 +50,8 @@ package final class AttentionProfile: AttentionObserver {
     /// The next row to be recorded is at this position.
     package func begin(row: Int) { current = part(of: row) }
 
-    override func layer(_ index: Int) -> Layer? {
-        Layer(heads: heads) { [self] in add($0, layer: index) }
+    override func receiver(layer: Int) -> Compute.WeightsReceiver? {
+        Compute.WeightsReceiver(heads: heads) { [self] in add($0, layer: layer) }
     }
 
     /// Adds the attention weights [h, S] of the current row.

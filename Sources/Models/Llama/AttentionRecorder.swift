@@ -3,27 +3,19 @@ internal import Tensors
 
 /// Gets attention weights while the language model computes rows.
 public class AttentionObserver {
-    /// One layer's part of an observer.
-    struct Layer {
-        /// Indices of the heads to record, from 0.
-        let heads: [Int]
-        /// Gets the attention weights [heads, S] of the current row.
-        let record: (MatrixView) -> Void
-    }
-
     init() {}
 
     /// Starts the next row.
     func beginRow() {}
 
-    /// The part of the layer `index`; nil if none of its heads is recorded.
-    func layer(_ index: Int) -> Layer? { nil }
+    /// Gets a layer's attention weights of the current row; nil if none of its heads is recorded.
+    func receiver(layer: Int) -> Compute.WeightsReceiver? { nil }
 }
 
 /// Records the attention of selected heads over the vision tokens, for the rows from which an answer was sampled.
 ///
 /// Heads form groups; a group's attention is the mean over its heads. Letters: B frames, C2 vision tokens per frame, S
-/// keys. Memory: 8 bytes per group and frame.
+/// keys. Memory: 8 bytes per group and frame, and 8 per group and vision token.
 public final class AttentionRecorder: AttentionObserver {
     /// [groups][B]: attention summed over the recorded rows and the frame's tokens.
     public private(set) var frames: [[Double]]
@@ -34,7 +26,7 @@ public final class AttentionRecorder: AttentionObserver {
     private let headCounts: [Int]  // [groups]
     private let tokens: Range<Int>
     private let tokensPerFrame: Int  // C2
-    private var current: [[Double]]  // [groups][B], of the current row
+    private var current: [[Double]]  // [groups][B · C2], of the current row
 
     /// A recorder for one answer.
     ///
@@ -60,15 +52,14 @@ public final class AttentionRecorder: AttentionObserver {
         headCounts = groups.map(\.count)
         self.tokens = tokens
         self.tokensPerFrame = tokensPerFrame
-        let zeros = [Double](repeating: 0, count: tokens.count / tokensPerFrame)
-        frames = groups.map { _ in zeros }
-        current = frames
+        frames = groups.map { _ in Array(repeating: 0, count: tokens.count / tokensPerFrame) }
+        current = groups.map { _ in Array(repeating: 0, count: tokens.count) }
         rows = groups.map { _ in [] }
     }
 
-    override func layer(_ index: Int) -> Layer? {
+    override func receiver(layer index: Int) -> Compute.WeightsReceiver? {
         guard let layer = layers[index] else { return nil }
-        return Layer(heads: layer.heads) { self.add($0, groups: layer.groups) }
+        return Compute.WeightsReceiver(heads: layer.heads) { self.add($0, groups: layer.groups) }
     }
 
     /// Adds the attention weights [heads, S] of the current row.
@@ -77,7 +68,9 @@ public final class AttentionRecorder: AttentionObserver {
         for (head, groupsOfHead) in groups.enumerated() {
             let row = weights.rows(head..<head + 1).floats + tokens.lowerBound
             for group in groupsOfHead {
-                for token in 0..<tokens.count { current[group][token / tokensPerFrame] += Double(row[token]) }
+                current[group].withUnsafeMutableBufferPointer { sums in
+                    for token in sums.indices { sums[token] += Double(row[token]) }
+                }
             }
         }
     }
@@ -85,7 +78,7 @@ public final class AttentionRecorder: AttentionObserver {
     /// Starts the next row; the previous one is discarded unless `keepRow` was called.
     override func beginRow() {
         for group in current.indices {
-            for frame in current[group].indices { current[group][frame] = 0 }
+            for token in current[group].indices { current[group][token] = 0 }
         }
     }
 
@@ -94,7 +87,8 @@ public final class AttentionRecorder: AttentionObserver {
         for group in frames.indices {
             var total = 0.0
             for frame in frames[group].indices {
-                let mass = current[group][frame] / Double(headCounts[group])
+                let ofFrame = current[group][frame * tokensPerFrame..<(frame + 1) * tokensPerFrame]
+                let mass = ofFrame.reduce(0, +) / Double(headCounts[group])
                 frames[group][frame] += mass
                 total += mass
             }

@@ -32,13 +32,9 @@ extension LlamaAttention {
         }
         let keysAndValues = sequences.caches.map { $0.rows(layer: layer) }
         let mixed = scratch.mixed.matrix(.f32, rows: x.rows, columns: query.outputs)  // [B, h·d]
-        compute.attention(query: q, sequences: keysAndValues, shape: shape, into: mixed)
-        for (row, recorder) in sequences.recorders.enumerated() {
-            guard let recorder = recorder?.layer(layer) else { continue }
-            recorder.record(
-                compute.attentionWeights(
-                    query: q.rows(row..<row + 1), sequence: keysAndValues[row], shape: shape, heads: recorder.heads))
-        }
+        compute.attention(
+            query: q, sequences: keysAndValues, shape: shape,
+            receivers: sequences.recorders.map { $0?.receiver(layer: layer) }, into: mixed)
         output.rows(mixed, addingTo: residual)
     }
 }

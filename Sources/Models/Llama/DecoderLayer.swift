@@ -71,11 +71,11 @@ struct LlamaAttention {
         context.compute.attention(
             sequences: context.sequences, query: queries, keys: keys, values: values, shape: shape, mask: context.mask,
             into: mixed)
-        if let recorder = context.recorder {
+        if let receiver = context.weightsReceiver {
             precondition(context.sequences == 1, "attention is recorded for one sequence at a time")
             let last = queries.rows(queries.rows - 1..<queries.rows)
-            recorder.record(
-                context.compute.attentionWeights(query: last, keys: keys, shape: shape, heads: recorder.heads))
+            context.compute.attentionWeights(
+                query: last, Compute.KeyValueRows(keys: keys, values: values), shape: shape, to: receiver)
         }
         output(mixed, addingTo: residual)
     }

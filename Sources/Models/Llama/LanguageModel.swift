@@ -117,7 +117,7 @@ public final class LanguageModel {
                 let needed = (allRows ? 0 : isLast ? range.count - 1 : range.count)..<range.count
                 if needed.isEmpty { continue }
                 var computed = context.causal(from: known + needed.lowerBound)
-                if isLast { computed.recorder = recorder?.layer(index) }
+                if isLast { computed.weightsReceiver = recorder?.receiver(layer: index) }
                 let queries = layer.queries(normed.rows(needed), computed)
                 layer(x.rows(needed), queries: queries, keys: keys, values: values, computed)
                 trace?("hidden_\(index + 1)", x)

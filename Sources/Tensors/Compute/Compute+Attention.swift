@@ -149,56 +149,6 @@ extension Compute {
     /// Keys or values processed at a time.
     static let keyBlock = 512
 
-    /// The attention weights of one query row over S keys, softmax(q · kᵀ / √d), for selected heads.
-    ///
-    /// Does not touch the scratch memory of `attention`; costs one dot product per key and head.
-    /// - Parameters:
-    ///   - query: [1, h · d], rotated.
-    ///   - keys: [S, h_kv · d]; all are attended to.
-    ///   - heads: indices of the heads, from 0.
-    /// - Returns: [heads.count, S] f32, valid until the next call.
-    public func attentionWeights(query: MatrixView, keys: MatrixView, shape: AttentionShape, heads: [Int]) -> MatrixView
-    {
-        precondition(query.rows == 1 && query.columns == shape.heads * shape.headSize, "attention weights: query")
-        precondition(keys.columns == shape.keyValueHeads * shape.headSize, "attention weights: keys")
-        precondition(heads.allSatisfy { (0..<shape.heads).contains($0) }, "attention weights: heads \(heads)")
-        let upcast = query.type == .f32 ? query : weightsQuery.matrix(.f32, rows: 1, columns: query.columns)
-        if query.type != .f32 { convert(query, into: upcast) }
-        let count = keys.rows
-        let weights = weightsRows.matrix(.f32, rows: heads.count, columns: count)
-        let table = kernels.table
-        let scale = 1 / Float(shape.headSize).squareRoot()
-        threadPool.parallelFor(heads.count, cost: count * shape.headSize) { range in
-            for index in range {
-                let row = weights.rows(index..<index + 1).floats
-                scoreKeys(
-                    keys, upcast.floats + heads[index] * shape.headSize, shape, heads[index] / shape.queriesPerGroup,
-                    into: row)
-                table.softmax(row, count, scale, 1, count, count, 0, row, LT_F32, count)
-            }
-        }
-        return weights
-    }
-
-    /// scores[S] = keys of KV head `group` · head [d], on one thread.
-    func scoreKeys(
-        _ keys: MatrixView, _ head: UnsafePointer<Float>, _ shape: AttentionShape, _ group: Int,
-        into scores: UnsafeMutablePointer<Float>
-    ) {
-        let size = shape.headSize
-        guard keys.type == .i8 else {
-            let base = keys.base + group * size * keys.type.size
-            kernels.table.gemv(base, keys.type.kernel, keys.stride, head, nil, 0, keys.rows, size, scores)
-            return
-        }
-        for start in stride(from: 0, to: keys.rows, by: Self.keyBlock) {
-            let rows = keys.rows(start..<min(keys.rows, start + Self.keyBlock))
-            let block = panel(rows, shape, group, .f32, headScratch[ThreadPool.index].panel)
-            kernels.table.gemv(
-                block.base, LT_F32, block.stride, head, nil, 0, block.rows, size, scores + start)
-        }
-    }
-
     /// Attention of one slice of rows by batched products; all heads at once.
     private func attentionSlice(
         _ query: MatrixView, _ keys: MatrixView, _ values: MatrixView, _ shape: AttentionShape, _ mask: AttentionMask,

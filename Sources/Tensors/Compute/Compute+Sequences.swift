@@ -56,17 +56,33 @@ extension Compute {
         }
     }
 
+    /// Gets the attention weights of one query row, softmax(q · kᵀ / √d).
+    public struct WeightsReceiver {
+        /// Indices of the heads whose weights are wanted, from 0.
+        public let heads: [Int]
+        /// Gets their weights [heads, S] f32, valid during the call.
+        public let receive: (MatrixView) -> Void
+
+        /// A receiver of the weights of `heads`.
+        public init(heads: [Int], receive: @escaping (MatrixView) -> Void) {
+            (self.heads, self.receive) = (heads, receive)
+        }
+    }
+
     /// Attention of one query row of each of several sequences over all keys of its own sequence.
     ///
     /// - Parameters:
     ///   - query: [B, h · d] f32.
     ///   - sequences: [B], the parts that a sequence's keys and values consist of; every part but the last has a
     ///     multiple of `sharedKeysMultiple` positions. A part may belong to several sequences.
+    ///   - receivers: [B], or none at all: each gets the weights of its row.
     ///   - out: [B, h · d] f32.
     public func attention(
-        query: MatrixView, sequences: [[KeyValueRows]], shape: AttentionShape, into out: MatrixView
+        query: MatrixView, sequences: [[KeyValueRows]], shape: AttentionShape, receivers: [WeightsReceiver?] = [],
+        into out: MatrixView
     ) {
         precondition(query.rows == sequences.count && out.rows == query.rows, "attention: sequences")
+        precondition(receivers.isEmpty || receivers.count == query.rows, "attention: receivers")
         keyBlocks.removeAll()
         for parts in sequences {
             keyBlocks.startSequence()
@@ -77,16 +93,33 @@ extension Compute {
             }
         }
         keyBlocks.sort()
-        attention(query: query, overKeyBlocks: keyBlocks, shape: shape, into: out)
+        attention(query: query, overKeyBlocks: keyBlocks, shape: shape, receivers: receivers, into: out)
     }
 
-    /// The same for one query row whose keys and values are in one part; allocates nothing.
-    func attention(query: MatrixView, _ part: KeyValueRows, shape: AttentionShape, into out: MatrixView) {
+    /// The same for one query row whose keys and values are in one part; allocates nothing without a receiver.
+    func attention(
+        query: MatrixView, _ part: KeyValueRows, shape: AttentionShape, receiver: WeightsReceiver? = nil,
+        into out: MatrixView
+    ) {
         precondition(query.rows == 1 && out.rows == 1, "attention: sequences")
         keyBlocks.removeAll()
         keyBlocks.startSequence()
         keyBlocks.append(part, blockSize: Self.keyBlock)
-        attention(query: query, overKeyBlocks: keyBlocks, shape: shape, into: out)
+        attention(
+            query: query, overKeyBlocks: keyBlocks, shape: shape, receivers: receiver.map { [$0] } ?? [], into: out)
+    }
+
+    /// Gives a receiver the attention weights of one query row over all keys.
+    ///
+    /// - Parameters:
+    ///   - query: [1, h · d] f32 or bf16, rotated.
+    ///   - part: keys and values [S, h_kv · d].
+    public func attentionWeights(
+        query: MatrixView, _ part: KeyValueRows, shape: AttentionShape, to receiver: WeightsReceiver
+    ) {
+        let row = weightsQuery.matrix(.f32, rows: 2, columns: query.columns)
+        convert(query, into: row.rows(0..<1))
+        attention(query: row.rows(0..<1), part, shape: shape, receiver: receiver, into: row.rows(1..<2))
     }
 
     /// The blocks of keys that the rows of one call attend to; its memory is kept from call to call.
@@ -95,6 +128,8 @@ extension Compute {
         private(set) var tasks: [(block: Int, sequence: Int, keys: MatrixView, values: MatrixView)] = []
         /// The index of each sequence's first block among all results, and their number: [B + 1].
         private(set) var firstBlocks = [0]
+        /// The number of keys of each sequence: [B].
+        private(set) var keyCounts: [Int] = []
         /// The most keys of a block.
         private(set) var longest = 0
 
@@ -102,14 +137,19 @@ extension Compute {
             tasks.removeAll(keepingCapacity: true)
             firstBlocks.removeAll(keepingCapacity: true)
             firstBlocks.append(0)
+            keyCounts.removeAll(keepingCapacity: true)
             longest = 0
         }
 
-        mutating func startSequence() { firstBlocks.append(tasks.count) }
+        mutating func startSequence() {
+            firstBlocks.append(tasks.count)
+            keyCounts.append(0)
+        }
 
         /// Appends keys and values of the last sequence.
         mutating func append(_ part: KeyValueRows, blockSize: Int) {
             let sequence = firstBlocks.count - 2
+            keyCounts[sequence] += part.keys.rows
             for first in stride(from: 0, to: part.keys.rows, by: blockSize) {
                 let rows = first..<min(part.keys.rows, first + blockSize)
                 let block = firstBlocks[sequence + 1] - firstBlocks[sequence]
@@ -126,13 +166,17 @@ extension Compute {
     }
 
     private func attention(
-        query: MatrixView, overKeyBlocks blocks: KeyBlocks, shape: AttentionShape, into out: MatrixView
+        query: MatrixView, overKeyBlocks blocks: KeyBlocks, shape: AttentionShape, receivers: [WeightsReceiver?],
+        into out: MatrixView
     ) {
         let (heads, width, tasks) = (shape.heads, shape.heads * shape.headSize, blocks.tasks)
         precondition(query.columns == width && out.columns == width, "attention: query")
         let maxScores = blockMaxScores.matrix(.f32, rows: tasks.count, columns: heads)  // [blocks, h]
         let expSums = blockExpSums.matrix(.f32, rows: tasks.count, columns: heads)  // [blocks, h]
         let weighted = blockValues.matrix(.f32, rows: tasks.count, columns: width)  // [blocks, h · d]
+        let keepsWeights = receivers.contains { $0 != nil }
+        let weights = blockWeights.matrix(
+            .f32, rows: keepsWeights ? tasks.count : 0, columns: heads * Self.keyBlock)  // [blocks, h · S]
         let table = kernels.table
         let scale = 1 / Float(shape.headSize).squareRoot()
         threadPool.parallelFor(tasks.count, cost: 2 * blocks.longest * width) { range in
@@ -143,48 +187,46 @@ extension Compute {
                     query.rows(task.sequence..<task.sequence + 1).floats, task.keys.base, task.values.base,
                     task.keys.type.keyValueKernel, task.keys.stride, task.keys.rows, shape.keyValueHeads,
                     shape.queriesPerGroup, shape.headSize, scale, scores.floats,
+                    keepsWeights ? weights.rows(row..<row + 1).floats : nil,
                     maxScores.rows(row..<row + 1).floats, expSums.rows(row..<row + 1).floats,
                     weighted.rows(row..<row + 1).floats)
             }
         }
+        let shares = blockShares.matrix(.f32, rows: weights.rows, columns: heads)  // [blocks, h]
         for sequence in 0..<query.rows {
-            let blocks = blocks.firstBlocks[sequence]..<blocks.firstBlocks[sequence + 1]
+            let range = blocks.firstBlocks[sequence]..<blocks.firstBlocks[sequence + 1]
             table.attention_combine(
-                blocks.count, heads, shape.headSize, maxScores.rows(blocks).floats, expSums.rows(blocks).floats,
-                weighted.rows(blocks).floats, out.rows(sequence..<sequence + 1).floats)
+                range.count, heads, shape.headSize, maxScores.rows(range).floats, expSums.rows(range).floats,
+                weighted.rows(range).floats, keepsWeights ? shares.rows(range).floats : nil,
+                out.rows(sequence..<sequence + 1).floats)
+            guard keepsWeights, let receiver = receivers[sequence] else { continue }
+            receiver.receive(
+                normalizedWeights(
+                    weights.rows(range), shares: shares.rows(range), keyCount: blocks.keyCounts[sequence],
+                    heads: receiver.heads))
         }
     }
 
-    /// The attention weights of one query row over all keys of its sequence, softmax(q · kᵀ / √d), for selected heads.
-    ///
-    /// Does not touch the scratch memory of `attention`; costs one dot product per key and head.
-    /// - Parameters:
-    ///   - query: [1, h · d] f32, rotated.
-    ///   - keys: the parts that the sequence's keys consist of, [S, h_kv · d] in total.
-    ///   - heads: indices of the heads, from 0.
-    /// - Returns: [heads.count, S] f32, valid until the next call.
-    public func attentionWeights(
-        query: MatrixView, sequence: [KeyValueRows], shape: AttentionShape, heads: [Int]
+    /// [heads, S]: the weights of one sequence's blocks, times the share of each block in the sum of its head.
+    private func normalizedWeights(
+        _ blocks: MatrixView, shares: MatrixView, keyCount: Int, heads: [Int]
     ) -> MatrixView {
-        precondition(query.rows == 1 && query.columns == shape.heads * shape.headSize, "attention weights: query")
-        precondition(heads.allSatisfy { (0..<shape.heads).contains($0) }, "attention weights: heads \(heads)")
-        let count = sequence.reduce(0) { $0 + $1.keys.rows }
-        let weights = weightsRows.matrix(.f32, rows: heads.count, columns: count)
-        let table = kernels.table
-        let scale = 1 / Float(shape.headSize).squareRoot()
-        threadPool.parallelFor(heads.count, cost: count * shape.headSize) { range in
-            for index in range {
-                let row = weights.rows(index..<index + 1).floats
-                var first = 0
-                for part in sequence {
-                    scoreKeys(
-                        part.keys, query.floats + heads[index] * shape.headSize, shape,
-                        heads[index] / shape.queriesPerGroup, into: row + first)
-                    first += part.keys.rows
+        precondition(heads.allSatisfy { (0..<shares.columns).contains($0) }, "attention weights: heads \(heads)")
+        // Whole blocks, so that the memory does not grow with every token.
+        let out = weightsRows.matrix(.f32, rows: heads.count, columns: blocks.rows * Self.keyBlock)
+            .columns(0..<keyCount)
+        threadPool.parallelFor(blocks.rows, cost: heads.count * Self.keyBlock) { range in
+            for block in range {
+                let first = block * Self.keyBlock
+                let count = min(Self.keyBlock, keyCount - first)
+                for (index, head) in heads.enumerated() {
+                    let share = shares.rows(block..<block + 1).floats[head]
+                    let source = blocks.rows(block..<block + 1).floats + head * count
+                    let target = out.rows(index..<index + 1).floats + first
+                    for key in 0..<count { target[key] = source[key] * share }
                 }
-                table.softmax(row, count, scale, 1, count, count, 0, row, LT_F32, count)
             }
         }
-        return weights
+        return out
     }
 }

@@ -19,6 +19,8 @@ public final class Compute {
     let blockMaxScores = Scratch()
     let blockExpSums = Scratch()
     let blockValues = Scratch()
+    let blockWeights = Scratch()
+    let blockShares = Scratch()
     let weightsRows = Scratch()
     let weightsQuery = Scratch()
     let quantizedRows = Scratch()

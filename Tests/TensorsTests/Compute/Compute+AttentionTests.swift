@@ -145,6 +145,64 @@ import Testing
         }
     }
 
+    /// The weights [heads][S] of one query row.
+    private func weights(
+        of query: MatrixView, _ part: Compute.KeyValueRows, _ shape: AttentionShape, heads: [Int], _ compute: Compute
+    ) -> [[Float]] {
+        var found: [[Float]] = []
+        let receiver = Compute.WeightsReceiver(heads: heads) { weights in
+            found = (0..<weights.rows).map { row in
+                Array(UnsafeBufferPointer(start: weights.rows(row..<row + 1).floats, count: weights.columns))
+            }
+        }
+        compute.attentionWeights(query: query, part, shape: shape, to: receiver)
+        return found
+    }
+
+    /// Three sequences that share 512 positions and go on by themselves, of which two are recorded.
+    @Test func `attention weights of sequences are those of each alone`() throws {
+        let compute = try Compute(precision: .f32, threads: 2)
+        let shape = AttentionShape(heads: 4, keyValueHeads: 2, headSize: 24)
+        let (width, shared) = (2 * 24, Compute.sharedKeysMultiple)
+        let lengths = [3, 700, 1]  // positions of each sequence's own
+        let (q, out) = (ComputeTests.Rows(3, 96, seed: 1), ComputeTests.Rows(3, 96, seed: 2))
+        // Of each sequence the shared positions, then its own.
+        let (k, v) = (ComputeTests.Rows(shared, width, seed: 3), ComputeTests.Rows(shared, width, seed: 4))
+        let own = lengths.indices.map { index in
+            (
+                ComputeTests.Rows(lengths[index], width, seed: 5 + index),
+                ComputeTests.Rows(lengths[index], width, seed: 8 + index)
+            )
+        }
+        var found: [Int: [Float]] = [:]
+        let receivers: [Compute.WeightsReceiver?] = (0..<3).map { sequence in
+            if sequence == 0 { return nil }
+            return Compute.WeightsReceiver(heads: [sequence]) { weights in
+                found[sequence] = Array(UnsafeBufferPointer(start: weights.floats, count: weights.columns))
+            }
+        }
+        compute.attention(
+            query: q.view,
+            sequences: own.map { keys, values in
+                [
+                    Compute.KeyValueRows(keys: k.view, values: v.view),
+                    Compute.KeyValueRows(keys: keys.view, values: values.view),
+                ]
+            }, shape: shape, receivers: receivers, into: out.view)
+        #expect(found.keys.sorted() == [1, 2])
+        for sequence in [1, 2] {
+            let whole = ComputeTests.Rows(shared + lengths[sequence], width, seed: 20)
+            whole.view.floats.update(from: k.view.floats, count: shared * width)
+            (whole.view.floats + shared * width).update(
+                from: own[sequence].0.view.floats, count: lengths[sequence] * width)
+            let alone = weights(
+                of: q.view.rows(sequence..<sequence + 1),
+                Compute.KeyValueRows(keys: whole.view, values: whole.view), shape, heads: [sequence], compute)
+            #expect(found[sequence] == alone[0], "sequence \(sequence)")
+        }
+        withExtendedLifetime((q, out, k, v, own)) {}
+    }
+
     @Test(arguments: [1, 2, 4]) func `attention weights are those that attention computes with`(groups: Int) throws {
         let compute = try Compute(precision: .f32, threads: 2)
         let (heads, size, rows, keys) = (4, 24, 5, 300)
@@ -164,17 +222,16 @@ import Testing
             mask: .causal(offset: keys - rows), into: MatrixView(out.pointer, rows: rows, columns: heads * size),
             weights: full.pointer)
         let wanted = [3, 0]
-        let found = compute.attentionWeights(query: q.rows(rows - 1..<rows), keys: k, shape: shape, heads: wanted)
-        #expect(found.rows == 2 && found.columns == keys)
+        let part = Compute.KeyValueRows(
+            keys: k, values: MatrixView(value.pointer, rows: keys, columns: groups * size))
+        let found = weights(of: q.rows(rows - 1..<rows), part, shape, heads: wanted, compute)
+        #expect(found.count == 2 && found.allSatisfy { $0.count == keys })
         var worst: Float = 0
         for (index, head) in wanted.enumerated() {
-            var total: Float = 0
             for key in 0..<keys {
-                let weight = found.rows(index..<index + 1).floats[key]
-                worst = max(worst, abs(weight - full.pointer[(head * rows + rows - 1) * keys + key]))
-                total += weight
+                worst = max(worst, abs(found[index][key] - full.pointer[(head * rows + rows - 1) * keys + key]))
             }
-            #expect(abs(total - 1) < 1e-4)
+            #expect(abs(found[index].reduce(0, +) - 1) < 1e-4)
         }
         // Sums of 24 products, exponentiated and divided: a few roundings of values below 1.
         #expect(worst < 1e-6)
@@ -197,12 +254,11 @@ import Testing
         )
         compute.convert(q, into: qh)
         compute.convert(k, into: kh)
-        let exact = compute.attentionWeights(query: q, keys: k, shape: shape, heads: [1])
-        let expected = (0..<keys).map { exact.floats[$0] }
-        let rounded = compute.attentionWeights(query: qh, keys: kh, shape: shape, heads: [1])
+        let exact = weights(of: q, Compute.KeyValueRows(keys: k, values: k), shape, heads: [1], compute)[0]
+        let rounded = weights(of: qh, Compute.KeyValueRows(keys: kh, values: kh), shape, heads: [1], compute)[0]
         for index in 0..<keys {
             // Scores of magnitude 2 from values of 8 bits.
-            #expect(abs(rounded.floats[index] - expected[index]) < 0.03 * max(expected[index], 0.01))
+            #expect(abs(rounded[index] - exact[index]) < 0.03 * max(exact[index], 0.01))
         }
     }
 }

@@ -124,13 +124,18 @@ struct TiledAttentionTests {
             let scratch = (0..<2).map { _ in Scratch() }
             let out = Rows(rows, 256, seed: 4, as: .f32, compute)
             let keyRows = cached(k.view, shape, type, compute, in: scratch[0])
+            let valueRows = cached(v.view, shape, type, compute, in: scratch[1])
             compute.attention(
-                query: q.view, keys: keyRows, values: cached(v.view, shape, type, compute, in: scratch[1]),
-                shape: shape, mask: .none, into: out.view)
-            let weights = compute.attentionWeights(
-                query: q.view.rows(3..<4), keys: keyRows, shape: shape, heads: [0, 3])
-            results.append(floats(out.view, compute) + (0..<2 * keys).map { weights.floats[$0] })
-            #expect(abs((0..<keys).reduce(Float(0)) { $0 + weights.floats[$1] } - 1) < 1e-5)
+                query: q.view, keys: keyRows, values: valueRows, shape: shape, mask: .none, into: out.view)
+            var weights: [Float] = []
+            let receiver = Compute.WeightsReceiver(heads: [0, 3]) { found in
+                weights = floats(found, compute)
+            }
+            compute.attentionWeights(
+                query: q.view.rows(3..<4), Compute.KeyValueRows(keys: keyRows, values: valueRows), shape: shape,
+                to: receiver)
+            results.append(floats(out.view, compute) + weights)
+            #expect(weights.count == 2 * keys && abs(weights[..<keys].reduce(0, +) - 1) < 1e-5)
             withExtendedLifetime(scratch) {}
         }
         #expect(deviation(results[1], results[0]) < 0.05 && deviation(results[2], results[0]) < 0.1)

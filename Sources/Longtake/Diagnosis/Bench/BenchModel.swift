@@ -48,6 +48,13 @@ package final class BenchModel {
 
     var compute: Compute { llava.compute }
     var machine: BenchMachine { BenchMachine(compute, precision: precision) }
+    /// A recorder of an answer's attention over `positions` frames with one vision token each.
+    func makeRecorder(positions: Int) -> AttentionRecorder {
+        AttentionRecorder(
+            groups: AttentionSummary.groups(loaded?.checkpoint.evidence, language: llava.language.config),
+            tokens: 0..<positions, tokensPerFrame: 1)
+    }
+
     var layers: BenchReport.Layers {
         BenchReport.Layers(measured: llava.language.config.layerCount, of: layerCount)
     }

@@ -43,7 +43,7 @@ package struct LanguageBenchmark {
     }
 
     /// Measures `tokens` tokens, one after the other, after `context` positions, of each of `questions` answers that are
-    /// generated together.
+    /// generated together. The attention over the positions is recorded, as it is for the evidence of an answer.
     ///
     /// - Throws: `LongtakeError` `interrupted` or `bad_request`.
     package func decode(tokens: Int, context: Int, questions: Int = 1, runs: Int) throws -> BenchReport {
@@ -54,6 +54,7 @@ package struct LanguageBenchmark {
         _ = language.append(count: context, to: cache) { embed($0, into: $1) }
         let bandwidth = model.compute.measureReadBandwidth()
         let scale = Double(model.layerCount) / Double(language.config.layerCount)
+        let recorders = (0..<questions).map { _ in model.makeRecorder(positions: context) }
         let measured = try BenchRuns(runs, cancellation) {
             cache.truncate(to: context)
             let caches =
@@ -63,7 +64,7 @@ package struct LanguageBenchmark {
             return model.run(scale: scale) {
                 for token in 0..<tokens {
                     let ids = (0..<questions).map { id(token + 100 * $0) }
-                    _ = language.logits(after: ids, caches: caches, recorders: [])
+                    _ = language.logits(after: ids, caches: caches, recorders: recorders)
                 }
             }
         }

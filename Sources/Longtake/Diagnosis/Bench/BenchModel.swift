@@ -48,11 +48,11 @@ package final class BenchModel {
 
     var compute: Compute { llava.compute }
     var machine: BenchMachine { BenchMachine(compute, precision: precision) }
-    /// A recorder of an answer's attention over `positions` frames with one vision token each.
-    func makeRecorder(positions: Int) -> AttentionRecorder {
+    /// A recorder of an answer's attention, as `ask` has for evidence; `vision` are the positions of the vision tokens.
+    func makeRecorder(vision: Range<Int>) -> AttentionRecorder {
         AttentionRecorder(
             groups: AttentionSummary.groups(loaded?.checkpoint.evidence, language: llava.language.config),
-            tokens: 0..<positions, tokensPerFrame: 1)
+            tokens: vision, tokensPerFrame: llava.fusion.tokensPerFrame)
     }
 
     var layers: BenchReport.Layers {

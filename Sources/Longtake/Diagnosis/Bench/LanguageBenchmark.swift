@@ -54,7 +54,7 @@ package struct LanguageBenchmark {
         _ = language.append(count: context, to: cache) { embed($0, into: $1) }
         let bandwidth = model.compute.measureReadBandwidth()
         let scale = Double(model.layerCount) / Double(language.config.layerCount)
-        let recorders = (0..<questions).map { _ in model.makeRecorder(positions: context) }
+        let recorders = (0..<questions).map { _ in model.makeRecorder(vision: 0..<context) }
         let measured = try BenchRuns(runs, cancellation) {
             cache.truncate(to: context)
             let caches =

@@ -72,6 +72,7 @@ package struct QuestionBenchmark {
         let rows = MatrixView(question.pointer, rows: text.after, columns: model.llava.hiddenSize)
         for row in 0..<text.after { language.embed(id(row), into: rows.rows(row..<row + 1).floats) }
         let logits = Buffer<Float>(count: language.config.vocabularySize)
+        let recorder = model.makeRecorder(vision: text.before..<shared)
         let batch = FusionPlan.batchSize(frames: fusionFrames, bytesPerLayer: frames.bytesPerLayer)
         let scale = Double(model.layerCount) / Double(language.config.layerCount)
         var peak = model.measurePeak()
@@ -82,13 +83,13 @@ package struct QuestionBenchmark {
                     let range = first..<min(first + batch, fusionFrames)
                     _ = model.llava.extend([rows], after: frames, frames: Array(range))
                 }
-                var last = language.append(count: text.after, to: cache) {
+                let last = language.append(count: text.after, to: cache, recorder: recorder) {
                     $1.floats.update(from: rows.rows($0).floats, count: $0.count * $1.columns)
                 }
-                for token in 0..<size.tokens {
-                    language.logits(last, into: logits.pointer)
-                    guard token + 1 < size.tokens else { break }
-                    last = language.append(count: 1, to: cache) { language.embed(id(token), into: $1.floats) }
+                language.logits(last, into: logits.pointer)
+                let answer = SequenceCache(cache)
+                for token in 1..<max(size.tokens, 1) {
+                    _ = language.logits(after: [id(token)], caches: [answer], recorders: [recorder])
                 }
             }
         }

@@ -150,7 +150,8 @@ forms: build
 alerts: build
 	scripts/training alerts
 
-# Retrains parts of the model without parts of it, for the table in docs/evaluation.md. About an hour; a stopped run goes on.
+# Retrains parts of the model without parts of it, for the table in docs/evaluation.md. One to two hours on 2 cores;
+# a stopped run goes on.
 ablation:
 	scripts/training ablation
 
